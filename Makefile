@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target that CI runs is here; `make` alone lists them.
+export PATH := $(CURDIR)/bin:$(PATH)
+# One set of build flags for programs, tests and linters: they share the Go build cache, a cold run compiles once.
+# Leaving out debug information saves a fifth of the compile time; stack traces do not need it.
+export CGO_ENABLED := 0
+FLAGS  := -trimpath -gcflags=all=-dwarf=false
+export GOFLAGS := $(filter-out $(FLAGS),$(shell go env GOFLAGS)) $(FLAGS)
+STRIP  := -s -w
+TOOL    = go build -C tools -ldflags '$(STRIP) $(LDFLAGS)' -o ../bin/
+PINS   := tools/go.mod tools/go.sum
+ENGINE := bin/buildkitd bin/runc
+NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
+FUZZTIME ?= 20s
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/cudabuild, nothing else
+	go build -ldflags '$(STRIP)' -o bin/ ./cmd/cudabuild
+
+deps: ## install missing system packages (apt-get, root)
+	@scripts/deps.sh build
+
+tools: $(ENGINE) $(NVIDIA) bin/registry ## build the pinned daemons into bin/
+
+matrix: deps build $(ENGINE) ## build and verify the default image family: out/images, out/run.json
+	bin/cudabuild matrix
+
+test: tools build ## run every test that needs no GPU
+	go test -timeout 20m ./...
+
+lint: bin/golangci-lint ## check formatting, imports and style
+	go mod tidy -diff
+	bin/golangci-lint run --timeout 10m ./...
+
+fmt: bin/golangci-lint ## rewrite formatting and import order
+	bin/golangci-lint fmt ./...
+
+golden: ## rewrite the golden graphs
+	go test ./llb/... -update
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@scripts/fuzz.sh $(FUZZTIME)
+
+e2e: tools build ## build real images end to end and look at them with other people's tools
+	@scripts/deps.sh e2e
+	go test -tags e2e -count=1 -timeout 30m -v ./e2e/...
+
+repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests
+	go run ./bench/repro
+
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+bench-bake: tools build ## race `buildx bake` on the same images
+	bench/bake/run.sh
+
+clean: ## remove what was built, images included
+	rm -rf bin out
+
+bin/buildkitd: $(PINS)
+	$(TOOL) github.com/moby/buildkit/cmd/buildkitd
+
+# runc needs cgo, and without seccomp it refuses every step; static, so that it also serves where the C library is older.
+bin/runc: $(PINS) | deps
+	CGO_ENABLED=1 $(TOOL) -tags 'seccomp netgo osusergo urfave_cli_no_docs' github.com/opencontainers/runc
+
+$(NVIDIA): $(PINS) | deps
+	CGO_ENABLED=1 $(TOOL) -tags 'netgo osusergo' github.com/NVIDIA/nvidia-container-toolkit/cmd/$(@F)
+
+bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
+	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
+
+bin/golangci-lint: $(addprefix tools/lint/,go.mod go.sum)
+	go build -C tools/lint -ldflags '$(STRIP)' -o ../../bin/ tool
+
+bin/runc: LDFLAGS = -extldflags -static
+bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd tools && go list -m -f '{{.Version}}' github.com/moby/buildkit)
+
+.PHONY: help build deps tools matrix test lint fmt golden fuzz e2e repro bench bench-bake clean

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bootstrap makes root file systems out of a distribution's own packages,
+// so that images need no registry to start from.
+//
+// [Store.Base] returns the root file system of an OS as an OCI image, and beside
+// it the package lists (the index) that were current when it was made. Build steps
+// install from that index, so every layer of an OS comes from one state of its
+// repositories, and a digest names that state. Roots are kept in the store and
+// made again only when they are missing, or with [Store.Refresh] when the
+// repositories have moved.
+//
+// The same state of the repositories gives the same digests: mmdebstrap runs with
+// SOURCE_DATE_EPOCH set to the date of the newest index. The package runs apt and
+// mmdebstrap on the host and leaves nothing of the host's mirror in the root.
+package bootstrap
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/plugins/content/local"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// Base is a bootstrapped OS for one platform: two images of the store.
+type Base struct {
+	OS       string `json:"os"`
+	Platform string `json:"platform"`
+	// Recipe is a digest of all that was asked for, Sources of the repositories used.
+	Recipe digest.Digest `json:"recipe"`
+	Root   digest.Digest `json:"root"`  // manifest of the root file system
+	Index  digest.Digest `json:"index"` // manifest of a tree with sources.list and lists/
+	// Dates is the date of each repository index used, by its address.
+	Dates map[string]time.Time `json:"dates"`
+	// Epoch is the newest of Dates: the date of everything made from them.
+	Epoch time.Time `json:"epoch"`
+}
+
+// Store keeps bootstrapped roots in a folder. It is not safe for use by two
+// processes at once; the owner of the state directory holds the lock.
+type Store struct {
+	// Refresh makes Base look whether the repositories have moved.
+	Refresh bool
+	// Mirror, if set, replaces scheme and host of the distribution's own repositories
+	// while building. No image keeps it.
+	Mirror string
+	Log    *slog.Logger
+
+	dir     string
+	content content.Store
+}
+
+// Open opens the store in dir, which is created if missing.
+func Open(dir string) (*Store, error) {
+	c, err := local.NewStore(dir)
+	if err != nil {
+		return nil, fmt.Errorf("bootstrap store: %w", err)
+	}
+	return &Store{dir: dir, content: c, Log: slog.New(slog.DiscardHandler)}, nil
+}
+
+// Content is where the images of every Base lie.
+func (s *Store) Content() content.Store { return s.content }
+
+// Base returns the root of that OS, made anew if it is missing or, with Refresh, if
+// the repositories have moved. It needs root and mmdebstrap only to make one.
+func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, error) {
+	known, ok := s.Known(ctx, o, platform)
+	if ok && !s.Refresh {
+		return known, nil
+	}
+	src, err := findSources(ctx, o, platform, s.Mirror)
+	if err != nil {
+		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
+	}
+	if ok && src.sameDates(known.Dates) {
+		return known, nil
+	}
+	made, err := s.make(ctx, o, platform, src)
+	if err != nil {
+		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
+	}
+	made.Recipe = recipeDigest(o, platform, s.Mirror)
+	return made, s.save(made)
+}
+
+// Known returns the root that an earlier call of Base has left.
+func (s *Store) Known(ctx context.Context, o recipes.OS, platform string) (Base, bool) {
+	known, ok := s.load(o.Name, platform)
+	return known, ok && known.Recipe == recipeDigest(o, platform, s.Mirror) && s.whole(ctx, known)
+}
+
+// Config returns the image configuration of a base's root file system.
+func (s *Store) Config(ctx context.Context, b Base) (ocispec.Image, error) {
+	var manifest ocispec.Manifest
+	var config ocispec.Image
+	if err := s.readJSON(ctx, b.Root, &manifest); err != nil {
+		return config, err
+	}
+	return config, s.readJSON(ctx, manifest.Config.Digest, &config)
+}
+
+// recipeDigest covers the form of the root too: raise the number when make changes.
+func recipeDigest(o recipes.OS, platform, mirror string) digest.Digest {
+	const form = 1
+	data, _ := json.Marshal([]any{form, o.Bootstrap.Suite, o.Bootstrap.Components, platform, mirror})
+	return digest.FromBytes(data)
+}
+
+func (s *Store) recordPath(os, platform string) string {
+	return filepath.Join(s.dir, os+"-"+strings.ReplaceAll(platform, "/", "-")+".json")
+}
+
+func (s *Store) load(name, platform string) (Base, bool) {
+	var b Base
+	data, err := os.ReadFile(s.recordPath(name, platform))
+	return b, err == nil && json.Unmarshal(data, &b) == nil
+}
+
+func (s *Store) save(b Base) error {
+	data, err := json.MarshalIndent(b, "", "  ")
+	if err != nil {
+		return err
+	}
+	path := s.recordPath(b.OS, b.Platform)
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// whole reports whether every blob of a base is still in the store.
+func (s *Store) whole(ctx context.Context, b Base) bool {
+	for _, d := range []digest.Digest{b.Root, b.Index} {
+		var manifest ocispec.Manifest
+		if s.readJSON(ctx, d, &manifest) != nil {
+			return false
+		}
+		for _, blob := range append(manifest.Layers, manifest.Config) {
+			if info, err := s.content.Info(ctx, blob.Digest); err != nil || info.Size != blob.Size {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *Store) readJSON(ctx context.Context, d digest.Digest, value any) error {
+	info, err := s.content.Info(ctx, d)
+	if err != nil {
+		return err
+	}
+	data, err := content.ReadBlob(ctx, s.content, ocispec.Descriptor{Digest: d, Size: info.Size})
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, value)
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/platforms"
+	"github.com/klauspost/compress/zstd"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// mmdebstrapArgs are common to every call for an OS. Documentation is left out of
+// the root, and of everything installed on it later, but licences stay.
+func mmdebstrapArgs(o recipes.OS, platform string) []string {
+	return []string{
+		"--variant=minbase", "--format=tar", "--quiet",
+		"--architectures=" + strings.TrimPrefix(platform, "linux/"),
+		"--components=" + strings.Join(o.Bootstrap.Components, ","),
+		"--dpkgopt=path-exclude=/usr/share/doc/*",
+		"--dpkgopt=path-include=/usr/share/doc/*/copyright",
+		"--dpkgopt=path-exclude=/usr/share/man/*",
+		"--dpkgopt=path-exclude=/usr/share/info/*",
+		"--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--dpkgopt=path-include=/usr/share/locale/locale.alias",
+	}
+}
+
+// make runs mmdebstrap and puts the root and the index into the store.
+func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sources) (Base, error) {
+	s.Log.Info("bootstrapping", "os", o.Name, "suite", o.Bootstrap.Suite, "date", src.epoch())
+	dir, err := os.MkdirTemp(s.dir, "make-")
+	if err != nil {
+		return Base{}, err
+	}
+	defer os.RemoveAll(dir)
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "own"), []byte(src.own), 0o644),
+		os.WriteFile(filepath.Join(dir, "sources.list"), []byte(src.used), 0o644),
+		os.Mkdir(filepath.Join(dir, "lists"), 0o755),
+	); err != nil {
+		return Base{}, err
+	}
+	b := Base{OS: o.Name, Platform: platform, Dates: src.dates, Epoch: src.epoch()}
+	createdBy := fmt.Sprintf("mmdebstrap --variant=minbase %s # %s", o.Bootstrap.Suite, strings.Join(o.Bootstrap.Components, " "))
+	b.Root, err = s.image(ctx, b, createdBy, func(w io.Writer) error {
+		return mmdebstrap(ctx, o, b, dir, w)
+	})
+	if err != nil {
+		return Base{}, err
+	}
+	b.Index, err = s.image(ctx, b, "package lists of "+o.Name, func(w io.Writer) error {
+		return writeIndex(w, dir, b.Epoch)
+	})
+	return b, err
+}
+
+// mmdebstrap writes the root's tar to w and copies its package lists to dir/lists.
+// The hooks use the build's own sources.list and put the distribution's back.
+func mmdebstrap(ctx context.Context, o recipes.OS, b Base, dir string, w io.Writer) error {
+	args := append(mmdebstrapArgs(o, b.Platform),
+		"--customize-hook=copy-out /var/lib/apt/lists "+dir,
+		"--customize-hook=upload "+filepath.Join(dir, "own")+" /etc/apt/sources.list",
+		o.Bootstrap.Suite, "-", filepath.Join(dir, "sources.list"))
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.Epoch.Unix()), "LC_ALL=C.UTF-8")
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = w, &stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, lastLines(stderr.Bytes(), 12))
+	}
+	return nil
+}
+
+// image stores a one-layer image of the tar that write makes and returns its manifest's digest.
+func (s *Store) image(ctx context.Context, b Base, createdBy string, write func(io.Writer) error) (digest.Digest, error) {
+	layer, diffID, err := s.layer(ctx, write)
+	if err != nil {
+		return "", err
+	}
+	config := ocispec.Image{
+		Created:  &b.Epoch,
+		Platform: platforms.MustParse(b.Platform),
+		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{diffID}},
+		History:  []ocispec.History{{Created: &b.Epoch, CreatedBy: createdBy}},
+	}
+	configDesc, err := s.writeJSON(ctx, ocispec.MediaTypeImageConfig, config)
+	if err != nil {
+		return "", err
+	}
+	manifest, err := s.writeJSON(ctx, ocispec.MediaTypeImageManifest, ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageManifest,
+		Config:    configDesc,
+		Layers:    []ocispec.Descriptor{layer},
+	})
+	return manifest.Digest, err
+}
+
+// layer compresses what write makes straight into the store.
+func (s *Store) layer(ctx context.Context, write func(io.Writer) error) (desc ocispec.Descriptor, diffID digest.Digest, err error) {
+	blob, err := content.OpenWriter(ctx, s.content, content.WithRef("layer-"+digest.FromString(fmt.Sprint(os.Getpid())).Encoded()))
+	if err != nil {
+		return desc, "", err
+	}
+	defer blob.Close()
+	if err := blob.Truncate(0); err != nil {
+		return desc, "", err
+	}
+	counted := &countingWriter{w: blob}
+	// One goroutine: the bytes must not depend on the number of processors.
+	zw, err := zstd.NewWriter(counted, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return desc, "", err
+	}
+	raw := digest.Canonical.Digester()
+	if err := write(io.MultiWriter(zw, raw.Hash())); err != nil {
+		return desc, "", err
+	}
+	if err := zw.Close(); err != nil {
+		return desc, "", err
+	}
+	desc = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerZstd, Digest: blob.Digest(), Size: counted.n}
+	return desc, raw.Digest(), commit(ctx, blob, desc)
+}
+
+func (s *Store) writeJSON(ctx context.Context, mediaType string, value any) (ocispec.Descriptor, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	desc := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	return desc, content.WriteBlob(ctx, s.content, desc.Digest.String(), bytes.NewReader(data), desc)
+}
+
+func lastLines(out []byte, n int) string {
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

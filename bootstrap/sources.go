@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// sources are the repositories of one OS as they stand now.
+type sources struct {
+	own  string // sources.list as the root keeps it
+	used string // the same with the mirror's host, for this build
+	// dates of the InRelease files, by address.
+	dates map[string]time.Time
+}
+
+// findSources asks mmdebstrap which repositories it uses for the suite by default,
+// and each repository for the date of its index.
+func findSources(ctx context.Context, o recipes.OS, platform, mirror string) (sources, error) {
+	own, err := defaultSources(ctx, o, platform)
+	if err != nil {
+		return sources{}, err
+	}
+	s := sources{own: own, used: own, dates: map[string]time.Time{}}
+	if mirror != "" {
+		if s.used, err = replaceHosts(own, mirror); err != nil {
+			return sources{}, err
+		}
+	}
+	for _, address := range inReleases(s.used) {
+		if s.dates[address], err = indexDate(ctx, address); err != nil {
+			return sources{}, err
+		}
+	}
+	if len(s.dates) == 0 {
+		return sources{}, fmt.Errorf("mmdebstrap names no repository for suite %q", o.Bootstrap.Suite)
+	}
+	return s, nil
+}
+
+// defaultSources runs mmdebstrap up to its first hook, which copies the sources.list
+// it has just written and then stops it: nothing is downloaded.
+func defaultSources(ctx context.Context, o recipes.OS, platform string) (string, error) {
+	dir, err := os.MkdirTemp("", "cudabuild-sources-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "sources.list")
+	args := append(mmdebstrapArgs(o, platform),
+		"--setup-hook=cp \"$1/etc/apt/sources.list\" "+file+"; exit 1",
+		o.Bootstrap.Suite, "/dev/null")
+	out, runErr := exec.CommandContext(ctx, "mmdebstrap", args...).CombinedOutput()
+	if data, err := os.ReadFile(file); err == nil {
+		return string(data), nil
+	}
+	return "", fmt.Errorf("mmdebstrap: %w\n%s", runErr, lastLines(out, 6))
+}
+
+// replaceHosts puts the mirror's scheme and host in place of the ones in list.
+func replaceHosts(list, mirror string) (string, error) {
+	m, err := url.Parse(mirror)
+	if err != nil || m.Host == "" {
+		return "", fmt.Errorf("mirror %q is not an address such as http://mirror.example", mirror)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(list) {
+		fields := strings.Fields(line)
+		for i, field := range fields {
+			if u, err := url.Parse(field); err == nil && u.Host != "" {
+				u.Scheme, u.Host = m.Scheme, m.Host
+				fields[i] = u.String()
+			}
+		}
+		out.WriteString(strings.Join(fields, " ") + "\n")
+	}
+	return out.String(), nil
+}
+
+// inReleases returns the address of each repository's InRelease file.
+func inReleases(list string) []string {
+	var addresses []string
+	for line := range strings.Lines(list) {
+		fields := strings.Fields(line)
+		for i, field := range fields {
+			if u, err := url.Parse(field); err == nil && u.Host != "" && i+1 < len(fields) {
+				addresses = append(addresses, u.JoinPath("dists", fields[i+1], "InRelease").String())
+			}
+		}
+	}
+	return addresses
+}
+
+func indexDate(ctx context.Context, address string) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return time.Time{}, fmt.Errorf("%s: %s", address, resp.Status)
+	}
+	return parseDate(resp.Body, address)
+}
+
+// parseDate finds the Date field at the head of an InRelease file.
+func parseDate(r io.Reader, address string) (time.Time, error) {
+	lines := bufio.NewScanner(io.LimitReader(r, 64<<10))
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), "Date: "); ok {
+			return time.Parse(time.RFC1123, strings.TrimSpace(value))
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s has no Date field", address)
+}
+
+func (s sources) sameDates(known map[string]time.Time) bool {
+	if len(known) != len(s.dates) {
+		return false
+	}
+	for address, date := range s.dates {
+		if !known[address].Equal(date) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s sources) epoch() time.Time {
+	var newest time.Time
+	for _, date := range s.dates {
+		if date.After(newest) {
+			newest = date
+		}
+	}
+	return newest.UTC()
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package build runs the matrix: it is the only owner of the order plan -> solve ->
+// gate -> record.
+//
+// [Run] takes the cells of a plan and returns the record of what became of each.
+// A cell is solved as soon as the cells below it are, several at a time, its image
+// is exported into the image store, every layer is verified, and only then does
+// its tag move to the new image. Cells that nothing has changed for are neither
+// solved nor read again, and no daemon is started if that holds for all of them.
+//
+// A cell that fails does not stop the others, but a cell on top of it is skipped.
+// The error of Run means that the run itself could not go on: no BuildKit, a full
+// disk, an interrupt. The record is then still returned, with what was done so far.
+package build
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// Gate judges an image before its tag moves to it. [verify.Verifier] is one.
+type Gate interface {
+	Image(ctx context.Context, ref string, img v1.Image) (verify.Report, error)
+}
+
+// Options are the means of a run. All but the last group are required.
+type Options struct {
+	Catalog *recipes.Catalog
+	Bases   *bootstrap.Store
+	Images  *image.Store // where passed images stand under their tags
+	Failed  string       // folder of the layout that keeps failed images by digest
+	Engine  engine.Options
+	Gate    Gate
+
+	AptConfig   []byte   // the host's apt settings (proxy, CA), for build steps only
+	Compression string   // "zstd" (default) or "gzip"
+	Jobs        int      // solves in flight; 0 means 8
+	FailFast    bool     // cancel the rest when a cell fails
+	Display     *Display // nil shows nothing
+	Log         *slog.Logger
+}
+
+const defaultJobs = 8
+
+// Run builds and verifies the cells, which must list parents before children. The
+// record has one entry for each cell, in that order.
+func Run(ctx context.Context, cells []matrix.Cell, o Options) (*record.Run, error) {
+	begun := time.Now()
+	r, err := newRun(cells, o)
+	if err != nil {
+		return nil, err
+	}
+	err = r.all(ctx)
+	result := r.record()
+	result.Totals.Seconds = time.Since(begun).Seconds()
+	return result, err
+}
+
+func newRun(cells []matrix.Cell, o Options) (*run, error) {
+	if o.Jobs == 0 {
+		o.Jobs = defaultJobs
+	}
+	if o.Compression == "" {
+		o.Compression = "zstd"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Display == nil {
+		o.Display = NewDisplay(nil)
+	}
+	memo, err := loadMemo(filepath.Join(o.Engine.StateDir, "builds.json"))
+	if err != nil {
+		return nil, err
+	}
+	r := &run{Options: o, memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*base{}}
+	byID := map[string]*task{}
+	for _, cell := range cells {
+		t := newTask(cell)
+		for _, id := range []string{cell.Parent, cell.Builder} {
+			if below := byID[id]; below != nil {
+				t.below = append(t.below, below)
+			}
+		}
+		byID[cell.ID] = t
+		r.tasks = append(r.tasks, t)
+	}
+	return r, nil
+}
+
+// task is one cell on its way.
+type task struct {
+	cell   matrix.Cell
+	below  []*task // the selected cells that it stands on or is compiled in
+	result record.Cell
+
+	evaluated chan struct{} // closed when the graph is solved, or will not be
+	judged    chan struct{} // closed when result is final
+	solved    bool          // valid once evaluated is closed
+}
+
+func newTask(cell matrix.Cell) *task {
+	return &task{
+		cell:      cell,
+		evaluated: make(chan struct{}),
+		judged:    make(chan struct{}),
+		result: record.Cell{
+			ID: cell.ID, Status: record.Cancelled, Reason: "the run ended first", Tags: cell.Tags,
+			Images: []verify.Report{}, Rows: []struct{}{},
+		},
+	}
+}
+
+// built is an image that a solve or an earlier run left in the store.
+type built struct {
+	desc   ocispec.Descriptor
+	cached bool
+}

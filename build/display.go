@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	bk "github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/progress/progressui"
+	"github.com/opencontainers/go-digest"
+)
+
+// Display shows all cells of a run on one screen, in BuildKit's own form.
+type Display struct {
+	updates chan *bk.SolveStatus
+	done    chan struct{}
+
+	open sync.WaitGroup // solves that still send
+
+	mu     sync.Mutex
+	closed bool
+	steps  map[digest.Digest]*step
+}
+
+// step is what is kept of a step for the case that it fails.
+type step struct {
+	name string
+	last string // line of its output
+}
+
+// NewDisplay shows progress on w: a screen that redraws itself if w is a terminal,
+// else a line an event. A nil w shows nothing.
+func NewDisplay(w io.Writer) *Display {
+	d := &Display{updates: make(chan *bk.SolveStatus, 64), done: make(chan struct{}), steps: map[digest.Digest]*step{}}
+	mode := progressui.AutoMode
+	if w == nil {
+		w, mode = io.Discard, progressui.QuietMode
+	}
+	ui, err := progressui.NewDisplay(w, mode)
+	go func() {
+		defer close(d.done)
+		if err == nil {
+			_, err = ui.UpdateFrom(context.Background(), d.updates)
+		}
+		for range d.updates { // a display that failed must not stop the run
+		}
+	}()
+	return d
+}
+
+// Close shows what is left and returns when all is shown.
+func (d *Display) Close() {
+	d.open.Wait()
+	d.mu.Lock()
+	if !d.closed {
+		d.closed = true
+		close(d.updates)
+	}
+	d.mu.Unlock()
+	<-d.done
+}
+
+// Solve returns the channel that a solve of that cell reports to and then closes.
+// Steps keep their names; what only this cell does, its export, gets the cell's.
+func (d *Display) Solve(cell string) chan *bk.SolveStatus {
+	statuses := make(chan *bk.SolveStatus)
+	d.open.Go(func() {
+		for status := range statuses {
+			for _, vertex := range status.Vertexes {
+				if !strings.HasPrefix(vertex.Name, "[") {
+					vertex.Name = "[" + cell + "] " + vertex.Name
+				}
+			}
+			d.remember(status)
+			d.updates <- status
+		}
+	})
+	return statuses
+}
+
+func (d *Display) remember(status *bk.SolveStatus) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, vertex := range status.Vertexes {
+		if d.steps[vertex.Digest] == nil {
+			d.steps[vertex.Digest] = &step{name: vertex.Name}
+		}
+	}
+	for _, log := range status.Logs {
+		lines := strings.Split(strings.TrimSpace(string(log.Data)), "\n")
+		if s := d.steps[log.Vertex]; s != nil && lines[len(lines)-1] != "" {
+			s.last = lines[len(lines)-1]
+		}
+	}
+}
+
+// Explain puts the name and the last line of a failed step before its error.
+func (d *Display) Explain(err error) error {
+	var failed *errdefs.VertexError
+	if !errors.As(err, &failed) {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.steps[digest.Digest(failed.Digest)]
+	if s == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %s (%w)", s.name, s.last, err)
+}
+
+// Step shows a step of our own until the returned function is called.
+func (d *Display) Step(name string) func(error) {
+	now := time.Now()
+	vertex := bk.Vertex{Digest: digest.FromString(name), Name: name, Started: &now}
+	d.updates <- &bk.SolveStatus{Vertexes: []*bk.Vertex{&vertex}}
+	return func(err error) {
+		ended, now := vertex, time.Now()
+		ended.Completed = &now
+		if err != nil {
+			ended.Error = err.Error()
+		}
+		d.updates <- &bk.SolveStatus{Vertexes: []*bk.Vertex{&ended}}
+	}
+}
+
+// Cached shows a step that there was no need for.
+func (d *Display) Cached(name string) {
+	now := time.Now()
+	d.updates <- &bk.SolveStatus{Vertexes: []*bk.Vertex{{
+		Digest: digest.FromString(name), Name: name, Started: &now, Completed: &now, Cached: true,
+	}}}
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/record"
+)
+
+// errFailFast ends a run at its first failed cell.
+var errFailFast = errors.New("a cell failed")
+
+// run is the state that the tasks of one Run share.
+type run struct {
+	Options
+
+	tasks []*task
+	memo  *memo
+	jobs  chan struct{} // one token a solve in flight
+	bases map[string]*base
+
+	cancel context.CancelCauseFunc
+	mu     sync.Mutex     // guards engine and failed
+	engine *engine.Engine // started by the first task that must solve
+	failed *image.Store   // opened by the first image that fails
+}
+
+// all runs every task and cleans up behind them.
+func (r *run) all(parent context.Context) (err error) {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	r.cancel = cancel
+	r.prepareBases()
+	// A solve that is cancelled may take seconds to notice: end the daemon first.
+	stop := context.AfterFunc(ctx, func() { r.closeEngine() })
+	defer func() {
+		stop()
+		err = errors.Join(err, r.closeEngine(), r.closeFailed(), r.memo.save())
+	}()
+	var group sync.WaitGroup
+	for _, t := range r.tasks {
+		group.Go(func() { r.task(ctx, t) })
+	}
+	group.Wait()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, errFailFast) {
+		return cause
+	}
+	return r.prune(parent)
+}
+
+// prune drops blobs that no image needs any more, after a run in which all passed.
+func (r *run) prune(ctx context.Context) error {
+	for _, t := range r.tasks {
+		if t.result.Status != record.Passed {
+			return nil
+		}
+	}
+	_, err := r.Images.Prune(ctx, false)
+	return err
+}
+
+// task brings one cell from its recipe to its tag.
+func (r *run) task(ctx context.Context, t *task) {
+	begun := time.Now()
+	defer close(t.judged)
+	b, err := r.build(ctx, t)
+	if !t.solved {
+		close(t.evaluated)
+	}
+	if err == nil {
+		err = r.judge(ctx, t, b)
+	}
+	t.result.Cached = err == nil && b.cached
+	if !b.cached {
+		t.result.BuildSeconds = time.Since(begun).Seconds()
+	}
+	r.settle(ctx, t, err)
+}
+
+// settle turns the end of a task into its result.
+func (r *run) settle(ctx context.Context, t *task, err error) {
+	var skip *skipError
+	var stage *stageError
+	switch {
+	case err == nil:
+		t.result.Status, t.result.Reason = record.Passed, ""
+	case ctx.Err() != nil:
+		r.Log.Debug("cancelled", "cell", t.cell.ID, "error", err)
+	case errors.As(err, &skip):
+		t.result.Status, t.result.Reason = record.Skipped, err.Error()
+	default:
+		t.result.Status, t.result.Stage, t.result.Reason = record.Failed, record.StageBuild, err.Error()
+		if errors.As(err, &stage) {
+			t.result.Stage, t.result.Reason = stage.stage, stage.err.Error()
+		}
+		if r.FailFast {
+			r.cancel(errFailFast)
+		}
+	}
+}
+
+// stageError is the failure of one cell at one stage.
+type stageError struct {
+	stage string
+	err   error
+}
+
+func (e *stageError) Error() string { return e.stage + ": " + e.err.Error() }
+func (e *stageError) Unwrap() error { return e.err }
+
+// skipError means that a cell below did not pass.
+type skipError struct{ below *task }
+
+func (e *skipError) Error() string {
+	return fmt.Sprintf("%s %s", e.below.cell.ID, e.below.result.Status)
+}
+
+// settled waits for the verdicts on the cells below; none is tagged on one that failed.
+func (t *task) settled(ctx context.Context) error {
+	for _, below := range t.below {
+		select {
+		case <-below.judged:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if below.result.Status != record.Passed {
+			return &skipError{below}
+		}
+	}
+	return nil
+}
+
+// ready waits until the cells below are solved, not until they are exported: their
+// layers are then there to build on.
+func (t *task) ready(ctx context.Context) error {
+	for _, below := range t.below {
+		select {
+		case <-below.evaluated:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if !below.solved {
+			<-below.judged
+			return &skipError{below}
+		}
+	}
+	return nil
+}
+
+func (r *run) record() *record.Run {
+	result := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: []record.Cell{}}
+	for _, b := range r.bases {
+		if b.Root != "" {
+			result.Inputs = append(result.Inputs, record.Input{
+				OS: b.OS, Platform: b.Platform, Root: b.Root.String(), Index: b.Index.String(), Date: b.Epoch,
+			})
+		}
+	}
+	slices.SortFunc(result.Inputs, func(a, b record.Input) int {
+		return cmp.Or(cmp.Compare(a.OS, b.OS), cmp.Compare(a.Platform, b.Platform))
+	})
+	for _, t := range r.tasks {
+		result.Cells = append(result.Cells, t.result)
+	}
+	result.Totals.SizeBytes = r.totalSize()
+	result.Sum()
+	return result
+}
+
+// totalSize counts each blob of the passed images once.
+func (r *run) totalSize() int64 {
+	ctx := context.Background()
+	seen := map[string]bool{}
+	var size int64
+	for _, t := range r.tasks {
+		desc, ok := r.Images.Lookup(t.cell.Tags[0])
+		if !ok || desc.Digest.String() != t.result.Digest {
+			continue
+		}
+		blobs, _ := r.Images.Blobs(ctx, desc)
+		for _, blob := range blobs {
+			if !seen[blob.Digest.String()] {
+				seen[blob.Digest.String()] = true
+				size += blob.Size
+			}
+		}
+	}
+	return size
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/image"
+)
+
+func newExport() *cobra.Command {
+	var w workspace
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "export CELL docker-archive:FILE|oci-archive:FILE",
+		Short: "Hand an image to other tools",
+		Args:  cobra.ExactArgs(2),
+		Example: `  cudabuild export 12.4-devel-debian13 docker-archive:devel.tar && docker load -i devel.tar
+  cudabuild export 12.4-base-debian13 oci-archive:base.tar`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := image.OpenStore(w.images())
+			if err != nil {
+				return couldNot(err)
+			}
+			defer store.Close()
+			fullName, err := find(store, args[0])
+			if err != nil || dryRun {
+				return err
+			}
+			err = store.Export(cmd.Context(), fullName, args[1])
+			if errors.Is(err, image.ErrTransport) {
+				return &exitError{code: exitUsage, err: err}
+			}
+			if err != nil {
+				return couldNot(err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", fullName, args[1])
+			return err
+		},
+	}
+	w.registerOut(cmd)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check the arguments and write nothing")
+	return cmd
+}
+
+// find returns the full name of a cell's image.
+func find(store *image.Store, cell string) (string, error) {
+	names, err := store.Names(cell)
+	if err != nil {
+		return "", couldNot(err)
+	}
+	if len(names) == 0 {
+		return "", &exitError{
+			code: exitUsage,
+			err:  fmt.Errorf("%s holds no image tagged %q", store.Dir(), cell),
+			hint: "'cudabuild plan' lists the cells; 'cudabuild matrix' builds them",
+		}
+	}
+	return names[0], nil
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/build"
+	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// matrixFlags are the flags of the matrix command beside those that select cells.
+type matrixFlags struct {
+	selection
+	workspace
+
+	builder, compression, mirror   string
+	jobs                           int
+	failFast, keepGoing, refresh   bool
+	noWait, asJSON, dryRun, silent bool
+}
+
+func newMatrix() *cobra.Command {
+	var f matrixFlags
+	cmd := &cobra.Command{
+		Use:   "matrix",
+		Short: "Build and verify the images of the matrix",
+		Long: `Matrix builds the images of one group, verifies every layer of each, and leaves those
+that passed in one OCI layout, OUT/images, under their tags. It prints a table and
+writes the run record to OUT/run.json. What has not changed is not built again.`,
+		Args: cobra.NoArgs,
+		Example: `  cudabuild matrix
+  cudabuild matrix --group debian --only '12.4-*'
+  cudabuild matrix --json > run.json`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	f.selection.register(cmd)
+	f.workspace.register(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.builder, "builder", os.Getenv("BUILDKIT_HOST"), "`ADDRESS` of a running BuildKit; empty starts one (env BUILDKIT_HOST)")
+	flags.StringVar(&f.compression, "compression", "zstd", "of layers: zstd or gzip")
+	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv("CUDABUILD_DEBIAN_MIRROR"), "scheme and host of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
+	flags.IntVar(&f.jobs, "jobs", 8, "images built at the same time")
+	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
+	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image")
+	flags.BoolVar(&f.refresh, "refresh", false, "look whether the package repositories have moved, and build from their new state if so")
+	flags.BoolVar(&f.noWait, "no-wait", false, "exit with code 3 instead of waiting for another run to end")
+	flags.BoolVar(&f.asJSON, "json", false, "print the run record instead of the table")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and build nothing")
+	flags.BoolVarP(&f.silent, "quiet", "q", false, "show no progress")
+	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	return cmd
+}
+
+func (f *matrixFlags) run(cmd *cobra.Command) error {
+	if f.compression != "zstd" && f.compression != "gzip" {
+		return fmt.Errorf("--compression %q: want zstd or gzip", f.compression)
+	}
+	if f.jobs < 1 {
+		return fmt.Errorf("--jobs %d: want at least 1", f.jobs)
+	}
+	catalog, cells, err := f.load(cmd)
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		return f.plan(cmd, cells)
+	}
+	result, err := f.build(cmd, catalog, cells)
+	if result == nil {
+		return couldNot(err)
+	}
+	return errors.Join(f.publish(cmd, result), outcome(result, err))
+}
+
+func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
+	if f.asJSON {
+		return planJSON(cmd.OutOrStdout(), cells, nil)
+	}
+	return planTable(cmd.OutOrStdout(), f.group, cells)
+}
+
+// build owns the state directory and the image folder for the time of the run.
+func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells []matrix.Cell) (result *record.Run, err error) {
+	ctx := cmd.Context()
+	lock, err := f.own(cmd)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	images, err := image.OpenStore(f.images())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, images.Close()) }()
+	bases, err := bootstrap.Open(filepath.Join(lock.Dir, "bases"))
+	if err != nil {
+		return nil, err
+	}
+	bases.Refresh, bases.Mirror = f.refresh, f.mirror
+	display := f.display(cmd)
+	defer display.Close()
+	return build.Run(ctx, cells, build.Options{
+		Catalog: catalog, Bases: bases, Images: images,
+		Failed:      filepath.Join(f.out, "failed"),
+		Engine:      engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
+		Gate:        verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts")}),
+		AptConfig:   hostAptConfig(ctx),
+		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast,
+		Display: display, Log: slog.Default(),
+	})
+}
+
+func (f *matrixFlags) own(cmd *cobra.Command) (*engine.Lock, error) {
+	waiting := func(busy *engine.BusyError) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: %v; waiting for it to end\n", busy)
+	}
+	if f.noWait {
+		waiting = nil
+	}
+	dir, err := filepath.Abs(f.stateDir)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Acquire(cmd.Context(), dir, waiting)
+}
+
+func (f *matrixFlags) display(cmd *cobra.Command) *build.Display {
+	if f.silent {
+		return build.NewDisplay(nil)
+	}
+	return build.NewDisplay(cmd.ErrOrStderr())
+}
+
+// outcome is the exit code of a run that came to a record.
+func outcome(result *record.Run, err error) error {
+	switch {
+	case err != nil && !errors.Is(err, context.Canceled):
+		return couldNot(err)
+	case err != nil:
+		return err
+	case result.Totals.Passed < result.Totals.Cells:
+		return &exitError{code: exitFailed, err: fmt.Errorf("%d of %d images did not pass", result.Totals.Cells-result.Totals.Passed, result.Totals.Cells)}
+	}
+	return nil
+}
+
+// couldNot gives an error that kept the run from its work its hint.
+func couldNot(err error) error {
+	var busy *engine.BusyError
+	var folder *image.BusyError
+	var disk *build.DiskError
+	coded := &exitError{code: exitUnknown, err: err}
+	switch {
+	case errors.As(err, &busy), errors.As(err, &folder):
+		coded.hint = "wait for that run to end, or choose another --state-dir and --out"
+	case errors.As(err, &disk):
+		coded.hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir"
+	case errors.Is(err, engine.ErrUnavailable):
+		coded.hint = "run as root after 'make tools', or name a running BuildKit with --builder"
+	}
+	return coded
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// planDocument is what plan --json prints. Cells and problems are never null; one
+// of them is empty.
+type planDocument struct {
+	Version  int             `json:"version"`
+	Cells    []matrix.Cell   `json:"cells"`
+	Problems matrix.Problems `json:"problems"`
+}
+
+func newPlan() *cobra.Command {
+	var sel selection
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Expand and check the matrix without building",
+		Long: `Plan reads the matrix, checks all of it against the recipes, and prints the images
+of one group in the order in which they are built. It builds nothing.`,
+		Args: cobra.NoArgs,
+		Example: `  cudabuild plan
+  cudabuild plan --group debian --only '*-base-*' --only '*-runtime-*'
+  cudabuild plan --json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, cells, err := sel.resolve(cmd.InOrStdin())
+			if asJSON {
+				err = errors.Join(planJSON(cmd.OutOrStdout(), cells, err), err)
+			} else if err == nil {
+				err = planTable(cmd.OutOrStdout(), sel.group, cells)
+			}
+			return tellProblems(cmd.ErrOrStderr(), err)
+		},
+	}
+	sel.register(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document, problems included")
+	return cmd
+}
+
+// planJSON prints the document for cells, or for the problems that failure is. A
+// failure of another kind, recipes that do not load, leaves nothing to print.
+func planJSON(w io.Writer, cells []matrix.Cell, failure error) error {
+	doc := planDocument{Version: 1, Cells: cells, Problems: matrix.Problems{}}
+	if failure != nil {
+		if !errors.As(failure, &doc.Problems) {
+			return nil
+		}
+		doc.Cells = []matrix.Cell{}
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(doc)
+}
+
+func planTable(w io.Writer, group string, cells []matrix.Cell) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "CELL\tOS\tCUDA\tPARENT\tPLATFORMS\tTAG")
+	samples := 0
+	for _, c := range cells {
+		if c.Sample != "" {
+			samples++
+		}
+		parent := c.Parent
+		if parent == "" {
+			parent = "-"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", c.ID, c.OS, c.CUDA, parent,
+			strings.Join(c.Platforms, ","), strings.Join(c.Tags, ","))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s of group %s, %s among them\n", counted(len(cells), "cell"), group, counted(samples, "sample"))
+	return err
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// selection is which cells of which matrix a command works on, as its flags say.
+type selection struct {
+	file    string // "-" is stdin
+	group   string
+	only    []string // globs on cell IDs; none selects all
+	recipes []string // directories laid over the embedded recipes
+}
+
+// register adds the flags that every command on cells has.
+func (s *selection) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
+	flags.StringVar(&s.group, "group", "default", "`GROUP` of the matrix")
+	flags.StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
+	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
+}
+
+// load is what commands on cells begin with: resolve, with problems of the matrix
+// told on stderr. The error has an exit code.
+func (s *selection) load(cmd *cobra.Command) (*recipes.Catalog, []matrix.Cell, error) {
+	catalog, cells, err := s.resolve(cmd.InOrStdin())
+	return catalog, cells, tellProblems(cmd.ErrOrStderr(), err)
+}
+
+// resolve reads recipes and matrix and expands the group. The error is a
+// matrix.Problems, or an exitError if the recipes do not load.
+func (s *selection) resolve(stdin io.Reader) (*recipes.Catalog, []matrix.Cell, error) {
+	catalog, err := recipes.Load(s.recipes...)
+	if err != nil {
+		return nil, nil, &exitError{exitUsage, err, "mend the recipes in the directory that --recipes names"}
+	}
+	m, err := s.read(stdin, catalog)
+	if err != nil {
+		return nil, nil, err
+	}
+	cells, err := m.Expand(s.group, s.only)
+	return catalog, cells, err
+}
+
+func (s *selection) read(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Matrix, error) {
+	if s.file != "-" {
+		return matrix.Load(s.file, catalog)
+	}
+	data, err := io.ReadAll(io.LimitReader(stdin, matrix.MaxBytes+1))
+	if err != nil {
+		return nil, matrix.Problems{{File: "stdin", Message: err.Error()}}
+	}
+	return matrix.Parse("stdin", data, catalog)
+}
+
+// tellProblems prints each problem of a matrix with its hint and returns a bare
+// exit code for them; any other error it returns as it is.
+func tellProblems(stderr io.Writer, err error) error {
+	var problems matrix.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	for _, p := range problems {
+		fmt.Fprintf(stderr, "cudabuild: error: %v\n", p)
+		if p.Hint != "" {
+			fmt.Fprintf(stderr, "cudabuild: hint: %s\n", p.Hint)
+		}
+	}
+	return &exitError{code: exitUsage}
+}

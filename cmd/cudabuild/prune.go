@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/image"
+)
+
+func newPrune() *cobra.Command {
+	var w workspace
+	var all, dryRun, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "prune",
+		Short: "Drop what no image needs",
+		Long: `Prune removes the blobs of the image folder that no tag needs, and failed images. With
+--all it also removes the engine's state and all caches, so that the next run of
+'cudabuild matrix' builds everything anew.`,
+		Args: cobra.NoArgs,
+		Example: `  cudabuild prune --dry-run
+  cudabuild prune --all`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := filepath.Abs(w.stateDir)
+			if err != nil {
+				return err
+			}
+			lock, err := engine.Acquire(cmd.Context(), dir, nil)
+			if err != nil {
+				return couldNot(err)
+			}
+			defer lock.Release()
+			pruned, err := prune(cmd, w, all, dryRun)
+			if err != nil {
+				return couldNot(err)
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"version": 1, "dry_run": dryRun, "pruned": pruned})
+			}
+			verb := "removed"
+			if dryRun {
+				verb = "would remove"
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %d blobs, %s\n", verb, pruned.Blobs, megabytes(pruned.Bytes))
+			return err
+		},
+	}
+	w.register(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "remove build caches and the engine's state too")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be removed and remove nothing")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	return cmd
+}
+
+func prune(cmd *cobra.Command, w workspace, all, dryRun bool) (image.Pruned, error) {
+	store, err := image.OpenStore(w.images())
+	if err != nil {
+		return image.Pruned{}, err
+	}
+	defer store.Close()
+	pruned, err := store.Prune(cmd.Context(), dryRun)
+	if err != nil || dryRun {
+		return pruned, err
+	}
+	drop := []string{filepath.Join(w.out, "failed")}
+	if all {
+		for _, name := range []string{"engine", "bases", "facts", "builds.json"} {
+			drop = append(drop, filepath.Join(w.stateDir, name))
+		}
+	}
+	for _, path := range drop {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return pruned, err
+}

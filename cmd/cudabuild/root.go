@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, the same for every subcommand (docs/exit-codes.md).
+const (
+	exitFailed      = 1   // checked and failed
+	exitUsage       = 2   // usage, or an invalid matrix
+	exitUnknown     = 3   // could not check
+	exitInterrupted = 130 // SIGINT or SIGTERM
+)
+
+// exitError carries the exit code of err, and what to do next if that is known.
+// An empty err prints nothing: the answer is on stdout already.
+type exitError struct {
+	code int
+	err  error
+	hint string
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// run executes one command line and returns the process's exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return report(ctx, root.ExecuteContext(ctx), stderr)
+}
+
+// report prints err with its hint and maps it to an exit code. An error without
+// a code of its own comes from flag and argument parsing, so it is a usage error.
+func report(ctx context.Context, err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(stderr, "cudabuild: interrupted")
+		return exitInterrupted
+	}
+	coded := &exitError{code: exitUsage, err: err, hint: "run 'cudabuild --help'"}
+	errors.As(err, &coded)
+	if coded.err != nil {
+		fmt.Fprintf(stderr, "cudabuild: error: %v\n", coded.err)
+	}
+	if coded.hint != "" {
+		fmt.Fprintf(stderr, "cudabuild: hint: %s\n", coded.hint)
+	}
+	return coded.code
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "cudabuild",
+		Short:             "Build and test driver-agnostic CUDA images",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.AddCommand(newVersion())
+	root.AddCommand(newVerify())
+	root.AddCommand(newPlan())
+	root.AddCommand(newMatrix(), newExport(), newPrune())
+	return root
+}

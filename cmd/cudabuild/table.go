@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/record"
+)
+
+// publish writes the run record and prints the answer.
+func (f *matrixFlags) publish(cmd *cobra.Command, result *record.Run) error {
+	data, err := json.MarshalIndent(result, "", "  ")
+	if err != nil {
+		return err
+	}
+	data = append(data, '\n')
+	if err := os.MkdirAll(f.out, 0o755); err != nil {
+		return err
+	}
+	if err := image.WriteFile(filepath.Join(f.out, "run.json"), data); err != nil {
+		return err
+	}
+	if f.asJSON {
+		_, err := cmd.OutOrStdout().Write(data)
+		return err
+	}
+	return runTable(cmd.OutOrStdout(), result)
+}
+
+func runTable(w io.Writer, result *record.Run) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "CELL\tSTATUS\tSIZE\tBUILD\tDIGEST")
+	for _, c := range result.Cells {
+		status, built := string(c.Status), fmt.Sprintf("%.0f s", c.BuildSeconds)
+		if c.Cached {
+			built = "unchanged"
+		}
+		if c.Stage != "" {
+			status += " (" + c.Stage + ")"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.ID, status, megabytes(c.SizeBytes), built, shortDigest(c.Digest))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, c := range result.Cells {
+		if c.Reason != "" {
+			fmt.Fprintf(w, "%s %s: %s\n", c.ID, c.Status, c.Reason)
+		}
+	}
+	t := result.Totals
+	_, err := fmt.Fprintf(w, "%d of %d passed, %d unchanged, %s of distinct blobs, %.1f s\n",
+		t.Passed, t.Cells, t.Cached, megabytes(t.SizeBytes), t.Seconds)
+	return err
+}
+
+func megabytes(bytes int64) string {
+	if bytes == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
+}
+
+func shortDigest(d string) string {
+	_, hex, _ := strings.Cut(d, ":")
+	if len(hex) < 12 {
+		return "-"
+	}
+	return hex[:12]
+}

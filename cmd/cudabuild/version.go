@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func newVersion() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version of cudabuild",
+		Args:    cobra.NoArgs,
+		Example: "  cudabuild version --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			version, goVersion := buildVersion()
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"version": 1, "cudabuild": version, "go": goVersion})
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "cudabuild %s (%s)\n", version, goVersion)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	return cmd
+}
+
+// buildVersion reports the module version that the Go toolchain stamped into the
+// binary ("(devel)" outside of a release) and the Go release that built it.
+func buildVersion() (version, goVersion string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)", "(unknown)"
+	}
+	return info.Main.Version, info.GoVersion
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// workspace is where runs keep their state and leave their results.
+type workspace struct{ stateDir, out string }
+
+func (w *workspace) register(cmd *cobra.Command) {
+	w.registerOut(cmd)
+	cmd.Flags().StringVar(&w.stateDir, "state-dir", cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild"),
+		"`DIR` for the engine, bootstrapped roots and caches (env CUDABUILD_STATE_DIR)")
+}
+
+func (w *workspace) registerOut(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&w.out, "out", "o", "out", "`DIR` for images and the run record")
+}
+
+func (w *workspace) images() string { return filepath.Join(w.out, "images") }
+
+// toolDir is the folder of this program, where 'make tools' puts buildkitd and runc.
+func toolDir() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(self)
+}
+
+// hostAptConfig is what the host's apt knows about reaching repositories (proxies,
+// certificates), in apt's own form; empty on a host without apt.
+func hostAptConfig(ctx context.Context) []byte {
+	out, err := exec.CommandContext(ctx, "apt-config", "dump", "--no-empty", "Acquire").Output()
+	if err != nil {
+		return nil
+	}
+	var config bytes.Buffer
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, "Acquire::http") && !strings.Contains(line, "::User-Agent") {
+			config.WriteString(line)
+		}
+	}
+	return config.Bytes()
+}

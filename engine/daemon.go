@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	bk "github.com/moby/buildkit/client"
+	"golang.org/x/sys/unix"
+)
+
+// stopGrace is how long a daemon may take to end before it is killed.
+const stopGrace = 5 * time.Second
+
+// configFormat is the daemon's configuration. BuildKit's default garbage
+// collection wants 20 % of the disk free and would drop what the next run needs,
+// so the policy is explicit: keep everything while 2 GB stay free.
+const configFormat = `root = %q
+[grpc]
+  address = ["unix://%s"]
+[worker.containerd]
+  enabled = false
+[worker.oci]
+  enabled = true
+  snapshotter = "overlayfs"
+  binary = %q
+  networkMode = "host"
+  gc = true
+  [[worker.oci.gcpolicy]]
+    all = true
+    reservedSpace = "20GB"
+    maxUsedSpace = "200GB"
+    minFreeSpace = "2GB"
+`
+
+// launcher mounts the /proc of the new PID namespace, which runc needs, and
+// becomes the daemon.
+const launcher = `mount -t proc proc /proc && exec "$@"`
+
+// daemon is a buildkitd that this process owns.
+type daemon struct {
+	root, socket, log string
+
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended
+	end  error         // valid once done is closed
+}
+
+func start(ctx context.Context, o Options) (*daemon, error) {
+	if os.Geteuid() != 0 {
+		return nil, fmt.Errorf("%w: starting one needs root (or name a running one with --builder)", ErrUnavailable)
+	}
+	buildkitd, err := tool(o.ToolDir, "buildkitd")
+	if err != nil {
+		return nil, err
+	}
+	runc, err := tool(o.ToolDir, "runc")
+	if err != nil {
+		return nil, err
+	}
+	if err := probeOverlay(o.StateDir); err != nil {
+		return nil, err
+	}
+	d := &daemon{
+		root:   filepath.Join(o.StateDir, "engine"),
+		socket: filepath.Join(runtimeDir(o.StateDir), "buildkitd.sock"),
+		log:    filepath.Join(o.StateDir, "engine.log"),
+		done:   make(chan struct{}),
+	}
+	return d, d.spawn(ctx, o, buildkitd, runc)
+}
+
+// runtimeDir is short whatever the state directory's name: a socket's path may
+// have 107 bytes at most.
+func runtimeDir(stateDir string) string {
+	return fmt.Sprintf("/run/cudabuild/%x", sha256.Sum256([]byte(stateDir)))[:len("/run/cudabuild/")+12]
+}
+
+func (d *daemon) spawn(ctx context.Context, o Options, buildkitd, runc string) error {
+	for _, dir := range []string{d.root, filepath.Dir(d.socket)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	_ = os.Remove(d.socket) // of a daemon that was killed
+	config := filepath.Join(o.StateDir, "buildkitd.toml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, configFormat, d.root, d.socket, runc), 0o600); err != nil {
+		return err
+	}
+	log, err := os.Create(d.log)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	d.cmd = exec.Command("/bin/sh", "-c", launcher, "sh", buildkitd, "--config", config)
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	d.cmd.ExtraFiles = []*os.File{o.Lock.file}
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:   unix.CLONE_NEWPID,
+		Unshareflags: unix.CLONE_NEWNS, // unlike Cloneflags, Go makes / private for it
+		Pdeathsig:    unix.SIGKILL,
+		Setpgid:      true, // a Ctrl-C at the terminal is for us to pass on
+	}
+	started := make(chan error)
+	go d.own(started)
+	if err := <-started; err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrUnavailable, buildkitd, err)
+	}
+	return ctx.Err()
+}
+
+// own starts the process and waits for it on one locked thread: the kernel sends
+// the parent-death signal when that thread ends, not when the process does.
+func (d *daemon) own(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := d.cmd.Start()
+	started <- err
+	if err == nil {
+		d.end = d.cmd.Wait()
+	}
+	close(d.done)
+}
+
+// wait returns when the daemon answers, or says why it does not.
+func (d *daemon) wait(ctx context.Context, c *bk.Client) error {
+	timeout, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	for {
+		if _, err := c.Info(timeout); err == nil {
+			return os.Chmod(d.socket, 0o600)
+		}
+		select {
+		case <-d.done:
+			return fmt.Errorf("%w: %w", ErrUnavailable, d.failure())
+		case <-timeout.Done():
+			return fmt.Errorf("%w: buildkitd does not answer: %w\n%s", ErrUnavailable, timeout.Err(), d.tail())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// stop ends the daemon: politely first, so that its databases are closed.
+func (d *daemon) stop() error {
+	_ = d.cmd.Process.Signal(unix.SIGTERM)
+	select {
+	case <-d.done:
+	case <-time.After(stopGrace):
+		_ = d.cmd.Process.Kill()
+		<-d.done
+	}
+	if err := os.RemoveAll(filepath.Dir(d.socket)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (d *daemon) failure() error {
+	<-d.done
+	return fmt.Errorf("buildkitd ended (%v); its last lines in %s:\n%s", d.end, d.log, d.tail())
+}
+
+// tail returns the last lines of the daemon's log, indented.
+func (d *daemon) tail() string {
+	const lines = 8
+	data, err := os.ReadFile(d.log)
+	if err != nil {
+		return "  (" + err.Error() + ")"
+	}
+	all := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	var text []string
+	for _, line := range all[max(0, len(all)-lines):] {
+		text = append(text, "  "+string(line))
+	}
+	return strings.Join(text, "\n")
+}
+
+func lookPath(name string) (string, error) { return exec.LookPath(name) }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package engine finds or starts a BuildKit daemon to talk to.
+//
+// [Open] connects to the daemon that the user names, or else starts one of its
+// own: the pinned buildkitd and runc, with its state below the state directory,
+// on a private socket. [Lock] makes one process the owner of a state directory.
+//
+// An owned daemon runs as the first process of its own PID namespace, in its own
+// mount namespace, and is killed by the kernel when its owner dies. So whatever
+// happens to either of them, no process and no mount is left behind, and since
+// the daemon inherits the owner's lock, the next owner cannot start before the
+// last daemon is gone. The package builds nothing and knows nothing of images.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	bk "github.com/moby/buildkit/client"
+	_ "github.com/moby/buildkit/client/connhelper/dockercontainer" // docker-container://
+	_ "github.com/moby/buildkit/client/connhelper/podmancontainer" // podman-container://
+	_ "github.com/moby/buildkit/client/connhelper/ssh"             // ssh://
+)
+
+// ErrUnavailable is the condition that no BuildKit can be had: nothing answers at
+// the given address, or an owned daemon cannot run on this machine.
+var ErrUnavailable = errors.New("no usable BuildKit")
+
+// Options says which BuildKit to use. The zero value of Address means an owned one.
+type Options struct {
+	Address  string // of a running daemon: unix://, tcp://, docker-container://, podman-container://, ssh://
+	StateDir string // absolute; where an owned daemon keeps its state
+	ToolDir  string // where buildkitd and runc lie; empty means PATH
+	Lock     *Lock  // of StateDir; required for an owned daemon
+}
+
+// Engine is a connected BuildKit.
+type Engine struct {
+	Client *bk.Client
+	// ContentDir is the folder of blobs of an owned daemon (blobs/sha256/...), empty
+	// for a given one. Blobs in it can be hard-linked instead of copied.
+	ContentDir string
+
+	daemon *daemon
+}
+
+// Open connects to a daemon. The error matches [ErrUnavailable] where there is none.
+func Open(ctx context.Context, o Options) (*Engine, error) {
+	if o.Address != "" {
+		return given(ctx, o.Address)
+	}
+	d, err := start(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	c, err := bk.New(ctx, "unix://"+d.socket)
+	if err == nil {
+		err = d.wait(ctx, c)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.stop())
+	}
+	return &Engine{Client: c, daemon: d, ContentDir: filepath.Join(d.root, "runc-overlayfs", "content")}, nil
+}
+
+func given(ctx context.Context, address string) (*Engine, error) {
+	c, err := bk.New(ctx, address)
+	if err == nil {
+		timeout, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		_, err = c.Info(timeout)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w at %s: %w", ErrUnavailable, address, err)
+	}
+	return &Engine{Client: c}, nil
+}
+
+// Died returns a channel that is closed when an owned daemon has ended. It is nil,
+// and so never ready, for a given daemon.
+func (e *Engine) Died() <-chan struct{} {
+	if e.daemon == nil {
+		return nil
+	}
+	return e.daemon.done
+}
+
+// Failure describes the end of an owned daemon, with the last lines it wrote.
+func (e *Engine) Failure() error { return e.daemon.failure() }
+
+// Close disconnects, and ends an owned daemon and everything it runs.
+func (e *Engine) Close() error {
+	err := e.Client.Close()
+	if e.daemon != nil {
+		err = errors.Join(err, e.daemon.stop())
+	}
+	return err
+}
+
+// tool returns the path of an executable in dir, or in PATH where dir has none.
+func tool(dir, name string) (string, error) {
+	if path := filepath.Join(dir, name); dir != "" {
+		if _, err := os.Stat(path); err == nil {
+			return filepath.Abs(path)
+		}
+	}
+	path, err := lookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s is neither in %q nor on PATH (run 'make tools')", ErrUnavailable, name, dir)
+	}
+	return path, nil
+}

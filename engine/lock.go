@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// BusyError is returned by [Acquire] when another process owns the directory.
+type BusyError struct {
+	Dir string
+	PID int // 0 if unknown
+}
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("state directory %s is in use by pid %d", e.Dir, e.PID)
+}
+
+// Lock is the ownership of a state directory. An owned daemon inherits it, so it
+// is free only when both the owner and its daemon are gone.
+type Lock struct {
+	Dir  string
+	file *os.File
+}
+
+// Acquire makes this process the owner of dir, which is created if missing. Where
+// another process owns it, waiting is called once with that state and Acquire
+// waits until the directory is free or ctx ends; a nil waiting means: do not wait.
+// The error is a [*BusyError] if the directory stayed in use.
+func Acquire(ctx context.Context, dir string, waiting func(*BusyError)) (*Lock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if err := lockFile(ctx, f, dir, waiting); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	}
+	return &Lock{Dir: dir, file: f}, err
+}
+
+func lockFile(ctx context.Context, f *os.File, dir string, waiting func(*BusyError)) error {
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		busy := &BusyError{Dir: dir, PID: owner(f)}
+		if waiting == nil {
+			return busy
+		}
+		waiting(busy)
+		waiting = func(*BusyError) {}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", busy, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func owner(f *os.File) int {
+	data, _ := io.ReadAll(io.NewSectionReader(f, 0, 32))
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(data)))
+	return pid
+}
+
+// Release gives the directory up.
+func (l *Lock) Release() error { return l.file.Close() }

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Adopting returns the store's blobs as a BuildKit exporter should write them: a
+// blob that lies in dir/blobs already, on the same file system, is hard-linked
+// instead of sent again. Its digest is checked when the image is verified.
+func (s *Store) Adopting(dir string) content.Store {
+	return adopting{Store: s.content, to: s, from: dir}
+}
+
+type adopting struct {
+	content.Store
+
+	to   *Store
+	from string
+}
+
+var _ content.Store = adopting{}
+
+func (a adopting) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
+	var options content.WriterOpts
+	for _, opt := range opts {
+		if err := opt(&options); err != nil {
+			return nil, err
+		}
+	}
+	if d := options.Desc.Digest; a.from != "" && d.Validate() == nil {
+		if link(filepath.Join(a.from, ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded()), a.to.blobPath(d)) == nil {
+			return nil, fmt.Errorf("blob %s: %w", d, errdefs.ErrAlreadyExists)
+		}
+	}
+	return a.Store.Writer(ctx, opts...)
+}
+
+func link(from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if err := os.Link(from, to); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// CopyTo makes every blob of an image part of another store, by hard link where
+// both are on one file system.
+func (s *Store) CopyTo(ctx context.Context, to *Store, desc ocispec.Descriptor) error {
+	blobs, err := s.Blobs(ctx, desc)
+	if err != nil {
+		return err
+	}
+	for _, blob := range blobs {
+		if link(s.blobPath(blob.Digest), to.blobPath(blob.Digest)) == nil {
+			continue
+		}
+		if err := copyBlob(ctx, s.content, to.content, blob.Digest, blob.Size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copyBlob(ctx context.Context, from, to content.Store, d digest.Digest, size int64) error {
+	r, err := from.ReaderAt(ctx, ocispec.Descriptor{Digest: d, Size: size})
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return content.WriteBlob(ctx, to, d.String(), content.NewReader(r), ocispec.Descriptor{Digest: d, Size: size})
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// Sentinels of [Open].
+var (
+	// ErrBadReference means that a reference cannot be parsed.
+	ErrBadReference = errors.New("not an image reference")
+	// ErrNoImage means that nothing stands behind a reference, or nothing for the platform.
+	ErrNoImage = errors.New("no such image")
+)
+
+// Source is one image found behind a reference.
+type Source struct {
+	Ref      string   // the reference of this very image; opening it again finds it
+	Digest   v1.Hash  // of its manifest
+	Platform string   // "linux/amd64", "linux/arm64/v8"; "" if its index says nothing
+	Image    v1.Image // reads lazily, with the context that Open was given
+}
+
+// OpenOptions tunes [Open]. The zero value takes linux on the architecture of
+// this program, and the credentials of docker and podman.
+type OpenOptions struct {
+	Platform     string // "linux/arm64"; "" is linux on this architecture
+	AllPlatforms bool   // every platform of an index; Platform is ignored
+	Keychain     authn.Keychain
+}
+
+// Open resolves a reference in skopeo's spelling:
+//
+//	registry/repo:tag, registry/repo@sha256:...   a registry
+//	oci:DIR[:TAG], oci:DIR@sha256:...             an OCI layout; without TAG all its images
+//	oci-archive:FILE[:TAG]                        a tar of one
+//	docker-archive:FILE[:REF]                     what docker save writes
+//
+// Of an index, one platform is chosen; an index that holds a single image is that
+// image, whatever its platform. There is at least one Source. The images are
+// usable until the Closer, which is never nil, is closed.
+//
+// Errors wrap ErrBadReference, ErrNoImage, or are those of the file or registry.
+func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Closer, error) {
+	if opts.Platform == "" {
+		opts.Platform = "linux/" + runtime.GOARCH
+	}
+	transport, rest, _ := strings.Cut(ref, ":")
+	var sources []Source
+	var closer io.Closer = io.NopCloser(nil)
+	var err error
+	switch transport {
+	case "oci":
+		sources, err = openLayout(rest, opts)
+	case "oci-archive":
+		sources, closer, err = openOCIArchive(rest, opts)
+	case "docker-archive":
+		sources, closer, err = openDockerArchive(rest)
+	default:
+		sources, err = openRemote(ctx, ref, opts)
+	}
+	if err == nil && len(sources) == 0 {
+		err = ErrNoImage
+	}
+	if err != nil {
+		if closer != nil {
+			_ = closer.Close()
+		}
+		return nil, nil, fmt.Errorf("%s: %w", ref, err)
+	}
+	return sources, closer, nil
+}
+
+func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, error) {
+	parsed, err := name.ParseReference(ref)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrBadReference, err)
+	}
+	if opts.Keychain == nil {
+		opts.Keychain = authn.DefaultKeychain
+	}
+	desc, err := remote.Get(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(opts.Keychain))
+	if err != nil {
+		return nil, err
+	}
+	repo := parsed.Context().Name()
+	if !desc.MediaType.IsIndex() {
+		img, err := desc.Image()
+		return []Source{{Ref: repo + "@" + desc.Digest.String(), Digest: desc.Digest, Image: img}}, err
+	}
+	index, err := desc.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	return fromIndex(index, opts, func(d v1.Descriptor) string { return repo + "@" + d.Digest.String() })
+}
+
+// fromIndex returns the images of an index that opts asks for. Attestations and
+// nested indexes are left out.
+func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) string) ([]Source, error) {
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	images := slices.DeleteFunc(slices.Clone(manifest.Manifests), func(d v1.Descriptor) bool {
+		return !d.MediaType.IsImage() || platformOf(d) == "unknown/unknown"
+	})
+	chosen := images
+	if !opts.AllPlatforms && len(images) > 1 {
+		chosen = slices.DeleteFunc(slices.Clone(images), func(d v1.Descriptor) bool { return !matches(platformOf(d), opts.Platform) })
+		chosen = chosen[:min(len(chosen), 1)]
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("%w for platform %s, there is: %s", ErrNoImage, opts.Platform, platforms(images))
+	}
+	var sources []Source
+	for _, d := range chosen {
+		img, err := index.Image(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, Source{Ref: ref(d), Digest: d.Digest, Platform: platformOf(d), Image: img})
+	}
+	return sources, nil
+}
+
+func platformOf(d v1.Descriptor) string {
+	if d.Platform == nil {
+		return ""
+	}
+	p := d.Platform.OS + "/" + d.Platform.Architecture
+	if d.Platform.Variant != "" {
+		p += "/" + d.Platform.Variant
+	}
+	return p
+}
+
+// matches reports whether have is want; a variant counts only if want names one.
+func matches(have, want string) bool { return have == want || strings.HasPrefix(have, want+"/") }
+
+func platforms(images []v1.Descriptor) string {
+	var names []string
+	for _, d := range images {
+		names = append(names, platformOf(d))
+	}
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return strings.Join(names, ", ")
+}

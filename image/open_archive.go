@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// maxArchiveEntries bounds the files of an archive; a saved image has a few a layer.
+const maxArchiveEntries = 1_000_000
+
+// tarArchive is a tar file whose members can be opened in any order: they are
+// indexed once, so that n layers do not cost n passes.
+type tarArchive struct {
+	file    *os.File
+	members map[string]member
+}
+
+// member is n bytes at off, or a link to another member.
+type member struct {
+	off, n int64
+	link   string
+}
+
+func openArchive(name string) (*tarArchive, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	a := &tarArchive{file: f, members: map[string]member{}}
+	if err := a.index(); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+// index relies on tar.Reader reading no further than the header it returns.
+func (a *tarArchive) index() error {
+	r := tar.NewReader(a.file)
+	for range maxArchiveEntries {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("not a tar archive (a compressed one must be decompressed first): %w", err)
+		}
+		off, err := a.file.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		name := path.Clean(h.Name)
+		switch h.Typeflag {
+		case tar.TypeReg:
+			a.members[name] = member{off: off, n: h.Size}
+		case tar.TypeSymlink:
+			a.members[name] = member{link: path.Join(path.Dir(name), h.Linkname)}
+		case tar.TypeLink:
+			a.members[name] = member{link: path.Clean(h.Linkname)}
+		}
+	}
+	return fmt.Errorf("archive has more than %d entries", maxArchiveEntries)
+}
+
+// find follows links, a few.
+func (a *tarArchive) find(name string) (member, error) {
+	for range 8 {
+		m, ok := a.members[name]
+		if !ok {
+			break
+		}
+		if m.link == "" {
+			return m, nil
+		}
+		name = m.link
+	}
+	return member{}, fmt.Errorf("%s in the archive: %w", name, fs.ErrNotExist)
+}
+
+func (a *tarArchive) open(name string) (io.ReadCloser, error) {
+	m, err := a.find(path.Clean(name))
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(io.NewSectionReader(a.file, m.off, m.n)), nil
+}
+
+// Close implements io.Closer.
+func (a *tarArchive) Close() error { return a.file.Close() }
+
+func openOCIArchive(rest string, opts OpenOptions) ([]Source, io.Closer, error) {
+	file, tag := splitRef(rest)
+	a, err := openArchive(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	sources, err := readLayout(a.open, "oci-archive:"+file, tag, opts)
+	return sources, a, err
+}
+
+// savedImage is one image of docker save's manifest.json.
+type savedImage struct {
+	Config   string
+	RepoTags []string
+	Layers   []string
+}
+
+func openDockerArchive(rest string) ([]Source, io.Closer, error) {
+	file, tag := splitRef(rest)
+	a, err := openArchive(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	sources, err := a.savedImages("docker-archive:"+file, tag)
+	return sources, a, err
+}
+
+func (a *tarArchive) savedImages(ref, tag string) ([]Source, error) {
+	data, err := readAll(a.open, "manifest.json")
+	if err != nil {
+		return nil, fmt.Errorf("not written by docker save: %w", err)
+	}
+	var saved []savedImage
+	if err := json.Unmarshal(data, &saved); err != nil {
+		return nil, fmt.Errorf("manifest.json: %w", err)
+	}
+	var sources []Source
+	for _, s := range saved {
+		if tag != "" && !slices.Contains(s.RepoTags, tag[1:]) {
+			continue
+		}
+		src, err := a.savedImage(s)
+		if err != nil {
+			return nil, err
+		}
+		src.Ref = ref
+		if len(s.RepoTags) > 0 {
+			src.Ref += ":" + s.RepoTags[0]
+		}
+		sources = append(sources, src)
+	}
+	return sources, nil
+}
+
+// savedImage writes the manifest that docker save leaves out. A layer's digest is
+// that of its file: docker save does not compress, so mostly it is the diff ID.
+func (a *tarArchive) savedImage(s savedImage) (Source, error) {
+	config, err := readAll(a.open, s.Config)
+	if err != nil {
+		return Source{}, err
+	}
+	digest, size, err := v1.SHA256(bytes.NewReader(config))
+	if err != nil {
+		return Source{}, err
+	}
+	parsed, err := v1.ParseConfigFile(bytes.NewReader(config))
+	if err != nil {
+		return Source{}, fmt.Errorf("%s: %w", s.Config, err)
+	}
+	if len(parsed.RootFS.DiffIDs) != len(s.Layers) {
+		return Source{}, fmt.Errorf("manifest.json names %d layers, the config %d", len(s.Layers), len(parsed.RootFS.DiffIDs))
+	}
+	files := map[string]string{blobName(digest): s.Config}
+	manifest := &v1.Manifest{
+		SchemaVersion: 2, MediaType: types.DockerManifestSchema2,
+		Config: v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: digest, Size: size},
+	}
+	for i, name := range s.Layers {
+		desc, err := a.savedLayer(name, parsed.RootFS.DiffIDs[i])
+		if err != nil {
+			return Source{}, err
+		}
+		files[blobName(desc.Digest)] = name
+		manifest.Layers = append(manifest.Layers, desc)
+	}
+	return a.withManifest(manifest, files)
+}
+
+// savedLayer describes a layer file. One that is compressed is read to learn its digest.
+func (a *tarArchive) savedLayer(name string, diffID v1.Hash) (v1.Descriptor, error) {
+	m, err := a.find(path.Clean(name))
+	if err != nil {
+		return v1.Descriptor{}, err
+	}
+	data := io.NewSectionReader(a.file, m.off, m.n)
+	desc := v1.Descriptor{MediaType: types.DockerUncompressedLayer, Digest: diffID, Size: m.n}
+	magic := make([]byte, 4)
+	if _, err := data.ReadAt(magic, 0); err == nil && (bytes.HasPrefix(magic, []byte{0x1f, 0x8b}) || bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd})) {
+		desc.MediaType = types.DockerLayer
+		if desc.Digest, _, err = v1.SHA256(data); err != nil {
+			return v1.Descriptor{}, err
+		}
+	}
+	return desc, nil
+}
+
+func (a *tarArchive) withManifest(manifest *v1.Manifest, files map[string]string) (Source, error) {
+	raw, err := json.Marshal(manifest)
+	if err != nil {
+		return Source{}, err
+	}
+	open := func(blob string) (io.ReadCloser, error) {
+		name, ok := files[blob]
+		if !ok {
+			return nil, fmt.Errorf("%s: %w", blob, fs.ErrNotExist)
+		}
+		return a.open(name)
+	}
+	img, err := partial.CompressedToImage(&blobImage{open: open, raw: raw, manifest: manifest})
+	if err != nil {
+		return Source{}, err
+	}
+	digest, err := img.Digest()
+	return Source{Digest: digest, Image: img}, err
+}

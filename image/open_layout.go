@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// refName is the annotation by which an OCI layout names its images
+// (image-spec, annotations.md).
+const refName = "org.opencontainers.image.ref.name"
+
+// maxMetadata bounds a manifest, an index or a config. Registries accept 4 MiB.
+const maxMetadata = 16 << 20
+
+// opener opens one file of a layout: "index.json", "blobs/sha256/...".
+// Its error wraps fs.ErrNotExist if there is none.
+type opener func(name string) (io.ReadCloser, error)
+
+func openLayout(rest string, opts OpenOptions) ([]Source, error) {
+	dir, tag := splitRef(rest)
+	open := func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, filepath.FromSlash(name))) }
+	return readLayout(open, "oci:"+dir, tag, opts)
+}
+
+// splitRef parts DIR:TAG and DIR@sha256:HEX; the separator stays with the tag.
+func splitRef(rest string) (path, tag string) {
+	if dir, digest, ok := strings.Cut(rest, "@sha256:"); ok {
+		return dir, "@sha256:" + digest
+	}
+	path, tag, ok := strings.Cut(rest, ":")
+	if ok {
+		tag = ":" + tag
+	}
+	return path, tag
+}
+
+// readLayout returns the images of a layout that tag names, all if it is "".
+func readLayout(open opener, ref, tag string, opts OpenOptions) ([]Source, error) {
+	data, err := readAll(open, "index.json")
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("not an OCI layout: %w", err)
+		}
+		return nil, err
+	}
+	root, err := newIndex(open, data)
+	if err != nil {
+		return nil, err
+	}
+	var sources []Source
+	var names []string
+	for _, d := range root.manifest.Manifests {
+		name := "@" + d.Digest.String()
+		if t := d.Annotations[refName]; t != "" {
+			name = ":" + t
+			names = append(names, t)
+		}
+		if tag != "" && tag != name && tag != "@"+d.Digest.String() {
+			continue
+		}
+		found, err := fromDescriptor(root, d, ref+name, opts)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", strings.TrimLeft(name, ":@"), err)
+		}
+		sources = append(sources, found...)
+	}
+	if len(sources) == 0 && tag != "" {
+		return nil, fmt.Errorf("%w: the layout holds: %s", ErrNoImage, strings.Join(names, ", "))
+	}
+	return sources, nil
+}
+
+// fromDescriptor opens an image, or what opts asks for of an index.
+func fromDescriptor(root *layoutIndex, d v1.Descriptor, ref string, opts OpenOptions) ([]Source, error) {
+	if d.MediaType.IsIndex() {
+		index, err := root.ImageIndex(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		return fromIndex(index, opts, func(v1.Descriptor) string { return ref })
+	}
+	img, err := root.Image(d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return []Source{{Ref: ref, Digest: d.Digest, Platform: platformOf(d), Image: img}}, nil
+}
+
+// layoutIndex is an index whose blobs a layout holds.
+type layoutIndex struct {
+	open     opener
+	raw      []byte
+	manifest *v1.IndexManifest
+}
+
+var _ v1.ImageIndex = (*layoutIndex)(nil)
+
+func newIndex(open opener, raw []byte) (*layoutIndex, error) {
+	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("index: %w", err)
+	}
+	return &layoutIndex{open, raw, manifest}, nil
+}
+
+func (i *layoutIndex) MediaType() (types.MediaType, error)         { return i.manifest.MediaType, nil }
+func (i *layoutIndex) Digest() (v1.Hash, error)                    { return partial.Digest(i) }
+func (i *layoutIndex) Size() (int64, error)                        { return int64(len(i.raw)), nil }
+func (i *layoutIndex) IndexManifest() (*v1.IndexManifest, error)   { return i.manifest, nil }
+func (i *layoutIndex) RawManifest() ([]byte, error)                { return i.raw, nil }
+func (i *layoutIndex) ImageIndex(h v1.Hash) (v1.ImageIndex, error) { return i.index(h) }
+
+func (i *layoutIndex) index(h v1.Hash) (*layoutIndex, error) {
+	raw, err := readBlob(i.open, h)
+	if err != nil {
+		return nil, err
+	}
+	return newIndex(i.open, raw)
+}
+
+// Image implements v1.ImageIndex.
+func (i *layoutIndex) Image(h v1.Hash) (v1.Image, error) {
+	raw, err := readBlob(i.open, h)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", h, err)
+	}
+	return partial.CompressedToImage(&blobImage{open: i.open, raw: raw, manifest: manifest})
+}
+
+// blobImage is an image whose blobs a layout holds.
+type blobImage struct {
+	open     opener
+	raw      []byte
+	manifest *v1.Manifest
+}
+
+func (i *blobImage) MediaType() (types.MediaType, error) { return i.manifest.MediaType, nil }
+func (i *blobImage) RawManifest() ([]byte, error)        { return i.raw, nil }
+func (i *blobImage) RawConfigFile() ([]byte, error) {
+	return readBlob(i.open, i.manifest.Config.Digest)
+}
+
+// LayerByDigest implements partial.CompressedImageCore.
+func (i *blobImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
+	for _, d := range i.manifest.Layers {
+		if d.Digest == h {
+			return &blobLayer{i.open, d}, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: no layer %s in the manifest", ErrNoImage, h)
+}
+
+// blobLayer is a layer as it lies in a layout. Its digest is not checked here.
+type blobLayer struct {
+	open opener
+	desc v1.Descriptor
+}
+
+func (l *blobLayer) Digest() (v1.Hash, error)            { return l.desc.Digest, nil }
+func (l *blobLayer) Size() (int64, error)                { return l.desc.Size, nil }
+func (l *blobLayer) MediaType() (types.MediaType, error) { return l.desc.MediaType, nil }
+func (l *blobLayer) Compressed() (io.ReadCloser, error)  { return l.open(blobName(l.desc.Digest)) }
+
+func blobName(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
+
+// readBlob reads a small blob and checks its digest.
+func readBlob(open opener, h v1.Hash) ([]byte, error) {
+	data, err := readAll(open, blobName(h))
+	if err != nil {
+		return nil, err
+	}
+	if got, _, _ := v1.SHA256(bytes.NewReader(data)); got != h {
+		return nil, fmt.Errorf("blob %s has digest %s", h, got)
+	}
+	return data, nil
+}
+
+// readAll reads a small file.
+func readAll(open opener, name string) ([]byte, error) {
+	f, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxMetadata+1))
+	if err == nil && len(data) > maxMetadata {
+		err = fmt.Errorf("%s: more than %d bytes", name, maxMetadata)
+	}
+	return data, err
+}

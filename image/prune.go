@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"context"
+	"errors"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Pruned is what [Store.Prune] removed, or would remove.
+type Pruned struct {
+	Blobs int   `json:"blobs"`
+	Bytes int64 `json:"bytes"`
+}
+
+// Prune removes every blob that no entry of the index needs; with dryRun it only
+// counts them. It removes nothing if an image of the index is not whole, because
+// then it cannot tell what that image needs.
+func (s *Store) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
+	needed, err := s.needed(ctx)
+	if err != nil {
+		return Pruned{}, err
+	}
+	var pruned Pruned
+	var unneeded []digest.Digest
+	err = s.content.Walk(ctx, func(info content.Info) error {
+		if !needed[info.Digest] {
+			pruned.Blobs++
+			pruned.Bytes += info.Size
+			unneeded = append(unneeded, info.Digest)
+		}
+		return nil
+	})
+	if dryRun {
+		unneeded = nil
+	}
+	for _, d := range unneeded {
+		err = errors.Join(err, s.content.Delete(ctx, d))
+	}
+	return pruned, err
+}
+
+func (s *Store) needed(ctx context.Context) (map[digest.Digest]bool, error) {
+	entries, err := s.Entries()
+	if err != nil {
+		return nil, err
+	}
+	needed := map[digest.Digest]bool{}
+	for _, entry := range entries {
+		blobs, err := s.Blobs(ctx, entry)
+		if err != nil {
+			return nil, err
+		}
+		for _, blob := range blobs {
+			needed[blob.Digest] = true
+		}
+	}
+	return needed, nil
+}
+
+// Size returns the bytes of an image's distinct blobs.
+func (s *Store) Size(ctx context.Context, desc ocispec.Descriptor) (int64, error) {
+	blobs, err := s.Blobs(ctx, desc)
+	seen := map[digest.Digest]bool{}
+	var size int64
+	for _, blob := range blobs {
+		if !seen[blob.Digest] {
+			seen[blob.Digest] = true
+			size += blob.Size
+		}
+	}
+	return size, err
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/plugins/content/local"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+)
+
+// FullNameAnnotation holds the full name of an image in an OCI layout's index, as
+// containerd and BuildKit write it.
+const FullNameAnnotation = "io.containerd.image.name"
+
+// BusyError is returned by [OpenStore] when another process writes the layout.
+type BusyError struct{ Dir string }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("image folder %s is being written by another run", e.Dir)
+}
+
+// Store is an OCI layout that this process alone writes, as long as it is open.
+// Blobs are shared by all images; the index names only images that were tagged.
+type Store struct {
+	dir     string
+	content content.Store
+	lock    *os.File
+}
+
+// OpenStore opens the layout in dir, which is created if missing, and clears away
+// what an interrupted run had only begun to write. The error is a [*BusyError] if
+// another process has it open.
+func OpenStore(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, lock: lock}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) prepare() (err error) {
+	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return &BusyError{Dir: s.dir}
+		}
+		return err
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, "ingest")); err != nil {
+		return err
+	}
+	if s.content, err = local.NewStore(s.dir); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, ocispec.ImageIndexFile)); errors.Is(err, fs.ErrNotExist) {
+		return s.writeIndex(nil)
+	}
+	_, err = s.Entries()
+	return err
+}
+
+// Close lets other processes write the layout.
+func (s *Store) Close() error {
+	return errors.Join(os.RemoveAll(filepath.Join(s.dir, "ingest")), s.lock.Close())
+}
+
+// Dir is the folder of the layout.
+func (s *Store) Dir() string { return s.dir }
+
+// Content is the layout's blobs. One object serves all writers of a run, because
+// its locks are the only thing that keeps two writers of a blob apart.
+func (s *Store) Content() content.Store { return s.content }
+
+// Entries returns the index's entries in their order.
+func (s *Store) Entries() ([]ocispec.Descriptor, error) {
+	path := filepath.Join(s.dir, ocispec.ImageIndexFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return nil, fmt.Errorf("%s: %w (remove the folder to start anew)", path, err)
+	}
+	return index.Manifests, nil
+}
+
+// Tag makes the index name an image, in place of the one that had the tag before.
+// The tag is the part of fullName after the colon.
+func (s *Store) Tag(fullName string, desc ocispec.Descriptor) error {
+	_, tag, _ := strings.Cut(fullName, ":")
+	desc.Annotations = map[string]string{ocispec.AnnotationRefName: tag, FullNameAnnotation: fullName}
+	return s.replace(desc, func(e ocispec.Descriptor) bool { return e.Annotations[FullNameAnnotation] == fullName })
+}
+
+// Keep makes the index name an image by its digest alone.
+func (s *Store) Keep(desc ocispec.Descriptor) error {
+	desc.Annotations = nil
+	return s.replace(desc, func(e ocispec.Descriptor) bool { return e.Digest == desc.Digest })
+}
+
+// Lookup returns the image that has the tag.
+func (s *Store) Lookup(fullName string) (ocispec.Descriptor, bool) {
+	entries, err := s.Entries()
+	i := slices.IndexFunc(entries, func(e ocispec.Descriptor) bool { return e.Annotations[FullNameAnnotation] == fullName })
+	if err != nil || i < 0 {
+		return ocispec.Descriptor{}, false
+	}
+	return entries[i], true
+}
+
+func (s *Store) replace(desc ocispec.Descriptor, old func(ocispec.Descriptor) bool) error {
+	entries, err := s.Entries()
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(entries, old); i >= 0 {
+		entries[i] = desc
+	} else {
+		entries = append(entries, desc)
+	}
+	return s.writeIndex(entries)
+}
+
+func (s *Store) writeIndex(entries []ocispec.Descriptor) error {
+	slices.SortStableFunc(entries, func(a, b ocispec.Descriptor) int {
+		return strings.Compare(a.Annotations[FullNameAnnotation], b.Annotations[FullNameAnnotation])
+	})
+	layout, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
+	if err != nil {
+		return err
+	}
+	index, err := json.MarshalIndent(ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2},
+		MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: append([]ocispec.Descriptor{}, entries...),
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		WriteFile(filepath.Join(s.dir, ocispec.ImageLayoutFile), layout),
+		WriteFile(filepath.Join(s.dir, ocispec.ImageIndexFile), index),
+	)
+}
+
+// WriteFile writes a file so that a reader sees the old content or the new, never half.
+func WriteFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+// Blobs returns the descriptors of everything that an image is made of: manifest,
+// config and layers, and all of an index's. The error says which blob is missing
+// or has the wrong size; contents are not read except for manifests.
+func (s *Store) Blobs(ctx context.Context, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	info, err := s.content.Info(ctx, desc.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size != desc.Size {
+		return nil, fmt.Errorf("blob %s has %d bytes, want %d", desc.Digest, info.Size, desc.Size)
+	}
+	blobs := []ocispec.Descriptor{desc}
+	children, err := s.children(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	for _, child := range children {
+		more, err := s.Blobs(ctx, child)
+		if err != nil {
+			return nil, err
+		}
+		blobs = append(blobs, more...)
+	}
+	return blobs, nil
+}
+
+func (s *Store) children(ctx context.Context, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	switch desc.MediaType {
+	case ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex:
+	default:
+		return nil, nil
+	}
+	data, err := content.ReadBlob(ctx, s.content, desc)
+	if err != nil {
+		return nil, err
+	}
+	var parts struct {
+		Config    *ocispec.Descriptor  `json:"config"`
+		Layers    []ocispec.Descriptor `json:"layers"`
+		Manifests []ocispec.Descriptor `json:"manifests"`
+	}
+	if err := json.Unmarshal(data, &parts); err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", desc.Digest, err)
+	}
+	all := append(parts.Manifests, parts.Layers...)
+	if parts.Config != nil {
+		all = append(all, *parts.Config)
+	}
+	return all, nil
+}
+
+// Image returns an image of the store for reading.
+func (s *Store) Image(desc ocispec.Descriptor) (v1.Image, error) {
+	hash, err := v1.NewHash(desc.Digest.String())
+	if err != nil {
+		return nil, err
+	}
+	root := layoutIndex{open: func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(s.dir, name)) }}
+	return root.Image(hash)
+}
+
+func (s *Store) blobPath(d digest.Digest) string {
+	return filepath.Join(s.dir, ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
+}
+
+// Names returns the full names of the images that have the tag, in any repository.
+func (s *Store) Names(tag string) ([]string, error) {
+	entries, err := s.Entries()
+	var names []string
+	for _, e := range entries {
+		if e.Annotations[ocispec.AnnotationRefName] == tag {
+			names = append(names, e.Annotations[FullNameAnnotation])
+		}
+	}
+	return names, err
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package archtest holds the project's import arrows: who may import whom among
+// our own packages, who may import BuildKit, and that the program builds without
+// cgo. It has tests only.
+//
+// A new package must be entered in the table of arrows; a new arrow is a change of
+// the design and belongs in a commit that says why.
+package archtest_test
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	module   = "github.com/cudabuild/cudabuild"
+	buildkit = "github.com/moby/buildkit"
+	// maxDirect bounds the modules that go.mod requires directly.
+	maxDirect = 18
+)
+
+// arrows names, for each package, the packages of ours that it may import.
+// A subpackage (verify/rules) stands under its parent's name. Everybody may import
+// internal/; free packages may import everything and nobody imports them.
+var arrows = map[string][]string{
+	"compat":    {},
+	"image":     {},
+	"engine":    {},
+	"samples":   {},
+	"recipes":   {"compat", "samples"},
+	"matrix":    {"recipes"},
+	"llb":       {"compat", "matrix", "recipes", "samples"},
+	"verify":    {"image", "compat"},
+	"gpu":       {"image", "compat", "verify"},
+	"record":    {"compat", "image", "verify", "gpu"},
+	"bootstrap": {"recipes"},
+	"build":     {"bootstrap", "matrix", "llb", "engine", "image", "record"},
+	"internal":  {"image"},
+}
+
+var (
+	free         = []string{"cmd", "e2e", "bench"}
+	mayUseSolver = []string{"llb", "engine", "build"}
+	// mayLinkSolver need not import BuildKit to have it linked in.
+	mayLinkSolver = append([]string{"internal"}, append(free, mayUseSolver...)...)
+)
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+// name is the first element of the path inside the module: "verify" for verify/rules.
+func name(importPath string) (string, bool) {
+	rest, ours := strings.CutPrefix(importPath, module+"/")
+	first, _, _ := strings.Cut(rest, "/")
+	return first, ours
+}
+
+func isBuildKit(importPath string) bool {
+	return importPath == buildkit || strings.HasPrefix(importPath, buildkit+"/")
+}
+
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		from, _ := name(p.ImportPath)
+		allowed, known := arrows[from]
+		if !known && !slices.Contains(free, from) {
+			t.Errorf("%s: not in the table of arrows, want an entry for %q", p.ImportPath, from)
+			continue
+		}
+		for _, imported := range p.Imports {
+			to, ours := name(imported)
+			if !ours || !known || to == from || to == "internal" || slices.Contains(allowed, to) {
+				continue
+			}
+			t.Errorf("%s imports %s, want only %v", p.ImportPath, imported, allowed)
+		}
+	}
+}
+
+func TestBuildKitStaysInItsPlace(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		from, _ := name(p.ImportPath)
+		if !slices.Contains(mayUseSolver, from) && from != "internal" && slices.ContainsFunc(p.Imports, isBuildKit) {
+			t.Errorf("%s imports BuildKit, want that only in %v", p.ImportPath, mayUseSolver)
+		}
+		if i := slices.IndexFunc(p.Deps, isBuildKit); i >= 0 && !slices.Contains(mayLinkSolver, from) {
+			t.Errorf("%s depends on %s, want no BuildKit under it", p.ImportPath, p.Deps[i])
+		}
+	}
+}
+
+// TestBuildsWithoutCgo also wants a static program: it must run in images older and
+// smaller than the host it was built on.
+func TestBuildsWithoutCgo(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "cudabuild")
+	// -trimpath as in the Makefile, so that the build cache is warm.
+	goTool(t, "build", "-trimpath", "-o", program, "./cmd/cudabuild")
+	f, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			t.Errorf("%s asks for a dynamic loader, want a static program", program)
+		}
+	}
+}
+
+func TestDirectDependencies(t *testing.T) {
+	t.Parallel()
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal(goTool(t, "mod", "edit", "-json"), &mod); err != nil {
+		t.Fatal(err)
+	}
+	var direct []string
+	for _, r := range mod.Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	if len(direct) > maxDirect {
+		t.Errorf("go.mod requires %d modules directly, want at most %d: %v", len(direct), maxDirect, direct)
+	}
+}
+
+// list returns every package of the module, as seen without cgo.
+func list(t *testing.T) []goPackage {
+	t.Helper()
+	touchSources(t)
+	dec := json.NewDecoder(bytes.NewReader(goTool(t, "list", "-json=ImportPath,Imports,Deps", "./...")))
+	var all []goPackage
+	for {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 2 {
+		t.Fatalf("go list found %d packages, want the whole module", len(all))
+	}
+	return all
+}
+
+// touchSources looks at every source file, because go test caches a result by the
+// files that the test itself has seen, and go list sees them in another process.
+func touchSources(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (d.Name() == "bin" || d.Name() == "out" || strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".go") || d.Name() == "go.mod":
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+const root = "../.."
+
+func goTool(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
+	}
+	return out
+}

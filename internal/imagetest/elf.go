@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package imagetest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+)
+
+// ELF describes a shared library for x86-64.
+type ELF struct {
+	SOName  string
+	Needed  []string
+	Exports []string
+	Imports []string // undefined symbols
+	// Exec is the size of the executable segment, in bytes of file.
+	Exec int
+	// Sections adds a section header table, which nothing may depend on.
+	Sections bool
+	// TablesLast puts all tables behind the code, as patchelf does.
+	TablesLast bool
+	// GNUHash uses DT_GNU_HASH in place of DT_HASH.
+	GNUHash bool
+}
+
+const (
+	elfHeader = 64
+	progHead  = 56
+	elfSymbol = 24
+)
+
+// Bytes returns the file. Addresses are file offsets plus elfBase.
+func (e ELF) Bytes() []byte {
+	const headers = elfHeader + 3*progHead
+	code := bytes.Repeat([]byte{0x90}, e.Exec)
+	start := uint64(headers)
+	if e.TablesLast {
+		start += uint64(len(code))
+	}
+	tables, dynOff, dynLen := e.tables(start)
+	body := slices.Concat(tables, code)
+	codeOff := headers + uint64(len(tables))
+	if e.TablesLast {
+		body, codeOff = slices.Concat(code, tables), headers
+	}
+
+	out := make([]byte, headers, headers+len(body))
+	copy(out, "\x7fELF\x02\x01\x01")
+	le := binary.LittleEndian
+	le.PutUint16(out[16:], 3)  // ET_DYN
+	le.PutUint16(out[18:], 62) // EM_X86_64
+	le.PutUint32(out[20:], 1)
+	le.PutUint64(out[32:], elfHeader)
+	le.PutUint16(out[52:], elfHeader)
+	le.PutUint16(out[54:], progHead)
+	le.PutUint16(out[56:], 3)
+	tablesOff := start
+	programHeader(out[elfHeader:], 1, 4, tablesOff, uint64(len(tables)))
+	programHeader(out[elfHeader+progHead:], 1, 5, codeOff, uint64(len(code)))
+	programHeader(out[elfHeader+2*progHead:], 2, 6, dynOff, dynLen)
+	out = append(out, body...)
+	if e.Sections {
+		le.PutUint64(out[40:], uint64(len(out)))
+		le.PutUint16(out[58:], 64)
+		le.PutUint16(out[60:], 1)
+		out = append(out, make([]byte, 64)...)
+	}
+	return out
+}
+
+// elfBase makes addresses differ from file offsets, so that mixing them up shows.
+const elfBase = 0x10000
+
+func programHeader(h []byte, kind, flags uint32, off, n uint64) {
+	le := binary.LittleEndian
+	le.PutUint32(h, kind)
+	le.PutUint32(h[4:], flags)
+	le.PutUint64(h[8:], off)
+	le.PutUint64(h[16:], off+elfBase)
+	le.PutUint64(h[24:], off+elfBase)
+	le.PutUint64(h[32:], n)
+	le.PutUint64(h[40:], n)
+}
+
+// tables returns the string table, symbol table, hash table and dynamic section
+// as they stand in the file from start on.
+func (e ELF) tables(start uint64) (data []byte, dynOff, dynLen uint64) {
+	strings := []byte{0}
+	intern := func(s string) uint64 {
+		strings = append(strings, s...)
+		strings = append(strings, 0)
+		return uint64(len(strings) - len(s) - 1)
+	}
+	symbols := make([]byte, elfSymbol)
+	for _, n := range e.Imports {
+		symbols = append(symbols, symbol(intern(n), 0)...)
+	}
+	for _, n := range e.Exports {
+		symbols = append(symbols, symbol(intern(n), 1)...)
+	}
+	var dyn []uint64
+	for _, n := range e.Needed {
+		dyn = append(dyn, 1, intern(n))
+	}
+	if e.SOName != "" {
+		dyn = append(dyn, 14, intern(e.SOName))
+	}
+	hash, tag := e.hash(uint64(len(symbols) / elfSymbol))
+
+	at := start
+	place := func(part []byte) uint64 {
+		off := at
+		data = append(data, part...)
+		for len(data)%8 != 0 {
+			data = append(data, 0)
+		}
+		at = start + uint64(len(data))
+		return off
+	}
+	symOff, hashOff, strOff := place(symbols), place(hash), place(strings)
+	dyn = append(dyn, 6, symOff+elfBase, 11, elfSymbol, tag, hashOff+elfBase, 5, strOff+elfBase, 10, uint64(len(strings)), 0, 0)
+	var section []byte
+	for _, word := range dyn {
+		section = binary.LittleEndian.AppendUint64(section, word)
+	}
+	dynOff = place(section)
+	return data, dynOff, uint64(len(section))
+}
+
+func symbol(name uint64, section uint16) []byte {
+	s := make([]byte, elfSymbol)
+	binary.LittleEndian.PutUint32(s, uint32(name))
+	s[4] = 1<<4 | 2 // GLOBAL FUNC
+	binary.LittleEndian.PutUint16(s[6:], section)
+	return s
+}
+
+// hash returns a hash table that says how many symbols there are; nothing looks
+// names up in it.
+func (e ELF) hash(count uint64) (table []byte, tag uint64) {
+	le := binary.LittleEndian
+	if !e.GNUHash {
+		return le.AppendUint32(le.AppendUint32(nil, 1), uint32(count)), 4
+	}
+	first := uint32(1 + len(e.Imports))
+	for _, word := range []uint32{1, first, 1, 6} { // buckets, first symbol, bloom words, shift
+		table = le.AppendUint32(table, word)
+	}
+	table = le.AppendUint64(table, ^uint64(0))
+	if len(e.Exports) == 0 {
+		return le.AppendUint32(table, 0), 0x6ffffef5
+	}
+	table = le.AppendUint32(table, first)
+	for i := range e.Exports {
+		end := uint32(0)
+		if i == len(e.Exports)-1 {
+			end = 1
+		}
+		table = le.AppendUint32(table, end)
+	}
+	return table, 0x6ffffef5
+}

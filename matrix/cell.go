@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"slices"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// Cell is one image of the matrix: an OS and a CUDA release with either a flavor
+// or a sample. Its JSON form is that of an element of plan --json's "cells"; lists
+// are never null.
+type Cell struct {
+	// ID is the canonical tag: "12.4-base-debian13", "12.4-nbody-debian13".
+	ID   string `json:"id"`
+	OS   string `json:"os"`   // "debian13"
+	CUDA string `json:"cuda"` // "12.4"
+	// Flavor is "" for a sample cell, and then Sample is its name.
+	Flavor recipes.Flavor `json:"flavor"`
+	Sample string         `json:"sample"`
+	// Parent is the ID of the cell right below: a runtime's base, a devel's runtime,
+	// a sample's base; "" for a base. The cell of that ID need not be selected, nor
+	// listed in the file at all.
+	Parent string `json:"parent"`
+	// Builder is the ID of the devel cell whose nvcc compiles a sample, else "". Like
+	// Parent it need not be selected.
+	Builder string `json:"builder,omitempty"`
+	// Source is the package source of the release: "debian".
+	Source    string   `json:"source"`
+	Platforms []string `json:"platforms"` // as in the file, each once: "linux/amd64"
+	// Tags are full names, "cuda:12.4-base-debian13", the canonical one first.
+	Tags []string `json:"tags"`
+	// Groups is every group of the file that the cell belongs to, sorted.
+	Groups []string `json:"groups"`
+}
+
+// clone returns a copy that shares no memory with c.
+func (c Cell) clone() Cell {
+	c.Platforms = slices.Clone(c.Platforms)
+	c.Tags = slices.Clone(c.Tags)
+	c.Groups = slices.Clone(c.Groups)
+	return c
+}
+
+// cellID returns the one name of a cell; kind is a flavor or a sample.
+func cellID(cuda, kind, os string) string { return cuda + "-" + kind + "-" + os }
+
+// parentOf returns the flavor below f, "" for the lowest.
+func parentOf(f recipes.Flavor) recipes.Flavor {
+	if i := slices.Index(recipes.Flavors(), f); i > 0 {
+		return recipes.Flavors()[i-1]
+	}
+	return ""
+}

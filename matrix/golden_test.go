@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func catalog(t testing.TB) *recipes.Catalog {
+	t.Helper()
+	c, err := recipes.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// golden compares got with a file, or writes it.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+func yamlFiles(t testing.TB, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", dir, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files in testdata/%s: %v", dir, err)
+	}
+	return files
+}
+
+// TestBad holds what is said about each bad file, every line of it, with the hints.
+func TestBad(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	for _, file := range yamlFiles(t, "bad") {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := matrix.Parse("matrix.yaml", data, c)
+			var problems matrix.Problems
+			if m != nil || !errors.As(err, &problems) {
+				t.Fatalf("Parse = %v, %v, want nil, Problems", m, err)
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".want", describe(problems))
+		})
+	}
+}
+
+// TestGood holds the cells of every group of each good file.
+func TestGood(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	for _, file := range yamlFiles(t, "good") {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			m, err := matrix.Load(file, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got strings.Builder
+			for _, group := range m.Groups() {
+				cells, err := m.Expand(group, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprintf(&got, "%s:\n", group)
+				for _, cell := range cells {
+					fmt.Fprintf(&got, "  %s parent=%s builder=%s source=%s platforms=%v tags=%v groups=%v\n",
+						cell.ID, cell.Parent, cell.Builder, cell.Source, cell.Platforms, cell.Tags, cell.Groups)
+				}
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".want", got.String())
+		})
+	}
+}
+
+func describe(problems matrix.Problems) string {
+	var s strings.Builder
+	for _, p := range problems {
+		fmt.Fprintf(&s, "%v\n", p)
+		if p.Hint != "" {
+			fmt.Fprintf(&s, "    hint: %s\n", p.Hint)
+		}
+	}
+	return s.String()
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package matrix turns matrix.yaml, the one file in which a team says which CUDA
+// images it wants, into an ordered list of cells.
+//
+// Most callers need two functions: [Load] reads and checks a file, and
+// [Matrix.Expand] returns the cells of one of its groups.
+//
+//	version: 1
+//	image: cuda                      # repository of every tag
+//	defaults: {platforms: [linux/amd64], flavors: [base, runtime, devel], samples: [nbody]}
+//	groups:
+//	  default:
+//	    - {os: [debian13], cuda: ["12.4"]}
+//	  more:
+//	    - default                    # all of that group
+//	    - {os: [debian11], cuda: ["11.2"], flavors: [base]}
+//
+// An entry makes every pair of its os and cuda lists, less those under exclude,
+// each with a reason. It promises to report everything wrong with a file at once,
+// each problem with its position and, where one is near, the word that was meant;
+// and to accept nothing that it does not understand. It refuses CUDA numbers
+// without quotes, because YAML reads 12.10 as 12.1, and YAML anchors, aliases and
+// tags. It builds nothing and asks nothing of the machine but the file.
+package matrix
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// MaxBytes is the size of the largest file that is read.
+const MaxBytes = 1 << 20
+
+// Matrix is a checked matrix file. It is read-only and safe for concurrent use.
+type Matrix struct {
+	file   string
+	groups []string          // in the order of the file
+	cells  map[string][]Cell // by group, ordered
+}
+
+// Load reads and checks a matrix file against the catalog. The error is a
+// [Problems], for a file that cannot be read too.
+func Load(path string, catalog *recipes.Catalog) (*Matrix, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, Problems{unreadable(path, err)}
+	}
+	return Parse(path, data, catalog)
+}
+
+// Parse checks the bytes of a matrix file against the catalog; name stands for the
+// file in problems. The error is a [Problems].
+func Parse(name string, data []byte, catalog *recipes.Catalog) (*Matrix, error) {
+	r := &report{file: name}
+	root := parseYAML(r, data)
+	if root == nil {
+		return nil, r.err()
+	}
+	d := newDecoder(r, catalog)
+	f := d.file(root)
+	m := expandAll(r, catalog, f)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// readFile reads one byte more than Parse accepts, so that Parse can tell.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, MaxBytes+1))
+}
+
+func unreadable(path string, err error) Problem {
+	if errors.Is(err, fs.ErrNotExist) {
+		return Problem{File: path, Message: "no such file", Hint: "name the matrix with --file, or run in the directory that holds it"}
+	}
+	cause := err
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		cause = pathErr.Err // the path is said once, in front
+	}
+	return Problem{File: path, Message: cause.Error(), Hint: "name a matrix file that can be read with --file"}
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"slices"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// names is every word that a matrix file may use, by what it stands for.
+type names struct {
+	os, cuda, platforms, flavors, samples []string
+}
+
+func namesOf(c *recipes.Catalog) names {
+	n := names{os: c.OSNames(), cuda: c.CUDAVersions(), samples: recipes.SampleNames()}
+	for _, f := range recipes.Flavors() {
+		n.flavors = append(n.flavors, string(f))
+	}
+	for _, os := range n.os {
+		for _, cuda := range c.CUDAFor(os) {
+			release, _ := c.Find(os, cuda)
+			n.platforms = append(n.platforms, release.Platforms...)
+		}
+	}
+	slices.Sort(n.platforms)
+	n.platforms = slices.Compact(n.platforms)
+	return n
+}
+
+// oneOf reads a string that must be one of known; noun says what it stands for.
+func (d *decoder) oneOf(noun string, known []string) func(*yaml.Node, string) (word, bool) {
+	return func(n *yaml.Node, what string) (word, bool) {
+		w, ok := d.str(n, what)
+		if ok && !slices.Contains(known, w.text) {
+			d.node(n, suggest(w.text, known), "unknown %s %q", noun, w.text)
+			return w, false
+		}
+		return w, ok
+	}
+}
+
+// cuda reads a CUDA release. A number without quotes is refused even where its text
+// would do: 12.10 is 12.1 to YAML, and every other tool that reads the file
+// would see that. The text is checked all the same, to report all there is.
+func (d *decoder) cuda(n *yaml.Node, what string) (word, bool) {
+	if tag := n.ShortTag(); n.Kind == yaml.ScalarNode && (tag == "!!float" || tag == "!!int") {
+		d.node(n, "quote it: \""+n.Value+"\" (YAML reads 12.10 as the number 12.1)",
+			"%s: want a string, got the number %s", what, n.Value)
+		quoted := *n
+		quoted.Tag = "!!str"
+		n = &quoted
+	}
+	return d.oneOf("CUDA release", d.names.cuda)(n, what)
+}

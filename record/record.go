@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package record is the run record: what one run of the matrix did with each cell,
+// as the document that `cudabuild matrix --json` prints and that other programs
+// read. Fields may be added, never renamed. It holds types only; [Run.Sum] fills
+// the totals.
+package record
+
+import (
+	"time"
+
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// Status is how far a cell came.
+type Status string
+
+// The states of a cell at the end of a run.
+const (
+	Passed    Status = "passed"    // built, verified, standing under its tag
+	Failed    Status = "failed"    // at Stage, for Reason
+	Skipped   Status = "skipped"   // not tried, or not tagged, because a cell below it failed
+	Cancelled Status = "cancelled" // the run ended first
+)
+
+// The stages at which a cell can fail, in their order.
+const (
+	StageBootstrap = "bootstrap"
+	StageBuild     = "build"
+	StageVerify    = "verify"
+)
+
+// Run is the record of one run.
+type Run struct {
+	Version int     `json:"version"` // 1
+	Inputs  []Input `json:"inputs"`  // one an OS and platform, sorted; never null
+	Cells   []Cell  `json:"cells"`   // in the order of the plan; never null
+	Totals  Totals  `json:"totals"`
+}
+
+// Input is the state of the repositories that an OS's images were made from.
+type Input struct {
+	OS       string    `json:"os"`
+	Platform string    `json:"platform"`
+	Root     string    `json:"root"`  // digest of the root file system's manifest
+	Index    string    `json:"index"` // digest of the package lists' manifest
+	Date     time.Time `json:"date"`  // of the newest package list, the date of the images
+}
+
+// Cell is what became of one cell.
+type Cell struct {
+	ID     string `json:"id"`
+	Status Status `json:"status"`
+	Stage  string `json:"stage"`  // where it failed, "" if it did not
+	Reason string `json:"reason"` // why it did not pass, "" if it did
+	// Digest is the manifest's, "" if none was built. A failed image is kept by it.
+	Digest       string          `json:"digest"`
+	Tags         []string        `json:"tags"`
+	SizeBytes    int64           `json:"size_bytes"` // of its blobs, compressed, shared ones included
+	Cached       bool            `json:"cached"`     // nothing had changed since an earlier run
+	BuildSeconds float64         `json:"build_seconds"`
+	Images       []verify.Report `json:"images"` // one a platform; never null
+	Rows         []struct{}      `json:"rows"`   // of the GPU stage; never null
+}
+
+// Totals sums up a run.
+type Totals struct {
+	Cells     int     `json:"cells"`
+	Passed    int     `json:"passed"`
+	Failed    int     `json:"failed"`
+	Skipped   int     `json:"skipped"`
+	Cancelled int     `json:"cancelled"`
+	Cached    int     `json:"cached"`
+	SizeBytes int64   `json:"size_bytes"` // of the distinct blobs of all images
+	Seconds   float64 `json:"seconds"`
+}
+
+// Sum fills the totals that follow from the cells.
+func (r *Run) Sum() {
+	r.Totals.Cells = len(r.Cells)
+	for _, c := range r.Cells {
+		switch c.Status {
+		case Passed:
+			r.Totals.Passed++
+		case Failed:
+			r.Totals.Failed++
+		case Skipped:
+			r.Totals.Skipped++
+		case Cancelled:
+			r.Totals.Cancelled++
+		}
+		if c.Cached {
+			r.Totals.Cached++
+		}
+	}
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs the system packages that cudabuild needs, only those that are missing, and says which and why.
+#
+#   scripts/deps.sh build   what `make tools` and `make matrix` need
+#   scripts/deps.sh e2e     what the end-to-end tests need besides: other people's tools that read our images
+set -euo pipefail
+
+want() {
+  case $1 in
+    build) cat <<'LIST'
+mmdebstrap              bootstraps the base root filesystems
+debian-archive-keyring  checks the signatures of Debian's package indices
+gcc                     compiles runc and the NVIDIA hook (cgo)
+libc6-dev               C headers and the static C library for runc
+libseccomp-dev          without it runc refuses every build step
+pkg-config              tells cgo where libseccomp is
+LIST
+      ;;
+    e2e) cat <<'LIST'
+skopeo                  reads out/images as other people do
+docker.io               loads and runs an exported image
+LIST
+      ;;
+    *) echo "usage: scripts/deps.sh build|e2e" >&2; exit 2 ;;
+  esac
+}
+
+group=${1:-build}
+list=$(want "$group")
+say() { echo "cudabuild: $*" >&2; }
+
+if ! command -v dpkg-query >/dev/null; then
+  say "not a Debian system: make sure these are installed:"
+  echo "$list" >&2
+  exit 0
+fi
+
+missing=()
+while read -r name why; do
+  status=$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)
+  [ "$status" = installed ] && continue
+  say "install $name: $why"
+  missing+=("$name")
+done <<<"$list"
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+  say "error: not root; run: sudo apt-get install --no-install-recommends ${missing[*]}"
+  exit 3
+fi
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { apt-get update -q && apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  say "error: apt-get could not install ${missing[*]}"
+  exit 3
+fi

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// chunkReader reads what a stage sends. It can seek forward, so that archive/tar
+// skips file content without copying it.
+type chunkReader struct {
+	ctx context.Context
+	in  <-chan chunk
+	cur chunk
+	pos int   // in cur
+	n   int64 // bytes consumed
+}
+
+var _ io.ReadSeeker = (*chunkReader)(nil)
+
+// Read implements io.Reader.
+func (r *chunkReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := r.next(); err != nil {
+		return 0, err
+	}
+	n := copy(p, r.cur.buf[r.pos:r.cur.n])
+	r.advance(n)
+	return n, nil
+}
+
+// Seek implements io.Seeker for forward moves from the current position. At the
+// end of the stream it stops short, without an error.
+func (r *chunkReader) Seek(offset int64, whence int) (int64, error) {
+	if whence != io.SeekCurrent || offset < 0 {
+		return 0, errors.ErrUnsupported
+	}
+	for offset > 0 {
+		if err := r.next(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return 0, err
+		}
+		step := int(min(offset, int64(r.cur.n-r.pos)))
+		r.advance(step)
+		offset -= int64(step)
+	}
+	return r.n, nil
+}
+
+// peek returns the bytes at the start of the current chunk, none at the end.
+func (r *chunkReader) peek() []byte {
+	if r.next() != nil {
+		return nil
+	}
+	return r.cur.buf[r.pos:r.cur.n]
+}
+
+func (r *chunkReader) advance(n int) {
+	r.pos += n
+	r.n += int64(n)
+}
+
+// next makes sure that cur has an unread byte.
+func (r *chunkReader) next() error {
+	for r.pos == r.cur.n {
+		if r.cur.err != nil {
+			return r.cur.err
+		}
+		if r.cur.buf != nil {
+			chunkPool.Put(r.cur.buf)
+			r.cur = chunk{}
+		}
+		r.pos = 0
+		select {
+		case r.cur = <-r.in:
+		case <-r.ctx.Done():
+			r.cur = chunk{err: context.Cause(r.ctx)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"archive/tar"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+)
+
+// nvidiaMajor is the character device number that belongs to NVIDIA
+// (Documentation/admin-guide/devices.txt of Linux).
+const nvidiaMajor = 195
+
+// A link-time stub has hardly any code: under stubCode bytes of it, and under
+// stubPerExport bytes for each export. Stubs seen: 65 KB, 103 bytes an export;
+// real driver libraries that have stubs: from 1.2 MB, 4,768 bytes an export.
+const (
+	stubCode      = 256 << 10
+	stubPerExport = 1024
+)
+
+var (
+	compatDir     = regexp.MustCompile(`^usr/local/cuda[^/]*/compat/`)
+	driverVersion = regexp.MustCompile(`^[0-9]{3}\.[0-9]{2,3}(\.[0-9]{2})?$`)
+	versionInPath = regexp.MustCompile(`(?:^|[/.-])([0-9]{3}\.[0-9]{2,3}(?:\.[0-9]{2})?)(?:[/.-]|$)`)
+)
+
+// regular examines a regular file: package records by path, all others by content and name.
+func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
+	if handled, err := w.packageRecord(p, body); handled || err != nil {
+		return err
+	}
+	c, err := w.examine(p, h, body)
+	if err != nil {
+		return err
+	}
+	w.file(p, h, c)
+	return nil
+}
+
+// file judges one file by content and name.
+func (w *walker) file(p string, h *tar.Header, c content) {
+	named, version := w.rules.libraryNamed(path.Base(p))
+	if named != nil && named.Target != "" { // only a link of that name matters
+		named = nil
+	}
+	lib, evidence := w.identify(c.elf, named)
+	switch {
+	case lib != nil && c.size == 0 && h.Typeflag != tar.TypeFifo:
+		w.hit(ruleMountPoint, p, "empty file at the name of "+lib.label()+ofDriver(version))
+	case lib != nil:
+		w.library(p, lib, c, evidence, version)
+	default:
+		w.path(p, h, c.size == 0 && h.Typeflag != tar.TypeFifo)
+	}
+}
+
+// library judges a file that is, or calls itself, a library of the driver.
+func (w *walker) library(p string, lib *library, c content, evidence []string, version string) {
+	by := fmt.Sprintf("%s%s (by %s)", lib.label(), ofDriver(version), strings.Join(evidence, ", "))
+	stub := lib.Stub && isStub(c.elf)
+	switch {
+	case inStubs(p) && (stub || c.elf == nil):
+		return
+	case stub:
+		w.hit(ruleStubMisplaced, p, "stub of "+by)
+	case lib.Compat && compatDir.MatchString(p):
+		w.hit(ruleForwardCompat, p, by)
+	case slices.Equal(evidence, []string{byExports}) && len(lib.Proof) > 0 && !anyOf(lib.Proof, c.elf.Found):
+		w.hit(ruleProvider, p, "exports the interface of "+lib.label())
+	default:
+		w.hit(lib.rule.ID, p, by)
+	}
+}
+
+// How a library was recognised.
+const (
+	byName    = "file name"
+	bySOName  = "SONAME"
+	byExports = "exports"
+	byNeeded  = "its dependencies"
+)
+
+// identify reports which library of the driver a file is and what says so. Exports
+// win over the SONAME, and that over the file name, which is all there is if elf is nil.
+func (w *walker) identify(elf *dynelf.Info, named *library) (*library, []string) {
+	var evidence []string
+	found := named
+	if named != nil {
+		evidence = append(evidence, byName)
+	}
+	if elf == nil {
+		return found, evidence
+	}
+	if l, _ := w.rules.libraryNamed(path.Base(elf.SOName)); l != nil && l.Target == "" {
+		found, evidence = l, append(evidence, bySOName)
+	}
+	if l := w.rules.exporting(elf); l != nil {
+		found, evidence = l, append(evidence, byExports)
+	}
+	if found == nil {
+		if found = w.rules.depending(elf); found != nil {
+			evidence = append(evidence, byNeeded)
+		}
+	}
+	return found, evidence
+}
+
+// exporting returns the library whose exports the file has: the one that asks for most.
+func (s *ruleSet) exporting(elf *dynelf.Info) *library {
+	var best *library
+	for _, l := range s.libraries {
+		if len(l.Exports) == 0 || best != nil && len(best.Exports) >= len(l.Exports) {
+			continue
+		}
+		if allOf(l.Exports, elf.Found) && (l.Needed == "" || needs(elf, l.Needed)) {
+			best = l
+		}
+	}
+	return best
+}
+
+// depending returns the library class that is known by its dependencies alone.
+func (s *ruleSet) depending(elf *dynelf.Info) *library {
+	for _, l := range s.libraries {
+		if l.Stem == "" && len(l.Exports) == 0 && l.Needed != "" && needs(elf, l.Needed) {
+			return l
+		}
+	}
+	return nil
+}
+
+func needs(elf *dynelf.Info, prefix string) bool {
+	return slices.ContainsFunc(elf.Needed, func(n string) bool { return strings.HasPrefix(n, prefix) })
+}
+
+func isStub(elf *dynelf.Info) bool {
+	return elf != nil && elf.ExecBytes < stubCode && elf.ExecBytes < stubPerExport*uint64(max(elf.Exports, 1))
+}
+
+// inStubs reports whether p lies in a directory for link-time stubs, under the
+// name that linkers look for: the name with a version is for programs that run.
+func inStubs(p string) bool {
+	return strings.Contains("/"+path.Dir(p)+"/", "/stubs/") && strings.HasSuffix(p, ".so")
+}
+
+// path judges a file by its path.
+func (w *walker) path(p string, h *tar.Header, empty bool) {
+	for i := range w.rules.words {
+		g := &w.rules.words[i]
+		if !strings.Contains(p, g.word) {
+			continue
+		}
+		for _, pattern := range g.patterns {
+			if w.matchPath(pattern, p, h, empty) {
+				return
+			}
+		}
+	}
+}
+
+func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, empty bool) bool {
+	isDevice := h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock
+	m := pattern.re.FindStringSubmatch(p)
+	if m == nil || pattern.kind == "program" && !isProgram(p, h, empty) {
+		return false
+	}
+	switch {
+	case empty && w.rules.severity(pattern.rule.ID) != SeverityInfo && len(m) == 1:
+		w.hit(ruleMountPoint, p, "empty file at the path of a "+pattern.rule.noun()+ofDriver(versionOf(p)))
+		return true
+	case pattern.kind == "device" && !isDevice:
+		return false
+	}
+	if len(m) > 1 {
+		p = m[1]
+		if _, ok := w.hitAt[p]; ok {
+			return true
+		}
+	}
+	w.hit(pattern.rule.ID, p, pattern.rule.noun()+ofDriver(versionOf(p)))
+	return true
+}
+
+// isProgram tells a program from its manual page, its completion and the like.
+func isProgram(p string, h *tar.Header, empty bool) bool {
+	dir := path.Base(path.Dir(p))
+	return empty || dir == "bin" || dir == "sbin" || h.Typeflag == tar.TypeSymlink || h.Mode&0o111 != 0
+}
+
+// noun is the rule's id as words: "driver firmware".
+func (r *Rule) noun() string { return strings.ReplaceAll(r.ID, "-", " ") }
+
+// device judges a device node by path, then by number.
+func (w *walker) device(p string, h *tar.Header) {
+	before := len(w.facts.Hits)
+	w.path(p, h, false)
+	if len(w.facts.Hits) == before && h.Typeflag == tar.TypeChar && h.Devmajor == nvidiaMajor {
+		w.hit("device-node", p, fmt.Sprintf("character device %d:%d", h.Devmajor, h.Devminor))
+	}
+}
+
+// ofDriver says which driver a version number means, "" if it is not a driver's.
+func ofDriver(version string) string {
+	if driverVersion.MatchString(version) {
+		return " of driver " + version
+	}
+	return ""
+}
+
+func versionOf(p string) string {
+	if m := versionInPath.FindStringSubmatch(p); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+func allOf(names []string, found map[string]bool) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { return !found[n] })
+}
+
+func anyOf(names []string, found map[string]bool) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return found[n] })
+}

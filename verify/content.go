@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+)
+
+// An ELF file of up to wholeELF bytes is held whole. Of a bigger one, the first
+// headELF and the last tailELF bytes are held: linkers put the symbol tables in
+// front, patchelf puts them at the end. A table that is elsewhere makes the file
+// unreadable.
+const (
+	wholeELF = 64 << 20
+	headELF  = 48 << 20
+	tailELF  = 16 << 20
+)
+
+// elfHeaderSize is the least that an ELF file of either class has.
+const elfHeaderSize = 52
+
+// elfBuffer is reused between files; it grows with what is read, never with what
+// a header claims.
+type elfBuffer struct{ head, tail []byte }
+
+var elfPool = sync.Pool{New: func() any { return new(elfBuffer) }}
+
+// content is what is known about the bytes of a file.
+type content struct {
+	size int64
+	elf  *dynelf.Info // nil if it is no dynamic ELF file
+}
+
+// examine reads body as far as needed to tell what it is. The error is that of
+// the archive; a file that makes no sense is recorded as unreadable.
+func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, error) {
+	c := content{size: h.Size}
+	if h.Size < elfHeaderSize {
+		return c, nil
+	}
+	var head [20]byte
+	if _, err := io.ReadFull(body, head[:]); err != nil {
+		return c, err
+	}
+	if string(head[:4]) != "\x7fELF" || !mayBeDynamic(head[:]) {
+		return c, nil
+	}
+	buf := elfPool.Get().(*elfBuffer)
+	defer elfPool.Put(buf)
+	file, err := buf.read(head[:], h.Size, body)
+	if err != nil {
+		return c, err
+	}
+	info, err := dynelf.Read(file, w.rules.symbols)
+	switch {
+	case err == nil:
+		c.elf = &info
+	case !errors.Is(err, dynelf.ErrNotDynamic):
+		w.unreadable(p, fmt.Sprintf("ELF file: %v", err))
+	}
+	return c, nil
+}
+
+// mayBeDynamic rules out object files and cores by e_type.
+func mayBeDynamic(head []byte) bool {
+	kind := uint16(head[16]) | uint16(head[17])<<8
+	if head[5] == 2 {
+		kind = uint16(head[17]) | uint16(head[16])<<8
+	}
+	return kind == 2 || kind == 3
+}
+
+// read holds a file of size bytes of which start was read from body already.
+func (b *elfBuffer) read(start []byte, size int64, body io.Reader) (dynelf.File, error) {
+	f := dynelf.File{Size: uint64(size)}
+	b.head, b.tail = append(b.head[:0], start...), b.tail[:0]
+	keep := size
+	if size > wholeELF {
+		keep = headELF
+	}
+	var err error
+	if b.head, err = readMore(b.head, keep-int64(len(start)), body); err != nil {
+		return f, err
+	}
+	f.Head = b.head
+	if size <= wholeELF {
+		return f, nil
+	}
+	if _, err := io.CopyN(io.Discard, body, size-headELF-tailELF); err != nil {
+		return f, err
+	}
+	b.tail, err = readMore(b.tail, tailELF, body)
+	f.Tail = b.tail
+	return f, err
+}
+
+// readMore appends n bytes of r to buf, in steps that at most double it.
+func readMore(buf []byte, n int64, r io.Reader) ([]byte, error) {
+	for n > 0 {
+		step := int(min(n, max(int64(len(buf)), 1<<20)))
+		if free := cap(buf) - len(buf); free > step {
+			step = int(min(n, int64(free)))
+		}
+		old := len(buf)
+		if cap(buf)-old < step {
+			buf = append(buf, make([]byte, step)...)
+		}
+		buf = buf[:old+step]
+		if _, err := io.ReadFull(r, buf[old:]); err != nil {
+			return buf, err
+		}
+		n -= int64(step)
+	}
+	return buf, nil
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// inspected is what manifest and config say about an image.
+type inspected struct {
+	digest   string
+	platform string
+	layers   []layerRef
+}
+
+// layerRef is one layer as the manifest and the config name it.
+type layerRef struct {
+	digest    string
+	diffID    string
+	createdBy string
+	size      int64
+	layer     v1.Layer
+}
+
+func inspect(img v1.Image) (inspected, error) {
+	digest, err := img.Digest()
+	if err != nil {
+		return inspected{}, fmt.Errorf("manifest: %w", err)
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return inspected{}, fmt.Errorf("manifest: %w", err)
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return inspected{}, fmt.Errorf("config: %w", err)
+	}
+	in := inspected{digest: digest.String(), platform: platform(config)}
+	if n := len(config.RootFS.DiffIDs); n != len(manifest.Layers) {
+		return in, fmt.Errorf("the manifest names %d layers, the config %d", len(manifest.Layers), n)
+	}
+	createdBy := history(config)
+	for i, desc := range manifest.Layers {
+		l, err := img.LayerByDigest(desc.Digest)
+		if err != nil {
+			return in, fmt.Errorf("layer %d (%s): %w", i, desc.Digest, err)
+		}
+		ref := layerRef{digest: desc.Digest.String(), diffID: config.RootFS.DiffIDs[i].String(), size: desc.Size, layer: l}
+		if i < len(createdBy) {
+			ref.createdBy = createdBy[i]
+		}
+		in.layers = append(in.layers, ref)
+	}
+	return in, nil
+}
+
+func platform(c *v1.ConfigFile) string {
+	parts := []string{cmp.Or(c.OS, "unknown"), cmp.Or(c.Architecture, "unknown")}
+	if c.Variant != "" {
+		parts = append(parts, c.Variant)
+	}
+	return strings.Join(parts, "/")
+}
+
+// history returns what made each layer: entries that made none are skipped.
+func history(c *v1.ConfigFile) []string {
+	var createdBy []string
+	for _, h := range c.History {
+		if !h.EmptyLayer {
+			createdBy = append(createdBy, h.CreatedBy)
+		}
+	}
+	return createdBy
+}
+
+// assemble puts the layers together and returns the findings, sorted, never nil.
+func assemble(in inspected, layers view) []Finding {
+	findings := []Finding{}
+	for i, facts := range layers {
+		ref := in.layers[i]
+		layer := &Layer{Index: i, Digest: ref.digest, DiffID: ref.diffID, CreatedBy: ref.createdBy}
+		add := func(h hit, deletedIn *int) {
+			findings = append(findings, Finding{
+				Rule: h.Rule, Severity: loadRules().severity(h.Rule), Path: h.Path,
+				Layer: layer, Detail: h.Detail, DeletedIn: deletedIn,
+			})
+		}
+		if facts.DiffID != "" && facts.DiffID != ref.diffID {
+			add(hit{Rule: ruleUnreadable, Detail: fmt.Sprintf("content has digest %s, the config says %s", facts.DiffID, ref.diffID)}, nil)
+		}
+		for _, h := range slices.Concat(facts.Hits, layers.linkHits(i), layers.hardHits(i)) {
+			add(h, layers.deletedIn(i, h.Path))
+		}
+		hits, gone := layers.packageHits(i)
+		for k, h := range hits {
+			add(h, gone[k])
+		}
+	}
+	slices.SortStableFunc(findings, compareFindings)
+	return slices.CompactFunc(findings, func(a, b Finding) bool { return compareFindings(a, b) == 0 && a.Detail == b.Detail })
+}
+
+func compareFindings(a, b Finding) int {
+	return cmp.Or(cmp.Compare(a.Layer.Index, b.Layer.Index), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Detail, b.Detail))
+}
+
+// linkHits returns the findings about symbolic links of layer i.
+func (v view) linkHits(i int) []hit {
+	var hits []hit
+	for _, l := range v[i].Links {
+		if h, ok := v.hitFor(i, l); ok {
+			hits = append(hits, h)
+		}
+	}
+	return hits
+}

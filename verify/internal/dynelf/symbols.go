@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dynelf
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// symbols counts the exports and looks for the wanted ones.
+func (r *reader) symbols(d tables, strings []byte, wanted map[string]bool, info *Info) error {
+	if d.symtab == 0 {
+		return nil
+	}
+	size := 16
+	if r.is64 {
+		size = 24
+	}
+	count, err := r.symbolCount(d, size)
+	if err != nil || count == 0 {
+		return err
+	}
+	table, err := r.at(d.symtab, count*uint64(size))
+	if err != nil {
+		return fmt.Errorf("symbol table: %w", err)
+	}
+	if uint64(len(table)) < count*uint64(size) && !r.f.whole() {
+		return fmt.Errorf("symbol table: %w", ErrNotHeld)
+	}
+	for ; len(table) >= size; table = table[size:] {
+		r.symbol(table[:size], strings, wanted, info)
+	}
+	return nil
+}
+
+func (r *reader) symbol(s, strings []byte, wanted map[string]bool, info *Info) {
+	bind, section := s[12]>>4, r.order.Uint16(s[14:])
+	if r.is64 {
+		bind, section = s[4]>>4, r.order.Uint16(s[6:])
+	}
+	if section == 0 || bind != 1 && bind != 2 && bind != 10 { // undefined; GLOBAL, WEAK, GNU_UNIQUE
+		return
+	}
+	info.Exports++
+	if n := nameBytes(strings, uint64(r.order.Uint32(s))); wanted[string(n)] {
+		info.Found[string(n)] = true
+	}
+}
+
+// symbolCount reports how many symbols the hash tables reach. Nothing else in
+// the dynamic section gives the length; without a hash table the string table
+// that conventionally follows is the bound.
+func (r *reader) symbolCount(d tables, size int) (uint64, error) {
+	var count uint64
+	if d.hash != 0 {
+		head, err := r.at(d.hash, 8)
+		if err != nil || len(head) < 8 {
+			return 0, fmt.Errorf("hash table: %w", cmp.Or(err, r.short()))
+		}
+		count = uint64(r.order.Uint32(head[4:]))
+	}
+	if d.gnuHash != 0 {
+		n, err := r.gnuHashCount(d.gnuHash)
+		if err != nil {
+			return 0, fmt.Errorf("hash table: %w", err)
+		}
+		count = max(count, n)
+	}
+	if d.hash == 0 && d.gnuHash == 0 && d.strtab > d.symtab {
+		count = (d.strtab - d.symtab) / uint64(size)
+	}
+	return min(count, r.f.Size/uint64(size)), nil
+}
+
+// gnuHashCount finds the end of the chain of the highest bucket.
+// Layout: nbuckets, symoffset, bloom size, bloom shift, bloom, buckets, chains.
+func (r *reader) gnuHashCount(addr uint64) (uint64, error) {
+	data, err := r.at(addr, r.f.Size)
+	if err != nil {
+		return 0, err
+	}
+	if len(data) < 16 {
+		return 0, r.short()
+	}
+	buckets, first := uint64(r.order.Uint32(data)), uint64(r.order.Uint32(data[4:]))
+	bloom := uint64(r.order.Uint32(data[8:])) * 4
+	if r.is64 {
+		bloom *= 2
+	}
+	start := 16 + bloom
+	if start+4*buckets > uint64(len(data)) {
+		return 0, r.short()
+	}
+	var last uint64
+	for i := range buckets {
+		last = max(last, uint64(r.order.Uint32(data[start+4*i:])))
+	}
+	if last < first {
+		return first, nil
+	}
+	for chain := start + 4*buckets + 4*(last-first); chain+4 <= uint64(len(data)); chain += 4 {
+		if last++; r.order.Uint32(data[chain:])&1 == 1 {
+			return last, nil
+		}
+	}
+	return 0, r.short()
+}
+
+// short says why a table ended early: the file is broken, or was not kept whole.
+func (r *reader) short() error {
+	if r.f.whole() {
+		return ErrMalformed
+	}
+	return ErrNotHeld
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// Fixed limits of the walk over one layer. Reaching one is a finding of rule
+// "unreadable", so the verdict is never "pass".
+const (
+	maxNameLen   = 4096    // PATH_MAX; archive/tar itself allows 1 MiB
+	maxHits      = 10_000  // findings kept
+	maxHardLinks = 200_000 // hard links kept until the end of the layer
+)
+
+// scanLayer reads one blob to its end and reports what the layer holds. Content
+// that cannot be understood, or has another digest than want, is among the hits.
+// The error is that of reading src or of ctx.
+func scanLayer(ctx context.Context, src io.ReadCloser, want string, opts Options) (*layerFacts, error) {
+	w := newWalker(loadRules(), opts)
+	s := newStream(ctx, src, opts)
+	err := w.walk(s)
+	s.close()
+	if ctxErr := context.Cause(ctx); ctxErr != nil {
+		return nil, ctxErr
+	}
+	if s.srcErr != nil {
+		return nil, s.srcErr
+	}
+	f := w.finish()
+	f.Size = s.blobLen
+	if err != nil {
+		w.unreadable("", err.Error())
+		f.Digest = want
+		return f, nil
+	}
+	if f.Digest, f.DiffID = s.digests(); f.Digest != want {
+		w.unreadable("", fmt.Sprintf("blob has digest %s, the manifest says %s", f.Digest, want))
+	}
+	return f, nil
+}
+
+// walker turns the entries of one layer into facts.
+type walker struct {
+	rules   *ruleSet
+	opts    Options
+	facts   *layerFacts
+	hitAt   map[string]int // path -> index of its first hit
+	hard    []link         // all hard links of the layer
+	owners  owners
+	dropped int // hits beyond maxHits
+}
+
+func newWalker(rules *ruleSet, opts Options) *walker {
+	return &walker{
+		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(),
+		facts: &layerFacts{Rules: rules.version},
+	}
+}
+
+// walk reads the archive and then the stream behind it. The error describes
+// content, unless reading the blob failed.
+func (w *walker) walk(s *stream) error {
+	archive := tar.NewReader(s)
+	for {
+		h, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return behindArchive(s)
+		}
+		if err != nil {
+			return fmt.Errorf("archive, entry %d: %w", w.facts.Entries, err)
+		}
+		if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
+			return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
+		}
+		if err := w.entry(h, archive); err != nil {
+			return fmt.Errorf("archive, %q: %w", shorten(h.Name), err)
+		}
+	}
+}
+
+// behindArchive reads what follows the end-of-archive marker, which extractors
+// ignore and in which a second archive could hide. Zeros are padding.
+func behindArchive(s *stream) error {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := s.Read(buf)
+		for _, b := range buf[:n] {
+			if b != 0 {
+				return errors.New("data behind the end of the archive")
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// entry records one entry. Its content is read through body, as far as needed.
+func (w *walker) entry(h *tar.Header, body io.Reader) error {
+	if len(h.Name) > maxNameLen || len(h.Linkname) > maxNameLen {
+		w.unreadable(shorten(h.Name), fmt.Sprintf("name of more than %d bytes", maxNameLen))
+		return nil
+	}
+	p := clean(h.Name)
+	switch h.Typeflag {
+	case tar.TypeXGlobalHeader:
+		return nil
+	case tar.TypeDir:
+		w.facts.Paths.add(pathDir, p)
+		return nil
+	case tar.TypeChar, tar.TypeBlock:
+		if h.Typeflag == tar.TypeChar && h.Devmajor == 0 && h.Devminor == 0 { // overlayfs whiteout
+			w.facts.Paths.add(pathWhiteout, p)
+			return nil
+		}
+		w.facts.Paths.add(pathFile, p)
+		w.device(p, h)
+		return nil
+	}
+	if w.whiteout(p) {
+		return nil
+	}
+	w.facts.Paths.add(pathFile, p)
+	switch h.Typeflag {
+	case tar.TypeSymlink:
+		w.symlink(p, h.Linkname)
+	case tar.TypeLink:
+		w.hardLink(p, clean(h.Linkname))
+	case tar.TypeFifo:
+		w.file(p, h, content{})
+	default:
+		return w.regular(p, h, body)
+	}
+	return nil
+}
+
+// whiteout records a whiteout and reports whether p was one. Other names that
+// begin with ".wh..wh." are reserved and mean nothing.
+func (w *walker) whiteout(p string) bool {
+	dir, base := path.Split(p)
+	name, ok := strings.CutPrefix(base, ".wh.")
+	if !ok {
+		return false
+	}
+	switch {
+	case base == ".wh..wh..opq":
+		w.facts.Paths.add(pathOpaque, strings.TrimSuffix(dir, "/"))
+	case !strings.HasPrefix(name, ".wh."):
+		w.facts.Paths.add(pathWhiteout, dir+name)
+	}
+	return true
+}
+
+// finish completes the facts after the last entry.
+func (w *walker) finish() *layerFacts {
+	w.facts.Paths.seal()
+	w.resolveHardLinks()
+	w.nameOwners()
+	if w.dropped > 0 {
+		w.facts.Hits = append(w.facts.Hits, hit{Rule: ruleUnreadable, Detail: fmt.Sprintf("%d more findings are not listed", w.dropped)})
+	}
+	return w.facts
+}
+
+// hit records a finding; the first one of a path is the one that hard links repeat.
+func (w *walker) hit(rule, p, detail string) {
+	if len(w.facts.Hits) >= maxHits {
+		w.dropped++
+		return
+	}
+	if _, ok := w.hitAt[p]; !ok && p != "" {
+		w.hitAt[p] = len(w.facts.Hits)
+	}
+	w.facts.Hits = append(w.facts.Hits, hit{Rule: rule, Path: p, Detail: detail})
+}
+
+func (w *walker) unreadable(p, why string) { w.hit(ruleUnreadable, p, why) }
+
+// clean roots name at the image's root: "./usr//lib/../x" is "usr/x", "" is the root.
+func clean(name string) string { return path.Clean("/" + name)[1:] }
+
+// shorten keeps a name printable in a message.
+func shorten(name string) string {
+	if len(name) > 200 {
+		return name[:200] + "..."
+	}
+	return name
+}

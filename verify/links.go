@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"archive/tar"
+	"path"
+	"slices"
+	"strings"
+)
+
+// symlink keeps a link at a driver's name. What it means depends on whether its
+// target exists in the image, which is seen when the layers are put together.
+func (w *walker) symlink(p, target string) {
+	resolved := clean(target)
+	if !path.IsAbs(target) {
+		resolved = clean(path.Dir(p) + "/" + target)
+	}
+	lib, _ := w.rules.libraryNamed(path.Base(p))
+	if lib != nil && lib.Target != "" && !strings.Contains(target, lib.Target) {
+		lib = nil
+	}
+	if lib != nil {
+		w.keepLink(link{Rule: lib.rule.ID, Path: p, Target: resolved, Stub: lib.Stub, Compat: lib.Compat})
+		return
+	}
+	if rule := w.linkRule(p); rule != "" {
+		w.keepLink(link{Rule: rule, Path: p, Target: resolved})
+	}
+}
+
+// linkRule returns the path rule that a link at p breaks.
+func (w *walker) linkRule(p string) string {
+	probe := walker{rules: w.rules, facts: &layerFacts{}, hitAt: map[string]int{}}
+	probe.path(p, &tar.Header{Typeflag: tar.TypeSymlink}, false)
+	if len(probe.facts.Hits) == 0 || probe.facts.Hits[0].Path != p {
+		return ""
+	}
+	return probe.facts.Hits[0].Rule
+}
+
+func (w *walker) keepLink(l link) {
+	if len(w.facts.Links) >= maxHits {
+		w.dropped++
+		return
+	}
+	w.facts.Links = append(w.facts.Links, l)
+}
+
+// hardLink keeps a hard link until the layer has been read.
+func (w *walker) hardLink(p, target string) {
+	if len(w.hard) >= maxHardLinks {
+		w.dropped++
+		return
+	}
+	w.hard = append(w.hard, link{Path: p, Target: target})
+}
+
+// resolveHardLinks repeats the finding of each target, keeps the links to lower
+// layers, and judges the names of the others.
+func (w *walker) resolveHardLinks() {
+	for _, l := range w.hard {
+		if i, ok := w.hitAt[l.Target]; ok {
+			w.hit(w.facts.Hits[i].Rule, l.Path, "hard link to "+l.Target+": "+w.facts.Hits[i].Detail)
+			continue
+		}
+		if !w.facts.Paths.has(pathFile, l.Target) {
+			w.facts.Hard = append(w.facts.Hard, l)
+		}
+		w.file(l.Path, &tar.Header{Typeflag: tar.TypeLink, Mode: 0o755}, content{size: 1})
+	}
+	w.hard = nil
+}
+
+// view is the layers of one image, bottom first.
+type view []*layerFacts
+
+// deletedIn returns the layer that hides what layer i has at p, nil if none does.
+func (v view) deletedIn(i int, p string) *int {
+	for j := i + 1; j < len(v); j++ {
+		if v[j].Paths.hides(p) {
+			return &j
+		}
+	}
+	return nil
+}
+
+// exists reports whether p is in the image as seen from layer i. Parent
+// directories that are links are not followed, but for the merged /usr.
+func (v view) exists(i int, p string) bool {
+	for _, p := range []string{p, "usr/" + p, strings.TrimPrefix(p, "usr/")} {
+		for j := range v {
+			if v[j].Paths.exists(p) && (j >= i || v.deletedBefore(j, i, p) == nil) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (v view) deletedBefore(j, i int, p string) *int { return v[:i+1].deletedIn(j, p) }
+
+// hitFor turns a link of layer i into a finding; ok is false if it is harmless.
+func (v view) hitFor(i int, l link) (h hit, ok bool) {
+	h = hit{Rule: l.Rule, Path: l.Path, Detail: "link to " + l.Target + ofDriver(libraryVersion(l.Target))}
+	dangling := !v.exists(i, l.Target)
+	switch {
+	case dangling:
+		h.Rule, h.Detail = ruleMountPoint, "dangling "+h.Detail
+	case l.Stub && inStubs(l.Target):
+		h.Rule, h.Detail = ruleStubMisplaced, "link to the stub "+l.Target
+		return h, !inStubs(l.Path)
+	case l.Compat && compatDir.MatchString(l.Path):
+		return h, false
+	}
+	h.Detail += l.Owner
+	return h, true
+}
+
+// libraryVersion returns what follows ".so." in a file name.
+func libraryVersion(p string) string {
+	_, version := loadRules().libraryNamed(path.Base(p))
+	return version
+}
+
+// hardHits returns the findings that hard links of layer i share with lower layers.
+func (v view) hardHits(i int) []hit {
+	var hits []hit
+	for _, l := range v[i].Hard {
+		for j := i - 1; j >= 0; j-- {
+			at := slices.IndexFunc(v[j].Hits, func(h hit) bool { return h.Path == l.Target })
+			if at >= 0 {
+				hits = append(hits, hit{v[j].Hits[at].Rule, l.Path, "hard link to " + l.Target + ": " + v[j].Hits[at].Detail})
+				break
+			}
+		}
+	}
+	return hits
+}

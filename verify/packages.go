@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// Limits of a package database. The biggest status files seen have 4 MB.
+const (
+	maxRecord     = 256 << 20
+	maxRecordLine = 1 << 20
+)
+
+const (
+	dpkgStatus  = "var/lib/dpkg/status"
+	dpkgStatusD = "var/lib/dpkg/status.d/" // distroless: one file a package
+	dpkgInfo    = "var/lib/dpkg/info/"
+)
+
+// owners knows which package of this layer a file belongs to, as far as the file
+// looks like the driver's or was found to be.
+type owners struct {
+	version map[string]string // package -> version
+	owner   map[string]string // path -> package
+}
+
+func newOwners() owners { return owners{version: map[string]string{}, owner: map[string]string{}} }
+
+// packageRecord reads p if it is part of dpkg's database.
+func (w *walker) packageRecord(p string, body io.Reader) (handled bool, err error) {
+	if !strings.HasPrefix(p, "var/lib/dpkg/") {
+		return false, nil
+	}
+	body = io.LimitReader(body, maxRecord)
+	name, isStatusD := strings.CutPrefix(p, dpkgStatusD)
+	list, isList := strings.CutSuffix(strings.TrimPrefix(p, dpkgInfo), ".list")
+	switch {
+	case p == dpkgStatus, isStatusD && !strings.HasSuffix(name, ".md5sums"):
+		return true, w.dpkgStatus(p, body)
+	case isList && strings.HasPrefix(p, dpkgInfo):
+		return true, w.dpkgList(p, list, body)
+	}
+	return false, nil
+}
+
+// record is one paragraph of a dpkg database.
+type record struct{ name, version, status string }
+
+// installed reports whether files of the package may be there: not for
+// "deinstall ok config-files". A record without a status is of status.d.
+func (r record) installed() bool {
+	fields := strings.Fields(r.status)
+	return r.name != "" && (len(fields) != 3 || fields[2] != "config-files" && fields[2] != "not-installed")
+}
+
+func (w *walker) dpkgStatus(p string, body io.Reader) error {
+	set := packageSet{Path: p}
+	var r record
+	flush := func() {
+		if r.installed() {
+			w.owners.version[r.name] = r.version
+			if rule := w.rules.driverPackage(r.name); rule != nil {
+				set.Items = append(set.Items, hit{rule.ID, r.name, r.version})
+			}
+		}
+		r = record{}
+	}
+	err := w.lines(p, body, func(line string) {
+		key, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case line == "":
+			flush()
+		case strings.EqualFold(key, "Package"):
+			r.name = value
+		case strings.EqualFold(key, "Version"):
+			r.version = value
+		case strings.EqualFold(key, "Status"):
+			r.status = value
+		}
+	})
+	flush()
+	w.facts.Packages = append(w.facts.Packages, set)
+	return err
+}
+
+// dpkgList notes the package of each file that a rule may be about.
+func (w *walker) dpkgList(p, pkg string, body io.Reader) error {
+	pkg, _, _ = strings.Cut(pkg, ":") // libcuda1:amd64
+	return w.lines(p, body, func(line string) {
+		file := clean(line)
+		lib, _ := w.rules.libraryNamed(path.Base(file))
+		if _, hit := w.hitAt[file]; lib != nil || hit || strings.Contains(file, "nvidia") {
+			w.owners.owner[canonical(file)] = pkg
+		}
+	})
+}
+
+// lines calls each for every line. A line or a file that is too long is recorded
+// as unreadable; the error is that of the archive.
+func (w *walker) lines(p string, body io.Reader, each func(string)) error {
+	counted := &countReader{r: body}
+	scanner := bufio.NewScanner(counted)
+	scanner.Buffer(nil, maxRecordLine)
+	for scanner.Scan() {
+		each(scanner.Text())
+	}
+	switch {
+	case counted.err != nil:
+		return counted.err
+	case scanner.Err() != nil:
+		w.unreadable(p, fmt.Sprintf("package record: %v", scanner.Err()))
+	case counted.n >= maxRecord:
+		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRecord))
+	}
+	return nil
+}
+
+// countReader counts bytes and keeps the error of the reader below.
+type countReader struct {
+	r   io.Reader
+	n   int64
+	err error
+}
+
+func (c *countReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
+}
+
+// nameOwners adds the owning package to the findings and links of the layer.
+func (w *walker) nameOwners() {
+	for i := range w.facts.Hits {
+		h := &w.facts.Hits[i]
+		h.Detail += w.ownedBy(h.Path)
+	}
+	for i := range w.facts.Links {
+		w.facts.Links[i].Owner = w.ownedBy(w.facts.Links[i].Path)
+	}
+}
+
+func (w *walker) ownedBy(p string) string {
+	pkg := w.owners.owner[canonical(p)]
+	if pkg == "" {
+		return ""
+	}
+	return strings.TrimRight(fmt.Sprintf(", package %s %s", pkg, w.owners.version[pkg]), " ")
+}
+
+var mergedUsr = regexp.MustCompile(`^usr/(bin|sbin|lib[0-9x]*)(/|$)`)
+
+// canonical names a file alike before and after the merge of /lib into /usr/lib.
+func canonical(p string) string {
+	if mergedUsr.MatchString(p) {
+		return strings.TrimPrefix(p, "usr/")
+	}
+	return p
+}
+
+// packageHits returns the driver packages of layer i that the layer below did not
+// have, each with the layer in which it is gone.
+func (v view) packageHits(i int) (hits []hit, deletedIn []*int) {
+	for _, set := range v[i].Packages {
+		for _, item := range set.Items {
+			if v.hasPackage(v.recordBelow(i, set.Path), set.Path, item) {
+				continue
+			}
+			hits = append(hits, hit{item.Rule, set.Path, fmt.Sprintf("package %s %s", item.Path, item.Detail)})
+			deletedIn = append(deletedIn, v.packageGone(i, set.Path, item))
+		}
+	}
+	return hits, deletedIn
+}
+
+// recordBelow returns the topmost layer under i that has the record, -1 if none.
+func (v view) recordBelow(i int, p string) int {
+	for i--; i >= 0; i-- {
+		if v[i].Paths.has(pathFile, p) {
+			return i
+		}
+		if v[i].Paths.hides(p) {
+			break
+		}
+	}
+	return -1
+}
+
+func (v view) hasPackage(i int, p string, want hit) bool {
+	if i < 0 {
+		return false
+	}
+	for _, set := range v[i].Packages {
+		for _, item := range set.Items {
+			if set.Path == p && item == want {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (v view) packageGone(i int, p string, item hit) *int {
+	for j := i + 1; j < len(v); j++ {
+		if v[j].Paths.hides(p) && !v.hasPackage(j, p, item) {
+			return &j
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+// Verdict is the judgement on one image.
+type Verdict string
+
+// The verdicts. Fail beats Unknown, Unknown beats Warn, Warn beats Pass.
+const (
+	Pass    Verdict = "pass"
+	Warn    Verdict = "warn"
+	Fail    Verdict = "fail"
+	Unknown Verdict = "unknown"
+)
+
+// Severity is what one finding means for the verdict; SeverityInfo means nothing for it.
+type Severity string
+
+// The severities.
+const (
+	SeverityFail Severity = "fail"
+	SeverityWarn Severity = "warn"
+	SeverityInfo Severity = "info"
+)
+
+// Report is the judgement on one image of one platform, as `verify --json` prints it.
+type Report struct {
+	Ref      string  `json:"ref"`
+	Digest   string  `json:"digest"`   // of the image's manifest
+	Platform string  `json:"platform"` // "linux/amd64", "linux/arm64/v8"
+	Verdict  Verdict `json:"verdict"`
+	// Rules is the version of the rule set that judged.
+	Rules string `json:"rules"`
+	// Findings is never nil. It is sorted by layer, path and rule.
+	Findings []Finding `json:"findings"`
+	Stats    Stats     `json:"stats"`
+}
+
+// Finding is one thing found in one layer.
+type Finding struct {
+	Rule     string   `json:"rule"`
+	Severity Severity `json:"severity"`
+	// Path has no leading slash; it is "" where the finding is about a whole layer.
+	Path string `json:"path"`
+	// Layer is nil where the finding is about the image as a whole.
+	Layer  *Layer `json:"layer"`
+	Detail string `json:"detail"`
+	// DeletedIn is the index of the layer that hides the path, nil if none does.
+	// A hidden file is still shipped.
+	DeletedIn *int `json:"deleted_in"`
+}
+
+// Layer names one layer of the image.
+type Layer struct {
+	Index     int    `json:"index"` // 0 is the bottom
+	Digest    string `json:"digest"`
+	DiffID    string `json:"diff_id"`
+	CreatedBy string `json:"created_by"` // of the history entry, "" if there is none
+}
+
+// Stats says what the judgement cost. Bytes are those of blobs as stored.
+type Stats struct {
+	Layers      int     `json:"layers"`
+	BytesRead   int64   `json:"bytes_read"`
+	BytesCached int64   `json:"bytes_cached"` // of layers that were known already
+	Seconds     float64 `json:"seconds"`
+}
+
+// judge reports the verdict that the findings add up to.
+func judge(findings []Finding) Verdict {
+	seen := map[Verdict]bool{}
+	for _, f := range findings {
+		switch {
+		case f.Severity == SeverityFail:
+			seen[Fail] = true
+		case f.Rule == ruleUnreadable:
+			seen[Unknown] = true
+		case f.Severity == SeverityWarn:
+			seen[Warn] = true
+		}
+	}
+	for _, v := range []Verdict{Fail, Unknown, Warn} {
+		if seen[v] {
+			return v
+		}
+	}
+	return Pass
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+	"sync"
+
+	"gopkg.in/yaml.v3"
+)
+
+//go:embed rules/*.yaml
+var ruleFiles embed.FS
+
+// codeVersion is part of the rule set's version. Raise it whenever code changes
+// what is found in the same bytes, so that cached layer facts are read anew.
+const codeVersion = "1"
+
+// Rules that code refers to (rules/classes.yaml, rules/libraries.yaml).
+const (
+	ruleUnreadable    = "unreadable"
+	ruleMountPoint    = "mount-point"
+	ruleStubMisplaced = "stub-misplaced"
+	ruleProvider      = "driver-api-provider"
+	ruleForwardCompat = "forward-compat"
+)
+
+// Rule is one kind of finding.
+type Rule struct {
+	ID       string    `yaml:"id"`
+	Kind     string    `yaml:"-"` // library, path, package or class: what Match is compared with
+	Severity Severity  `yaml:"severity"`
+	Reason   string    `yaml:"reason"` // why it matters
+	Fix      string    `yaml:"fix"`    // what to do about it
+	Since    string    `yaml:"since"`  // release of cudabuild that introduced it
+	Match    []Pattern `yaml:"match"`  // any one is enough; none for kind class
+}
+
+// Pattern is one way to recognise what a rule is about. The comments in
+// rules/*.yaml say what each field means for each kind.
+type Pattern struct {
+	Stem    string   `yaml:"stem"`
+	Name    string   `yaml:"name"`
+	Source  string   `yaml:"source"` // where the fact comes from
+	Stub    bool     `yaml:"stub"`
+	Compat  bool     `yaml:"compat"`
+	Target  string   `yaml:"target"`
+	Exports []string `yaml:"exports"`
+	Proof   []string `yaml:"proof"`
+	Needed  string   `yaml:"needed"`
+	Pattern string   `yaml:"pattern"`
+	Word    string   `yaml:"word"`
+	Type    string   `yaml:"type"`
+	Example string   `yaml:"example"` // a path or package name that must match
+}
+
+// Rules returns the rule set, in the order of its files. The caller must not change it.
+func Rules() []Rule { return loadRules().list }
+
+// RulesVersion identifies the rule set: a hash over the rule files and the
+// version of the code that applies them.
+func RulesVersion() string { return loadRules().version }
+
+// ruleSet is the rules, indexed for speed.
+type ruleSet struct {
+	list      []Rule
+	version   string
+	byID      map[string]*Rule
+	stems     map[string]*library
+	libraries []*library
+	symbols   map[string]bool // every symbol that some library row names
+	words     []wordGroup
+	packages  []packagePattern
+}
+
+type library struct {
+	Pattern
+	rule *Rule
+}
+
+// label is what messages call the library.
+func (l *library) label() string {
+	if l.Stem != "" {
+		return l.Stem
+	}
+	return l.Name
+}
+
+// wordGroup holds the path patterns that need not be tried on paths without word.
+type wordGroup struct {
+	word     string
+	patterns []pathPattern
+}
+
+type pathPattern struct {
+	rule *Rule
+	re   *regexp.Regexp
+	kind string
+}
+
+type packagePattern struct {
+	rule *Rule
+	re   *regexp.Regexp
+}
+
+// loadRules parses the embedded rules. They are part of the program and tested,
+// so a mistake in them is a panic.
+var loadRules = sync.OnceValue(func() *ruleSet {
+	set := &ruleSet{byID: map[string]*Rule{}, stems: map[string]*library{}, symbols: map[string]bool{}}
+	sum := sha256.New()
+	sum.Write([]byte(codeVersion))
+	names, err := fs.Glob(ruleFiles, "rules/*.yaml")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range names {
+		data, err := ruleFiles.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		sum.Write(data)
+		if err := set.parse(data); err != nil {
+			panic(fmt.Sprintf("%s: %v", name, err))
+		}
+	}
+	set.version = hex.EncodeToString(sum.Sum(nil))[:16]
+	set.index()
+	return set
+})
+
+func (s *ruleSet) parse(data []byte) error {
+	var file struct {
+		Kind  string `yaml:"kind"`
+		Rules []Rule `yaml:"rules"`
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&file); err != nil {
+		return err
+	}
+	for _, r := range file.Rules {
+		r.Kind = file.Kind
+		s.list = append(s.list, r)
+	}
+	return nil
+}
+
+func (s *ruleSet) index() {
+	groups := map[string]int{}
+	for i := range s.list {
+		r := &s.list[i]
+		s.byID[r.ID] = r
+		for _, p := range r.Match {
+			switch r.Kind {
+			case "library":
+				s.addLibrary(&library{Pattern: p, rule: r})
+			case "package":
+				s.packages = append(s.packages, packagePattern{r, regexp.MustCompile(`^(?:` + p.Pattern + `)$`)})
+			case "path":
+				word := p.Word
+				if word == "" {
+					word = "nvidia"
+				}
+				at, ok := groups[word]
+				if !ok {
+					at = len(s.words)
+					groups[word] = at
+					s.words = append(s.words, wordGroup{word: word})
+				}
+				s.words[at].patterns = append(s.words[at].patterns, pathPattern{r, regexp.MustCompile(p.Pattern), p.Type})
+			}
+		}
+	}
+}
+
+func (s *ruleSet) addLibrary(l *library) {
+	s.libraries = append(s.libraries, l)
+	if l.Stem != "" {
+		s.stems[l.Stem] = l
+	}
+	for _, names := range [][]string{l.Exports, l.Proof} {
+		for _, n := range names {
+			s.symbols[n] = true
+		}
+	}
+}
+
+// severity returns the severity of a rule, fail for one that is not known.
+func (s *ruleSet) severity(id string) Severity {
+	if r := s.byID[id]; r != nil {
+		return r.Severity
+	}
+	return SeverityFail
+}
+
+// driverPackage returns the rule that a package of this name breaks, nil if none.
+func (s *ruleSet) driverPackage(name string) *Rule {
+	for _, p := range s.packages {
+		if p.re.MatchString(name) {
+			return p.rule
+		}
+	}
+	return nil
+}
+
+// librarySuffix is what may follow the stem: an infix of auditwheel, the version.
+var librarySuffix = regexp.MustCompile(`^(.+?)(-[0-9a-f]{8})?\.so((?:\.[0-9]+)*)$`)
+
+// libraryNamed returns the library that a file name or SONAME belongs to and the
+// version behind ".so", without the dot. It returns nil for any other name.
+func (s *ruleSet) libraryNamed(base string) (l *library, version string) {
+	if !strings.Contains(base, ".so") {
+		return nil, ""
+	}
+	m := librarySuffix.FindStringSubmatch(base)
+	if m == nil {
+		return nil, ""
+	}
+	version = strings.TrimPrefix(m[3], ".")
+	if l := s.stems[m[1]+m[2]]; l != nil {
+		return l, version
+	}
+	return s.stems[m[1]], version
+}

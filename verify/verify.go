@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Options tunes a [Verifier]. The zero value is good.
+type Options struct {
+	// CacheDir keeps what was learned about each layer, by digest and rule set.
+	// "" keeps it in memory only.
+	CacheDir string
+	// Parallel is how many layers are read at once; 0 means one a CPU, at most 4.
+	// Each may hold up to 64 MiB of one file.
+	Parallel int
+	// MaxLayerBytes bounds a decoded layer, MaxEntries its entries. 0 means 256 GiB
+	// and 5 million.
+	MaxLayerBytes int64
+	MaxEntries    int
+	// MaxRatio bounds how much smaller a blob may be than its content, once that
+	// exceeds MaxRatioAfter bytes. 0 means 500 and 4 GiB.
+	MaxRatio      int64
+	MaxRatioAfter int64
+}
+
+func (o Options) withDefaults() Options {
+	o.Parallel = cmp.Or(o.Parallel, min(runtime.GOMAXPROCS(0), 4))
+	o.MaxLayerBytes = cmp.Or(o.MaxLayerBytes, 256<<30)
+	o.MaxEntries = cmp.Or(o.MaxEntries, 5_000_000)
+	o.MaxRatio = cmp.Or(o.MaxRatio, 500)
+	o.MaxRatioAfter = cmp.Or(o.MaxRatioAfter, 4<<30)
+	return o
+}
+
+// Verifier judges images and remembers the layers it has seen, so that layers
+// that several images share are read once. It is safe for concurrent use.
+type Verifier struct {
+	opts  Options
+	slots chan struct{} // one for each layer being read
+
+	mu     sync.Mutex
+	layers map[string]*call // by digest
+}
+
+// New returns a Verifier with an empty memory.
+func New(opts Options) *Verifier {
+	opts = opts.withDefaults()
+	return &Verifier{opts: opts, slots: make(chan struct{}, opts.Parallel), layers: map[string]*call{}}
+}
+
+// Image judges img. ref is what the report calls it.
+//
+// An error means that the image could not be read (a missing blob, a registry that
+// is down, a cancelled ctx); then there is no report. Everything that was read and
+// is bad or not understood is a finding.
+func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report, error) {
+	start := time.Now()
+	in, err := inspect(img)
+	if err != nil {
+		return Report{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	layers, stats, err := v.readLayers(ctx, in.layers)
+	if err != nil {
+		return Report{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	stats.Seconds = time.Since(start).Seconds()
+	r := Report{Ref: ref, Digest: in.digest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
+	r.Findings = assemble(in, layers)
+	r.Verdict = judge(r.Findings)
+	return r, nil
+}
+
+// readLayers returns the facts of all layers, in order. The biggest are read first.
+func (v *Verifier) readLayers(ctx context.Context, layers []layerRef) (view, Stats, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	order := make([]int, len(layers))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(layers[b].size, layers[a].size) })
+
+	facts, known, errs := make(view, len(layers)), make([]bool, len(layers)), make([]error, len(layers))
+	var wg sync.WaitGroup
+	for _, i := range order {
+		wg.Go(func() {
+			if facts[i], known[i], errs[i] = v.layer(ctx, layers[i]); errs[i] != nil {
+				errs[i] = fmt.Errorf("layer %d (%s): %w", i, layers[i].digest, errs[i])
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	if err := firstCause(errs); err != nil {
+		return nil, Stats{}, err
+	}
+	stats := Stats{Layers: len(layers)}
+	for i, f := range facts {
+		if known[i] {
+			stats.BytesCached += f.Size
+		} else {
+			stats.BytesRead += f.Size
+		}
+	}
+	return facts, stats, nil
+}
+
+// firstCause prefers the error that made the others give up.
+func firstCause(errs []error) error {
+	var first error
+	for _, err := range errs {
+		if err != nil && (first == nil || errors.Is(first, context.Canceled)) {
+			first = err
+		}
+	}
+	return first
+}
