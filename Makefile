@@ -66,7 +66,7 @@ bin/runc: $(PINS) | deps
 	CGO_ENABLED=1 $(TOOL) -tags 'seccomp netgo osusergo urfave_cli_no_docs' github.com/opencontainers/runc
 
 $(NVIDIA): $(PINS) | deps
-	CGO_ENABLED=1 $(TOOL) -tags 'netgo osusergo' github.com/NVIDIA/nvidia-container-toolkit/cmd/$(@F)
+	CGO_ENABLED=1 CGO_CFLAGS='-O2 -Wno-deprecated-declarations' $(TOOL) -tags 'netgo osusergo' github.com/NVIDIA/nvidia-container-toolkit/cmd/$(@F)
 
 bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .

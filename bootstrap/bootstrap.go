@@ -61,8 +61,15 @@ type Store struct {
 	content content.Store
 }
 
-// Open opens the store in dir, which is created if missing.
+// Open opens the store in dir, which is created if missing, and clears away what a
+// killed run had only begun.
 func Open(dir string) (*Store, error) {
+	leftovers, _ := filepath.Glob(filepath.Join(dir, "make-*")) // of a run that was killed
+	for _, path := range append(leftovers, filepath.Join(dir, "ingest")) {
+		if err := os.RemoveAll(path); err != nil {
+			return nil, fmt.Errorf("bootstrap store: %w", err)
+		}
+	}
 	c, err := local.NewStore(dir)
 	if err != nil {
 		return nil, fmt.Errorf("bootstrap store: %w", err)

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cudabuild/cudabuild/internal/contain"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -58,7 +58,7 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 	b := Base{OS: o.Name, Platform: platform, Dates: src.dates, Epoch: src.epoch()}
 	createdBy := fmt.Sprintf("mmdebstrap --variant=minbase %s # %s", o.Bootstrap.Suite, strings.Join(o.Bootstrap.Components, " "))
 	b.Root, err = s.image(ctx, b, createdBy, func(w io.Writer) error {
-		return mmdebstrap(ctx, o, b, dir, w)
+		return mmdebstrap(ctx, o, b, src.used, dir, w)
 	})
 	if err != nil {
 		return Base{}, err
@@ -71,16 +71,17 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 
 // mmdebstrap writes the root's tar to w and copies its package lists to dir/lists.
 // The hooks use the build's own sources.list and put the distribution's back.
-func mmdebstrap(ctx context.Context, o recipes.OS, b Base, dir string, w io.Writer) error {
+func mmdebstrap(ctx context.Context, o recipes.OS, b Base, used, dir string, w io.Writer) error {
 	args := append(mmdebstrapArgs(o, b.Platform),
 		"--customize-hook=copy-out /var/lib/apt/lists "+dir,
 		"--customize-hook=upload "+filepath.Join(dir, "own")+" /etc/apt/sources.list",
-		o.Bootstrap.Suite, "-", filepath.Join(dir, "sources.list"))
-	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.Epoch.Unix()), "LC_ALL=C.UTF-8")
+		o.Bootstrap.Suite, "-")
+	args = append(args, strings.Split(strings.TrimSpace(used), "\n")...)
+	cmd := contain.Command("mmdebstrap", args...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.Epoch.Unix()), "LC_ALL=C.UTF-8", "TMPDIR="+dir)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = w, &stderr
-	if err := cmd.Run(); err != nil {
+	if err := contain.Run(ctx, cmd, nil); err != nil {
 		return fmt.Errorf("mmdebstrap: %w\n%s", err, lastLines(stderr.Bytes(), 12))
 	}
 	return nil
@@ -88,7 +89,7 @@ func mmdebstrap(ctx context.Context, o recipes.OS, b Base, dir string, w io.Writ
 
 // image stores a one-layer image of the tar that write makes and returns its manifest's digest.
 func (s *Store) image(ctx context.Context, b Base, createdBy string, write func(io.Writer) error) (digest.Digest, error) {
-	layer, diffID, err := s.layer(ctx, write)
+	layer, diffID, err := s.layer(ctx, b.Platform+" "+createdBy, write)
 	if err != nil {
 		return "", err
 	}
@@ -111,9 +112,10 @@ func (s *Store) image(ctx context.Context, b Base, createdBy string, write func(
 	return manifest.Digest, err
 }
 
-// layer compresses what write makes straight into the store.
-func (s *Store) layer(ctx context.Context, write func(io.Writer) error) (desc ocispec.Descriptor, diffID digest.Digest, err error) {
-	blob, err := content.OpenWriter(ctx, s.content, content.WithRef("layer-"+digest.FromString(fmt.Sprint(os.Getpid())).Encoded()))
+// layer compresses what write makes straight into the store. Two layers that are
+// written at the same time need two names.
+func (s *Store) layer(ctx context.Context, name string, write func(io.Writer) error) (desc ocispec.Descriptor, diffID digest.Digest, err error) {
+	blob, err := content.OpenWriter(ctx, s.content, content.WithRef("layer "+name))
 	if err != nil {
 		return desc, "", err
 	}

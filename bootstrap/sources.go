@@ -104,13 +104,11 @@ func inReleases(list string) []string {
 }
 
 func indexDate(ctx context.Context, address string) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return time.Time{}, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -49,6 +49,11 @@ func (r *run) bootstrap(ctx context.Context, b *base, c matrix.Cell) (err error)
 	os, _ := r.Catalog.OS(c.OS)
 	done := r.Display.Step("[" + os.Name + "] bootstrap " + os.Bootstrap.Suite)
 	defer func() { done(err) }()
+	if _, known := r.Bases.Known(ctx, os, platform(c)); !known {
+		if err := r.checkDisk(ctx); err != nil {
+			return err
+		}
+	}
 	if b.Base, err = r.Bases.Base(ctx, os, platform(c)); err != nil {
 		return err
 	}

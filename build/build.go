@@ -60,6 +60,10 @@ const defaultJobs = 8
 // record has one entry for each cell, in that order.
 func Run(ctx context.Context, cells []matrix.Cell, o Options) (*record.Run, error) {
 	begun := time.Now()
+	if o.Display == nil {
+		o.Display = NewDisplay(nil)
+		defer o.Display.Close()
+	}
 	r, err := newRun(cells, o)
 	if err != nil {
 		return nil, err
@@ -79,9 +83,6 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Display == nil {
-		o.Display = NewDisplay(nil)
 	}
 	memo, err := loadMemo(filepath.Join(o.Engine.StateDir, "builds.json"))
 	if err != nil {

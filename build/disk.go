@@ -26,19 +26,23 @@ func (e *DiskError) Error() string {
 	return fmt.Sprintf("building needs about %d MB below %s, %d MB are free", e.NeedMB, e.Dir, e.FreeMB)
 }
 
-// checkDisk compares what the recipes will take with what is free.
+// checkDisk compares what the recipes will take with what is free, once a run and
+// before anything is made. Too small a disk ends the run.
 func (r *run) checkDisk(ctx context.Context) error {
-	if r.Engine.Address != "" {
-		return nil // on another machine
-	}
-	free, err := freeMB(r.Engine.StateDir)
-	if err != nil {
-		return err
-	}
-	if need := r.needMB(ctx); need > free {
-		return &DiskError{Dir: r.Engine.StateDir, NeedMB: need, FreeMB: free}
-	}
-	return nil
+	r.disk.Do(func() {
+		if r.Engine.Address != "" {
+			return // on another machine
+		}
+		free, err := freeMB(r.Engine.StateDir)
+		if need := r.needMB(ctx); err == nil && need > free {
+			err = &DiskError{Dir: r.Engine.StateDir, NeedMB: need, FreeMB: free}
+		}
+		if err != nil {
+			r.diskErr = err
+			r.cancel(err)
+		}
+	})
+	return r.diskErr
 }
 
 func freeMB(dir string) (int, error) {

@@ -24,15 +24,16 @@ func (r *run) openEngine(ctx context.Context) (*engine.Engine, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	err := r.checkDisk(ctx)
-	if err == nil {
-		r.engine, err = engine.Open(ctx, r.Engine)
+	if err := r.checkDisk(ctx); err != nil {
+		return nil, err
 	}
+	e, err := engine.Open(ctx, r.Engine)
 	if err != nil {
 		r.cancel(err)
 		return nil, err
 	}
-	return r.engine, nil
+	r.engine = e
+	return e, nil
 }
 
 // diagnose looks behind the failure of a solve: if the daemon is gone or the disk
@@ -40,6 +41,7 @@ func (r *run) openEngine(ctx context.Context) (*engine.Engine, error) {
 func (r *run) diagnose(e *engine.Engine, err error) error {
 	cause := diskFull(r.Engine.StateDir)
 	if grpcerrors.Code(err) == codes.Unavailable {
+		cause = fmt.Errorf("%w: %w", engine.ErrUnavailable, err) // a given daemon is gone
 		select {
 		case <-e.Died():
 			cause = fmt.Errorf("%w: %w", engine.ErrUnavailable, e.Failure())

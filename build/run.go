@@ -28,10 +28,12 @@ type run struct {
 	jobs  chan struct{} // one token a solve in flight
 	bases map[string]*base
 
-	cancel context.CancelCauseFunc
-	mu     sync.Mutex     // guards engine and failed
-	engine *engine.Engine // started by the first task that must solve
-	failed *image.Store   // opened by the first image that fails
+	cancel  context.CancelCauseFunc
+	disk    sync.Once
+	diskErr error          // valid once disk is done
+	mu      sync.Mutex     // guards engine and failed
+	engine  *engine.Engine // started by the first task that must solve
+	failed  *image.Store   // opened by the first image that fails
 }
 
 // all runs every task and cleans up behind them.
@@ -41,7 +43,7 @@ func (r *run) all(parent context.Context) (err error) {
 	r.cancel = cancel
 	r.prepareBases()
 	// A solve that is cancelled may take seconds to notice: end the daemon first.
-	stop := context.AfterFunc(ctx, func() { r.closeEngine() })
+	stop := context.AfterFunc(ctx, func() { _ = r.closeEngine() }) // its error comes again below
 	defer func() {
 		stop()
 		err = errors.Join(err, r.closeEngine(), r.closeFailed(), r.memo.save())
@@ -64,8 +66,10 @@ func (r *run) prune(ctx context.Context) error {
 			return nil
 		}
 	}
-	_, err := r.Images.Prune(ctx, false)
-	return err
+	if _, err := r.Images.Prune(ctx, false); err != nil { // an image of another run is not whole
+		r.Log.Warn("nothing was pruned", "error", err)
+	}
+	return nil
 }
 
 // task brings one cell from its recipe to its tag.

@@ -11,13 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	bk "github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/contain"
 )
 
 // stopGrace is how long a daemon may take to end before it is killed.
@@ -44,10 +44,6 @@ const configFormat = `root = %q
     minFreeSpace = "2GB"
 `
 
-// launcher mounts the /proc of the new PID namespace, which runc needs, and
-// becomes the daemon.
-const launcher = `mount -t proc proc /proc && exec "$@"`
-
 // daemon is a buildkitd that this process owns.
 type daemon struct {
 	root, socket, log string
@@ -57,7 +53,7 @@ type daemon struct {
 	end  error         // valid once done is closed
 }
 
-func start(ctx context.Context, o Options) (*daemon, error) {
+func start(o Options) (*daemon, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("%w: starting one needs root (or name a running one with --builder)", ErrUnavailable)
 	}
@@ -78,7 +74,7 @@ func start(ctx context.Context, o Options) (*daemon, error) {
 		log:    filepath.Join(o.StateDir, "engine.log"),
 		done:   make(chan struct{}),
 	}
-	return d, d.spawn(ctx, o, buildkitd, runc)
+	return d, d.spawn(o, buildkitd, runc)
 }
 
 // runtimeDir is short whatever the state directory's name: a socket's path may
@@ -87,7 +83,7 @@ func runtimeDir(stateDir string) string {
 	return fmt.Sprintf("/run/cudabuild/%x", sha256.Sum256([]byte(stateDir)))[:len("/run/cudabuild/")+12]
 }
 
-func (d *daemon) spawn(ctx context.Context, o Options, buildkitd, runc string) error {
+func (d *daemon) spawn(o Options, buildkitd, runc string) error {
 	for _, dir := range []string{d.root, filepath.Dir(d.socket)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
@@ -103,33 +99,20 @@ func (d *daemon) spawn(ctx context.Context, o Options, buildkitd, runc string) e
 		return err
 	}
 	defer log.Close()
-	d.cmd = exec.Command("/bin/sh", "-c", launcher, "sh", buildkitd, "--config", config)
+	d.cmd = contain.Command(buildkitd, "--config", config)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	d.cmd.ExtraFiles = []*os.File{o.Lock.file}
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:   unix.CLONE_NEWPID,
-		Unshareflags: unix.CLONE_NEWNS, // unlike Cloneflags, Go makes / private for it
-		Pdeathsig:    unix.SIGKILL,
-		Setpgid:      true, // a Ctrl-C at the terminal is for us to pass on
-	}
 	started := make(chan error)
 	go d.own(started)
 	if err := <-started; err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrUnavailable, buildkitd, err)
 	}
-	return ctx.Err()
+	return nil
 }
 
-// own starts the process and waits for it on one locked thread: the kernel sends
-// the parent-death signal when that thread ends, not when the process does.
+// own waits for the end of the process it starts.
 func (d *daemon) own(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := d.cmd.Start()
-	started <- err
-	if err == nil {
-		d.end = d.cmd.Wait()
-	}
+	d.end = contain.Run(context.Background(), d.cmd, func(err error) { started <- err })
 	close(d.done)
 }
 
@@ -145,18 +128,23 @@ func (d *daemon) wait(ctx context.Context, c *bk.Client) error {
 		case <-d.done:
 			return fmt.Errorf("%w: %w", ErrUnavailable, d.failure())
 		case <-timeout.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return fmt.Errorf("%w: buildkitd does not answer: %w\n%s", ErrUnavailable, timeout.Err(), d.tail())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// stop ends the daemon: politely first, so that its databases are closed.
-func (d *daemon) stop() error {
+// stop ends the daemon: politely first, so that its databases are closed. One that
+// is not up yet has nothing to close, and as the first process of its namespace it
+// does not even notice a signal that it has no handler for: it gets no grace.
+func (d *daemon) stop(grace time.Duration) error {
 	_ = d.cmd.Process.Signal(unix.SIGTERM)
 	select {
 	case <-d.done:
-	case <-time.After(stopGrace):
+	case <-time.After(grace):
 		_ = d.cmd.Process.Kill()
 		<-d.done
 	}

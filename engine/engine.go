@@ -54,7 +54,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Address != "" {
 		return given(ctx, o.Address)
 	}
-	d, err := start(ctx, o)
+	d, err := start(o)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		err = d.wait(ctx, c)
 	}
 	if err != nil {
-		return nil, errors.Join(err, d.stop())
+		return nil, errors.Join(err, d.stop(0))
 	}
 	return &Engine{Client: c, daemon: d, ContentDir: filepath.Join(d.root, "runc-overlayfs", "content")}, nil
 }
@@ -97,7 +97,7 @@ func (e *Engine) Failure() error { return e.daemon.failure() }
 func (e *Engine) Close() error {
 	err := e.Client.Close()
 	if e.daemon != nil {
-		err = errors.Join(err, e.daemon.stop())
+		err = errors.Join(err, e.daemon.stop(stopGrace))
 	}
 	return err
 }

@@ -48,10 +48,11 @@ func Acquire(ctx context.Context, dir string, waiting func(*BusyError)) (*Lock, 
 	if err := lockFile(ctx, f, dir, waiting); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	// The number only helps others to name the owner; the lock is what counts.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
 	}
-	return &Lock{Dir: dir, file: f}, err
+	return &Lock{Dir: dir, file: f}, nil
 }
 
 func lockFile(ctx context.Context, f *os.File, dir string, waiting func(*BusyError)) error {

@@ -26,17 +26,32 @@ import (
 // ErrTransport is the condition that an export's target is not one we can write.
 var ErrTransport = errors.New("want docker-archive:FILE or oci-archive:FILE")
 
+// The transports that Export writes.
+const (
+	dockerArchive = "docker-archive"
+	ociArchive    = "oci-archive"
+)
+
+// CheckTarget reports with [ErrTransport] whether Export can write to target.
+func CheckTarget(target string) error {
+	transport, file, _ := strings.Cut(target, ":")
+	if file == "" || transport != dockerArchive && transport != ociArchive {
+		return fmt.Errorf("%q: %w", target, ErrTransport)
+	}
+	return nil
+}
+
 // Export writes the image that has the tag to target, docker-archive:FILE (for
 // docker load, layers as gzip) or oci-archive:FILE (blobs as they are). FILE appears
 // whole or not at all.
 func (s *Store) Export(ctx context.Context, fullName, target string) error {
+	if err := CheckTarget(target); err != nil {
+		return err
+	}
 	transport, file, _ := strings.Cut(target, ":")
-	write := map[string]func(context.Context, *archive, string, ocispec.Descriptor) error{
-		"docker-archive": s.writeDocker,
-		"oci-archive":    s.writeOCI,
-	}[transport]
-	if write == nil || file == "" {
-		return fmt.Errorf("%q: %w", target, ErrTransport)
+	write := s.writeDocker
+	if transport == ociArchive {
+		write = s.writeOCI
 	}
 	desc, ok := s.Lookup(fullName)
 	if !ok {

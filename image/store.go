@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package image finds, keeps and hands over images.
+//
+// [Open] finds images behind a reference in any of skopeo's transports: a registry,
+// an OCI layout, an archive. [Store] is an OCI layout that one process writes: blobs
+// are shared by all its images, its index names only images that were tagged, and
+// both are whole at every moment. The package judges no image and builds none.
 package image
 
 import (

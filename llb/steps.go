@@ -4,7 +4,9 @@ package llb
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +67,7 @@ func (c *compiler) sample(base, devel bkllb.State) bkllb.State {
 	source := bkllb.Scratch().File(
 		bkllb.Mkfile("/"+s.File, 0o644, s.Source, bkllb.WithCreatedTime(time.Unix(c.base.Epoch, 0))),
 		bkllb.WithCustomNamef("[samples] %s", s.File))
-	compile := devel.Run(
+	compile := withEnv(devel, c.release.Layers[recipes.Devel].Env).Run(
 		c.script(c.nvcc(s)+"\n"),
 		c.title("compile %s", s.File),
 		bkllb.AddMount("/run/cudabuild/src", source, bkllb.Readonly),
@@ -78,6 +80,14 @@ func (c *compiler) sample(base, devel bkllb.State) bkllb.State {
 		bkllb.AddEnv("EPOCH", c.epoch()),
 		bkllb.AddMount("/run/cudabuild/out", program, bkllb.Readonly),
 	).Root()
+}
+
+// withEnv is the environment that a user of the image finds.
+func withEnv(state bkllb.State, env map[string]string) bkllb.State {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		state = state.AddEnv(name, env[name])
+	}
+	return state
 }
 
 // nvcc is the command that compiles a sample: machine code for every architecture

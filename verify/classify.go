@@ -173,14 +173,14 @@ func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, empty b
 		return false
 	}
 	switch {
-	case empty && w.rules.severity(pattern.rule.ID) != SeverityInfo && len(m) == 1:
-		w.hit(ruleMountPoint, p, "empty file at the path of a "+pattern.rule.noun()+ofDriver(versionOf(p)))
+	case empty && pattern.at < 0:
+		w.hit(ruleMountPoint, p, "empty file in the place of "+pattern.rule.noun()+ofDriver(versionOf(p)))
 		return true
 	case pattern.kind == "device" && !isDevice:
 		return false
 	}
-	if len(m) > 1 {
-		p = m[1]
+	if pattern.at > 0 {
+		p = m[pattern.at]
 		if _, ok := w.hitAt[p]; ok {
 			return true
 		}

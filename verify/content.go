@@ -12,14 +12,16 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 )
 
-// An ELF file of up to wholeELF bytes is held whole. Of a bigger one, the first
-// headELF and the last tailELF bytes are held: linkers put the symbol tables in
-// front, patchelf puts them at the end. A table that is elsewhere makes the file
+// An ELF file of up to wholeELF bytes is held whole. Of a bigger one, its first
+// headELF and last tailELF bytes and its dynamic section are held: linkers put
+// the symbol tables in front, patchelf puts them at the end. A table that is
+// elsewhere, or a dynamic section of more than maxDynamic bytes, makes the file
 // unreadable.
 const (
-	wholeELF = 64 << 20
-	headELF  = 48 << 20
-	tailELF  = 16 << 20
+	wholeELF   = 48 << 20
+	headELF    = 39 << 20
+	tailELF    = 8 << 20
+	maxDynamic = 1 << 20
 )
 
 // elfHeaderSize is the least that an ELF file of either class has.
@@ -27,7 +29,7 @@ const elfHeaderSize = 52
 
 // elfBuffer is reused between files; it grows with what is read, never with what
 // a header claims.
-type elfBuffer struct{ head, tail []byte }
+type elfBuffer struct{ head, mid, tail []byte }
 
 var elfPool = sync.Pool{New: func() any { return new(elfBuffer) }}
 
@@ -78,26 +80,41 @@ func mayBeDynamic(head []byte) bool {
 
 // read holds a file of size bytes of which start was read from body already.
 func (b *elfBuffer) read(start []byte, size int64, body io.Reader) (dynelf.File, error) {
-	f := dynelf.File{Size: uint64(size)}
-	b.head, b.tail = append(b.head[:0], start...), b.tail[:0]
 	keep := size
 	if size > wholeELF {
 		keep = headELF
 	}
+	f := dynelf.File{Size: uint64(size)}
 	var err error
-	if b.head, err = readMore(b.head, keep-int64(len(start)), body); err != nil {
+	if b.head, err = readMore(append(b.head[:0], start...), keep-int64(len(start)), body); err != nil {
 		return f, err
 	}
-	f.Head = b.head
+	f.Parts = []dynelf.Part{{Data: b.head}}
 	if size <= wholeELF {
 		return f, nil
 	}
-	if _, err := io.CopyN(io.Discard, body, size-headELF-tailELF); err != nil {
+	at := keep
+	if off, n, ok := dynelf.DynamicRange(b.head, f.Size); ok && off >= headELF && off+n <= f.Size-tailELF && n <= maxDynamic {
+		if err := skip(body, int64(off)-at); err != nil {
+			return f, err
+		}
+		if b.mid, err = readMore(b.mid[:0], int64(n), body); err != nil {
+			return f, err
+		}
+		at = int64(off + n)
+		f.Parts = append(f.Parts, dynelf.Part{Off: off, Data: b.mid})
+	}
+	if err := skip(body, size-tailELF-at); err != nil {
 		return f, err
 	}
-	b.tail, err = readMore(b.tail, tailELF, body)
-	f.Tail = b.tail
+	b.tail, err = readMore(b.tail[:0], tailELF, body)
+	f.Parts = append(f.Parts, dynelf.Part{Off: f.Size - tailELF, Data: b.tail})
 	return f, err
+}
+
+func skip(r io.Reader, n int64) error {
+	_, err := io.CopyN(io.Discard, r, n)
+	return err
 }
 
 // readMore appends n bytes of r to buf, in steps that at most double it.

@@ -65,14 +65,14 @@ func newWalker(rules *ruleSet, opts Options) *walker {
 	}
 }
 
-// walk reads the archive and then the stream behind it. The error describes
-// content, unless reading the blob failed.
-func (w *walker) walk(s *stream) error {
-	archive := tar.NewReader(s)
+// walk reads content, an archive, and then what is behind it. The error describes
+// content, unless reading it failed.
+func (w *walker) walk(content io.Reader) error {
+	archive := tar.NewReader(content)
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return behindArchive(s)
+			return behindArchive(content)
 		}
 		if err != nil {
 			return fmt.Errorf("archive, entry %d: %w", w.facts.Entries, err)
@@ -88,10 +88,10 @@ func (w *walker) walk(s *stream) error {
 
 // behindArchive reads what follows the end-of-archive marker, which extractors
 // ignore and in which a second archive could hide. Zeros are padding.
-func behindArchive(s *stream) error {
+func behindArchive(r io.Reader) error {
 	buf := make([]byte, 32<<10)
 	for {
-		n, err := s.Read(buf)
+		n, err := r.Read(buf)
 		for _, b := range buf[:n] {
 			if b != 0 {
 				return errors.New("data behind the end of the archive")

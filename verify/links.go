@@ -103,9 +103,9 @@ func (v view) deletedBefore(j, i int, p string) *int { return v[:i+1].deletedIn(
 // hitFor turns a link of layer i into a finding; ok is false if it is harmless.
 func (v view) hitFor(i int, l link) (h hit, ok bool) {
 	h = hit{Rule: l.Rule, Path: l.Path, Detail: "link to " + l.Target + ofDriver(libraryVersion(l.Target))}
-	dangling := !v.exists(i, l.Target)
+	fails := loadRules().severity(l.Rule) == SeverityFail
 	switch {
-	case dangling:
+	case fails && !v.exists(i, l.Target):
 		h.Rule, h.Detail = ruleMountPoint, "dangling "+h.Detail
 	case l.Stub && inStubs(l.Target):
 		h.Rule, h.Detail = ruleStubMisplaced, "link to the stub "+l.Target

@@ -102,6 +102,7 @@ type wordGroup struct {
 type pathPattern struct {
 	rule *Rule
 	re   *regexp.Regexp
+	at   int // number of the group "at", -1 if there is none
 	kind string
 }
 
@@ -174,7 +175,8 @@ func (s *ruleSet) index() {
 					groups[word] = at
 					s.words = append(s.words, wordGroup{word: word})
 				}
-				s.words[at].patterns = append(s.words[at].patterns, pathPattern{r, regexp.MustCompile(p.Pattern), p.Type})
+				re := regexp.MustCompile(p.Pattern)
+				s.words[at].patterns = append(s.words[at].patterns, pathPattern{r, re, re.SubexpIndex("at"), p.Type})
 			}
 		}
 	}

@@ -21,7 +21,7 @@ type Options struct {
 	// "" keeps it in memory only.
 	CacheDir string
 	// Parallel is how many layers are read at once; 0 means one a CPU, at most 4.
-	// Each may hold up to 64 MiB of one file.
+	// Each may hold up to 48 MiB of one file.
 	Parallel int
 	// MaxLayerBytes bounds a decoded layer, MaxEntries its entries. 0 means 256 GiB
 	// and 5 million.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -21,20 +20,19 @@ func newExport() *cobra.Command {
 		Example: `  cudabuild export 12.4-devel-debian13 docker-archive:devel.tar && docker load -i devel.tar
   cudabuild export 12.4-base-debian13 oci-archive:base.tar`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := image.OpenStore(w.images())
+			if err := image.CheckTarget(args[1]); err != nil {
+				return &exitError{code: exitUsage, err: err}
+			}
+			store, err := w.openImages()
 			if err != nil {
-				return couldNot(err)
+				return err
 			}
 			defer store.Close()
 			fullName, err := find(store, args[0])
 			if err != nil || dryRun {
 				return err
 			}
-			err = store.Export(cmd.Context(), fullName, args[1])
-			if errors.Is(err, image.ErrTransport) {
-				return &exitError{code: exitUsage, err: err}
-			}
-			if err != nil {
+			if err := store.Export(cmd.Context(), fullName, args[1]); err != nil {
 				return couldNot(err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", fullName, args[1])

@@ -83,7 +83,10 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if result == nil {
 		return couldNot(err)
 	}
-	return errors.Join(f.publish(cmd, result), outcome(result, err))
+	if err := f.publish(cmd, result); err != nil {
+		return couldNot(err)
+	}
+	return outcome(result, err)
 }
 
 func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
@@ -110,7 +113,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 	if err != nil {
 		return nil, err
 	}
-	bases.Refresh, bases.Mirror = f.refresh, f.mirror
+	bases.Refresh, bases.Mirror, bases.Log = f.refresh, f.mirror, slog.Default()
 	display := f.display(cmd)
 	defer display.Close()
 	return build.Run(ctx, cells, build.Options{

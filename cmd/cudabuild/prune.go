@@ -27,7 +27,7 @@ func newPrune() *cobra.Command {
 		Args: cobra.NoArgs,
 		Example: `  cudabuild prune --dry-run
   cudabuild prune --all`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			dir, err := filepath.Abs(w.stateDir)
 			if err != nil {
 				return err
@@ -36,10 +36,10 @@ func newPrune() *cobra.Command {
 			if err != nil {
 				return couldNot(err)
 			}
-			defer lock.Release()
+			defer func() { err = errors.Join(err, lock.Release()) }()
 			pruned, err := prune(cmd, w, all, dryRun)
 			if err != nil {
-				return couldNot(err)
+				return err
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"version": 1, "dry_run": dryRun, "pruned": pruned})
@@ -59,24 +59,30 @@ func newPrune() *cobra.Command {
 	return cmd
 }
 
+// prune works on the folder of an owned workspace. Its errors have an exit code.
 func prune(cmd *cobra.Command, w workspace, all, dryRun bool) (image.Pruned, error) {
-	store, err := image.OpenStore(w.images())
+	store, err := w.openImages()
 	if err != nil {
 		return image.Pruned{}, err
 	}
 	defer store.Close()
 	pruned, err := store.Prune(cmd.Context(), dryRun)
-	if err != nil || dryRun {
-		return pruned, err
+	if err == nil && !dryRun {
+		err = drop(w, all)
 	}
-	drop := []string{filepath.Join(w.out, "failed")}
+	if err != nil {
+		return pruned, couldNot(err)
+	}
+	return pruned, nil
+}
+
+// drop removes failed images, and with all the state that a run can make again.
+func drop(w workspace, all bool) error {
+	err := os.RemoveAll(filepath.Join(w.out, "failed"))
 	if all {
 		for _, name := range []string{"engine", "bases", "facts", "builds.json"} {
-			drop = append(drop, filepath.Join(w.stateDir, name))
+			err = errors.Join(err, os.RemoveAll(filepath.Join(w.stateDir, name)))
 		}
 	}
-	for _, path := range drop {
-		err = errors.Join(err, os.RemoveAll(path))
-	}
-	return pruned, err
+	return err
 }

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
+	"github.com/containerd/log"
 	"github.com/spf13/cobra"
 )
 
@@ -68,12 +70,19 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 }
 
 func newRoot() *cobra.Command {
+	_ = log.SetLevel("error") // containerd's content store warns about fs-verity at every start
 	root := &cobra.Command{
 		Use:               "cudabuild",
 		Short:             "Build and test driver-agnostic CUDA images",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	verbose := root.PersistentFlags().CountP("verbose", "v", "say more on stderr (twice for all)")
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		levels := []slog.Level{slog.LevelWarn, slog.LevelInfo, slog.LevelDebug}
+		options := &slog.HandlerOptions{Level: levels[min(*verbose, len(levels)-1)]}
+		slog.SetDefault(slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options)))
 	}
 	root.AddCommand(newVersion())
 	root.AddCommand(newVerify())

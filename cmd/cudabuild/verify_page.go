@@ -87,4 +87,3 @@ func oneLine(s string) string {
 	}
 	return s
 }
-

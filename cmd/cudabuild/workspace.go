@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/image"
 )
 
 // workspace is where runs keep their state and leave their results.
@@ -25,6 +27,18 @@ func (w *workspace) register(cmd *cobra.Command) {
 
 func (w *workspace) registerOut(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&w.out, "out", "o", "out", "`DIR` for images and the run record")
+}
+
+// openImages opens the images of an earlier run.
+func (w *workspace) openImages() (*image.Store, error) {
+	if _, err := os.Stat(filepath.Join(w.images(), "index.json")); err != nil {
+		return nil, &exitError{code: exitUnknown, err: err, hint: "'cudabuild matrix' makes that folder; --out names another"}
+	}
+	store, err := image.OpenStore(w.images())
+	if err != nil {
+		return nil, couldNot(err)
+	}
+	return store, nil
 }
 
 func (w *workspace) images() string { return filepath.Join(w.out, "images") }

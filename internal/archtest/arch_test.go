@@ -45,7 +45,7 @@ var arrows = map[string][]string{
 	"gpu":       {"image", "compat", "verify"},
 	"record":    {"compat", "image", "verify", "gpu"},
 	"bootstrap": {"recipes"},
-	"build":     {"bootstrap", "matrix", "llb", "engine", "image", "record"},
+	"build":     {"bootstrap", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
 	"internal":  {"image"},
 }
 

@@ -113,12 +113,11 @@ static void addAttributes(Sheet& s) {
 
 // "GPU-..." or, for a slice of a divided GPU, "MIG-..." as nvidia-smi spells it; "" before CUDA 10.0.
 static std::string uuid(const cudaDeviceProp& p) {
+    std::string out;
 #if CUDART_VERSION >= 10000
-    std::string out = strstr(p.name, " MIG ") ? "MIG" : "GPU";
+    out = strstr(p.name, " MIG ") ? "MIG" : "GPU";
     for (int i = 0; i < 16; ++i)
         out += text(i == 0 || (i >= 4 && i <= 10 && i % 2 == 0) ? "-%02x" : "%02x", (unsigned char)p.uuid.bytes[i]);
-#else
-    const std::string out;
 #endif
     return out;
 }

@@ -8,8 +8,8 @@
 // headers were cut off. [Read] uses no section header, allocates only in
 // proportion to the bytes it was given, and does work linear in them.
 //
-// Files need not be whole: [File] holds the front and the end of a big one.
-// A table that lies in the missing middle gives [ErrNotHeld], never a wrong answer.
+// Files need not be whole: [File] holds the parts of a big one that were kept.
+// A table that lies elsewhere gives [ErrNotHeld], never a wrong answer.
 package dynelf
 
 import (

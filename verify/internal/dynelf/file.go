@@ -2,46 +2,77 @@
 
 package dynelf
 
-// File is a file of Size bytes of which Head holds the first bytes and Tail the
-// last ones. A file that is held whole has it all in Head.
+// File is a file of Size bytes of which the parts were kept.
 type File struct {
-	Size uint64
-	Head []byte
-	Tail []byte
+	Size  uint64
+	Parts []Part // any order; a file that is held whole has one
+}
+
+// Part is the bytes of a file from Off on.
+type Part struct {
+	Off  uint64
+	Data []byte
+}
+
+// Whole returns a file that is held whole.
+func Whole(data []byte) File {
+	return File{Size: uint64(len(data)), Parts: []Part{{Data: data}}}
 }
 
 // Slice returns exactly the n bytes at off, ErrMalformed if the file does not
-// have them, and ErrNotHeld if they were not kept.
+// have them, and ErrNotHeld if no part has all of them.
 func (f File) Slice(off, n uint64) ([]byte, error) {
 	if off > f.Size || n > f.Size-off {
 		return nil, ErrMalformed
 	}
-	head := uint64(len(f.Head))
-	if off <= head && n <= head-off {
-		return f.Head[off : off+n], nil
-	}
-	start := f.Size - min(f.Size, uint64(len(f.Tail)))
-	if off >= start {
-		return f.Tail[off-start : off-start+n], nil
+	if data := f.from(off); n <= uint64(len(data)) {
+		return data[:n], nil
 	}
 	return nil, ErrNotHeld
 }
 
 // UpTo returns the n bytes at off, or fewer where the file ends, or where the
-// kept part that holds off ends.
+// part that holds off ends.
 func (f File) UpTo(off, n uint64) ([]byte, error) {
 	if off >= f.Size {
 		return nil, ErrMalformed
 	}
-	n = min(n, f.Size-off)
-	if data, err := f.Slice(off, n); err == nil {
-		return data, nil
+	data := f.from(off)
+	if len(data) == 0 {
+		return nil, ErrNotHeld
 	}
-	if head := uint64(len(f.Head)); off < head {
-		return f.Head[off:], nil
+	return data[:min(n, uint64(len(data)))], nil
+}
+
+// from returns the longest run of kept bytes at off.
+func (f File) from(off uint64) []byte {
+	var best []byte
+	for _, p := range f.Parts {
+		if off < p.Off || off-p.Off > uint64(len(p.Data)) {
+			continue
+		}
+		if data := p.Data[off-p.Off:]; len(data) > len(best) {
+			best = data
+		}
 	}
-	return nil, ErrNotHeld
+	return best
 }
 
 // whole reports whether every byte of the file is at hand.
-func (f File) whole() bool { return uint64(len(f.Head)) == f.Size }
+func (f File) whole() bool { return uint64(len(f.from(0))) == f.Size }
+
+// DynamicRange returns where in the file the dynamic section lies, as the program
+// headers in head say; ok is false if head does not tell.
+func DynamicRange(head []byte, size uint64) (off, n uint64, ok bool) {
+	r := &reader{f: File{Size: size, Parts: []Part{{Data: head}}}}
+	if r.header(&Info{}) != nil {
+		return 0, 0, false
+	}
+	for _, s := range r.loads {
+		if in := r.dyn.addr - s.addr; r.dyn.addr >= s.addr && in < s.n && s.off+in >= s.off {
+			off, n = s.off+in, min(r.dyn.n, s.n-in)
+			return off, n, off <= size && n <= size-off
+		}
+	}
+	return 0, 0, false
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+)
+
+// mkImage is the scripts' command `mkimage DIR KIND...`: an OCI layout with one
+// image for each KIND, tagged with it.
+func mkImage() {
+	path, err := layout.Write(os.Args[1], empty.Index)
+	for _, kind := range os.Args[2:] {
+		var layers []*imagetest.Blob
+		for _, files := range scriptImages[kind] {
+			layers = append(layers, imagetest.Layer(imagetest.Zstd, imagetest.Files(files)))
+		}
+		if kind == "broken" {
+			data := []byte("this is no archive, whatever the manifest says about it; it is long enough to be read as one, too")
+			layers = append(layers, &imagetest.Blob{Data: data, Want: imagetest.Digest(data), Diff: imagetest.Digest(data), Type: "application/vnd.oci.image.layer.v1.tar"})
+		}
+		tag := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": kind})
+		err = errors.Join(err, path.AppendImage(imagetest.New(layers...), tag))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+var scriptImages = map[string][]map[string]imagetest.Entry{
+	"clean": {{"etc/os-release": {Data: "ID=debian\n"}}},
+	"leak": {
+		{"etc/os-release": {Data: "ID=debian\n"}},
+		{"usr/lib/libnvidia-ml.so.550.54.15": {Data: "x"}, "usr/bin/nvidia-smi": {Mode: 0o755}},
+		{"usr/lib/.wh.libnvidia-ml.so.550.54.15": {}},
+	},
+	"config": {{"etc/OpenCL/vendors/nvidia.icd": {Data: "libnvidia-opencl.so.1\n"}}},
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/internal/require"
+)
+
+// ownerDir makes a copy of the test binary the owner of an engine in that
+// directory, until its standard input ends or it is killed.
+const ownerDir = "CUDABUILD_TEST_OWNER_DIR"
+
+// TestOwner is not a test of its own: it is the process that the tests below kill.
+func TestOwner(t *testing.T) {
+	dir := os.Getenv(ownerDir)
+	if dir == "" {
+		t.Skip("only as a child of other tests")
+	}
+	lock, err := engine.Acquire(t.Context(), dir, nil)
+	if err == nil {
+		_, err = engine.Open(t.Context(), engine.Options{StateDir: dir, ToolDir: tools, Lock: lock})
+	}
+	switch {
+	case errors.Is(err, engine.ErrUnavailable):
+		fmt.Println("unavailable", err) //nolint:forbidigo // to the parent
+	case err != nil:
+		fmt.Println("error", err) //nolint:forbidigo // to the parent
+	default:
+		fmt.Println("ready") //nolint:forbidigo // to the parent
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// owner starts a process that owns an engine in dir and returns when that answers.
+func owner(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOwner$", "-test.v")
+	cmd.Env = append(os.Environ(), ownerDir+"="+dir)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = stdin.Close() })
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		switch word, rest, _ := strings.Cut(lines.Text(), " "); word {
+		case "ready":
+			return cmd
+		case "unavailable":
+			require.Missing(t, "buildkit", errors.New(rest))
+		case "error":
+			t.Fatal(rest)
+		}
+	}
+	t.Fatal("the owner ended without a word")
+	return nil
+}
+
+// TestOwnerKilled: whatever ends the owner, the kernel ends its daemon, mounts go
+// with the daemon's namespace, and the next owner can begin.
+func TestOwnerKilled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := owner(t, dir)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	nothingLeft(t, dir)
+
+	// The kernel may let go of the lock a moment after the process is out of sight.
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	lock, err := engine.Acquire(ctx, dir, func(*engine.BusyError) {})
+	if err != nil {
+		t.Fatalf("the next owner waits still: %v", err)
+	}
+	defer lock.Release()
+	e, err := engine.Open(t.Context(), engine.Options{StateDir: dir, ToolDir: tools, Lock: lock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Client.ListWorkers(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	nothingLeft(t, dir)
+}
+
+// TestDaemonHoldsLock: until the daemon of a dead owner is gone too, nobody may
+// start a second one on its state.
+func TestDaemonHoldsLock(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := owner(t, dir)
+	_, err := engine.Acquire(t.Context(), dir, nil)
+	var busy *engine.BusyError
+	if !errors.As(err, &busy) || busy.PID != cmd.Process.Pid || busy.Dir != dir {
+		t.Errorf("Acquire = %v, want a BusyError for pid %d", err, cmd.Process.Pid)
+	}
+	holders := 0
+	for _, pid := range using(t, dir) {
+		if pid != cmd.Process.Pid && holds(pid, dir+"/lock") {
+			holders++
+		}
+	}
+	if holders == 0 {
+		t.Error("the daemon has not inherited the lock")
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	nothingLeft(t, dir)
+}
+
+func holds(pid int, file string) bool {
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	return slices.ContainsFunc(fds, func(fd string) bool {
+		target, err := os.Readlink(fd)
+		return err == nil && target == file
+	})
+}

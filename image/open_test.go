@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image_test
+
+import (
+	"archive/tar"
+	"errors"
+	"io/fs"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/cudabuild/cudabuild/image"
+)
+
+// twoPlatforms returns an index of an amd64 and an arm64 image.
+func twoPlatforms(t *testing.T) v1.ImageIndex {
+	t.Helper()
+	var index v1.ImageIndex = empty.Index
+	for _, arch := range []string{"amd64", "arm64"} {
+		img, err := random.Image(100, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}}})
+	}
+	return index
+}
+
+// open opens ref, reads every layer's first byte, and returns platforms and refs.
+func open(t *testing.T, ref string, opts image.OpenOptions) (found []image.Source, err error) {
+	t.Helper()
+	sources, closer, err := image.Open(t.Context(), ref, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	for _, s := range sources {
+		if digest, err := s.Image.Digest(); err != nil || digest != s.Digest {
+			t.Errorf("%s: digest %s, %v, want %s", s.Ref, digest, err, s.Digest)
+		}
+		layers, err := s.Image.Layers()
+		if err != nil || len(layers) == 0 {
+			t.Fatalf("%s: %d layers, %v", s.Ref, len(layers), err)
+		}
+		for _, l := range layers {
+			r, err := l.Compressed()
+			if err != nil {
+				t.Fatalf("%s: %v", s.Ref, err)
+			}
+			got, _, err := v1.SHA256(r)
+			if want, _ := l.Digest(); err != nil || got != want {
+				t.Errorf("%s: layer %s reads as %s, %v", s.Ref, want, got, err)
+			}
+			_ = r.Close()
+		}
+	}
+	return sources, nil
+}
+
+func TestOpenRegistry(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(registry.New())
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	tag, err := name.ParseReference(host + "/team/cuda:12.4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(tag, twoPlatforms(t)); err != nil {
+		t.Fatal(err)
+	}
+	for opts, want := range map[image.OpenOptions]int{
+		{Platform: "linux/arm64"}: 1,
+		{AllPlatforms: true}:      2,
+	} {
+		got, err := open(t, tag.String(), opts)
+		if err != nil || len(got) != want || opts.Platform != "" && got[0].Platform != opts.Platform {
+			t.Errorf("Open(%+v) = %+v, %v, want %d images", opts, got, err, want)
+		}
+	}
+	if _, err := open(t, tag.String(), image.OpenOptions{Platform: "linux/s390x"}); !errors.Is(err, image.ErrNoImage) || !strings.Contains(err.Error(), "linux/amd64, linux/arm64") {
+		t.Errorf("a platform that is not there: %v", err)
+	}
+	if _, err := open(t, host+"/none:x", image.OpenOptions{}); err == nil {
+		t.Error("a repository that is not there: no error")
+	}
+	if _, err := open(t, "NOT A REF", image.OpenOptions{}); !errors.Is(err, image.ErrBadReference) {
+		t.Errorf("bad reference: %v", err)
+	}
+}
+
+func TestOpenLayout(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tag := range []string{"12.4-base", "12.4-devel"} {
+		img, err := random.Image(100, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := path.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": tag})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := path.AppendIndex(twoPlatforms(t), layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "multi"})); err != nil {
+		t.Fatal(err)
+	}
+	archive := filepath.Join(t.TempDir(), "out.tar")
+	writeTar(t, archive, dir)
+	for _, transport := range []string{"oci:" + dir, "oci-archive:" + archive} {
+		for tag, want := range map[string]int{"": 4, ":12.4-base": 1, ":multi": 2} {
+			got, err := open(t, transport+tag, image.OpenOptions{AllPlatforms: true})
+			if err != nil || len(got) != want {
+				t.Errorf("Open(%s%s) = %d images, %v, want %d", transport, tag, len(got), err, want)
+			}
+			if tag == ":12.4-base" && err == nil && got[0].Ref != transport+tag {
+				t.Errorf("Ref = %q, want %q", got[0].Ref, transport+tag)
+			}
+		}
+		if _, err := open(t, transport+":none", image.OpenOptions{}); !errors.Is(err, image.ErrNoImage) || !strings.Contains(err.Error(), "12.4-base, 12.4-devel, multi") {
+			t.Errorf("a tag that is not there: %v", err)
+		}
+	}
+	if _, err := open(t, "oci:"+t.TempDir(), image.OpenOptions{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+func TestOpenDockerArchive(t *testing.T) {
+	t.Parallel()
+	img, err := random.Image(100, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag, err := name.NewTag("example.com/cuda:12.4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "saved.tar")
+	if err := tarball.WriteToFile(file, tag, img); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{"docker-archive:" + file, "docker-archive:" + file + ":example.com/cuda:12.4"} {
+		if got, err := open(t, ref, image.OpenOptions{}); err != nil || len(got) != 1 {
+			t.Errorf("Open(%s) = %+v, %v", ref, got, err)
+		}
+	}
+	if _, err := open(t, "docker-archive:"+file+":other:1", image.OpenOptions{}); !errors.Is(err, image.ErrNoImage) {
+		t.Errorf("a name that is not there: %v", err)
+	}
+	garbage := filepath.Join(t.TempDir(), "garbage")
+	if err := os.WriteFile(garbage, []byte(strings.Repeat("garbage", 500)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, transport := range []string{"docker-archive:", "oci-archive:"} {
+		if _, err := open(t, transport+garbage, image.OpenOptions{}); err == nil {
+			t.Errorf("%s of garbage: no error", transport)
+		}
+	}
+}
+
+// writeTar packs a folder.
+func writeTar(t *testing.T, file, dir string) {
+	t.Helper()
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := tar.NewWriter(f)
+	if err := errors.Join(w.AddFS(os.DirFS(dir)), w.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package contain runs programs that must leave nothing behind. A contained program
+// is the first process of a PID namespace and has a mount namespace of its own: when
+// it ends, the kernel ends everything it started and drops everything it mounted,
+// and when its owner dies, however it dies, the kernel ends the program.
+package contain
+
+import (
+	"context"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// launcher mounts the /proc of the new PID namespace and becomes the program.
+const launcher = `mount -t proc proc /proc && exec "$@"`
+
+// Command prepares a contained program. It needs root. Start it with [Run] only.
+func Command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/bin/sh", append([]string{"-c", launcher, "sh", name}, args...)...) //nolint:forbidigo // the caller ends it
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:   unix.CLONE_NEWPID,
+		Unshareflags: unix.CLONE_NEWNS, // unlike Cloneflags, Go makes / private for it
+		Pdeathsig:    unix.SIGKILL,
+		Setpgid:      true, // a Ctrl-C at the terminal is for the owner to pass on
+	}
+	return cmd
+}
+
+// Run starts the program, reports the outcome to started unless that is nil, and
+// waits for the program's end. It kills the program when ctx ends, and then returns
+// the error of ctx. All of it is done on one locked thread, because the kernel sends
+// the parent-death signal when the thread that started the program ends, not when
+// the process does.
+func Run(ctx context.Context, cmd *exec.Cmd, started func(error)) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := cmd.Start()
+	if started != nil {
+		started(err)
+	}
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	defer stop()
+	if err = cmd.Wait(); ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package require decides what a test does on a machine that lacks something.
+//
+// [Missing] skips the test, saying why; but if the environment variable
+// CUDABUILD_REQUIRE names the missing thing, it fails it: CI sets that, so that it
+// cannot pass by skipping.
+package require
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Missing ends the test because the machine lacks what ("buildkit", "registry",
+// "gpu"); cause says how that was found out.
+func Missing(t testing.TB, what string, cause error) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("CUDABUILD_REQUIRE"), ","), what) {
+		t.Fatalf("no %s, and CUDABUILD_REQUIRE names it: %v", what, cause)
+	}
+	t.Skipf("no %s: %v", what, cause)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package llb_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/llb"
+	"github.com/cudabuild/cudabuild/matrix"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// graphs are the shapes worth reading, each with why.
+var graphs = []string{
+	"12.4-base-debian13",        // one step on the root, with the guard
+	"12.4-runtime-debian13",     // a second step on the first
+	"12.4-devel-debian13",       // the whole chain
+	"12.4-deviceQuery-debian13", // compiled in devel, placed on base
+	"11.8-devel-debian12",       // another OS: other data, same shape
+}
+
+func TestGoldenGraph(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	each(t, func(t *testing.T, cell matrix.Cell, img *llb.Image) {
+		if slices.Contains(graphs, cell.ID) {
+			golden(t, cell.ID+".txt", parse(t, img.Definition).dump())
+		}
+	})
+	for _, cell := range cells(t, catalog(t)) {
+		if slices.Contains(graphs, cell.ID) {
+			seen++
+		}
+	}
+	if seen != len(graphs) {
+		t.Errorf("%d of %d golden cells are in the plan", seen, len(graphs))
+	}
+}
+
+// configs are one flavor with everything in its environment, and a sample.
+var configs = []string{"12.4-devel-debian13", "12.4-nbody-debian13"}
+
+func TestGoldenConfig(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cell matrix.Cell, img *llb.Image) {
+		if !slices.Contains(configs, cell.ID) {
+			return
+		}
+		data, err := json.MarshalIndent(img.Config, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, cell.ID+".config.json", string(data)+"\n")
+	})
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "golden", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got; 'make golden' rewrites):\n%s", file, diff)
+	}
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package llb_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/llb"
+	"github.com/cudabuild/cudabuild/matrix"
+)
+
+// TestDeterministic compiles 25 times: a map of three entries that is not sorted
+// passes that many runs once in 10^18. Op bytes must be equal; metadata, which
+// carries what people see, may be written in any order.
+func TestDeterministic(t *testing.T) {
+	t.Parallel()
+	first := map[string]*llb.Image{}
+	for range 25 {
+		c := catalog(t)
+		for _, cell := range cells(t, c) {
+			got, want := compile(t.Context(), t, c, cell), first[cell.ID]
+			if want == nil {
+				first[cell.ID] = got
+				continue
+			}
+			if !slices.EqualFunc(want.Definition.Def, got.Definition.Def, bytes.Equal) {
+				t.Fatalf("%s: ops of two compilations (-first +again):\n%s", cell.ID,
+					cmp.Diff(parse(t, want.Definition).dump(), parse(t, got.Definition).dump()))
+			}
+			if diff := cmp.Diff(encode(t, want.Config), encode(t, got.Config)); diff != "" {
+				t.Fatalf("%s: configs of two compilations (-first +again):\n%s", cell.ID, diff)
+			}
+		}
+	}
+}
+
+func encode(t *testing.T, value any) string {
+	t.Helper()
+	data, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// TestSharedVertices holds what makes the matrix cheap: a step is one vertex in the
+// graph of every cell that needs it.
+func TestSharedVertices(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	steps := map[string]map[string]digest.Digest{} // by step, by cell
+	for _, cell := range cells(t, c) {
+		if cell.OS != "debian13" {
+			continue
+		}
+		g := parse(t, compile(t.Context(), t, c, cell).Definition)
+		for i, name := range g.names {
+			for _, step := range []string{"root file system", "package lists", "install base", "install runtime", "install devel"} {
+				if strings.Contains(name, step) {
+					if steps[step] == nil {
+						steps[step] = map[string]digest.Digest{}
+					}
+					steps[step][cell.ID] = g.digests[i]
+				}
+			}
+		}
+	}
+	for step, cells := range map[string]int{"root file system": 5, "package lists": 5, "install base": 5, "install runtime": 4, "install devel": 3} {
+		distinct := map[digest.Digest]bool{}
+		for _, d := range steps[step] {
+			distinct[d] = true
+		}
+		if len(steps[step]) != cells || len(distinct) != 1 {
+			t.Errorf("%s: %d cells have %d vertices, want %d cells with 1: %v", step, len(steps[step]), len(distinct), cells, steps[step])
+		}
+	}
+}
+
+// TestNamesAreShared: whichever cell comes first names a shared step, so the name
+// must not be a cell's.
+func TestNamesAreShared(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cell matrix.Cell, img *llb.Image) {
+		for _, name := range parse(t, img.Definition).names {
+			if strings.Contains(name, cell.ID) {
+				t.Errorf("step %q is named by its cell", name)
+			}
+		}
+	})
+}
+
+// TestNoSession: a local source or a session ID would give each solve vertices of
+// its own, and build everything on them again.
+func TestNoSession(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, _ matrix.Cell, img *llb.Image) {
+		for i, op := range parse(t, img.Definition).ops {
+			source := op.GetSource()
+			if source == nil {
+				continue
+			}
+			if !strings.HasPrefix(source.Identifier, "oci-layout://") {
+				t.Errorf("op %d: source %s, want oci-layout:// only", i, source.Identifier)
+			}
+			want := map[string]string{pb.AttrOCILayoutStoreID: llb.BaseStore}
+			if diff := cmp.Diff(want, source.Attrs); diff != "" {
+				t.Errorf("op %d: attributes (-want +got):\n%s", i, diff)
+			}
+		}
+	})
+}
+
+// TestPlatform: without a fixed one the graph would be that of the machine at hand.
+func TestPlatform(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, _ matrix.Cell, img *llb.Image) {
+		g := parse(t, img.Definition)
+		for i, op := range g.ops[:len(g.ops)-1] {
+			if op.GetFile() != nil { // files are the same on every platform
+				continue
+			}
+			if op.Platform == nil || op.Platform.OS != "linux" || op.Platform.Architecture != "amd64" {
+				t.Errorf("op %d (%s): platform %v, want linux/amd64", i, g.names[i], op.Platform)
+			}
+		}
+		if img.Config.OS != "linux" || img.Config.Architecture != "amd64" {
+			t.Errorf("config is for %s/%s, want linux/amd64", img.Config.OS, img.Config.Architecture)
+		}
+	})
+}
+
+// TestHistory: one line a layer, so that a finding in layer N has its command. The
+// root is one layer, each step one more.
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cell matrix.Cell, img *llb.Image) {
+		g := parse(t, img.Definition)
+		layers := g.layers()
+		if got := len(img.Config.History); got != layers {
+			t.Errorf("%s: %d history lines for %d layers", cell.ID, got, layers)
+		}
+		for _, h := range img.Config.History {
+			if h.EmptyLayer || h.CreatedBy == "" || h.Created == nil {
+				t.Errorf("history line %+v, want a layer, a command and a time", h)
+			}
+		}
+	})
+}
+
+// layers counts the ops on the way from the result down to the root.
+func (g graph) layers() int {
+	n := 0
+	for op := g.ops[len(g.ops)-1]; len(op.Inputs) > 0; n++ {
+		op = g.ops[g.at[digest.Digest(op.Inputs[0].Digest)]]
+	}
+	return n
+}
+
+// TestRootMountFirst: layers relies on the root being an exec's first input.
+func TestRootMountFirst(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, _ matrix.Cell, img *llb.Image) {
+		for i, op := range parse(t, img.Definition).ops {
+			if exec := op.GetExec(); exec != nil {
+				at := slices.IndexFunc(exec.Mounts, func(m *pb.Mount) bool { return m.Dest == "/" })
+				if at < 0 || exec.Mounts[at].Input != 0 {
+					t.Errorf("op %d: the root is not the first input: %v", i, exec.Mounts)
+				}
+			}
+		}
+	})
+}
+
+// TestInputsAreNotChanged: one base is compiled into many cells at once.
+func TestInputsAreNotChanged(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	base := rootOf("debian13")
+	base.Config.History = append(make([]ocispec.History, 0, 8), base.Config.History...)
+	for _, cell := range cells(t, c) {
+		if cell.OS != "debian13" {
+			continue
+		}
+		if _, err := llb.Compile(t.Context(), c, cell, "linux/amd64", base); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := base.Config.History[:2][1].CreatedBy; got != "" {
+		t.Errorf("Compile wrote %q into the history of its base", got)
+	}
+	if diff := cmp.Diff(rootOf("debian13"), base); diff != "" {
+		t.Errorf("Compile changed its base (-want +got):\n%s", diff)
+	}
+}
+
+func TestCompileRefuses(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	good := cells(t, c)[0]
+	cases := map[string]struct {
+		change   func(*matrix.Cell)
+		platform string
+		want     string
+	}{
+		"unknown OS":      {func(c *matrix.Cell) { c.OS = "plan9" }, "linux/amd64", "no recipe for CUDA 11.2 on plan9"},
+		"impossible pair": {func(c *matrix.Cell) { c.CUDA = "12.4" }, "linux/amd64", "no recipe for CUDA 12.4 on debian11"},
+		"bad platform":    {func(*matrix.Cell) {}, "linux/amd64/v2/x", "linux/amd64/v2/x"},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cell := good
+			test.change(&cell)
+			img, err := llb.Compile(t.Context(), c, cell, test.platform, rootOf(good.OS))
+			if img != nil || err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("Compile = %v, %v, want nil, an error with %q", img, err, test.want)
+			}
+		})
+	}
+}

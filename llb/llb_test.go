@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package llb_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/llb"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+const everything = `
+version: 1
+image: cuda
+defaults: {flavors: [base, runtime, devel], samples: [deviceQuery, nbody]}
+groups:
+  default:
+    - {os: [debian11], cuda: ["11.2"]}
+    - {os: [debian12], cuda: ["11.8"]}
+    - {os: [debian13], cuda: ["12.4"]}
+`
+
+func catalog(t testing.TB) *recipes.Catalog {
+	t.Helper()
+	c, err := recipes.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// cells returns every cell of the embedded catalog, in the order of the plan.
+func cells(t testing.TB, c *recipes.Catalog) []matrix.Cell {
+	t.Helper()
+	m, err := matrix.Parse("matrix.yaml", []byte(everything), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := m.Expand("default", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// rootOf is a bootstrapped OS that was never made.
+func rootOf(os string) llb.Base {
+	date := time.Unix(1767225600, 0).UTC()
+	return llb.Base{
+		Root:  digest.FromString("root of " + os),
+		Index: digest.FromString("package lists of " + os),
+		Epoch: date.Unix(),
+		Config: ocispec.Image{
+			Created:  &date,
+			Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
+			RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromString("layer of " + os)}},
+			History:  []ocispec.History{{Created: &date, CreatedBy: "bootstrap " + os}},
+		},
+	}
+}
+
+func compile(ctx context.Context, t testing.TB, c *recipes.Catalog, cell matrix.Cell) *llb.Image {
+	t.Helper()
+	img, err := llb.Compile(ctx, c, cell, "linux/amd64", rootOf(cell.OS))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// each runs a subtest with the compiled image of every cell.
+func each(t *testing.T, test func(*testing.T, matrix.Cell, *llb.Image)) {
+	t.Helper()
+	c := catalog(t)
+	for _, cell := range cells(t, c) {
+		t.Run(cell.ID, func(t *testing.T) {
+			t.Parallel()
+			test(t, cell, compile(t.Context(), t, c, cell))
+		})
+	}
+}

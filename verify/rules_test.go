@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// realLibrary has enough code that it cannot be a stub.
+func realLibrary(soname string, exports ...string) []byte {
+	return imagetest.ELF{SOName: soname, Exports: exports, Exec: 300 << 10}.Bytes()
+}
+
+// classFixtures are layers that break the rules of kind class.
+var classFixtures = map[string]map[string]imagetest.Entry{
+	"mount-point":         {"usr/lib/libcuda.so.550.54.15": {}},
+	"stub-misplaced":      {"usr/lib/libcuda.so.1": imagetest.File(stubCUDA)},
+	"driver-api-provider": {"opt/shim.so": imagetest.File(realLibrary("libshim.so", "cuInit", "cuDriverGetVersion", "cuGetExportTable"))},
+	"forward-compat":      {"usr/local/cuda-12.4/compat/libcuda.so.550.54.15": imagetest.File(realLibrary("libcuda.so.1"))},
+	"unreadable":          {"usr/lib/x.so": imagetest.File(brokenELF)},
+}
+
+var (
+	stubCUDA  = imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable"}, Exec: 200}.Bytes()
+	brokenELF = func() []byte {
+		data := realLibrary("x.so")
+		return append(data[:54], append([]byte{1, 0}, data[56:]...)...) // program headers of one byte
+	}()
+)
+
+// patternFixture is a layer that one pattern must find.
+func patternFixture(r verify.Rule, p verify.Pattern) map[string]imagetest.Entry {
+	switch r.Kind {
+	case "package":
+		return map[string]imagetest.Entry{"var/lib/dpkg/status": {Data: "Package: " + p.Example + "\nStatus: install ok installed\nVersion: 1.0-1\n\n"}}
+	case "path":
+		e := imagetest.Entry{Data: "x", Mode: 0o755}
+		if p.Type == "device" {
+			e = imagetest.Entry{Device: &imagetest.Device{Major: 240, Minor: 1}}
+		}
+		return map[string]imagetest.Entry{p.Example: e}
+	case "library":
+		name := p.Stem + ".so.550.54.15"
+		switch {
+		case p.Target != "":
+			return map[string]imagetest.Entry{"usr/lib/" + p.Stem + ".so.0": {Symlink: p.Target + ".so.0"}, "usr/lib/" + p.Target + ".so.0": {Data: "x"}}
+		case p.Stem == "":
+			return map[string]imagetest.Entry{"usr/lib/libGL.so.1": imagetest.File(imagetest.ELF{Needed: []string{p.Needed + ".so.340.108"}}.Bytes())}
+		}
+		return map[string]imagetest.Entry{"usr/lib/" + name: {Data: "x"}}
+	}
+	return classFixtures[r.ID]
+}
+
+// TestEveryPatternHasABadFixture builds a layer for each row of rules/*.yaml.
+func TestEveryPatternHasABadFixture(t *testing.T) {
+	t.Parallel()
+	for _, r := range verify.Rules() {
+		patterns := r.Match
+		if r.Kind == "class" {
+			patterns = []verify.Pattern{{}}
+		}
+		for _, p := range patterns {
+			files := patternFixture(r, p)
+			if len(files) == 0 {
+				t.Errorf("rule %s, pattern %+v: no fixture", r.ID, p)
+				continue
+			}
+			report := judge(t, imagetest.New(layer(files)))
+			if !slices.ContainsFunc(report.Findings, func(f verify.Finding) bool { return f.Rule == r.ID && f.Severity == r.Severity }) {
+				t.Errorf("rule %s, pattern %+v: findings %+v", r.ID, p, report.Findings)
+			}
+		}
+	}
+}
+
+// TestExportsFindRenamedLibraries hides each library that has an export class
+// behind another name and SONAME, without section headers.
+func TestExportsFindRenamedLibraries(t *testing.T) {
+	t.Parallel()
+	for _, r := range verify.Rules() {
+		for _, p := range r.Match {
+			if len(p.Exports) == 0 {
+				continue
+			}
+			for _, last := range []bool{false, true} {
+				elf := imagetest.ELF{SOName: "helper", Exports: append(slices.Clone(p.Exports), p.Proof...), Exec: 300 << 10, TablesLast: last, GNUHash: last}
+				if p.Needed != "" {
+					elf.Needed = []string{p.Needed + "core.so.550.54.15"}
+				}
+				report := judge(t, imagetest.New(layer(map[string]imagetest.Entry{"opt/helper.bin": imagetest.File(elf.Bytes())})))
+				if report.Verdict != verify.Fail || report.Findings[0].Rule != r.ID {
+					t.Errorf("%s by exports: %s, findings %+v", p.Stem, report.Verdict, report.Findings)
+				}
+			}
+		}
+	}
+}
+
+func TestRulesAreComplete(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, r := range verify.Rules() {
+		if seen[r.ID] {
+			t.Errorf("rule %s appears twice", r.ID)
+		}
+		seen[r.ID] = true
+		if r.Reason == "" || r.Fix == "" || r.Since == "" || !slices.Contains([]verify.Severity{"fail", "warn", "info"}, r.Severity) {
+			t.Errorf("rule %s: reason, fix, since or severity is missing", r.ID)
+		}
+		for _, p := range r.Match {
+			if p.Source == "" {
+				t.Errorf("rule %s, pattern %+v: no source", r.ID, p)
+			}
+			if r.Kind == "path" && p.Word == "" && !strings.Contains(p.Example, "nvidia") {
+				t.Errorf("rule %s, pattern %s: needs a word, its example has no \"nvidia\"", r.ID, p.Pattern)
+			}
+		}
+	}
+}
