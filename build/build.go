@@ -112,6 +112,7 @@ type task struct {
 	evaluated chan struct{} // closed when the graph is solved, or will not be
 	judged    chan struct{} // closed when result is final
 	solved    bool          // valid once evaluated is closed
+	begun     time.Time     // of the solve; zero if there was none
 }
 
 func newTask(cell matrix.Cell) *task {

@@ -3,6 +3,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type Display struct {
 // step is what is kept of a step for the case that it fails.
 type step struct {
 	name string
-	last string // line of its output
+	last [3]string // line of stdout (1) and of stderr (2), which come in any order
 }
 
 // NewDisplay shows progress on w: a screen that redraws itself if w is a terminal,
@@ -96,12 +97,13 @@ func (d *Display) remember(status *bk.SolveStatus) {
 	for _, log := range status.Logs {
 		lines := strings.Split(strings.TrimSpace(string(log.Data)), "\n")
 		if s := d.steps[log.Vertex]; s != nil && lines[len(lines)-1] != "" {
-			s.last = lines[len(lines)-1]
+			s.last[min(max(log.Stream, 0), 2)] = lines[len(lines)-1]
 		}
 	}
 }
 
-// Explain puts the name and the last line of a failed step before its error.
+// Explain puts the name and the last line of a failed step, of its stderr if it wrote
+// there, before its error.
 func (d *Display) Explain(err error) error {
 	var failed *errdefs.VertexError
 	if !errors.As(err, &failed) {
@@ -113,7 +115,7 @@ func (d *Display) Explain(err error) error {
 	if s == nil {
 		return err
 	}
-	return fmt.Errorf("%s: %s (%w)", s.name, s.last, err)
+	return fmt.Errorf("%s: %s (%w)", s.name, cmp.Or(s.last[2], s.last[1]), err)
 }
 
 // Step shows a step of our own until the returned function is called.

@@ -43,7 +43,7 @@ func loadMemo(path string) (*memo, error) {
 		}
 		return m, err
 	}
-	if json.Unmarshal(data, &m.images) != nil {
+	if json.Unmarshal(data, &m.images) != nil || m.images == nil {
 		m.images = map[digest.Digest]ocispec.Descriptor{}
 	}
 	return m, nil

@@ -74,7 +74,6 @@ func (r *run) prune(ctx context.Context) error {
 
 // task brings one cell from its recipe to its tag.
 func (r *run) task(ctx context.Context, t *task) {
-	begun := time.Now()
 	defer close(t.judged)
 	b, err := r.build(ctx, t)
 	if !t.solved {
@@ -84,8 +83,8 @@ func (r *run) task(ctx context.Context, t *task) {
 		err = r.judge(ctx, t, b)
 	}
 	t.result.Cached = err == nil && b.cached
-	if !b.cached {
-		t.result.BuildSeconds = time.Since(begun).Seconds()
+	if !t.begun.IsZero() {
+		t.result.BuildSeconds = time.Since(t.begun).Seconds()
 	}
 	r.settle(ctx, t, err)
 }

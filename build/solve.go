@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	bk "github.com/moby/buildkit/client"
@@ -43,6 +44,7 @@ func (r *run) build(ctx context.Context, t *task) (built, error) {
 	if err := t.ready(ctx); err != nil {
 		return built{}, err
 	}
+	t.begun = time.Now()
 	desc, err := r.solve(ctx, t, compiled)
 	if err != nil {
 		return built{}, err

@@ -81,6 +81,14 @@ func given(ctx context.Context, address string) (*Engine, error) {
 	return &Engine{Client: c}, nil
 }
 
+// Address is where an owned daemon listens, empty for a given one.
+func (e *Engine) Address() string {
+	if e.daemon == nil {
+		return ""
+	}
+	return "unix://" + e.daemon.socket
+}
+
 // Died returns a channel that is closed when an owned daemon has ended. It is nil,
 // and so never ready, for a given daemon.
 func (e *Engine) Died() <-chan struct{} {

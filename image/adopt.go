@@ -39,12 +39,25 @@ func (a adopting) Writer(ctx context.Context, opts ...content.WriterOpt) (conten
 			return nil, err
 		}
 	}
+	if err := a.to.dropDamaged(ctx, options.Desc); err != nil {
+		return nil, err
+	}
 	if d := options.Desc.Digest; a.from != "" && d.Validate() == nil {
 		if link(filepath.Join(a.from, ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded()), a.to.blobPath(d)) == nil {
 			return nil, fmt.Errorf("blob %s: %w", d, errdefs.ErrAlreadyExists)
 		}
 	}
 	return a.Store.Writer(ctx, opts...)
+}
+
+// dropDamaged removes a blob that is there with another size: whoever wants to write
+// it would be told that it exists.
+func (s *Store) dropDamaged(ctx context.Context, desc ocispec.Descriptor) error {
+	info, err := s.content.Info(ctx, desc.Digest)
+	if err != nil || desc.Size == 0 || info.Size == desc.Size {
+		return nil
+	}
+	return s.content.Delete(ctx, desc.Digest)
 }
 
 func link(from, to string) error {
@@ -65,6 +78,9 @@ func (s *Store) CopyTo(ctx context.Context, to *Store, desc ocispec.Descriptor) 
 		return err
 	}
 	for _, blob := range blobs {
+		if err := to.dropDamaged(ctx, blob); err != nil {
+			return err
+		}
 		if link(s.blobPath(blob.Digest), to.blobPath(blob.Digest)) == nil {
 			continue
 		}

@@ -104,7 +104,8 @@ func (s *Store) addBlob(ctx context.Context, a *archive, name string, desc ocisp
 	return a.add(name, desc.Size, r)
 }
 
-// open streams a blob; reading to the end fails if its digest is wrong.
+// open streams a blob; reading fails once ctx ends, and at the end if the digest is
+// wrong.
 func (s *Store) open(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	at, err := s.content.ReaderAt(ctx, desc)
 	if err != nil {
@@ -115,16 +116,20 @@ func (s *Store) open(ctx context.Context, desc ocispec.Descriptor) (io.ReadClose
 	return struct {
 		io.Reader
 		io.Closer
-	}{&verified{r, verifier, desc.Digest}, at}, nil
+	}{&verified{ctx, r, verifier, desc.Digest}, at}, nil
 }
 
 type verified struct {
+	ctx      context.Context
 	r        io.Reader
 	verifier digest.Verifier
 	digest   digest.Digest
 }
 
 func (v *verified) Read(p []byte) (int, error) {
+	if err := v.ctx.Err(); err != nil {
+		return 0, err
+	}
 	n, err := v.r.Read(p)
 	if errors.Is(err, io.EOF) && !v.verifier.Verified() {
 		return n, fmt.Errorf("blob %s is damaged: its content has another digest", v.digest)

@@ -93,11 +93,12 @@ func withEnv(state bkllb.State, env map[string]string) bkllb.State {
 // nvcc is the command that compiles a sample: machine code for every architecture
 // that the release knows, and PTX of the newest for those that come after it.
 func (c *compiler) nvcc(s samples.Sample) string {
-	args := []string{"nvcc", "-O3", "-cudart", "static"}
+	args := []string{"nvcc", "-O3", "-cudart", "static", "-Wno-deprecated-gpu-targets"}
 	for _, arch := range c.release.Samples.SASS {
 		args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=sm_%[1]d", arch))
 	}
 	args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=compute_%[1]d", c.release.Samples.PTX),
+		"-Xlinker", "-s", // nvcc leaves the number of its process in a symbol
 		"-o", "/run/cudabuild/out/"+s.Name, "/run/cudabuild/src/"+s.File)
 	return strings.Join(args, " ")
 }

@@ -56,11 +56,11 @@ type Cell struct {
 	// Digest is the manifest's, "" if none was built. A failed image is kept by it.
 	Digest       string          `json:"digest"`
 	Tags         []string        `json:"tags"`
-	SizeBytes    int64           `json:"size_bytes"` // of its blobs, compressed, shared ones included
-	Cached       bool            `json:"cached"`     // nothing had changed since an earlier run
-	BuildSeconds float64         `json:"build_seconds"`
-	Images       []verify.Report `json:"images"` // one a platform; never null
-	Rows         []struct{}      `json:"rows"`   // of the GPU stage; never null
+	SizeBytes    int64           `json:"size_bytes"`    // of its blobs, compressed, shared ones included
+	Cached       bool            `json:"cached"`        // nothing had changed since an earlier run
+	BuildSeconds float64         `json:"build_seconds"` // from its solve to its verdict, cells below not counted
+	Images       []verify.Report `json:"images"`        // one a platform; never null
+	Rows         []struct{}      `json:"rows"`          // of the GPU stage; never null
 }
 
 // Totals sums up a run.

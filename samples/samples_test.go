@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package samples_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cudabuild/cudabuild/samples"
+	"github.com/google/go-cmp/cmp"
+)
+
+func Example() {
+	for _, name := range samples.Names() {
+		s, _ := samples.Lookup(name)
+		fmt.Println(s.File, s.Cmd)
+	}
+	// Output:
+	// deviceQuery.cu [deviceQuery]
+	// nbody.cu [nbody -benchmark]
+}
+
+func TestLookup(t *testing.T) {
+	t.Parallel()
+	if !slices.IsSorted(samples.Names()) {
+		t.Errorf("Names() = %v, want them sorted", samples.Names())
+	}
+	// A page that a student could learn from: shorter than this.
+	lines := map[string]int{"deviceQuery": 250, "nbody": 450}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(lines)), samples.Names()); diff != "" {
+		t.Errorf("Names() differ (-want +got):\n%s", diff)
+	}
+	for name, limit := range lines {
+		s, ok := samples.Lookup(name)
+		if !ok {
+			t.Errorf("Lookup(%q) finds nothing", name)
+		}
+		if got := bytes.Count(s.Source, []byte("\n")); got == 0 || got >= limit {
+			t.Errorf("%s has %d lines, want 1 to %d", s.File, got, limit-1)
+		}
+		if !bytes.HasPrefix(s.Source, []byte("// SPDX-License-Identifier: Apache-2.0\n")) {
+			t.Errorf("%s does not start with its licence", s.File)
+		}
+		s.Source[0], s.Cmd[0] = 'X', "X"
+		if again, _ := samples.Lookup(name); again.Source[0] != '/' || again.Cmd[0] != name {
+			t.Errorf("Lookup(%q) shares what an earlier caller got", name)
+		}
+	}
+	for _, name := range []string{"", "devicequery", "../nbody", "nbody.cu"} {
+		if _, ok := samples.Lookup(name); ok {
+			t.Errorf("Lookup(%q) finds something", name)
+		}
+	}
+}
+
+// since names what the samples use of the CUDA runtime that came after 6.5,
+// with the CUDART_VERSION that must guard it. Both tables here are from
+// knowledge, not yet read off the headers of each release: they keep a new name
+// from slipping in unseen, and are no proof that 6.5 compiles (issue 4).
+var since = map[string]int{
+	"cudaDevAttrComputePreemptionSupported":   8000,
+	"cudaDevAttrCooperativeLaunch":            9000,
+	"cudaDevAttrCooperativeMultiDeviceLaunch": 9000, // and gone in 13.0
+	"uuid.bytes":                    10000,
+	"cudaErrorSystemDriverMismatch": 10010,
+	"cudaErrorStubLibrary":          11010,
+}
+
+// firstRelease is what 6.5 has of what the samples use. Fields of
+// cudaDeviceProp are not looked at, uuid apart: use only name, major, minor and
+// totalGlobalMem.
+var firstRelease = strings.Fields(`
+	cudaDeviceCanAccessPeer cudaDeviceEnablePeerAccess cudaDeviceGetAttribute cudaDeviceGetPCIBusId
+	cudaDeviceSynchronize cudaDriverGetVersion cudaEventCreate cudaEventCreateWithFlags
+	cudaEventElapsedTime cudaEventRecord cudaEventSynchronize cudaFree cudaGetDeviceCount
+	cudaGetDeviceProperties cudaGetErrorName cudaGetErrorString cudaGetLastError cudaMalloc cudaMemcpy
+	cudaMemcpyPeerAsync cudaRuntimeGetVersion cudaSetDevice cudaStreamCreate cudaStreamWaitEvent
+	cudaDeviceAttr cudaDeviceProp cudaError_t cudaEvent_t cudaStream_t
+	cudaErrorInsufficientDriver cudaErrorInvalidDevice cudaErrorNoDevice cudaSuccess
+	cudaEventDisableTiming cudaMemcpyDefault cudaMemcpyDeviceToHost
+	cudaDevAttrAsyncEngineCount cudaDevAttrCanMapHostMemory cudaDevAttrClockRate cudaDevAttrComputeMode
+	cudaDevAttrEccEnabled cudaDevAttrGlobalMemoryBusWidth cudaDevAttrIntegrated
+	cudaDevAttrKernelExecTimeout cudaDevAttrL2CacheSize cudaDevAttrManagedMemory
+	cudaDevAttrMaxBlockDimX cudaDevAttrMaxBlockDimY cudaDevAttrMaxBlockDimZ
+	cudaDevAttrMaxGridDimX cudaDevAttrMaxGridDimY cudaDevAttrMaxGridDimZ cudaDevAttrMaxPitch
+	cudaDevAttrMaxRegistersPerBlock cudaDevAttrMaxSharedMemoryPerBlock
+	cudaDevAttrMaxSharedMemoryPerMultiprocessor cudaDevAttrMaxTexture1DLayeredLayers
+	cudaDevAttrMaxTexture1DLayeredWidth cudaDevAttrMaxTexture1DWidth cudaDevAttrMaxTexture2DHeight
+	cudaDevAttrMaxTexture2DLayeredHeight cudaDevAttrMaxTexture2DLayeredLayers
+	cudaDevAttrMaxTexture2DLayeredWidth cudaDevAttrMaxTexture2DWidth cudaDevAttrMaxTexture3DDepth
+	cudaDevAttrMaxTexture3DHeight cudaDevAttrMaxTexture3DWidth cudaDevAttrMaxThreadsPerBlock
+	cudaDevAttrMaxThreadsPerMultiProcessor cudaDevAttrMemoryClockRate cudaDevAttrMultiProcessorCount
+	cudaDevAttrPciBusId cudaDevAttrPciDeviceId cudaDevAttrPciDomainId cudaDevAttrSurfaceAlignment
+	cudaDevAttrTextureAlignment cudaDevAttrTotalConstantMemory cudaDevAttrUnifiedAddressing
+	cudaDevAttrWarpSize`)
+
+// TestOldReleases stands in for compilers that cannot run here: each name of
+// the CUDA runtime is known to a table above, and guarded as that says.
+func TestOldReleases(t *testing.T) {
+	t.Parallel()
+	names := regexp.MustCompile(`\bcuda[A-Z]\w+|uuid\.bytes`)
+	guard := regexp.MustCompile(`CUDART_VERSION >= (\d+)`)
+	for _, sample := range samples.Names() {
+		s, _ := samples.Lookup(sample)
+		version := 6050
+		for i, line := range strings.Split(string(s.Source), "\n") {
+			switch {
+			case strings.HasPrefix(line, "#if "):
+				m := guard.FindStringSubmatch(line)
+				if m == nil {
+					t.Fatalf("%s:%d: %q, want a guard by CUDART_VERSION", s.File, i+1, line)
+				}
+				version, _ = strconv.Atoi(m[1])
+			case strings.HasPrefix(line, "#endif"):
+				version = 6050
+			}
+			code, _, _ := strings.Cut(line, "//")
+			for _, name := range names.FindAllString(code, -1) {
+				want, later := since[name]
+				if !later && !slices.Contains(firstRelease, name) {
+					t.Errorf("%s:%d: %s is in neither table of releases", s.File, i+1, name)
+				}
+				if want > version {
+					t.Errorf("%s:%d: %s came with %d, guarded for %d", s.File, i+1, name, want, version)
+				}
+			}
+		}
+	}
+}
