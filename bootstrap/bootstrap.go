@@ -81,11 +81,15 @@ func Open(dir string) (*Store, error) {
 func (s *Store) Content() content.Store { return s.content }
 
 // Base returns the root of that OS, made anew if it is missing or, with Refresh, if
-// the repositories have moved. It needs root and mmdebstrap only to make one.
+// the repositories have moved. It needs root and mmdebstrap only to make one, and the
+// error matches [ErrUnavailable] where they are missing.
 func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, error) {
 	known, ok := s.Known(ctx, o, platform)
 	if ok && !s.Refresh {
 		return known, nil
+	}
+	if err := able(); err != nil {
+		return Base{}, err
 	}
 	src, err := findSources(ctx, o, platform, s.Mirror)
 	if err != nil {

@@ -4,6 +4,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/cudabuild/cudabuild/bootstrap"
@@ -55,6 +56,9 @@ func (r *run) bootstrap(ctx context.Context, b *base, c matrix.Cell) (err error)
 		}
 	}
 	if b.Base, err = r.Bases.Base(ctx, os, platform(c)); err != nil {
+		if errors.Is(err, bootstrap.ErrUnavailable) { // nor any other OS
+			r.cancel(err)
+		}
 		return err
 	}
 	b.input, err = r.input(ctx, b.Base)

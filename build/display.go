@@ -70,9 +70,12 @@ func (d *Display) Close() {
 
 // Solve returns the channel that a solve of that cell reports to and then closes.
 // Steps keep their names; what only this cell does, its export, gets the cell's.
-func (d *Display) Solve(cell string) chan *bk.SolveStatus {
-	statuses := make(chan *bk.SolveStatus)
+// The other channel is closed when all of it has been taken in, and Explain knows it.
+func (d *Display) Solve(cell string) (statuses chan *bk.SolveStatus, seen <-chan struct{}) {
+	statuses = make(chan *bk.SolveStatus)
+	done := make(chan struct{})
 	d.open.Go(func() {
+		defer close(done)
 		for status := range statuses {
 			for _, vertex := range status.Vertexes {
 				if !strings.HasPrefix(vertex.Name, "[") {
@@ -83,7 +86,7 @@ func (d *Display) Solve(cell string) chan *bk.SolveStatus {
 			d.updates <- status
 		}
 	})
-	return statuses
+	return statuses, done
 }
 
 func (d *Display) remember(status *bk.SolveStatus) {

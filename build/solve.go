@@ -94,7 +94,9 @@ func (r *run) solve(ctx context.Context, t *task, compiled *llb.Image) (ocispec.
 		result.AddMeta(exptypes.ExporterImageConfigKey, config)
 		return result, nil
 	}
-	response, err := e.Client.Build(ctx, r.solveOptions(e), "cudabuild", frontend, r.Display.Solve(t.cell.ID))
+	statuses, seen := r.Display.Solve(t.cell.ID)
+	response, err := e.Client.Build(ctx, r.solveOptions(e), "cudabuild", frontend, statuses)
+	<-seen
 	if err != nil {
 		return ocispec.Descriptor{}, r.diagnose(e, err)
 	}

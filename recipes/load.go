@@ -7,14 +7,13 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/cudabuild/cudabuild/compat"
 )
 
 //go:embed os cuda manager
@@ -22,7 +21,7 @@ var embedded embed.FS
 
 // Load reads the embedded catalog and lays each directory over it: a file there
 // replaces the file of the same path, or adds one. All problems are returned at
-// once, joined, each with its file and line.
+// once, joined, each with its file, and its line where YAML knows it.
 func Load(dirs ...string) (*Catalog, error) {
 	layers := []fs.FS{embedded}
 	for _, dir := range dirs {
@@ -33,9 +32,19 @@ func Load(dirs ...string) (*Catalog, error) {
 	}
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}}
 	err := errors.Join(
-		readAll(layers, "manager", func(m Manager) { c.managers[m.Name] = m }),
-		readAll(layers, "os", func(o OS) { c.os[o.Name] = o }),
-		readAll(layers, "cuda", func(r Release) { c.releases = append(c.releases, r) }),
+		readAll(layers, "manager", func(file string, m Manager) error {
+			c.managers[m.Name] = m
+			return named(file, m.Name)
+		}),
+		readAll(layers, "os", func(file string, o OS) error {
+			c.os[o.Name] = o
+			return named(file, o.Name)
+		}),
+		readAll(layers, "cuda", func(file string, r Release) error {
+			r.file = file
+			c.releases = append(c.releases, r)
+			return nil
+		}),
 	)
 	if err == nil {
 		err = c.check()
@@ -48,7 +57,7 @@ func Load(dirs ...string) (*Catalog, error) {
 }
 
 // readAll decodes every *.yaml file of dir, the last layer that holds a path winning.
-func readAll[T any](layers []fs.FS, dir string, add func(T)) error {
+func readAll[T any](layers []fs.FS, dir string, add func(file string, value T) error) error {
 	newest := map[string]fs.FS{}
 	for _, layer := range layers {
 		names, err := fs.Glob(layer, dir+"/*.yaml")
@@ -69,53 +78,25 @@ func readAll[T any](layers []fs.FS, dir string, add func(T)) error {
 		var value T
 		decoder := yaml.NewDecoder(bytes.NewReader(data))
 		decoder.KnownFields(true)
-		if err := decoder.Decode(&value); err != nil {
+		if err := decoder.Decode(&value); errors.Is(err, io.EOF) {
+			problems = append(problems, fmt.Errorf("recipes/%s: the file is empty", name))
+			continue
+		} else if err != nil {
 			problems = append(problems, fmt.Errorf("recipes/%s: %w", name, err))
 			continue
 		}
-		add(value)
+		if err := add(name, value); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	return errors.Join(problems...)
 }
 
-// check reports recipes that do not fit together.
-func (c *Catalog) check() error {
-	var problems []error
-	bad := func(file, format string, args ...any) {
-		problems = append(problems, fmt.Errorf("recipes/%s: %s", file, fmt.Sprintf(format, args...)))
+// named reports a file that is not called after what is in it: two files for one
+// name would otherwise compete.
+func named(file, name string) error {
+	if base := path.Base(file); base != name+".yaml" {
+		return fmt.Errorf("recipes/%s: is about %q, so its name must be %s.yaml", file, name, name)
 	}
-	for _, name := range sortedKeys(c.managers) {
-		if err := c.managers[name].check(); err != nil {
-			bad(path.Join("manager", name+".yaml"), "%v", err)
-		}
-	}
-	for _, name := range c.OSNames() {
-		o, file := c.os[name], path.Join("os", name+".yaml")
-		if _, ok := c.managers[o.Manager]; !ok {
-			bad(file, "unknown package manager %q", o.Manager)
-		}
-		if o.Bootstrap.Suite == "" {
-			bad(file, "no bootstrap suite")
-		}
-	}
-	for _, r := range c.releases {
-		file := path.Join("cuda", r.CUDA+" "+r.Source)
-		if len(r.OS) == 0 || !compat.IsVersion(r.CUDA) {
-			bad(file, "needs a cuda version and at least one os")
-		}
-		for _, name := range r.OS {
-			if o, ok := c.os[name]; !ok || o.Source != r.Source {
-				bad(file, "os %q has no recipe with source %q", name, r.Source)
-			}
-		}
-		for _, f := range Flavors() {
-			if len(r.Layers[f].Packages) == 0 {
-				bad(file, "layer %q installs nothing", f)
-			}
-		}
-		if len(r.Samples.SASS) == 0 || r.Samples.PTX == 0 {
-			bad(file, "samples need sass and ptx targets")
-		}
-	}
-	return errors.Join(problems...)
+	return nil
 }

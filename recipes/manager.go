@@ -3,7 +3,9 @@
 package recipes
 
 import (
+	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"text/template"
 )
@@ -60,14 +62,22 @@ func (m Manager) guardTemplate() (*template.Template, error) {
 	return tmpl, nil
 }
 
-func (m Manager) check() error {
+func (m Manager) check() (problems []error) {
+	if m.Install == "" {
+		problems = append(problems, errors.New("no install script"))
+	}
 	for _, mount := range m.Mounts {
 		switch mount.Kind {
 		case CacheMount, TmpfsMount, IndexMount:
 		default:
-			return fmt.Errorf("mount %s: unknown kind %q (want cache, tmpfs or index)", mount.Path, mount.Kind)
+			problems = append(problems, fmt.Errorf("mount %s: unknown kind %q (want cache, tmpfs or index)", mount.Path, mount.Kind))
+		}
+		if !path.IsAbs(mount.Path) {
+			problems = append(problems, fmt.Errorf("mount %q: want an absolute path", mount.Path))
 		}
 	}
-	_, err := m.guardTemplate()
-	return err
+	if _, err := m.guardTemplate(); err != nil {
+		problems = append(problems, err)
+	}
+	return problems
 }

@@ -13,7 +13,8 @@
 // of a later directory replace files of the same path. Every file is decoded
 // strictly: an unknown key is an error with file and line. The package runs no
 // command and reads no network; it refuses recipes whose parts do not fit
-// together (a release for an OS that has no file, an unknown manager).
+// together (a release for an OS that has no file, an unknown manager) and names that
+// could not be part of a tag.
 package recipes
 
 import (
@@ -63,6 +64,8 @@ type Release struct {
 	Layers    map[Flavor]Layer `yaml:"layers"`
 	Guard     Guard            `yaml:"guard"`
 	Samples   Samples          `yaml:"samples"`
+
+	file string // "cuda/ANY.yaml"
 }
 
 // Layer is what one flavor adds to the one below it.
@@ -156,8 +159,8 @@ func compareReleases(a, b Release) int {
 	return cmp.Or(compat.Compare(a.CUDA, b.CUDA), cmp.Compare(a.OS[0], b.OS[0]))
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
+func sortedKeys[K ~string, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)
 	}

@@ -16,17 +16,18 @@ func cacheFile(dir, digest string) string {
 	return filepath.Join(dir, strings.ReplaceAll(digest, ":", "-")+"."+RulesVersion()+".json")
 }
 
-// readCache returns nil if nothing usable is known about the layer.
-func readCache(dir, digest string) *layerFacts {
-	if dir == "" {
+// readCache returns nil if nothing usable is known about the layer. Facts without a
+// diff ID serve only those who trust digests.
+func readCache(opts Options, digest string) *layerFacts {
+	if opts.CacheDir == "" {
 		return nil
 	}
-	data, err := os.ReadFile(cacheFile(dir, digest))
+	data, err := os.ReadFile(cacheFile(opts.CacheDir, digest))
 	if err != nil {
 		return nil
 	}
 	var f layerFacts
-	if json.Unmarshal(data, &f) != nil || f.Rules != RulesVersion() || f.Digest != digest || f.DiffID == "" {
+	if json.Unmarshal(data, &f) != nil || f.Rules != RulesVersion() || f.Digest != digest || f.DiffID == "" && !opts.TrustDigests {
 		return nil
 	}
 	return &f

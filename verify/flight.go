@@ -65,7 +65,7 @@ func (v *Verifier) release(digest string, c *call) {
 
 // load takes the facts from the cache or reads the blob.
 func (v *Verifier) load(ctx context.Context, ref layerRef) (facts *layerFacts, known bool, err error) {
-	if f := readCache(v.opts.CacheDir, ref.digest); f != nil {
+	if f := readCache(v.opts, ref.digest); f != nil {
 		return f, true, nil
 	}
 	select {

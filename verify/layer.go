@@ -41,9 +41,13 @@ func scanLayer(ctx context.Context, src io.ReadCloser, want string, opts Options
 		f.Digest = want
 		return f, nil
 	}
-	if f.Digest, f.DiffID = s.digests(); f.Digest != want {
-		w.unreadable("", fmt.Sprintf("blob has digest %s, the manifest says %s", f.Digest, want))
+	f.Digest = want
+	blob, diffID := s.digests()
+	if blob != "" && blob != want {
+		f.Digest = blob
+		w.unreadable("", fmt.Sprintf("blob has digest %s, the manifest says %s", blob, want))
 	}
+	f.DiffID = diffID
 	return f, nil
 }
 

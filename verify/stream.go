@@ -82,7 +82,9 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 	for {
 		c := chunk{buf: chunkPool.Get().(*[chunkSize]byte)}
 		c.n, c.err = io.ReadAtLeast(src, c.buf[:], 1)
-		_, _ = s.blobSum.Write(c.buf[:c.n])
+		if !s.limits.TrustDigests {
+			_, _ = s.blobSum.Write(c.buf[:c.n])
+		}
 		s.blobLen += int64(c.n)
 		if c.err != nil && !errors.Is(c.err, io.EOF) {
 			s.srcErr = c.err
@@ -145,7 +147,7 @@ func (s *stream) hashRaw(ctx context.Context, in <-chan chunk, out chan<- chunk)
 	for {
 		select {
 		case c := <-in:
-			if c.buf != nil && !s.plain {
+			if c.buf != nil && !s.plain && !s.limits.TrustDigests {
 				_, _ = s.rawSum.Write(c.buf[:c.n])
 			}
 			if !send(ctx, out, c) || c.err != nil {
@@ -157,8 +159,12 @@ func (s *stream) hashRaw(ctx context.Context, in <-chan chunk, out chan<- chunk)
 	}
 }
 
-// digests returns the digest and the diff ID of a stream that was read to its end.
+// digests returns the digest and the diff ID of a stream that was read to its end,
+// "" for those that are trusted.
 func (s *stream) digests() (blob, raw string) {
+	if s.limits.TrustDigests {
+		return "", ""
+	}
 	blob = "sha256:" + hex.EncodeToString(s.blobSum.Sum(nil))
 	if s.plain {
 		return blob, blob
@@ -173,7 +179,7 @@ func decoder(blob *chunkReader) (dec io.Reader, done func(), err error) {
 		z, err := gzip.NewReader(blob)
 		return z, func() {}, err
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(magic):
-		z, err := zstd.NewReader(blob, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		z, err := zstd.NewReader(blob, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, nil, err
 		}

@@ -120,7 +120,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 		Catalog: catalog, Bases: bases, Images: images,
 		Failed:      filepath.Join(f.out, "failed"),
 		Engine:      engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
-		Gate:        verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts")}),
+		Gate:        verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TrustDigests: true}),
 		AptConfig:   hostAptConfig(ctx),
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast,
 		Display: display, Log: slog.Default(),
@@ -172,6 +172,8 @@ func couldNot(err error) error {
 		coded.hint = "wait for that run to end, or choose another --state-dir and --out"
 	case errors.As(err, &disk):
 		coded.hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir"
+	case errors.Is(err, bootstrap.ErrUnavailable):
+		coded.hint = "run as root after 'make deps'"
 	case errors.Is(err, engine.ErrUnavailable):
 		coded.hint = "run as root after 'make tools', or name a running BuildKit with --builder"
 	}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build_test
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cudabuild/cudabuild/engine"
+)
+
+// given starts a daemon as somebody else would, and returns where it listens and
+// keeps its state.
+func given(t testing.TB) (address, state string) {
+	t.Helper()
+	needEngine(t)
+	state = t.TempDir()
+	lock, err := engine.Acquire(t.Context(), state, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := engine.Open(t.Context(), engine.Options{StateDir: state, ToolDir: tools, Lock: lock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(e.Close(), lock.Release()); err != nil {
+			t.Error(err)
+		}
+	})
+	return e.Address(), state
+}
+
+// TestGivenDaemon: its blobs are sent, because they do not lie here, and it is still
+// there afterwards.
+func TestGivenDaemon(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.toolDir = t.TempDir()
+	h.address, _ = given(t)
+	for _, release := range []string{"12.1-*", "12.5-base-*"} {
+		if r := h.done(t, release); r.Totals.Passed != r.Totals.Cells {
+			t.Errorf("cells = %v, want all passed", states(r))
+		}
+	}
+	wantRebuilt(t, h.done(t, "12.1-*"))
+}
+
+// TestGivenDaemonDies: then nothing can be built, which is no fault of a cell.
+func TestGivenDaemonDies(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.toolDir = t.TempDir()
+	address, state := given(t)
+	h.address = address
+	h.show = &watcher{text: "sleeping now", notify: func() {
+		for _, pid := range daemons(t, state) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}}
+	begun := time.Now()
+	r, err := h.run(t.Context(), t, "12.3-*")
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if !errors.Is(err, engine.ErrUnavailable) || r == nil || r.Totals.Cancelled != 5 {
+		t.Errorf("Run = %+v, %v, want five cancelled cells and ErrUnavailable", r, err)
+	}
+}
+
+// TestGivenDaemonAbsent: known before anything is made.
+func TestGivenDaemonAbsent(t *testing.T) {
+	t.Parallel()
+	h := furnish(t, t.TempDir(), t.TempDir())
+	h.address = "unix://" + h.state + "/nobody.sock"
+	r, err := h.run(t.Context(), t, "12.1-*")
+	if !errors.Is(err, engine.ErrUnavailable) || !strings.Contains(err.Error(), "nobody.sock") || r.Totals.Cancelled != 5 {
+		t.Errorf("Run = %+v, %v, want five cancelled cells and ErrUnavailable with the address", r, err)
+	}
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/build"
+	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+const tools = "../bin"
+
+// house is a place to run the matrix in, as the command line furnishes it: with
+// real BuildKit and a real image store, but a root file system of one program.
+type house struct {
+	state, out string
+	catalog    *recipes.Catalog
+	gate       gate
+	toolDir    string
+	address    string // of a daemon that is not ours
+	failFast   bool
+	show       *watcher // of the progress, may be nil
+}
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	needEngine(t)
+	return furnish(t, t.TempDir(), t.TempDir())
+}
+
+func furnish(t testing.TB, state, out string, overlays ...string) *house {
+	t.Helper()
+	h := &house{state: state, out: out, toolDir: tools, catalog: load(t, overlays...)}
+	bases, err := bootstrap.Open(filepath.Join(state, "bases"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiny, _ := h.catalog.OS("tiny")
+	if _, ok := bases.Known(t.Context(), tiny, "linux/amd64"); ok {
+		return h
+	}
+	date := time.Unix(1767225600, 0).UTC()
+	if _, err := bases.Put(t.Context(), tiny, "linux/amd64", date, tinyRoot(t), tinyIndex); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func load(t testing.TB, overlays ...string) *recipes.Catalog {
+	t.Helper()
+	c, err := recipes.Load(append([]string{"testdata/recipes"}, overlays...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// cells are those of all releases for tiny whose IDs match.
+func (h *house) cells(t testing.TB, only ...string) []matrix.Cell {
+	t.Helper()
+	const text = `
+version: 1
+image: cuda
+defaults: {flavors: [base, runtime, devel], samples: [deviceQuery, nbody]}
+groups:
+  default:
+    - {os: [tiny], cuda: ["12.1", "12.2", "12.3", "12.5", "12.6"]}
+`
+	m, err := matrix.Parse("matrix.yaml", []byte(text), h.catalog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells, err := m.Expand("default", only)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cells
+}
+
+// run does what `cudabuild matrix` does.
+func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.Run, error) {
+	t.Helper()
+	lock, err := engine.Acquire(ctx, h.state, func(*engine.BusyError) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release()
+	images := h.images(t)
+	defer images.Close()
+	bases, err := bootstrap.Open(filepath.Join(h.state, "bases"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := build.Options{
+		Catalog: h.catalog, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock},
+	}
+	if h.show != nil {
+		o.Display = build.NewDisplay(h.show)
+		defer o.Display.Close()
+	}
+	return build.Run(ctx, h.cells(t, only...), o)
+}
+
+// done is run where nothing may keep it from ending.
+func (h *house) done(t testing.TB, only ...string) *record.Run {
+	t.Helper()
+	result, err := h.run(t.Context(), t, only...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func (h *house) failed() string { return filepath.Join(h.out, "failed") }
+
+func (h *house) images(t testing.TB) *image.Store {
+	t.Helper()
+	s, err := image.OpenStore(filepath.Join(h.out, "images"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// gate lets every image pass for which it has no report.
+type gate map[string]func() (verify.Report, error)
+
+func (g gate) Image(_ context.Context, ref string, _ v1.Image) (verify.Report, error) {
+	if judge := g[ref]; judge != nil {
+		return judge()
+	}
+	return verify.Report{Ref: ref, Verdict: verify.Pass}, nil
+}
+
+// engineError says, once for all tests, why this machine has no BuildKit.
+var engineError = sync.OnceValue(func() error {
+	dir, err := os.MkdirTemp("", "cudabuild-probe-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background() // of all tests, not of the first
+	lock, err := engine.Acquire(ctx, dir, nil)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	e, err := engine.Open(ctx, engine.Options{StateDir: dir, ToolDir: tools, Lock: lock})
+	if err != nil {
+		return err
+	}
+	return e.Close()
+})
+
+func needEngine(t testing.TB) {
+	t.Helper()
+	if err := engineError(); errors.Is(err, engine.ErrUnavailable) {
+		require.Missing(t, "buildkit", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/containerd/log"
+)
+
+func TestMain(m *testing.M) {
+	_ = log.SetLevel("error") // as the command line does
+	os.Exit(m.Run())
+}

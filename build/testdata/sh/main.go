@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command sh is the whole user land of the root file system that the tests build
+// on. As /bin/sh it runs the few commands that build steps use; what it installs
+// are the packages of testdata/recipes.
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+func main() {
+	script, err := os.ReadFile(os.Args[len(os.Args)-1])
+	check(err)
+	for line := range strings.Lines(string(script)) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || words[0] == "find" || words[0] == "-exec":
+		case words[0] == "install":
+			for _, name := range strings.Fields(os.Getenv("PACKAGES")) {
+				install(name)
+			}
+		case words[0] == "nvcc":
+			copyFile(words[len(words)-1], words[len(words)-2])
+		case words[0] == "cp":
+			copyFile(words[1], words[2])
+		default:
+			check(fmt.Errorf("sh: unknown command %q", line))
+		}
+	}
+}
+
+func install(name string) {
+	fmt.Println("unpacking", name)
+	check(os.MkdirAll("/packages", 0o755))
+	file := "/packages/" + name
+	switch name {
+	case "broken":
+		fmt.Fprintln(os.Stderr, "E: nobody made package broken")
+		os.Exit(100)
+	case "slow":
+		fmt.Println("sleeping now")
+		time.Sleep(time.Minute)
+	case "large": // and not compressible
+		data := make([]byte, 128<<20)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(data)
+		check(os.WriteFile(file, data, 0o644))
+		return
+	}
+	check(os.WriteFile(file, []byte(name+"\n"), 0o644))
+}
+
+func copyFile(from, to string) {
+	if strings.HasSuffix(to, "/") {
+		to = filepath.Join(to, filepath.Base(from))
+	}
+	r, err := os.Open(from)
+	check(err)
+	w, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
+	check(err)
+	_, err = io.Copy(w, r)
+	check(err)
+	check(w.Close())
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

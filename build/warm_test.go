@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/record"
+)
+
+// rebuilt returns the flavors and samples that were not cached, sorted.
+func rebuilt(r *record.Run) []string {
+	names := []string{}
+	for _, c := range r.Cells {
+		if !c.Cached {
+			names = append(names, strings.Split(c.ID, "-")[1])
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func wantRebuilt(t testing.TB, r *record.Run, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(append([]string{}, want...), rebuilt(r)); diff != "" {
+		t.Errorf("built again (-want +got):\n%s", diff)
+	}
+	if r.Totals.Passed != r.Totals.Cells {
+		t.Errorf("cells = %v, want all passed", states(r))
+	}
+}
+
+// TestWarm: what has not changed is neither solved nor is a daemon started, and what
+// has changed, or has been lost, is built again, exactly that.
+func TestWarm(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	first := h.done(t, "12.1-*")
+
+	h.toolDir = t.TempDir() // where no daemon is
+	t.Run("unchanged", func(t *testing.T) {
+		index := filepath.Join(h.out, "images", "index.json")
+		before, err := os.Stat(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		r := h.done(t, "12.1-*")
+		if took := time.Since(begun); took > 1500*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		wantRebuilt(t, r)
+		if diff := cmp.Diff(digests(first), digests(r)); diff != "" {
+			t.Errorf("digests (-first +again):\n%s", diff)
+		}
+		if after, err := os.Stat(index); err != nil || !after.ModTime().Equal(before.ModTime()) {
+			t.Errorf("the index was written again, %v", err)
+		}
+	})
+	h.toolDir = tools
+
+	lost := []struct {
+		name   string
+		damage func(t testing.TB, path string)
+		cell   string
+		layer  int // -1 is the manifest
+		want   []string
+	}{
+		{"layer deleted", remove, "12.1-runtime-tiny", 2, []string{"devel", "runtime"}},
+		{"manifest deleted", remove, "12.1-base-tiny", -1, []string{"base"}},
+		{"own layer", remove, "12.1-nbody-tiny", 2, []string{"nbody"}},
+		{"layer truncated", truncate, "12.1-devel-tiny", 3, []string{"devel"}},
+		{"manifest emptied", truncate, "12.1-deviceQuery-tiny", -1, []string{"deviceQuery"}},
+	}
+	for _, test := range lost {
+		t.Run(test.name, func(t *testing.T) {
+			test.damage(t, blobPath(t, h, test.cell, test.layer))
+			r := h.done(t, "12.1-*")
+			wantRebuilt(t, r, test.want...)
+			if diff := cmp.Diff(digests(first), digests(r)); diff != "" {
+				t.Errorf("digests (-first +again):\n%s", diff)
+			}
+			wantRebuilt(t, h.done(t, "12.1-*"))
+		})
+	}
+
+	t.Run("package list", func(t *testing.T) {
+		h.catalog = load(t, overlay(t, "12.1", "cublas", "cublas, cufft"))
+		wantRebuilt(t, h.done(t, "12.1-*"), "devel", "deviceQuery", "nbody", "runtime")
+		wantRebuilt(t, h.done(t, "12.1-*"))
+	})
+
+	t.Run("memory lost", func(t *testing.T) {
+		for _, text := range []string{"", "null", "[]", "{"} {
+			if err := os.WriteFile(filepath.Join(h.state, "builds.json"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			wantRebuilt(t, h.done(t, "12.1-base-*"), "base")
+		}
+	})
+}
+
+// TestLostElsewhere: what another image has lost is no concern of a run that was not
+// asked for it.
+func TestLostElsewhere(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.done(t, "12.1-base-*", "12.1-runtime-*")
+	remove(t, blobPath(t, h, "12.1-runtime-tiny", 2))
+	wantRebuilt(t, h.done(t, "12.1-base-*"))
+}
+
+func blobPath(t testing.TB, h *house, id string, layer int) string {
+	t.Helper()
+	images := h.images(t)
+	defer images.Close()
+	desc, ok := images.Lookup("cuda:" + id)
+	if !ok {
+		t.Fatalf("no image cuda:%s", id)
+	}
+	hash, err := v1.NewHash(desc.Digest.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if layer >= 0 {
+		img, err := images.Image(desc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers, err := img.Layers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hash, err = layers[layer].Digest(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(images.Dir(), "blobs", hash.Algorithm, hash.Hex)
+}
+
+func remove(t testing.TB, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// truncate makes a new file: the blob is a hard link to the engine's.
+func truncate(t testing.TB, path string) {
+	t.Helper()
+	remove(t, path)
+	if err := os.WriteFile(path, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// overlayFile is a recipes directory with one file of testdata/recipes in which
+// old is replaced.
+func overlayFile(t testing.TB, name, old, replacement string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "recipes", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.ReplaceAll(string(data), old, replacement)
+	if changed == string(data) {
+		t.Fatalf("%s has no %q", name, old)
+	}
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(changed), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Dir(filepath.Dir(file))
+}

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/containerd/containerd/v2/core/content"
+
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+)
+
+func openStore(t testing.TB, dir string) *image.Store {
+	t.Helper()
+	s, err := image.OpenStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// layer is a layer with one file of that content.
+func layer(enc imagetest.Encoding, text string) *imagetest.Blob {
+	return imagetest.Layer(enc, imagetest.Files(map[string]imagetest.Entry{"etc/" + text: {Data: text}}))
+}
+
+// put writes every blob of an image into a store, as a solve's export does.
+func put(t testing.TB, to content.Store, img v1.Image) ocispec.Descriptor {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range layers {
+		r, err := l.Compressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		putBlob(t, to, data)
+	}
+	config, err := img.RawConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	putBlob(t, to, config)
+	manifest, err := img.RawManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	desc := putBlob(t, to, manifest)
+	desc.MediaType = ocispec.MediaTypeImageManifest
+	return desc
+}
+
+func putBlob(t testing.TB, to content.Store, data []byte) ocispec.Descriptor {
+	t.Helper()
+	desc := ocispec.Descriptor{Digest: digest.FromBytes(data), Size: int64(len(data))}
+	if err := content.WriteBlob(t.Context(), to, desc.Digest.String(), strings.NewReader(string(data)), desc); err != nil {
+		t.Fatal(err)
+	}
+	return desc
+}
+
+func blobFile(s *image.Store, d digest.Digest) string {
+	return filepath.Join(s.Dir(), "blobs", "sha256", d.Encoded())
+}
+
+func mustTag(t testing.TB, s *image.Store, name string, desc ocispec.Descriptor) {
+	t.Helper()
+	if err := s.Tag(name, desc); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTag(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	old := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "old")))
+	other := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "other")))
+	mustTag(t, s, "cuda:b", old)
+	mustTag(t, s, "cuda:a", old)
+	mustTag(t, s, "mine:b", old)
+	mustTag(t, s, "cuda:b", other)
+
+	entries, err := s.Entries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Annotations[image.FullNameAnnotation]+" "+e.Annotations[ocispec.AnnotationRefName]+" "+e.Digest.String())
+	}
+	want := []string{"cuda:a a " + old.Digest.String(), "cuda:b b " + other.Digest.String(), "mine:b b " + old.Digest.String()}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("index (-want +got):\n%s", diff)
+	}
+	if names, err := s.Names("b"); err != nil || cmp.Diff([]string{"cuda:b", "mine:b"}, names) != "" {
+		t.Errorf("Names(b) = %v, %v", names, err)
+	}
+	if names, err := s.Names("c"); err != nil || len(names) != 0 {
+		t.Errorf("Names(c) = %v, %v, want none", names, err)
+	}
+	if desc, ok := s.Lookup("cuda:b"); !ok || desc.Digest != other.Digest {
+		t.Errorf("Lookup(cuda:b) = %v, %v", desc, ok)
+	}
+	if desc, ok := s.Lookup("cuda:c"); ok {
+		t.Errorf("Lookup(cuda:c) = %v", desc)
+	}
+}
+
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	desc := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "x")))
+	desc.Annotations = map[string]string{"of": "a solve"}
+	for range 2 {
+		if err := s.Keep(desc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := s.Entries()
+	if err != nil || len(entries) != 1 || entries[0].Digest != desc.Digest || len(entries[0].Annotations) != 0 {
+		t.Errorf("index = %v, %v, want the image once, without a name", entries, err)
+	}
+}
+
+// TestLayout: other people's tools find what they look for.
+func TestLayout(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	mustTag(t, s, "cuda:x", put(t, s.Content(), imagetest.New(layer(imagetest.Zstd, "x"))))
+	if data, err := os.ReadFile(filepath.Join(dir, "oci-layout")); err != nil || string(data) != `{"imageLayoutVersion":"1.0.0"}` {
+		t.Errorf("oci-layout = %s, %v", data, err)
+	}
+	sources, closer, err := image.Open(t.Context(), "oci:"+dir+":x", image.OpenOptions{Platform: "linux/amd64"})
+	if err != nil || len(sources) != 1 {
+		t.Fatalf("Open = %v, %v", sources, err)
+	}
+	defer closer.Close()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*"))
+	for i := range names {
+		names[i] = filepath.Base(names[i])
+	}
+	if diff := cmp.Diff([]string{".lock", "blobs", "index.json", "oci-layout"}, names); diff != "" || err != nil {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := openStore(t, dir)
+	second, err := image.OpenStore(dir)
+	var busy *image.BusyError
+	if second != nil || !errors.As(err, &busy) || busy.Dir != dir || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("OpenStore = %v, %v, want nil, BusyError", second, err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, dir)
+}
+
+// TestInterrupted: what a killed run had begun to write is cleared away.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	w, err := content.OpenWriter(t.Context(), s.Content(), content.WithRef("half"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("half a blob")); err != nil {
+		t.Fatal(err)
+	}
+	stale := filepath.Join(dir, "ingest")
+	if files, err := os.ReadDir(stale); err != nil || len(files) != 1 {
+		t.Fatalf("ingest = %v, %v, want one write in progress", files, err)
+	}
+	killed := t.TempDir() // the lock dies with its process, the files do not
+	if err := os.Rename(stale, filepath.Join(killed, "ingest")); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, killed)
+	if files, _ := os.ReadDir(filepath.Join(killed, "ingest")); len(files) != 0 {
+		t.Errorf("ingest = %v, want nothing", files)
+	}
+}
+
+func TestCorruptIndex(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "{", "[]", "\x00\x00", `{"manifests": 5}`} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "index.json")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := image.OpenStore(dir)
+		if s != nil || err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("OpenStore with index %q = %v, %v, want an error that names %s", text, s, err, path)
+		}
+		if data, _ := os.ReadFile(path); string(data) != text {
+			t.Errorf("the index was changed to %q", data)
+		}
+	}
+}
+
+// TestWriteFile: a reader sees the old content or the new, and failure leaves nothing.
+func TestWriteFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	if err := image.WriteFile(path, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if err := image.WriteFile(path, []byte("new and longer")); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := io.ReadAll(reader); err != nil || string(data) != "old" {
+		t.Errorf("a reader of the old file got %q, %v", data, err)
+	}
+	if data, err := os.ReadFile(path); err != nil || string(data) != "new and longer" {
+		t.Errorf("file = %q, %v", data, err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := image.WriteFile(filepath.Join(dir, "folder"), []byte("x")); err == nil {
+		t.Error("WriteFile over a folder succeeded")
+	}
+	if files, _ := os.ReadDir(dir); len(files) != 2 {
+		t.Errorf("left behind: %v", files)
+	}
+}
+
+func TestBlobs(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	top := layer(imagetest.Zstd, "top")
+	desc := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "bottom"), top))
+	blobs, err := s.Blobs(t.Context(), desc)
+	if err != nil || len(blobs) != 4 {
+		t.Fatalf("Blobs = %v, %v, want manifest, config and two layers", blobs, err)
+	}
+	var sum int64
+	for _, blob := range blobs {
+		sum += blob.Size
+	}
+	if size, err := s.Size(t.Context(), desc); err != nil || size != sum {
+		t.Errorf("Size = %d, %v, want %d", size, err, sum)
+	}
+	path := blobFile(s, digest.Digest(top.Want.String()))
+	if err := os.Truncate(path, 3); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Blobs(t.Context(), desc); err == nil || !strings.Contains(err.Error(), top.Want.String()) || !strings.Contains(err.Error(), "3 bytes") {
+		t.Errorf("Blobs with a cut layer: %v, want its digest and size", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Blobs(t.Context(), desc); err == nil || !strings.Contains(err.Error(), top.Want.String()) {
+		t.Errorf("Blobs without a layer: %v, want its digest", err)
+	}
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	shared, own := layer(imagetest.Gzip, "shared"), layer(imagetest.Gzip, "own")
+	kept := put(t, s.Content(), imagetest.New(shared))
+	dropped := put(t, s.Content(), imagetest.New(shared, own))
+	mustTag(t, s, "cuda:kept", kept)
+
+	would, err := s.Prune(t.Context(), true)
+	if err != nil || would.Blobs != 3 || would.Bytes <= 0 {
+		t.Errorf("Prune(dry) = %+v, %v, want manifest, config and one layer", would, err)
+	}
+	if _, err := s.Blobs(t.Context(), dropped); err != nil {
+		t.Errorf("a dry run removed something: %v", err)
+	}
+	did, err := s.Prune(t.Context(), false)
+	if err != nil || did != would {
+		t.Errorf("Prune = %+v, %v, want %+v", did, err, would)
+	}
+	if _, err := s.Blobs(t.Context(), kept); err != nil {
+		t.Errorf("the tagged image: %v", err)
+	}
+	if _, err := os.Stat(blobFile(s, digest.Digest(own.Want.String()))); err == nil {
+		t.Error("the layer of no image is still there")
+	}
+	if again, err := s.Prune(t.Context(), false); err != nil || again != (image.Pruned{}) {
+		t.Errorf("Prune again = %+v, %v, want nothing", again, err)
+	}
+}
+
+// TestPruneKeepsAll where it cannot tell what an image needs.
+func TestPruneKeepsAll(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	tagged := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "tagged")))
+	loose := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "loose")))
+	mustTag(t, s, "cuda:x", tagged)
+	if err := os.Remove(blobFile(s, tagged.Digest)); err != nil {
+		t.Fatal(err)
+	}
+	pruned, err := s.Prune(t.Context(), false)
+	if err == nil || pruned != (image.Pruned{}) {
+		t.Errorf("Prune = %+v, %v, want an error", pruned, err)
+	}
+	if _, err := s.Blobs(t.Context(), loose); err != nil {
+		t.Errorf("something was removed: %v", err)
+	}
+}
+
+func TestAdopting(t *testing.T) {
+	t.Parallel()
+	engine, s := openStore(t, t.TempDir()), openStore(t, t.TempDir())
+	img := imagetest.New(layer(imagetest.Zstd, "adopted"))
+	desc := put(t, engine.Content(), img)
+	adopting := s.Adopting(engine.Dir())
+	put(t, adopting, img)
+	blobs, err := s.Blobs(t.Context(), desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, blob := range blobs {
+		if !sameFile(t, blobFile(engine, blob.Digest), blobFile(s, blob.Digest)) {
+			t.Errorf("blob %s was copied, want a hard link", blob.Digest)
+		}
+	}
+	// What is not there to be linked is written.
+	alone := put(t, adopting, imagetest.New(layer(imagetest.Zstd, "alone")))
+	if _, err := s.Blobs(t.Context(), alone); err != nil {
+		t.Error(err)
+	}
+	for _, from := range []string{"", "/proc"} { // a given daemon; another file system
+		fresh := openStore(t, t.TempDir())
+		put(t, fresh.Adopting(from), img)
+		if _, err := fresh.Blobs(t.Context(), desc); err != nil {
+			t.Errorf("Adopting(%q): %v", from, err)
+		}
+	}
+}
+
+// TestAdoptingHeals: a blob that was cut short must not count as being there.
+func TestAdoptingHeals(t *testing.T) {
+	t.Parallel()
+	engine, s := openStore(t, t.TempDir()), openStore(t, t.TempDir())
+	img := imagetest.New(layer(imagetest.Zstd, "cut"))
+	desc := put(t, engine.Content(), img)
+	for _, from := range []string{engine.Dir(), ""} {
+		put(t, s.Adopting(from), img)
+		if err := os.Remove(blobFile(s, desc.Digest)); err != nil { // it is linked to the engine's
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(blobFile(s, desc.Digest), []byte("{"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		put(t, s.Adopting(from), img)
+		if _, err := s.Blobs(t.Context(), desc); err != nil {
+			t.Errorf("Adopting(%q): %v", from, err)
+		}
+	}
+}
+
+func TestCopyTo(t *testing.T) {
+	t.Parallel()
+	from, to := openStore(t, t.TempDir()), openStore(t, t.TempDir())
+	desc := put(t, from.Content(), imagetest.New(layer(imagetest.Zstd, "x"), layer(imagetest.Gzip, "y")))
+	for range 2 {
+		if err := from.CopyTo(t.Context(), to, desc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := to.Blobs(t.Context(), desc); err != nil {
+		t.Error(err)
+	}
+	if !sameFile(t, blobFile(from, desc.Digest), blobFile(to, desc.Digest)) {
+		t.Error("the manifest was copied, want a hard link")
+	}
+	if err := os.Remove(blobFile(from, desc.Digest)); err != nil {
+		t.Fatal(err)
+	}
+	if err := from.CopyTo(t.Context(), openStore(t, t.TempDir()), desc); err == nil {
+		t.Error("CopyTo of an image that is not whole succeeded")
+	}
+}
+
+func sameFile(t testing.TB, a, b string) bool {
+	t.Helper()
+	x, err := os.Stat(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := os.Stat(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return os.SameFile(x, y)
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+const (
+	goodOS      = "os: myos\ntitle: My OS\nsource: debian\nmanager: apt\nbootstrap: {suite: mine}\n"
+	goodManager = "manager: mine\ninstall: true\nmounts: [{path: /tmp, kind: tmpfs}]\n"
+	goodRelease = `cuda: "12.6"
+source: debian
+os: [debian13]
+platforms: [linux/amd64]
+version: "12.6.3"
+layers: {base: {packages: [a]}, runtime: {packages: [b]}, devel: {packages: [c]}}
+samples: {sass: [50], ptx: 90}
+`
+)
+
+// dir makes a recipes directory of these files.
+func dir(t testing.TB, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestOverlayAdds(t *testing.T) {
+	t.Parallel()
+	c := load(t, dir(t, map[string]string{
+		"os/myos.yaml":    goodOS,
+		"cuda/mine.yaml":  strings.Replace(goodRelease, "debian13", "debian13, myos", 1),
+		"README":          "files of other names are not read",
+		"cuda/notes.text": "nor these: [",
+	}))
+	if diff := cmp.Diff([]string{"debian11", "debian12", "debian13", "myos"}, c.OSNames()); diff != "" {
+		t.Errorf("OSNames (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"12.4", "12.6"}, c.CUDAFor("debian13")); diff != "" {
+		t.Errorf("CUDAFor(debian13) (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"debian13", "myos"}, c.OSFor("12.6")); diff != "" {
+		t.Errorf("OSFor(12.6) (-want +got):\n%s", diff)
+	}
+}
+
+// TestOverlayReplaces: the same path replaces the whole file; of several directories
+// the last wins, and the embedded catalog of another Load is not touched.
+func TestOverlayReplaces(t *testing.T) {
+	t.Parallel()
+	replace := func(packages string) string {
+		text := strings.NewReplacer("12.6.3", "12.4.9", "12.6", "12.4", "[a]", packages).Replace(goodRelease)
+		return dir(t, map[string]string{"cuda/12.4-debian13.yaml": text})
+	}
+	c := load(t, replace("[first]"), replace("[second]"))
+	r, ok := c.Find("debian13", "12.4")
+	if !ok || r.Version != "12.4.9" || len(r.Guard.Provides) != 0 {
+		t.Errorf("Find = %+v, %v, want the new file alone", r, ok)
+	}
+	if diff := cmp.Diff([]string{"second"}, r.Layers[recipes.Base].Packages); diff != "" {
+		t.Errorf("base packages (-want +got):\n%s", diff)
+	}
+	if r, _ := load(t).Find("debian13", "12.4"); r.Version == "12.4.9" {
+		t.Error("the embedded catalog has changed")
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	t.Parallel()
+	with := func(text, old, replacement string) string { return strings.Replace(text, old, replacement, 1) }
+	cases := map[string]struct {
+		file, text string
+		want       []string // parts of the error
+	}{
+		"unknown key":          {"os/myos.yaml", goodOS + "suit: x\n", []string{"recipes/os/myos.yaml", "line 6", "suit"}},
+		"unknown inner key":    {"cuda/a.yaml", with(goodRelease, "packages: [a]", "package: [a]"), []string{"recipes/cuda/a.yaml", "line 6", "package"}},
+		"wrong type":           {"cuda/a.yaml", with(goodRelease, "[50]", "[sm_50]"), []string{"recipes/cuda/a.yaml", "line 7", "sm_50"}},
+		"duplicate key":        {"os/myos.yaml", goodOS + "os: myos\n", []string{"recipes/os/myos.yaml", "already defined"}},
+		"not YAML":             {"os/myos.yaml", "os: [", []string{"recipes/os/myos.yaml", "line 1"}},
+		"empty file":           {"os/myos.yaml", "", []string{"recipes/os/myos.yaml", "empty"}},
+		"only a comment":       {"os/myos.yaml", "# later\n", []string{"recipes/os/myos.yaml", "empty"}},
+		"file named otherwise": {"os/other.yaml", goodOS, []string{"recipes/os/other.yaml", `"myos"`, "myos.yaml"}},
+		"unknown manager":      {"os/myos.yaml", with(goodOS, "apt", "atp"), []string{"recipes/os/myos.yaml", `unknown package manager "atp"`}},
+		"no suite":             {"os/myos.yaml", with(goodOS, "suite: mine", ""), []string{"recipes/os/myos.yaml", "no bootstrap suite"}},
+		"unknown mount kind":   {"manager/mine.yaml", with(goodManager, "tmpfs", "ramdisk"), []string{"recipes/manager/mine.yaml", "/tmp", `"ramdisk"`, "cache, tmpfs or index"}},
+		"relative mount":       {"manager/mine.yaml", with(goodManager, "/tmp", "tmp"), []string{"recipes/manager/mine.yaml", `"tmp"`, "absolute"}},
+		"no install script":    {"manager/mine.yaml", with(goodManager, "install: true\n", ""), []string{"recipes/manager/mine.yaml", "no install script"}},
+		"bad guard":            {"manager/mine.yaml", goodManager + "guard: '{{.CUDA'\n", []string{"recipes/manager/mine.yaml", "guard"}},
+		"guard of nothing":     {"manager/apt.yaml", "manager: apt\ninstall: true\nguard: '{{.Nothing}}'\n", []string{"recipes/cuda/12.4-debian13.yaml", "Nothing"}},
+		"unknown os":           {"cuda/a.yaml", with(goodRelease, "debian13", "plan9"), []string{"recipes/cuda/a.yaml", `os "plan9"`}},
+		"other source":         {"cuda/a.yaml", with(goodRelease, "source: debian", "source: nvidia"), []string{"recipes/cuda/a.yaml", `source "nvidia"`}},
+		"no os":                {"cuda/a.yaml", with(goodRelease, "debian13", ""), []string{"recipes/cuda/a.yaml", "at least one os"}},
+		"no platform":          {"cuda/a.yaml", with(goodRelease, "linux/amd64", ""), []string{"recipes/cuda/a.yaml", "one platform"}},
+		"no version":           {"cuda/a.yaml", with(goodRelease, "12.6.3", "latest"), []string{"recipes/cuda/a.yaml", `"latest"`}},
+		"cuda no version":      {"cuda/a.yaml", with(goodRelease, "12.6", "12/6"), []string{"recipes/cuda/a.yaml", `"12/6"`}},
+		"layer missing":        {"cuda/a.yaml", with(goodRelease, ", devel: {packages: [c]}", ""), []string{"recipes/cuda/a.yaml", `layer "devel" installs nothing`}},
+		"unknown layer":        {"cuda/a.yaml", with(goodRelease, "base:", "extra: {packages: [x]}, base:"), []string{"recipes/cuda/a.yaml", `unknown layer "extra"`}},
+		"no samples":           {"cuda/a.yaml", with(goodRelease, "sass: [50], ", ""), []string{"recipes/cuda/a.yaml", "sass"}},
+		"release twice":        {"cuda/z.yaml", with(goodRelease, "12.6", "12.4"), []string{"recipes/cuda/z.yaml", "CUDA 12.4 for debian13", "12.4-debian13.yaml"}},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := recipes.Load(dir(t, map[string]string{test.file: test.text}))
+			if c != nil || err == nil {
+				t.Fatalf("Load = %v, %v, want nil, an error", c, err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("Load: %v\nwant it to hold %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+// TestLoadRefusesNames: an OS's name is part of tags, repository and file names.
+func TestLoadRefusesNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"My", "my os", "my:os", "-myos", "myos-", "my..os", "my@os", "ubuntu22,04", "ö", strings.Repeat("x", 65)} {
+		_, err := recipes.Load(dir(t, map[string]string{"os/" + name + ".yaml": strings.Replace(goodOS, "myos", `"`+name+`"`, 1)}))
+		if err == nil || !strings.Contains(err.Error(), "part of a tag") {
+			t.Errorf("Load with OS %q: %v, want it refused", name, err)
+		}
+	}
+	for _, name := range []string{"ubuntu22.04", "x", "rocky-linux_9", strings.Repeat("x", 64)} {
+		load(t, dir(t, map[string]string{"os/" + name + ".yaml": strings.Replace(goodOS, "myos", name, 1)}))
+	}
+}
+
+func TestLoadRefusesDirectories(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(dir(t, map[string]string{"file": ""}), "file")
+	for _, path := range []string{file, file + "/absent", ""} {
+		c, err := recipes.Load(path)
+		if c != nil || err == nil || !strings.Contains(err.Error(), "not a directory") {
+			t.Errorf("Load(%q) = %v, %v, want nil, not a directory", path, c, err)
+		}
+	}
+}
+
+// TestLoadReportsAll: one pass finds everything that is wrong.
+func TestLoadReportsAll(t *testing.T) {
+	t.Parallel()
+	_, err := recipes.Load(dir(t, map[string]string{
+		"os/myos.yaml": "os: myos\nmanager: atp\n",
+		"cuda/a.yaml":  "cuda: x\n",
+	}))
+	for _, want := range []string{"unknown package manager", "no bootstrap suite", "want two version numbers", `layer "base"`, `layer "devel"`, "sass"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Load: %v\nwant it to hold %q", err, want)
+		}
+	}
+	_, err = recipes.Load(dir(t, map[string]string{"os/a.yaml": "x: 1\n", "os/b.yaml": "y: 1\n", "cuda/c.yaml": "z: 1\n"}))
+	for _, want := range []string{"os/a.yaml", "os/b.yaml", "cuda/c.yaml"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Load: %v\nwant it to name %s", err, want)
+		}
+	}
+}
