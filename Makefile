@@ -37,7 +37,7 @@ fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
 
 golden: ## rewrite the golden graphs
-	go test ./llb/... -update
+	go test ./llb ./matrix ./recipes ./cmd/cudabuild -update
 
 fuzz: ## run each fuzz target for FUZZTIME
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -98,6 +98,12 @@ func TestWarm(t *testing.T) {
 		wantRebuilt(t, h.done(t, "12.1-*"))
 	})
 
+	t.Run("configuration", func(t *testing.T) { // the graphs stay the same
+		h.catalog = load(t, overlay(t, "12.1", "12.1.0", "12.1.1"))
+		wantRebuilt(t, h.done(t, "12.1-*"), "base", "devel", "deviceQuery", "nbody", "runtime")
+		wantRebuilt(t, h.done(t, "12.1-*"))
+	})
+
 	t.Run("memory lost", func(t *testing.T) {
 		for _, text := range []string{"", "null", "[]", "{"} {
 			if err := os.WriteFile(filepath.Join(h.state, "builds.json"), []byte(text), 0o600); err != nil {

@@ -18,7 +18,8 @@ import (
 
 // Adopting returns the store's blobs as a BuildKit exporter should write them: a
 // blob that lies in dir/blobs already, on the same file system, is hard-linked
-// instead of sent again. Its digest is checked when the image is verified.
+// instead of sent again. dir must be the content folder of a daemon of our own,
+// which has hashed every blob that it names by a digest.
 func (s *Store) Adopting(dir string) content.Store {
 	return adopting{Store: s.content, to: s, from: dir}
 }

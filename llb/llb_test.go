@@ -26,9 +26,9 @@ groups:
     - {os: [debian13], cuda: ["12.4"]}
 `
 
-func catalog(t testing.TB) *recipes.Catalog {
+func catalog(t testing.TB, overlays ...string) *recipes.Catalog {
 	t.Helper()
-	c, err := recipes.Load()
+	c, err := recipes.Load(overlays...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,12 +61,17 @@ func newPrune() *cobra.Command {
 
 // prune works on the folder of an owned workspace. Its errors have an exit code.
 func prune(cmd *cobra.Command, w workspace, all, dryRun bool) (image.Pruned, error) {
+	var pruned image.Pruned
 	store, err := w.openImages()
-	if err != nil {
-		return image.Pruned{}, err
+	switch {
+	case err == nil:
+		defer store.Close()
+		pruned, err = store.Prune(cmd.Context(), dryRun)
+	case all: // state can be dropped where there are no images
+		err = nil
+	default:
+		return pruned, err
 	}
-	defer store.Close()
-	pruned, err := store.Prune(cmd.Context(), dryRun)
 	if err == nil && !dryRun {
 		err = drop(w, all)
 	}

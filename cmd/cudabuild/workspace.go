@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,7 @@ func (w *workspace) registerOut(cmd *cobra.Command) {
 // openImages opens the images of an earlier run.
 func (w *workspace) openImages() (*image.Store, error) {
 	if _, err := os.Stat(filepath.Join(w.images(), "index.json")); err != nil {
-		return nil, &exitError{code: exitUnknown, err: err, hint: "'cudabuild matrix' makes that folder; --out names another"}
+		return nil, &exitError{code: exitUnknown, err: fmt.Errorf("no images in %s", w.images()), hint: "'cudabuild matrix' makes that folder; --out names another"}
 	}
 	store, err := image.OpenStore(w.images())
 	if err != nil {
