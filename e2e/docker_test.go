@@ -5,13 +5,15 @@
 package e2e_test
 
 import (
+	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cudabuild/cudabuild/internal/contain"
 )
 
 // testDocker hands images to a docker daemon of the test's own and uses them there
@@ -71,15 +73,17 @@ func startDocker(t *testing.T) func(args ...string) result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	daemon := exec.Command("dockerd", "--host", address, "--data-root", dir+"/data", "--exec-root", dir+"/exec",
+	daemon := contain.Command("dockerd", "--host", address, "--data-root", dir+"/data", "--exec-root", dir+"/exec",
 		"--pidfile", dir+"/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false")
 	daemon.Stdout, daemon.Stderr = log, log
-	if err := daemon.Start(); err != nil {
+	started, ended := make(chan error, 1), make(chan error, 1)
+	go func() { ended <- contain.Run(context.Background(), daemon, func(err error) { started <- err }) }()
+	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = daemon.Process.Signal(syscall.SIGTERM)
-		_ = daemon.Wait()
+		<-ended
 		log.Close()
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
