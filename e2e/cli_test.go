@@ -108,14 +108,6 @@ func (f fixture) tags(t *testing.T) []string {
 	return tags
 }
 
-func statuses(doc record.Run) map[string]record.Status {
-	m := map[string]record.Status{}
-	for _, c := range doc.Cells {
-		m[c.ID] = c.Status
-	}
-	return m
-}
-
 func digests(doc record.Run) map[string]string {
 	m := map[string]string{}
 	for _, c := range doc.Cells {

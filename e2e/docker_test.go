@@ -64,7 +64,7 @@ func testDocker(t *testing.T, f fixture) {
 // client for it. The test ends it.
 func startDocker(t *testing.T) func(args ...string) result {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "docker-") // short: a socket's path has 107 bytes at most
+	dir, err := os.MkdirTemp("", "docker-") //nolint:usetesting // short: a socket's path has 107 bytes at most
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,8 @@ func startDocker(t *testing.T) func(args ...string) result {
 		"--pidfile", dir+"/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false")
 	daemon.Stdout, daemon.Stderr = log, log
 	started, ended := make(chan error, 1), make(chan error, 1)
-	go func() { ended <- contain.Run(context.Background(), daemon, func(err error) { started <- err }) }()
+	ctx := context.WithoutCancel(t.Context()) // it is ended below, politely
+	go func() { ended <- contain.Run(ctx, daemon, func(err error) { started <- err }) }()
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}

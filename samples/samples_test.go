@@ -12,8 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cudabuild/cudabuild/samples"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/samples"
 )
 
 func Example() {

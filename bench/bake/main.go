@@ -78,7 +78,7 @@ func ours(ctx context.Context, group, work string) error {
 
 // peer bootstraps the same roots with the same code, at the same time, writes one
 // Dockerfile a chain and bakes every image of the group to an archive of its own.
-func peer(ctx context.Context, group, work string) error {
+func peer(ctx context.Context, group, work string) (err error) {
 	catalog, err := recipes.Load()
 	if err != nil {
 		return err
@@ -96,7 +96,7 @@ func peer(ctx context.Context, group, work string) error {
 	if err != nil {
 		return err
 	}
-	defer lock.Release()
+	defer func() { err = errors.Join(err, lock.Release()) }()
 	bases, err := bootstrap.Open(filepath.Join(state, "bases"))
 	if err != nil {
 		return err
