@@ -16,6 +16,7 @@ package build
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -91,6 +92,9 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	r := &run{Options: o, memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*base{}}
 	byID := map[string]*task{}
 	for _, cell := range cells {
+		if len(cell.Platforms) != 1 {
+			return nil, fmt.Errorf("cell %s: building for several platforms at once is not possible yet: %v", cell.ID, cell.Platforms)
+		}
 		t := newTask(cell)
 		for _, id := range []string{cell.Parent, cell.Builder} {
 			if below := byID[id]; below != nil {
