@@ -52,8 +52,8 @@ repro: deps build $(ENGINE) ## build twice on fresh engines and compare the dige
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-bake: tools build ## race `buildx bake` on the same images
-	bench/bake/run.sh
+bench-bake: deps build $(ENGINE) bin/buildx ## race `buildx bake` on the same images
+	go run ./bench/bake
 
 clean: ## remove what was built, images included
 	rm -rf bin out
@@ -71,9 +71,10 @@ $(NVIDIA): $(PINS) | deps
 bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
 
-bin/golangci-lint: $(addprefix tools/lint/,go.mod go.sum)
-	go build -C tools/lint -ldflags '$(STRIP)' -o ../../bin/ tool
-
+bin/golangci-lint: tools/lint/go.mod
+bin/buildx: tools/buildx/go.mod
+bin/golangci-lint bin/buildx:
+	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
 bin/runc: LDFLAGS = -extldflags -static
 bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd tools && go list -m -f '{{.Version}}' github.com/moby/buildkit)
 
