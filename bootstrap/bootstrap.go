@@ -159,7 +159,11 @@ func (s *Store) whole(ctx context.Context, b Base) bool {
 			return false
 		}
 		for _, blob := range append(manifest.Layers, manifest.Config) {
-			if info, err := s.content.Info(ctx, blob.Digest); err != nil || info.Size != blob.Size {
+			info, err := s.content.Info(ctx, blob.Digest)
+			if err == nil && info.Size != blob.Size { // damaged: in the way of a whole one
+				_ = s.content.Delete(ctx, blob.Digest)
+			}
+			if err != nil || info.Size != blob.Size {
 				return false
 			}
 		}

@@ -89,7 +89,12 @@ func (d *daemon) spawn(o Options, buildkitd, runc string) error {
 			return err
 		}
 	}
-	_ = os.Remove(d.socket) // of a daemon that was killed
+	// What a daemon that was killed had only begun: its next copy would go on from there.
+	for _, path := range []string{d.socket, filepath.Join(d.root, "runc-overlayfs", "content", "ingest")} {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
 	config := filepath.Join(o.StateDir, "buildkitd.toml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, configFormat, d.root, d.socket, runc), 0o600); err != nil {
 		return err

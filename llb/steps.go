@@ -19,8 +19,8 @@ import (
 
 // seal ends every step: what the step touched gets the time of its inputs, so that
 // the same inputs give the same layer (docs/reproducibility.md).
-// The daemon mounts the two files left out.
-const seal = `find / -xdev -newermt "@$EPOCH" ! -path /etc/resolv.conf ! -path /etc/hosts \
+// What is left out is mounted by the daemon.
+const seal = `find / -xdev -newermt "@$EPOCH" ! -path /etc/resolv.conf ! -path /etc/hosts ! -path /dev ! -path /proc ! -path /sys \
   -exec touch --no-dereference --date="@$EPOCH" {} +
 `
 

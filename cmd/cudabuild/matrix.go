@@ -72,6 +72,9 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if f.jobs < 1 {
 		return fmt.Errorf("--jobs %d: want at least 1", f.jobs)
 	}
+	if err := f.check(); err != nil {
+		return err
+	}
 	catalog, cells, err := f.load(cmd)
 	if err != nil {
 		return err

@@ -28,6 +28,9 @@ func newPrune() *cobra.Command {
 		Example: `  cudabuild prune --dry-run
   cudabuild prune --all`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if err := w.check(); err != nil {
+				return err
+			}
 			dir, err := filepath.Abs(w.stateDir)
 			if err != nil {
 				return err

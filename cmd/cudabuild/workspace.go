@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -28,6 +29,15 @@ func (w *workspace) register(cmd *cobra.Command) {
 
 func (w *workspace) registerOut(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&w.out, "out", "o", "out", "`DIR` for images and the run record")
+}
+
+// check refuses folders without a name: they would mean the current one, where
+// prune --all removes whatever has the name of a part of the state.
+func (w *workspace) check() error {
+	if w.stateDir == "" || w.out == "" {
+		return errors.New("--state-dir and --out need the name of a folder")
+	}
+	return nil
 }
 
 // openImages opens the images of an earlier run.
