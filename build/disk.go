@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -99,11 +98,7 @@ func (r *run) known(ctx context.Context, c matrix.Cell) bool {
 	if err != nil {
 		return false
 	}
-	compiled, err := llb.Compile(ctx, r.Catalog, c, platform(c), input)
-	if err != nil {
-		return false
-	}
-	key, err := memoKey(compiled, r.Compression)
+	_, key, err := r.compile(ctx, c, input)
 	if err != nil {
 		return false
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/llb"
+	"github.com/cudabuild/cudabuild/matrix"
 )
 
 // build returns the image of a cell: the one an earlier run left, or a new one.
@@ -28,11 +29,7 @@ func (r *run) build(ctx context.Context, t *task) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	compiled, err := llb.Compile(ctx, r.Catalog, t.cell, platform(t.cell), base)
-	if err != nil {
-		return built{}, err
-	}
-	key, err := memoKey(compiled, r.Compression)
+	compiled, key, err := r.compile(ctx, t.cell, base)
 	if err != nil {
 		return built{}, err
 	}
@@ -51,6 +48,16 @@ func (r *run) build(ctx context.Context, t *task) (built, error) {
 	}
 	r.memo.put(key, desc)
 	return built{desc: desc}, nil
+}
+
+// compile returns the graph of a cell on a base, and the key of all its inputs.
+func (r *run) compile(ctx context.Context, c matrix.Cell, base llb.Base) (*llb.Image, digest.Digest, error) {
+	compiled, err := llb.Compile(ctx, r.Catalog, c, platform(c), base)
+	if err != nil {
+		return nil, "", err
+	}
+	key, err := memoKey(compiled, r.Compression)
+	return compiled, key, err
 }
 
 // unchanged returns the image that these inputs gave before, if it is still whole.

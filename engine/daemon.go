@@ -178,5 +178,3 @@ func (d *daemon) tail() string {
 	}
 	return strings.Join(text, "\n")
 }
-
-func lookPath(name string) (string, error) { return exec.LookPath(name) }

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -117,7 +118,7 @@ func tool(dir, name string) (string, error) {
 			return filepath.Abs(path)
 		}
 	}
-	path, err := lookPath(name)
+	path, err := exec.LookPath(name)
 	if err != nil {
 		return "", fmt.Errorf("%w: %s is neither in %q nor on PATH (run 'make tools')", ErrUnavailable, name, dir)
 	}
