@@ -4,19 +4,14 @@ package llb_test
 
 import (
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/cudabuild/cudabuild/internal/golden"
 	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/matrix"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // graphs are the shapes worth reading, each with why.
 var graphs = []string{
@@ -32,7 +27,7 @@ func TestGoldenGraph(t *testing.T) {
 	seen := 0
 	each(t, func(t *testing.T, cell matrix.Cell, img *llb.Image) {
 		if slices.Contains(graphs, cell.ID) {
-			golden(t, cell.ID+".txt", parse(t, img.Definition).dump())
+			golden.Check(t, filepath.Join("testdata", "golden", cell.ID+".txt"), parse(t, img.Definition).dump())
 		}
 	})
 	for _, cell := range cells(t, catalog(t)) {
@@ -58,24 +53,6 @@ func TestGoldenConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, cell.ID+".config.json", string(data)+"\n")
+		golden.Check(t, filepath.Join("testdata", "golden", cell.ID+".config.json"), string(data)+"\n")
 	})
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", "golden", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got; 'make golden' rewrites):\n%s", file, diff)
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -50,7 +51,7 @@ func (d *decoder) mapping(n *yaml.Node, what string, fields ...field) {
 	d.pairs(n, what, func(key, value *yaml.Node) {
 		i := slices.Index(known, key.Value)
 		if i < 0 {
-			d.node(key, suggest(key.Value, known), "unknown key %q in %s", key.Value, what)
+			d.node(key, suggest.Hint(key.Value, known), "unknown key %q in %s", key.Value, what)
 			return
 		}
 		seen[key.Value] = key

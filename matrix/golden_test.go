@@ -4,20 +4,16 @@ package matrix_test
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/cudabuild/cudabuild/internal/golden"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 func catalog(t testing.TB) *recipes.Catalog {
 	t.Helper()
@@ -26,24 +22,6 @@ func catalog(t testing.TB) *recipes.Catalog {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// golden compares got with a file, or writes it.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
 }
 
 func yamlFiles(t testing.TB, dir string) []string {
@@ -71,7 +49,7 @@ func TestBad(t *testing.T) {
 			if m != nil || !errors.As(err, &problems) {
 				t.Fatalf("Parse = %v, %v, want nil, Problems", m, err)
 			}
-			golden(t, strings.TrimSuffix(file, ".yaml")+".want", describe(problems))
+			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".want", describe(problems))
 		})
 	}
 }
@@ -99,7 +77,7 @@ func TestGood(t *testing.T) {
 						cell.ID, cell.Parent, cell.Builder, cell.Source, cell.Platforms, cell.Tags, cell.Groups)
 				}
 			}
-			golden(t, strings.TrimSuffix(file, ".yaml")+".want", got.String())
+			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".want", got.String())
 		})
 	}
 }

@@ -5,6 +5,8 @@ package matrix
 import (
 	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/internal/suggest"
 )
 
 // includes resolves the names of groups inside groups.
@@ -50,7 +52,7 @@ func (c *includes) include(w word, first map[string]word) {
 	from := slices.Index(c.path, w.text)
 	switch f, twice := first[w.text]; {
 	case c.byName[w.text] == nil:
-		c.node(w.at, suggest(w.text, c.names), "unknown group %q", w.text)
+		c.node(w.at, suggest.Hint(w.text, c.names), "unknown group %q", w.text)
 	case twice:
 		c.node(w.at, "remove one of the two", "group %q is included twice, first at line %d", w.text, f.at.Line)
 	case from >= 0:

@@ -7,6 +7,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -36,7 +37,7 @@ func (d *decoder) oneOf(noun string, known []string) func(*yaml.Node, string) (w
 	return func(n *yaml.Node, what string) (word, bool) {
 		w, ok := d.str(n, what)
 		if ok && !slices.Contains(known, w.text) {
-			d.node(n, suggest(w.text, known), "unknown %s %q", noun, w.text)
+			d.node(n, suggest.Hint(w.text, known), "unknown %s %q", noun, w.text)
 			return w, false
 		}
 		return w, ok

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -125,7 +126,7 @@ func nearestOS(c *recipes.Catalog, p pair) string {
 		return ""
 	}
 	return slices.MinFunc(systems, func(a, b string) int {
-		return cmp.Compare(distance(p.os.text, a), distance(p.os.text, b))
+		return cmp.Compare(suggest.Distance(p.os.text, a), suggest.Distance(p.os.text, b))
 	})
 }
 

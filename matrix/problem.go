@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // One report is bounded: nobody reads further, and a hostile file must not make it
@@ -17,46 +19,12 @@ const (
 )
 
 // Problem is one thing wrong with a matrix file, and where.
-type Problem struct { //nolint:errname // callers read it as a result, one line of a report
-	File string `json:"file"`
-	// Line and Column count from 1, columns in characters. Both are 0 where the
-	// problem is the file as a whole or the selection made from it.
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
-	Message string `json:"message"`
-	Hint    string `json:"hint"` // what to do next, "" if unknown
-}
-
-// Error returns "file:line:column: message", without the position if there is none.
-func (p Problem) Error() string {
-	if p.Line == 0 {
-		return fmt.Sprintf("%s: %s", p.File, p.Message)
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
-}
+type Problem = recipes.Problem //nolint:errname // callers read it as a result
 
 // Problems is everything wrong with a matrix file, sorted by position. It is never
 // empty when returned as an error, and holds 101 elements at most: the last then
 // counts those left out.
-type Problems []Problem //nolint:errname // as Problem
-
-// Error returns one line for each problem, without the hints.
-func (p Problems) Error() string {
-	lines := make([]string, len(p))
-	for i, problem := range p {
-		lines[i] = problem.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap returns the problems one by one.
-func (p Problems) Unwrap() []error {
-	errs := make([]error, len(p))
-	for i, problem := range p {
-		errs[i] = problem
-	}
-	return errs
-}
+type Problems = recipes.Problems //nolint:errname // as Problem
 
 // report collects the problems of one file.
 type report struct {
@@ -71,7 +39,9 @@ func (r *report) at(line, column int, hint, format string, args ...any) {
 		r.dropped++
 		return
 	}
-	r.problems = append(r.problems, Problem{r.file, line, column, short(fmt.Sprintf(format, args...)), short(hint)})
+	r.problems = append(r.problems, Problem{
+		File: r.file, Line: line, Column: column, Message: short(fmt.Sprintf(format, args...)), Hint: short(hint),
+	})
 }
 
 // short cuts text that quotes a long value of the file.

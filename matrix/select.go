@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path"
 	"slices"
+
+	"github.com/cudabuild/cudabuild/internal/suggest"
 )
 
 // Groups returns the names of the groups in the order of the file, never empty.
@@ -25,7 +27,7 @@ func (m *Matrix) Expand(group string, only []string) ([]Cell, error) {
 	r := &report{file: m.file}
 	cells, ok := m.cells[group]
 	if !ok {
-		r.at(0, 0, suggest(group, m.groups), "no group %q", group)
+		r.at(0, 0, suggest.Hint(group, m.groups), "no group %q", group)
 		return nil, r.err()
 	}
 	for _, glob := range only {
@@ -67,10 +69,10 @@ func (m *Matrix) globHint(glob string, ids []string) string {
 			}
 		}
 	}
-	if near := nearest(glob, ids, 3); len(near) > 0 {
-		return "near: " + list(near)
+	if near := suggest.Nearest(glob, ids, 3); len(near) > 0 {
+		return "near: " + suggest.List(near)
 	}
-	return "cells: " + list(ids)
+	return "cells: " + suggest.List(ids)
 }
 
 func matches(glob, id string) bool {

@@ -6,13 +6,14 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cudabuild/cudabuild/internal/yamlerr"
 )
 
 // maxDepth is how deep lists and mappings may nest; the format needs 7.
@@ -88,25 +89,11 @@ func reportEmpty(r *report) {
 	r.at(1, 1, `a matrix starts with "version: 1" and needs image and groups`, "the file is empty")
 }
 
-// yamlLine is how yaml.v3 says where: it has no error type with a position. Its
-// parser, as opposed to its scanner, counts these lines from 0.
-var (
-	yamlLine   = regexp.MustCompile(`^line (\d+): `)
-	yamlParser = "did not find expected "
-)
-
 // reportSyntax reports what the YAML parser said. It knows lines only, and may
 // name the one where the construct that broke began.
 func reportSyntax(r *report, data []byte, err error) {
-	message := strings.TrimPrefix(err.Error(), "yaml: ")
-	line, column := 1, 1
-	if at := yamlLine.FindStringSubmatch(message); at != nil {
-		line, _ = strconv.Atoi(at[1])
-		message = strings.TrimPrefix(message, at[0])
-		if strings.HasPrefix(message, yamlParser) {
-			line++
-		}
-	}
+	line, message := yamlerr.Split(err)
+	line, column := max(line, 1), 1
 	hint := "check indentation, brackets and quotes on this line and the next"
 	if lines := bytes.Split(data, []byte("\n")); line <= len(lines) && bytes.Contains(lines[line-1], []byte("\t")) {
 		hint = "indent with spaces: YAML does not take tabs"

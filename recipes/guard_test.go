@@ -3,19 +3,14 @@
 package recipes_test
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/cudabuild/cudabuild/internal/golden"
 	"github.com/cudabuild/cudabuild/recipes"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // TestGuardGolden shows one guard as the package manager gets it.
 func TestGuardGolden(t *testing.T) {
@@ -27,19 +22,7 @@ func TestGuardGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("testdata", "golden", "guard-12.4-debian13.txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
+	golden.Check(t, filepath.Join("testdata", "golden", "guard-12.4-debian13.txt"), got)
 }
 
 var (

@@ -3,100 +3,98 @@
 package recipes
 
 import (
-	"bytes"
+	"cmp"
 	"embed"
-	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
-
-	"gopkg.in/yaml.v3"
 )
 
 //go:embed os cuda manager
 var embedded embed.FS
 
+// layer is a tree of recipe files; dir is what problems call it.
+type layer struct {
+	fs.FS
+
+	dir string
+}
+
+// loader reads layers into a catalog. A file of a later layer replaces the file of
+// the same path.
+type loader struct {
+	layers   []layer
+	files    map[string]*file // read ones, by path inside their layer
+	problems Problems
+}
+
 // Load reads the embedded catalog and lays each directory over it: a file there
-// replaces the file of the same path, or adds one. All problems are returned at
-// once, joined, each with its file, and its line where YAML knows it.
+// replaces the file of the same path, or adds one. The error is a [Problems] with
+// everything that is wrong, each with its file and, where there is one, its place.
 func Load(dirs ...string) (*Catalog, error) {
-	layers := []fs.FS{embedded}
+	l := &loader{layers: []layer{{embedded, "recipes"}}, files: map[string]*file{}}
 	for _, dir := range dirs {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("recipes %s: not a directory with os/, cuda/ or manager/ in it", dir)
+			return nil, Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/ or manager/ in it", Hint: "name one with --recipes"}}
 		}
-		layers = append(layers, os.DirFS(dir))
+		l.layers = append(l.layers, layer{os.DirFS(dir), dir})
 	}
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}}
-	err := errors.Join(
-		readAll(layers, "manager", func(file string, m Manager) error {
-			c.managers[m.Name] = m
-			return named(file, m.Name)
-		}),
-		readAll(layers, "os", func(file string, o OS) error {
-			c.os[o.Name] = o
-			return named(file, o.Name)
-		}),
-		readAll(layers, "cuda", func(file string, r Release) error {
-			r.file = file
-			c.releases = append(c.releases, r)
-			return nil
-		}),
-	)
-	if err == nil {
-		err = c.check()
+	readAll(l, "manager", func(name string, m Manager) {
+		c.managers[m.Name] = m
+		l.named(name, "manager", m.Name)
+	})
+	readAll(l, "os", func(name string, o OS) {
+		c.os[o.Name] = o
+		l.named(name, "os", o.Name)
+	})
+	readAll(l, "cuda", func(name string, r Release) {
+		r.file = name
+		c.releases = append(c.releases, r)
+	})
+	if len(l.problems) == 0 {
+		l.check(c)
 	}
-	if err != nil {
-		return nil, err
+	if len(l.problems) > 0 {
+		slices.SortStableFunc(l.problems, func(a, b Problem) int {
+			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
+		return nil, l.problems
 	}
 	slices.SortFunc(c.releases, compareReleases)
 	return c, nil
 }
 
 // readAll decodes every *.yaml file of dir, the last layer that holds a path winning.
-func readAll[T any](layers []fs.FS, dir string, add func(file string, value T) error) error {
-	newest := map[string]fs.FS{}
-	for _, layer := range layers {
-		names, err := fs.Glob(layer, dir+"/*.yaml")
-		if err != nil {
-			return err
-		}
+func readAll[T any](l *loader, dir string, add func(name string, value T)) {
+	newest := map[string]layer{}
+	for _, layer := range l.layers {
+		names, _ := fs.Glob(layer, dir+"/*.yaml") // its only error is a bad pattern
 		for _, name := range names {
 			newest[name] = layer
 		}
 	}
-	var problems []error
 	for _, name := range sortedKeys(newest) {
+		f := &file{path: filepath.Join(newest[name].dir, name), problems: &l.problems}
+		l.files[name] = f
 		data, err := fs.ReadFile(newest[name], name)
 		if err != nil {
-			problems = append(problems, err)
+			f.at(nil, "", "%v", err)
 			continue
 		}
 		var value T
-		decoder := yaml.NewDecoder(bytes.NewReader(data))
-		decoder.KnownFields(true)
-		if err := decoder.Decode(&value); errors.Is(err, io.EOF) {
-			problems = append(problems, fmt.Errorf("recipes/%s: the file is empty", name))
-			continue
-		} else if err != nil {
-			problems = append(problems, fmt.Errorf("recipes/%s: %w", name, err))
-			continue
-		}
-		if err := add(name, value); err != nil {
-			problems = append(problems, err)
+		if f.decode(data, &value) {
+			add(name, value)
 		}
 	}
-	return errors.Join(problems...)
 }
 
 // named reports a file that is not called after what is in it: two files for one
 // name would otherwise compete.
-func named(file, name string) error {
+func (l *loader) named(file, key, name string) {
 	if base := path.Base(file); base != name+".yaml" {
-		return fmt.Errorf("recipes/%s: is about %q, so its name must be %s.yaml", file, name, name)
+		l.files[file].bad(key, "", "is about %q, so its name must be %s.yaml", name, name)
 	}
-	return nil
 }

@@ -3,6 +3,7 @@
 package recipes_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,42 +88,48 @@ func TestLoadRefuses(t *testing.T) {
 	with := func(text, old, replacement string) string { return strings.Replace(text, old, replacement, 1) }
 	cases := map[string]struct {
 		file, text string
-		want       []string // parts of the error
+		want       []string // parts of the error; FILE is the file as the user names it
 	}{
-		"unknown key":          {"os/myos.yaml", goodOS + "suit: x\n", []string{"recipes/os/myos.yaml", "line 6", "suit"}},
-		"unknown inner key":    {"cuda/a.yaml", with(goodRelease, "packages: [a]", "package: [a]"), []string{"recipes/cuda/a.yaml", "line 6", "package"}},
-		"wrong type":           {"cuda/a.yaml", with(goodRelease, "[50]", "[sm_50]"), []string{"recipes/cuda/a.yaml", "line 7", "sm_50"}},
-		"duplicate key":        {"os/myos.yaml", goodOS + "os: myos\n", []string{"recipes/os/myos.yaml", "already defined"}},
-		"not YAML":             {"os/myos.yaml", "os: [", []string{"recipes/os/myos.yaml", "line 1"}},
-		"empty file":           {"os/myos.yaml", "", []string{"recipes/os/myos.yaml", "empty"}},
-		"only a comment":       {"os/myos.yaml", "# later\n", []string{"recipes/os/myos.yaml", "empty"}},
-		"file named otherwise": {"os/other.yaml", goodOS, []string{"recipes/os/other.yaml", `"myos"`, "myos.yaml"}},
-		"unknown manager":      {"os/myos.yaml", with(goodOS, "apt", "atp"), []string{"recipes/os/myos.yaml", `unknown package manager "atp"`}},
-		"no suite":             {"os/myos.yaml", with(goodOS, "suite: mine", ""), []string{"recipes/os/myos.yaml", "no bootstrap suite"}},
-		"unknown mount kind":   {"manager/mine.yaml", with(goodManager, "tmpfs", "ramdisk"), []string{"recipes/manager/mine.yaml", "/tmp", `"ramdisk"`, "cache, tmpfs or index"}},
-		"relative mount":       {"manager/mine.yaml", with(goodManager, "/tmp", "tmp"), []string{"recipes/manager/mine.yaml", `"tmp"`, "absolute"}},
-		"no install script":    {"manager/mine.yaml", with(goodManager, "install: true\n", ""), []string{"recipes/manager/mine.yaml", "no install script"}},
-		"bad guard":            {"manager/mine.yaml", goodManager + "guard: '{{.CUDA'\n", []string{"recipes/manager/mine.yaml", "guard"}},
-		"guard of nothing":     {"manager/apt.yaml", "manager: apt\ninstall: true\nguard: '{{.Nothing}}'\n", []string{"recipes/cuda/12.4-debian13.yaml", "Nothing"}},
-		"unknown os":           {"cuda/a.yaml", with(goodRelease, "debian13", "plan9"), []string{"recipes/cuda/a.yaml", `os "plan9"`}},
-		"other source":         {"cuda/a.yaml", with(goodRelease, "source: debian", "source: nvidia"), []string{"recipes/cuda/a.yaml", `source "nvidia"`}},
-		"no os":                {"cuda/a.yaml", with(goodRelease, "debian13", ""), []string{"recipes/cuda/a.yaml", "at least one os"}},
-		"no platform":          {"cuda/a.yaml", with(goodRelease, "linux/amd64", ""), []string{"recipes/cuda/a.yaml", "one platform"}},
-		"no version":           {"cuda/a.yaml", with(goodRelease, "12.6.3", "latest"), []string{"recipes/cuda/a.yaml", `"latest"`}},
-		"cuda no version":      {"cuda/a.yaml", with(goodRelease, "12.6", "12/6"), []string{"recipes/cuda/a.yaml", `"12/6"`}},
-		"layer missing":        {"cuda/a.yaml", with(goodRelease, ", devel: {packages: [c]}", ""), []string{"recipes/cuda/a.yaml", `layer "devel" installs nothing`}},
-		"unknown layer":        {"cuda/a.yaml", with(goodRelease, "base:", "extra: {packages: [x]}, base:"), []string{"recipes/cuda/a.yaml", `unknown layer "extra"`}},
-		"no samples":           {"cuda/a.yaml", with(goodRelease, "sass: [50], ", ""), []string{"recipes/cuda/a.yaml", "sass"}},
-		"release twice":        {"cuda/z.yaml", with(goodRelease, "12.6", "12.4"), []string{"recipes/cuda/z.yaml", "CUDA 12.4 for debian13", "12.4-debian13.yaml"}},
+		"unknown key":          {"os/myos.yaml", goodOS + "suit: x\n", []string{`FILE:6:1: unknown key "suit" in the recipe`}},
+		"unknown inner key":    {"cuda/a.yaml", with(goodRelease, "packages: [a]", "package: [a]"), []string{`FILE:6:17: unknown key "package" in layers base`}},
+		"wrong type":           {"cuda/a.yaml", with(goodRelease, "[50]", "[sm_50]"), []string{`FILE:7:18: sass: want a whole number, got "sm_50"`}},
+		"no list":              {"cuda/a.yaml", with(goodRelease, "[debian13]", "debian13"), []string{`FILE:3:5: os: want a list, got "debian13"`}},
+		"no mapping":           {"os/myos.yaml", with(goodOS, "{suite: mine}", "[mine]"), []string{"FILE:5:12: bootstrap: want a mapping, got a list"}},
+		"no string":            {"os/myos.yaml", with(goodOS, "source: debian", "source: [debian]"), []string{"FILE:3:9: source: want a string, got a list"}},
+		"duplicate key":        {"os/myos.yaml", goodOS + "os: myos\n", []string{`FILE:6:1: duplicate key "os" in the recipe: first at line 1`}},
+		"not YAML":             {"os/myos.yaml", "os: [", []string{"FILE:2:1: not YAML"}},
+		"empty file":           {"os/myos.yaml", "", []string{"FILE: the file is empty"}},
+		"only a comment":       {"os/myos.yaml", "# later\n", []string{"FILE: the file is empty"}},
+		"file named otherwise": {"os/other.yaml", goodOS, []string{`FILE:1:1: is about "myos"`, "myos.yaml"}},
+		"unknown manager":      {"os/myos.yaml", with(goodOS, "apt", "atp"), []string{`FILE:4:1: unknown package manager "atp"`}},
+		"no suite":             {"os/myos.yaml", with(goodOS, "suite: mine", ""), []string{"FILE:5:1: no bootstrap suite"}},
+		"no bootstrap":         {"os/myos.yaml", with(goodOS, "bootstrap: {suite: mine}\n", ""), []string{"FILE:1:1: no bootstrap suite"}},
+		"unknown mount kind":   {"manager/mine.yaml", with(goodManager, "tmpfs", "ramdisk"), []string{"FILE:3:1: mount /tmp", `"ramdisk"`, "cache, tmpfs or index"}},
+		"relative mount":       {"manager/mine.yaml", with(goodManager, "/tmp", "tmp"), []string{`FILE:3:1: mount "tmp"`, "absolute"}},
+		"no install script":    {"manager/mine.yaml", with(goodManager, "install: true\n", ""), []string{"FILE:1:1: no install script"}},
+		"bad guard":            {"manager/mine.yaml", goodManager + "guard: '{{.CUDA'\n", []string{"FILE:4:1: ", "guard"}},
+		"guard of nothing":     {"manager/apt.yaml", "manager: apt\ninstall: true\nguard: '{{.Nothing}}'\n", []string{"recipes/cuda/12.4-debian13.yaml:", "Nothing"}},
+		"unknown os":           {"cuda/a.yaml", with(goodRelease, "debian13", "plan9"), []string{`FILE:3:1: os "plan9" has no recipe`}},
+		"other source":         {"cuda/a.yaml", with(goodRelease, "source: debian", "source: nvidia"), []string{`FILE:2:1: os "debian13" has source "debian", not "nvidia"`}},
+		"no os":                {"cuda/a.yaml", with(goodRelease, "debian13", ""), []string{"FILE:3:1: needs at least one os"}},
+		"no platform":          {"cuda/a.yaml", with(goodRelease, "linux/amd64", ""), []string{"FILE:3:1: ", "one platform"}},
+		"no version":           {"cuda/a.yaml", with(goodRelease, "12.6.3", "latest"), []string{"FILE:5:1: ", `"latest"`}},
+		"cuda no version":      {"cuda/a.yaml", with(goodRelease, "12.6", "12/6"), []string{"FILE:5:1: ", `"12/6"`}},
+		"layer missing":        {"cuda/a.yaml", with(goodRelease, ", devel: {packages: [c]}", ""), []string{`FILE:6:1: layer "devel" installs nothing`}},
+		"unknown layer":        {"cuda/a.yaml", with(goodRelease, "base:", "extra: {packages: [x]}, base:"), []string{`FILE:6:1: unknown layer "extra"`}},
+		"no samples":           {"cuda/a.yaml", with(goodRelease, "sass: [50], ", ""), []string{"FILE:7:1: samples need sass"}},
+		"release twice":        {"cuda/z.yaml", with(goodRelease, "12.6", "12.4"), []string{"FILE:1:1: CUDA 12.4 for debian13 is in recipes/cuda/12.4-debian13.yaml"}},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := recipes.Load(dir(t, map[string]string{test.file: test.text}))
+			root := dir(t, map[string]string{test.file: test.text})
+			c, err := recipes.Load(root)
 			if c != nil || err == nil {
 				t.Fatalf("Load = %v, %v, want nil, an error", c, err)
 			}
 			for _, want := range test.want {
+				want = strings.Replace(want, "FILE", filepath.Join(root, test.file), 1)
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("Load: %v\nwant it to hold %q", err, want)
 				}
@@ -153,6 +160,16 @@ func TestLoadRefusesDirectories(t *testing.T) {
 		if c != nil || err == nil || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("Load(%q) = %v, %v, want nil, not a directory", path, c, err)
 		}
+	}
+}
+
+// TestLoadHints: a word that is nearly right is named.
+func TestLoadHints(t *testing.T) {
+	t.Parallel()
+	_, err := recipes.Load(dir(t, map[string]string{"os/myos.yaml": goodOS + "titel: x\n"}))
+	var problems recipes.Problems
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != `did you mean "title"?` {
+		t.Errorf("Load = %#v, want one problem with a hint at \"title\"", err)
 	}
 }
 

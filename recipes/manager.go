@@ -3,7 +3,6 @@
 package recipes
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -62,22 +61,21 @@ func (m Manager) guardTemplate() (*template.Template, error) {
 	return tmpl, nil
 }
 
-func (m Manager) check() (problems []error) {
+func (m Manager) check(f *file) {
 	if m.Install == "" {
-		problems = append(problems, errors.New("no install script"))
+		f.bad("install", "", "no install script")
 	}
 	for _, mount := range m.Mounts {
 		switch mount.Kind {
 		case CacheMount, TmpfsMount, IndexMount:
 		default:
-			problems = append(problems, fmt.Errorf("mount %s: unknown kind %q (want cache, tmpfs or index)", mount.Path, mount.Kind))
+			f.bad("mounts", "", "mount %s: unknown kind %q (want cache, tmpfs or index)", mount.Path, mount.Kind)
 		}
 		if !path.IsAbs(mount.Path) {
-			problems = append(problems, fmt.Errorf("mount %q: want an absolute path", mount.Path))
+			f.bad("mounts", "", "mount %q: want an absolute path", mount.Path)
 		}
 	}
 	if _, err := m.guardTemplate(); err != nil {
-		problems = append(problems, err)
+		f.bad("guard", "", "%v", err)
 	}
-	return problems
 }

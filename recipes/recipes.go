@@ -11,7 +11,7 @@
 //
 // A recipe is one YAML file: os/NAME.yaml, cuda/ANY.yaml, manager/NAME.yaml. Files
 // of a later directory replace files of the same path. Every file is decoded
-// strictly: an unknown key is an error with file and line. The package runs no
+// strictly: an unknown key is an error with file, line and column. The package runs no
 // command and reads no network; it refuses recipes whose parts do not fit
 // together (a release for an OS that has no file, an unknown manager) and names that
 // could not be part of a tag.

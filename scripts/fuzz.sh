@@ -6,7 +6,7 @@ found=0
 while IFS=: read -r file name; do
   found=$((found + 1))
   echo "cudabuild: fuzz $name in $(dirname "$file") for $time" >&2
-  go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" "$(dirname "$file")"
+  go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -fuzzminimizetime 100x "$(dirname "$file")"
 done < <(grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed 's/:func /:/' | sort)
 if [ "$found" -eq 0 ]; then
   echo "cudabuild: error: no fuzz target found" >&2

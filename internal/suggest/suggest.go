@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package matrix
+// Package suggest finds the word that was probably meant. [Hint] is what most
+// callers need: "did you mean", or what there is. It is pure and bounded: a word of
+// more than 100 bytes is like none.
+package suggest
 
 import (
 	"cmp"
@@ -12,39 +15,39 @@ import (
 // maxListed is how many names a hint lists.
 const maxListed = 12
 
-// suggest returns a hint for a word that is none of known: the one that was
+// Hint returns a hint for a word that is none of known: the one that was
 // probably meant, else what there is.
-func suggest(word string, known []string) string {
-	if near := nearest(word, known, 1); len(near) > 0 {
+func Hint(word string, known []string) string {
+	if near := Nearest(word, known, 1); len(near) > 0 {
 		return fmt.Sprintf("did you mean %q?", near[0])
 	}
 	if len(known) == 0 {
 		return "none are known"
 	}
-	return "known: " + list(known)
+	return "known: " + List(known)
 }
 
-// list joins names, the first maxListed of them.
-func list(names []string) string {
+// List joins names, the first maxListed of them.
+func List(names []string) string {
 	if more := len(names) - maxListed; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), more)
 	}
 	return strings.Join(names, ", ")
 }
 
-// nearest returns up to n of known that look like word, the likeliest first.
-func nearest(word string, known []string, n int) []string {
+// Nearest returns up to n of known that look like word, the likeliest first.
+func Nearest(word string, known []string, n int) []string {
 	type candidate struct {
 		name string
 		far  int
 	}
 	word = strings.ToLower(word)
-	if len(word) > 100 { // no name is that long, and distance is quadratic
+	if len(word) > 100 { // no name is that long, and Distance is quadratic
 		return nil
 	}
 	var near []candidate
 	for _, name := range known {
-		far := distance(word, strings.ToLower(name))
+		far := Distance(word, strings.ToLower(name))
 		if far <= max(1, len(name)/3) {
 			near = append(near, candidate{name, far})
 		}
@@ -59,9 +62,9 @@ func nearest(word string, known []string, n int) []string {
 	return names
 }
 
-// distance counts the bytes to insert, delete, replace or swap with their
+// Distance counts the bytes to insert, delete, replace or swap with their
 // neighbour to get from a to b (optimal string alignment).
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
