@@ -3,6 +3,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,8 +37,10 @@ type Source struct {
 // OpenOptions tunes [Open]. The zero value takes linux on the architecture of
 // this program, and the credentials of docker and podman.
 type OpenOptions struct {
-	Platform     string // "linux/arm64"; "" is linux on this architecture
-	AllPlatforms bool   // every platform of an index; Platform is ignored
+	// Platform is what must be had, "linux/arm64"; "" takes linux on this architecture
+	// from an index, and an image that stands alone whatever its platform.
+	Platform     string
+	AllPlatforms bool // every platform of an index; Platform is ignored
 	Keychain     authn.Keychain
 }
 
@@ -49,14 +52,11 @@ type OpenOptions struct {
 //	docker-archive:FILE[:REF]                     what docker save writes
 //
 // Of an index, one platform is chosen; an index that holds a single image is that
-// image, whatever its platform. There is at least one Source. The images are
-// usable until the Closer, which is never nil, is closed.
+// image, whatever its platform, unless opts names one. There is at least one Source.
+// The images are usable until the Closer, which is never nil, is closed.
 //
 // Errors wrap ErrBadReference, ErrNoImage, or are those of the file or registry.
 func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Closer, error) {
-	if opts.Platform == "" {
-		opts.Platform = "linux/" + runtime.GOARCH
-	}
 	transport, rest, _ := strings.Cut(ref, ":")
 	var sources []Source
 	var closer io.Closer = io.NopCloser(nil)
@@ -74,6 +74,9 @@ func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Close
 	if err == nil && len(sources) == 0 {
 		err = ErrNoImage
 	}
+	if err == nil {
+		err = opts.check(sources)
+	}
 	if err != nil {
 		if closer != nil {
 			_ = closer.Close()
@@ -84,6 +87,9 @@ func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Close
 }
 
 func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, error) {
+	if err := checkSpelling(ref); err != nil {
+		return nil, err
+	}
 	parsed, err := name.ParseReference(ref)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrBadReference, err)
@@ -117,13 +123,14 @@ func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) st
 	images := slices.DeleteFunc(slices.Clone(manifest.Manifests), func(d v1.Descriptor) bool {
 		return !d.MediaType.IsImage() || platformOf(d) == "unknown/unknown"
 	})
+	want := cmp.Or(opts.Platform, "linux/"+runtime.GOARCH)
 	chosen := images
 	if !opts.AllPlatforms && len(images) > 1 {
-		chosen = slices.DeleteFunc(slices.Clone(images), func(d v1.Descriptor) bool { return !matches(platformOf(d), opts.Platform) })
+		chosen = slices.DeleteFunc(slices.Clone(images), func(d v1.Descriptor) bool { return !matches(platformOf(d), want) })
 		chosen = chosen[:min(len(chosen), 1)]
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("%w for platform %s, there is: %s", ErrNoImage, opts.Platform, platforms(images))
+		return nil, &PlatformError{want, platforms(images)}
 	}
 	var sources []Source
 	for _, d := range chosen {
@@ -136,27 +143,10 @@ func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) st
 	return sources, nil
 }
 
-func platformOf(d v1.Descriptor) string {
-	if d.Platform == nil {
-		return ""
-	}
-	p := d.Platform.OS + "/" + d.Platform.Architecture
-	if d.Platform.Variant != "" {
-		p += "/" + d.Platform.Variant
-	}
-	return p
-}
-
-// matches reports whether have is want; a variant counts only if want names one.
-func matches(have, want string) bool { return have == want || strings.HasPrefix(have, want+"/") }
-
-func platforms(images []v1.Descriptor) string {
+func platforms(images []v1.Descriptor) []string {
 	var names []string
 	for _, d := range images {
 		names = append(names, platformOf(d))
 	}
-	if len(names) == 0 {
-		return "nothing"
-	}
-	return strings.Join(names, ", ")
+	return names
 }

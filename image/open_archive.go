@@ -51,19 +51,24 @@ func openArchive(name string) (*tarArchive, error) {
 // index relies on tar.Reader reading no further than the header it returns.
 func (a *tarArchive) index() error {
 	r := tar.NewReader(a.file)
+	last := "" // the member whose content is skipped on the way to the next header
 	for range maxArchiveEntries {
 		h, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) && last != "" {
+			return fmt.Errorf("%s is truncated: it ends in or after %s", a.file.Name(), last)
+		}
 		if err != nil {
-			return fmt.Errorf("not a tar archive (a compressed one must be decompressed first): %w", err)
+			return fmt.Errorf("%s is not a tar archive (a compressed one must be decompressed first): %w", a.file.Name(), err)
 		}
 		off, err := a.file.Seek(0, io.SeekCurrent)
 		if err != nil {
 			return err
 		}
 		name := path.Clean(h.Name)
+		last = name
 		switch h.Typeflag {
 		case tar.TypeReg:
 			a.members[name] = member{off: off, n: h.Size}

@@ -4,6 +4,7 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -57,7 +58,7 @@ func readLayout(open opener, ref, tag string, opts OpenOptions) ([]Source, error
 	}
 	root, err := newIndex(open, data)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("index.json: %w", err)
 	}
 	var sources []Source
 	var names []string
@@ -77,7 +78,7 @@ func readLayout(open opener, ref, tag string, opts OpenOptions) ([]Source, error
 		sources = append(sources, found...)
 	}
 	if len(sources) == 0 && tag != "" {
-		return nil, fmt.Errorf("%w: the layout holds: %s", ErrNoImage, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%w: the layout holds: %s", ErrNoImage, cmp.Or(strings.Join(names, ", "), "nothing that has a tag"))
 	}
 	return sources, nil
 }
@@ -98,6 +99,10 @@ func fromDescriptor(root *layoutIndex, d v1.Descriptor, ref string, opts OpenOpt
 	return []Source{{Ref: ref, Digest: d.Digest, Platform: platformOf(d), Image: img}}, nil
 }
 
+// errNoIndex is the error of JSON that is no index: the image-spec requires the list
+// of manifests, empty or not.
+var errNoIndex = errors.New("not an image index: it lists no manifests")
+
 // layoutIndex is an index whose blobs a layout holds.
 type layoutIndex struct {
 	open     opener
@@ -111,6 +116,9 @@ func newIndex(open opener, raw []byte) (*layoutIndex, error) {
 	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
 	if err != nil {
 		return nil, fmt.Errorf("index: %w", err)
+	}
+	if manifest.Manifests == nil {
+		return nil, errNoIndex
 	}
 	return &layoutIndex{open, raw, manifest}, nil
 }

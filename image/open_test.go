@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
 
 // twoPlatforms returns an index of an amd64 and an arm64 image.
@@ -140,6 +141,92 @@ func TestOpenLayout(t *testing.T) {
 	if _, err := open(t, "oci:"+t.TempDir(), image.OpenOptions{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an empty folder: %v", err)
 	}
+	for _, text := range []string{"null", `{"a":1}`} {
+		bad := t.TempDir()
+		if err := os.WriteFile(filepath.Join(bad, "index.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := open(t, "oci:"+bad, image.OpenOptions{}); err == nil || !strings.Contains(err.Error(), "index.json: not an image index") {
+			t.Errorf("index.json of %s: %v", text, err)
+		}
+	}
+}
+
+// TestOpenPlatform: a platform that is named must be had, of an image that stands
+// alone too.
+func TestOpenPlatform(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "out")
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := imagetest.New(layer(imagetest.Gzip, "alone")) // linux/amd64, as its configuration says
+	index := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: alone, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}}})
+	if err := errors.Join(
+		path.AppendImage(alone, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "alone"})),
+		path.AppendIndex(index, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "index"})),
+	); err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct{ tag, platform, want string }{ // want is what the error says there is
+		{"alone", "", ""},
+		{"alone", "linux/amd64", ""},
+		{"alone", "linux/arm64", "linux/amd64"},
+		{"index", "", ""},
+		{"index", "linux/arm64", ""},
+		{"index", "linux/arm64/v8", ""},
+		{"index", "linux/arm64/v7", "linux/arm64/v8"},
+		{"index", "linux/amd64", "linux/arm64/v8"},
+	}
+	for _, test := range cases {
+		_, err := open(t, "oci:"+dir+":"+test.tag, image.OpenOptions{Platform: test.platform})
+		if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, image.ErrNoImage) || !strings.HasSuffix(err.Error(), "there is: "+test.want)) {
+			t.Errorf("Open(%s, %q): %v, want %q", test.tag, test.platform, err, test.want)
+		}
+	}
+}
+
+func TestCheckPlatform(t *testing.T) {
+	t.Parallel()
+	for platform, good := range map[string]bool{
+		"linux/amd64": true, "linux/arm64/v8": true, "windows/amd64": true,
+		"": false, "banana": false, "amd64": false, "linux/": false, "/amd64": false, "linux/amd64/": false,
+		"linux/arm/v7/x": false, "Linux/amd64": false, "linux amd64": false,
+	} {
+		if err := image.CheckPlatform(platform); (err == nil) != good {
+			t.Errorf("CheckPlatform(%q) = %v", platform, err)
+		}
+	}
+}
+
+// TestSpelling: no registry is asked for what was hardly meant as one's.
+func TestSpelling(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "saved")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for ref, want := range map[string]string{
+		"docker://127.0.0.1:1/cuda:x": "127.0.0.1:1/cuda:x",
+		"https://127.0.0.1:1/cuda/":   "127.0.0.1:1/cuda",
+		"docker-daemon:cuda:x":        "docker-archive:FILE with what 'docker save' or 'podman save' writes to FILE",
+		"oci-archve:x.tar":            "oci-archive:x.tar",
+		"docker_archive:x.tar":        "docker-archive:x.tar",
+		dir:                           "oci:" + dir,
+		file:                          "docker-archive:" + file,
+		"cuda.tar":                    "docker-archive:cuda.tar",
+		"./absent":                    "oci:./absent",
+		"../absent":                   "oci:../absent",
+		"/absent/layout":              "oci:/absent/layout",
+	} {
+		_, err := open(t, ref, image.OpenOptions{})
+		var spelling *image.SpellingError
+		if !errors.As(err, &spelling) || !errors.Is(err, image.ErrBadReference) || spelling.Try[0] != want {
+			t.Errorf("Open(%s): %v, want a SpellingError with %q", ref, err, want)
+		}
+	}
 }
 
 func TestOpenDockerArchive(t *testing.T) {
@@ -163,6 +250,19 @@ func TestOpenDockerArchive(t *testing.T) {
 	}
 	if _, err := open(t, "docker-archive:"+file+":other:1", image.OpenOptions{}); !errors.Is(err, image.ErrNoImage) {
 		t.Errorf("a name that is not there: %v", err)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := filepath.Join(t.TempDir(), "cut.tar")
+	if err := os.WriteFile(cut, whole[:600], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, transport := range []string{"docker-archive:", "oci-archive:"} {
+		if _, err := open(t, transport+cut, image.OpenOptions{}); err == nil || !strings.Contains(err.Error(), cut+" is truncated") {
+			t.Errorf("%s cut inside its first member: %v", transport, err)
+		}
 	}
 	garbage := filepath.Join(t.TempDir(), "garbage")
 	if err := os.WriteFile(garbage, []byte(strings.Repeat("garbage", 500)), 0o600); err != nil {

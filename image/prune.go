@@ -62,15 +62,18 @@ func (s *Store) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 	return needed, nil
 }
 
-// Size returns the bytes of an image's distinct blobs.
-func (s *Store) Size(ctx context.Context, desc ocispec.Descriptor) (int64, error) {
-	blobs, err := s.Blobs(ctx, desc)
+// Size returns the bytes of the distinct blobs of images, those that they share counted
+// once.
+func (s *Store) Size(ctx context.Context, images ...ocispec.Descriptor) (size int64, err error) {
 	seen := map[digest.Digest]bool{}
-	var size int64
-	for _, blob := range blobs {
-		if !seen[blob.Digest] {
-			seen[blob.Digest] = true
-			size += blob.Size
+	for _, desc := range images {
+		blobs, wrong := s.Blobs(ctx, desc)
+		err = errors.Join(err, wrong)
+		for _, blob := range blobs {
+			if !seen[blob.Digest] {
+				seen[blob.Digest] = true
+				size += blob.Size
+			}
 		}
 	}
 	return size, err

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -34,10 +35,13 @@ import (
 const FullNameAnnotation = "io.containerd.image.name"
 
 // BusyError is returned by [OpenStore] when another process writes the layout.
-type BusyError struct{ Dir string }
+type BusyError struct {
+	Dir string
+	PID int // 0 if unknown
+}
 
 func (e *BusyError) Error() string {
-	return fmt.Sprintf("image folder %s is being written by another run", e.Dir)
+	return fmt.Sprintf("image folder %s is in use by pid %d", e.Dir, e.PID)
 }
 
 // Store is an OCI layout that this process alone writes, as long as it is open.
@@ -67,10 +71,7 @@ func OpenStore(dir string) (*Store, error) {
 }
 
 func (s *Store) prepare() (err error) {
-	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return &BusyError{Dir: s.dir}
-		}
+	if err := s.own(); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(filepath.Join(s.dir, "ingest")); err != nil {
@@ -82,7 +83,27 @@ func (s *Store) prepare() (err error) {
 	if _, err := os.Stat(filepath.Join(s.dir, ocispec.ImageIndexFile)); errors.Is(err, fs.ErrNotExist) {
 		return s.writeIndex(nil)
 	}
-	_, err = s.Entries()
+	if _, err = s.Entries(); err != nil {
+		return err
+	}
+	return s.writeLayout()
+}
+
+// own takes the lock. The number in it only helps others to name the owner.
+func (s *Store) own() error {
+	err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		busy := &BusyError{Dir: s.dir}
+		data, _ := io.ReadAll(io.NewSectionReader(s.lock, 0, 32))
+		busy.PID, _ = strconv.Atoi(string(data))
+		return busy
+	}
+	if err == nil {
+		err = s.lock.Truncate(0)
+	}
+	if err == nil {
+		_, err = s.lock.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
+	}
 	return err
 }
 
@@ -106,7 +127,11 @@ func (s *Store) Entries() ([]ocispec.Descriptor, error) {
 		return nil, err
 	}
 	var index ocispec.Index
-	if err := json.Unmarshal(data, &index); err != nil {
+	err = json.Unmarshal(data, &index)
+	if err == nil && index.Manifests == nil {
+		err = errNoIndex
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w (remove the folder to start anew)", path, err)
 	}
 	return index.Manifests, nil
@@ -153,10 +178,6 @@ func (s *Store) writeIndex(entries []ocispec.Descriptor) error {
 	slices.SortStableFunc(entries, func(a, b ocispec.Descriptor) int {
 		return strings.Compare(a.Annotations[FullNameAnnotation], b.Annotations[FullNameAnnotation])
 	})
-	layout, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
-	if err != nil {
-		return err
-	}
 	index, err := json.MarshalIndent(ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2},
 		MediaType: ocispec.MediaTypeImageIndex,
@@ -165,10 +186,20 @@ func (s *Store) writeIndex(entries []ocispec.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		WriteFile(filepath.Join(s.dir, ocispec.ImageLayoutFile), layout),
-		WriteFile(filepath.Join(s.dir, ocispec.ImageIndexFile), index),
-	)
+	return errors.Join(s.writeLayout(), WriteFile(filepath.Join(s.dir, ocispec.ImageIndexFile), index))
+}
+
+// writeLayout writes the file by which other tools know a layout, if it is missing.
+func (s *Store) writeLayout() error {
+	path := filepath.Join(s.dir, ocispec.ImageLayoutFile)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	layout, err := json.Marshal(ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion})
+	if err != nil {
+		return err
+	}
+	return WriteFile(path, layout)
 }
 
 // WriteFile writes a file so that a reader sees the old content or the new, never half.

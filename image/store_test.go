@@ -166,14 +166,33 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// TestLayoutFileLost: what other tools know a layout by is written again.
+func TestLayoutFileLost(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	mustTag(t, s, "cuda:x", put(t, s.Content(), imagetest.New(layer(imagetest.Zstd, "x"))))
+	file := filepath.Join(dir, "oci-layout")
+	if err := errors.Join(s.Close(), os.Remove(file)); err != nil {
+		t.Fatal(err)
+	}
+	again := openStore(t, dir)
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+	if _, ok := again.Lookup("cuda:x"); !ok {
+		t.Error("the image is gone")
+	}
+}
+
 func TestBusy(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := openStore(t, dir)
 	second, err := image.OpenStore(dir)
 	var busy *image.BusyError
-	if second != nil || !errors.As(err, &busy) || busy.Dir != dir || !strings.Contains(err.Error(), dir) {
-		t.Fatalf("OpenStore = %v, %v, want nil, BusyError", second, err)
+	if second != nil || !errors.As(err, &busy) || busy.Dir != dir || busy.PID != os.Getpid() || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("OpenStore = %v, %v, want nil, BusyError with pid %d", second, err, os.Getpid())
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
@@ -209,7 +228,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestCorruptIndex(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "{", "[]", "\x00\x00", `{"manifests": 5}`} {
+	for _, text := range []string{"", "{", "[]", "\x00\x00", `{"manifests": 5}`, "null", "{}", `{"a":1}`, `{"schemaVersion":2,"manifests":null}`} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "index.json")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

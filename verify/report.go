@@ -34,6 +34,14 @@ type Report struct {
 	// Findings is never nil. It is sorted by layer, path and rule.
 	Findings []Finding `json:"findings"`
 	Stats    Stats     `json:"stats"`
+	// Error says why the image could not be read; then the verdict is Unknown and the
+	// rest is empty.
+	Error string `json:"error,omitempty"`
+}
+
+// Unread is the report on an image that could not be read.
+func Unread(ref string, err error) Report {
+	return Report{Ref: ref, Verdict: Unknown, Rules: RulesVersion(), Findings: []Finding{}, Error: err.Error()}
 }
 
 // Finding is one thing found in one layer.
