@@ -70,11 +70,12 @@ func (c *compiler) flavors() []recipes.Flavor {
 
 func (c *compiler) labels(created time.Time) map[string]string {
 	return map[string]string{
-		ocispec.AnnotationTitle:           c.cell.ID,
-		ocispec.AnnotationVersion:         c.release.Version,
-		ocispec.AnnotationSource:          sourceURL,
-		ocispec.AnnotationCreated:         created.Format(time.RFC3339),
-		ocispec.AnnotationBaseImageName:   "cudabuild/" + c.os.Name,
+		ocispec.AnnotationTitle:   c.cell.ID,
+		ocispec.AnnotationVersion: c.release.Version,
+		ocispec.AnnotationSource:  sourceURL,
+		ocispec.AnnotationCreated: created.Format(time.RFC3339),
+		// No base.name: that is a reference to pull from (image-spec, annotations), and the
+		// root was never pushed. The run record lists the roots by this digest.
 		ocispec.AnnotationBaseImageDigest: c.base.Root.String(),
 	}
 }
