@@ -29,18 +29,22 @@ func newExport() *cobra.Command {
 			}
 			defer store.Close()
 			fullName, err := find(store, args[0])
-			if err != nil || dryRun {
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "would write %s to %s\n", fullName, args[1])
 				return err
 			}
 			if err := store.Export(cmd.Context(), fullName, args[1]); err != nil {
-				return couldNot(err)
+				return &exitError{code: exitUnknown, err: err}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", fullName, args[1])
 			return err
 		},
 	}
 	w.registerOut(cmd)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check the arguments and write nothing")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be written and write nothing")
 	return cmd
 }
 

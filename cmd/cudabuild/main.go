@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command cudabuild builds and tests driver-agnostic CUDA images.
+// Command cudabuild builds and verifies driver-agnostic CUDA images.
 package main
 
 import (

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -40,7 +41,8 @@ func newMatrix() *cobra.Command {
 		Short: "Build and verify the images of the matrix",
 		Long: `Matrix builds the images of one group, verifies every layer of each, and leaves those
 that passed in one OCI layout, OUT/images, under their tags. It prints a table and
-writes the run record to OUT/run.json. What has not changed is not built again.`,
+writes the run record to OUT/run.json, where cells of earlier runs that this one does not
+build keep their entries. What has not changed is not built again.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild matrix
   cudabuild matrix --group debian --only '12.4-*'
@@ -58,7 +60,7 @@ writes the run record to OUT/run.json. What has not changed is not built again.`
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image")
 	flags.BoolVar(&f.refresh, "refresh", false, "look whether the package repositories have moved, and build from their new state if so")
 	flags.BoolVar(&f.noWait, "no-wait", false, "exit with code 3 instead of waiting for another run to end")
-	flags.BoolVar(&f.asJSON, "json", false, "print the run record instead of the table")
+	flags.BoolVar(&f.asJSON, "json", false, "print the record of this run, or the problems of the matrix, instead of the table")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and build nothing")
 	flags.BoolVarP(&f.silent, "quiet", "q", false, "show no progress")
 	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
@@ -75,31 +77,32 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	catalog, cells, err := f.load(cmd)
+	catalog, cells, err := f.load(cmd, f.asJSON)
 	if err != nil {
 		return err
 	}
 	if f.dryRun {
 		return f.plan(cmd, cells)
 	}
+	if _, err := f.earlier(); err != nil { // better now than after all the work
+		return err
+	}
 	result, err := f.build(cmd, catalog, cells)
 	if result == nil {
 		return couldNot(err)
 	}
-	if err := f.publish(cmd, result); err != nil {
-		return couldNot(err)
-	}
-	return outcome(result, err)
+	return outcome(result, errors.Join(err, f.print(cmd.OutOrStdout(), result)))
 }
 
 func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
 	if f.asJSON {
-		return planJSON(cmd.OutOrStdout(), cells, nil)
+		return planJSON(cmd.OutOrStdout(), cells, matrix.Problems{})
 	}
 	return planTable(cmd.OutOrStdout(), f.group, cells)
 }
 
-// build owns the state directory and the image folder for the time of the run.
+// build owns the state directory and the image folder for the time of the run, and
+// writes its record.
 func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells []matrix.Cell) (result *record.Run, err error) {
 	ctx := cmd.Context()
 	lock, err := f.own(cmd)
@@ -119,7 +122,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 	bases.Refresh, bases.Mirror, bases.Log = f.refresh, f.mirror, slog.Default()
 	display := f.display(cmd)
 	defer display.Close()
-	return build.Run(ctx, cells, build.Options{
+	result, err = build.Run(ctx, cells, build.Options{
 		Catalog: catalog, Bases: bases, Images: images,
 		Failed:      filepath.Join(f.out, "failed"),
 		Engine:      engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
@@ -128,6 +131,11 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast,
 		Display: display, Log: slog.Default(),
 	})
+	if result == nil {
+		return nil, err
+	}
+	sayUnstarted(result)
+	return result, errors.Join(err, f.keep(context.WithoutCancel(ctx), images, result))
 }
 
 func (f *matrixFlags) own(cmd *cobra.Command) (*engine.Lock, error) {
@@ -141,7 +149,14 @@ func (f *matrixFlags) own(cmd *cobra.Command) (*engine.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engine.Acquire(cmd.Context(), dir, waiting)
+	lock, err := engine.Acquire(cmd.Context(), dir, waiting)
+	if err != nil {
+		return nil, err
+	}
+	if err := claim(dir); err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	return lock, nil
 }
 
 func (f *matrixFlags) display(cmd *cobra.Command) *build.Display {
@@ -164,21 +179,34 @@ func outcome(result *record.Run, err error) error {
 	return nil
 }
 
-// couldNot gives an error that kept the run from its work its hint.
+// couldNot gives an error that kept the run from its work its hint, if it has none.
 func couldNot(err error) error {
 	var busy *engine.BusyError
 	var folder *image.BusyError
 	var disk *build.DiskError
-	coded := &exitError{code: exitUnknown, err: err}
+	var coded *exitError
+	if errors.As(err, &coded) {
+		return err
+	}
+	coded = &exitError{code: exitUnknown, err: err}
+	root := os.Geteuid() == 0
 	switch {
 	case errors.As(err, &busy), errors.As(err, &folder):
 		coded.hint = "wait for that run to end, or choose another --state-dir and --out"
 	case errors.As(err, &disk):
 		coded.hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir"
+	case errors.Is(err, bootstrap.ErrUnavailable) && root:
+		coded.hint = "run 'make deps'"
 	case errors.Is(err, bootstrap.ErrUnavailable):
 		coded.hint = "run as root after 'make deps'"
+	case errors.Is(err, engine.ErrUnavailable) && root:
+		coded.hint = "run it again, what was built is kept; 'make tools' builds buildkitd and runc, --builder names a BuildKit that is running"
 	case errors.Is(err, engine.ErrUnavailable):
 		coded.hint = "run as root after 'make tools', or name a running BuildKit with --builder"
+	case errors.Is(err, fs.ErrPermission) && root:
+		coded.hint = "choose a --state-dir and --out that can be written"
+	case errors.Is(err, fs.ErrPermission):
+		coded.hint = "run as root, or choose a --state-dir and --out that you may write in"
 	}
 	return coded
 }

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/record"
 )
 
@@ -24,11 +27,22 @@ import (
 // as a run does, writes its pid to FILE, and stays until that file is gone.
 func holdState() {
 	lock, err := engine.Acquire(context.Background(), os.Args[1], nil)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+	hold(err)
+	_ = lock.Release()
+}
+
+// holdImages is the same for an image folder.
+func holdImages() {
+	store, err := image.OpenStore(os.Args[1])
+	hold(err)
+	_ = store.Close()
+}
+
+func hold(err error) {
+	if err == nil {
+		err = image.WriteFile(os.Args[2], fmt.Appendf(nil, "pid %d\n", os.Getpid()))
 	}
-	if err := image.WriteFile(os.Args[2], fmt.Appendf(nil, "pid %d\n", os.Getpid())); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -38,7 +52,6 @@ func holdState() {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	_ = lock.Release()
 }
 
 // TestExitCodes is the table of docs/exit-codes.md as far as a run can take it: what
@@ -63,11 +76,12 @@ func TestExitCodes(t *testing.T) {
 		"all passed":    {passed, nil, 0, nil},
 		"one failed":    {failed, nil, 1, []string{"2 of 3 images did not pass"}},
 		"no BuildKit":   {failed, fmt.Errorf("%w: it died", engine.ErrUnavailable), 3, []string{"it died", "make tools", "--builder"}},
-		"no bootstrap":  {failed, fmt.Errorf("%w: it needs root", bootstrap.ErrUnavailable), 3, []string{"needs root", "as root"}},
+		"no bootstrap":  {failed, fmt.Errorf("%w: it needs root", bootstrap.ErrUnavailable), 3, []string{"needs root", "make deps"}},
 		"disk":          {failed, &build.DiskError{Dir: "/state", NeedMB: 20, FreeMB: 10}, 3, []string{"20 MB", "/state", "prune --all"}},
 		"disk full":     {failed, &build.DiskError{Dir: "/state", FreeMB: 1}, 3, []string{"full", "/state"}},
 		"state busy":    {nil, &engine.BusyError{Dir: "/state", PID: 4711}, 3, []string{"4711", "--state-dir"}},
-		"images busy":   {nil, &image.BusyError{Dir: "out/images"}, 3, []string{"out/images", "--out"}},
+		"images busy":   {nil, &image.BusyError{Dir: "out/images", PID: 4712}, 3, []string{"out/images", "4712", "--out"}},
+		"forbidden":     {nil, fmt.Errorf("state directory: %w", fs.ErrPermission), 3, []string{"--state-dir"}},
 		"anything else": {nil, errors.New("the sky fell"), 3, []string{"the sky fell"}},
 	}
 	for name, test := range cases {
@@ -90,6 +104,57 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("stderr = %q, want nothing", &stderr)
 			}
 		})
+	}
+}
+
+// TestHintForRoot: who is root already is not told to become it.
+func TestHintForRoot(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		require.Missing(t, "buildkit", errors.New("not root"))
+	}
+	for _, err := range []error{engine.ErrUnavailable, bootstrap.ErrUnavailable, fs.ErrPermission} {
+		var stderr bytes.Buffer
+		report(t.Context(), couldNot(fmt.Errorf("it ended: %w", err)), &stderr)
+		if strings.Contains(stderr.String(), "root") || !strings.Contains(stderr.String(), "hint: ") {
+			t.Errorf("stderr = %q, want a hint that does not speak of root", &stderr)
+		}
+	}
+}
+
+// TestRecordMerges: a run of some cells leaves the record of the others alone, and the
+// totals are those of all.
+func TestRecordMerges(t *testing.T) {
+	t.Parallel()
+	w := workspace{out: t.TempDir()}
+	images, err := image.OpenStore(w.images())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer images.Close()
+	cell := func(id string, status record.Status) record.Cell { return record.Cell{ID: id, Status: status} }
+	for _, cells := range [][]record.Cell{
+		{cell("a", record.Passed), cell("b", record.Failed)},
+		{cell("b", record.Passed)},
+		{cell("c", record.Cancelled)},
+	} {
+		r := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: cells}
+		sayUnstarted(r)
+		if err := w.keep(t.Context(), images, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := w.earlier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var states []string
+	for _, c := range got.Cells {
+		states = append(states, c.ID+" "+string(c.Status)+" "+c.Reason)
+	}
+	want := []string{"a passed ", "b passed ", "c cancelled not started: the run ended first"}
+	if !slices.Equal(states, want) || got.Totals.Passed != 2 || got.Totals.Cancelled != 1 {
+		t.Errorf("cells = %q, totals %+v, want %q", states, got.Totals, want)
 	}
 }
 

@@ -37,13 +37,14 @@ of one group in the order in which they are built. It builds nothing.`,
   cudabuild plan --group debian --only '*-base-*' --only '*-runtime-*'
   cudabuild plan --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, cells, err := sel.resolve(cmd.InOrStdin())
-			if asJSON {
-				err = errors.Join(planJSON(cmd.OutOrStdout(), cells, err), err)
-			} else if err == nil {
-				err = planTable(cmd.OutOrStdout(), sel.group, cells)
+			_, cells, err := sel.load(cmd, asJSON)
+			if err != nil {
+				return err
 			}
-			return tellProblems(cmd.ErrOrStderr(), err)
+			if asJSON {
+				return planJSON(cmd.OutOrStdout(), cells, matrix.Problems{})
+			}
+			return planTable(cmd.OutOrStdout(), sel.group, cells)
 		},
 	}
 	sel.register(cmd)
@@ -51,16 +52,8 @@ of one group in the order in which they are built. It builds nothing.`,
 	return cmd
 }
 
-// planJSON prints the document for cells, or for the problems that failure is. A
-// failure of another kind, recipes that do not load, leaves nothing to print.
-func planJSON(w io.Writer, cells []matrix.Cell, failure error) error {
-	doc := planDocument{Version: 1, Cells: cells, Problems: matrix.Problems{}}
-	if failure != nil {
-		if !errors.As(failure, &doc.Problems) {
-			return nil
-		}
-		doc.Cells = []matrix.Cell{}
-	}
+func planJSON(w io.Writer, cells []matrix.Cell, problems matrix.Problems) error {
+	doc := planDocument{Version: 1, Cells: cells, Problems: problems}
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
@@ -113,19 +106,29 @@ func (s *selection) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
 }
 
-// load is what commands on cells begin with: resolve, with problems of the matrix
-// told on stderr. The error has an exit code.
-func (s *selection) load(cmd *cobra.Command) (*recipes.Catalog, []matrix.Cell, error) {
+// load is what commands on cells begin with: resolve, with problems told on stderr and,
+// for asJSON, as a document on stdout. The error has an exit code.
+func (s *selection) load(cmd *cobra.Command, asJSON bool) (*recipes.Catalog, []matrix.Cell, error) {
 	catalog, cells, err := s.resolve(cmd.InOrStdin())
-	return catalog, cells, tellProblems(cmd.ErrOrStderr(), err)
+	var problems matrix.Problems
+	if !errors.As(err, &problems) {
+		return catalog, cells, err
+	}
+	tellProblems(cmd.ErrOrStderr(), problems)
+	if asJSON {
+		if err := planJSON(cmd.OutOrStdout(), []matrix.Cell{}, problems); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nil, nil, &exitError{code: exitUsage}
 }
 
 // resolve reads recipes and matrix and expands the group. The error is a
-// matrix.Problems, or an exitError if the recipes do not load.
+// matrix.Problems, of the recipes too.
 func (s *selection) resolve(stdin io.Reader) (*recipes.Catalog, []matrix.Cell, error) {
 	catalog, err := recipes.Load(s.recipes...)
 	if err != nil {
-		return nil, nil, &exitError{exitUsage, err, "mend the recipes in the directory that --recipes names"}
+		return nil, nil, err
 	}
 	m, err := s.read(stdin, catalog)
 	if err != nil {
@@ -146,18 +149,12 @@ func (s *selection) read(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Mat
 	return matrix.Parse("stdin", data, catalog)
 }
 
-// tellProblems prints each problem of a matrix with its hint and returns a bare
-// exit code for them; any other error it returns as it is.
-func tellProblems(stderr io.Writer, err error) error {
-	var problems matrix.Problems
-	if !errors.As(err, &problems) {
-		return err
-	}
+// tellProblems prints each problem with its hint.
+func tellProblems(stderr io.Writer, problems matrix.Problems) {
 	for _, p := range problems {
 		fmt.Fprintf(stderr, "cudabuild: error: %v\n", p)
 		if p.Hint != "" {
 			fmt.Fprintf(stderr, "cudabuild: hint: %s\n", p.Hint)
 		}
 	}
-	return &exitError{code: exitUsage}
 }

@@ -45,11 +45,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return report(ctx, root.ExecuteContext(ctx), stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	return report(ctx, usage(cmd, err), stderr)
 }
 
-// report prints err with its hint and maps it to an exit code. An error without
-// a code of its own comes from flag and argument parsing, so it is a usage error.
+// usage gives an error without a code of its own the code of a usage error: it comes
+// from flags and arguments.
+func usage(cmd *cobra.Command, err error) error {
+	if coded := (*exitError)(nil); err == nil || errors.As(err, &coded) {
+		return err
+	}
+	return &exitError{code: exitUsage, err: err, hint: "run '" + cmd.CommandPath() + " --help'"}
+}
+
+// report prints err with its hint and maps it to an exit code.
 func report(ctx context.Context, err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
@@ -58,7 +67,7 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "cudabuild: interrupted")
 		return exitInterrupted
 	}
-	coded := &exitError{code: exitUsage, err: err, hint: "run 'cudabuild --help'"}
+	coded := &exitError{code: exitUsage, err: err}
 	errors.As(err, &coded)
 	if coded.err != nil {
 		fmt.Fprintf(stderr, "cudabuild: error: %v\n", coded.err)
@@ -73,7 +82,7 @@ func newRoot() *cobra.Command {
 	_ = log.SetLevel("error") // containerd's content store warns about fs-verity at every start
 	root := &cobra.Command{
 		Use:               "cudabuild",
-		Short:             "Build and test driver-agnostic CUDA images",
+		Short:             "Build and verify driver-agnostic CUDA images",
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},

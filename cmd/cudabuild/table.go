@@ -6,35 +6,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/spf13/cobra"
-
-	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/record"
 )
 
-// publish writes the run record and prints the answer.
-func (f *matrixFlags) publish(cmd *cobra.Command, result *record.Run) error {
+// print prints the answer.
+func (f *matrixFlags) print(w io.Writer, result *record.Run) error {
+	if !f.asJSON {
+		return runTable(w, result)
+	}
 	data, err := json.MarshalIndent(result, "", "  ")
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = fmt.Fprintln(w, string(data))
 	}
-	data = append(data, '\n')
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
-		return err
-	}
-	if err := image.WriteFile(filepath.Join(f.out, "run.json"), data); err != nil {
-		return err
-	}
-	if f.asJSON {
-		_, err := cmd.OutOrStdout().Write(data)
-		return err
-	}
-	return runTable(cmd.OutOrStdout(), result)
+	return err
 }
 
 func runTable(w io.Writer, result *record.Run) error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +34,8 @@ func newVerify() *cobra.Command {
 IMAGE is registry/repo:tag, registry/repo@sha256:..., oci:DIR[:TAG], oci-archive:FILE[:TAG]
 or docker-archive:FILE[:REF]. oci:DIR without TAG is every image of the layout.
 
+An image that cannot be read has the verdict unknown.
+
 Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.`,
 		Example: `  cudabuild verify oci:out/images:12.4-base-debian13
   cudabuild verify --json --all-platforms registry.example.com/team/cuda:12.4-devel`,
@@ -42,7 +45,7 @@ Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	flags.BoolVar(&f.allPlatforms, "all-platforms", false, "judge every platform of an index")
-	flags.StringVar(&f.platform, "platform", "", "the `OS/ARCH` to take from an index (default linux on this machine's architecture)")
+	flags.StringVar(&f.platform, "platform", "", "the `OS/ARCH[/VARIANT]` to judge (default: of an index, linux on this machine's architecture)")
 	flags.StringVar(&f.cacheDir, "cache-dir", "", "`DIR` that keeps what is known about layers between runs (default: none)")
 	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
 	return cmd
@@ -51,6 +54,11 @@ Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.`,
 // run judges every image, prints what it learned, and returns what the exit code
 // needs: an error for an image that could not be read, else the worst verdict.
 func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
+	if f.platform != "" {
+		if err := image.CheckPlatform(f.platform); err != nil {
+			return err
+		}
+	}
 	opts := verify.Options{}
 	if f.cacheDir != "" {
 		opts.CacheDir = filepath.Clean(f.cacheDir)
@@ -71,11 +79,12 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	return verifyError(reports, errors.Join(problems...))
 }
 
-// judge returns the reports of all images behind one reference.
+// judge returns the reports of all images behind one reference, never none: an image
+// that could not be read has one too.
 func (f *verifyFlags) judge(ctx context.Context, verifier *verify.Verifier, ref string) ([]verify.Report, error) {
 	sources, closer, err := image.Open(ctx, ref, image.OpenOptions{Platform: f.platform, AllPlatforms: f.allPlatforms})
 	if err != nil {
-		return nil, err
+		return []verify.Report{verify.Unread(ref, err)}, err
 	}
 	defer closer.Close()
 	var reports []verify.Report
@@ -83,8 +92,8 @@ func (f *verifyFlags) judge(ctx context.Context, verifier *verify.Verifier, ref 
 	for _, s := range sources {
 		report, err := verifier.Image(ctx, s.Ref, s.Image)
 		if err != nil {
+			report = verify.Unread(s.Ref, err)
 			problems = append(problems, err)
-			continue
 		}
 		reports = append(reports, report)
 	}
@@ -116,7 +125,13 @@ func verifyError(reports []verify.Report, problem error) error {
 }
 
 func openHint(err error) string {
+	var spelling *image.SpellingError
+	var platform *image.PlatformError
 	switch {
+	case errors.As(err, &platform):
+		return "name one of these with --platform, or judge all with --all-platforms"
+	case errors.As(err, &spelling):
+		return "write " + strings.Join(spelling.Try, ", or ")
 	case errors.Is(err, image.ErrBadReference):
 		return "an image is registry/repo:tag, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE"
 	case errors.Is(err, image.ErrNoImage):

@@ -31,6 +31,10 @@ func verifyPage(w io.Writer, reports []verify.Report) error {
 
 func onePage(w *bytes.Buffer, r verify.Report) {
 	fmt.Fprintf(w, "%s  %s\n", strings.ToUpper(string(r.Verdict)), r.Ref)
+	if r.Error != "" { // said in full on stderr
+		fmt.Fprintln(w, "  could not be read")
+		return
+	}
 	fmt.Fprintf(w, "  %s, %s, %d layers, %s read, %s known already, %.1f s\n", r.Digest, r.Platform,
 		r.Stats.Layers, megabytes(r.Stats.BytesRead), megabytes(r.Stats.BytesCached), r.Stats.Seconds)
 	var layer *verify.Layer

@@ -10,11 +10,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
+	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
 
 // mkImage is the scripts' command `mkimage DIR KIND...`: an OCI layout with one
-// image for each KIND, tagged with it.
+// image for each KIND, tagged with it as cuda:KIND.
 func mkImage() {
 	path, err := layout.Write(os.Args[1], empty.Index)
 	for _, kind := range os.Args[2:] {
@@ -26,7 +27,7 @@ func mkImage() {
 			data := []byte("this is no archive, whatever the manifest says about it; it is long enough to be read as one, too")
 			layers = append(layers, &imagetest.Blob{Data: data, Want: imagetest.Digest(data), Diff: imagetest.Digest(data), Type: "application/vnd.oci.image.layer.v1.tar"})
 		}
-		tag := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": kind})
+		tag := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": kind, image.FullNameAnnotation: "cuda:" + kind})
 		err = errors.Join(err, path.AppendImage(imagetest.New(layers...), tag))
 	}
 	if err != nil {

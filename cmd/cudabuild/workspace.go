@@ -40,10 +40,13 @@ func (w *workspace) check() error {
 	return nil
 }
 
+// errNoImages is the condition that no run has left images yet, or they lie elsewhere.
+var errNoImages = errors.New("no images")
+
 // openImages opens the images of an earlier run.
 func (w *workspace) openImages() (*image.Store, error) {
 	if _, err := os.Stat(filepath.Join(w.images(), "index.json")); err != nil {
-		return nil, &exitError{code: exitUnknown, err: fmt.Errorf("no images in %s", w.images()), hint: "'cudabuild matrix' makes that folder; --out names another"}
+		return nil, &exitError{code: exitUnknown, err: fmt.Errorf("%w in %s", errNoImages, w.images()), hint: "'cudabuild matrix' makes that folder; --out names another"}
 	}
 	store, err := image.OpenStore(w.images())
 	if err != nil {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Over returns the record of a folder that had the record earlier, nil if it had none,
+// after the run r: cells and inputs of r in place of their own entries, all others as
+// and where they were. Totals are those of all cells, but SizeBytes and Seconds are
+// r's. Neither run is changed.
+func (r *Run) Over(earlier *Run) *Run {
+	result := &Run{Version: r.Version, Inputs: slices.Clone(r.Inputs), Cells: slices.Clone(r.Cells)}
+	if earlier != nil {
+		result.Inputs = over(r.Inputs, earlier.Inputs, func(i Input) string { return i.OS + " " + i.Platform })
+		result.Cells = over(r.Cells, earlier.Cells, func(c Cell) string { return c.ID })
+	}
+	slices.SortStableFunc(result.Inputs, func(a, b Input) int {
+		return cmp.Or(cmp.Compare(a.OS, b.OS), cmp.Compare(a.Platform, b.Platform))
+	})
+	result.Totals = Totals{SizeBytes: r.Totals.SizeBytes, Seconds: r.Totals.Seconds}
+	result.Sum()
+	return result
+}
+
+// over puts fresh elements in the places of stale ones with the same key, and those
+// that have no place at the end.
+func over[T any](fresh, stale []T, key func(T) string) []T {
+	result := slices.Clone(stale)
+	for _, f := range fresh {
+		if i := slices.IndexFunc(result, func(s T) bool { return key(s) == key(f) }); i >= 0 {
+			result[i] = f
+		} else {
+			result = append(result, f)
+		}
+	}
+	return result
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package record_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/record"
+)
+
+func run(inputs []record.Input, cells ...record.Cell) *record.Run {
+	r := &record.Run{Version: 1, Inputs: inputs, Cells: cells}
+	r.Sum()
+	return r
+}
+
+func TestOver(t *testing.T) {
+	t.Parallel()
+	cell := func(id string, status record.Status, digest string) record.Cell {
+		return record.Cell{ID: id, Status: status, Digest: digest}
+	}
+	input := func(os, root string) record.Input { return record.Input{OS: os, Platform: "linux/amd64", Root: root} }
+	full := run([]record.Input{input("debian12", "a"), input("debian13", "b")},
+		cell("x", record.Passed, "1"), cell("y", record.Failed, "2"), cell("z", record.Passed, "3"))
+	narrow := run([]record.Input{input("debian11", "d"), input("debian13", "c")},
+		cell("w", record.Passed, "4"), cell("y", record.Passed, "5"))
+	narrow.Totals.Seconds, narrow.Totals.SizeBytes = 7, 8
+
+	want := run([]record.Input{input("debian11", "d"), input("debian12", "a"), input("debian13", "c")},
+		cell("x", record.Passed, "1"), cell("y", record.Passed, "5"), cell("z", record.Passed, "3"), cell("w", record.Passed, "4"))
+	want.Totals.Seconds, want.Totals.SizeBytes = 7, 8
+	if diff := cmp.Diff(want, narrow.Over(full)); diff != "" {
+		t.Errorf("Over (-want +got):\n%s", diff)
+	}
+	if want.Totals.Passed != 4 || want.Totals.Failed != 0 {
+		t.Errorf("totals = %+v, want 4 passed", want.Totals)
+	}
+	if diff := cmp.Diff(narrow, narrow.Over(nil)); diff != "" {
+		t.Errorf("Over(nil) (-want +got):\n%s", diff)
+	}
+	if full.Cells[1].Digest != "2" {
+		t.Error("the earlier record was changed")
+	}
+}
