@@ -24,9 +24,11 @@ func TestCompare(t *testing.T) {
 		{"550.54.14", "550.54.15", -1},
 		{"470.256.02", "525.60.13", -1},
 		{"450.80.02", "450.80.2", 0}, // as NVIDIA writes it and as others do
-		{"", "0", 0},
-		{"x.1", "0.1", 0}, // foreign parts count as zero
-		{"1.", "1", 0},
+		{"", "0", -1},                // what is no version is below every version
+		{"x.1", "0", -1},
+		{"12.-4", "0.1", -1}, // signed parts make no version
+		{"+12", "0", -1},
+		{"1.", "x", 0},
 	}
 	for _, test := range cases {
 		t.Run(test.a+" "+test.b, func(t *testing.T) {
@@ -54,7 +56,7 @@ func TestIsVersion(t *testing.T) {
 
 func TestMajor(t *testing.T) {
 	t.Parallel()
-	for version, want := range map[string]int{"12.4": 12, "9.0": 9, "13": 13, "": 0, "x": 0} {
+	for version, want := range map[string]int{"12.4": 12, "9.0": 9, "13": 13, "": 0, "x": 0, "-12.4": 0, "12.x": 0} {
 		if got := compat.Major(version); got != want {
 			t.Errorf("Major(%q) = %d, want %d", version, got, want)
 		}
@@ -123,8 +125,11 @@ func FuzzCompare(f *testing.F) {
 		if compat.Compare(a, a) != 0 {
 			t.Fatalf("Compare(%q, itself) = %d", a, compat.Compare(a, a))
 		}
-		if compat.IsVersion(a) && compat.Compare(a, a+".0") != 0 {
+		if compat.IsVersion(a) && compat.IsVersion(a+".0") && compat.Compare(a, a+".0") != 0 {
 			t.Fatalf("%q is not %q", a, a+".0")
+		}
+		if compat.IsVersion(a) != (compat.Compare(a, "0") >= 0) {
+			t.Fatalf("Compare(%q, 0) = %d, IsVersion %v", a, compat.Compare(a, "0"), compat.IsVersion(a))
 		}
 	})
 }

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package compat holds what is known about which CUDA release runs on which
-// driver: the order of versions, the driver floors, and the requirement strings
-// made from them. It is pure: no I/O, no state.
-//
-// Most callers need [Compare], the one order of versions in cudabuild, and
-// [RequireCUDA], the value of NVIDIA_REQUIRE_CUDA for an image.
 package compat
 
 import (
@@ -21,10 +15,13 @@ var versionForm = regexp.MustCompile(`^[0-9]{1,6}(\.[0-9]{1,6}){0,4}$`)
 func IsVersion(s string) bool { return versionForm.MatchString(s) }
 
 // Compare orders two versions number by number and returns -1, 0 or 1. A missing
-// part counts as zero, so "12" equals "12.0", and a part that is not a number as
-// zero too: check foreign input with [IsVersion] first.
+// part counts as zero, so "12" equals "12.0". What is no version (see [IsVersion])
+// is below every version and equal to its like.
 func Compare(a, b string) int {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	as, bs := numbers(a), numbers(b)
+	if as == nil || bs == nil {
+		return cmp.Compare(len(as), len(bs))
+	}
 	for i := range max(len(as), len(bs)) {
 		if c := cmp.Compare(part(as, i), part(bs, i)); c != 0 {
 			return c
@@ -33,13 +30,31 @@ func Compare(a, b string) int {
 	return 0
 }
 
-// Major returns the first number of a version: 12 of "12.4".
-func Major(version string) int { return part(strings.Split(version, "."), 0) }
+// Major returns the first number of a version: 12 of "12.4", 0 of what is none.
+func Major(version string) int { return part(numbers(version), 0) }
 
-func part(parts []string, i int) int {
+// numbers returns the parts of a version, nil if s is none.
+func numbers(s string) []int {
+	if !IsVersion(s) {
+		return nil
+	}
+	var parts []int
+	for p := range strings.SplitSeq(s, ".") {
+		n, _ := strconv.Atoi(p)
+		parts = append(parts, n)
+	}
+	return parts
+}
+
+func part(parts []int, i int) int {
 	if i >= len(parts) {
 		return 0
 	}
-	n, _ := strconv.Atoi(parts[i])
-	return n
+	return parts[i]
+}
+
+// minor cuts a version to its first two numbers: "12.4" of "12.4.127".
+func minor(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(len(parts), 2)], ".")
 }

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compat
+
+import "slices"
+
+// Needs is what an image asks of a driver and a GPU.
+type Needs struct {
+	// Parts are the programs and libraries that must all run.
+	Parts []Part
+	// Runtime is the CUDA release that the image declares, "12.4". It counts only
+	// where no part has one of its own; "" means that none is declared.
+	Runtime string
+	// Compat are the forward-compatibility libraries that the image ships.
+	Compat []Compat
+	// Require is what the image's environment asks for; see [Requirements].
+	Require []Requirement
+}
+
+// Part is a program or a library with what it asks for.
+type Part struct {
+	// Name is what messages call it, such as "libcublas.so.12".
+	Name string
+	// Runtime is the release of the CUDA runtime inside it, "12.4" or "12" where only
+	// the major number is known, "" if it has none.
+	Runtime string
+	// SASS and PTX are the targets that its device code was made for. A part without
+	// either asks nothing of the GPU.
+	SASS []Target
+	PTX  []PTX
+}
+
+// Compat is a libcuda of the package cuda-compat.
+type Compat struct {
+	// Driver is its version, "550.54.14".
+	Driver string
+	// Branches are the host's driver branches that may use it, as the library itself
+	// says. If it says nothing they come from the tables.
+	Branches []int
+}
+
+// usableOn reports whether the hook uses the library on a host with that driver.
+// Source: NVIDIA, CUDA Compatibility guide, "Forward Compatibility".
+func (c Compat) usableOn(driver string) bool {
+	if Major(c.Driver) <= Major(driver) {
+		return false
+	}
+	branches := c.Branches
+	if branches == nil {
+		branches = forwardBranches[DriverCUDA(c.Driver)]
+	}
+	return branches == nil || slices.Contains(branches, Major(driver))
+}
+
+// runtime returns the newest CUDA runtime and who asks for it, "" if none is known.
+func (n Needs) runtime() (release, by string) {
+	for _, p := range n.Parts {
+		if Compare(p.Runtime, release) > 0 {
+			release, by = p.Runtime, p.Name
+		}
+	}
+	if release == "" {
+		return n.Runtime, "the image"
+	}
+	return release, by
+}

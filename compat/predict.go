@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compat
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Verdict is what the rules say an image will do on a host.
+type Verdict string
+
+// The verdicts. The first four mean that it runs.
+const (
+	// Native: the driver is of the image's CUDA release or newer, and there is
+	// machine code for the GPU.
+	Native Verdict = "native"
+	// JIT: it runs, but the driver compiles some of the device code at the start.
+	JIT Verdict = "jit"
+	// MinorCompat: the driver is older than the image's CUDA release and of the same
+	// major release. Functions that are new in the image's release fail (error 36).
+	MinorCompat Verdict = "minor-compat"
+	// ForwardCompat: it runs with the cuda-compat libraries that the image ships, on
+	// data-center GPUs.
+	ForwardCompat Verdict = "forward-compat"
+	// No: it does not run.
+	No Verdict = "no"
+	// Unknown: the tables do not know enough.
+	Unknown Verdict = "unknown"
+)
+
+// Runs reports whether the verdict means that the image runs.
+func (v Verdict) Runs() bool {
+	return v == Native || v == JIT || v == MinorCompat || v == ForwardCompat
+}
+
+// Prediction is a verdict with its reason. It is never an observation.
+type Prediction struct {
+	Verdict Verdict `json:"verdict"`
+	// Why names the library or requirement that decides, one sentence without a full
+	// stop. It is never "".
+	Why string `json:"why"`
+}
+
+func say(v Verdict, format string, args ...any) Prediction {
+	return Prediction{v, fmt.Sprintf(format, args...)}
+}
+
+// Predict says what an image with these needs will do on a host. Checks come in
+// the order in which a start would fail: the driver must know the GPU, the
+// requirements must hold, the CUDA runtime must accept the driver, and every part
+// must have code for the GPU. What fails on the host's driver is tried again with
+// the image's cuda-compat libraries.
+//
+// Code that calls functions newer than the driver is not seen: the verdict
+// "minor-compat" says that this can happen.
+func Predict(n Needs, h Host) Prediction {
+	if p := hostProblem(n, h); p != nil {
+		return *p
+	}
+	for _, r := range n.Require {
+		if a := r.Check(h); !a.Holds {
+			return say(No, "%s does not hold: %s%s", r.Name, a.Why, wouldDo(a.Driver, h.Driver))
+		}
+	}
+	own := n.on(h.Driver, h.cuda(), h.GPU)
+	if own.Verdict.Runs() {
+		return own
+	}
+	for _, c := range n.Compat {
+		if p := n.forward(c, h); p.Verdict.Runs() {
+			return p
+		}
+	}
+	return own
+}
+
+// hostProblem says what rules a host out, or leaves it unknown, whatever the image.
+func hostProblem(n Needs, h Host) *Prediction {
+	gpu, known := h.GPU.architecture()
+	problem := func(v Verdict, format string, args ...any) *Prediction {
+		p := say(v, format, args...)
+		return &p
+	}
+	switch major := Major(h.Driver); {
+	case !IsVersion(h.Driver) || h.cuda() == "":
+		return problem(Unknown, "driver %q is not in the tables", h.Driver)
+	case !known:
+		return problem(Unknown, "%s is not in the tables", h.GPU)
+	case gpu.tegra:
+		if p := n.code(h.GPU, releases[len(releases)-1].cuda); p.Verdict == No {
+			return &p
+		}
+		return problem(Unknown, "%s (%s) is a Tegra part: its driver comes with JetPack and is not in the tables", h.GPU, gpu.name)
+	case major < gpu.first:
+		return problem(No, "driver %s does not know %s (%s): driver branch %d is the first that does", h.Driver, h.GPU, gpu.name, gpu.first)
+	case gpu.last > 0 && major > gpu.last:
+		return problem(No, "driver %s has dropped %s (%s): driver branch %d is the last for it", h.Driver, h.GPU, gpu.name, gpu.last)
+	}
+	return nil
+}
+
+// on judges runtime and code on one user-mode driver.
+func (n Needs) on(driver, cuda string, gpu Target) Prediction {
+	release, by := n.runtime()
+	minorCompat := release != "" && Compare(cuda, release) < 0
+	if minorCompat {
+		floor, promised := MinorFloor(release)
+		if !promised {
+			floor = FirstDriver(release)
+		}
+		if !promised || Compare(driver, floor) < 0 {
+			return say(No, "%s needs CUDA %s: driver %s offers CUDA %s%s", by, release, driver, cuda, wouldDo(floor, driver))
+		}
+	}
+	code := n.code(gpu, cuda)
+	if code.Verdict != Native || !minorCompat {
+		return code.because(release, by, driver, cuda)
+	}
+	return say(MinorCompat, "%s needs CUDA %s and driver %s offers %s of the same major release; %s", by, release, driver, cuda, code.Why)
+}
+
+// because puts the runtime's side before a reason that is only about code.
+func (p Prediction) because(release, by, driver, cuda string) Prediction {
+	switch {
+	case p.Verdict == No || p.Verdict == Unknown:
+	case release == "":
+		p.Why = "nothing in the image needs a CUDA release; " + p.Why
+	default:
+		p.Why = fmt.Sprintf("driver %s offers CUDA %s, %s needs %s; %s", driver, cuda, by, release, p.Why)
+	}
+	return p
+}
+
+// code judges device code: native if all parts have machine code for the GPU.
+func (n Needs) code(gpu Target, cuda string) Prediction {
+	var jit *Part
+	var isa string
+	with := 0
+	for i, p := range n.Parts {
+		if len(p.SASS)+len(p.PTX) == 0 {
+			continue
+		}
+		with++
+		if p.hasSASS(gpu) {
+			continue
+		}
+		use, oldest := p.usablePTX(gpu, cuda)
+		switch {
+		case use != nil:
+			if jit == nil {
+				jit, isa = &n.Parts[i], fmt.Sprintf("PTX %s of %s", use.ISA, use.Target.Virtual())
+			}
+		case oldest != nil:
+			return p.tooNew(gpu, *oldest)
+		default:
+			return say(No, "%s has no code for %s, only for %s", p.Name, gpu, p.targets())
+		}
+	}
+	switch {
+	case jit != nil:
+		return say(JIT, "%s has no machine code for %s: the driver compiles its %s", jit.Name, gpu, isa)
+	case with == 0:
+		return say(Native, "no device code limits the GPU")
+	case with == 1:
+		return say(Native, "its device code includes %s", gpu)
+	default:
+		return say(Native, "all %d parts with device code have it for %s", with, gpu)
+	}
+}
+
+func (p Part) hasSASS(gpu Target) bool {
+	return slices.ContainsFunc(p.SASS, func(t Target) bool { return t.RunsOn(gpu) })
+}
+
+// usablePTX returns a PTX for the GPU that the driver compiles, nil if there is
+// none; then oldest is the PTX for the GPU that asks least of a driver, if any.
+func (p Part) usablePTX(gpu Target, cuda string) (use, oldest *PTX) {
+	for i, x := range p.PTX {
+		if !x.CompilesFor(gpu) {
+			continue
+		}
+		if oldest == nil || Compare(x.ISA, oldest.ISA) < 0 {
+			oldest = &p.PTX[i]
+		}
+	}
+	if oldest != nil {
+		if needs := PTXRelease(oldest.ISA); needs != "" && Compare(needs, cuda) <= 0 {
+			return oldest, nil
+		}
+	}
+	return nil, oldest
+}
+
+// tooNew says that the driver cannot compile what the part has for the GPU.
+func (p Part) tooNew(gpu Target, x PTX) Prediction {
+	release := PTXRelease(x.ISA)
+	if release == "" {
+		return say(Unknown, "%s has only PTX %s for %s, which the tables do not know", p.Name, x.ISA, gpu)
+	}
+	return say(No, "%s has no machine code for %s, and its PTX %s needs the compiler of driver %s (CUDA %s; error 222)",
+		p.Name, gpu, x.ISA, FirstDriver(release), release)
+}
+
+// targets lists what the part has code for: "sm_80, sm_86 and PTX of compute_86".
+func (p Part) targets() string {
+	var names []string
+	for _, t := range p.SASS {
+		names = append(names, t.String())
+	}
+	for _, x := range p.PTX {
+		names = append(names, "PTX of "+x.Target.Virtual())
+	}
+	return strings.Join(slices.Compact(names), ", ")
+}
+
+// forward judges the image with a libcuda of its own.
+func (n Needs) forward(c Compat, h Host) Prediction {
+	if !c.usableOn(h.Driver) || isConsumer(h.Brand) {
+		return say(No, "cuda-compat %s cannot be used on driver %s", c.Driver, h.Driver)
+	}
+	p := n.on(c.Driver, DriverCUDA(c.Driver), h.GPU)
+	if !p.Verdict.Runs() {
+		return p
+	}
+	return say(ForwardCompat, "the image's cuda-compat %s takes the place of driver %s, on data-center GPUs only; %s", c.Driver, h.Driver, p.Why)
+}
+
+// isConsumer reports a brand that forward compatibility leaves out (error 804).
+func isConsumer(brand string) bool {
+	brand = strings.ToLower(brand)
+	return strings.HasPrefix(brand, "geforce") || strings.HasPrefix(brand, "titan")
+}
+
+// wouldDo ends a sentence with the driver that helps, if one is known.
+func wouldDo(driver, have string) string {
+	switch {
+	case driver == "":
+		return ""
+	case Compare(driver, have) < 0:
+		return fmt.Sprintf(" (an older driver, such as %s, would do)", driver)
+	}
+	return fmt.Sprintf(" (driver %s or newer would do)", driver)
+}
