@@ -71,7 +71,7 @@ func (r Requirement) nearest(h Host) string {
 
 // driverFor tries the drivers of the tables and of the requirement itself.
 func (r Requirement) driverFor(h Host) string {
-	drivers := knownDrivers()
+	drivers := slices.Clone(knownDrivers())
 	for _, all := range r.any {
 		for _, t := range all {
 			if t.property == propDriver {
@@ -82,7 +82,7 @@ func (r Requirement) driverFor(h Host) string {
 	slices.SortStableFunc(drivers, Compare)
 	older := ""
 	for _, driver := range drivers {
-		if !r.holds(Host{Driver: driver, GPU: h.GPU, Brand: h.Brand}) {
+		if !r.holds(Host{Driver: driver, CUDA: DriverCUDA(driver), GPU: h.GPU, Brand: h.Brand}) {
 			continue
 		}
 		if Compare(driver, h.Driver) > 0 {

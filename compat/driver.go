@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"sync"
 )
 
 // DriverCUDA returns the CUDA release that a driver of this version reports, such
@@ -13,9 +14,9 @@ import (
 // that they have, because drivers run everything older than themselves. It returns
 // "" for a driver older than the tables and for what is no version.
 func DriverCUDA(driver string) string {
-	cuda := ""
+	cuda, major := "", Major(driver)
 	for _, b := range branches {
-		if b.major <= Major(driver) {
+		if b.major <= major {
 			cuda = b.cuda
 		}
 	}
@@ -47,8 +48,9 @@ func PTXVersion(cuda string) (isa string, ok bool) {
 
 // find returns the row of a CUDA release, the zero row if there is none.
 func find(cuda string) release {
+	cuda = minor(cuda)
 	for _, r := range releases {
-		if Compare(r.cuda, minor(cuda)) == 0 {
+		if Compare(r.cuda, cuda) == 0 {
 			return r
 		}
 	}
@@ -85,8 +87,9 @@ func (b branch) driver() string {
 	return driver
 }
 
-// knownDrivers returns the drivers that the tables name, sorted.
-func knownDrivers() []string {
+// knownDrivers returns the drivers that the tables name, sorted. The caller must not
+// change the list.
+var knownDrivers = sync.OnceValue(func() []string {
 	var drivers []string
 	for _, r := range releases {
 		drivers = append(drivers, r.driver)
@@ -101,4 +104,4 @@ func knownDrivers() []string {
 	}
 	slices.SortFunc(drivers, func(a, b string) int { return cmp.Or(Compare(a, b), cmp.Compare(a, b)) })
 	return slices.Compact(drivers)
-}
+})

@@ -52,6 +52,11 @@ func (c Compat) usableOn(driver string) bool {
 	return branches == nil || slices.Contains(branches, Major(driver))
 }
 
+// Admits reports whether all requirements hold on a host.
+func (n Needs) Admits(h Host) bool {
+	return !slices.ContainsFunc(n.Require, func(r Requirement) bool { return !r.holds(h) })
+}
+
 // runtime returns the newest CUDA runtime and who asks for it, "" if none is known.
 func (n Needs) runtime() (release, by string) {
 	for _, p := range n.Parts {

@@ -56,6 +56,7 @@ func say(v Verdict, format string, args ...any) Prediction {
 // Code that calls functions newer than the driver is not seen: the verdict
 // "minor-compat" says that this can happen.
 func Predict(n Needs, h Host) Prediction {
+	h.CUDA = h.cuda()
 	if p := hostProblem(n, h); p != nil {
 		return *p
 	}
@@ -64,7 +65,7 @@ func Predict(n Needs, h Host) Prediction {
 			return say(No, "%s does not hold: %s%s", r.Name, a.Why, wouldDo(a.Driver, h.Driver))
 		}
 	}
-	own := n.on(h.Driver, h.cuda(), h.GPU)
+	own := n.on(h.Driver, h.CUDA, h.GPU)
 	if own.Verdict.Runs() {
 		return own
 	}
@@ -84,7 +85,7 @@ func hostProblem(n Needs, h Host) *Prediction {
 		return &p
 	}
 	switch major := Major(h.Driver); {
-	case !IsVersion(h.Driver) || h.cuda() == "":
+	case !IsVersion(h.Driver) || h.CUDA == "":
 		return problem(Unknown, "driver %q is not in the tables", h.Driver)
 	case !known:
 		return problem(Unknown, "%s is not in the tables", h.GPU)

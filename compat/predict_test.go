@@ -154,3 +154,23 @@ func ExamplePredict() {
 	fmt.Println(p.Verdict, "-", p.Why)
 	// Output: no - nbody needs CUDA 12.4: driver 470.57.02 offers CUDA 11.4 (driver 525.60.13 or newer would do)
 }
+
+// BenchmarkPredict is what one image costs: a table of all branches and GPUs.
+func BenchmarkPredict(b *testing.B) {
+	r, err := compat.ParseRequirement("NVIDIA_REQUIRE_CUDA", nvidia124)
+	if err != nil {
+		b.Fatal(err)
+	}
+	needs := compat.Needs{Require: []compat.Requirement{r}}
+	for range 30 {
+		needs.Parts = append(needs.Parts, compat.Part{Name: "lib", Runtime: "12.4", SASS: compat.GPUs()})
+	}
+	for b.Loop() {
+		for _, gpu := range compat.GPUs() {
+			compat.MinDriver(needs, gpu)
+			for _, driver := range compat.Drivers() {
+				compat.Predict(needs, compat.Host{Driver: driver, GPU: gpu})
+			}
+		}
+	}
+}

@@ -4,26 +4,40 @@ package compat
 
 import (
 	"cmp"
-	"regexp"
-	"strconv"
 	"strings"
 )
 
-var versionForm = regexp.MustCompile(`^[0-9]{1,6}(\.[0-9]{1,6}){0,4}$`)
+// A version has at most maxParts numbers of at most maxDigits digits.
+const (
+	maxParts  = 5
+	maxDigits = 6
+)
+
+// version is the numbers of a version; what is missing is zero.
+type version [maxParts]int
 
 // IsVersion reports whether s is dot-separated numbers, such as "12.4" or "550.54.14".
-func IsVersion(s string) bool { return versionForm.MatchString(s) }
+func IsVersion(s string) bool {
+	_, ok := numbers(s)
+	return ok
+}
 
 // Compare orders two versions number by number and returns -1, 0 or 1. A missing
 // part counts as zero, so "12" equals "12.0". What is no version (see [IsVersion])
 // is below every version and equal to its like.
 func Compare(a, b string) int {
-	as, bs := numbers(a), numbers(b)
-	if as == nil || bs == nil {
-		return cmp.Compare(len(as), len(bs))
+	as, okA := numbers(a)
+	bs, okB := numbers(b)
+	switch {
+	case !okA && !okB:
+		return 0
+	case !okA:
+		return -1
+	case !okB:
+		return 1
 	}
-	for i := range max(len(as), len(bs)) {
-		if c := cmp.Compare(part(as, i), part(bs, i)); c != 0 {
+	for i := range as {
+		if c := cmp.Compare(as[i], bs[i]); c != 0 {
 			return c
 		}
 	}
@@ -31,26 +45,29 @@ func Compare(a, b string) int {
 }
 
 // Major returns the first number of a version: 12 of "12.4", 0 of what is none.
-func Major(version string) int { return part(numbers(version), 0) }
-
-// numbers returns the parts of a version, nil if s is none.
-func numbers(s string) []int {
-	if !IsVersion(s) {
-		return nil
-	}
-	var parts []int
-	for p := range strings.SplitSeq(s, ".") {
-		n, _ := strconv.Atoi(p)
-		parts = append(parts, n)
-	}
-	return parts
+func Major(s string) int {
+	v, _ := numbers(s)
+	return v[0]
 }
 
-func part(parts []int, i int) int {
-	if i >= len(parts) {
-		return 0
+// numbers reads a version; of what is none it returns zeroes and false.
+func numbers(s string) (v version, ok bool) {
+	part, digits := 0, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9' && digits < maxDigits:
+			v[part] = 10*v[part] + int(c-'0')
+			digits++
+		case c == '.' && digits > 0 && part < maxParts-1:
+			part, digits = part+1, 0
+		default:
+			return version{}, false
+		}
 	}
-	return parts[i]
+	if digits == 0 {
+		return version{}, false
+	}
+	return v, true
 }
 
 // minor cuts a version to its first two numbers: "12.4" of "12.4.127".
