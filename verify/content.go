@@ -50,16 +50,21 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	if _, err := io.ReadFull(body, head[:]); err != nil {
 		return c, err
 	}
+	if isDeviceCode(head[:]) {
+		return c, w.looseCode(p, head[:], h.Size, body)
+	}
 	if string(head[:4]) != "\x7fELF" || !mayBeDynamic(head[:]) {
 		return c, nil
 	}
 	buf := elfPool.Get().(*elfBuffer)
 	defer elfPool.Put(buf)
-	file, err := buf.read(head[:], h.Size, body)
+	code := newDeviceScan(p, h.Size, head[:])
+	file, err := buf.read(head[:], h.Size, io.TeeReader(body, code))
 	if err != nil {
 		return c, err
 	}
 	info, err := dynelf.Read(file, w.rules.symbols)
+	w.deviceCode(code, info)
 	switch {
 	case err == nil:
 		c.elf = &info

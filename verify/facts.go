@@ -22,6 +22,7 @@ type layerFacts struct {
 	Hard     []link       `json:"hard_links,omitempty"` // to files of lower layers
 	Packages []packageSet `json:"packages,omitempty"`
 	Paths    pathSet      `json:"paths"`
+	Needs    []gpuNeed    `json:"needs,omitempty"` // what its files ask of driver and GPU
 }
 
 // hit is a finding before it is known which image it belongs to.

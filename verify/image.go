@@ -15,6 +15,7 @@ import (
 type inspected struct {
 	digest   string
 	platform string
+	config   *v1.ConfigFile
 	layers   []layerRef
 }
 
@@ -40,7 +41,7 @@ func inspect(img v1.Image) (inspected, error) {
 	if err != nil {
 		return inspected{}, fmt.Errorf("config: %w", err)
 	}
-	in := inspected{digest: digest.String(), platform: platform(config)}
+	in := inspected{digest: digest.String(), platform: platform(config), config: config}
 	if n := len(config.RootFS.DiffIDs); n != len(manifest.Layers) {
 		return in, fmt.Errorf("the manifest names %d layers, the config %d", len(manifest.Layers), n)
 	}

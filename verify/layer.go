@@ -60,6 +60,8 @@ type walker struct {
 	hard    []link         // all hard links of the layer
 	owners  owners
 	dropped int // hits beyond maxHits
+
+	needBytes int // of facts.Needs
 }
 
 func newWalker(rules *ruleSet, opts Options) *walker {

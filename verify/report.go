@@ -31,9 +31,11 @@ type Report struct {
 	Verdict  Verdict `json:"verdict"`
 	// Rules is the version of the rule set that judged.
 	Rules string `json:"rules"`
-	// Findings is never nil. It is sorted by layer, path and rule.
-	Findings []Finding `json:"findings"`
-	Stats    Stats     `json:"stats"`
+	// Findings is never nil. It is sorted by layer, path and rule; those about the
+	// image as a whole come last.
+	Findings    []Finding   `json:"findings"`
+	Portability Portability `json:"portability"`
+	Stats       Stats       `json:"stats"`
 	// Error says why the image could not be read; then the verdict is Unknown and the
 	// rest is empty.
 	Error string `json:"error,omitempty"`
@@ -41,7 +43,7 @@ type Report struct {
 
 // Unread is the report on an image that could not be read.
 func Unread(ref string, err error) Report {
-	return Report{Ref: ref, Verdict: Unknown, Rules: RulesVersion(), Findings: []Finding{}, Error: err.Error()}
+	return Report{Ref: ref, Verdict: Unknown, Rules: RulesVersion(), Findings: []Finding{}, Portability: unportable(), Error: err.Error()}
 }
 
 // Finding is one thing found in one layer.

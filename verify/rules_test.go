@@ -23,7 +23,12 @@ var classFixtures = map[string]map[string]imagetest.Entry{
 	"driver-api-provider": {"opt/shim.so": imagetest.File(realLibrary("libshim.so", "cuInit", "cuDriverGetVersion", "cuGetExportTable"))},
 	"forward-compat":      {"usr/local/cuda-12.4/compat/libcuda.so.550.54.15": imagetest.File(realLibrary("libcuda.so.1"))},
 	"unreadable":          {"usr/lib/x.so": imagetest.File(brokenELF)},
+
+	"requirement-mismatch": {"usr/lib/libcudart.so.11.8.89": imagetest.File(realLibrary("libcudart.so.11.0"))},
 }
+
+// classEnv is the environment of the images that have these layers.
+var classEnv = map[string][]string{"requirement-mismatch": {"CUDA_VERSION=12.4.1"}}
 
 var (
 	stubCUDA  = imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable"}, Exec: 200}.Bytes()
@@ -71,7 +76,7 @@ func TestEveryPatternHasABadFixture(t *testing.T) {
 				t.Errorf("rule %s, pattern %+v: no fixture", r.ID, p)
 				continue
 			}
-			report := judge(t, imagetest.New(layer(files)))
+			report := judge(t, imagetest.WithEnv(imagetest.New(layer(files)), classEnv[r.ID]...))
 			if !slices.ContainsFunc(report.Findings, func(f verify.Finding) bool { return f.Rule == r.ID && f.Severity == r.Severity }) {
 				t.Errorf("rule %s, pattern %+v: findings %+v", r.ID, p, report.Findings)
 			}

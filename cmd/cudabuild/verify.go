@@ -22,6 +22,7 @@ type verifyFlags struct {
 	allPlatforms bool
 	platform     string
 	cacheDir     string
+	question     question
 }
 
 func newVerify() *cobra.Command {
@@ -35,9 +36,12 @@ IMAGE is registry/repo:tag, registry/repo@sha256:..., oci:DIR[:TAG], oci-archive
 or docker-archive:FILE[:REF]. oci:DIR without TAG is every image of the layout.
 
 An image that cannot be read has the verdict unknown.
+With --driver and --gpu it answers one question instead: will the image run there?
 
-Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.`,
+Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.
+For the question: 0 it runs, 1 it does not, 3 it could not tell.`,
 		Example: `  cudabuild verify oci:out/images:12.4-base-debian13
+  cudabuild verify --driver 535.161.07 --gpu sm_90 oci:out/images:12.4-nbody-debian13
   cudabuild verify --json --all-platforms registry.example.com/team/cuda:12.4-devel`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -48,6 +52,7 @@ Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.`,
 	flags.StringVar(&f.platform, "platform", "", "the `OS/ARCH[/VARIANT]` to judge (default: of an index, linux on this machine's architecture)")
 	flags.StringVar(&f.cacheDir, "cache-dir", "", "`DIR` that keeps what is known about layers between runs (default: none)")
 	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
+	f.question.addFlags(cmd)
 	return cmd
 }
 
@@ -58,6 +63,9 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 		if err := image.CheckPlatform(f.platform); err != nil {
 			return err
 		}
+	}
+	if _, err := f.question.host(); f.question.asked() && err != nil {
+		return err
 	}
 	opts := verify.Options{}
 	if f.cacheDir != "" {
@@ -72,6 +80,9 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 		if err != nil {
 			problems = append(problems, err)
 		}
+	}
+	if f.question.asked() {
+		return f.question.answer(cmd, f.asJSON, reports, errors.Join(problems...))
 	}
 	if err := f.print(cmd, reports); err != nil {
 		return &exitError{code: exitUnknown, err: err}

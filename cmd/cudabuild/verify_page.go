@@ -53,12 +53,16 @@ func onePage(w *bytes.Buffer, r verify.Report) {
 			fmt.Fprintf(w, "    ...   more of %s: see --json\n", f.Rule)
 		}
 	}
+	portability(w, r.Portability)
 	advice(w, r)
 }
 
 func finding(w *bytes.Buffer, f verify.Finding) {
 	where := oneLine(f.Path)
-	if where == "" {
+	switch {
+	case f.Layer == nil:
+		where = "(the image)"
+	case where == "":
 		where = "(the whole layer)"
 	}
 	fmt.Fprintf(w, "    %-4s  %s\n          %s: %s", f.Severity, where, f.Rule, oneLine(f.Detail))

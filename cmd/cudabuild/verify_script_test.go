@@ -28,7 +28,7 @@ func mkImage() {
 			layers = append(layers, &imagetest.Blob{Data: data, Want: imagetest.Digest(data), Diff: imagetest.Digest(data), Type: "application/vnd.oci.image.layer.v1.tar"})
 		}
 		tag := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": kind, image.FullNameAnnotation: "cuda:" + kind})
-		err = errors.Join(err, path.AppendImage(imagetest.New(layers...), tag))
+		err = errors.Join(err, path.AppendImage(imagetest.WithEnv(imagetest.New(layers...), scriptEnv[kind]...), tag))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -44,4 +44,19 @@ var scriptImages = map[string][]map[string]imagetest.Entry{
 		{"usr/lib/.wh.libnvidia-ml.so.550.54.15": {}},
 	},
 	"config": {{"etc/OpenCL/vendors/nvidia.icd": {Data: "libnvidia-opencl.so.1\n"}}},
+
+	"gpu":      {{"usr/bin/app": gpuProgram()}},
+	"mismatch": {{"usr/bin/app": gpuProgram()}},
+}
+
+var scriptEnv = map[string][]string{
+	"gpu":      {"CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=driver>=525.60.13"},
+	"mismatch": {"CUDA_VERSION=11.8.0"},
+}
+
+// gpuProgram has the runtime of CUDA 12.4 inside, and code for Ampere and Hopper.
+func gpuProgram() imagetest.Entry {
+	data := append(imagetest.ELF{Exports: []string{"main"}}.Bytes(), imagetest.Cudart(12040)...)
+	code := imagetest.Fatbin(append(imagetest.SASS(80, 90), imagetest.PTX(8, 4, 90))...)
+	return imagetest.File(append(imagetest.Align(data), code...))
 }

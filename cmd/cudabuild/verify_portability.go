@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// question is the one that --driver and --gpu ask.
+type question struct{ driver, gpu string }
+
+func (q *question) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&q.driver, "driver", "", "ask one question: does it run on driver `VERSION` (with --gpu)?")
+	cmd.Flags().StringVar(&q.gpu, "gpu", "", "the GPU's architecture for --driver, `sm_NN` or its compute capability")
+	cmd.MarkFlagsRequiredTogether("driver", "gpu")
+}
+
+func (q *question) asked() bool { return q.driver != "" || q.gpu != "" }
+
+// host is what the question is about.
+func (q *question) host() (compat.Host, error) {
+	gpu, err := compat.ParseTarget(q.gpu)
+	switch {
+	case !compat.IsVersion(q.driver):
+		return compat.Host{}, fmt.Errorf("--driver %q is no driver version such as 535.161.07", q.driver)
+	case err != nil:
+		return compat.Host{}, fmt.Errorf("--gpu: %w", err)
+	case gpu.Suffix != "":
+		return compat.Host{}, fmt.Errorf("--gpu %q: a GPU's architecture has no suffix", q.gpu)
+	}
+	return compat.Host{Driver: q.driver, GPU: gpu}, nil
+}
+
+// answer is the JSON of one answer.
+type answer struct {
+	Ref      string `json:"ref"`
+	Digest   string `json:"digest"`
+	Platform string `json:"platform"`
+	Driver   string `json:"driver"`
+	GPU      string `json:"gpu"`
+	compat.Prediction
+}
+
+// answer prints the answer for each image. The exit code is that of the worst: 1 for
+// one that does not run, 3 for one that it could not tell.
+func (q *question) answer(cmd *cobra.Command, asJSON bool, reports []verify.Report, problem error) error {
+	host, err := q.host()
+	if err != nil {
+		return err
+	}
+	answers := []answer{}
+	worst := &exitError{}
+	if problem != nil {
+		worst = &exitError{code: exitUnknown, err: problem, hint: openHint(problem)}
+	}
+	for _, r := range reports {
+		p := r.Predict(host)
+		answers = append(answers, answer{r.Ref, r.Digest, r.Platform, host.Driver, host.GPU.String(), p})
+		switch {
+		case p.Verdict == compat.No:
+			worst.code = exitFailed
+		case p.Verdict == compat.Unknown && worst.code == 0:
+			worst.code = exitUnknown
+		}
+	}
+	if err := printAnswers(cmd.OutOrStdout(), asJSON, answers); err != nil {
+		return &exitError{code: exitUnknown, err: err}
+	}
+	if worst.code == 0 {
+		return nil
+	}
+	return worst
+}
+
+func printAnswers(w io.Writer, asJSON bool, answers []answer) error {
+	var page bytes.Buffer
+	if asJSON {
+		data, err := json.MarshalIndent(map[string]any{"version": 1, "answers": answers}, "", "  ")
+		if err != nil {
+			return err
+		}
+		page.Write(append(data, '\n'))
+	}
+	for _, a := range answers {
+		if !asJSON {
+			fmt.Fprintf(&page, "%s  %s\n  driver %s, %s: %s\n  %s\n", inWords(a.Verdict), oneLine(a.Ref), a.Driver, a.GPU, a.Verdict, foreign(a.Why))
+		}
+	}
+	_, err := w.Write(page.Bytes())
+	return err
+}
+
+// inWords answers the question "does it run?".
+func inWords(v compat.Verdict) string {
+	switch {
+	case v.Runs():
+		return "RUNS"
+	case v == compat.No:
+		return "DOES NOT RUN"
+	}
+	return "UNKNOWN"
+}
+
+// portability prints what the image needs and where it is predicted to run.
+func portability(w *bytes.Buffer, p verify.Portability) {
+	if len(p.Predictions) == 0 {
+		w.WriteString("\n  portability  nothing of CUDA is in the image: any driver will do\n")
+		return
+	}
+	fmt.Fprintf(w, "\n  portability  predicted, not observed\n    CUDA runtime %s", orNone(p.CUDARuntime))
+	if p.MinDriver != "" {
+		fmt.Fprintf(w, ", oldest driver %s", p.MinDriver)
+		if p.MinDriverWhy != "" {
+			fmt.Fprintf(w, " (before it: %s)", foreign(p.MinDriverWhy))
+		}
+	}
+	if withCode(p) == 0 {
+		w.WriteString("\n    no device code: nothing limits the GPU\n")
+	} else {
+		fmt.Fprintf(w, "\n    machine code in all %d parts for %s; PTX in all for %s\n", withCode(p), orNone(strings.Join(p.SASS, " ")), orNone(strings.Join(p.PTX, " ")))
+	}
+	for _, line := range byGPU(p.Predictions) {
+		fmt.Fprintf(w, "    %s\n", line)
+	}
+}
+
+func withCode(p verify.Portability) int {
+	n := 0
+	for _, part := range p.Parts {
+		if len(part.SASS)+len(part.PTX) > 0 && !part.Loose {
+			n++
+		}
+	}
+	return n
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// byGPU makes one line for GPUs with the same answer: from which driver on it is
+// which verdict.
+func byGPU(predictions []verify.DriverGPU) []string {
+	steps := map[string]string{} // GPU -> text
+	last := map[string]compat.Verdict{}
+	why := map[string]string{}
+	var gpus []string
+	for _, p := range predictions {
+		if _, seen := last[p.GPU]; !seen {
+			gpus = append(gpus, p.GPU)
+		}
+		if last[p.GPU] != p.Verdict {
+			if p.Verdict.Runs() || steps[p.GPU] != "" {
+				steps[p.GPU] += fmt.Sprintf(", %s from driver %s", p.Verdict, p.Driver)
+			}
+			last[p.GPU] = p.Verdict
+		}
+		why[p.GPU] = p.Why
+	}
+	var lines []string
+	for len(gpus) > 0 {
+		first := gpus[0]
+		text := strings.TrimPrefix(steps[first], ", ")
+		same := func(gpu string) bool { return steps[gpu] == steps[first] && (text != "" || why[gpu] == why[first]) }
+		if text == "" {
+			text = fmt.Sprintf("%s: %s", last[first], foreign(why[first]))
+		}
+		var names []string
+		for _, gpu := range gpus {
+			if same(gpu) {
+				names = append(names, gpu)
+			}
+		}
+		lines = append(lines, strings.Join(names, " ")+"  "+text)
+		gpus = slices.DeleteFunc(gpus, same)
+	}
+	return lines
+}
+
+// foreign is oneLine for sentences that hold foreign names, which may be longer.
+func foreign(s string) string {
+	const most = 600
+	if len(s) > most {
+		s = s[:most] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u202e' {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
+)
+
+// demand is what an image asks of driver and GPU, as far as it could be told.
+type demand struct {
+	compat.Needs
+	listed  []GPUPart
+	runtime string // the newest in the image
+	unsure  string // why a prediction that it runs would be too much, "" if nothing is
+	badEnv  error  // requirements that cannot be read
+}
+
+// demandOf puts together what the files that containers see ask for.
+func demandOf(in inspected, layers view) demand {
+	env := in.config.Config.Env
+	n := demand{}
+	n.Require, n.badEnv = compat.Requirements(env)
+	n.Runtime = releaseOf(envValue(env, "CUDA_VERSION"))
+	for i, facts := range layers {
+		for _, f := range facts.Needs {
+			if layers.deletedIn(i, f.Path) == nil {
+				n.add(f)
+			}
+		}
+	}
+	byPath := func(a, b GPUPart) int { return cmp.Compare(a.Path, b.Path) }
+	slices.SortFunc(n.listed, byPath)
+	slices.SortStableFunc(n.Parts, func(a, b compat.Part) int { return cmp.Compare(a.Name, b.Name) })
+	return n
+}
+
+// add counts one file.
+func (n *demand) add(f gpuNeed) {
+	switch {
+	case f.Compat != "":
+		n.Compat = append(n.Compat, compat.Compat{Driver: f.Compat})
+		return
+	case f.Unread:
+		n.doubt("not all device code could be read: %s", cmp.Or(f.Path, "there is too much of it"))
+	}
+	part := GPUPart{Path: f.Path, CUDARuntime: f.Runtime, SASS: []string{}, PTX: []string{}, Loose: f.Loose}
+	if f.Cudart && f.Runtime == "" {
+		part.CUDARuntime = "unknown"
+		if n.Runtime == "" {
+			n.doubt("the release of the CUDA runtime in %s could not be told", f.Path)
+		}
+		f.Runtime = n.Runtime
+	}
+	if compat.Compare(f.Runtime, n.runtime) > 0 {
+		n.runtime = f.Runtime
+	}
+	p := compat.Part{Name: f.Path, Runtime: f.Runtime, SASS: f.SASS}
+	for _, t := range f.SASS {
+		part.SASS = append(part.SASS, t.String())
+	}
+	for _, x := range f.PTX {
+		part.PTX = append(part.PTX, fmt.Sprintf("%s (%s)", x.Target.Virtual(), x.ISA))
+		p.PTX = append(p.PTX, compat.PTX{Target: x.Target, ISA: x.ISA})
+	}
+	if f.Path != "" {
+		n.listed = append(n.listed, part)
+	}
+	if !f.Loose {
+		n.Parts = append(n.Parts, p)
+	}
+}
+
+func (n *demand) doubt(format string, args ...any) {
+	if n.unsure == "" {
+		n.unsure = fmt.Sprintf(format, args...)
+	}
+}
+
+// nothing reports that the image has nothing to do with CUDA.
+func (n *demand) nothing() bool {
+	return len(n.Parts)+len(n.Compat)+len(n.Require) == 0 && n.Runtime == "" && n.unsure == ""
+}
+
+// releaseOf cuts a version to its first two numbers, "" if it is none.
+func releaseOf(version string) string {
+	if !compat.IsVersion(version) {
+		return ""
+	}
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
+
+// envValue returns the value of a variable; of two settings the last counts.
+func envValue(env []string, name string) (value string) {
+	for _, e := range env {
+		if v, ok := strings.CutPrefix(e, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}

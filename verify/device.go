@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/verify/internal/cudart"
+	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+	"github.com/cudabuild/cudabuild/verify/internal/fatbin"
+)
+
+// Limits of what is kept about device code: bytes of paths and lists in one layer,
+// and different targets of one file.
+const (
+	maxNeedBytes = 16 << 20
+	maxTargets   = 256
+)
+
+// machineX86 is e_machine of x86-64.
+const machineX86 = 62
+
+// gpuNeed is what one file asks of the driver and the GPU.
+type gpuNeed struct {
+	// Path is "" for one that stands for files beyond the limits.
+	Path string `json:"path"`
+	// Cudart says that the CUDA runtime is inside, Runtime which release: "12.4", "12"
+	// if only the major number is known, "" if nothing is.
+	Cudart  bool   `json:"cudart,omitempty"`
+	Runtime string `json:"runtime,omitempty"`
+	// SASS and PTX hold each target once, sorted. A file has device code for a GPU if
+	// one of its containers has: libraries keep kernels for one architecture in
+	// containers of their own and pick among them (docs/portability.md).
+	SASS []compat.Target `json:"sass,omitempty"`
+	PTX  []gpuPTX        `json:"ptx,omitempty"`
+	// Loose says that the file is nothing but device code, for a program to load.
+	Loose bool `json:"loose,omitempty"`
+	// Unread says that not all could be read.
+	Unread bool `json:"unread,omitempty"`
+	// Compat is the driver version of a forward-compat libcuda.
+	Compat string `json:"compat,omitempty"`
+}
+
+// gpuPTX is compat.PTX with names for JSON.
+type gpuPTX struct {
+	Target compat.Target `json:"target"`
+	ISA    string        `json:"isa"`
+}
+
+// deviceScan collects the device code of one file that is written to it.
+type deviceScan struct {
+	need    gpuNeed
+	scanner *fatbin.Scanner
+	cudart  cudart.Finder
+}
+
+// newDeviceScan begins with the file's first bytes.
+func newDeviceScan(p string, size int64, head []byte) *deviceScan {
+	d := &deviceScan{need: gpuNeed{Path: p}}
+	d.cudart.X86 = len(head) >= 20 && head[18] == machineX86 && head[19] == 0
+	d.scanner = fatbin.NewScanner(size, d.entry)
+	d.scanner.Outside = func(b []byte) { _, _ = d.cudart.Write(b) }
+	_, _ = d.Write(head)
+	return d
+}
+
+// Write implements io.Writer; it never fails.
+func (d *deviceScan) Write(b []byte) (int, error) { return d.scanner.Write(b) }
+
+func (d *deviceScan) entry(e fatbin.Entry) {
+	n, t := &d.need, compat.Target{SM: e.SM, Suffix: e.Suffix}
+	switch {
+	case e.Kind == fatbin.SASS && !e.Empty && !slices.Contains(n.SASS, t):
+		n.SASS = append(n.SASS, t)
+	case e.Kind == fatbin.PTX && !slices.Contains(n.PTX, gpuPTX{t, e.ISA}):
+		n.PTX = append(n.PTX, gpuPTX{t, e.ISA})
+	}
+	if len(n.SASS) > maxTargets || len(n.PTX) > maxTargets {
+		n.SASS, n.PTX, n.Unread = nil, nil, true
+	}
+}
+
+// finish returns what was learned, after the last byte.
+func (d *deviceScan) finish() gpuNeed {
+	slices.SortFunc(d.need.SASS, compat.CompareTargets)
+	slices.SortFunc(d.need.PTX, func(a, b gpuPTX) int {
+		return cmp.Or(compat.CompareTargets(a.Target, b.Target), compat.Compare(a.ISA, b.ISA))
+	})
+	d.need.Unread = d.need.Unread || d.scanner.Malformed() > 0
+	d.need.Runtime, d.need.Cudart = d.cudart.Release()
+	return d.need
+}
+
+// cudartName is the runtime's file name or SONAME; auditwheel adds an infix.
+var cudartName = regexp.MustCompile(`^libcudart(?:-[0-9a-f]{8})?\.so\.([0-9]+(?:\.[0-9]+)?)(?:\.|$)`)
+
+// deviceCode records what a file asks for, unless it is a library of the driver.
+// elf is the zero value for a file that no dynamic linker loads.
+func (w *walker) deviceCode(d *deviceScan, elf dynelf.Info) {
+	n := d.finish()
+	if lib, version := w.rules.libraryNamed(path.Base(n.Path)); lib != nil || w.isDriver(elf) {
+		if lib != nil && lib.Stem == "libcuda" && compatDir.MatchString(n.Path) && driverVersion.MatchString(version) {
+			w.need(gpuNeed{Path: n.Path, Compat: version})
+		}
+		return
+	}
+	for _, name := range []string{path.Base(n.Path), elf.SOName} {
+		m := cudartName.FindStringSubmatch(name)
+		if m == nil || n.Runtime != "" && strings.Contains(n.Runtime, ".") {
+			continue
+		}
+		n.Cudart = true
+		if len(m[1]) > len(n.Runtime) {
+			n.Runtime = m[1]
+		}
+	}
+	w.need(n)
+}
+
+func (w *walker) isDriver(elf dynelf.Info) bool {
+	lib, _ := w.rules.libraryNamed(path.Base(elf.SOName))
+	return lib != nil || w.rules.exporting(&elf) != nil
+}
+
+// need keeps what is worth keeping.
+func (w *walker) need(n gpuNeed) {
+	if !n.Cudart && !n.Unread && len(n.SASS)+len(n.PTX) == 0 && n.Compat == "" || w.needBytes > maxNeedBytes {
+		return
+	}
+	w.needBytes += 192 + len(n.Path) + 24*len(n.SASS) + 48*len(n.PTX)
+	if w.needBytes > maxNeedBytes {
+		n = gpuNeed{Unread: true}
+	}
+	w.facts.Needs = append(w.facts.Needs, n)
+}
+
+// isDeviceCode reports whether a file is a fatbin or a cubin, by its first bytes.
+func isDeviceCode(head []byte) bool {
+	return bytes.HasPrefix(head, []byte{0x50, 0xed, 0x55, 0xba, 1, 0}) || string(head[:6]) == "\x7fELF\x02\x01" && head[18] == 190 && head[19] == 0
+}
+
+// looseCode examines a file that is nothing but device code.
+func (w *walker) looseCode(p string, head []byte, size int64, body io.Reader) error {
+	d := newDeviceScan(p, size, head)
+	rest := make([]byte, min(size, 64)-int64(len(head)))
+	if _, err := io.ReadFull(body, rest); err != nil {
+		return err
+	}
+	if e, ok := fatbin.Cubin(slices.Concat(head, rest)); ok {
+		d.entry(e)
+	} else {
+		_, _ = d.Write(rest)
+		if _, err := io.Copy(d, body); err != nil {
+			return err
+		}
+	}
+	n := d.finish()
+	n.Loose = true
+	w.need(n)
+	return nil
+}

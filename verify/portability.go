@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"slices"
+
+	"github.com/cudabuild/cudabuild/compat"
+)
+
+// Portability says on which drivers and GPUs the image is predicted to run, and
+// from what that follows. Only files that a container sees count.
+type Portability struct {
+	// CUDARuntime is the newest CUDA runtime in the image, "12.4", "" if there is none.
+	CUDARuntime string `json:"cuda_runtime"`
+	// MinDriver is the oldest driver on which it runs with some GPU; MinDriverWhy is
+	// what fails on older ones. Both are "" if the image needs nothing of a driver.
+	MinDriver    string `json:"min_driver"`
+	MinDriverWhy string `json:"min_driver_why"`
+	// SASS are the architectures for which every part has machine code, PTX those for
+	// which every part has PTX. Sorted, never nil.
+	SASS []string `json:"sass"`
+	PTX  []string `json:"ptx"`
+	// Parts are the programs and libraries with device code or a CUDA runtime, by
+	// path, never nil.
+	Parts []GPUPart `json:"parts"`
+	// Predictions has one element for each pair of driver branch and GPU that exist
+	// together, GPU by GPU. It is empty, never nil, if the image needs nothing.
+	Predictions []DriverGPU `json:"predictions"`
+	// Unsure says why a prediction that the image runs would be too much, "" if nothing
+	// does. Such predictions are "unknown".
+	Unsure string `json:"unsure"`
+	// Needs is what the predictions follow from, for [compat.Predict].
+	Needs compat.Needs `json:"-"`
+}
+
+// GPUPart is one file that has something to do with the GPU.
+type GPUPart struct {
+	Path string `json:"path"`
+	// CUDARuntime is the release of the CUDA runtime inside it, "" if there is none,
+	// "unknown" if it cannot be told.
+	CUDARuntime string `json:"cuda_runtime"`
+	// SASS are the targets of its machine code, PTX those of its PTX with the version
+	// of the language: "compute_90 (8.4)". Sorted, never nil.
+	SASS []string `json:"sass"`
+	PTX  []string `json:"ptx"`
+	// Loose says that it is nothing but device code. A program picks one of several
+	// such files, so it limits nothing.
+	Loose bool `json:"loose"`
+}
+
+// DriverGPU is one prediction.
+type DriverGPU struct {
+	Driver string `json:"driver"`
+	GPU    string `json:"gpu"`
+	compat.Prediction
+}
+
+// Predict answers for one host. It does not say that the image runs where that
+// would rest on content that could not be read, or where containers see driver
+// content of the image's own: what they load then is another question.
+func (r *Report) Predict(h compat.Host) compat.Prediction {
+	p := r.Portability.predict(h)
+	unknown := func(why string) compat.Prediction { return compat.Prediction{Verdict: compat.Unknown, Why: why} }
+	switch {
+	case r.Error != "":
+		return unknown("the image could not be read: " + r.Error)
+	case !p.Verdict.Runs():
+		return p
+	}
+	for _, f := range r.Findings {
+		switch {
+		case f.Severity == SeverityFail && f.DeletedIn == nil:
+			return unknown("the image holds driver content, which may be loaded in place of the host's: " + f.Path)
+		case f.Rule == ruleUnreadable:
+			return unknown("not all of the image could be examined: " + f.Detail)
+		}
+	}
+	return p
+}
+
+func (p *Portability) predict(h compat.Host) compat.Prediction {
+	prediction := compat.Predict(p.Needs, h)
+	if prediction.Verdict.Runs() && p.Unsure != "" {
+		return compat.Prediction{Verdict: compat.Unknown, Why: p.Unsure}
+	}
+	return prediction
+}
+
+// unportable has nothing in it, and no list is nil.
+func unportable() Portability {
+	return Portability{SASS: []string{}, PTX: []string{}, Parts: []GPUPart{}, Predictions: []DriverGPU{}}
+}
+
+// portability describes an image's needs.
+func (n *demand) portability() Portability {
+	p := unportable()
+	p.CUDARuntime, p.Unsure, p.Needs = n.runtime, n.unsure, n.Needs
+	p.Parts = append(p.Parts, n.listed...)
+	if n.nothing() {
+		return p
+	}
+	p.SASS, p.PTX = n.shared()
+	for _, gpu := range compat.GPUs() {
+		for _, driver := range compat.Drivers() {
+			h := compat.Host{Driver: driver, GPU: gpu}
+			if compat.Predict(compat.Needs{}, h).Verdict.Runs() { // the driver knows the GPU
+				p.Predictions = append(p.Predictions, DriverGPU{driver, gpu.String(), p.predict(h)})
+			}
+		}
+		if driver, why := compat.MinDriver(n.Needs, gpu); driver != "" && (p.MinDriver == "" || compat.Compare(driver, p.MinDriver) < 0) {
+			p.MinDriver, p.MinDriverWhy = driver, why
+		}
+	}
+	return p
+}
+
+// shared returns the architectures for which all parts with device code have
+// machine code, and those for which all have PTX.
+func (n *demand) shared() (sass, ptx []string) {
+	sass, ptx = []string{}, []string{}
+	var targets []compat.Target
+	for _, p := range n.Parts {
+		for _, t := range p.SASS {
+			targets = append(targets, compat.Target{SM: t.SM})
+		}
+		for _, x := range p.PTX {
+			targets = append(targets, compat.Target{SM: x.Target.SM})
+		}
+	}
+	slices.SortFunc(targets, compat.CompareTargets)
+	for _, t := range slices.Compact(targets) {
+		if n.all(func(p compat.Part) bool {
+			return slices.ContainsFunc(p.SASS, func(s compat.Target) bool { return s.RunsOn(t) })
+		}) {
+			sass = append(sass, t.String())
+		}
+		if n.all(func(p compat.Part) bool {
+			return slices.ContainsFunc(p.PTX, func(x compat.PTX) bool { return x.CompilesFor(t) })
+		}) {
+			ptx = append(ptx, t.Virtual())
+		}
+	}
+	return sass, ptx
+}
+
+// all reports whether every part with device code is as has says.
+func (n *demand) all(has func(compat.Part) bool) bool {
+	return !slices.ContainsFunc(n.Parts, func(p compat.Part) bool { return len(p.SASS)+len(p.PTX) > 0 && !has(p) })
+}

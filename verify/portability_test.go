@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+type files = map[string]imagetest.Entry
+
+// gpuFile is an ELF file with a CUDA runtime (12040 is 12.4, 0 none) and these
+// containers.
+func gpuFile(soname string, runtime uint16, containers ...[]byte) imagetest.Entry {
+	data := imagetest.ELF{SOName: soname, Exports: []string{"f"}, Exec: 300 << 10}.Bytes()
+	if runtime > 0 {
+		data = append(data, imagetest.Cudart(runtime)...)
+	}
+	for _, c := range containers {
+		data = append(imagetest.Align(data), c...)
+	}
+	return imagetest.File(data)
+}
+
+// all124 is what NVIDIA's libraries of CUDA 12.4 have.
+var all124 = imagetest.Fatbin(append(imagetest.SASS(50, 60, 70, 75, 80, 86, 89, 90), imagetest.PTX(8, 4, 90))...)
+
+func TestPortability(t *testing.T) {
+	t.Parallel()
+	img := imagetest.WithEnv(imagetest.New(
+		layer(files{
+			"usr/lib/libcudart.so.12.4.127": gpuFile("libcudart.so.12", 12040),
+			"usr/lib/libcublas.so.12":       gpuFile("libcublas.so.12", 0, all124),
+			"usr/lib/old.so":                gpuFile("old.so", 9000, imagetest.Fatbin(imagetest.SASS(35)...)),
+		}),
+		layer(files{
+			"usr/lib/.wh.old.so": {}, // containers do not see it
+			"usr/bin/app":        gpuFile("", 0, imagetest.Fatbin(append(imagetest.SASS(80, 90), imagetest.PTX(8, 4, 80))...)),
+		}),
+	), "CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=driver>=525.60.13")
+	report := judge(t, img)
+	got := report.Portability
+	if diff := cmp.Diff([]string{"sm_80", "sm_86", "sm_89", "sm_90"}, got.SASS); diff != "" {
+		t.Errorf("SASS (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"compute_90"}, got.PTX); diff != "" {
+		t.Errorf("PTX (-want +got):\n%s", diff)
+	}
+	wantParts := []verify.GPUPart{
+		{Path: "usr/bin/app", SASS: []string{"sm_80", "sm_90"}, PTX: []string{"compute_80 (8.4)"}},
+		{Path: "usr/lib/libcublas.so.12", SASS: []string{"sm_50", "sm_60", "sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90"}, PTX: []string{"compute_90 (8.4)"}},
+		{Path: "usr/lib/libcudart.so.12.4.127", CUDARuntime: "12.4", SASS: []string{}, PTX: []string{}},
+	}
+	if diff := cmp.Diff(wantParts, got.Parts); diff != "" {
+		t.Errorf("parts (-want +got):\n%s", diff)
+	}
+	if got.CUDARuntime != "12.4" || got.MinDriver != "525.60.13" || !strings.Contains(got.MinDriverWhy, "libcudart.so.12.4.127 needs CUDA 12.4") {
+		t.Errorf("runtime %q, driver %q (%s), want 12.4 and 525.60.13 because of libcudart", got.CUDARuntime, got.MinDriver, got.MinDriverWhy)
+	}
+	if len(report.Findings) > 0 || report.Verdict != verify.Pass {
+		t.Errorf("findings %+v, want none", report.Findings)
+	}
+	for _, tc := range []struct {
+		driver, gpu string
+		want        compat.Verdict
+		why         string
+	}{
+		{"550.54.14", "sm_90", compat.Native, ""},
+		{"525.60.13", "sm_80", compat.MinorCompat, "libcudart.so.12.4.127"},
+		{"550.54.14", "sm_75", compat.No, "usr/bin/app has no code for sm_75"},
+		{"570.26", "sm_100", compat.JIT, "usr/bin/app"},
+	} {
+		i := slices.IndexFunc(got.Predictions, func(p verify.DriverGPU) bool { return p.Driver == tc.driver && p.GPU == tc.gpu })
+		if i < 0 || got.Predictions[i].Verdict != tc.want || !strings.Contains(got.Predictions[i].Why, tc.why) {
+			t.Errorf("driver %s, %s: %+v, want %s (%s)", tc.driver, tc.gpu, got.Predictions, tc.want, tc.why)
+		}
+	}
+	if p := report.Predict(compat.Host{Driver: "535.161.07", GPU: compat.Target{SM: 90}}); p.Verdict != compat.MinorCompat {
+		t.Errorf("Predict = %+v, want minor-compat", p)
+	}
+}
+
+// TestPortabilityOfOddImages: what limits nothing, what cannot be told.
+func TestPortabilityOfOddImages(t *testing.T) {
+	t.Parallel()
+	h100 := compat.Host{Driver: "550.54.14", GPU: compat.Target{SM: 90}}
+	broken := imagetest.Fatbin(append(imagetest.SASS(80, 90), imagetest.SASS(100)...)...)
+	broken[16+64+(16<<10)+2] = 9 // the second entry's version
+	unknown := imagetest.ELF{SOName: "x", Exec: 64}.Bytes()
+	unknown = append(unknown, "\x00cudart.shm.%x\x00"...)
+	for _, tc := range []struct {
+		name    string
+		env     []string
+		files   files
+		want    compat.Verdict
+		why     string
+		runtime string
+	}{
+		{"nothing of CUDA", nil, files{"etc/passwd": {Data: "root"}}, compat.Native, "nothing in the image needs a CUDA release", ""},
+		{"base image", nil, files{"usr/lib/libcudart.so.12": gpuFile("libcudart.so.12", 12040)}, compat.Native, "no device code limits the GPU", "12.4"},
+		{"release by file name", nil, files{"usr/lib/libcudart.so.13.0.48": gpuFile("libcudart.so.13", 0)}, compat.No, "needs CUDA 13.0", "13.0"},
+		{"release by SONAME", nil, files{"opt/x": gpuFile("libcudart.so.12", 0)}, compat.Native, "", "12"},
+		{"release unknown", nil, files{"opt/x": imagetest.File(unknown)}, compat.Unknown, "the release of the CUDA runtime in opt/x could not be told", ""},
+		{"release declared", []string{"CUDA_VERSION=12.4"}, files{"opt/x": imagetest.File(unknown)}, compat.Native, "needs 12.4", "12.4"},
+		{"broken container", nil, files{"opt/x": gpuFile("x", 0, broken)}, compat.No, "opt/x has no code for sm_90, only for sm_80", ""},
+		{"broken container, enough code", nil, files{"opt/x": gpuFile("x", 0, all124, broken)}, compat.Unknown, "not all device code could be read: opt/x", ""},
+		{"one library limits", nil, files{"opt/x": gpuFile("x", 0, all124), "opt/y": gpuFile("y", 0, imagetest.Fatbin(imagetest.SASS(80)...))}, compat.No, "opt/y has no code for sm_90, only for sm_80", ""},
+		{"kernels for one architecture apart", nil, files{"opt/x": gpuFile("x", 0, imagetest.Fatbin(imagetest.SASS(80)...), imagetest.Fatbin(imagetest.SASS(90)...))}, compat.Native, "", ""},
+		{"loose files limit nothing", nil, files{
+			"opt/a.cubin": {Data: string(imagetest.Cubin(80, false, 20_000))}, "opt/b.fatbin": {Data: string(imagetest.Fatbin(imagetest.SASS(70)...))},
+			"opt/app": gpuFile("", 0, all124),
+		}, compat.Native, "", ""},
+		{"forward compatibility", []string{"NVIDIA_REQUIRE_CUDA=cuda>=13.0 brand=nvidia,driver>=550,driver<551"}, files{
+			"usr/local/cuda-13.0/compat/libcuda.so.580.65.06": imagetest.File(realLibrary("libcuda.so.1")),
+			"opt/app": gpuFile("", 13000, all124),
+		}, compat.ForwardCompat, "cuda-compat 580.65.06", "13.0"},
+		{"leaked driver", nil, files{"usr/lib/libcuda.so.535.161.07": imagetest.File(realLibrary("libcuda.so.1")), "opt/app": gpuFile("", 12040, all124)}, compat.Unknown, "driver content", "12.4"},
+		{"requirement", []string{"NVIDIA_REQUIRE_CUDA=cuda>=13.0"}, files{"opt/app": gpuFile("", 12040, all124)}, compat.No, "NVIDIA_REQUIRE_CUDA does not hold", "12.4"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			report := judge(t, imagetest.WithEnv(imagetest.New(layer(tc.files)), tc.env...))
+			if p := report.Predict(h100); p.Verdict != tc.want || !strings.Contains(p.Why, tc.why) {
+				t.Errorf("Predict = %s (%s), want %s (%s)", p.Verdict, p.Why, tc.want, tc.why)
+			}
+			if got := report.Portability.CUDARuntime; got != tc.runtime {
+				t.Errorf("CUDA runtime %q, want %q", got, tc.runtime)
+			}
+		})
+	}
+}
+
+func TestRequirementMismatch(t *testing.T) {
+	t.Parallel()
+	app := files{"opt/app": gpuFile("", 12040, all124)}
+	withCompat := files{
+		"opt/app": app["opt/app"], "usr/local/cuda-12.4/compat/libcuda.so.550.54.15": imagetest.File(realLibrary("libcuda.so.1")),
+	}
+	for _, tc := range []struct {
+		name  string
+		env   []string
+		files files
+		want  string // of the detail, "" for no finding
+	}{
+		{"agree", []string{"CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=driver>=525.60.13"}, app, ""},
+		{"stricter than needed", []string{"NVIDIA_REQUIRE_CUDA=cuda>=12.4"}, app, ""},
+		{"nothing said", nil, app, ""},
+		{"another release", []string{"CUDA_VERSION=11.8.0"}, app, "CUDA_VERSION says 11.8, the newest CUDA runtime in the image is 12.4"},
+		{"admits too much", []string{"NVIDIA_REQUIRE_CUDA=cuda>=11.4"}, app, "NVIDIA_REQUIRE_CUDA admits driver 470.42.01 with sm_52, where opt/app needs CUDA 12.4"},
+		{"NVIDIA's without cuda-compat", []string{"NVIDIA_REQUIRE_CUDA=cuda>=12.4 brand=tesla,driver>=470,driver<471"}, app, "admits driver 470.42.01"},
+		{"NVIDIA's with cuda-compat", []string{"NVIDIA_REQUIRE_CUDA=cuda>=12.4 brand=tesla,driver>=470,driver<471"}, withCompat, ""},
+		{"in capitals", []string{"NVIDIA_REQUIRE_CUDA=CUDA>=12.3"}, app, `unknown property "CUDA"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			report := judge(t, imagetest.WithEnv(imagetest.New(layer(tc.files)), tc.env...))
+			var got []string
+			for _, f := range report.Findings {
+				if f.Rule == "requirement-mismatch" {
+					got = append(got, f.Detail)
+				}
+			}
+			if tc.want == "" && len(got) > 0 || tc.want != "" && (len(got) != 1 || !strings.Contains(got[0], tc.want) || report.Verdict != verify.Warn) {
+				t.Errorf("findings %q, verdict %s, want %q", got, report.Verdict, tc.want)
+			}
+		})
+	}
+}
+
+// TestDeviceCodeOfBigFiles puts containers where a file is not held: they are
+// listed in passing.
+func TestDeviceCodeOfBigFiles(t *testing.T) {
+	t.Parallel()
+	big := append([]byte(gpuFile("x", 12040).Data), make([]byte, 45<<20)...)
+	big = append(imagetest.Align(big), all124...)
+	big = append(imagetest.Align(append(big, make([]byte, 10<<20)...)), imagetest.Fatbin(imagetest.PTX(8, 4, 70))...)
+	report := judge(t, imagetest.New(imagetest.Layer(imagetest.Zstd, imagetest.Files(files{"opt/big": imagetest.File(big)}))))
+	if len(report.Portability.Parts) != 1 || len(report.Portability.Parts[0].SASS) != 8 || len(report.Portability.Parts[0].PTX) != 2 || report.Portability.CUDARuntime != "12.4" {
+		t.Errorf("parts %+v, runtime %q, want eight targets, two of PTX and 12.4", report.Portability.Parts, report.Portability.CUDARuntime)
+	}
+}
+
+func TestDeviceCodeIsCached(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	img := imagetest.New(layer(files{"opt/app": gpuFile("", 12040, all124)}))
+	var reports [2]verify.Report
+	for i := range reports {
+		var err error
+		if reports[i], err = verify.New(verify.Options{CacheDir: dir}).Image(t.Context(), "x", img); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if reports[1].Stats.BytesCached == 0 {
+		t.Error("the second report read the layer again")
+	}
+	if diff := cmp.Diff(reports[0].Portability, reports[1].Portability); diff != "" {
+		t.Errorf("portability from the cache (-read +cached):\n%s", diff)
+	}
+}
