@@ -3,6 +3,7 @@
 package compat
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -147,16 +148,14 @@ func (n Needs) code(gpu Target, cuda string) Prediction {
 		if p.hasSASS(gpu) {
 			continue
 		}
-		use, oldest := p.usablePTX(gpu, cuda)
+		x := p.bestPTX(gpu)
 		switch {
-		case use != nil:
-			if jit == nil {
-				jit, isa = &n.Parts[i], fmt.Sprintf("PTX %s of %s", use.ISA, use.Target.Virtual())
-			}
-		case oldest != nil:
-			return p.tooNew(gpu, *oldest)
-		default:
+		case x == nil:
 			return say(No, "%s has no code for %s, only for %s", p.Name, gpu, p.targets())
+		case !x.knownTo(cuda):
+			return p.tooNew(gpu, *x)
+		case jit == nil:
+			jit, isa = &n.Parts[i], fmt.Sprintf("PTX %s of %s", x.ISA, x.Target.Virtual())
 		}
 	}
 	switch {
@@ -175,23 +174,17 @@ func (p Part) hasSASS(gpu Target) bool {
 	return slices.ContainsFunc(p.SASS, func(t Target) bool { return t.RunsOn(gpu) })
 }
 
-// usablePTX returns a PTX for the GPU that the driver compiles, nil if there is
-// none; then oldest is the PTX for the GPU that asks least of a driver, if any.
-func (p Part) usablePTX(gpu Target, cuda string) (use, oldest *PTX) {
+// bestPTX returns the PTX that a driver takes for the GPU, nil if there is none: that
+// of the newest architecture. Whether a driver that is too old for it would take
+// another is not known, so it is not counted on.
+func (p Part) bestPTX(gpu Target) *PTX {
+	var best *PTX
 	for i, x := range p.PTX {
-		if !x.CompilesFor(gpu) {
-			continue
-		}
-		if oldest == nil || Compare(x.ISA, oldest.ISA) < 0 {
-			oldest = &p.PTX[i]
+		if x.CompilesFor(gpu) && (best == nil || cmp.Or(CompareTargets(x.Target, best.Target), Compare(x.ISA, best.ISA)) > 0) {
+			best = &p.PTX[i]
 		}
 	}
-	if oldest != nil {
-		if needs := PTXRelease(oldest.ISA); needs != "" && Compare(needs, cuda) <= 0 {
-			return oldest, nil
-		}
-	}
-	return nil, oldest
+	return best
 }
 
 // tooNew says that the driver cannot compile what the part has for the GPU.

@@ -90,6 +90,12 @@ func (p PTX) CompilesFor(gpu Target) bool {
 	return p.Target.SM <= gpu.SM
 }
 
+// knownTo reports whether drivers of that CUDA release know the ISA.
+func (p PTX) knownTo(cuda string) bool {
+	release := PTXRelease(p.ISA)
+	return release != "" && Compare(release, cuda) <= 0
+}
+
 // GPUs returns one target for each architecture that a table of predictions
 // should have, oldest first. Tegra parts are not among them.
 func GPUs() []Target {
