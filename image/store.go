@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/plugins/content/local"
@@ -50,6 +52,12 @@ type Store struct {
 	dir     string
 	content content.Store
 	lock    *os.File
+	opened  time.Time
+
+	mu      sync.Mutex // guards what follows
+	stamps  map[digest.Digest]stamp
+	stamped bool // stamps are not saved yet
+	full    bool // a blob found no room
 }
 
 // OpenStore opens the layout in dir, which is created if missing, and clears away
@@ -63,7 +71,7 @@ func OpenStore(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, lock: lock}
+	s := &Store{dir: dir, lock: lock, opened: time.Now()}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -78,6 +86,10 @@ func (s *Store) prepare() (err error) {
 		return err
 	}
 	if s.content, err = local.NewStore(s.dir); err != nil {
+		return err
+	}
+	s.loadStamps()
+	if err := os.MkdirAll(filepath.Join(s.dir, ocispec.ImageBlobsDir), 0o755); err != nil { // there even if empty, says the layout's specification
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, ocispec.ImageIndexFile)); errors.Is(err, fs.ErrNotExist) {
@@ -109,6 +121,7 @@ func (s *Store) own() error {
 
 // Close lets other processes write the layout.
 func (s *Store) Close() error {
+	s.saveStamps()
 	return errors.Join(os.RemoveAll(filepath.Join(s.dir, "ingest")), s.lock.Close())
 }
 
