@@ -5,6 +5,7 @@ package llb_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +116,28 @@ func TestNoSession(t *testing.T) {
 			want := map[string]string{pb.AttrOCILayoutStoreID: llb.BaseStore}
 			if diff := cmp.Diff(want, source.Attrs); diff != "" {
 				t.Errorf("op %d: attributes (-want +got):\n%s", i, diff)
+			}
+		}
+	})
+}
+
+// TestSource: an error of a step can point at the line of a recipe that asks for it.
+func TestSource(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, cell matrix.Cell, img *llb.Image) {
+		g, source := parse(t, img.Definition), img.Definition.Source
+		for i, name := range g.names {
+			if !strings.Contains(name, "] install ") && !strings.Contains(name, "] compile ") {
+				continue
+			}
+			var places []string
+			for _, at := range source.Locations[g.digests[i].String()].GetLocations() {
+				places = append(places, fmt.Sprintf("%s:%d", source.Infos[at.SourceIndex].Filename, at.Ranges[0].Start.Line))
+			}
+			want := fmt.Sprintf("recipes/cuda/%s-%s.yaml:", cell.CUDA, cell.OS)
+			places = slices.Compact(places) // a sample's graph has base twice
+			if len(places) != 1 || !strings.HasPrefix(places[0], want) || strings.HasSuffix(places[0], ":0") {
+				t.Errorf("%s comes from %v, want one line of %s", name, places, want)
 			}
 		}
 	})

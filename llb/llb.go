@@ -19,6 +19,7 @@ import (
 
 	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -124,4 +125,11 @@ func (c *compiler) epoch() string { return strconv.FormatInt(c.base.Epoch, 10) }
 // because whichever cell comes first names it.
 func (c *compiler) title(format string, args ...any) bkllb.ConstraintsOpt {
 	return bkllb.WithCustomNamef("[%s cuda %s] %s", c.os.Name, c.release.CUDA, fmt.Sprintf(format, args...))
+}
+
+// from lets an error of a step point at the line of the recipe that asks for it.
+func (c *compiler) from(part string) bkllb.ConstraintsOpt {
+	file, line := c.release.Where(part)
+	at := &pb.Position{Line: int32(line)}
+	return bkllb.NewSourceMap(nil, file, "YAML", nil).Location([]*pb.Range{{Start: at, End: at}})
 }

@@ -36,6 +36,7 @@ func (c *compiler) install(state bkllb.State, flavor recipes.Flavor) bkllb.State
 	packages := strings.Join(c.release.Layers[flavor].Packages, " ")
 	opts := []bkllb.RunOption{
 		c.title("install %s: %s", flavor, packages),
+		c.from(string(flavor)),
 		bkllb.AddEnv("EPOCH", c.epoch()),
 		bkllb.AddEnv("PACKAGES", packages),
 		bkllb.AddSecret("/run/cudabuild/apt.conf", bkllb.SecretID(AptConfigSecret), bkllb.SecretOptional),
@@ -70,6 +71,7 @@ func (c *compiler) sample(base, devel bkllb.State) bkllb.State {
 	compile := withEnv(devel, c.release.Layers[recipes.Devel].Env).Run(
 		c.script(c.nvcc(s)+"\n"),
 		c.title("compile %s", s.File),
+		c.from("samples"),
 		bkllb.AddMount("/run/cudabuild/src", source, bkllb.Readonly),
 		bkllb.AddMount("/tmp", bkllb.Scratch(), bkllb.Tmpfs()),
 	)

@@ -10,6 +10,8 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+
+	"gopkg.in/yaml.v3"
 )
 
 //go:embed os cuda manager
@@ -51,7 +53,7 @@ func Load(dirs ...string) (*Catalog, error) {
 		l.named(name, "os", o.Name)
 	})
 	readAll(l, "cuda", func(name string, r Release) {
-		r.file = name
+		r.file, r.path, r.lines = name, l.files[name].path, partLines(l.files[name].root)
 		c.releases = append(c.releases, r)
 	})
 	if len(l.problems) == 0 {
@@ -89,6 +91,31 @@ func readAll[T any](l *loader, dir string, add func(name string, value T)) {
 			add(name, value)
 		}
 	}
+}
+
+// partLines returns the line of each part of a release that becomes a build step: a
+// flavor's packages, and samples.
+func partLines(root *yaml.Node) map[string]int {
+	lines := map[string]int{}
+	_, lines["samples"] = find(root, "samples")
+	layers, _ := find(root, "layers")
+	for _, flavor := range Flavors() {
+		layer, _ := find(layers, string(flavor))
+		_, lines[string(flavor)] = find(layer, "packages")
+	}
+	return lines
+}
+
+// find returns the value of a key in a mapping and the key's line, or nil and 0.
+func find(n *yaml.Node, key string) (*yaml.Node, int) {
+	if n != nil && n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				return n.Content[i+1], n.Content[i].Line
+			}
+		}
+	}
+	return nil, 0
 }
 
 // named reports a file that is not called after what is in it: two files for one

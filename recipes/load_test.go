@@ -192,3 +192,29 @@ func TestLoadReportsAll(t *testing.T) {
 		}
 	}
 }
+
+// TestWhere: a message about a layer or the samples can say which line makes it.
+func TestWhere(t *testing.T) {
+	t.Parallel()
+	root := dir(t, map[string]string{"cuda/mine.yaml": goodRelease})
+	mine, _ := load(t, root).Find("debian13", "12.6")
+	embedded, _ := load(t).Find("debian13", "12.4")
+	cases := []struct {
+		release recipes.Release
+		part    string
+		file    string
+		line    int
+	}{
+		{mine, "base", filepath.Join(root, "cuda/mine.yaml"), 6},
+		{mine, "devel", filepath.Join(root, "cuda/mine.yaml"), 6},
+		{mine, "samples", filepath.Join(root, "cuda/mine.yaml"), 7},
+		{mine, "nothing", filepath.Join(root, "cuda/mine.yaml"), 0},
+		{embedded, "base", "recipes/cuda/12.4-debian13.yaml", 10},
+		{embedded, "samples", "recipes/cuda/12.4-debian13.yaml", 50},
+	}
+	for _, test := range cases {
+		if file, line := test.release.Where(test.part); file != test.file || line != test.line {
+			t.Errorf("Where(%q) = %s:%d, want %s:%d", test.part, file, line, test.file, test.line)
+		}
+	}
+}

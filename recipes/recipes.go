@@ -65,8 +65,14 @@ type Release struct {
 	Guard     Guard            `yaml:"guard"`
 	Samples   Samples          `yaml:"samples"`
 
-	file string // "cuda/ANY.yaml"
+	file  string         // "cuda/ANY.yaml"
+	path  string         // the same with the directory that it was read from
+	lines map[string]int // of the parts that become build steps
 }
+
+// Where returns the file and line that say how a part of the release is made: the
+// packages of a flavor, or "samples". The line is 0 if the recipe does not say it.
+func (r Release) Where(part string) (file string, line int) { return r.path, r.lines[part] }
 
 // Layer is what one flavor adds to the one below it.
 type Layer struct {
