@@ -41,7 +41,7 @@ type Base struct {
 	Recipe digest.Digest `json:"recipe"`
 	Root   digest.Digest `json:"root"`  // manifest of the root file system
 	Index  digest.Digest `json:"index"` // manifest of a tree with sources.list and lists/
-	// Dates is the date of each repository index used, by its address.
+	// Dates is the date of each repository index used, by its address without a mirror.
 	Dates map[string]time.Time `json:"dates"`
 	// Epoch is the newest of Dates: the date of everything made from them.
 	Epoch time.Time `json:"epoch"`
@@ -53,7 +53,8 @@ type Store struct {
 	// Refresh makes Base look whether the repositories have moved.
 	Refresh bool
 	// Mirror, if set, replaces scheme and host of the distribution's own repositories
-	// while building. No image keeps it.
+	// while building ([CheckMirror] says what it may be). It is where packages come from,
+	// not what they are: no image keeps it, and another one makes no other base.
 	Mirror string
 	Log    *slog.Logger
 
@@ -82,7 +83,8 @@ func (s *Store) Content() content.Store { return s.content }
 
 // Base returns the root of that OS, made anew if it is missing or, with Refresh, if
 // the repositories have moved. It needs root and mmdebstrap only to make one, and the
-// error matches [ErrUnavailable] where they are missing.
+// error matches [ErrUnavailable] where they are missing, and [ErrUnreachable] if a
+// repository does not answer.
 func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, error) {
 	known, ok := s.Known(ctx, o, platform)
 	if ok && !s.Refresh {
@@ -91,7 +93,7 @@ func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, 
 	if err := able(); err != nil {
 		return Base{}, err
 	}
-	src, err := findSources(ctx, o, platform, s.Mirror)
+	src, err := s.findSources(ctx, o, platform)
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
 	}
@@ -102,14 +104,14 @@ func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, 
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
 	}
-	made.Recipe = recipeDigest(o, platform, s.Mirror)
+	made.Recipe = recipeDigest(o, platform)
 	return made, s.save(made)
 }
 
 // Known returns the root that an earlier call of Base has left.
 func (s *Store) Known(ctx context.Context, o recipes.OS, platform string) (Base, bool) {
 	known, ok := s.load(o.Name, platform)
-	return known, ok && known.Recipe == recipeDigest(o, platform, s.Mirror) && s.whole(ctx, known)
+	return known, ok && known.Recipe == recipeDigest(o, platform) && s.whole(ctx, known)
 }
 
 // Config returns the image configuration of a base's root file system.
@@ -123,9 +125,9 @@ func (s *Store) Config(ctx context.Context, b Base) (ocispec.Image, error) {
 }
 
 // recipeDigest covers the form of the root too: raise the number when make changes.
-func recipeDigest(o recipes.OS, platform, mirror string) digest.Digest {
-	const form = 1
-	data, _ := json.Marshal([]any{form, o.Bootstrap.Suite, o.Bootstrap.Components, platform, mirror})
+func recipeDigest(o recipes.OS, platform string) digest.Digest {
+	const form = 2
+	data, _ := json.Marshal([]any{form, o.Bootstrap.Suite, o.Bootstrap.Components, platform})
 	return digest.FromBytes(data)
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/internal/contain"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -49,8 +50,7 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 	}
 	defer os.RemoveAll(dir)
 	if err := errors.Join(
-		os.WriteFile(filepath.Join(dir, "own"), []byte(src.own), 0o644),
-		os.WriteFile(filepath.Join(dir, "sources.list"), []byte(src.used), 0o644),
+		os.WriteFile(filepath.Join(dir, "sources.list"), []byte(src.own), 0o644),
 		os.Mkdir(filepath.Join(dir, "lists"), 0o755),
 	); err != nil {
 		return Base{}, err
@@ -61,6 +61,9 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 		return mmdebstrap(ctx, o, b, src.used, dir, w)
 	})
 	if err != nil {
+		return Base{}, err
+	}
+	if err := src.unmirror(filepath.Join(dir, "lists")); err != nil {
 		return Base{}, err
 	}
 	b.Index, err = s.image(ctx, b, "package lists of "+o.Name, func(w io.Writer) error {
@@ -74,7 +77,7 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 func mmdebstrap(ctx context.Context, o recipes.OS, b Base, used, dir string, w io.Writer) error {
 	args := append(mmdebstrapArgs(o, b.Platform),
 		"--customize-hook=copy-out /var/lib/apt/lists "+dir,
-		"--customize-hook=upload "+filepath.Join(dir, "own")+" /etc/apt/sources.list",
+		"--customize-hook=upload "+filepath.Join(dir, "sources.list")+" /etc/apt/sources.list",
 		o.Bootstrap.Suite, "-")
 	args = append(args, strings.Split(strings.TrimSpace(used), "\n")...)
 	cmd := contain.Command("mmdebstrap", args...)
@@ -82,6 +85,9 @@ func mmdebstrap(ctx context.Context, o recipes.OS, b Base, used, dir string, w i
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	if err := contain.Run(ctx, cmd, nil); err != nil {
+		if strings.Contains(strings.ToLower(stderr.String()), unix.ENOSPC.Error()) { // it has no other way to say so
+			err = fmt.Errorf("%w: %w", err, unix.ENOSPC)
+		}
 		return fmt.Errorf("mmdebstrap: %w\n%s", err, lastLines(stderr.Bytes(), 12))
 	}
 	return nil

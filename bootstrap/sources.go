@@ -20,40 +20,35 @@ import (
 
 // sources are the repositories of one OS as they stand now.
 type sources struct {
-	own  string // sources.list as the root keeps it
+	own  string // sources.list as the distribution has it
 	used string // the same with the mirror's host, for this build
-	// dates of the InRelease files, by address.
+	// dates of the InRelease files, by their own address.
 	dates map[string]time.Time
 }
 
 // findSources asks mmdebstrap which repositories it uses for the suite by default,
 // and each repository for the date of its index.
-func findSources(ctx context.Context, o recipes.OS, platform, mirror string) (sources, error) {
-	own, err := defaultSources(ctx, o, platform)
+func (s *Store) findSources(ctx context.Context, o recipes.OS, platform string) (sources, error) {
+	own, err := s.defaultSources(ctx, o, platform)
 	if err != nil {
 		return sources{}, err
 	}
-	s := sources{own: own, used: own, dates: map[string]time.Time{}}
-	if mirror != "" {
-		if s.used, err = replaceHosts(own, mirror); err != nil {
+	src := sources{own: own, used: mirrored(own, s.Mirror), dates: map[string]time.Time{}}
+	for _, address := range inReleases(own) {
+		if src.dates[address], err = indexDate(ctx, mirrored(address, s.Mirror)); err != nil {
 			return sources{}, err
 		}
 	}
-	for _, address := range inReleases(s.used) {
-		if s.dates[address], err = indexDate(ctx, address); err != nil {
-			return sources{}, err
-		}
-	}
-	if len(s.dates) == 0 {
+	if len(src.dates) == 0 {
 		return sources{}, fmt.Errorf("mmdebstrap names no repository for suite %q", o.Bootstrap.Suite)
 	}
-	return s, nil
+	return src, nil
 }
 
 // defaultSources runs mmdebstrap up to its first hook, which copies the sources.list
 // it has just written and then stops it: nothing is downloaded.
-func defaultSources(ctx context.Context, o recipes.OS, platform string) (string, error) {
-	dir, err := os.MkdirTemp("", "cudabuild-sources-")
+func (s *Store) defaultSources(ctx context.Context, o recipes.OS, platform string) (string, error) {
+	dir, err := os.MkdirTemp(s.dir, "make-")
 	if err != nil {
 		return "", err
 	}
@@ -62,31 +57,13 @@ func defaultSources(ctx context.Context, o recipes.OS, platform string) (string,
 	args := append(mmdebstrapArgs(o, platform),
 		"--setup-hook=cp \"$1/etc/apt/sources.list\" "+file+"; exit 1",
 		o.Bootstrap.Suite, "/dev/null")
-	out, runErr := exec.CommandContext(ctx, "mmdebstrap", args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	out, runErr := cmd.CombinedOutput()
 	if data, err := os.ReadFile(file); err == nil {
 		return string(data), nil
 	}
 	return "", fmt.Errorf("mmdebstrap: %w\n%s", runErr, lastLines(out, 6))
-}
-
-// replaceHosts puts the mirror's scheme and host in place of the ones in list.
-func replaceHosts(list, mirror string) (string, error) {
-	m, err := url.Parse(mirror)
-	if err != nil || m.Host == "" {
-		return "", fmt.Errorf("mirror %q is not an address such as http://mirror.example", mirror)
-	}
-	var out strings.Builder
-	for line := range strings.Lines(list) {
-		fields := strings.Fields(line)
-		for i, field := range fields {
-			if u, err := url.Parse(field); err == nil && u.Host != "" {
-				u.Scheme, u.Host = m.Scheme, m.Host
-				fields[i] = u.String()
-			}
-		}
-		out.WriteString(strings.Join(fields, " ") + "\n")
-	}
-	return out.String(), nil
 }
 
 // inReleases returns the address of each repository's InRelease file.
@@ -110,11 +87,11 @@ func indexDate(ctx context.Context, address string) (time.Time, error) {
 	}
 	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return time.Time{}, fmt.Errorf("%s: %s", address, resp.Status)
+		return time.Time{}, fmt.Errorf("%w: %s: %s", ErrUnreachable, address, resp.Status)
 	}
 	return parseDate(resp.Body, address)
 }

@@ -50,13 +50,16 @@ func (r *run) bootstrap(ctx context.Context, b *base, c matrix.Cell) (err error)
 	os, _ := r.Catalog.OS(c.OS)
 	done := r.Display.Step("[" + os.Name + "] bootstrap " + os.Bootstrap.Suite)
 	defer func() { done(err) }()
-	if _, known := r.Bases.Known(ctx, os, platform(c)); !known {
-		if err := r.checkDisk(ctx); err != nil {
+	if _, known := r.Bases.Known(ctx, os, platform(c)); !known || r.Bases.Refresh {
+		if err := r.prepare(ctx); err != nil {
 			return err
 		}
 	}
 	if b.Base, err = r.Bases.Base(ctx, os, platform(c)); err != nil {
-		if errors.Is(err, bootstrap.ErrUnavailable) { // nor any other OS
+		if full := r.diskFull(err); full != nil {
+			err = full
+			r.cancel(err)
+		} else if errors.Is(err, bootstrap.ErrUnavailable) || errors.Is(err, bootstrap.ErrUnreachable) { // for any other OS too
 			r.cancel(err)
 		}
 		return err

@@ -4,7 +4,10 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -12,7 +15,7 @@ import (
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
-// DiskError means that the state directory's file system is too small.
+// DiskError means that the file system of a folder is too small, or full.
 type DiskError struct {
 	Dir            string
 	NeedMB, FreeMB int
@@ -29,19 +32,41 @@ func (e *DiskError) Error() string {
 // before anything is made. Too small a disk ends the run.
 func (r *run) checkDisk(ctx context.Context) error {
 	r.disk.Do(func() {
-		if r.Engine.Address != "" {
-			return // on another machine
+		need := r.needMB(ctx)
+		for _, dir := range slices.Sorted(maps.Keys(need)) {
+			free, err := freeMB(dir)
+			if err == nil && need[dir] > free {
+				err = &DiskError{Dir: dir, NeedMB: need[dir], FreeMB: free}
+			}
+			r.diskErr = errors.Join(r.diskErr, err)
 		}
-		free, err := freeMB(r.Engine.StateDir)
-		if need := r.needMB(ctx); err == nil && need > free {
-			err = &DiskError{Dir: r.Engine.StateDir, NeedMB: need, FreeMB: free}
-		}
-		if err != nil {
-			r.diskErr = err
-			r.cancel(err)
+		if r.diskErr != nil {
+			r.cancel(r.diskErr)
 		}
 	})
 	return r.diskErr
+}
+
+// needMB is what the run takes below each folder. Beside what is unpacked, as much
+// again is packages and compressed layers, which together are about as large
+// (measured: 0.4 and 0.45 of the unpacked size). In the image folder these are other
+// names of the engine's files, or copies where it lies on another file system.
+func (r *run) needMB(ctx context.Context) map[string]int {
+	unpacked := r.unpackedMB(ctx)
+	state, images := r.Engine.StateDir, r.Images.Dir()
+	need := map[string]int{}
+	if r.Engine.Address == "" { // else that part is on the engine's machine
+		need[state] = 2 * unpacked
+	}
+	if r.Engine.Address != "" || !sameFileSystem(state, images) {
+		need[images] = unpacked / 2
+	}
+	return need
+}
+
+func sameFileSystem(a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
 }
 
 func freeMB(dir string) (int, error) {
@@ -52,19 +77,29 @@ func freeMB(dir string) (int, error) {
 	return int(fs.Bavail * uint64(fs.Bsize) >> 20), nil
 }
 
-// diskFull returns an error if next to nothing is free below dir.
-func diskFull(dir string) error {
+// diskFull returns a DiskError if a full disk is behind a failure: the failure says so,
+// or next to nothing is free.
+func (r *run) diskFull(failure error) error {
 	const nothingMB = 64
-	if free, err := freeMB(dir); err == nil && free < nothingMB {
-		return &DiskError{Dir: dir, FreeMB: free}
+	images := r.Images.Dir()
+	if free, err := freeMB(images); err == nil && r.Images.Full() {
+		return &DiskError{Dir: images, FreeMB: free}
+	}
+	var fullest *DiskError
+	for _, dir := range []string{r.Engine.StateDir, images} {
+		if free, err := freeMB(dir); err == nil && (fullest == nil || free < fullest.FreeMB) {
+			fullest = &DiskError{Dir: dir, FreeMB: free}
+		}
+	}
+	if fullest != nil && (fullest.FreeMB < nothingMB || errors.Is(failure, unix.ENOSPC)) {
+		return fullest
 	}
 	return nil
 }
 
-// needMB adds up, for every chain that a cell is missing from, what its highest
-// cell unpacks to, and as much again for packages and compressed layers, which
-// together are about as large (measured: 0.4 and 0.45 of the unpacked size).
-func (r *run) needMB(ctx context.Context) int {
+// unpackedMB adds up, for every chain that a cell is missing from, what its highest
+// cell unpacks to.
+func (r *run) unpackedMB(ctx context.Context) int {
 	need := map[string]int{}
 	for _, t := range r.tasks {
 		if r.known(ctx, t.cell) {
@@ -81,7 +116,7 @@ func (r *run) needMB(ctx context.Context) int {
 	}
 	total := 0
 	for _, size := range need {
-		total += 2 * size
+		total += size
 	}
 	return total
 }

@@ -105,8 +105,8 @@ func (d *Display) remember(status *bk.SolveStatus) {
 	}
 }
 
-// Explain puts the name and the last line of a failed step, of its stderr if it wrote
-// there, before its error.
+// Explain puts before the error of a failed step the line of the recipe that it comes
+// from, its name, and its last line, of stderr if it wrote there.
 func (d *Display) Explain(err error) error {
 	var failed *errdefs.VertexError
 	if !errors.As(err, &failed) {
@@ -118,7 +118,17 @@ func (d *Display) Explain(err error) error {
 	if s == nil {
 		return err
 	}
-	return fmt.Errorf("%s: %s (%w)", s.name, cmp.Or(s.last[2], s.last[1]), err)
+	return fmt.Errorf("%s%s: %s (%w)", place(err), s.name, cmp.Or(s.last[2], s.last[1]), err)
+}
+
+// place is where a failed step comes from, as "file:line: ", or nothing if that is not known.
+func place(err error) string {
+	for _, source := range errdefs.Sources(err) {
+		if len(source.Ranges) > 0 && source.Ranges[0].GetStart().GetLine() > 0 {
+			return fmt.Sprintf("%s:%d: ", source.GetInfo().GetFilename(), source.Ranges[0].Start.Line)
+		}
+	}
+	return ""
 }
 
 // Step shows a step of our own until the returned function is called.

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cudabuild/cudabuild/bootstrap"
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 )
@@ -100,6 +101,62 @@ func TestDiskTooSmallToBootstrap(t *testing.T) {
 	_, err := h.run(t.Context(), t, "12.6-devel-*")
 	if disk := (*build.DiskError)(nil); !errors.As(err, &disk) {
 		t.Errorf("Run's error = %v, want a DiskError", err)
+	}
+}
+
+// TestImagesDiskTooSmall: the images may lie on another disk, which has to take them.
+func TestImagesDiskTooSmall(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	out := t.TempDir()
+	mountTmpfs(t, out, "size=1m")
+	h := furnish(t, t.TempDir(), out)
+	h.toolDir = t.TempDir() // known before a daemon is started
+	_, err := h.run(t.Context(), t, "12.1-devel-*")
+	var disk *build.DiskError
+	if !errors.As(err, &disk) || disk.NeedMB <= disk.FreeMB || disk.Dir != filepath.Join(out, "images") {
+		t.Errorf("Run's error = %v, want a DiskError for the images", err)
+	}
+}
+
+// TestImagesDiskFull: what the engine has room for, the image folder may have not.
+func TestImagesDiskFull(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	out := t.TempDir()
+	mountTmpfs(t, out, "size=100m")
+	h := furnish(t, t.TempDir(), out)
+	r, err := h.run(t.Context(), t, "12.5-base-*")
+	var disk *build.DiskError
+	if !errors.As(err, &disk) || disk.NeedMB != 0 || disk.Dir != filepath.Join(out, "images") {
+		t.Errorf("Run's error = %v, want a DiskError: the disk of the images is full", err)
+	}
+	if r == nil || r.Totals.Cancelled != 1 {
+		t.Errorf("record = %+v, want one cancelled cell", r)
+	}
+}
+
+// TestMirrorGone: a step that cannot fetch from the mirror is no fault of a cell.
+func TestMirrorGone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	record := filepath.Join(h.state, "bases", "tiny-linux-amd64.json")
+	data, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dates := `"dates": {"http://own.example/tiny/dists/tiny/InRelease": "2026-01-01T00:00:00Z"}`
+	changed := strings.Replace(string(data), `"dates": null`, dates, 1)
+	if err := os.WriteFile(record, []byte(changed), 0o600); err != nil || changed == string(data) {
+		t.Fatalf("%s has no dates to replace, %v", data, err)
+	}
+	h.mirror = "http://127.0.0.1:9"
+	r, err := h.run(t.Context(), t, "12.2-base-*", "12.2-runtime-*")
+	if !errors.Is(err, bootstrap.ErrUnreachable) || !strings.Contains(err.Error(), h.mirror+"/tiny/") || !strings.Contains(err.Error(), "nobody made package broken") {
+		t.Errorf("Run's error = %v, want ErrUnreachable with the mirror and the step", err)
+	}
+	if r == nil || r.Totals.Failed != 0 {
+		t.Errorf("record = %+v, want no failed cell", r)
 	}
 }
 

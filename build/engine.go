@@ -36,23 +36,44 @@ func (r *run) openEngine(ctx context.Context) (*engine.Engine, error) {
 	return e, nil
 }
 
-// diagnose looks behind the failure of a solve: if the daemon is gone or the disk
-// is full, that is the cause, and it ends the run.
-func (r *run) diagnose(e *engine.Engine, err error) error {
-	cause := diskFull(r.Engine.StateDir)
+// prepare makes sure, before anything is made, of what all of it will need: room, and
+// the daemon that the user named.
+func (r *run) prepare(ctx context.Context) error {
+	if r.Engine.Address == "" {
+		return r.checkDisk(ctx)
+	}
+	_, err := r.openEngine(ctx)
+	return err
+}
+
+// diagnose looks behind the failure of a solve: if the daemon or the mirror is gone or
+// a disk is full, that is the cause, and it ends the run.
+func (r *run) diagnose(ctx context.Context, t *task, e *engine.Engine, err error) error {
+	explained := r.Display.Explain(err)
+	cause := r.diskFull(err)
 	if grpcerrors.Code(err) == codes.Unavailable {
-		cause = fmt.Errorf("%w: %w", engine.ErrUnavailable, err) // a given daemon is gone
-		select {
-		case <-e.Died():
-			cause = fmt.Errorf("%w: %w", engine.ErrUnavailable, e.Failure())
-		case <-time.After(time.Second):
-		}
+		cause = r.gone(e, err)
+	} else if unreachable := r.Bases.Reachable(ctx, r.bases[baseKey(t.cell)].Base); cause == nil && unreachable != nil {
+		cause = fmt.Errorf("%w (%w)", unreachable, explained)
 	}
 	if cause == nil {
-		return r.Display.Explain(err)
+		return explained
 	}
 	r.cancel(cause) // the first cause stays: an interrupt that ended the daemon wins
 	return cause
+}
+
+// gone says how a daemon that no longer answers has ended.
+func (r *run) gone(e *engine.Engine, err error) error {
+	if r.Engine.Address != "" {
+		return &engine.AddressError{Address: r.Engine.Address, Err: err}
+	}
+	select {
+	case <-e.Died():
+		return fmt.Errorf("%w: %w", engine.ErrUnavailable, e.Failure())
+	case <-time.After(time.Second):
+		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+	}
 }
 
 // closeEngine ends the daemon once; a second call waits for the first.

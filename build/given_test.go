@@ -81,3 +81,15 @@ func TestGivenDaemonAbsent(t *testing.T) {
 		t.Errorf("Run = %+v, %v, want five cancelled cells and ErrUnavailable with the address", r, err)
 	}
 }
+
+// TestGivenDaemonFirst: it is asked before a root is bootstrapped for it.
+func TestGivenDaemonFirst(t *testing.T) {
+	t.Parallel()
+	h := &house{state: t.TempDir(), out: t.TempDir(), catalog: load(t)}
+	h.address = "unix://" + h.state + "/nobody.sock"
+	r, err := h.run(t.Context(), t, "12.1-base-*")
+	var address *engine.AddressError
+	if !errors.As(err, &address) || address.Address != h.address || r.Totals.Cancelled != 1 {
+		t.Errorf("Run = %+v, %v, want a cancelled cell and an AddressError", r, err)
+	}
+}

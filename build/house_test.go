@@ -5,6 +5,7 @@ package build_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -36,6 +37,8 @@ type house struct {
 	address    string // of a daemon that is not ours
 	failFast   bool
 	show       *watcher // of the progress, may be nil
+	mirror     string
+	log        *slog.Logger // may be nil
 }
 
 func newHouse(t testing.TB) *house {
@@ -107,8 +110,9 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	if err != nil {
 		t.Fatal(err)
 	}
+	bases.Mirror = h.mirror
 	o := build.Options{
-		Catalog: h.catalog, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Log: h.log, Catalog: h.catalog, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock},
 	}
 	if h.show != nil {

@@ -63,6 +63,18 @@ func (m *memo) put(key digest.Digest, desc ocispec.Descriptor) {
 	m.changed = true
 }
 
+// keep forgets the images that the function does not want kept.
+func (m *memo) keep(wanted func(ocispec.Descriptor) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, desc := range m.images {
+		if !wanted(desc) {
+			delete(m.images, key)
+			m.changed = true
+		}
+	}
+}
+
 func (m *memo) save() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

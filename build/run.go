@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/record"
@@ -48,6 +51,9 @@ func (r *run) all(parent context.Context) (err error) {
 		stop()
 		err = errors.Join(err, r.closeEngine(), r.closeFailed(), r.memo.save())
 	}()
+	if err := r.mend(ctx); err != nil {
+		return err
+	}
 	var group sync.WaitGroup
 	for _, t := range r.tasks {
 		group.Go(func() { r.task(ctx, t) })
@@ -59,7 +65,8 @@ func (r *run) all(parent context.Context) (err error) {
 	return r.prune(parent)
 }
 
-// prune drops blobs that no image needs any more, after a run in which all passed.
+// prune drops blobs that no image needs any more, after a run in which all passed, and
+// what is remembered of images that are gone.
 func (r *run) prune(ctx context.Context) error {
 	for _, t := range r.tasks {
 		if t.result.Status != record.Passed {
@@ -69,6 +76,10 @@ func (r *run) prune(ctx context.Context) error {
 	if _, err := r.Images.Prune(ctx, false); err != nil { // an image of another run is not whole
 		r.Log.Warn("nothing was pruned", "error", err)
 	}
+	r.memo.keep(func(desc ocispec.Descriptor) bool {
+		_, err := r.Images.Content().Info(ctx, desc.Digest)
+		return err == nil
+	})
 	return nil
 }
 
@@ -85,6 +96,9 @@ func (r *run) task(ctx context.Context, t *task) {
 	t.result.Cached = err == nil && b.cached
 	if !t.begun.IsZero() {
 		t.result.BuildSeconds = time.Since(t.begun).Seconds()
+	}
+	if errors.Is(err, unix.ENOSPC) {
+		r.cancel(cmp.Or(r.diskFull(err), err))
 	}
 	r.settle(ctx, t, err)
 }

@@ -123,7 +123,7 @@ func TestFailedStep(t *testing.T) {
 		"12.2-devel-tiny": "skipped", "12.2-deviceQuery-tiny": "skipped", "12.2-nbody-tiny": "skipped",
 	})
 	reason := cell(t, r, "12.2-runtime-tiny").Reason
-	for _, want := range []string{"[tiny cuda 12.2] install runtime", "E: nobody made package broken", "exit code: 100"} {
+	for _, want := range []string{"testdata/recipes/cuda/12.2-tiny.yaml:9: [tiny cuda 12.2] install runtime", "E: nobody made package broken", "exit code: 100"} {
 		if !strings.Contains(reason, want) {
 			t.Errorf("reason = %q, want it to hold %q", reason, want)
 		}

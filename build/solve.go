@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -18,7 +19,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/matrix"
 )
@@ -102,25 +102,25 @@ func (r *run) solve(ctx context.Context, t *task, compiled *llb.Image) (ocispec.
 		return result, nil
 	}
 	statuses, seen := r.Display.Solve(t.cell.ID)
-	response, err := e.Client.Build(ctx, r.solveOptions(e), "cudabuild", frontend, statuses)
+	response, err := e.Client.Build(ctx, r.solveOptions(), "cudabuild", frontend, statuses)
 	<-seen
 	if err != nil {
-		return ocispec.Descriptor{}, r.diagnose(e, err)
+		return ocispec.Descriptor{}, r.diagnose(ctx, t, e, err)
 	}
 	return exported(response)
 }
 
-func (r *run) solveOptions(e *engine.Engine) bk.SolveOpt {
+func (r *run) solveOptions() bk.SolveOpt {
 	attrs := map[string]string{"tar": "false", "compression": r.Compression, "oci-mediatypes": "true"}
 	if r.Compression != "zstd" { // the compression of bootstrapped roots
 		attrs["force-compression"] = "true"
 	}
 	var attachables []session.Attachable
-	if len(r.AptConfig) > 0 {
-		attachables = append(attachables, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: r.AptConfig}))
+	if config := slices.Concat(r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
+		attachables = append(attachables, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
 	}
 	return bk.SolveOpt{
-		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.Images.Adopting(e.ContentDir)}},
+		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.Images.Adopting(r.Engine.ContentDir())}},
 		OCIStores:     map[string]content.Store{llb.BaseStore: r.Bases.Content()},
 		FrontendAttrs: map[string]string{},
 		Session:       attachables,

@@ -3,6 +3,9 @@
 package build_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,19 +74,36 @@ func TestWarm(t *testing.T) {
 		name   string
 		damage func(t testing.TB, path string)
 		cell   string
-		layer  int // -1 is the manifest
+		layer  int // or manifestBlob, configBlob
 		want   []string
 	}{
 		{"layer deleted", remove, "12.1-runtime-tiny", 2, []string{"devel", "runtime"}},
-		{"manifest deleted", remove, "12.1-base-tiny", -1, []string{"base"}},
+		{"manifest deleted", remove, "12.1-base-tiny", manifestBlob, []string{"base"}},
 		{"own layer", remove, "12.1-nbody-tiny", 2, []string{"nbody"}},
 		{"layer truncated", truncate, "12.1-devel-tiny", 3, []string{"devel"}},
-		{"manifest emptied", truncate, "12.1-deviceQuery-tiny", -1, []string{"deviceQuery"}},
+		{"manifest emptied", truncate, "12.1-deviceQuery-tiny", manifestBlob, []string{"deviceQuery"}},
+		{"layer changed, and the engine's with it", scribble, "12.1-runtime-tiny", 2, []string{"devel", "runtime"}},
+		{"layer replaced", replace, "12.1-devel-tiny", 3, []string{"devel"}},
+		{"config zeroed", zero, "12.1-nbody-tiny", configBlob, []string{"nbody"}},
+		{"manifest zeroed", zero, "12.1-base-tiny", manifestBlob, []string{"base"}},
 	}
 	for _, test := range lost {
 		t.Run(test.name, func(t *testing.T) {
-			test.damage(t, blobPath(t, h, test.cell, test.layer))
+			path := blobPath(t, h, test.cell, test.layer)
+			before, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.damage(t, path)
+			var log bytes.Buffer
+			h.log = slog.New(slog.NewTextHandler(&log, nil))
 			r := h.done(t, "12.1-*")
+			if after, err := os.Stat(path); err != nil || after.Size() != before.Size() {
+				t.Errorf("the blob is not there again: %v, %v", after, err)
+			}
+			if deleted := strings.HasSuffix(test.name, "deleted") || test.name == "own layer"; strings.Contains(log.String(), filepath.Base(path)) == deleted {
+				t.Errorf("log = %q, want it to name a damaged blob and nothing else", &log)
+			}
 			wantRebuilt(t, r, test.want...)
 			if diff := cmp.Diff(digests(first), digests(r)); diff != "" {
 				t.Errorf("digests (-first +again):\n%s", diff)
@@ -102,6 +122,17 @@ func TestWarm(t *testing.T) {
 		h.catalog = load(t, overlay(t, "12.1", "12.1.0", "12.1.1"))
 		wantRebuilt(t, h.done(t, "12.1-*"), "base", "devel", "deviceQuery", "nbody", "runtime")
 		wantRebuilt(t, h.done(t, "12.1-*"))
+	})
+
+	t.Run("memory pruned", func(t *testing.T) { // of the two states before
+		data, err := os.ReadFile(filepath.Join(h.state, "builds.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var images map[string]any
+		if err := json.Unmarshal(data, &images); err != nil || len(images) != 5 {
+			t.Errorf("builds.json holds %d images, %v, want five", len(images), err)
+		}
 	})
 
 	t.Run("memory lost", func(t *testing.T) {
@@ -124,6 +155,23 @@ func TestLostElsewhere(t *testing.T) {
 	wantRebuilt(t, h.done(t, "12.1-base-*"))
 }
 
+// TestMirror: another mirror of the same packages changes nothing.
+func TestMirror(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.mirror = "http://one.example"
+	h.done(t, "12.1-base-*")
+	h.toolDir = t.TempDir() // where no daemon is
+	h.mirror = "http://two.example:8080"
+	wantRebuilt(t, h.done(t, "12.1-base-*"))
+}
+
+// Blobs of an image that are no layers.
+const (
+	manifestBlob = -1
+	configBlob   = -2
+)
+
 func blobPath(t testing.TB, h *house, id string, layer int) string {
 	t.Helper()
 	images := h.images(t)
@@ -136,11 +184,18 @@ func blobPath(t testing.TB, h *house, id string, layer int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if layer >= 0 {
-		img, err := images.Image(desc)
-		if err != nil {
+	if layer == manifestBlob {
+		return filepath.Join(images.Dir(), "blobs", hash.Algorithm, hash.Hex)
+	}
+	img, err := images.Image(desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if layer == configBlob {
+		if hash, err = img.ConfigName(); err != nil {
 			t.Fatal(err)
 		}
+	} else {
 		layers, err := img.Layers()
 		if err != nil {
 			t.Fatal(err)
@@ -164,6 +219,57 @@ func truncate(t testing.TB, path string) {
 	t.Helper()
 	remove(t, path)
 	if err := os.WriteFile(path, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scribble changes a file and not its size, and sets its time back.
+func scribble(t testing.TB, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	at, b := info.Size()/2, make([]byte, 1)
+	if _, err := f.ReadAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{b[0] ^ 1}, at); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replace makes a new file of the same size.
+func replace(t testing.TB, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	remove(t, path)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// zero makes a new file of as many zeros, as a crash may leave one.
+func zero(t testing.TB, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove(t, path)
+	if err := os.WriteFile(path, make([]byte, info.Size()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

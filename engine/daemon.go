@@ -5,7 +5,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -28,7 +27,7 @@ const stopGrace = 5 * time.Second
 // so the policy is explicit: keep everything while 2 GB stay free.
 const configFormat = `root = %q
 [grpc]
-  address = ["unix://%s"]
+  address = ["unix:///proc/self/fd/4/buildkitd.sock"]
 [worker.containerd]
   enabled = false
 [worker.oci]
@@ -46,7 +45,8 @@ const configFormat = `root = %q
 
 // daemon is a buildkitd that this process owns.
 type daemon struct {
-	root, socket, log string
+	root, log string
+	dir       *os.File // root, held open: see socket
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
@@ -69,34 +69,40 @@ func start(o Options) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{
-		root:   filepath.Join(o.StateDir, "engine"),
-		socket: filepath.Join(runtimeDir(o.StateDir), "buildkitd.sock"),
-		log:    filepath.Join(o.StateDir, "engine.log"),
-		done:   make(chan struct{}),
+		root: o.root(),
+		log:  filepath.Join(o.StateDir, "engine.log"),
+		done: make(chan struct{}),
 	}
 	return d, d.spawn(o, buildkitd, runc)
 }
 
-// runtimeDir is short whatever the state directory's name: a socket's path may
-// have 107 bytes at most.
-func runtimeDir(stateDir string) string {
-	return fmt.Sprintf("/run/cudabuild/%x", sha256.Sum256([]byte(stateDir)))[:len("/run/cudabuild/")+12]
+// socket is short whatever the state directory's name, because a socket's path may
+// have 107 bytes at most: it goes by way of the open folder. The daemon finds that
+// open as its descriptor 4. So there is nothing outside the state directory that a
+// killed run could leave behind.
+func (d *daemon) socket() string {
+	return fmt.Sprintf("/proc/%d/fd/%d/buildkitd.sock", os.Getpid(), d.dir.Fd())
 }
 
+// tmp is the daemon's own folder for temporary files; it leaves some.
+func (d *daemon) tmp() string { return filepath.Join(d.root, "tmp") }
+
 func (d *daemon) spawn(o Options, buildkitd, runc string) error {
-	for _, dir := range []string{d.root, filepath.Dir(d.socket)} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	// What a daemon that was killed had only begun: its next copy would go on from there.
+	for _, name := range []string{"buildkitd.sock", "tmp", "runc-overlayfs/content/ingest"} {
+		if err := os.RemoveAll(filepath.Join(d.root, name)); err != nil {
 			return err
 		}
 	}
-	// What a daemon that was killed had only begun: its next copy would go on from there.
-	for _, path := range []string{d.socket, filepath.Join(d.root, "runc-overlayfs", "content", "ingest")} {
-		if err := os.RemoveAll(path); err != nil {
-			return err
-		}
+	if err := os.MkdirAll(d.tmp(), 0o700); err != nil {
+		return err
+	}
+	var err error
+	if d.dir, err = os.Open(d.root); err != nil {
+		return err
 	}
 	config := filepath.Join(o.StateDir, "buildkitd.toml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, configFormat, d.root, d.socket, runc), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, configFormat, d.root, runc), 0o600); err != nil {
 		return err
 	}
 	log, err := os.Create(d.log)
@@ -106,7 +112,8 @@ func (d *daemon) spawn(o Options, buildkitd, runc string) error {
 	defer log.Close()
 	d.cmd = contain.Command(buildkitd, "--config", config)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
-	d.cmd.ExtraFiles = []*os.File{o.Lock.file}
+	d.cmd.ExtraFiles = []*os.File{o.Lock.file, d.dir} // descriptors 3 and 4
+	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp())
 	started := make(chan error)
 	go d.own(started)
 	if err := <-started; err != nil {
@@ -127,7 +134,7 @@ func (d *daemon) wait(ctx context.Context, c *bk.Client) error {
 	defer cancel()
 	for {
 		if _, err := c.Info(timeout); err == nil {
-			return os.Chmod(d.socket, 0o600)
+			return os.Chmod(d.socket(), 0o600)
 		}
 		select {
 		case <-d.done:
@@ -153,10 +160,7 @@ func (d *daemon) stop(grace time.Duration) error {
 		_ = d.cmd.Process.Kill()
 		<-d.done
 	}
-	if err := os.RemoveAll(filepath.Dir(d.socket)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return errors.Join(os.RemoveAll(d.tmp()), os.RemoveAll(filepath.Join(d.root, "buildkitd.sock")), d.dir.Close())
 }
 
 func (d *daemon) failure() error {

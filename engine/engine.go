@@ -32,6 +32,19 @@ import (
 // the given address, or an owned daemon cannot run on this machine.
 var ErrUnavailable = errors.New("no usable BuildKit")
 
+// AddressError is the condition that nothing usable answers at the address that the
+// user named. It matches [ErrUnavailable].
+type AddressError struct {
+	Address string
+	Err     error
+}
+
+func (e *AddressError) Error() string {
+	return fmt.Sprintf("%v at %s: %v", ErrUnavailable, e.Address, e.Err)
+}
+
+func (e *AddressError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
+
 // Options says which BuildKit to use. The zero value of Address means an owned one.
 type Options struct {
 	Address  string // of a running daemon: unix://, tcp://, docker-container://, podman-container://, ssh://
@@ -40,12 +53,23 @@ type Options struct {
 	Lock     *Lock  // of StateDir; required for an owned daemon
 }
 
+func (o Options) root() string { return filepath.Join(o.StateDir, "engine") }
+
+// ContentDir is the folder of blobs of an owned daemon (blobs/sha256/...), empty for a
+// given one. Blobs in it can be hard-linked instead of copied.
+func (o Options) ContentDir() string {
+	if o.Address != "" {
+		return ""
+	}
+	return filepath.Join(o.root(), "runc-overlayfs", "content")
+}
+
+// Forget removes all that an owned daemon has built. It must not be running.
+func (o Options) Forget() error { return os.RemoveAll(o.root()) }
+
 // Engine is a connected BuildKit.
 type Engine struct {
 	Client *bk.Client
-	// ContentDir is the folder of blobs of an owned daemon (blobs/sha256/...), empty
-	// for a given one. Blobs in it can be hard-linked instead of copied.
-	ContentDir string
 
 	daemon *daemon
 }
@@ -59,14 +83,14 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := bk.New(ctx, "unix://"+d.socket)
+	c, err := bk.New(ctx, "unix://"+d.socket())
 	if err == nil {
 		err = d.wait(ctx, c)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.stop(0))
 	}
-	return &Engine{Client: c, daemon: d, ContentDir: filepath.Join(d.root, "runc-overlayfs", "content")}, nil
+	return &Engine{Client: c, daemon: d}, nil
 }
 
 func given(ctx context.Context, address string) (*Engine, error) {
@@ -77,7 +101,7 @@ func given(ctx context.Context, address string) (*Engine, error) {
 		_, err = c.Info(timeout)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w at %s: %w", ErrUnavailable, address, err)
+		return nil, &AddressError{address, err}
 	}
 	return &Engine{Client: c}, nil
 }
@@ -87,7 +111,7 @@ func (e *Engine) Address() string {
 	if e.daemon == nil {
 		return ""
 	}
-	return "unix://" + e.daemon.socket
+	return "unix://" + e.daemon.socket()
 }
 
 // Died returns a channel that is closed when an owned daemon has ended. It is nil,

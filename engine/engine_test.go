@@ -54,17 +54,15 @@ func TestOwned(t *testing.T) {
 	if len(workers[0].GCPolicy) != 1 {
 		t.Errorf("GC policy = %v, want ours alone", workers[0].GCPolicy)
 	}
-	if info, err := os.Stat(e.ContentDir); err != nil || !info.IsDir() {
-		t.Errorf("ContentDir %s: %v", e.ContentDir, err)
+	if info, err := os.Stat(engine.Options{StateDir: dir}.ContentDir()); err != nil || !info.IsDir() {
+		t.Errorf("ContentDir: %v", err)
 	}
 	pids := using(t, dir)
 	if len(pids) == 0 {
 		t.Error("no process found of a running daemon")
 	}
-	for _, socket := range sockets(t, pids) {
-		if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
-			t.Errorf("socket %s: mode %v, %v, want 0600", socket, info.Mode(), err)
-		}
+	if info, err := os.Stat(filepath.Join(dir, "engine", "buildkitd.sock")); err != nil || info.Mode() != os.ModeSocket|0o600 {
+		t.Errorf("socket: %v, %v, want one with mode 0600", info, err)
 	}
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
@@ -80,6 +78,24 @@ func TestLongStateDir(t *testing.T) {
 		t.Fatal(err)
 	}
 	nothingLeft(t, dir)
+}
+
+// TestForget: what a daemon has built goes, the rest of the state directory stays.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "engine", "runc-overlayfs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "bases"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := (engine.Options{StateDir: dir}).Forget(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(dir + "/*"); err != nil || len(left) != 1 || filepath.Base(left[0]) != "bases" {
+		t.Errorf("left: %v, %v, want bases alone", left, err)
+	}
 }
 
 // TestReopen: what one daemon leaves must not keep the next from starting.
@@ -161,6 +177,10 @@ func TestUnavailable(t *testing.T) {
 			e, err := engine.Open(t.Context(), test.options)
 			if e != nil || !errors.Is(err, engine.ErrUnavailable) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Open = %v, %v, want nil, ErrUnavailable with %q", e, err, test.want)
+			}
+			var address *engine.AddressError
+			if !errors.As(err, &address) || address.Address != test.options.Address {
+				t.Errorf("Open's error = %v, want an AddressError for %s", err, test.options.Address)
 			}
 		})
 	}

@@ -109,6 +109,42 @@ func TestOwnerKilled(t *testing.T) {
 	nothingLeft(t, dir)
 }
 
+// TestNothingOutside: all files of a daemon, temporary ones and its socket too, lie in
+// its state directory, and what a killed one leaves there the next clears away.
+func TestNothingOutside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cmd := owner(t, dir)
+	tmp := filepath.Join(dir, "engine", "tmp")
+	for _, pid := range using(t, dir) {
+		if got := environ(t, pid, "TMPDIR"); pid != cmd.Process.Pid && got != tmp {
+			t.Errorf("a daemon's TMPDIR = %q, want %q", got, tmp)
+		}
+	}
+	leftover := filepath.Join(tmp, "buildkit-mount1")
+	if err := os.Mkdir(leftover, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	nothingLeft(t, dir)
+	if _, err := os.Lstat(filepath.Join(dir, "engine", "buildkitd.sock")); err != nil {
+		t.Errorf("the killed daemon's socket: %v, want it where the next finds it", err)
+	}
+	e := open(t, dir)
+	if _, err := os.Stat(leftover); err == nil {
+		t.Error("the next daemon has not cleared the folder for temporary files")
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{tmp, filepath.Join(dir, "engine", "buildkitd.sock")} {
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("left behind: %s", path)
+		}
+	}
+}
+
 // TestDaemonHoldsLock: until the daemon of a dead owner is gone too, nobody may
 // start a second one on its state.
 func TestDaemonHoldsLock(t *testing.T) {

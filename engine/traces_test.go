@@ -45,28 +45,19 @@ func uses(proc, dir string) bool {
 	return false
 }
 
-// sockets returns the listening socket of each daemon, as its configuration names it.
-func sockets(t testing.TB, pids []int) []string {
+// environ returns the variable of a process's environment.
+func environ(t testing.TB, pid int, name string) string {
 	t.Helper()
-	var paths []string
-	for _, pid := range pids {
-		args, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
-		_, config, ok := strings.Cut(string(args), "--config\x00")
-		if !ok {
-			continue
-		}
-		data, err := os.ReadFile(strings.TrimRight(config, "\x00"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(string(data), "unix://")
-		path, _, _ := strings.Cut(rest, `"`)
-		paths = append(paths, path)
+	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(paths) == 0 {
-		t.Error("found no socket")
+	for entry := range strings.SplitSeq(string(data), "\x00") {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
 	}
-	return paths
+	return ""
 }
 
 func kill(t testing.TB, pids []int) {

@@ -54,7 +54,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.builder, "builder", os.Getenv("BUILDKIT_HOST"), "`ADDRESS` of a running BuildKit; empty starts one (env BUILDKIT_HOST)")
 	flags.StringVar(&f.compression, "compression", "zstd", "of layers: zstd or gzip")
-	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv("CUDABUILD_DEBIAN_MIRROR"), "scheme and host of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
+	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "scheme and host of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.IntVar(&f.jobs, "jobs", 8, "images built at the same time")
 	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image")
@@ -67,12 +67,18 @@ build keep their entries. What has not changed is not built again.`,
 	return cmd
 }
 
+// mirrorVariable is where --debian-mirror comes from if it is not given.
+const mirrorVariable = "CUDABUILD_DEBIAN_MIRROR"
+
 func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if f.compression != "zstd" && f.compression != "gzip" {
 		return fmt.Errorf("--compression %q: want zstd or gzip", f.compression)
 	}
 	if f.jobs < 1 {
 		return fmt.Errorf("--jobs %d: want at least 1", f.jobs)
+	}
+	if err := bootstrap.CheckMirror(f.mirror); err != nil {
+		return fmt.Errorf("--debian-mirror %w", err)
 	}
 	if err := f.check(); err != nil {
 		return err
@@ -184,6 +190,7 @@ func couldNot(err error) error {
 	var busy *engine.BusyError
 	var folder *image.BusyError
 	var disk *build.DiskError
+	var address *engine.AddressError
 	var coded *exitError
 	if errors.As(err, &coded) {
 		return err
@@ -194,11 +201,15 @@ func couldNot(err error) error {
 	case errors.As(err, &busy), errors.As(err, &folder):
 		coded.hint = "wait for that run to end, or choose another --state-dir and --out"
 	case errors.As(err, &disk):
-		coded.hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir"
+		coded.hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir or --out"
+	case errors.Is(err, bootstrap.ErrUnreachable):
+		coded.hint = "is the network up? --debian-mirror or " + mirrorVariable + " names a mirror, http_proxy a proxy"
 	case errors.Is(err, bootstrap.ErrUnavailable) && root:
 		coded.hint = "run 'make deps'"
 	case errors.Is(err, bootstrap.ErrUnavailable):
 		coded.hint = "run as root after 'make deps'"
+	case errors.As(err, &address):
+		coded.hint = "start BuildKit there, or leave --builder and BUILDKIT_HOST away: cudabuild then starts its own"
 	case errors.Is(err, engine.ErrUnavailable) && root:
 		coded.hint = "run it again, what was built is kept; 'make tools' builds buildkitd and runc, --builder names a BuildKit that is running"
 	case errors.Is(err, engine.ErrUnavailable):

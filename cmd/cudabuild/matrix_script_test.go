@@ -77,6 +77,8 @@ func TestExitCodes(t *testing.T) {
 		"one failed":    {failed, nil, 1, []string{"2 of 3 images did not pass"}},
 		"no BuildKit":   {failed, fmt.Errorf("%w: it died", engine.ErrUnavailable), 3, []string{"it died", "make tools", "--builder"}},
 		"no bootstrap":  {failed, fmt.Errorf("%w: it needs root", bootstrap.ErrUnavailable), 3, []string{"needs root", "make deps"}},
+		"no builder":    {failed, &engine.AddressError{Address: "tcp://there", Err: errors.New("refused")}, 3, []string{"tcp://there", "refused", "leave --builder"}},
+		"no mirror":     {failed, fmt.Errorf("%w: refused", bootstrap.ErrUnreachable), 3, []string{"refused", "--debian-mirror"}},
 		"disk":          {failed, &build.DiskError{Dir: "/state", NeedMB: 20, FreeMB: 10}, 3, []string{"20 MB", "/state", "prune --all"}},
 		"disk full":     {failed, &build.DiskError{Dir: "/state", FreeMB: 1}, 3, []string{"full", "/state"}},
 		"state busy":    {nil, &engine.BusyError{Dir: "/state", PID: 4711}, 3, []string{"4711", "--state-dir"}},

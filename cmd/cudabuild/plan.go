@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/bootstrap"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -37,6 +39,9 @@ of one group in the order in which they are built. It builds nothing.`,
   cudabuild plan --group debian --only '*-base-*' --only '*-runtime-*'
   cudabuild plan --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := bootstrap.CheckMirror(os.Getenv(mirrorVariable)); err != nil {
+				return fmt.Errorf("%s %w", mirrorVariable, err)
+			}
 			_, cells, err := sel.load(cmd, asJSON)
 			if err != nil {
 				return err

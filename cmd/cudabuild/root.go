@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/containerd/log"
 	"github.com/spf13/cobra"
 )
 
@@ -79,7 +78,6 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 }
 
 func newRoot() *cobra.Command {
-	_ = log.SetLevel("error") // containerd's content store warns about fs-verity at every start
 	root := &cobra.Command{
 		Use:               "cudabuild",
 		Short:             "Build and verify driver-agnostic CUDA images",

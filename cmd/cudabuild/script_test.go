@@ -12,7 +12,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cudabuild": main, "mkimage": mkImage, "holdstate": holdState, "holdimages": holdImages})
+	testscript.Main(m, map[string]func(){"cudabuild": main, "mkimage": mkImage, "holdstate": holdState, "holdimages": holdImages, "rawlogs": rawLogs})
 }
 
 // TestScript runs the command line's behaviour, one file per topic.

@@ -6,11 +6,15 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,7 +25,9 @@ func main() {
 	for line := range strings.Lines(string(script)) {
 		words := strings.Fields(line)
 		switch {
-		case len(words) == 0 || words[0] == "find" || words[0] == "-exec":
+		case len(words) == 0 || words[0] == "-exec":
+		case words[0] == "find":
+			seal()
 		case words[0] == "install":
 			for _, name := range strings.Fields(os.Getenv("PACKAGES")) {
 				install(name)
@@ -54,6 +60,23 @@ func install(name string) {
 		return
 	}
 	check(os.WriteFile(file, []byte(name+"\n"), 0o644))
+}
+
+// seal gives what is newer than EPOCH that time, so that the same step gives the same layer.
+func seal() {
+	seconds, err := strconv.ParseInt(os.Getenv("EPOCH"), 10, 64)
+	check(err)
+	epoch := time.Unix(seconds, 0)
+	check(filepath.WalkDir("/", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || slices.Contains([]string{"/dev", "/proc", "/sys", "/run", "/etc"}, path) {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		info, err := entry.Info()
+		if err == nil && info.ModTime().After(epoch) {
+			err = os.Chtimes(path, epoch, epoch)
+		}
+		return err
+	}))
 }
 
 func copyFile(from, to string) {
