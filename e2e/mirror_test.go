@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// TestMirror changes the mirror under one image: nothing is built again, what is built
+// comes from the new mirror, and a build from nothing gives the same bits with nothing
+// of the mirror in them.
+func TestMirror(t *testing.T) {
+	f, dir := newFixture(t), t.TempDir()
+	f.state, f.out = filepath.Join(dir, "state"), filepath.Join(dir, "out")
+	only := []string{"--only", cells[0]}
+	first, r := f.build(t, only...)
+	if r.code != 0 {
+		t.Fatalf("matrix: exit %d\n%s", r.code, r.stderr)
+	}
+	m := startMirror(t, f.state)
+
+	again, r := f.build(t, append(only, "--debian-mirror", m.URL)...)
+	if r.code != 0 || len(built(again)) > 0 || m.packages.Load() > 0 {
+		t.Errorf("another mirror: exit %d, built again: %v, %d packages fetched", r.code, built(again), m.packages.Load())
+	}
+	extra, r := f.build(t, append(only, "--debian-mirror", m.URL, "--recipes", "testdata/extra")...)
+	if r.code != 0 || len(built(extra)) != 1 || m.packages.Load() == 0 {
+		t.Errorf("another package: exit %d, built: %v, %d packages from the mirror\n%s", r.code, built(extra), m.packages.Load(), r.stderr)
+	}
+	if extra.Inputs[0].Index != first.Inputs[0].Index {
+		t.Error("another mirror: the package lists were read again")
+	}
+
+	fresh := f
+	fresh.state, fresh.out = filepath.Join(dir, "state2"), filepath.Join(dir, "out2")
+	second, r := fresh.build(t, append(only, "--debian-mirror", m.URL)...)
+	if r.code != 0 || first.Inputs[0].Root != second.Inputs[0].Root || first.Inputs[0].Index != second.Inputs[0].Index ||
+		first.Cells[0].Digest != second.Cells[0].Digest {
+		t.Errorf("exit %d, from the mirror: %+v %s, want %+v %s\n%s", r.code, second.Inputs, second.Cells[0].Digest,
+			first.Inputs, first.Cells[0].Digest, r.stderr)
+	}
+	for _, blobs := range []string{fresh.state + "/bases/blobs/sha256", fresh.out + "/images/blobs/sha256"} {
+		holdsNot(t, blobs, strings.TrimPrefix(m.URL, "http://"))
+	}
+
+	m.Close()
+	gone, r := fresh.build(t, append(only, "--debian-mirror", m.URL, "--recipes", "testdata/extra")...)
+	if r.code != 3 || gone.Totals.Cancelled != 1 || !strings.Contains(r.stderr, m.URL) {
+		t.Errorf("a mirror that is gone: exit %d, %+v, want 3\n%s", r.code, gone.Totals, r.stderr)
+	}
+}
+
+// mirror is a server on loopback that has what the distribution's own have.
+type mirror struct {
+	*httptest.Server
+
+	packages atomic.Int64 // fetched from it
+}
+
+// startMirror takes the distribution's own servers from the root that was made from them.
+func startMirror(t *testing.T, state string) *mirror {
+	t.Helper()
+	var base struct {
+		Dates map[string]time.Time `json:"dates"`
+	}
+	data, err := os.ReadFile(filepath.Join(state, "bases", "debian13-linux-amd64.json"))
+	if err == nil {
+		err = json.Unmarshal(data, &base)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := map[string]*url.URL{} // by the first part of the path
+	for address := range base.Dates {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := url.Parse(cmp.Or(os.Getenv("CUDABUILD_DEBIAN_MIRROR"), u.Scheme+"://"+u.Host))
+		if err != nil {
+			t.Fatal(err)
+		}
+		own[strings.Split(u.Path, "/")[1]] = server
+	}
+	m := &mirror{}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(own[strings.Split(r.In.URL.Path, "/")[1]])
+	}}
+	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if own[strings.Split(r.URL.Path, "/")[1]] == nil {
+			http.NotFound(w, r)
+			return
+		}
+		if strings.Contains(r.URL.Path, "/pool/") {
+			m.packages.Add(1)
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+// holdsNot looks for a text in every blob of a folder, unpacked.
+func holdsNot(t *testing.T, dir, text string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("blobs in %s: %v, %v", dir, files, err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")) {
+			r, err := zstd.NewReader(bytes.NewReader(data))
+			if err == nil {
+				data, err = io.ReadAll(r)
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			r.Close()
+		}
+		if bytes.Contains(data, []byte(text)) {
+			t.Errorf("%s holds %q", file, text)
+		}
+	}
+}
