@@ -119,7 +119,11 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 		o.Display = build.NewDisplay(h.show)
 		defer o.Display.Close()
 	}
-	return build.Run(ctx, h.cells(t, only...), o)
+	result, err := build.Run(ctx, h.cells(t, only...), o)
+	if left, _ := os.ReadDir(filepath.Join(images.Dir(), "ingest")); len(left) > 0 { // in the way of what follows, if the disk is full
+		t.Errorf("half-written blobs: %v", left)
+	}
+	return result, err
 }
 
 // done is run where nothing may keep it from ending.

@@ -49,7 +49,7 @@ func (r *run) all(parent context.Context) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = r.closeEngine() }) // its error comes again below
 	defer func() {
 		stop()
-		err = errors.Join(err, r.closeEngine(), r.closeFailed(), r.memo.save())
+		err = errors.Join(err, r.closeEngine(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
 	}()
 	if err := r.mend(ctx); err != nil {
 		return err

@@ -82,7 +82,7 @@ func (s *Store) prepare() (err error) {
 	if err := s.own(); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(filepath.Join(s.dir, "ingest")); err != nil {
+	if err := s.DropUnfinished(); err != nil {
 		return err
 	}
 	if s.content, err = local.NewStore(s.dir); err != nil {
@@ -122,8 +122,12 @@ func (s *Store) own() error {
 // Close lets other processes write the layout.
 func (s *Store) Close() error {
 	s.saveStamps()
-	return errors.Join(os.RemoveAll(filepath.Join(s.dir, "ingest")), s.lock.Close())
+	return errors.Join(s.DropUnfinished(), s.lock.Close())
 }
+
+// DropUnfinished removes blobs that were only begun, which may be what fills the disk.
+// Nothing can be written afterwards but the index.
+func (s *Store) DropUnfinished() error { return os.RemoveAll(filepath.Join(s.dir, "ingest")) }
 
 // Dir is the folder of the layout.
 func (s *Store) Dir() string { return s.dir }
