@@ -12,7 +12,7 @@ ENGINE := bin/buildkitd bin/runc
 NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
 FUZZTIME ?= 20s
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/cudabuild, nothing else
 	go build -ldflags '$(STRIP)' -o bin/ ./cmd/cudabuild
@@ -31,15 +31,15 @@ test: tools build ## run every test that needs no GPU
 lint: bin/golangci-lint ## check formatting, imports and style
 	go mod tidy -diff
 	bin/golangci-lint run --timeout 10m ./...
-
 fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
-
 golden: ## rewrite the golden graphs
 	go test ./llb ./matrix ./recipes ./cmd/cudabuild -update
-
 fuzz: ## run each fuzz target for FUZZTIME
-	@scripts/fuzz.sh $(FUZZTIME)
+fuzz-long: FUZZTIME = 10000000x
+fuzz-long: ## run each fuzz target ten million times
+fuzz fuzz-long:
+	@scripts/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 e2e: tools build ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
@@ -50,10 +50,10 @@ repro: deps build $(ENGINE) ## build twice on fresh engines and compare the dige
 
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
-
 bench-bake: deps build $(ENGINE) bin/buildx ## race `buildx bake` on the same images
 	go run ./bench/bake
-
+bench-verify: matrix bin/dive ## time `cudabuild verify` against decoding alone and against dive
+	go run ./bench/verify
 clean: ## remove what was built, images included
 	rm -rf bin out
 
@@ -71,10 +71,10 @@ bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
 
 bin/golangci-lint: tools/lint/go.mod
-bin/buildx: tools/buildx/go.mod
-bin/golangci-lint bin/buildx:
+bin/buildx bin/dive: bin/%: tools/%/go.mod
+bin/golangci-lint bin/buildx bin/dive:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
 bin/runc: LDFLAGS = -extldflags -static
 bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd tools && go list -m -f '{{.Version}}' github.com/moby/buildkit)
 
-.PHONY: help build deps tools matrix test lint fmt golden fuzz e2e repro bench bench-bake clean
+.PHONY: help build deps tools matrix test lint fmt golden fuzz fuzz-long e2e repro bench bench-bake bench-verify clean

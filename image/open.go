@@ -26,6 +26,10 @@ var (
 	ErrNoImage = errors.New("no such image")
 )
 
+// errSchema1 is the error of a manifest that says nothing about platform and content
+// of its image in a form that can be checked.
+var errSchema1 = errors.New("a manifest of the old schema 1; pull the image and push it again with a current tool")
+
 // Source is one image found behind a reference.
 type Source struct {
 	Ref      string   // the reference of this very image; opening it again finds it
@@ -100,6 +104,9 @@ func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, er
 	desc, err := remote.Get(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(opts.Keychain))
 	if err != nil {
 		return nil, err
+	}
+	if desc.MediaType.IsSchema1() {
+		return nil, errSchema1
 	}
 	repo := parsed.Context().Name()
 	if !desc.MediaType.IsIndex() {

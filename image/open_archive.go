@@ -101,8 +101,14 @@ func (a *tarArchive) open(name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.NopCloser(io.NewSectionReader(a.file, m.off, m.n)), nil
+	return sectionFile{io.NewSectionReader(a.file, m.off, m.n)}, nil
 }
+
+// sectionFile is a member as a file of its own.
+type sectionFile struct{ *io.SectionReader }
+
+// Close implements io.Closer; the archive stays open.
+func (sectionFile) Close() error { return nil }
 
 // Close implements io.Closer.
 func (a *tarArchive) Close() error { return a.file.Close() }

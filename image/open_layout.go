@@ -185,6 +185,31 @@ func (l *blobLayer) Size() (int64, error)                { return l.desc.Size, n
 func (l *blobLayer) MediaType() (types.MediaType, error) { return l.desc.MediaType, nil }
 func (l *blobLayer) Compressed() (io.ReadCloser, error)  { return l.open(blobName(l.desc.Digest)) }
 
+// Exists tells those that know a blob by its digest whether it is there, and whole as
+// far as its size tells (see partial.Exists).
+func (l *blobLayer) Exists() (bool, error) {
+	f, err := l.Compressed()
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	n := l.desc.Size
+	switch f := f.(type) {
+	case *os.File:
+		info, err := f.Stat()
+		if err != nil {
+			return false, err
+		}
+		n = info.Size()
+	case sectionFile:
+		n = f.Size()
+	}
+	if n != l.desc.Size {
+		return false, fmt.Errorf("blob %s has %d bytes, the manifest says %d", l.desc.Digest, n, l.desc.Size)
+	}
+	return true, nil
+}
+
 func blobName(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
 
 // readBlob reads a small blob and checks its digest.

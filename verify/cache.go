@@ -3,17 +3,28 @@
 package verify
 
 import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
-// The cache on disk is one JSON file a layer, named by digest and rule set. It
-// only saves time: a file that is missing, damaged or not writable costs a scan.
+// The cache on disk is one file a layer, named by digest and rule set: a line with
+// the SHA-256 of the rest, a line of JSON, the path set. It only saves time: a file
+// that is missing, damaged or not writable costs a scan.
 
-func cacheFile(dir, digest string) string {
-	return filepath.Join(dir, strings.ReplaceAll(digest, ":", "-")+"."+RulesVersion()+".json")
+// cacheKept is how long facts of another rule set stay: somebody may still use it.
+const cacheKept = 7 * 24 * time.Hour
+
+func cacheFile(opts Options, digest string) string {
+	return filepath.Join(opts.CacheDir, strings.ReplaceAll(digest, ":", "-")+"."+RulesVersion()+".facts")
 }
 
 // readCache returns nil if nothing usable is known about the layer. Facts without a
@@ -22,20 +33,38 @@ func readCache(opts Options, digest string) *layerFacts {
 	if opts.CacheDir == "" {
 		return nil
 	}
-	data, err := os.ReadFile(cacheFile(opts.CacheDir, digest))
+	data, err := os.ReadFile(cacheFile(opts, digest))
 	if err != nil {
 		return nil
 	}
-	var f layerFacts
-	if json.Unmarshal(data, &f) != nil || f.Rules != RulesVersion() || f.Digest != digest || f.DiffID == "" && !opts.TrustDigests {
+	f := decodeFacts(data)
+	if f == nil || f.Rules != RulesVersion() || f.Digest != digest || f.DiffID == "" && !opts.TrustDigests {
 		return nil
+	}
+	return f
+}
+
+func decodeFacts(data []byte) *layerFacts {
+	sum, rest, _ := bytes.Cut(data, []byte("\n"))
+	if got := sha256.Sum256(rest); hex.EncodeToString(got[:]) != string(sum) {
+		return nil
+	}
+	line, paths, _ := bytes.Cut(rest, []byte("\n"))
+	var f layerFacts
+	if json.Unmarshal(line, &f) != nil {
+		return nil
+	}
+	f.Paths = make(pathSet, len(paths)/8)
+	for i := range f.Paths {
+		f.Paths[i] = binary.LittleEndian.Uint64(paths[8*i:])
 	}
 	return &f
 }
 
 // writeCache keeps f unless something in the layer was not understood: that may
 // be better next time.
-func writeCache(dir string, f *layerFacts) {
+func writeCache(opts Options, f *layerFacts) {
+	dir := opts.CacheDir
 	if dir == "" || !f.complete() || os.MkdirAll(dir, 0o700) != nil {
 		return
 	}
@@ -44,8 +73,42 @@ func writeCache(dir string, f *layerFacts) {
 		return
 	}
 	defer os.Remove(tmp.Name())
-	err = json.NewEncoder(tmp).Encode(f)
+	err = encodeFacts(tmp, f)
 	if closeErr := tmp.Close(); err == nil && closeErr == nil {
-		_ = os.Rename(tmp.Name(), cacheFile(dir, f.Digest))
+		_ = os.Rename(tmp.Name(), cacheFile(opts, f.Digest))
+	}
+}
+
+// encodeFacts writes the sum last, in the place it left for it.
+func encodeFacts(file *os.File, f *layerFacts) error {
+	line, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	if _, err := file.Seek(2*sha256.Size+1, io.SeekStart); err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(io.MultiWriter(file, sum), 64<<10)
+	_, _ = w.Write(append(line, '\n'))
+	for _, h := range f.Paths {
+		_, _ = w.Write(binary.LittleEndian.AppendUint64(w.AvailableBuffer(), h))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err = file.WriteAt([]byte(hex.EncodeToString(sum.Sum(nil))+"\n"), 0)
+	return err
+}
+
+// sweepCache removes what other rule sets left behind, and what interrupted runs did.
+func sweepCache(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		info, err := e.Info()
+		ours := strings.HasPrefix(e.Name(), "sha256-") || strings.HasPrefix(e.Name(), ".facts-")
+		if err == nil && ours && !strings.Contains(e.Name(), "."+RulesVersion()+".") && time.Since(info.ModTime()) > cacheKept {
+			_ = os.Remove(filepath.Join(dir, e.Name()))
+		}
 	}
 }

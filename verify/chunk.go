@@ -57,8 +57,11 @@ func (r *chunkReader) peek() []byte {
 	if r.next() != nil {
 		return nil
 	}
-	return r.cur.buf[r.pos:r.cur.n]
+	return r.unread()
 }
+
+// unread returns what is left of the current chunk; next must have succeeded.
+func (r *chunkReader) unread() []byte { return r.cur.buf[r.pos:r.cur.n] }
 
 func (r *chunkReader) advance(n int) {
 	r.pos += n

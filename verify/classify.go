@@ -47,6 +47,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 
 // file judges one file by content and name.
 func (w *walker) file(p string, h *tar.Header, c content) {
+	w.watch.content(p, c)
 	named, version := w.rules.libraryNamed(path.Base(p))
 	if named != nil && named.Target != "" { // only a link of that name matters
 		named = nil

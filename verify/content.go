@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 )
@@ -27,11 +26,28 @@ const (
 // elfHeaderSize is the least that an ELF file of either class has.
 const elfHeaderSize = 52
 
-// elfBuffer is reused between files; it grows with what is read, never with what
-// a header claims.
+// elfBuffer is reused between files. It has room for the largest one from the start,
+// which takes no memory before something is read into it, and leaves no garbage.
 type elfBuffer struct{ head, mid, tail []byte }
 
-var elfPool = sync.Pool{New: func() any { return new(elfBuffer) }}
+// elfBuffers are free; unlike a sync.Pool it is not emptied by garbage collection.
+var elfBuffers = make(chan *elfBuffer, 8)
+
+func newELFBuffer() *elfBuffer {
+	select {
+	case b := <-elfBuffers:
+		return b
+	default:
+		return &elfBuffer{head: make([]byte, 0, wholeELF)}
+	}
+}
+
+func (b *elfBuffer) free() {
+	select {
+	case elfBuffers <- b:
+	default:
+	}
+}
 
 // content is what is known about the bytes of a file.
 type content struct {
@@ -56,8 +72,8 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	if string(head[:4]) != "\x7fELF" || !mayBeDynamic(head[:]) {
 		return c, nil
 	}
-	buf := elfPool.Get().(*elfBuffer)
-	defer elfPool.Put(buf)
+	buf := newELFBuffer()
+	defer buf.free()
 	code := newDeviceScan(p, h.Size, head[:])
 	file, err := buf.read(head[:], h.Size, io.TeeReader(body, code))
 	if err != nil {

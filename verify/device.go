@@ -129,12 +129,15 @@ func (w *walker) isDriver(elf dynelf.Info) bool {
 	return lib != nil || w.rules.exporting(&elf) != nil
 }
 
+// needWeight is the bytes that n takes in memory, nearly.
+func needWeight(n gpuNeed) int { return 192 + len(n.Path) + 24*len(n.SASS) + 48*len(n.PTX) }
+
 // need keeps what is worth keeping.
 func (w *walker) need(n gpuNeed) {
 	if !n.Cudart && !n.Unread && len(n.SASS)+len(n.PTX) == 0 && n.Compat == "" || w.needBytes > maxNeedBytes {
 		return
 	}
-	w.needBytes += 192 + len(n.Path) + 24*len(n.SASS) + 48*len(n.PTX)
+	w.needBytes += needWeight(n)
 	if w.needBytes > maxNeedBytes {
 		n = gpuNeed{Unread: true}
 	}

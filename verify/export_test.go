@@ -2,7 +2,12 @@
 
 package verify
 
-import "io"
+import (
+	"bytes"
+	"io"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
 
 // ScanArchive walks one archive without the goroutines of a stream, which make
 // coverage unsteady and fuzzing slow. It returns how many findings there are.
@@ -14,3 +19,22 @@ func ScanArchive(r io.Reader, opts Options) (hits int, err error) {
 	view{f}.packageHits(0)
 	return len(f.Hits), err
 }
+
+// JudgeArchives returns the findings of an image of these archives, again without
+// goroutines.
+func JudgeArchives(archives ...[]byte) ([]Finding, error) {
+	var in inspected
+	var layers view
+	for _, archive := range archives {
+		w := newWalker(loadRules(), Options{}.withDefaults())
+		if err := w.walk(bytes.NewReader(archive)); err != nil {
+			return nil, err
+		}
+		layers = append(layers, w.finish())
+		in.layers = append(in.layers, layerRef{mediaType: types.OCIUncompressedLayer})
+	}
+	return assemble(in, layers), nil
+}
+
+// UseIgzip makes v decode gzip blobs from a size on with another program.
+func (v *Verifier) UseIgzip(program string, from int64) { v.igzip, v.igzipFrom = program, from }

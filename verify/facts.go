@@ -3,8 +3,6 @@
 package verify
 
 import (
-	"encoding/base64"
-	"encoding/binary"
 	"slices"
 	"strings"
 )
@@ -15,14 +13,36 @@ type layerFacts struct {
 	Rules    string       `json:"rules"` // RulesVersion of the rules that were applied
 	Digest   string       `json:"digest"`
 	DiffID   string       `json:"diff_id"`
-	Size     int64        `json:"size"` // of the blob
+	Size     int64        `json:"size"`     // of the blob
+	Encoding string       `json:"encoding"` // of the blob: "gzip", "zstd" or ""
 	Entries  int          `json:"entries"`
 	Hits     []hit        `json:"hits,omitempty"`
 	Links    []link       `json:"links,omitempty"`      // symbolic links at driver names
 	Hard     []link       `json:"hard_links,omitempty"` // to files of lower layers
 	Packages []packageSet `json:"packages,omitempty"`
-	Paths    pathSet      `json:"paths"`
 	Needs    []gpuNeed    `json:"needs,omitempty"` // what its files ask of driver and GPU
+	Paths    pathSet      `json:"-"`               // the cache has a place of its own for it
+	watched  *watch       // for Explain only
+}
+
+// weight is the bytes that the facts keep in memory, nearly.
+func (f *layerFacts) weight() int64 {
+	n := 8 * len(f.Paths)
+	for _, h := range f.Hits {
+		n += 64 + len(h.Path) + len(h.Detail)
+	}
+	for _, l := range slices.Concat(f.Links, f.Hard) {
+		n += 128 + len(l.Path) + len(l.Target) + len(l.Owner)
+	}
+	for _, set := range f.Packages {
+		for _, h := range set.Items {
+			n += 64 + len(h.Path) + len(h.Detail)
+		}
+	}
+	for _, need := range f.Needs {
+		n += needWeight(need)
+	}
+	return int64(n)
 }
 
 // hit is a finding before it is known which image it belongs to.
@@ -48,6 +68,11 @@ type link struct {
 type packageSet struct {
 	Path  string `json:"path"`
 	Items []hit  `json:"items,omitempty"` // Path is the package's name, Detail its version
+}
+
+// unreadable records what is wrong with the layer as a whole; no limit applies to it.
+func (f *layerFacts) unreadable(why string) {
+	f.Hits = append(f.Hits, hit{Rule: ruleUnreadable, Detail: why})
 }
 
 // complete reports whether all content was understood.
@@ -85,21 +110,31 @@ func (s pathSet) has(kind byte, path string) bool {
 func (s pathSet) exists(path string) bool { return s.has(pathFile, path) || s.has(pathDir, path) }
 
 // hides reports whether the layer hides path of the layers below it: by a
-// whiteout, by another file there, or by either of these on a parent directory.
-func (s pathSet) hides(path string) bool {
-	if s.has(pathWhiteout, path) || s.exists(path) {
-		return true
-	}
-	if s.has(pathOpaque, "") {
-		return true
+// whiteout, by another entry there, or by either of these on a parent directory.
+func (s pathSet) hides(path string) bool { return s.hiddenBy(path) != "" }
+
+// hiddenBy says what hides path of the layers below, "" if nothing does.
+func (s pathSet) hiddenBy(path string) string {
+	switch {
+	case s.has(pathWhiteout, path):
+		return "whiteout"
+	case s.exists(path):
+		return "replaced"
+	case s.has(pathOpaque, ""):
+		return "opaque root directory"
 	}
 	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
 		dir := path[:i]
-		if s.has(pathFile, dir) || s.has(pathWhiteout, dir) || s.has(pathOpaque, dir) {
-			return true
+		switch {
+		case s.has(pathWhiteout, dir):
+			return "whiteout of " + dir
+		case s.has(pathOpaque, dir):
+			return "opaque directory " + dir
+		case s.has(pathFile, dir):
+			return dir + " is no directory any more"
 		}
 	}
-	return false
+	return ""
 }
 
 // pathHash is FNV-1a over the kind and the path: stable, for the cache on disk.
@@ -110,26 +145,4 @@ func pathHash(kind byte, path string) uint64 {
 		h = (h ^ uint64(path[i])) * prime
 	}
 	return h
-}
-
-// MarshalText implements encoding.TextMarshaler.
-func (s pathSet) MarshalText() ([]byte, error) {
-	raw := make([]byte, 0, 8*len(s))
-	for _, h := range s {
-		raw = binary.LittleEndian.AppendUint64(raw, h)
-	}
-	return base64.StdEncoding.AppendEncode(nil, raw), nil
-}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (s *pathSet) UnmarshalText(text []byte) error {
-	raw, err := base64.StdEncoding.AppendDecode(nil, text)
-	if err != nil {
-		return err
-	}
-	*s = make(pathSet, 0, len(raw)/8)
-	for ; len(raw) >= 8; raw = raw[8:] {
-		*s = append(*s, binary.LittleEndian.Uint64(raw))
-	}
-	return nil
 }

@@ -5,18 +5,27 @@ package verify
 import (
 	"context"
 	"errors"
+	"maps"
+
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 )
 
 // call is one reading of a layer that others may wait for.
 type call struct {
-	done  chan struct{}
-	facts *layerFacts
-	err   error
+	done   chan struct{}
+	facts  *layerFacts
+	err    error
+	landed bool // done is closed; under the Verifier's lock
 }
 
 // layer returns the facts of one layer and whether they were known without
 // reading the blob here. Of callers at the same time, one reads.
 func (v *Verifier) layer(ctx context.Context, ref layerRef) (facts *layerFacts, known bool, err error) {
+	if ref.foreign { // nothing but the registry is asked
+		f := &layerFacts{Rules: RulesVersion(), Digest: ref.digest}
+		f.unreadable("the content lies outside the registry, at URLs in the manifest, which are not followed")
+		return f, false, nil
+	}
 	for {
 		c, mine := v.claim(ref.digest)
 		if mine {
@@ -54,34 +63,35 @@ func (v *Verifier) claim(digest string) (c *call, mine bool) {
 }
 
 // release publishes c. A failure is not remembered: the next caller tries again.
+// Too many facts are not either; whoever waits for some has them in his call.
 func (v *Verifier) release(digest string, c *call) {
-	if c.err != nil {
-		v.mu.Lock()
-		delete(v.layers, digest)
-		v.mu.Unlock()
-	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c.landed = true
 	close(c.done)
+	if c.err != nil {
+		delete(v.layers, digest)
+	} else if v.weight += c.facts.weight(); v.weight > maxFacts {
+		v.weight = 0
+		maps.DeleteFunc(v.layers, func(_ string, c *call) bool { return c.landed })
+	}
 }
 
-// load takes the facts from the cache or reads the blob.
+// load takes the facts from the cache or reads the blob. A blob that is known is
+// not read again, but it must be there.
 func (v *Verifier) load(ctx context.Context, ref layerRef) (facts *layerFacts, known bool, err error) {
 	if f := readCache(v.opts, ref.digest); f != nil {
-		return f, true, nil
+		exists, err := partial.Exists(ref.layer)
+		if err == nil && !exists {
+			err = errors.New("the blob is missing")
+		}
+		return f, true, err
 	}
-	select {
-	case v.slots <- struct{}{}:
-		defer func() { <-v.slots }()
-	case <-ctx.Done():
-		return nil, false, context.Cause(ctx)
-	}
-	src, err := ref.layer.Compressed()
+	facts, err = v.read(ctx, ref, "")
 	if err != nil {
 		return nil, false, err
 	}
-	facts, err = scanLayer(ctx, src, ref.digest, v.opts)
-	if err != nil {
-		return nil, false, err
-	}
-	writeCache(v.opts.CacheDir, facts)
+	v.sweep.Do(func() { sweepCache(v.opts.CacheDir) })
+	writeCache(v.opts, facts)
 	return facts, false, nil
 }

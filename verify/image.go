@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // inspected is what manifest and config say about an image.
@@ -25,8 +26,21 @@ type layerRef struct {
 	diffID    string
 	createdBy string
 	size      int64
+	mediaType types.MediaType
+	foreign   bool // its content lies at URLs outside the registry
 	layer     v1.Layer
 }
+
+func (r layerRef) name(i int) *Layer {
+	return &Layer{Index: i, Digest: r.digest, DiffID: r.diffID, CreatedBy: r.createdBy}
+}
+
+// Limits of what a manifest may claim. No runtime stacks more than 500 layers, and
+// registries accept no config of more than 4 MiB.
+const (
+	maxLayers = 1000
+	maxConfig = 16 << 20
+)
 
 func inspect(img v1.Image) (inspected, error) {
 	digest, err := img.Digest()
@@ -35,6 +49,9 @@ func inspect(img v1.Image) (inspected, error) {
 	}
 	manifest, err := img.Manifest()
 	if err != nil {
+		return inspected{}, fmt.Errorf("manifest: %w", err)
+	}
+	if err := plausible(manifest); err != nil {
 		return inspected{}, fmt.Errorf("manifest: %w", err)
 	}
 	config, err := img.ConfigFile()
@@ -51,13 +68,26 @@ func inspect(img v1.Image) (inspected, error) {
 		if err != nil {
 			return in, fmt.Errorf("layer %d (%s): %w", i, desc.Digest, err)
 		}
-		ref := layerRef{digest: desc.Digest.String(), diffID: config.RootFS.DiffIDs[i].String(), size: desc.Size, layer: l}
+		ref := layerRef{digest: desc.Digest.String(), diffID: config.RootFS.DiffIDs[i].String(), size: desc.Size, mediaType: desc.MediaType, foreign: len(desc.URLs) > 0, layer: l}
 		if i < len(createdBy) {
 			ref.createdBy = createdBy[i]
 		}
 		in.layers = append(in.layers, ref)
 	}
 	return in, nil
+}
+
+// plausible reports what is no image, or too much, before anything is read of it.
+func plausible(m *v1.Manifest) error {
+	switch {
+	case !m.Config.MediaType.IsConfig() && m.Config.MediaType != "" && m.Config.MediaType != "application/octet-stream": // the latter by docker 1.10
+		return fmt.Errorf("not a container image: its config is of type %q", m.Config.MediaType)
+	case m.Config.Size > maxConfig:
+		return fmt.Errorf("config of %d bytes, more than %d", m.Config.Size, maxConfig)
+	case len(m.Layers) > maxLayers:
+		return fmt.Errorf("%d layers, more than %d", len(m.Layers), maxLayers)
+	}
+	return nil
 }
 
 func platform(c *v1.ConfigFile) string {
@@ -84,7 +114,7 @@ func assemble(in inspected, layers view) []Finding {
 	findings := []Finding{}
 	for i, facts := range layers {
 		ref := in.layers[i]
-		layer := &Layer{Index: i, Digest: ref.digest, DiffID: ref.diffID, CreatedBy: ref.createdBy}
+		layer := ref.name(i)
 		add := func(h hit, deletedIn *int) {
 			findings = append(findings, Finding{
 				Rule: h.Rule, Severity: loadRules().severity(h.Rule), Path: h.Path,
@@ -93,6 +123,9 @@ func assemble(in inspected, layers view) []Finding {
 		}
 		if facts.DiffID != "" && facts.DiffID != ref.diffID {
 			add(hit{Rule: ruleUnreadable, Detail: fmt.Sprintf("content has digest %s, the config says %s", facts.DiffID, ref.diffID)}, nil)
+		}
+		if h, ok := odd(ref.mediaType, facts.Encoding); ok && !ref.foreign {
+			add(h, nil)
 		}
 		for _, h := range slices.Concat(facts.Hits, layers.linkHits(i), layers.hardHits(i)) {
 			add(h, layers.deletedIn(i, h.Path))

@@ -15,37 +15,36 @@ import (
 // Fixed limits of the walk over one layer. Reaching one is a finding of rule
 // "unreadable", so the verdict is never "pass".
 const (
-	maxNameLen   = 4096    // PATH_MAX; archive/tar itself allows 1 MiB
-	maxHits      = 10_000  // findings kept
-	maxHardLinks = 200_000 // hard links kept until the end of the layer
+	maxNameLen = 4096     // PATH_MAX; archive/tar itself allows 1 MiB
+	maxHits    = 10_000   // findings kept
+	maxText    = 16 << 20 // bytes of names and details kept
 )
 
 // scanLayer reads one blob to its end and reports what the layer holds. Content
-// that cannot be understood, or has another digest than want, is among the hits.
-// The error is that of reading src or of ctx.
-func scanLayer(ctx context.Context, src io.ReadCloser, want string, opts Options) (*layerFacts, error) {
-	w := newWalker(loadRules(), opts)
-	s := newStream(ctx, src, opts)
+// that cannot be understood, or has another digest than ref says, is among the hits.
+// The error is that of reading src or of ctx, or means that how will not do.
+func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading) (*layerFacts, error) {
+	w := newWalker(loadRules(), how.Options)
+	w.watch = newWatch(how.watch)
+	s := newStream(ctx, src, how)
 	err := w.walk(s)
 	s.close()
-	if ctxErr := context.Cause(ctx); ctxErr != nil {
-		return nil, ctxErr
-	}
-	if s.srcErr != nil {
-		return nil, s.srcErr
+	if err := s.failure(ctx, ref.size); err != nil {
+		return nil, err
 	}
 	f := w.finish()
-	f.Size = s.blobLen
+	if f.watched = w.watch; w.watch != nil {
+		w.watch.pkg = strings.TrimPrefix(w.ownedBy(w.watch.path), ", package ")
+	}
+	f.Size, f.Encoding, f.Digest = s.blobLen, s.encoding, ref.digest
 	if err != nil {
-		w.unreadable("", err.Error())
-		f.Digest = want
+		f.unreadable(err.Error())
 		return f, nil
 	}
-	f.Digest = want
 	blob, diffID := s.digests()
-	if blob != "" && blob != want {
+	if blob != "" && blob != ref.digest {
 		f.Digest = blob
-		w.unreadable("", fmt.Sprintf("blob has digest %s, the manifest says %s", blob, want))
+		f.unreadable(fmt.Sprintf("blob has digest %s, the manifest says %s", blob, ref.digest))
 	}
 	f.DiffID = diffID
 	return f, nil
@@ -57,9 +56,11 @@ type walker struct {
 	opts    Options
 	facts   *layerFacts
 	hitAt   map[string]int // path -> index of its first hit
-	hard    []link         // all hard links of the layer
+	hard    [][2]string    // hard links of the layer that repeat no hit so far: name, target
 	owners  owners
-	dropped int // hits beyond maxHits
+	text    int // bytes kept, see keep
+	dropped int // hits beyond the limits
+	watch   *watch
 
 	needBytes int // of facts.Needs
 }
@@ -119,6 +120,13 @@ func (w *walker) entry(h *tar.Header, body io.Reader) error {
 		return nil
 	}
 	p := clean(h.Name)
+	if w.watch.is(p) {
+		return w.watch.entry(h, body, func(body io.Reader) error { return w.entryAt(p, h, body) })
+	}
+	return w.entryAt(p, h, body)
+}
+
+func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 	switch h.Typeflag {
 	case tar.TypeXGlobalHeader:
 		return nil
@@ -174,14 +182,14 @@ func (w *walker) finish() *layerFacts {
 	w.resolveHardLinks()
 	w.nameOwners()
 	if w.dropped > 0 {
-		w.facts.Hits = append(w.facts.Hits, hit{Rule: ruleUnreadable, Detail: fmt.Sprintf("%d more findings are not listed", w.dropped)})
+		w.facts.unreadable(fmt.Sprintf("%d more findings are not listed", w.dropped))
 	}
 	return w.facts
 }
 
 // hit records a finding; the first one of a path is the one that hard links repeat.
 func (w *walker) hit(rule, p, detail string) {
-	if len(w.facts.Hits) >= maxHits {
+	if len(w.facts.Hits) >= maxHits || !w.keep(len(p)+len(detail)) {
 		w.dropped++
 		return
 	}
@@ -189,6 +197,15 @@ func (w *walker) hit(rule, p, detail string) {
 		w.hitAt[p] = len(w.facts.Hits)
 	}
 	w.facts.Hits = append(w.facts.Hits, hit{Rule: rule, Path: p, Detail: detail})
+}
+
+// keep reports whether n more bytes of text may be kept of this layer.
+func (w *walker) keep(n int) bool {
+	if w.text+n > maxText {
+		return false
+	}
+	w.text += n
+	return true
 }
 
 func (w *walker) unreadable(p, why string) { w.hit(ruleUnreadable, p, why) }

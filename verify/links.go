@@ -40,34 +40,43 @@ func (w *walker) linkRule(p string) string {
 }
 
 func (w *walker) keepLink(l link) {
-	if len(w.facts.Links) >= maxHits {
+	if len(w.facts.Links) >= maxHits || !w.keep(len(l.Path)+len(l.Target)) {
 		w.dropped++
 		return
 	}
 	w.facts.Links = append(w.facts.Links, l)
 }
 
-// hardLink keeps a hard link until the layer has been read.
+// hardLink repeats the finding of the target, which stands before it in an archive
+// that can be extracted. Else the name is judged, and the link kept to the end of
+// the layer, when what the layer holds is known. A link that is too much to keep is
+// no loss to the verdict: its target is a finding of its own.
 func (w *walker) hardLink(p, target string) {
-	if len(w.hard) >= maxHardLinks {
-		w.dropped++
+	if w.repeat(p, target) {
 		return
 	}
-	w.hard = append(w.hard, link{Path: p, Target: target})
+	w.file(p, &tar.Header{Typeflag: tar.TypeLink, Mode: 0o755}, content{size: 1})
+	if w.keep(len(p) + len(target)) {
+		w.hard = append(w.hard, [2]string{p, target})
+	}
 }
 
-// resolveHardLinks repeats the finding of each target, keeps the links to lower
-// layers, and judges the names of the others.
+// repeat records for p what was found at target.
+func (w *walker) repeat(p, target string) bool {
+	i, ok := w.hitAt[target]
+	if ok {
+		w.hit(w.facts.Hits[i].Rule, p, "hard link to "+target+": "+w.facts.Hits[i].Detail)
+	}
+	return ok
+}
+
+// resolveHardLinks keeps the links to lower layers.
 func (w *walker) resolveHardLinks() {
 	for _, l := range w.hard {
-		if i, ok := w.hitAt[l.Target]; ok {
-			w.hit(w.facts.Hits[i].Rule, l.Path, "hard link to "+l.Target+": "+w.facts.Hits[i].Detail)
+		if _, judged := w.hitAt[l[0]]; judged || w.repeat(l[0], l[1]) || w.facts.Paths.has(pathFile, l[1]) {
 			continue
 		}
-		if !w.facts.Paths.has(pathFile, l.Target) {
-			w.facts.Hard = append(w.facts.Hard, l)
-		}
-		w.file(l.Path, &tar.Header{Typeflag: tar.TypeLink, Mode: 0o755}, content{size: 1})
+		w.facts.Hard = append(w.facts.Hard, link{Path: l[0], Target: l[1]})
 	}
 	w.hard = nil
 }

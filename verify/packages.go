@@ -63,11 +63,15 @@ func (w *walker) dpkgStatus(p string, body io.Reader) error {
 	set := packageSet{Path: p}
 	var r record
 	flush := func() {
-		if r.installed() {
-			w.owners.version[r.name] = r.version
-			if rule := w.rules.driverPackage(r.name); rule != nil {
+		if rule := w.rules.driverPackage(r.name); r.installed() && rule != nil {
+			if w.keep(len(r.name) + len(r.version)) {
 				set.Items = append(set.Items, hit{rule.ID, r.name, r.version})
+			} else {
+				w.dropped++
 			}
+		}
+		if r.installed() && w.keep(len(r.name)+len(r.version)) {
+			w.owners.version[r.name] = r.version
 		}
 		r = record{}
 	}
@@ -96,7 +100,8 @@ func (w *walker) dpkgList(p, pkg string, body io.Reader) error {
 	return w.lines(p, body, func(line string) {
 		file := clean(line)
 		lib, _ := w.rules.libraryNamed(path.Base(file))
-		if _, hit := w.hitAt[file]; lib != nil || hit || strings.Contains(file, "nvidia") {
+		_, hit := w.hitAt[file]
+		if (lib != nil || hit || strings.Contains(file, "nvidia") || w.watch.is(file)) && w.keep(len(file)) {
 			w.owners.owner[canonical(file)] = pkg
 		}
 	})

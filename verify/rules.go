@@ -8,6 +8,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"regexp"
 	"strings"
@@ -19,9 +20,12 @@ import (
 //go:embed rules/*.yaml
 var ruleFiles embed.FS
 
-// codeVersion is part of the rule set's version. Raise it whenever code changes
-// what is found in the same bytes, so that cached layer facts are read anew.
-const codeVersion = "1"
+// code is this package's own sources. They are part of the rule set's version, so
+// that facts that another version of the code has cached are never used: nobody has
+// to remember to raise a number.
+//
+//go:embed *.go internal/*/*.go
+var code embed.FS
 
 // Rules that code refers to (rules/classes.yaml, rules/libraries.yaml).
 const (
@@ -30,6 +34,7 @@ const (
 	ruleStubMisplaced = "stub-misplaced"
 	ruleProvider      = "driver-api-provider"
 	ruleForwardCompat = "forward-compat"
+	ruleMediaType     = "media-type"
 )
 
 // Rule is one kind of finding.
@@ -65,7 +70,7 @@ type Pattern struct {
 func Rules() []Rule { return loadRules().list }
 
 // RulesVersion identifies the rule set: a hash over the rule files and the
-// version of the code that applies them.
+// sources of the code that applies them.
 func RulesVersion() string { return loadRules().version }
 
 // ruleSet is the rules, indexed for speed.
@@ -116,7 +121,7 @@ type packagePattern struct {
 var loadRules = sync.OnceValue(func() *ruleSet {
 	set := &ruleSet{byID: map[string]*Rule{}, stems: map[string]*library{}, symbols: map[string]bool{}}
 	sum := sha256.New()
-	sum.Write([]byte(codeVersion))
+	hashCode(sum)
 	names, err := fs.Glob(ruleFiles, "rules/*.yaml")
 	if err != nil {
 		panic(err)
@@ -135,6 +140,21 @@ var loadRules = sync.OnceValue(func() *ruleSet {
 	set.index()
 	return set
 })
+
+// hashCode adds the sources, tests aside, in the order of their names.
+func hashCode(sum io.Writer) {
+	err := fs.WalkDir(code, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		data, err := code.ReadFile(name)
+		_, _ = fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data)
+		return err
+	})
+	if err != nil {
+		panic(err)
+	}
+}
 
 func (s *ruleSet) parse(data []byte) error {
 	var file struct {

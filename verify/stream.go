@@ -3,7 +3,6 @@
 package verify
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,9 +11,8 @@ import (
 	"hash"
 	"io"
 	"sync"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+	"sync/atomic"
+	"time"
 )
 
 // chunkSize is the unit in which bytes travel between the stages of a stream.
@@ -22,10 +20,6 @@ const chunkSize = 256 << 10
 
 // chunksInFlight bounds what waits between two stages.
 const chunksInFlight = 4
-
-// maxWindow bounds the memory that a zstd frame may ask for. It is what zstd
-// itself accepts without a flag (--long=27).
-const maxWindow = 128 << 20
 
 var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
@@ -41,21 +35,22 @@ type chunk struct {
 // only cost that shows. The decoded bytes are read through the embedded reader.
 type stream struct {
 	chunkReader
-	limits  Options
-	blobSum hash.Hash
-	rawSum  hash.Hash
-	blobLen int64
-	rawLen  int64
-	plain   bool  // the blob is not compressed, so one hash is both
-	srcErr  error // reading the blob failed, which says nothing about its content
-	cancel  context.CancelFunc
-	wg      sync.WaitGroup
+	how      reading
+	blobSum  hash.Hash
+	rawSum   hash.Hash
+	blobLen  int64
+	rawLen   int64
+	encoding string // "gzip", "zstd", or "": then one hash is both
+	srcErr   error  // reading the blob failed, which says nothing about its content
+	decErr   error  // decoding failed
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
 }
 
 // newStream starts to read src. The caller must call close; it also closes src.
-func newStream(ctx context.Context, src io.ReadCloser, limits Options) *stream {
+func newStream(ctx context.Context, src io.ReadCloser, how reading) *stream {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &stream{limits: limits, blobSum: sha256.New(), rawSum: sha256.New(), cancel: cancel}
+	s := &stream{how: how, blobSum: sha256.New(), rawSum: sha256.New(), cancel: cancel}
 	stop := context.AfterFunc(ctx, func() { _ = src.Close() }) // unblocks a read that hangs
 	blob := make(chan chunk, chunksInFlight)
 	decoded := make(chan chunk, chunksInFlight)
@@ -77,16 +72,31 @@ func (s *stream) close() {
 	s.wg.Wait()
 }
 
+// maxStall is how long a source may give nothing.
+const maxStall = time.Minute
+
 func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chunk) {
 	defer src.Close()
+	var stalled atomic.Bool
+	watchdog := time.AfterFunc(maxStall, func() {
+		stalled.Store(true)
+		_ = src.Close()
+	})
+	defer watchdog.Stop()
 	for {
 		c := chunk{buf: chunkPool.Get().(*[chunkSize]byte)}
+		watchdog.Reset(maxStall)
 		c.n, c.err = io.ReadAtLeast(src, c.buf[:], 1)
-		if !s.limits.TrustDigests {
+		watchdog.Stop()
+		if !s.how.TrustDigests {
 			_, _ = s.blobSum.Write(c.buf[:c.n])
 		}
 		s.blobLen += int64(c.n)
-		if c.err != nil && !errors.Is(c.err, io.EOF) {
+		switch {
+		case stalled.Load():
+			c.err = fmt.Errorf("no data for %v", maxStall)
+			s.srcErr = c.err
+		case c.err != nil && !errors.Is(c.err, io.EOF) && ctx.Err() == nil: // else close has closed it
 			s.srcErr = c.err
 		}
 		if !send(ctx, out, c) || c.err != nil {
@@ -96,22 +106,24 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 }
 
 func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk) {
-	dec, done, err := decoder(blob)
+	dec, err := s.decoder(ctx, blob) // sets s.encoding before the first send, so that hashRaw sees it
 	if err != nil {
+		s.decErr = err
 		send(ctx, out, chunk{err: err})
 		return
 	}
-	defer done()
-	s.plain = dec == io.Reader(blob) // before the first send, so that hashRaw sees it
+	defer dec.close()
 	for {
 		c := chunk{buf: chunkPool.Get().(*[chunkSize]byte)}
 		c.n, c.err = fill(dec, c.buf[:])
 		s.rawLen += int64(c.n)
-		if c.err == nil {
-			c.err = s.overLimit(blob.n)
-		}
-		if errors.Is(c.err, io.EOF) {
+		switch {
+		case c.err == nil:
+			c.err = s.overLimit(dec.consumed())
+		case errors.Is(c.err, io.EOF):
 			c.err = atEnd(blob)
+		default:
+			s.decErr = c.err
 		}
 		if !send(ctx, out, c) || c.err != nil {
 			return
@@ -122,10 +134,10 @@ func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk
 // overLimit reports that the decoded bytes exceed what one layer may hold.
 func (s *stream) overLimit(blobLen int64) error {
 	switch {
-	case s.rawLen > s.limits.MaxLayerBytes:
-		return fmt.Errorf("layer is larger than %d bytes", s.limits.MaxLayerBytes)
-	case s.rawLen > s.limits.MaxRatioAfter && s.rawLen/s.limits.MaxRatio > blobLen:
-		return fmt.Errorf("layer is compressed more than %d-fold", s.limits.MaxRatio)
+	case s.rawLen > s.how.MaxLayerBytes:
+		return fmt.Errorf("layer is larger than %d bytes", s.how.MaxLayerBytes)
+	case s.rawLen > s.how.MaxRatioAfter && s.rawLen/s.how.MaxRatio > blobLen:
+		return fmt.Errorf("layer is compressed more than %d-fold", s.how.MaxRatio)
 	}
 	return nil
 }
@@ -147,7 +159,7 @@ func (s *stream) hashRaw(ctx context.Context, in <-chan chunk, out chan<- chunk)
 	for {
 		select {
 		case c := <-in:
-			if c.buf != nil && !s.plain && !s.limits.TrustDigests {
+			if c.buf != nil && s.encoding != "" && !s.how.TrustDigests {
 				_, _ = s.rawSum.Write(c.buf[:c.n])
 			}
 			if !send(ctx, out, c) || c.err != nil {
@@ -159,38 +171,35 @@ func (s *stream) hashRaw(ctx context.Context, in <-chan chunk, out chan<- chunk)
 	}
 }
 
+// failure returns why nothing can be said about the content, after close. size is
+// what the manifest says of the blob.
+func (s *stream) failure(ctx context.Context, size int64) error {
+	switch {
+	case context.Cause(ctx) != nil:
+		return context.Cause(ctx)
+	case s.srcErr != nil && s.blobLen < size:
+		return &brokenOffError{s.blobLen, size, s.srcErr}
+	case s.srcErr != nil:
+		return s.srcErr
+	case errors.Is(s.decErr, errOwnDecoder):
+		return s.decErr
+	case tooBigForWindow(s.decErr) && s.how.window+1 < len(windows):
+		return errWindow
+	}
+	return nil
+}
+
 // digests returns the digest and the diff ID of a stream that was read to its end,
 // "" for those that are trusted.
 func (s *stream) digests() (blob, raw string) {
-	if s.limits.TrustDigests {
+	if s.how.TrustDigests {
 		return "", ""
 	}
 	blob = "sha256:" + hex.EncodeToString(s.blobSum.Sum(nil))
-	if s.plain {
+	if s.encoding == "" {
 		return blob, blob
 	}
 	return blob, "sha256:" + hex.EncodeToString(s.rawSum.Sum(nil))
-}
-
-// decoder picks the decoder by the first bytes: media types are not to be trusted.
-func decoder(blob *chunkReader) (dec io.Reader, done func(), err error) {
-	switch magic := blob.peek(); {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(blob)
-		return z, func() {}, err
-	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(magic):
-		z, err := zstd.NewReader(blob, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, nil, err
-		}
-		return z, z.Close, nil
-	}
-	return blob, func() {}, nil
-}
-
-// isSkippable recognises a zstd skippable frame, which a blob may begin with.
-func isSkippable(magic []byte) bool {
-	return len(magic) >= 4 && magic[0]&0xf0 == 0x50 && bytes.Equal(magic[1:4], []byte{0x2a, 0x4d, 0x18})
 }
 
 // fill reads until buf is full or r ends; unlike io.ReadFull it reports the end as io.EOF.

@@ -21,5 +21,9 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata/script",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("XDG_CACHE_HOME", env.Getenv("WORK")+"/.cache") // $HOME does not exist, and root could make it
+			return nil
+		},
 	})
 }

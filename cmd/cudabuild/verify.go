@@ -4,24 +4,33 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/verify"
+	"github.com/cudabuild/cudabuild/verify/format"
 )
 
 // verifyFlags are the flags of `cudabuild verify`.
 type verifyFlags struct {
 	asJSON       bool
+	format       string
 	allPlatforms bool
 	platform     string
 	cacheDir     string
+	noCache      bool
+	explain      string
+	rules        bool
 	question     question
 }
 
@@ -38,27 +47,59 @@ or docker-archive:FILE[:REF]. oci:DIR without TAG is every image of the layout.
 An image that cannot be read has the verdict unknown.
 With --driver and --gpu it answers one question instead: will the image run there?
 
+What is known about a layer is kept, by its digest and the version of the rules; a layer
+that is known is not read again. --no-cache reads every byte.
+
 Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.
 For the question: 0 it runs, 1 it does not, 3 it could not tell.`,
 		Example: `  cudabuild verify oci:out/images:12.4-base-debian13
   cudabuild verify --driver 535.161.07 --gpu sm_90 oci:out/images:12.4-nbody-debian13
-  cudabuild verify --json --all-platforms registry.example.com/team/cuda:12.4-devel`,
-		Args: cobra.MinimumNArgs(1),
+  cudabuild verify --json --all-platforms registry.example.com/team/cuda:12.4-devel
+  cudabuild verify --format sarif docker-archive:app.tar > app.sarif
+  cudabuild verify --explain usr/lib/x86_64-linux-gnu/libcuda.so.1 docker-archive:app.tar
+  cudabuild verify --rules`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.rules {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
+	flags.StringVar(&f.format, "format", "text", "`FORM` of the answer: text, "+strings.Join(format.Names(), ", "))
+	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document, as --format json does")
 	flags.BoolVar(&f.allPlatforms, "all-platforms", false, "judge every platform of an index")
 	flags.StringVar(&f.platform, "platform", "", "the `OS/ARCH[/VARIANT]` to judge (default: of an index, linux on this machine's architecture)")
-	flags.StringVar(&f.cacheDir, "cache-dir", "", "`DIR` that keeps what is known about layers between runs (default: none)")
+	flags.StringVar(&f.cacheDir, "cache-dir", userCache(), "`DIR` that keeps what is known about layers (env CUDABUILD_CACHE_DIR)")
+	flags.BoolVar(&f.noCache, "no-cache", false, "read every layer, and keep nothing")
+	flags.StringVar(&f.explain, "explain", "", "print all that each layer says about `PATH`, instead of a verdict")
+	flags.BoolVar(&f.rules, "rules", false, "print the rules, and judge nothing")
 	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
 	f.question.addFlags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("json", "format")
+	cmd.MarkFlagsMutuallyExclusive("cache-dir", "no-cache")
+	cmd.MarkFlagsMutuallyExclusive("explain", "rules", "driver")
 	return cmd
 }
 
-// run judges every image, prints what it learned, and returns what the exit code
-// needs: an error for an image that could not be read, else the worst verdict.
-func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
+// userCache is where facts are kept; "" keeps none, where there is no home.
+func userCache() string {
+	if dir := os.Getenv("CUDABUILD_CACHE_DIR"); dir != "" {
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "cudabuild", "facts")
+}
+
+// check makes --json a format and refuses what does not go together.
+func (f *verifyFlags) check() error {
+	if f.asJSON {
+		f.format = "json"
+	}
 	if f.platform != "" {
 		if err := image.CheckPlatform(f.platform); err != nil {
 			return err
@@ -67,48 +108,91 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if _, err := f.question.host(); f.question.asked() && err != nil {
 		return err
 	}
-	opts := verify.Options{}
-	if f.cacheDir != "" {
-		opts.CacheDir = filepath.Clean(f.cacheDir)
+	known := append([]string{"text"}, format.Names()...)
+	switch {
+	case !slices.Contains(known, f.format):
+		return fmt.Errorf("--format %q: want one of %s", f.format, strings.Join(known, ", "))
+	case (f.rules || f.explain != "" || f.question.asked()) && f.format != "text" && f.format != "json":
+		return fmt.Errorf("--format %s is for verdicts; --rules, --explain and --driver know text and json", f.format)
 	}
+	return nil
+}
+
+func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	opts := verify.Options{CacheDir: f.cacheDir}
+	if f.noCache {
+		opts.CacheDir = ""
+	}
+	boundMemory()
 	verifier := verify.New(opts)
-	reports := []verify.Report{}
-	var problems []error
-	for _, ref := range refs {
-		found, err := f.judge(cmd.Context(), verifier, ref)
-		reports = append(reports, found...)
-		if err != nil {
-			problems = append(problems, err)
-		}
+	switch {
+	case f.rules:
+		return f.printRules(cmd.OutOrStdout())
+	case f.explain != "":
+		return f.explainPath(cmd, verifier, refs)
 	}
+	reports, problem := overImages(cmd.Context(), f, refs, verify.Unread, func(ctx context.Context, s image.Source) (verify.Report, error) {
+		return verifier.Image(ctx, s.Ref, s.Image)
+	})
 	if f.question.asked() {
-		return f.question.answer(cmd, f.asJSON, reports, errors.Join(problems...))
+		return f.question.answer(cmd, f.format == "json", reports, problem)
 	}
 	if err := f.print(cmd, reports); err != nil {
 		return &exitError{code: exitUnknown, err: err}
 	}
-	return verifyError(reports, errors.Join(problems...))
+	return verifyError(reports, problem)
 }
 
-// judge returns the reports of all images behind one reference, never none: an image
-// that could not be read has one too.
-func (f *verifyFlags) judge(ctx context.Context, verifier *verify.Verifier, ref string) ([]verify.Report, error) {
-	sources, closer, err := image.Open(ctx, ref, image.OpenOptions{Platform: f.platform, AllPlatforms: f.allPlatforms})
-	if err != nil {
-		return []verify.Report{verify.Unread(ref, err)}, err
+// boundMemory has garbage collected before it adds up; what is in use is bounded by
+// the verifier itself. GOMEMLIMIT overrides it.
+func boundMemory() {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(200 << 20)
 	}
-	defer closer.Close()
-	var reports []verify.Report
-	var problems []error
-	for _, s := range sources {
-		report, err := verifier.Image(ctx, s.Ref, s.Image)
+}
+
+// atOnce is how many references, and images of one, are looked at together. The
+// layers wait for each other, the biggest first; this bounds the manifests at hand.
+const atOnce = 16
+
+// overImages calls look for every image behind refs and returns the answers in that
+// order, those of unread for images that could not be read, and what went wrong.
+func overImages[T any](ctx context.Context, f *verifyFlags, refs []string, unread func(ref string, err error) T, look func(context.Context, image.Source) (T, error)) ([]T, error) {
+	perRef, problems := make([][]T, len(refs)), make([]error, len(refs))
+	each(len(refs), func(i int) {
+		sources, closer, err := image.Open(ctx, refs[i], image.OpenOptions{Platform: f.platform, AllPlatforms: f.allPlatforms})
 		if err != nil {
-			report = verify.Unread(s.Ref, err)
-			problems = append(problems, err)
+			perRef[i], problems[i] = []T{unread(refs[i], err)}, err
+			return
 		}
-		reports = append(reports, report)
+		defer closer.Close()
+		errs := make([]error, len(sources))
+		perRef[i] = make([]T, len(sources))
+		each(len(sources), func(k int) {
+			if perRef[i][k], errs[k] = look(ctx, sources[k]); errs[k] != nil {
+				perRef[i][k] = unread(sources[k].Ref, errs[k])
+			}
+		})
+		problems[i] = errors.Join(errs...)
+	})
+	return slices.Concat(perRef...), errors.Join(problems...)
+}
+
+// each calls do for 0 to n-1, some at the same time, and waits for all.
+func each(n int, do func(i int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			do(i)
+		})
 	}
-	return reports, errors.Join(problems...)
+	wg.Wait()
 }
 
 // verifyError maps verdicts and problems to an exit code: a leak that was seen
@@ -152,13 +236,9 @@ func openHint(err error) string {
 }
 
 func (f *verifyFlags) print(cmd *cobra.Command, reports []verify.Report) error {
-	if !f.asJSON {
+	if f.format == "text" {
 		return verifyPage(cmd.OutOrStdout(), reports)
 	}
-	data, err := json.MarshalIndent(map[string]any{"version": 1, "images": reports}, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), string(data))
-	return err
+	version, _ := buildVersion()
+	return format.Write(cmd.OutOrStdout(), f.format, version, reports)
 }

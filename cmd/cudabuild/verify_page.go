@@ -25,27 +25,27 @@ func verifyPage(w io.Writer, reports []verify.Report) error {
 		}
 		onePage(&page, r)
 	}
+	if len(reports) > 1 {
+		page.WriteString(totals(reports))
+	}
 	_, err := w.Write(page.Bytes())
 	return err
 }
 
 func onePage(w *bytes.Buffer, r verify.Report) {
-	fmt.Fprintf(w, "%s  %s\n", strings.ToUpper(string(r.Verdict)), r.Ref)
+	fmt.Fprintf(w, "%s  %s\n", strings.ToUpper(string(r.Verdict)), oneLine(r.Ref))
 	if r.Error != "" { // said in full on stderr
 		fmt.Fprintln(w, "  could not be read")
 		return
 	}
-	fmt.Fprintf(w, "  %s, %s, %d layers, %s read, %s known already, %.1f s\n", r.Digest, r.Platform,
-		r.Stats.Layers, megabytes(r.Stats.BytesRead), megabytes(r.Stats.BytesCached), r.Stats.Seconds)
-	var layer *verify.Layer
+	fmt.Fprintf(w, "  %s, %s\n  %s in %s, %s read, %s from the cache, %.1f s\n", r.Digest, oneLine(r.Platform), bySeverity(r.Findings),
+		counted(r.Stats.Layers, "layer"), megabytes(r.Stats.BytesRead), megabytes(r.Stats.BytesCached), r.Stats.Seconds)
+	layer := -1
 	shown := map[string]int{}
 	for _, f := range r.Findings {
-		if f.Layer != nil && (layer == nil || f.Layer.Index != layer.Index) {
-			layer, shown = f.Layer, map[string]int{}
-			fmt.Fprintf(w, "\n  layer %d  %s\n", layer.Index, layer.Digest)
-			if layer.CreatedBy != "" {
-				fmt.Fprintf(w, "  made by  %s\n", oneLine(layer.CreatedBy))
-			}
+		if f.Layer != nil && f.Layer.Index != layer {
+			layer, shown = f.Layer.Index, map[string]int{}
+			layerHead(w, *f.Layer)
 		}
 		if shown[f.Rule]++; shown[f.Rule] <= maxShown {
 			finding(w, f)
@@ -55,6 +55,48 @@ func onePage(w *bytes.Buffer, r verify.Report) {
 	}
 	portability(w, r.Portability)
 	advice(w, r)
+}
+
+func layerHead(w *bytes.Buffer, l verify.Layer) {
+	fmt.Fprintf(w, "\n  layer %d  %s\n", l.Index, l.Digest)
+	if l.CreatedBy != "" {
+		fmt.Fprintf(w, "  made by  %s\n", oneLine(l.CreatedBy))
+	}
+}
+
+// bySeverity says how many findings there are of each severity.
+func bySeverity(findings []verify.Finding) string {
+	n := map[verify.Severity]int{}
+	for _, f := range findings {
+		n[f.Severity]++
+	}
+	var parts []string
+	for _, s := range []verify.Severity{verify.SeverityFail, verify.SeverityWarn, verify.SeverityInfo} {
+		if n[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing found"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// totals sums several images up. Layers that they share were read once.
+func totals(reports []verify.Report) string {
+	n := map[verify.Verdict]int{}
+	var read, cached int64
+	for _, r := range reports {
+		n[r.Verdict]++
+		read, cached = read+r.Stats.BytesRead, cached+r.Stats.BytesCached
+	}
+	var parts []string
+	for _, v := range []verify.Verdict{verify.Fail, verify.Unknown, verify.Warn, verify.Pass} {
+		if n[v] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[v], v))
+		}
+	}
+	return fmt.Sprintf("\n%d images: %s; %s read, %s from the cache or shared\n", len(reports), strings.Join(parts, ", "), megabytes(read), megabytes(cached))
 }
 
 func finding(w *bytes.Buffer, f verify.Finding) {

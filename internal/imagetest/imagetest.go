@@ -112,6 +112,8 @@ type Blob struct {
 	Want   v1.Hash // the digest that the manifest names
 	Diff   v1.Hash
 	Type   types.MediaType
+	URLs   []string                   // where the manifest says that it lies
+	Gone   bool                       // the blob is missing
 	Opened func()                     // called at every Compressed, may be nil
 	Reader func([]byte) io.ReadCloser // makes the blob's reader, may be nil
 }
@@ -136,6 +138,7 @@ func (b *Blob) Digest() (v1.Hash, error)            { return b.Want, nil }
 func (b *Blob) DiffID() (v1.Hash, error)            { return b.Diff, nil }
 func (b *Blob) Size() (int64, error)                { return int64(len(b.Data)), nil }
 func (b *Blob) MediaType() (types.MediaType, error) { return b.Type, nil }
+func (b *Blob) Exists() (bool, error)               { return !b.Gone, nil }
 
 // Compressed implements v1.Layer.
 func (b *Blob) Compressed() (io.ReadCloser, error) {
@@ -167,7 +170,7 @@ func New(layers ...*Blob) v1.Image {
 	for i, l := range layers {
 		img, err = mutate.Append(img,
 			mutate.Addendum{History: v1.History{CreatedBy: fmt.Sprintf("ENV N=%d", i), EmptyLayer: true}},
-			mutate.Addendum{Layer: l, MediaType: l.Type, History: v1.History{CreatedBy: fmt.Sprintf("RUN step %d", i)}})
+			mutate.Addendum{Layer: l, MediaType: l.Type, URLs: l.URLs, History: v1.History{CreatedBy: fmt.Sprintf("RUN step %d", i)}})
 		must(err)
 	}
 	return img

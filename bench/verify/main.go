@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command verify times `cudabuild verify` on one layer of about 850 MB of CUDA
+// libraries and Debian files: against decoding the same blob with the same decoder
+// and nothing else, and against dive, which lists the files and checks no content.
+// The sides alternate, all input is in the page cache, and medians are printed.
+//
+// Then a family of images is verified at once, against one image that has each of
+// their layers once, and a second time from the cache.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+func main() {
+	family := flag.String("family", "oci:out/images", "the images; 'make matrix' builds the default ones")
+	image := flag.String("image", "oci:out/images:12.4-runtime-debian13", "image whose largest layer is taken for the one layer")
+	megabytes := flag.Int64("mb", 850, "size of that layer, uncompressed")
+	runs := flag.Int("n", 5, "runs of each side")
+	work := flag.String("work", "/var/tmp/cudabuild-bench-verify", "folder for the sample, removed at the end")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := race(ctx, *image, *family, *megabytes<<20, *runs, *work); err != nil {
+		fmt.Fprintln(os.Stderr, "verify:", err)
+		os.Exit(1)
+	}
+}
+
+// side is one contestant. Ratio is to the side of that name.
+type side struct {
+	name, against string
+	run           func(context.Context) (rssMB float64, err error)
+	seconds       []float64
+	rssMB         float64
+}
+
+func race(ctx context.Context, image, family string, size int64, runs int, work string) (err error) {
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	s, err := newSample(ctx, image, size, work)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("layer of %.0f MB: %.0f MB as gzip, %.0f MB as zstd\n", float64(s.raw)/1e6, float64(s.gzipped)/1e6, float64(s.zstded)/1e6)
+	if err := contest(ctx, layerSides(s), runs); err != nil {
+		return err
+	}
+	all, n, err := distinct(ctx, family, work)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nfamily %s, %d distinct layers\n", family, n)
+	return contest(ctx, familySides(family, all, filepath.Join(work, "facts")), runs)
+}
+
+func layerSides(s sample) []*side {
+	plain := "PATH=" + filepath.Join(s.dir, "none")
+	sides := []*side{
+		{name: "gzip: decode", run: func(context.Context) (float64, error) { return 0, s.decodeGzip() }},
+		{name: "gzip: cudabuild verify", against: "gzip: decode", run: program(plain, "bin/cudabuild", "verify", "--no-cache", s.gzipImage)},
+		{name: "zstd: decode", run: func(context.Context) (float64, error) { return 0, s.decodeZstd() }},
+		{name: "zstd: cudabuild verify", against: "zstd: decode", run: program(plain, "bin/cudabuild", "verify", "--no-cache", s.zstdImage)},
+		{name: "docker archive: dive", run: program("CI=true", "bin/dive", "--source", "docker-archive", s.archive)},
+		{name: "docker archive: cudabuild verify", against: "docker archive: dive", run: program(plain, "bin/cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)},
+	}
+	if igzip, err := exec.LookPath("igzip"); err == nil {
+		path := "PATH=" + filepath.Dir(igzip)
+		sides = append(sides,
+			&side{name: "igzip: decode", run: program(path, igzip, "-d", "-c", s.gzipBlob)},
+			&side{name: "igzip: cudabuild verify", against: "igzip: decode", run: program(path, "bin/cudabuild", "verify", "--no-cache", s.gzipImage)},
+			&side{name: "docker archive, igzip: cudabuild verify", against: "docker archive: dive", run: program(path, "bin/cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)})
+	}
+	return sides
+}
+
+func familySides(family, all, facts string) []*side {
+	first := program("", "bin/cudabuild", "verify", "--cache-dir", facts, family)
+	return []*side{
+		{name: "each distinct layer once", run: program("", "bin/cudabuild", "verify", "--no-cache", all)},
+		{name: "all images", against: "each distinct layer once", run: program("", "bin/cudabuild", "verify", "--no-cache", family)},
+		{name: "all images, first with a cache", against: "each distinct layer once", run: func(ctx context.Context) (float64, error) {
+			if err := os.RemoveAll(facts); err != nil {
+				return 0, err
+			}
+			return first(ctx)
+		}},
+		{name: "all images, from the cache", run: first},
+	}
+}
+
+// contest runs the sides in turns and prints medians.
+func contest(ctx context.Context, sides []*side, runs int) error {
+	for range runs {
+		for _, s := range sides {
+			begun := time.Now()
+			rss, err := s.run(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			s.seconds = append(s.seconds, time.Since(begun).Seconds())
+			s.rssMB = max(s.rssMB, rss)
+		}
+	}
+	medians := map[string]float64{}
+	for _, s := range sides {
+		m := median(s.seconds)
+		medians[s.name] = m
+		fmt.Printf("%-42s %6.2f s  (%.2f to %.2f)", s.name, m, slices.Min(s.seconds), slices.Max(s.seconds))
+		if s.rssMB > 0 {
+			fmt.Printf("  %4.0f MB", s.rssMB)
+		}
+		if s.against != "" {
+			fmt.Printf("  %.2f x %s", m/medians[s.against], s.against)
+		}
+		fmt.Println()
+	}
+	return nil
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
+
+// program runs a command with one more variable. Exit code 1, a verdict, is an answer.
+func program(env string, command ...string) func(context.Context) (float64, error) {
+	return func(ctx context.Context) (float64, error) {
+		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+		cmd.Env = append(os.Environ(), env)
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+			return 0, fmt.Errorf("%v: %w", command, err)
+		}
+		return float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1000, nil
+	}
+}

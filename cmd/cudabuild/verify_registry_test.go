@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+)
+
+// fault answers a request in its own way and reports whether it did.
+type fault func(w http.ResponseWriter, r *http.Request) bool
+
+// serve starts a registry that holds img as team/app:1 and goes wrong as told once
+// it is there. It returns the reference.
+func serve(t *testing.T, img v1.Image, broken fault) string {
+	t.Helper()
+	var armed atomic.Bool
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !armed.Load() || broken == nil || !broken(w, r) {
+			inner.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	ref := strings.TrimPrefix(server.URL, "http://") + "/team/app:1"
+	parsed, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Write(parsed, img); err != nil {
+		t.Fatal(err)
+	}
+	armed.Store(true)
+	return ref
+}
+
+func verifyCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), append([]string{"verify", "--no-cache"}, args...), strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+var servedLayer = imagetest.Layer(imagetest.Gzip, imagetest.Files(map[string]imagetest.Entry{"etc/os-release": {Data: strings.Repeat("ID=debian\n", 1000)}}))
+
+func isLayer(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, servedLayer.Want.String()) }
+
+func isManifest(r *http.Request) bool { return strings.Contains(r.URL.Path, "/manifests/") }
+
+// always answers with a status for what matches.
+func always(match func(*http.Request) bool, status int) fault { return times(match, status, 1<<30) }
+
+// times does so for the first requests only.
+func times(match func(*http.Request) bool, status int, n int32) fault {
+	var seen atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if !match(r) || seen.Add(1) > n {
+			return false
+		}
+		w.WriteHeader(status)
+		return true
+	}
+}
+
+// layerBody answers with another body instead of the layer's.
+func layerBody(write func(http.ResponseWriter)) fault {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if isLayer(r) {
+			write(w)
+		}
+		return isLayer(r)
+	}
+}
+
+// flushed sends the header, which tells no length unless one was set, and a body.
+func flushed(w http.ResponseWriter, body []byte) {
+	_ = http.NewResponseController(w).Flush()
+	_, _ = w.Write(body)
+	_ = http.NewResponseController(w).Flush()
+}
+
+func TestVerifyRegistryTrouble(t *testing.T) {
+	t.Parallel()
+	half := servedLayer.Data[:len(servedLayer.Data)/2]
+	flipped := bytes.Clone(servedLayer.Data)
+	flipped[len(flipped)/2] ^= 1
+	for _, tc := range []struct {
+		name   string
+		broken fault
+		code   int
+		says   string // on stderr, or on stdout if the code is 0
+	}{
+		{"well", nil, 0, "PASS"},
+		{"busy for a while", times(isLayer, http.StatusTooManyRequests, 2), 0, "PASS"},
+		{"down for a while", times(isManifest, http.StatusServiceUnavailable, 2), 0, "PASS"},
+		{"busy", always(isLayer, http.StatusTooManyRequests), exitUnknown, "429"},
+		{"down", always(isManifest, http.StatusInternalServerError), exitUnknown, "500"},
+		{"no such blob", always(isLayer, http.StatusNotFound), exitUnknown, "404"},
+		{"no such manifest", always(isManifest, http.StatusNotFound), exitUnknown, "404"},
+		{"not allowed", always(isManifest, http.StatusForbidden), exitUnknown, "403"},
+		{"ends early", layerBody(func(w http.ResponseWriter) { flushed(w, half) }), exitUnknown, "broke off after"},
+		{"breaks off", layerBody(func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", fmt.Sprint(len(servedLayer.Data)))
+			flushed(w, half)
+			panic(http.ErrAbortHandler)
+		}), exitUnknown, "broke off after"},
+		{"hangs up", layerBody(func(http.ResponseWriter) { panic(http.ErrAbortHandler) }), exitUnknown, "EOF"},
+		{"other bytes", layerBody(func(w http.ResponseWriter) { flushed(w, flipped) }), exitUnknown, "checksum"},
+		{"more bytes", layerBody(func(w http.ResponseWriter) { flushed(w, append(bytes.Clone(flipped), "more"...)) }), exitUnknown, "checksum"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := verifyCommand(t, serve(t, imagetest.New(servedLayer), tc.broken))
+			said := stderr
+			if tc.code == 0 {
+				said = stdout
+			}
+			if code != tc.code || !strings.Contains(said, tc.says) || tc.code != 0 && strings.Contains(stdout, "PASS") {
+				t.Errorf("exit code %d, want %d and %q\nstdout: %s\nstderr: %s", code, tc.code, tc.says, stdout, stderr)
+			}
+		})
+	}
+}
+
+// rawManifest is an image with another manifest.
+type rawManifest struct {
+	v1.Image
+	data []byte
+}
+
+func (r rawManifest) RawManifest() ([]byte, error) { return r.data, nil }
+func (r rawManifest) Manifest() (*v1.Manifest, error) {
+	return v1.ParseManifest(bytes.NewReader(r.data))
+}
+func (r rawManifest) Digest() (v1.Hash, error) { return imagetest.Digest(r.data), nil }
+func (r rawManifest) Size() (int64, error)     { return int64(len(r.data)), nil }
+
+// changed returns an image whose manifest was changed.
+func changed(t *testing.T, change func(*v1.Manifest)) v1.Image {
+	t.Helper()
+	img := imagetest.New(servedLayer)
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m = m.DeepCopy()
+	change(m)
+	data, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rawManifest{img, data}
+}
+
+func TestVerifyOddManifests(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a URL of the manifest was followed") }))
+	defer elsewhere.Close()
+	for _, tc := range []struct {
+		name   string
+		change func(*v1.Manifest)
+		code   int
+		says   string
+	}{
+		{"no image", func(m *v1.Manifest) { m.Config.MediaType = "application/vnd.cncf.helm.config.v1+json" }, exitUnknown, "not a container image"},
+		{"huge config", func(m *v1.Manifest) { m.Config.Size = 1 << 40 }, exitUnknown, "config of 1099511627776 bytes"},
+		{"encrypted layer", func(m *v1.Manifest) { m.Layers[0].MediaType += "+encrypted" }, exitUnknown, "the layer is encrypted"},
+		{"unknown layer", func(m *v1.Manifest) { m.Layers[0].MediaType = "application/x" }, exitUnknown, "not known as that of a layer"},
+		{"other compression", func(m *v1.Manifest) { m.Layers[0].MediaType = "application/vnd.oci.image.layer.v1.tar+zstd" }, 0, "but the blob is gzip"},
+		{"layer elsewhere", func(m *v1.Manifest) { m.Layers[0].URLs = []string{elsewhere.URL} }, exitUnknown, "not followed"},
+		{"inline layer", func(m *v1.Manifest) { m.Layers[0].Data = servedLayer.Data }, 0, "PASS"},
+		{"other inline layer", func(m *v1.Manifest) { m.Layers[0].Data = []byte("other") }, exitUnknown, "size"},
+		{"too many layers", func(m *v1.Manifest) {
+			for range 2000 {
+				m.Layers = append(m.Layers, m.Layers[0])
+			}
+		}, exitUnknown, "2001 layers"},
+		{"a layer more than the config", func(m *v1.Manifest) { m.Layers = append(m.Layers, m.Layers[0]) }, exitUnknown, "names 2 layers, the config 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := verifyCommand(t, serveRaw(t, changed(t, tc.change)))
+			if code != tc.code || !strings.Contains(stdout+stderr, tc.says) || tc.code != 0 && strings.Contains(stdout, "PASS") {
+				t.Errorf("exit code %d, want %d and %q\nstdout: %s\nstderr: %s", code, tc.code, tc.says, stdout, stderr)
+			}
+		})
+	}
+}
+
+// serveRaw serves a manifest that a client would refuse to push.
+func serveRaw(t *testing.T, img v1.Image) string {
+	t.Helper()
+	data, err := img.RawManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serve(t, imagetest.New(servedLayer), func(w http.ResponseWriter, r *http.Request) bool {
+		if !isManifest(r) {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+		_, _ = w.Write(data)
+		return true
+	})
+}
+
+func TestVerifySchema1(t *testing.T) {
+	t.Parallel()
+	ref := serve(t, imagetest.New(servedLayer), func(w http.ResponseWriter, r *http.Request) bool {
+		if !isManifest(r) {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws")
+		_, _ = io.WriteString(w, `{"schemaVersion": 1, "name": "team/app", "tag": "1", "fsLayers": [], "history": []}`)
+		return true
+	})
+	if code, _, stderr := verifyCommand(t, ref); code != exitUnknown || !strings.Contains(stderr, "schema 1") {
+		t.Errorf("exit code %d, want %d and the reason: %s", code, exitUnknown, stderr)
+	}
+}
+
+// TestVerifyAttestations holds that what is no image in an index is left out.
+func TestVerifyAttestations(t *testing.T) {
+	t.Parallel()
+	ref := serve(t, imagetest.New(servedLayer), nil)
+	parsed, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := mutate.AppendManifests(empty.Index,
+		mutate.IndexAddendum{Add: imagetest.New(servedLayer), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}},
+		mutate.IndexAddendum{Add: imagetest.New(), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}})
+	if err := remote.WriteIndex(parsed, index); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range [][]string{{"--all-platforms"}, {"--platform", "linux/arm64"}} {
+		code, stdout, stderr := verifyCommand(t, append(flags, ref)...)
+		if code != 0 || strings.Count(stdout, "PASS") != 1 {
+			t.Errorf("%v: exit code %d\nstdout: %s\nstderr: %s", flags, code, stdout, stderr)
+		}
+	}
+}
+
+func TestVerifyLogsIn(t *testing.T) { // not parallel: it changes the environment
+	ref := serve(t, imagetest.New(servedLayer), func(w http.ResponseWriter, r *http.Request) bool {
+		if user, password, _ := r.BasicAuth(); user == "me" && password == "secret" {
+			return false
+		}
+		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	})
+	dir := t.TempDir()
+	t.Setenv("DOCKER_CONFIG", dir)
+	if code, _, stderr := verifyCommand(t, ref); code != exitUnknown || !strings.Contains(stderr, "401") {
+		t.Errorf("without a password: exit code %d, %s", code, stderr)
+	}
+	host, _, _ := strings.Cut(ref, "/")
+	config := fmt.Sprintf(`{"auths": {%q: {"auth": %q}}}`, host, base64.StdEncoding.EncodeToString([]byte("me:secret")))
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, stderr := verifyCommand(t, ref); code != 0 || !strings.Contains(stdout, "PASS") {
+		t.Errorf("with a password: exit code %d, %s%s", code, stdout, stderr)
+	}
+}

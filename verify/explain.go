@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Explanation is all that an image says about one path, as `verify --explain`
+// prints it.
+type Explanation struct {
+	Ref      string `json:"ref"`
+	Digest   string `json:"digest"`
+	Platform string `json:"platform"`
+	Path     string `json:"path"` // without a leading slash
+	// Visible tells whether a container sees the path. Parent directories that are
+	// links are not followed.
+	Visible bool `json:"visible"`
+	// Layers is never nil: those that say something, bottom first.
+	Layers []PathLayer `json:"layers"`
+	// Error says why the image could not be read; then the rest is empty.
+	Error string `json:"error,omitempty"`
+}
+
+// PathLayer is what one layer says about the path.
+type PathLayer struct {
+	Layer Layer `json:"layer"`
+	// Entries are the layer's own entries of that name, mostly one; never nil.
+	Entries []PathEntry `json:"entries"`
+	Package string      `json:"package"` // that owns it, by the layer's own records; "" if none does
+	// Hides says how the layer hides the path of a layer below, "" if it does not.
+	Hides string `json:"hides"`
+	// Findings are those about the path and about the layer as a whole; never nil.
+	Findings []Finding `json:"findings"`
+}
+
+// Explain reads every layer of img, whatever is known about it already, and
+// reports what it says about path. Errors are those of [Verifier.Image].
+func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, path string) (Explanation, error) {
+	in, err := inspect(img)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	e := Explanation{Ref: ref, Digest: in.digest, Platform: in.platform, Path: clean(path), Layers: []PathLayer{}}
+	layers, err := v.watchLayers(ctx, in.layers, e.Path)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	findings := assemble(in, layers)
+	for i, facts := range layers {
+		l := PathLayer{Layer: *in.layers[i].name(i), Entries: facts.watched.seen, Package: facts.watched.pkg, Findings: []Finding{}}
+		for _, f := range findings {
+			if (f.Path == e.Path || f.Path == "") && f.Layer != nil && f.Layer.Index == i {
+				l.Findings = append(l.Findings, f)
+			}
+		}
+		if e.Visible {
+			l.Hides = facts.Paths.hiddenBy(e.Path)
+		}
+		e.Visible = facts.Paths.exists(e.Path) || e.Visible && l.Hides == ""
+		if len(l.Entries) > 0 || len(l.Findings) > 0 || l.Hides != "" {
+			e.Layers = append(e.Layers, l)
+		}
+	}
+	return e, nil
+}
+
+func (v *Verifier) watchLayers(ctx context.Context, layers []layerRef, path string) (view, error) {
+	facts, errs := make(view, len(layers)), make([]error, len(layers))
+	var wg sync.WaitGroup
+	for i, ref := range layers {
+		wg.Go(func() {
+			facts[i], errs[i] = v.read(ctx, ref, path)
+			if errs[i] != nil {
+				errs[i] = fmt.Errorf("layer %d (%s): %w", i, ref.digest, errs[i])
+			}
+		})
+	}
+	wg.Wait()
+	return facts, errors.Join(errs...)
+}

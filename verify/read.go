@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// reading says how one layer is read.
+type reading struct {
+	Options
+	igzip  string // the program that decodes gzip; "" is our own decoder
+	window int    // index in windows: the largest zstd window
+	watch  string // the path that Explain asks about, "" for none
+}
+
+// windows are what zstd frames may ask for, and how many slots that takes: memory
+// stays bounded whatever the frames say. zstd itself accepts the largest without a
+// flag (--long=27); encoders in use for images ask for the first or the second.
+var windows = []struct {
+	bytes uint64
+	slots int
+}{{8 << 20, 1}, {32 << 20, 2}, {128 << 20, 1 << 20}}
+
+// igzipFrom is the size of a blob from which on starting a program pays.
+const igzipFrom = 64 << 20
+
+// pauses are waited for before a blob that broke off is read again.
+var pauses = []time.Duration{time.Second, 3 * time.Second}
+
+// errAgain means that a layer has to be read again in another way.
+var (
+	errOwnDecoder = errors.New("igzip did not decode the blob to its end")
+	errWindow     = errors.New("a zstd frame needs a larger window")
+)
+
+// brokenOffError is a blob that ended with an error before its time.
+type brokenOffError struct {
+	read, size int64
+	err        error
+}
+
+func (e *brokenOffError) Error() string {
+	return fmt.Sprintf("broke off after %d of %d bytes: %v", e.read, e.size, e.err)
+}
+
+func (e *brokenOffError) Unwrap() error { return e.err }
+
+// read returns the facts of one layer. It reads the blob again where that can
+// help: a connection that broke, a frame that needs more memory, an igzip that failed.
+func (v *Verifier) read(ctx context.Context, ref layerRef, watch string) (*layerFacts, error) {
+	how := reading{Options: v.opts, watch: watch}
+	if ref.size >= v.igzipFrom {
+		how.igzip = v.igzip
+	}
+	for tries := 0; ; {
+		facts, err := v.readOnce(ctx, ref, how)
+		var broken *brokenOffError
+		switch {
+		case errors.Is(err, errOwnDecoder):
+			how.igzip = ""
+		case errors.Is(err, errWindow):
+			how.window++
+		case errors.As(err, &broken) && tries < len(pauses):
+			if err := sleep(ctx, pauses[tries]); err != nil {
+				return nil, err
+			}
+			tries++
+		default:
+			return facts, err
+		}
+	}
+}
+
+func (v *Verifier) readOnce(ctx context.Context, ref layerRef, how reading) (*layerFacts, error) {
+	release, err := v.slots.acquire(ctx, ref.size, windows[how.window].slots)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	src, err := ref.layer.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	return scanLayer(ctx, src, ref, how)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
