@@ -7,7 +7,7 @@ shift || true
 # Coverage of goroutines is unsteady: minimizing what seems interesting would take all of the time.
 run() { go test -run '^$' -fuzz "^$1\$" -fuzztime "$time" -fuzzminimizetime 10x "$2"; }
 # What the kernel counted for this process and its children, in kB: peaks are sampled, most of a run is alike.
-watch() { while sleep 1; do ps -o rss= -o args= -A | awk -v name="-test.fuzz=^$1\\$" 'index($0, name) {print $1}'; done; }
+watch() { while sleep 1; do ps -o rss= -o args= -A | awk -v name="-test.fuzz=^$1" 'index($0, name) {print $1}'; done; }
 log=$(mktemp -d)
 trap 'rm -rf "$log"' EXIT
 found=0

@@ -71,27 +71,27 @@ func layerSides(s sample) []*side {
 	plain := "PATH=" + filepath.Join(s.dir, "none")
 	sides := []*side{
 		{name: "gzip: decode", run: func(context.Context) (float64, error) { return 0, s.decodeGzip() }},
-		{name: "gzip: cudabuild verify", against: "gzip: decode", run: program(plain, "bin/cudabuild", "verify", "--no-cache", s.gzipImage)},
+		{name: "gzip: cudabuild verify", against: "gzip: decode", run: program(plain, "cudabuild", "verify", "--no-cache", s.gzipImage)},
 		{name: "zstd: decode", run: func(context.Context) (float64, error) { return 0, s.decodeZstd() }},
-		{name: "zstd: cudabuild verify", against: "zstd: decode", run: program(plain, "bin/cudabuild", "verify", "--no-cache", s.zstdImage)},
-		{name: "docker archive: dive", run: program("CI=true", "bin/dive", "--source", "docker-archive", s.archive)},
-		{name: "docker archive: cudabuild verify", against: "docker archive: dive", run: program(plain, "bin/cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)},
+		{name: "zstd: cudabuild verify", against: "zstd: decode", run: program(plain, "cudabuild", "verify", "--no-cache", s.zstdImage)},
+		{name: "docker archive: dive", run: program("CI=true", "dive", "--source", "docker-archive", s.archive)},
+		{name: "docker archive: cudabuild verify", against: "docker archive: dive", run: program(plain, "cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)},
 	}
 	if igzip, err := exec.LookPath("igzip"); err == nil {
 		path := "PATH=" + filepath.Dir(igzip)
 		sides = append(sides,
 			&side{name: "igzip: decode", run: program(path, igzip, "-d", "-c", s.gzipBlob)},
-			&side{name: "igzip: cudabuild verify", against: "igzip: decode", run: program(path, "bin/cudabuild", "verify", "--no-cache", s.gzipImage)},
-			&side{name: "docker archive, igzip: cudabuild verify", against: "docker archive: dive", run: program(path, "bin/cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)})
+			&side{name: "igzip: cudabuild verify", against: "igzip: decode", run: program(path, "cudabuild", "verify", "--no-cache", s.gzipImage)},
+			&side{name: "docker archive, igzip: cudabuild verify", against: "docker archive: dive", run: program(path, "cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)})
 	}
 	return sides
 }
 
 func familySides(family, all, facts string) []*side {
-	first := program("", "bin/cudabuild", "verify", "--cache-dir", facts, family)
+	first := program("", "cudabuild", "verify", "--cache-dir", facts, family)
 	return []*side{
-		{name: "each distinct layer once", run: program("", "bin/cudabuild", "verify", "--no-cache", all)},
-		{name: "all images", against: "each distinct layer once", run: program("", "bin/cudabuild", "verify", "--no-cache", family)},
+		{name: "each distinct layer once", run: program("", "cudabuild", "verify", "--no-cache", all)},
+		{name: "all images", against: "each distinct layer once", run: program("", "cudabuild", "verify", "--no-cache", family)},
 		{name: "all images, first with a cache", against: "each distinct layer once", run: func(ctx context.Context) (float64, error) {
 			if err := os.RemoveAll(facts); err != nil {
 				return 0, err
@@ -136,7 +136,8 @@ func median(values []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// program runs a command with one more variable. Exit code 1, a verdict, is an answer.
+// program runs a command, found on our own PATH, with one more variable. Exit code
+// 1, a verdict, is an answer.
 func program(env string, command ...string) func(context.Context) (float64, error) {
 	return func(ctx context.Context) (float64, error) {
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...)

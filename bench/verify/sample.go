@@ -108,7 +108,7 @@ func copyFiles(to io.Writer, from io.Reader, size int64) error {
 		if err := w.WriteHeader(h); err != nil {
 			return err
 		}
-		m, err := io.Copy(w, r)
+		m, err := io.Copy(w, r) //nolint:gosec // an image of our own
 		if err != nil {
 			return err
 		}
@@ -188,7 +188,7 @@ type fileLayer struct {
 }
 
 func (l *fileLayer) Digest() (v1.Hash, error)            { return l.digest, nil }
-func (l *fileLayer) DiffID() (v1.Hash, error)            { return l.diffID, nil }
+func (l *fileLayer) DiffID() (v1.Hash, error)            { return l.diffID, nil } //nolint:unparam // as v1.Layer wants it
 func (l *fileLayer) Size() (int64, error)                { return l.size, nil }
 func (l *fileLayer) MediaType() (types.MediaType, error) { return l.mediaType, nil }
 func (l *fileLayer) Compressed() (io.ReadCloser, error)  { return os.Open(l.path) }

@@ -35,7 +35,7 @@ type fault func(w http.ResponseWriter, r *http.Request) bool
 func serve(t *testing.T, img v1.Image, broken fault) string {
 	t.Helper()
 	var armed atomic.Bool
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0))) //nolint:forbidigo // the kind of logger that this registry knows
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !armed.Load() || broken == nil || !broken(w, r) {
 			inner.ServeHTTP(w, r)
