@@ -37,9 +37,18 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	if handled, err := w.packageRecord(p, body); handled || err != nil {
 		return err
 	}
+	if isLinkerConfig(p) {
+		var err error
+		if body, err = w.search.linkerConfig(p, body); err != nil {
+			return err
+		}
+	}
 	c, err := w.examine(p, h, body)
 	if err != nil {
 		return err
+	}
+	if c.elf != nil {
+		w.search.object(p, c.elf, w.isStubFile(c.elf))
 	}
 	w.file(p, h, c)
 	return nil

@@ -51,7 +51,8 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, path s
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	findings := assemble(in, layers)
+	merged, _ := mergedView(in, layers)
+	findings := assemble(in, layers, merged)
 	for i, facts := range layers {
 		l := PathLayer{Layer: *in.layers[i].name(i), Entries: facts.watched.seen, Package: facts.watched.pkg, Findings: []Finding{}}
 		for _, f := range findings {

@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"io"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
 // ScanArchive walks one archive without the goroutines of a stream, which make
@@ -33,8 +36,17 @@ func JudgeArchives(archives ...[]byte) ([]Finding, error) {
 		layers = append(layers, w.finish())
 		in.layers = append(in.layers, layerRef{mediaType: types.OCIUncompressedLayer})
 	}
-	return assemble(in, layers), nil
+	in.config = &v1.ConfigFile{}
+	merged, _ := mergedView(in, layers)
+	return assemble(in, layers, merged), nil
 }
 
 // UseIgzip makes v decode gzip blobs from a size on with another program.
 func (v *Verifier) UseIgzip(program string, from int64) { v.igzip, v.igzipFrom = program, from }
+
+// LoaderImage returns what the dynamic linker sees of an archive.
+func LoaderImage(r io.Reader) (*loader.Image, error) {
+	w := newWalker(loadRules(), Options{}.withDefaults())
+	err := w.walk(r)
+	return loader.New(view{w.finish()}.searchLayers(), loader.Env{}), err
+}

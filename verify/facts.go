@@ -5,6 +5,8 @@ package verify
 import (
 	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
 // layerFacts is what one layer holds, whatever image it is part of. It is what
@@ -22,12 +24,13 @@ type layerFacts struct {
 	Packages []packageSet `json:"packages,omitempty"`
 	Needs    []gpuNeed    `json:"needs,omitempty"` // what its files ask of driver and GPU
 	Paths    pathSet      `json:"-"`               // the cache has a place of its own for it
+	Search   loader.Facts `json:"search"`          // what the dynamic linker goes by
 	watched  *watch       // for Explain only
 }
 
 // weight is the bytes that the facts keep in memory, nearly.
 func (f *layerFacts) weight() int64 {
-	n := 8 * len(f.Paths)
+	n := 8*len(f.Paths) + searchWeight(f.Search)
 	for _, h := range f.Hits {
 		n += 64 + len(h.Path) + len(h.Detail)
 	}

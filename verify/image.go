@@ -109,8 +109,9 @@ func history(c *v1.ConfigFile) []string {
 	return createdBy
 }
 
-// assemble puts the layers together and returns the findings, sorted, never nil.
-func assemble(in inspected, layers view) []Finding {
+// assemble puts the layers together and returns the findings, those of the merged
+// view among them, sorted, never nil.
+func assemble(in inspected, layers view, merged [][]hit) []Finding {
 	findings := []Finding{}
 	for i, facts := range layers {
 		ref := in.layers[i]
@@ -127,7 +128,7 @@ func assemble(in inspected, layers view) []Finding {
 		if h, ok := odd(ref.mediaType, facts.Encoding); ok && !ref.foreign {
 			add(h, nil)
 		}
-		for _, h := range slices.Concat(facts.Hits, layers.linkHits(i), layers.hardHits(i)) {
+		for _, h := range slices.Concat(facts.Hits, layers.linkHits(i), layers.hardHits(i), merged[i]) {
 			add(h, layers.deletedIn(i, h.Path))
 		}
 		hits, gone := layers.packageHits(i)

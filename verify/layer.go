@@ -58,6 +58,7 @@ type walker struct {
 	hitAt   map[string]int // path -> index of its first hit
 	hard    [][2]string    // hard links of the layer that repeat no hit so far: name, target
 	owners  owners
+	search  collector
 	text    int // bytes kept, see keep
 	dropped int // hits beyond the limits
 	watch   *watch
@@ -67,7 +68,7 @@ type walker struct {
 
 func newWalker(rules *ruleSet, opts Options) *walker {
 	return &walker{
-		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(),
+		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), search: newCollector(),
 		facts: &layerFacts{Rules: rules.version},
 	}
 }
@@ -146,10 +147,13 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 		return nil
 	}
 	w.facts.Paths.add(pathFile, p)
+	w.search.forget(p)
 	switch h.Typeflag {
 	case tar.TypeSymlink:
+		w.search.link(p, h.Linkname)
 		w.symlink(p, h.Linkname)
 	case tar.TypeLink:
+		w.search.hardLink(p, clean(h.Linkname))
 		w.hardLink(p, clean(h.Linkname))
 	case tar.TypeFifo:
 		w.file(p, h, content{})
@@ -179,6 +183,7 @@ func (w *walker) whiteout(p string) bool {
 // finish completes the facts after the last entry.
 func (w *walker) finish() *layerFacts {
 	w.facts.Paths.seal()
+	w.facts.Search = w.search.seal(w.facts.Paths)
 	w.resolveHardLinks()
 	w.nameOwners()
 	if w.dropped > 0 {

@@ -12,10 +12,7 @@ import (
 // symlink keeps a link at a driver's name. What it means depends on whether its
 // target exists in the image, which is seen when the layers are put together.
 func (w *walker) symlink(p, target string) {
-	resolved := clean(target)
-	if !path.IsAbs(target) {
-		resolved = clean(path.Dir(p) + "/" + target)
-	}
+	resolved := linkTarget(p, target)
 	lib, _ := w.rules.libraryNamed(path.Base(p))
 	if lib != nil && lib.Target != "" && !strings.Contains(target, lib.Target) {
 		lib = nil
@@ -27,6 +24,14 @@ func (w *walker) symlink(p, target string) {
 	if rule := w.linkRule(p); rule != "" {
 		w.keepLink(link{Rule: rule, Path: p, Target: resolved})
 	}
+}
+
+// linkTarget returns the path that a symbolic link at p leads to.
+func linkTarget(p, target string) string {
+	if path.IsAbs(target) {
+		return clean(target)
+	}
+	return clean(path.Dir(p) + "/" + target)
 }
 
 // linkRule returns the path rule that a link at p breaks.

@@ -34,6 +34,7 @@ type Report struct {
 	// Findings is never nil. It is sorted by layer, path and rule; those about the
 	// image as a whole come last.
 	Findings    []Finding   `json:"findings"`
+	Libcuda     Libcuda     `json:"libcuda"`
 	Portability Portability `json:"portability"`
 	Stats       Stats       `json:"stats"`
 	// Error says why the image could not be read; then the verdict is Unknown and the

@@ -23,6 +23,13 @@ var classFixtures = map[string]map[string]imagetest.Entry{
 	"driver-api-provider": {"opt/shim.so": imagetest.File(realLibrary("libshim.so", "cuInit", "cuDriverGetVersion", "cuGetExportTable"))},
 	"forward-compat":      {"usr/local/cuda-12.4/compat/libcuda.so.550.54.15": imagetest.File(realLibrary("libcuda.so.1"))},
 	"unreadable":          {"usr/lib/x.so": imagetest.File(brokenELF)},
+	"stub-loaded":         {"cuda/stubs/libcuda.so": imagetest.File(stubCUDA), "etc/ld.so.conf": {Data: "/cuda/stubs\n"}},
+	"stub-search-path":    {"cuda/stubs/libcuda.so": imagetest.File(stubCUDA), "usr/lib/libx.so": imagetest.File(imagetest.ELF{RunPath: "/cuda/stubs"}.Bytes())},
+	"compat-search-path":  {"usr/local/cuda/compat/libcuda.so.1": imagetest.File(realLibrary("libcuda.so.1")), "etc/ld.so.conf.d/c.conf": {Data: "/usr/local/cuda/compat\n"}, "etc/ld.so.conf": {Data: "include ld.so.conf.d/*.conf\n"}},
+	"unresolved":          withLibc(map[string]imagetest.Entry{"usr/lib/libx.so": imagetest.File(imagetest.ELF{Needed: []string{"libgone.so.1"}}.Bytes())}),
+	"unresolved-aside":    withLibc(map[string]imagetest.Entry{"opt/libx.so": imagetest.File(imagetest.ELF{Needed: []string{"libgone.so.1"}}.Bytes())}),
+	"version-missing":     withLibc(map[string]imagetest.Entry{"usr/bin/p": program(map[string][]string{"libc.so.6": {"GLIBC_2.38"}}, "libc.so.6")}),
+	"search-incomplete":   {"etc/ld.so.conf": {Data: strings.Repeat("/opt/lib\n", 8000)}},
 
 	"requirement-mismatch": {"usr/lib/libcudart.so.11.8.89": imagetest.File(realLibrary("libcudart.so.11.0"))},
 }

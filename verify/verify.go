@@ -90,7 +90,8 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	}
 	stats.Seconds = time.Since(start).Seconds()
 	r := Report{Ref: ref, Digest: in.digest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
-	r.Findings = assemble(in, layers)
+	merged, libcuda := mergedView(in, layers)
+	r.Libcuda, r.Findings = libcuda, assemble(in, layers, merged)
 	d := demandOf(in, layers)
 	r.Portability = d.portability()
 	r.Findings = append(r.Findings, d.disagreements()...)

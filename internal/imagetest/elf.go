@@ -8,12 +8,19 @@ import (
 	"slices"
 )
 
-// ELF describes a shared library for x86-64.
+// ELF describes a shared library for x86-64, or a program if Interp is set.
 type ELF struct {
+	Interp  string // the dynamic linker that it asks for
 	SOName  string
 	Needed  []string
-	Exports []string
-	Imports []string // undefined symbols
+	RPath   string
+	RunPath string
+	// VersionNeeds holds for each library the versions that are needed of it, and
+	// VersionDefs the versions that are offered.
+	VersionNeeds map[string][]string
+	VersionDefs  []string
+	Exports      []string
+	Imports      []string // undefined symbols
 	// Exec is the size of the executable segment, in bytes of file.
 	Exec int
 	// Sections adds a section header table, which nothing may depend on.
@@ -27,12 +34,13 @@ type ELF struct {
 const (
 	elfHeader = 64
 	progHead  = 56
+	progHeads = 4
 	elfSymbol = 24
 )
 
 // Bytes returns the file. Addresses are file offsets plus elfBase.
 func (e ELF) Bytes() []byte {
-	const headers = elfHeader + 3*progHead
+	const headers = elfHeader + progHeads*progHead
 	code := bytes.Repeat([]byte{0x90}, e.Exec)
 	start := uint64(headers)
 	if e.TablesLast {
@@ -44,6 +52,11 @@ func (e ELF) Bytes() []byte {
 	if e.TablesLast {
 		body, codeOff = slices.Concat(code, tables), headers
 	}
+	interpOff, interpLen := headers+uint64(len(body)), uint64(0)
+	if e.Interp != "" {
+		body = append(body, e.Interp+"\x00"...)
+		interpLen = uint64(len(e.Interp) + 1)
+	}
 
 	out := make([]byte, headers, headers+len(body))
 	copy(out, "\x7fELF\x02\x01\x01")
@@ -54,11 +67,14 @@ func (e ELF) Bytes() []byte {
 	le.PutUint64(out[32:], elfHeader)
 	le.PutUint16(out[52:], elfHeader)
 	le.PutUint16(out[54:], progHead)
-	le.PutUint16(out[56:], 3)
+	le.PutUint16(out[56:], progHeads)
 	tablesOff := start
 	programHeader(out[elfHeader:], 1, 4, tablesOff, uint64(len(tables)))
 	programHeader(out[elfHeader+progHead:], 1, 5, codeOff, uint64(len(code)))
 	programHeader(out[elfHeader+2*progHead:], 2, 6, dynOff, dynLen)
+	if e.Interp != "" {
+		programHeader(out[elfHeader+3*progHead:], 3, 4, interpOff, interpLen)
+	}
 	out = append(out, body...)
 	if e.Sections {
 		le.PutUint64(out[40:], uint64(len(out)))
@@ -103,9 +119,12 @@ func (e ELF) tables(start uint64) (data []byte, dynOff, dynLen uint64) {
 	for _, n := range e.Needed {
 		dyn = append(dyn, 1, intern(n))
 	}
-	if e.SOName != "" {
-		dyn = append(dyn, 14, intern(e.SOName))
+	for tag, text := range []string{14: e.SOName, 15: e.RPath, 29: e.RunPath} {
+		if text != "" {
+			dyn = append(dyn, uint64(tag), intern(text))
+		}
 	}
+	versionNeeds, versionDefs := e.versionNeeds(intern), e.versionDefs(intern)
 	hash, tag := e.hash(uint64(len(symbols) / elfSymbol))
 
 	at := start
@@ -119,6 +138,12 @@ func (e ELF) tables(start uint64) (data []byte, dynOff, dynLen uint64) {
 		return off
 	}
 	symOff, hashOff, strOff := place(symbols), place(hash), place(strings)
+	if len(e.VersionNeeds) > 0 {
+		dyn = append(dyn, 0x6ffffffe, place(versionNeeds)+elfBase, 0x6fffffff, uint64(len(e.VersionNeeds)))
+	}
+	if len(e.VersionDefs) > 0 {
+		dyn = append(dyn, 0x6ffffffc, place(versionDefs)+elfBase, 0x6ffffffd, uint64(len(e.VersionDefs)+1))
+	}
 	dyn = append(dyn, 6, symOff+elfBase, 11, elfSymbol, tag, hashOff+elfBase, 5, strOff+elfBase, 10, uint64(len(strings)), 0, 0)
 	var section []byte
 	for _, word := range dyn {

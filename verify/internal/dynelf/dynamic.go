@@ -12,7 +12,9 @@ import (
 // and offsets into the string table. Zero means absent.
 type tables struct {
 	strtab, strsz, symtab, hash, gnuHash uint64
-	soname                               uint64
+	soname, rpath, runpath, flags1       uint64
+	verneed, verneednum                  uint64
+	verdef, verdefnum                    uint64
 	needed                               []uint64
 }
 
@@ -50,6 +52,20 @@ func (d *tables) set(tag int64, value uint64) {
 		}
 	case dtSoname:
 		d.soname = value
+	case dtRPath:
+		d.rpath = value
+	case dtRunPath:
+		d.runpath = value
+	case dtFlags1:
+		d.flags1 = value
+	case dtVerneed:
+		d.verneed = value
+	case dtVerneednum:
+		d.verneednum = value
+	case dtVerdef:
+		d.verdef = value
+	case dtVerdefnum:
+		d.verdefnum = value
 	case dtStrtab:
 		d.strtab = value
 	case dtStrsz:
@@ -87,12 +103,14 @@ func (r *reader) stringTable(d tables) ([]byte, error) {
 // name returns the string at off, cut at MaxNameLen, "" if off is out of range.
 func name(table []byte, off uint64) string { return string(nameBytes(table, off)) }
 
-func nameBytes(table []byte, off uint64) []byte {
+func nameBytes(table []byte, off uint64) []byte { return textAt(table, off, MaxNameLen) }
+
+func textAt(table []byte, off uint64, limit int) []byte {
 	if off == 0 || off >= uint64(len(table)) {
 		return nil
 	}
 	s := table[off:]
-	s = s[:min(len(s), MaxNameLen)]
+	s = s[:min(len(s), limit)]
 	if end := bytes.IndexByte(s, 0); end >= 0 {
 		s = s[:end]
 	}

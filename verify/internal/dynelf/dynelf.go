@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package dynelf reads what the dynamic linker reads of an ELF file: program
-// headers, the dynamic section, and the exported symbols.
+// headers, the dynamic section, symbol versions, and the exported symbols.
 //
 // It exists because debug/elf is documented as not hardened against hostile
 // files, allocates from header values, and sees nothing in a file whose section
@@ -13,6 +13,7 @@
 package dynelf
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,8 +33,19 @@ var (
 // Info is what one dynamic ELF file says about itself.
 type Info struct {
 	Machine uint16 // e_machine: 62 is x86-64, 183 is aarch64
+	Class   byte   // 1 is 32-bit, 2 is 64-bit
+	Data    byte   // 1 is little-endian, 2 is big-endian
+	Interp  string // the dynamic linker that a program asks for, "" for a library
 	SOName  string // "" if it has none
 	Needed  []string
+	RPath   string // "" where RunPath is set: the dynamic linker ignores it then
+	RunPath string
+	// NoDefault means that default directories are not searched for what it needs.
+	NoDefault bool
+	// VersionNeeds and VersionDefs are the symbol versions that it asks of others
+	// and that it offers. A table that makes no sense ends where that shows.
+	VersionNeeds []VersionNeed
+	VersionDefs  []string
 	// Exports counts the defined global and weak dynamic symbols.
 	Exports int
 	// Found holds those names of the wanted ones that are exported.
@@ -42,16 +54,24 @@ type Info struct {
 	ExecBytes uint64
 }
 
-// MaxNameLen bounds a symbol or library name, in bytes; longer ones are cut.
-const MaxNameLen = 256
+// MaxNameLen bounds a symbol or library name, in bytes, and MaxPathLen a search
+// path; longer ones are cut. Bazel writes search paths of tens of kilobytes.
+const (
+	MaxNameLen = 256
+	MaxPathLen = 64 << 10
+)
 
 const (
-	ptLoad, ptDynamic                          = 1, 2
-	dtNeeded, dtHash, dtStrtab, dtSymtab       = 1, 4, 5, 6
-	dtStrsz, dtSoname                          = 10, 14
-	dtGNUHash                            int64 = 0x6ffffef5
-	flagExec                                   = 1
-	maxNeeded                                  = 4096
+	ptLoad, ptDynamic, ptInterp                 = 1, 2, 3
+	dtNeeded, dtHash, dtStrtab, dtSymtab        = 1, 4, 5, 6
+	dtStrsz, dtSoname, dtRPath, dtRunPath       = 10, 14, 15, 29
+	dtGNUHash                             int64 = 0x6ffffef5
+	dtFlags1                              int64 = 0x6ffffffb
+	dtVerdef, dtVerdefnum                 int64 = 0x6ffffffc, 0x6ffffffd
+	dtVerneed, dtVerneednum               int64 = 0x6ffffffe, 0x6fffffff
+	flagExec                                    = 1
+	flagNoDefault                               = 0x800
+	maxNeeded                                   = 4096
 )
 
 // segment is one PT_LOAD: n file bytes at off appear in memory at addr.
@@ -63,6 +83,8 @@ type reader struct {
 	is64  bool
 	loads []segment
 	dyn   segment
+	// interp holds file offsets, unlike the others.
+	interp segment
 }
 
 // Read examines f. wanted tells which exported names the caller cares about.
@@ -81,14 +103,37 @@ func Read(f File, wanted map[string]bool) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info.SOName = name(strings, d.soname)
-	for _, off := range d.needed {
-		info.Needed = append(info.Needed, name(strings, off))
-	}
+	info.Interp = r.interpreter()
+	r.names(d, strings, &info)
 	if err := r.symbols(d, strings, wanted, &info); err != nil {
 		return Info{}, err
 	}
 	return info, nil
+}
+
+// names fills in what the dynamic section says in words.
+func (r *reader) names(d tables, strings []byte, info *Info) {
+	info.SOName = name(strings, d.soname)
+	for _, off := range d.needed {
+		info.Needed = append(info.Needed, name(strings, off))
+	}
+	info.RunPath = string(textAt(strings, d.runpath, MaxPathLen))
+	if d.runpath == 0 {
+		info.RPath = string(textAt(strings, d.rpath, MaxPathLen))
+	}
+	info.NoDefault = d.flags1&flagNoDefault != 0
+	info.VersionNeeds = r.versionNeeds(d, strings)
+	info.VersionDefs = r.versionDefs(d, strings)
+}
+
+// interpreter returns the dynamic linker that the file names.
+func (r *reader) interpreter() string {
+	data, err := r.f.Slice(r.interp.off, min(r.interp.n, MaxPathLen))
+	if err != nil {
+		return ""
+	}
+	text, _, _ := bytes.Cut(data, []byte{0})
+	return string(text)
 }
 
 // header reads the file header and the program headers.
@@ -110,7 +155,7 @@ func (r *reader) header(info *Info) error {
 	if kind != 2 && kind != 3 { // ET_EXEC, ET_DYN
 		return ErrNotDynamic
 	}
-	info.Machine = r.order.Uint16(ident[18:])
+	info.Machine, info.Class, info.Data = r.order.Uint16(ident[18:]), ident[4], ident[5]
 	phoff, phentsize, phnum := uint64(r.order.Uint32(ident[28:])), 42, 44
 	if r.is64 {
 		phoff, phentsize, phnum = r.order.Uint64(ident[32:]), 54, 56
@@ -160,6 +205,8 @@ func (r *reader) programHeader(h []byte, info *Info) {
 		}
 	case ptDynamic:
 		r.dyn = s
+	case ptInterp:
+		r.interp = s
 	}
 }
 

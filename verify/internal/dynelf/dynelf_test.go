@@ -4,6 +4,7 @@ package dynelf_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,18 +21,40 @@ func TestRead(t *testing.T) {
 		for _, last := range []bool{false, true} {
 			for _, gnu := range []bool{false, true} {
 				data := imagetest.ELF{
-					SOName: "libcuda.so.1", Needed: []string{"libc.so.6", "libm.so.6"}, Exports: []string{"cuInit", "x"},
-					Imports: []string{"other"}, Exec: 5000, Sections: sections, TablesLast: last, GNUHash: gnu,
+					Interp: "/lib64/ld.so", SOName: "libcuda.so.1", Needed: []string{"libc.so.6", "libm.so.6"}, Exports: []string{"cuInit", "x"},
+					RunPath: "$ORIGIN/../lib", VersionNeeds: map[string][]string{"libc.so.6": {"GLIBC_2.4", "GLIBC_2.34"}, "libm.so.6": {"GLIBC_2.29"}},
+					VersionDefs: []string{"CUDA_1", "CUDA_2"}, Imports: []string{"other"}, Exec: 5000, Sections: sections, TablesLast: last, GNUHash: gnu,
 				}.Bytes()
 				got, err := dynelf.Read(dynelf.Whole(data), wanted)
 				want := dynelf.Info{
-					Machine: 62, SOName: "libcuda.so.1", Needed: []string{"libc.so.6", "libm.so.6"},
-					Exports: 2, Found: map[string]bool{"cuInit": true}, ExecBytes: 5000,
+					Machine: 62, Class: 2, Data: 1, Interp: "/lib64/ld.so",
+					SOName: "libcuda.so.1", Needed: []string{"libc.so.6", "libm.so.6"}, RunPath: "$ORIGIN/../lib",
+					VersionNeeds: []dynelf.VersionNeed{{Lib: "libc.so.6", Versions: []string{"GLIBC_2.4", "GLIBC_2.34"}}, {Lib: "libm.so.6", Versions: []string{"GLIBC_2.29"}}},
+					VersionDefs:  []string{"CUDA_1", "CUDA_2"}, Exports: 2, Found: map[string]bool{"cuInit": true}, ExecBytes: 5000,
 				}
 				if diff := cmp.Diff(want, got); err != nil || diff != "" {
 					t.Errorf("sections %t, tables last %t, GNU hash %t: %v (-want +got):\n%s", sections, last, gnu, err, diff)
 				}
 			}
+		}
+	}
+}
+
+func TestSearchPaths(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("/opt/a/long/directory:", 100)
+	for name, tc := range map[string]struct {
+		elf  imagetest.ELF
+		want [2]string
+	}{
+		"none":           {imagetest.ELF{}, [2]string{}},
+		"RPATH":          {imagetest.ELF{RPath: "/a:/b"}, [2]string{"/a:/b", ""}},
+		"RUNPATH":        {imagetest.ELF{RunPath: long}, [2]string{"", long}},
+		"RUNPATH counts": {imagetest.ELF{RPath: "/a", RunPath: "/b"}, [2]string{"", "/b"}},
+	} {
+		got, err := dynelf.Read(dynelf.Whole(tc.elf.Bytes()), nil)
+		if err != nil || got.RPath != tc.want[0] || got.RunPath != tc.want[1] {
+			t.Errorf("%s: RPATH %q, RUNPATH %q, %v, want %q", name, got.RPath, got.RunPath, err, tc.want)
 		}
 	}
 }
@@ -87,6 +110,9 @@ func TestReadRefuses(t *testing.T) {
 func FuzzELF(f *testing.F) {
 	for _, gnu := range []bool{false, true} {
 		f.Add(imagetest.ELF{SOName: "a", Needed: []string{"b"}, Exports: []string{"cuInit"}, Exec: 64, GNUHash: gnu}.Bytes(), uint16(200))
+		f.Add(imagetest.ELF{
+			Interp: "/i", SOName: "a", RPath: "/r", VersionNeeds: map[string][]string{"b": {"V1", "V2"}, "c": {"V3"}}, VersionDefs: []string{"D1"}, GNUHash: gnu,
+		}.Bytes(), uint16(300))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
 		whole := dynelf.Whole(data)
@@ -96,6 +122,13 @@ func FuzzELF(f *testing.F) {
 			info, err := dynelf.Read(file, wanted)
 			switch {
 			case err == nil:
+				versions := len(info.VersionDefs)
+				for _, n := range info.VersionNeeds {
+					versions += 1 + len(n.Versions)
+				}
+				if versions > 2*4096 || len(info.RPath)+len(info.RunPath)+len(info.Interp) > 2*len(data) {
+					t.Errorf("Read of %d bytes has %d versions, paths %q, %q, %q", len(data), versions, info.RPath, info.RunPath, info.Interp)
+				}
 				if info.Exports > len(data)/16 || len(info.SOName) > dynelf.MaxNameLen || len(info.Needed) > len(data)/8 {
 					t.Errorf("Read of %d bytes = %+v", len(data), info)
 				}

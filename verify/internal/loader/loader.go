@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package loader answers what the dynamic linker of an image would load: where a
+// library name leads, in which order directories are searched, and what a program
+// needs that the image does not have.
+//
+// [New] puts the facts of the layers together into the file system that a
+// container sees: whiteouts, replaced files and linked directories included.
+// [Image.Closure] follows the needs of one file as ld.so does, and [Image.Find]
+// lists the files that one name could mean, in search order.
+//
+// It knows glibc (ld.so(8): DT_RPATH, LD_LIBRARY_PATH, DT_RUNPATH, the directories
+// of /etc/ld.so.conf, the default ones, glibc-hwcaps) and musl (/etc/ld-musl-ARCH.path).
+// In place of /etc/ld.so.cache it uses the directories and rules that ldconfig
+// makes the cache from, because the runtime hook runs ldconfig when a container
+// starts. It is pure, knows nothing of NVIDIA, and its work is bounded; a bound
+// that was reached shows in [Image.Incomplete].
+package loader
+
+// Facts is what one layer tells the dynamic linker. It refers to no other layer.
+type Facts struct {
+	Objects []Object `json:"objects,omitempty"` // sorted by path, one a path
+	Links   []Link   `json:"links,omitempty"`   // symbolic links, sorted by path, one a path
+	Configs []Config `json:"configs,omitempty"` // linker configuration, sorted by path
+	// Incomplete says why something is missing here, "" if nothing is.
+	Incomplete string `json:"incomplete,omitempty"`
+}
+
+// Object is one dynamic ELF file. Paths have no leading slash.
+type Object struct {
+	Path    string   `json:"path"`
+	ABI     ABI      `json:"abi"`
+	Interp  string   `json:"interp,omitempty"` // set for programs
+	SOName  string   `json:"soname,omitempty"`
+	Needed  []string `json:"needed,omitempty"`
+	RPath   string   `json:"rpath,omitempty"` // "" where RunPath is set
+	RunPath string   `json:"runpath,omitempty"`
+	// NoDefault means that it asked not to search the default directories.
+	NoDefault bool       `json:"nodefault,omitempty"`
+	Versions  []Versions `json:"versions,omitempty"` // that it needs
+	Defines   []string   `json:"defines,omitempty"`  // versions that it offers
+	// Stub marks a link-time stub of a library that the host provides.
+	Stub bool `json:"stub,omitempty"`
+}
+
+// Versions is the symbol versions that an object needs of one library.
+type Versions struct {
+	Lib   string   `json:"lib"`
+	Names []string `json:"names"`
+}
+
+// Link is a symbolic link as the layer has it, or a hard link (New's Layer.Hard).
+type Link struct {
+	Path   string `json:"path"`
+	Target string `json:"target"`
+}
+
+// Config is one file that configures the search: ld.so.conf, a file that it may
+// include, or ld-musl-ARCH.path.
+type Config struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+}
+
+// File is an object of the image.
+type File struct {
+	*Object
+	Real  string // its path with all links of directories resolved
+	Layer int
+}
+
+// Program reports whether the file is a program, not a library.
+func (f *File) Program() bool { return f.Interp != "" }

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package loader
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// Limits of one search path. Nix gives an object some 50 directories.
+const (
+	maxElements = 512
+	maxDirs     = 2048
+)
+
+// family is which dynamic linkers of an ABI an image has.
+type family struct{ glibc, musl bool }
+
+// Dir is one directory of a search path.
+type Dir struct {
+	Path string // links followed
+	// From is what names the directory: "LD_LIBRARY_PATH", "RPATH", "RUNPATH", the
+	// path of a configuration file, or Default.
+	From string
+	// indexed means that ldconfig lists its libraries, by SONAME.
+	indexed bool
+}
+
+// Default is the Dir.From of directories that are searched without being named.
+const Default = "the default path"
+
+// What else names directories.
+const (
+	fromEnv     = "LD_LIBRARY_PATH"
+	fromRPath   = "RPATH"
+	fromRunPath = "RUNPATH"
+)
+
+type systemKey struct {
+	abi  ABI
+	musl bool
+}
+
+// system returns the directories that all programs search last.
+func (im *Image) system(abi ABI, musl bool) []Dir {
+	key := systemKey{abi, musl}
+	if dirs, ok := im.systems[key]; ok {
+		return dirs
+	}
+	var dirs []Dir
+	if musl {
+		dirs = im.muslPath(abi)
+	} else {
+		dirs = im.ldConfig()
+		for _, d := range abi.Defaults() {
+			dirs = append(dirs, Dir{Path: d, From: Default})
+		}
+	}
+	dirs = im.distinct(dirs)
+	for i := range dirs {
+		dirs[i].indexed = !musl
+	}
+	im.systems[key] = dirs
+	return dirs
+}
+
+// Dirs returns the directories that every program of an ABI searches, in order:
+// those of LD_LIBRARY_PATH and of the configuration, then the default ones.
+func (im *Image) Dirs(abi ABI) []Dir {
+	return slices.Concat(im.libraryPath(abi), im.system(abi, im.isMusl(abi)))
+}
+
+// isMusl reports whether programs of an ABI are musl's.
+func (im *Image) isMusl(abi ABI) bool { return im.loaders[abi].musl && !im.loaders[abi].glibc }
+
+// Runs reports whether the image has a dynamic linker for an ABI.
+func (im *Image) Runs(abi ABI) bool { return im.loaders[abi] != family{} }
+
+// muslPath reads /etc/ld-musl-ARCH.path, which replaces the default path.
+func (im *Image) muslPath(abi ABI) []Dir {
+	conf, from := "etc/ld-musl-"+abi.of().musl+".path", Default
+	list := "/lib:/usr/local/lib:/usr/lib"
+	if real, ok := im.Real(conf); ok {
+		if text, ok := im.configs[real]; ok {
+			list, from = text, conf
+		}
+	}
+	var dirs []Dir
+	for _, d := range strings.FieldsFunc(list, func(r rune) bool { return r == ':' || r == '\n' }) {
+		dirs = append(dirs, Dir{Path: rooted("", d), From: from})
+	}
+	return dirs
+}
+
+// libraryPath returns the directories of LD_LIBRARY_PATH. The origin of a program
+// is not replaced in it: nobody sets that for a whole image.
+func (im *Image) libraryPath(abi ABI) []Dir {
+	if im.env.LibraryPath == "" {
+		return nil
+	}
+	return im.expand(strings.ReplaceAll(im.env.LibraryPath, ";", ":"), "", abi, fromEnv)
+}
+
+type ownKey struct {
+	object *Object
+	origin string
+}
+
+// own returns the directories that an object names itself, found in directory origin.
+func (im *Image) own(o *Object, origin string) []Dir {
+	if o.RunPath == "" && o.RPath == "" {
+		return nil
+	}
+	key := ownKey{o, origin}
+	dirs, known := im.owns[key]
+	if !known {
+		from := fromRPath
+		if o.RunPath != "" {
+			from = fromRunPath
+		}
+		dirs = im.expand(o.RunPath+o.RPath, origin, o.ABI, from)
+		im.owns[key] = dirs
+	}
+	return dirs
+}
+
+// OwnDirs returns the directories that a file names itself, in its RPATH or RUNPATH.
+func (im *Image) OwnDirs(f *File) []Dir { return im.own(f.Object, dirOf(f.Real)) }
+
+// expand splits a search path. An empty element is the working directory.
+func (im *Image) expand(list, origin string, abi ABI, from string) []Dir {
+	var dirs []Dir
+	for i, element := range strings.Split(list, ":") {
+		if i == maxElements {
+			break
+		}
+		for _, d := range tokens(element, origin, abi) {
+			dirs = append(dirs, Dir{Path: rooted(im.env.WorkingDir, d), From: from})
+		}
+	}
+	return im.distinct(dirs)
+}
+
+// tokens replaces $ORIGIN, $PLATFORM and $LIB, which is a different directory in
+// each family of distributions.
+func tokens(s, origin string, abi ABI) []string {
+	if !strings.Contains(s, "$") {
+		return []string{s}
+	}
+	p := abi.of()
+	s = strings.NewReplacer("${ORIGIN}", "/"+origin, "$ORIGIN", "/"+origin, "${PLATFORM}", p.name, "$PLATFORM", p.name, "${LIB}", "$LIB").Replace(s)
+	if !strings.Contains(s, "$LIB") {
+		return []string{s}
+	}
+	var all []string
+	for _, lib := range []string{"lib/" + p.tuple, p.lib, "lib"} {
+		all = append(all, strings.ReplaceAll(s, "$LIB", lib))
+	}
+	return all
+}
+
+// distinct follows links and keeps the first of each directory.
+func (im *Image) distinct(dirs []Dir) []Dir {
+	seen := map[string]bool{}
+	var kept []Dir
+	for _, d := range dirs {
+		real, ok := im.Real(d.Path)
+		if !ok || seen[real] || len(kept) == maxDirs {
+			continue
+		}
+		seen[real] = true
+		d.Path = real
+		kept = append(kept, d)
+	}
+	return kept
+}
+
+// ldConfig returns the directories of /etc/ld.so.conf, in order.
+func (im *Image) ldConfig() []Dir {
+	c := config{im: im, seen: map[string]bool{}}
+	c.read("etc/ld.so.conf")
+	return c.dirs
+}
+
+// config reads ld.so.conf and what it includes.
+type config struct {
+	im   *Image
+	seen map[string]bool // files, by real path
+	dirs []Dir
+}
+
+func (c *config) read(file string) {
+	real, ok := c.im.Real(file)
+	if !ok || c.seen[real] || len(c.dirs) > maxDirs {
+		return
+	}
+	c.seen[real] = true
+	for line := range strings.Lines(c.im.configs[real]) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) == 0 || fields[0] == "hwcap":
+		case fields[0] == "include":
+			for _, pattern := range fields[1:] {
+				c.include(rooted(dirOf(file), pattern))
+			}
+		case path.IsAbs(fields[0]):
+			dir, _, _ := strings.Cut(strings.TrimSpace(line), "=") // "/lib=libc6" names a kind
+			c.dirs = append(c.dirs, Dir{Path: rooted("", dir), From: file})
+		}
+	}
+}
+
+// include reads the files that match a pattern, in the order of their names. Of
+// links, only those in ld.so.conf.d are considered.
+func (c *config) include(pattern string) {
+	var names []string
+	match := func(p string) {
+		ok, err := path.Match(pattern, p)
+		if err == nil && ok && !strings.HasPrefix(path.Base(p), ".") {
+			names = append(names, p)
+		}
+	}
+	for p := range c.im.configs {
+		match(p)
+	}
+	for p := range c.im.links {
+		if strings.HasPrefix(p, "etc/ld.so.conf.d/") {
+			match(p)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		c.read(name)
+	}
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+	"github.com/cudabuild/cudabuild/verify/internal/loader"
+)
+
+// Limits of what is kept of one layer for the dynamic linker. 64 MiB are some
+// 500,000 links, or 150,000 libraries.
+const (
+	maxSearchBytes  = 64 << 20
+	maxLinkerConfig = 64 << 10
+)
+
+// collector keeps of one layer what its image's dynamic linker will go by. Of
+// entries with one path, the last counts.
+type collector struct {
+	objects    map[string]loader.Object
+	links      map[string]string
+	configs    map[string]string
+	words      map[string]string // names that many objects share
+	size       int
+	incomplete string
+}
+
+func newCollector() collector {
+	return collector{objects: map[string]loader.Object{}, links: map[string]string{}, configs: map[string]string{}, words: map[string]string{}}
+}
+
+// keep reports whether n more bytes may be kept.
+func (c *collector) keep(n int) bool {
+	if c.size += n; c.size > maxSearchBytes {
+		c.incomplete = fmt.Sprintf("the layer has more than %d MiB of library names and links", maxSearchBytes>>20)
+		return false
+	}
+	return true
+}
+
+// forget drops what an earlier entry of the layer had at p.
+func (c *collector) forget(p string) {
+	delete(c.objects, p)
+	delete(c.links, p)
+	delete(c.configs, p)
+}
+
+func (c *collector) link(p, target string) {
+	if c.keep(len(p) + len(target) + 48) {
+		c.links[p] = target
+	}
+}
+
+// hardLink repeats an earlier entry of the layer.
+func (c *collector) hardLink(p, target string) {
+	if to, ok := c.links[target]; ok {
+		c.link(p, to)
+	}
+	if o, ok := c.objects[target]; ok && c.keep(len(p)+256) {
+		o.Path = p
+		c.objects[p] = o
+	}
+}
+
+// object keeps a dynamic ELF file; stub says that it is a driver library's stub.
+func (c *collector) object(p string, elf *dynelf.Info, stub bool) {
+	if !c.keep(len(p) + 256 + 16*(len(elf.Needed)+len(elf.VersionDefs))) {
+		return
+	}
+	o := loader.Object{
+		Path: p, ABI: loader.NewABI(elf.Machine, elf.Class, elf.Data), Interp: c.word(elf.Interp),
+		SOName: c.word(elf.SOName), Needed: c.wordsOf(elf.Needed), RPath: c.word(elf.RPath), RunPath: c.word(elf.RunPath),
+		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Stub: stub,
+	}
+	for _, v := range elf.VersionNeeds {
+		if c.keep(40 + 16*len(v.Versions)) {
+			o.Versions = append(o.Versions, loader.Versions{Lib: c.word(v.Lib), Names: c.wordsOf(v.Versions)})
+		}
+	}
+	c.objects[p] = o
+}
+
+func (c *collector) wordsOf(list []string) []string {
+	for i := range list {
+		list[i] = c.word(list[i])
+	}
+	return list
+}
+
+// word returns one copy of each string, "" if there is no room for another.
+func (c *collector) word(s string) string {
+	if known, ok := c.words[s]; ok || s == "" || !c.keep(len(s)+48) {
+		return known
+	}
+	c.words[s] = s
+	return s
+}
+
+// seal returns what was kept, sorted. Links to plain files are dropped, unless the
+// name is a library's: they lead the dynamic linker nowhere.
+func (c *collector) seal(paths pathSet) loader.Facts {
+	f := loader.Facts{Incomplete: c.incomplete}
+	for _, p := range slices.Sorted(maps.Keys(c.objects)) {
+		f.Objects = append(f.Objects, c.objects[p])
+	}
+	maps.DeleteFunc(c.links, func(p, target string) bool {
+		return !strings.Contains(path.Base(p), ".so") && c.plain(paths, p, target)
+	})
+	for _, p := range slices.Sorted(maps.Keys(c.links)) {
+		f.Links = append(f.Links, loader.Link{Path: p, Target: c.links[p]})
+	}
+	for _, p := range slices.Sorted(maps.Keys(c.configs)) {
+		f.Configs = append(f.Configs, loader.Config{Path: p, Text: c.configs[p]})
+	}
+	return f
+}
+
+// plain reports whether a link's target is a file of this layer that is neither
+// an ELF file nor a link.
+func (c *collector) plain(paths pathSet, p, target string) bool {
+	to := linkTarget(p, target)
+	_, isLink := c.links[to]
+	_, isObject := c.objects[to]
+	return !isLink && !isObject && paths.has(pathFile, to)
+}
+
+// isLinkerConfig reports whether p configures a dynamic linker. Distributions have
+// had links from ld.so.conf.d to a file ld.so.conf elsewhere.
+func isLinkerConfig(p string) bool {
+	musl, _ := path.Match("etc/ld-musl-*.path", p)
+	return musl || path.Base(p) == "ld.so.conf" || path.Dir(p) == "etc/ld.so.conf.d"
+}
+
+// linkerConfig keeps the text of p and returns body as it was.
+func (c *collector) linkerConfig(p string, body io.Reader) (io.Reader, error) {
+	text, err := io.ReadAll(io.LimitReader(body, maxLinkerConfig+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxLinkerConfig {
+		c.incomplete = fmt.Sprintf("%s is larger than %d bytes", p, maxLinkerConfig)
+	} else if c.keep(len(p) + len(text) + 64) {
+		c.configs[p] = string(text)
+	}
+	return io.MultiReader(bytes.NewReader(text), body), nil
+}
+
+// isStubFile reports whether an ELF file is a stub of a driver library, by its
+// contents alone.
+func (w *walker) isStubFile(elf *dynelf.Info) bool {
+	lib, _ := w.identify(elf, nil)
+	return lib != nil && lib.Stub && isStub(elf)
+}
