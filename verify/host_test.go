@@ -105,7 +105,7 @@ func listed(t *testing.T, ldso, program string) []string {
 	out, _ := cmd.Output() // fails where a library is missing, which the output says
 	all := map[string]bool{}
 	for _, m := range listLine.FindAllStringSubmatch(string(out), -1) {
-		real, err := filepath.EvalSymlinks(m[2])
+		final, err := filepath.EvalSymlinks(m[2])
 		switch {
 		case strings.HasPrefix(filepath.Base(m[1]), "ld-linux"):
 		case m[2] == "not":
@@ -113,7 +113,7 @@ func listed(t *testing.T, ldso, program string) []string {
 		case err != nil:
 			t.Errorf("%s: %v", program, err)
 		default:
-			all[real] = true
+			all[final] = true
 		}
 	}
 	return sorted(all)

@@ -92,7 +92,7 @@ func (m *merged) hit(rule string, f *loader.File, format string, args ...any) {
 // another, it puts that in front of all that ld.so.conf names.
 func (m *merged) isHostDir(dir string) bool {
 	for _, d := range append(m.abi.Defaults(), "usr/local/nvidia/lib", "usr/local/nvidia/lib64") {
-		if real, ok := m.im.Real(d); ok && real == dir {
+		if final, ok := m.im.Real(d); ok && final == dir {
 			return true
 		}
 	}

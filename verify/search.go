@@ -4,9 +4,9 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -15,10 +15,10 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
-// Limits of what is kept of one layer for the dynamic linker. 64 MiB are some
-// 500,000 links, or 150,000 libraries.
+// Limits of what is kept of one layer for the dynamic linker. 48 MiB are some
+// 300,000 links, or 120,000 libraries.
 const (
-	maxSearchBytes  = 64 << 20
+	maxSearchBytes  = 48 << 20
 	maxLinkerConfig = 64 << 10
 )
 
@@ -108,18 +108,20 @@ func (c *collector) word(s string) string {
 // name is a library's: they lead the dynamic linker nowhere.
 func (c *collector) seal(paths pathSet) loader.Facts {
 	f := loader.Facts{Incomplete: c.incomplete}
-	for _, p := range slices.Sorted(maps.Keys(c.objects)) {
-		f.Objects = append(f.Objects, c.objects[p])
+	for _, o := range c.objects {
+		f.Objects = append(f.Objects, o)
 	}
-	maps.DeleteFunc(c.links, func(p, target string) bool {
-		return !strings.Contains(path.Base(p), ".so") && c.plain(paths, p, target)
-	})
-	for _, p := range slices.Sorted(maps.Keys(c.links)) {
-		f.Links = append(f.Links, loader.Link{Path: p, Target: c.links[p]})
+	for p, target := range c.links {
+		if strings.Contains(path.Base(p), ".so") || !c.plain(paths, p, target) {
+			f.Links = append(f.Links, loader.Link{Path: p, Target: target})
+		}
 	}
-	for _, p := range slices.Sorted(maps.Keys(c.configs)) {
-		f.Configs = append(f.Configs, loader.Config{Path: p, Text: c.configs[p]})
+	for p, text := range c.configs {
+		f.Configs = append(f.Configs, loader.Config{Path: p, Text: text})
 	}
+	slices.SortFunc(f.Objects, func(a, b loader.Object) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(f.Links, func(a, b loader.Link) int { return cmp.Compare(a.Path, b.Path) })
+	slices.SortFunc(f.Configs, func(a, b loader.Config) int { return cmp.Compare(a.Path, b.Path) })
 	return f
 }
 

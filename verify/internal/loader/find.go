@@ -22,7 +22,7 @@ func (im *Image) Find(abi ABI, name string) []Found {
 	for _, d := range im.Dirs(abi) {
 		if f, ok := im.at(d, name, abi); ok {
 			all = append(all, f)
-		} else if real, ok := im.Real(join(d.Path, name)); ok && im.byReal[real] == nil && im.exists(real) {
+		} else if final, ok := im.Real(join(d.Path, name)); ok && im.byReal[final] == nil && im.exists(final) {
 			all = append(all, Found{Path: join(d.Path, name), Dir: d})
 		}
 	}

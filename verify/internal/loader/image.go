@@ -60,7 +60,7 @@ type placed struct {
 func New(layers []Layer, env Env) *Image {
 	im := &Image{
 		layers: layers, env: env,
-		byReal: map[string]*File{}, inDir: map[string][]*File{}, links: map[string]placed{}, configs: map[string]string{},
+		byReal: map[string]*File{}, inDir: map[string][]*File{}, links: make(map[string]placed, linkCount(layers)), configs: map[string]string{},
 		realDirs: map[string]string{}, sonames: map[string]map[string]*File{}, loaders: map[ABI]family{},
 		search: map[searchKey]searched{}, systems: map[systemKey][]Dir{}, owns: map[ownKey][]Dir{}, lacking: map[[2]*File][]string{},
 	}
@@ -93,22 +93,30 @@ func (im *Image) hidden(i int, p string) bool {
 	return slices.ContainsFunc(im.layers[i+1:], func(l Layer) bool { return l.Hides(p) })
 }
 
+// linkCount is how many links the layers have.
+func linkCount(layers []Layer) (n int) {
+	for _, l := range layers {
+		n += len(l.Links)
+	}
+	return n
+}
+
 // addLinks fills links. An entry below a linked directory, as "lib/x" where lib
 // leads to usr/lib, is where the directory leads to.
 func (im *Image) addLinks() {
-	var through []Link
 	for i, l := range im.layers {
 		for _, k := range l.Links {
 			if !im.hidden(i, k.Path) {
 				im.links[k.Path] = placed{k.Target, i}
-				through = append(through, k)
 			}
 		}
 	}
-	for _, k := range through {
-		from := im.links[k.Path]
-		if p := im.place(k.Path); p != k.Path && im.links[p].layer <= from.layer {
-			im.links[p] = from
+	for _, l := range im.layers {
+		for _, k := range l.Links {
+			from, ok := im.links[k.Path]
+			if p := im.place(k.Path); ok && p != k.Path && im.links[p].layer <= from.layer {
+				im.links[p] = from
+			}
 		}
 	}
 	clear(im.realDirs)
@@ -137,11 +145,11 @@ func (im *Image) index() {
 // place returns p with the links in its parent directories followed.
 func (im *Image) place(p string) string {
 	dir := dirOf(p)
-	real, ok := im.resolve(dir, maxHops)
+	final, ok := im.resolve(dir, maxHops)
 	if !ok {
 		return p
 	}
-	return join(real, path.Base(p))
+	return join(final, path.Base(p))
 }
 
 // Real returns p with all links followed, "" and false if they go in circles.
@@ -153,15 +161,15 @@ func (im *Image) resolve(p string, hops int) (string, bool) {
 	}
 	dir, base := dirOf(p), path.Base(p)
 	if dir != "" {
-		real, known := im.realDirs[dir]
+		final, known := im.realDirs[dir]
 		if !known {
 			var ok bool
-			if real, ok = im.resolve(dir, hops); !ok {
+			if final, ok = im.resolve(dir, hops); !ok {
 				return "", false
 			}
-			im.realDirs[dir] = real
+			im.realDirs[dir] = final
 		}
-		dir = real
+		dir = final
 	}
 	p = join(dir, base)
 	link, ok := im.links[p]
@@ -176,17 +184,17 @@ func (im *Image) resolve(p string, hops int) (string, bool) {
 
 // Lookup returns the object at p, nil if there is none.
 func (im *Image) Lookup(p string) *File {
-	real, ok := im.Real(p)
+	final, ok := im.Real(p)
 	if !ok {
 		return nil
 	}
-	return im.byReal[real]
+	return im.byReal[final]
 }
 
 // In returns the objects in a directory, links not counted.
 func (im *Image) In(dir string) []*File {
-	real, _ := im.Real(dir)
-	return im.inDir[real]
+	final, _ := im.Real(dir)
+	return im.inDir[final]
 }
 
 // Programs returns the programs that a shell finds in these directories, those
@@ -195,12 +203,12 @@ func (im *Image) Programs(dirs []string) []*File {
 	var found []*File
 	wanted := map[string]bool{}
 	for _, d := range dirs {
-		real, ok := im.Real(d)
-		if !ok || wanted[real] {
+		final, ok := im.Real(d)
+		if !ok || wanted[final] {
 			continue
 		}
-		wanted[real] = true
-		found = append(found, im.inDir[real]...)
+		wanted[final] = true
+		found = append(found, im.inDir[final]...)
 	}
 	for p := range im.links {
 		if wanted[dirOf(p)] {
@@ -245,12 +253,12 @@ func (im *Image) Incomplete() (why string, layer int) {
 }
 
 // exists reports whether the image has a file at a real path, a library or not.
-func (im *Image) exists(real string) bool {
+func (im *Image) exists(final string) bool {
 	for _, l := range slices.Backward(im.layers) {
-		if l.Has(real) {
+		if l.Has(final) {
 			return true
 		}
-		if l.Hides(real) {
+		if l.Hides(final) {
 			return false
 		}
 	}

@@ -81,8 +81,8 @@ func (im *Image) Runs(abi ABI) bool { return im.loaders[abi] != family{} }
 func (im *Image) muslPath(abi ABI) []Dir {
 	conf, from := "etc/ld-musl-"+abi.of().musl+".path", Default
 	list := "/lib:/usr/local/lib:/usr/lib"
-	if real, ok := im.Real(conf); ok {
-		if text, ok := im.configs[real]; ok {
+	if final, ok := im.Real(conf); ok {
+		if text, ok := im.configs[final]; ok {
 			list, from = text, conf
 		}
 	}
@@ -165,12 +165,12 @@ func (im *Image) distinct(dirs []Dir) []Dir {
 	seen := map[string]bool{}
 	var kept []Dir
 	for _, d := range dirs {
-		real, ok := im.Real(d.Path)
-		if !ok || seen[real] || len(kept) == maxDirs {
+		final, ok := im.Real(d.Path)
+		if !ok || seen[final] || len(kept) == maxDirs {
 			continue
 		}
-		seen[real] = true
-		d.Path = real
+		seen[final] = true
+		d.Path = final
 		kept = append(kept, d)
 	}
 	return kept
@@ -191,12 +191,12 @@ type config struct {
 }
 
 func (c *config) read(file string) {
-	real, ok := c.im.Real(file)
-	if !ok || c.seen[real] || len(c.dirs) > maxDirs {
+	final, ok := c.im.Real(file)
+	if !ok || c.seen[final] || len(c.dirs) > maxDirs {
 		return
 	}
-	c.seen[real] = true
-	for line := range strings.Lines(c.im.configs[real]) {
+	c.seen[final] = true
+	for line := range strings.Lines(c.im.configs[final]) {
 		line, _, _ = strings.Cut(line, "#")
 		fields := strings.Fields(line)
 		switch {
