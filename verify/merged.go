@@ -195,12 +195,13 @@ func (m *merged) stubIn(dir string) *loader.File {
 }
 
 // ownPaths judges the directories that programs and libraries name themselves:
-// one finding a directory, with the first file that names it.
+// one finding a directory, with the first file that names it. Stubs and forward-compat
+// libraries may name their own.
 func (m *merged) ownPaths() {
 	first, count := map[string]*loader.File{}, map[string]int{}
 	var dirs []loader.Dir
 	for _, f := range m.im.Files {
-		if isCompat(f) {
+		if isCompat(f) || isStubInPlace(f) {
 			continue
 		}
 		for _, d := range m.im.OwnDirs(f) {

@@ -177,5 +177,5 @@ func (m *merged) aside(lacks []*lack) {
 	if more := len(lacks) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	m.hit(ruleUnresolvedAside, lacks[0].By, "this and %d other files that no search path leads to need what the image lacks: %s", len(files)-1, strings.Join(names, ", "))
+	m.hit(ruleUnresolvedAside, lacks[0].By, "the image lacks %s%s", strings.Join(names, ", "), andMore(len(files)-1))
 }
