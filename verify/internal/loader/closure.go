@@ -93,7 +93,7 @@ func (p *process) load(f Found, by *Loaded) *Loaded {
 
 // need loads one library unless a loaded one answers to the name.
 func (p *process) need(l *Loaded, name string) {
-	if _, known := p.names[name]; known || p.musl && isMuslItself(name) {
+	if _, known := p.names[name]; known || name == "" || p.musl && isMuslItself(name) {
 		return
 	}
 	if p.im.steps++; p.im.steps > maxSteps {
