@@ -88,11 +88,13 @@ func (c *collector) object(p string, elf *dynelf.Info, stub bool) {
 	c.objects[p] = o
 }
 
+// wordsOf returns a list of its own: the caller's goes on to be judged.
 func (c *collector) wordsOf(list []string) []string {
-	for i := range list {
-		list[i] = c.word(list[i])
+	var words []string
+	for _, s := range list {
+		words = append(words, c.word(s))
 	}
-	return list
+	return words
 }
 
 // word returns one copy of each string, "" if there is no room for another.
@@ -123,6 +125,20 @@ func (c *collector) seal(paths pathSet) loader.Facts {
 	slices.SortFunc(f.Links, func(a, b loader.Link) int { return cmp.Compare(a.Path, b.Path) })
 	slices.SortFunc(f.Configs, func(a, b loader.Config) int { return cmp.Compare(a.Path, b.Path) })
 	return f
+}
+
+// searchWeight is the bytes that f keeps in memory, nearly.
+func searchWeight(f loader.Facts) (n int) {
+	for _, l := range f.Links {
+		n += 32 + len(l.Path) + len(l.Target)
+	}
+	for _, o := range f.Objects {
+		n += 256 + len(o.Path) + 32*(len(o.Needed)+len(o.Versions)+len(o.Defines))
+	}
+	for _, c := range f.Configs {
+		n += 32 + len(c.Path) + len(c.Text)
+	}
+	return n
 }
 
 // plain reports whether a link's target is a file of this layer that is neither
