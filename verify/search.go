@@ -15,10 +15,10 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
-// Limits of what is kept of one layer for the dynamic linker. 48 MiB are some
-// 300,000 links, or 120,000 libraries.
+// Limits of what is kept of one layer for the dynamic linker. 32 MiB are some
+// 200,000 links, or 80,000 libraries.
 const (
-	maxSearchBytes  = 48 << 20
+	maxSearchBytes  = 32 << 20
 	maxLinkerConfig = 64 << 10
 )
 
