@@ -41,10 +41,13 @@ func main() {
 // side is one contestant. Ratio is to the side of that name.
 type side struct {
 	name, against string
-	run           func(context.Context) (rssMB float64, err error)
-	seconds       []float64
+	run           func(context.Context) (usage, error)
+	seconds, cpu  []float64
 	rssMB         float64
 }
+
+// usage is what a run took; on a busy machine CPU time says more than the clock.
+type usage struct{ cpu, rssMB float64 }
 
 func race(ctx context.Context, image, family string, size int64, runs int, work string) (err error) {
 	if err := os.MkdirAll(work, 0o700); err != nil {
@@ -70,9 +73,9 @@ func race(ctx context.Context, image, family string, size int64, runs int, work 
 func layerSides(s sample) []*side {
 	plain := "PATH=" + filepath.Join(s.dir, "none")
 	sides := []*side{
-		{name: "gzip: decode", run: func(context.Context) (float64, error) { return 0, s.decodeGzip() }},
+		{name: "gzip: decode", run: inProcess(s.decodeGzip)},
 		{name: "gzip: cudabuild verify", against: "gzip: decode", run: program(plain, "cudabuild", "verify", "--no-cache", s.gzipImage)},
-		{name: "zstd: decode", run: func(context.Context) (float64, error) { return 0, s.decodeZstd() }},
+		{name: "zstd: decode", run: inProcess(s.decodeZstd)},
 		{name: "zstd: cudabuild verify", against: "zstd: decode", run: program(plain, "cudabuild", "verify", "--no-cache", s.zstdImage)},
 		{name: "docker archive: dive", run: program("CI=true", "dive", "--source", "docker-archive", s.archive)},
 		{name: "docker archive: cudabuild verify", against: "docker archive: dive", run: program(plain, "cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)},
@@ -92,9 +95,9 @@ func familySides(family, all, facts string) []*side {
 	return []*side{
 		{name: "each distinct layer once", run: program("", "cudabuild", "verify", "--no-cache", all)},
 		{name: "all images", against: "each distinct layer once", run: program("", "cudabuild", "verify", "--no-cache", family)},
-		{name: "all images, first with a cache", against: "each distinct layer once", run: func(ctx context.Context) (float64, error) {
+		{name: "all images, first with a cache", against: "each distinct layer once", run: func(ctx context.Context) (usage, error) {
 			if err := os.RemoveAll(facts); err != nil {
-				return 0, err
+				return usage{}, err
 			}
 			return first(ctx)
 		}},
@@ -107,19 +110,20 @@ func contest(ctx context.Context, sides []*side, runs int) error {
 	for range runs {
 		for _, s := range sides {
 			begun := time.Now()
-			rss, err := s.run(ctx)
+			used, err := s.run(ctx)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			s.seconds = append(s.seconds, time.Since(begun).Seconds())
-			s.rssMB = max(s.rssMB, rss)
+			s.cpu = append(s.cpu, used.cpu)
+			s.rssMB = max(s.rssMB, used.rssMB)
 		}
 	}
 	medians := map[string]float64{}
 	for _, s := range sides {
 		m := median(s.seconds)
 		medians[s.name] = m
-		fmt.Printf("%-42s %6.2f s  (%.2f to %.2f)", s.name, m, slices.Min(s.seconds), slices.Max(s.seconds))
+		fmt.Printf("%-42s %6.2f s (%.2f to %.2f), %.2f s of CPU", s.name, m, slices.Min(s.seconds), slices.Max(s.seconds), median(s.cpu))
 		if s.rssMB > 0 {
 			fmt.Printf("  %4.0f MB", s.rssMB)
 		}
@@ -138,15 +142,33 @@ func median(values []float64) float64 {
 
 // program runs a command, found on our own PATH, with one more variable. Exit code
 // 1, a verdict, is an answer.
-func program(env string, command ...string) func(context.Context) (float64, error) {
-	return func(ctx context.Context) (float64, error) {
+func program(env string, command ...string) func(context.Context) (usage, error) {
+	return func(ctx context.Context) (usage, error) {
 		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 		cmd.Env = append(os.Environ(), env)
 		err := cmd.Run()
 		var exit *exec.ExitError
 		if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
-			return 0, fmt.Errorf("%v: %w", command, err)
+			return usage{}, fmt.Errorf("%v: %w", command, err)
 		}
-		return float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1000, nil
+		state := cmd.ProcessState
+		return usage{(state.UserTime() + state.SystemTime()).Seconds(), float64(state.SysUsage().(*syscall.Rusage).Maxrss) / 1000}, nil
 	}
+}
+
+// inProcess runs do here, with nothing beside it.
+func inProcess(do func() error) func(context.Context) (usage, error) {
+	return func(context.Context) (usage, error) {
+		before := ownCPU()
+		err := do()
+		return usage{cpu: ownCPU() - before}, err
+	}
+}
+
+func ownCPU() float64 {
+	var r syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano()).Seconds()
 }
