@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package gpu says what an image should do on this host, and what it did.
+//
+// A [Host] is the machine at hand. [Select] picks GPUs of it by any of their names,
+// [ParseOutput] reads what a sample printed, and a [Row] keeps one observation
+// beside the prediction that was made before it. [Append] writes rows to a ledger
+// and [Regressions] compares new rows with one.
+//
+// Predictions and observations are never shown as each other: a row has both, made
+// by different code at different times, and says whether they agree. The package
+// starts nothing and asks no driver; that is done by its subpackages: rootfs unpacks
+// images, container runs them, nvidia asks the driver (the only one that needs cgo).
+package gpu

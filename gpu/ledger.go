@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gpu
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxKept is how many rows a file of the ledger keeps; the oldest go first.
+const maxKept = 100
+
+// File is one file of a ledger: what one engine showed of one image on one kind of
+// host, oldest row first.
+type File struct {
+	Version int   `json:"version"` // 1
+	Host    Host  `json:"host"`    // of the newest row
+	Rows    []Row `json:"rows"`
+}
+
+// path is DIR/DIGEST/HOST/ENGINE.json.
+func path(dir string, host Host, row Row) string {
+	_, hex, _ := strings.Cut(row.Digest, ":")
+	return filepath.Join(dir, hex[:min(len(hex), 12)], host.Key(), row.Engine+".json")
+}
+
+// Append writes row to the ledger in dir. A row of the same run (same start), written
+// before it ended, is replaced. The file appears whole or not at all.
+func Append(dir string, host Host, row Row) error {
+	name := path(dir, host, row)
+	file, err := readFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file.Version, file.Host = 1, host
+	if n := len(file.Rows); n > 0 && file.Rows[n-1].Started.Equal(row.Started) && file.Rows[n-1].Result == "" {
+		file.Rows = file.Rows[:n-1]
+	}
+	file.Rows = append(file.Rows, row)
+	file.Rows = file.Rows[max(0, len(file.Rows)-maxKept):]
+	return writeFile(name, file)
+}
+
+func writeFile(name string, file File) error {
+	data, err := json.MarshalIndent(file, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	tmp := name + ".new"
+	if err := os.WriteFile(tmp, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, name)
+}
+
+func readFile(name string) (File, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return File{}, err
+	}
+	var file File
+	if err := json.Unmarshal(data, &file); err != nil {
+		return File{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if file.Version != 1 {
+		return File{}, fmt.Errorf("%s: version %d, want 1", name, file.Version)
+	}
+	return file, nil
+}
+
+// ReadLedger returns every finished row of the ledger in dir with its host, in the
+// order of the files' names.
+func ReadLedger(dir string) ([]Observation, error) {
+	var all []Observation
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(name) != ".json" {
+			return err
+		}
+		file, err := readFile(name)
+		if err != nil {
+			return err
+		}
+		for _, row := range slices.DeleteFunc(file.Rows, func(r Row) bool { return r.Result == "" }) {
+			all = append(all, Observation{Host: file.Host, Row: row})
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Observation is a row and the host that it was seen on.
+type Observation struct {
+	Host Host
+	Row  Row
+}

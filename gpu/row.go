@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gpu
+
+import "time"
+
+// Result is how a sample ended.
+type Result string
+
+// The results. Refused means that it was not started, because a requirement of the
+// image does not hold here; waived that the sample found no driver or no device.
+const (
+	Passed  Result = "pass"
+	Failed  Result = "fail"
+	Waived  Result = "waived"
+	Refused Result = "refused"
+)
+
+// Prediction is what rules say an image will do on a host. It is made from the
+// image's files and the host's facts alone, before anything runs.
+type Prediction struct {
+	Verdict string `json:"verdict"` // the verifier's word, such as "native" or "wrong-libcuda"; "unknown"
+	Why     string `json:"why"`
+	// Result is what the run should say, "" where the rules cannot tell.
+	Result Result `json:"result"`
+	// CUDAError is the error that the run should show, "" if none or not known.
+	CUDAError string    `json:"cuda_error"`
+	Made      time.Time `json:"made"`
+}
+
+// Row is one observation beside its prediction: a sample of an image, run once on a
+// host by one engine with some of the GPUs.
+type Row struct {
+	Image      string     `json:"image"` // the reference
+	Digest     string     `json:"digest"`
+	Cell       string     `json:"cell"` // "" if the image does not say
+	Sample     string     `json:"sample"`
+	Engine     string     `json:"engine"`   // "direct" or "nvidia"
+	Devices    []string   `json:"devices"`  // UUIDs; never null
+	StandIn    bool       `json:"stand_in"` // not seen on a GPU
+	Prediction Prediction `json:"prediction"`
+	Started    time.Time  `json:"started"`
+	// Result is "" in a row whose run has not ended.
+	Result    Result  `json:"result"`
+	Agrees    *bool   `json:"agrees"` // null where nothing definite was predicted
+	Reason    string  `json:"reason"` // why it did not pass, "" if it did
+	ExitCode  int     `json:"exit_code"`
+	CUDAError string  `json:"cuda_error"` // by CUDA's name, "" if none
+	Figures   Figures `json:"figures"`
+	// LoadedLibcuda is the file that was mapped into the process, "" if none was.
+	LoadedLibcuda string `json:"loaded_libcuda"`
+	// PTXJIT says that the driver compiled PTX for the GPU.
+	PTXJIT      bool     `json:"ptx_jit"`
+	DeviceNodes []string `json:"device_nodes"` // NVIDIA's, as the container had them; never null
+	Left        Left     `json:"left"`
+	Seconds     Seconds  `json:"seconds"`
+}
+
+// Figures are what the sample reported. Fields that it does not report are left out.
+type Figures struct {
+	DriverCUDA   string   `json:"driver_cuda,omitempty"`  // deviceQuery's driver version, "13.0"
+	RuntimeCUDA  string   `json:"runtime_cuda,omitempty"` // "12.4"
+	GPUs         []string `json:"gpus,omitempty"`         // UUIDs that CUDA saw
+	Names        []string `json:"names,omitempty"`
+	Bodies       int      `json:"bodies,omitempty"`
+	Precision    string   `json:"precision,omitempty"`
+	GFLOPS       float64  `json:"gflops,omitempty"`
+	Interactions float64  `json:"interactions_per_second,omitempty"`
+}
+
+// Left is what the run left behind in the root file system.
+type Left struct {
+	Files []string `json:"files"` // sorted paths; never null
+	// Verdict is the verifier's on an image with these files as its layer: "" if
+	// there are none.
+	Verdict string `json:"verdict"`
+}
+
+// Seconds says where the time went. Unpack and NVML are paid once by a program run
+// and are 0 in later rows.
+type Seconds struct {
+	Unpack float64 `json:"unpack"`  // layers to one root file system
+	NVML   float64 `json:"nvml"`    // loading the driver's library and asking it
+	Spec   float64 `json:"spec"`    // the CDI specification and the OCI configuration
+	Create float64 `json:"create"`  // the runtime's create, its hooks included
+	Hooks  float64 `json:"hooks"`   // the hooks alone; 0 where they cannot be told apart
+	Start  float64 `json:"start"`   // from the runtime's start until the program was executed
+	ToMain float64 `json:"to_main"` // from the beginning of create until the program was executed
+	Run    float64 `json:"run"`     // the program
+}
+
+// Judge fills Agrees from the prediction and the result. A sample that was predicted
+// to fail and finds no usable driver (waived) is as predicted: it does not run.
+func (r *Row) Judge() {
+	p := r.Prediction
+	if p.Result == "" || r.Result == "" {
+		r.Agrees = nil
+		return
+	}
+	same := p.Result == r.Result || p.Result == Failed && r.Result == Waived
+	agrees := same && (p.CUDAError == "" || p.CUDAError == r.CUDAError)
+	r.Agrees = &agrees
+}
