@@ -116,6 +116,7 @@ type Blob struct {
 	Gone   bool                       // the blob is missing
 	Opened func()                     // called at every Compressed, may be nil
 	Reader func([]byte) io.ReadCloser // makes the blob's reader, may be nil
+	Plain  bool                       // Uncompressed works, for those who unpack
 }
 
 var _ v1.Layer = (*Blob)(nil)
@@ -153,6 +154,9 @@ func (b *Blob) Compressed() (io.ReadCloser, error) {
 
 // Uncompressed implements v1.Layer; the verifier must not need it.
 func (b *Blob) Uncompressed() (io.ReadCloser, error) {
+	if b.Plain {
+		return gzip.NewReader(bytes.NewReader(b.Data))
+	}
 	return nil, fmt.Errorf("imagetest: uncompressed content was asked for")
 }
 

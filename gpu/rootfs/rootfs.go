@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rootfs turns images into root file systems, once for each image.
+//
+// [Store.Unpack] returns the folder of an image's files, all layers applied. Images
+// are not trusted: containerd's archive package keeps every path, link and whiteout
+// inside of the folder, and this package keeps device nodes, sockets, set-user-ID
+// bits and extended attributes out, checks every layer against the digest that the
+// configuration names, and bounds what is written. Folders are shared by all runs
+// and must not be written to: mount an overlay on them.
+package rootfs
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/containerd/containerd/v2/pkg/archive"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
+)
+
+// DefaultMaxBytes bounds the decoded layers of one image.
+const DefaultMaxBytes = 64 << 30
+
+// Store keeps root file systems by the digest of their image.
+type Store struct {
+	dir string
+	// MaxBytes bounds the decoded layers of one image.
+	MaxBytes int64
+}
+
+// Open returns the store in dir, which is made if it is missing. It removes what
+// an unpacking that was killed has left.
+func Open(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, MaxBytes: DefaultMaxBytes}
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	stale, err := filepath.Glob(filepath.Join(dir, "*.new"))
+	for _, name := range stale {
+		err = errors.Join(err, os.RemoveAll(name))
+	}
+	return s, err
+}
+
+// lock makes this process the only one that writes to the store.
+func (s *Store) lock() (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(s.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// Unpack returns the folder with the files of img. An image that was unpacked before
+// costs nothing.
+func (s *Store) Unpack(ctx context.Context, img v1.Image) (string, error) {
+	digest, err := img.Digest()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(s.dir, digest.Hex)
+	unlock, err := s.lock()
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	tmp := dir + ".new"
+	if err := os.RemoveAll(tmp); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(tmp, 0o755); err != nil {
+		return "", err
+	}
+	if err := s.fill(ctx, tmp, img); err != nil {
+		return "", errors.Join(fmt.Errorf("unpack %s: %w", digest, err), os.RemoveAll(tmp))
+	}
+	return dir, os.Rename(tmp, dir)
+}
+
+func (s *Store) fill(ctx context.Context, dir string, img v1.Image) error {
+	layers, err := img.Layers()
+	if err != nil {
+		return err
+	}
+	left := s.MaxBytes
+	for i, layer := range layers {
+		n, err := apply(ctx, dir, layer, left)
+		if err != nil {
+			return fmt.Errorf("layer %d: %w", i, err)
+		}
+		left -= n
+	}
+	return nil
+}
+
+// apply puts one layer on dir and returns how long its archive was.
+func apply(ctx context.Context, dir string, layer v1.Layer, limit int64) (int64, error) {
+	want, err := layer.DiffID()
+	if err != nil {
+		return 0, err
+	}
+	r, err := layer.Uncompressed()
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	counted := &counter{r: io.LimitReader(r, limit+1)}
+	hashed := newHasher(counted)
+	_, err = archive.Apply(ctx, dir, hashed, archive.WithFilter(admit))
+	if err == nil {
+		_, err = io.Copy(io.Discard, hashed)
+	}
+	switch {
+	case counted.n > limit: // whatever the error, this is its cause
+		return 0, fmt.Errorf("more than the %d bytes that an image may have", limit)
+	case err != nil:
+		return 0, err
+	}
+	if got := hashed.sum(); got != want {
+		return 0, fmt.Errorf("content has digest %s, the configuration says %s", got, want)
+	}
+	return counted.n, nil
+}
+
+// admit leaves out what could reach the host, and takes what only means something
+// there off the rest. Device nodes also are overlayfs's whiteouts.
+func admit(h *tar.Header) (bool, error) {
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeDir, tar.TypeSymlink, tar.TypeLink:
+		h.PAXRecords = nil // extended attributes; names and sizes are in the other fields by now
+		h.Mode &= 0o1777
+		return true, nil
+	}
+	return false, nil
+}

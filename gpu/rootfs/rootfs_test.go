@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rootfs_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+)
+
+type entries = map[string]imagetest.Entry
+
+func TestUnpack(t *testing.T) {
+	t.Parallel()
+	store, dir := open(t)
+	img := picture(
+		entries{"etc/os-release": {Data: "ID=debian\n"}, "usr/lib/a": {Data: "a"}, "usr/bin/su": {Data: "su", Mode: 0o4755}, "gone/x": {Data: "x"}},
+		entries{"gone/.wh..wh..opq": {}, "usr/lib/.wh.a": {}, "usr/lib/b": {Link: "etc/os-release"}, "lib": {Symlink: "usr/lib"}},
+	)
+	root, err := store.Unpack(t.Context(), img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"etc/os-release": "ID=debian\n", "lib/b": "ID=debian\n", "usr/bin/su": "su"} {
+		if got, err := os.ReadFile(filepath.Join(root, name)); err != nil || string(got) != want {
+			t.Errorf("%s = %q, %v, want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"gone/x", "usr/lib/a", "usr/lib/.wh.a"} {
+		missing(t, filepath.Join(root, name))
+	}
+	if info, err := os.Stat(filepath.Join(root, "usr/bin/su")); err != nil || info.Mode()&fs.ModeSetuid != 0 {
+		t.Errorf("su is %v, %v, want no set-user-ID bit", info.Mode(), err)
+	}
+	again, err := store.Unpack(t.Context(), img)
+	if err != nil || again != root {
+		t.Errorf("Unpack again = %q, %v, want %q", again, err, root)
+	}
+	if found, _ := filepath.Glob(filepath.Join(dir, "*.new")); len(found) > 0 {
+		t.Errorf("left behind: %v", found)
+	}
+}
+
+// TestUnpackStaysInside: whatever an image says, nothing outside of its folder is
+// written, linked or read.
+func TestUnpackStaysInside(t *testing.T) {
+	t.Parallel()
+	cases := map[string][]entries{
+		"parent":            {{"../../escaped": {Data: "x"}}},
+		"absolute":          {{"/escaped": {Data: "x"}}},
+		"link then file":    {{"a": {Symlink: "../.."}}, {"a/escaped": {Data: "x"}}},
+		"absolute link":     {{"a": {Symlink: "OUTSIDE"}}, {"a/escaped": {Data: "x"}}},
+		"link to the root":  {{"a": {Symlink: "/"}}, {"a/../escaped": {Data: "x"}}},
+		"hard link outside": {{"a": {Link: "../../secret"}}},
+		"hard link by link": {{"d": {Symlink: "../.."}}, {"a": {Link: "d/secret"}}},
+		"whiteout outside":  {{"d": {Symlink: "../.."}}, {"d/.wh.secret": {}}},
+		"opaque outside":    {{"d": {Symlink: "../.."}}, {"d/.wh..wh..opq": {}}},
+		"dots as whiteout":  {{".wh...": {}}},
+	}
+	for name, layers := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			outside := t.TempDir()
+			secret := filepath.Join(outside, "secret")
+			if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, layer := range layers {
+				for path, e := range layer {
+					e.Symlink = strings.Replace(e.Symlink, "OUTSIDE", outside, 1)
+					layer[path] = e
+				}
+			}
+			store, err := rootfs.Open(filepath.Join(outside, "store"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			root, err := store.Unpack(t.Context(), picture(layers...)) // an error is as good
+			if data, readErr := os.ReadFile(secret); readErr != nil || string(data) != "secret" {
+				t.Errorf("the file outside: %q, %v", data, readErr)
+			}
+			missing(t, filepath.Join(outside, "escaped"))
+			missing(t, filepath.Join(outside, "store", "escaped"))
+			if info, statErr := os.Lstat(filepath.Join(root, "a")); err == nil && statErr == nil && info.Mode().IsRegular() {
+				t.Errorf("a is a file: linked from outside")
+			}
+		})
+	}
+}
+
+func TestUnpackLeavesDevicesOut(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	root, err := store.Unpack(t.Context(), picture(entries{"dev/mem": {Device: &imagetest.Device{Major: 1, Minor: 1}}, "x": {Device: &imagetest.Device{}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing(t, filepath.Join(root, "dev/mem"))
+	missing(t, filepath.Join(root, "x"))
+}
+
+func TestUnpackRefuses(t *testing.T) {
+	t.Parallel()
+	good := imagetest.Layer(imagetest.Gzip, imagetest.Files(entries{"a": {Data: strings.Repeat("a", 5000)}}))
+	lie := *good
+	lie.Diff = imagetest.Digest([]byte("another"))
+	cases := map[string]struct {
+		layer *imagetest.Blob
+		max   int64
+		want  string
+	}{
+		"other content": {&lie, 1 << 20, "the configuration says"},
+		"too big":       {good, 4096, "bytes that an image may have"},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, dir := open(t)
+			store.MaxBytes = test.max
+			_, err := store.Unpack(t.Context(), imagetest.New(readable(test.layer)))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("Unpack: %v, want %q", err, test.want)
+			}
+			left, _ := os.ReadDir(dir)
+			if len(left) != 1 { // the lock
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+// TestOpenClears what an unpacking that was killed has left.
+func TestOpenClears(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "abc.new", "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rootfs.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	missing(t, filepath.Join(dir, "abc.new"))
+}
+
+func open(t *testing.T) (*rootfs.Store, string) {
+	t.Helper()
+	dir := t.TempDir()
+	store, err := rootfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store, dir
+}
+
+func picture(layers ...entries) v1.Image {
+	var blobs []*imagetest.Blob
+	for _, files := range layers {
+		blobs = append(blobs, readable(imagetest.Layer(imagetest.Gzip, imagetest.Files(files))))
+	}
+	return imagetest.New(blobs...)
+}
+
+func readable(b *imagetest.Blob) *imagetest.Blob {
+	b.Plain = true
+	return b
+}
+
+func missing(t *testing.T, name string) {
+	t.Helper()
+	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v, want that it does not exist", name, err)
+	}
+}
