@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroupParent holds a cgroup for each run.
+const cgroupParent = "/cudabuild-gpu"
+
+func cgroup(dir string) string { return filepath.Join(cgroupParent, filepath.Base(dir)) }
+
+// claim makes the folder of a new run, after sweeping away those of runs that were
+// killed. A folder belongs to a run for as long as its lock is held, and the kernel
+// drops the lock of a process that dies.
+func (r *Runner) claim() (dir string, release func() error, err error) {
+	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
+		return "", nil, err
+	}
+	gate, err := lock(filepath.Join(r.Dir, "lock"), unix.LOCK_EX)
+	if err != nil {
+		return "", nil, err
+	}
+	defer gate.Close()
+	if err := r.sweep(); err != nil {
+		return "", nil, err
+	}
+	if dir, err = os.MkdirTemp(r.Dir, "run-"); err != nil {
+		return "", nil, err
+	}
+	held, err := lock(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, func() error { return errors.Join(discard(dir), held.Close()) }, nil
+}
+
+// sweep removes the folders and cgroups of runs that nobody holds.
+func (r *Runner) sweep() error {
+	dirs, err := filepath.Glob(filepath.Join(r.Dir, "run-*"))
+	for _, dir := range dirs {
+		held, lockErr := lock(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(lockErr, unix.EWOULDBLOCK) {
+			continue
+		}
+		err = errors.Join(err, lockErr)
+		if lockErr == nil {
+			err = errors.Join(err, discard(dir), held.Close())
+		}
+	}
+	return err
+}
+
+// discard removes a run's cgroups and its folder. Mounts there are none: they were in
+// the run's own namespace.
+func discard(dir string) error {
+	var err error
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
+		found, _ := filepath.Glob(root + cgroup(dir))
+		for _, group := range found {
+			if rmErr := unix.Rmdir(group); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
+				err = errors.Join(err, &fs.PathError{Op: "rmdir", Path: group, Err: rmErr})
+			}
+		}
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}
+
+func lock(name string, how int) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), how); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

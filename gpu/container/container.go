@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/internal/contain"
+)
+
+// Engine is what brings the driver into a container.
+type Engine string
+
+// The engines.
+const (
+	Direct Engine = "direct" // a CDI specification and runc
+	Nvidia Engine = "nvidia" // nvidia-container-runtime, which starts runc
+)
+
+// Engines returns all engines.
+func Engines() []Engine { return []Engine{Direct, Nvidia} }
+
+// Runner knows the programs that a container needs.
+type Runner struct {
+	// Dir keeps what runs need while they last.
+	Dir string
+	// Inside is the command that calls [Inside] with the argument that is added to it.
+	Inside []string
+	// Paths of the programs. Direct needs runc and the hook, Nvidia all three.
+	Runc, Hook, Runtime string
+	// Libraries is the folder of the driver's libraries where it is not one that a
+	// dynamic linker searches, else "". The nvidia engine would not find it.
+	Libraries string
+}
+
+// Program is what one container runs.
+type Program struct {
+	Root      string // the unpacked image
+	Args, Env []string
+	Engine    Engine
+	CDI       []byte   // the specification, for Direct
+	Devices   []string // UUIDs; none means no GPU at all
+	Limit     time.Duration
+}
+
+// Outcome is what was seen of a run.
+type Outcome struct {
+	// Problem says why the program did not run, "" if it did.
+	Problem        string
+	ExitCode       int // -1 where a signal ended it
+	TimedOut       bool
+	Stdout, Stderr []byte // the first 4 MiB of each
+	Libcuda        string // the mapped file, "" if none was seen
+	JIT            bool   // the driver's compiler of PTX was mapped
+	DeviceNodes    []string
+	Left           []string // paths in the overlay's upper directory
+	Times          Times
+	// Upper is an archive of what was left.
+	Upper []byte `json:"-"`
+}
+
+// Times says how long each part took.
+type Times struct{ Config, Create, Hooks, Start, ToMain, Run time.Duration }
+
+// Run runs a program and returns what was seen. An error means that nothing can be
+// said about the image; a program that fails is an outcome.
+func (r *Runner) Run(ctx context.Context, p Program) (out Outcome, err error) {
+	dir, release, err := r.claim()
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	begin, hooks := time.Now(), newMarks(dir)
+	if err := p.writeConfig(dir, hooks); err != nil {
+		return Outcome{}, err
+	}
+	config := time.Since(begin)
+	j, err := r.job(dir, p)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := writeJSON(filepath.Join(dir, jobFile), j); err != nil {
+		return Outcome{}, err
+	}
+	if err := r.contained(ctx, dir, p.Limit); err != nil {
+		return Outcome{}, err
+	}
+	if err := readJSON(filepath.Join(dir, outcomeFile), &out); err != nil {
+		return Outcome{}, err
+	}
+	out.Times.Config, out.Times.Hooks = config, hooks.between()
+	out.Upper, err = os.ReadFile(filepath.Join(dir, upperFile))
+	return out, err
+}
+
+// contained runs Inside in namespaces of its own. The limit inside ends the program;
+// the one here, longer, ends a runtime or a hook that hangs.
+func (r *Runner) contained(ctx context.Context, dir string, limit time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit+30*time.Second, errors.New("the container runtime or a hook does not come to an end"))
+	defer cancel()
+	cmd := contain.Command(r.Inside[0], append(r.Inside[1:], dir)...)
+	log := new(strings.Builder)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.WaitDelay = 5 * time.Second
+	err := contain.Run(ctx, cmd, nil)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("container: %w: %s", err, strings.TrimSpace(log.String()))
+}
+
+// between is the time between the marks, 0 if they were not made.
+func (m marks) between() time.Duration {
+	begin, err1 := os.Stat(m.begin)
+	end, err2 := os.Stat(m.end)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return end.ModTime().Sub(begin.ModTime())
+}
+
+// maxJSON bounds the files that pass between the two halves of a run.
+const maxJSON = 64 << 20
+
+func readJSON(name string, value any) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return json.NewDecoder(io.LimitReader(f, maxJSON)).Decode(value)
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/internal/standin"
+)
+
+// TestMain makes the test binary also the first process of its containers.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "inside" {
+		if err := container.Inside(context.Background(), os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// place is a runner with an image of one program.
+func place(t *testing.T) (*container.Runner, container.Program) {
+	t.Helper()
+	tool := func(name string) string {
+		file, err := filepath.Abs(filepath.Join("../../bin", name))
+		if err == nil {
+			_, err = os.Stat(file)
+		}
+		if err == nil && os.Geteuid() != 0 {
+			err = errors.New("not root")
+		}
+		if err != nil {
+			require.Missing(t, "runc", err)
+		}
+		return file
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "usr/bin/deviceQuery"), standin.Sample(t), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := &container.Runner{
+		Dir: filepath.Join(t.TempDir(), "runs"), Inside: []string{self, "inside"},
+		Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
+	}
+	return r, container.Program{Root: root, Args: []string{"deviceQuery"}, Env: []string{"PATH=/usr/bin", "NVIDIA_VISIBLE_DEVICES=all"}, Engine: container.Direct, Limit: time.Minute}
+}
+
+func run(t *testing.T, r *container.Runner, p container.Program, args ...string) container.Outcome {
+	t.Helper()
+	p.Args = append(p.Args, args...)
+	out, err := r.Run(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty(t, r)
+	return out
+}
+
+// empty checks that a run has left nothing in its folder, in no cgroup and no mount.
+func empty(t *testing.T, r *container.Runner) {
+	t.Helper()
+	if found, _ := filepath.Glob(filepath.Join(r.Dir, "run-*")); len(found) > 0 {
+		t.Errorf("left behind: %v", found)
+	}
+	if found, _ := filepath.Glob("/sys/fs/cgroup/cudabuild-gpu/" + "run-*"); len(found) > 0 {
+		for _, group := range found {
+			if strings.Contains(group, filepath.Base(r.Dir)) {
+				t.Errorf("left behind: %v", group)
+			}
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil || strings.Contains(string(mounts), r.Dir) {
+		t.Errorf("mounted still, %v:\n%s", err, mounts)
+	}
+}
+
+func TestRun(t *testing.T) {
+	r, p := place(t)
+	for _, engine := range container.Engines() {
+		t.Run(string(engine), func(t *testing.T) {
+			p.Engine = engine
+			out := run(t, r, p)
+			if out.Problem != "" || out.ExitCode != 2 || !strings.Contains(string(out.Stdout), `"result":"WAIVED"`) {
+				t.Errorf("without a GPU: %s\n%s%s", brief(out), out.Stdout, out.Stderr)
+			}
+			if len(out.DeviceNodes) > 0 || out.Libcuda != "" {
+				t.Errorf("without a GPU there are %v and %q", out.DeviceNodes, out.Libcuda)
+			}
+			if out.Times.Create <= 0 || out.Times.ToMain < out.Times.Create || out.Times.Start <= 0 || out.Times.Config <= 0 {
+				t.Errorf("times %+v", out.Times)
+			}
+			if out := run(t, r, p, "seven"); out.ExitCode != 7 {
+				t.Errorf("exit code %d, want 7", out.ExitCode)
+			}
+		})
+	}
+}
+
+// TestRunIsShut looks at what a program may do, from inside.
+func TestRunIsShut(t *testing.T) {
+	r, p := place(t)
+	for _, engine := range container.Engines() {
+		p.Engine = engine
+		out := run(t, r, p, "confess")
+		want := "CapPrm: 0000000000000000\nCapBnd: 0000000000000000\nNoNewPrivs: 1\nSeccomp: 2\ninterface lo\nvisible void\n"
+		if string(out.Stdout) != want {
+			t.Errorf("%s: the program confesses\n%swant\n%s%s", engine, out.Stdout, want, out.Stderr)
+		}
+	}
+}
+
+func TestRunLimits(t *testing.T) {
+	r, p := place(t)
+	p.Limit = 300 * time.Millisecond
+	begin := time.Now()
+	out := run(t, r, p, "sleep")
+	if !out.TimedOut || out.ExitCode != -1 || time.Since(begin) > 20*time.Second {
+		t.Errorf("a program without end: %s after %s", brief(out), time.Since(begin))
+	}
+	p.Limit = time.Minute
+	if out := run(t, r, p, "shout"); out.ExitCode != 0 || len(out.Stdout) != 4<<20 {
+		t.Errorf("exit code %d, %d bytes of output, want 0 and 4 MiB", out.ExitCode, len(out.Stdout))
+	}
+}
+
+func TestRunProblems(t *testing.T) {
+	r, p := place(t)
+	p.Args = []string{"nothing-of-this-name"}
+	if out := run(t, r, p); !strings.Contains(out.Problem, "nothing-of-this-name") {
+		t.Errorf("a program that is not there: %s", brief(out))
+	}
+	p.Root += ",lowerdir=/"
+	if _, err := r.Run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "comma") {
+		t.Errorf("a path that would change the mount: %v", err)
+	}
+	empty(t, r)
+	if err := container.Inside(t.Context(), t.TempDir()); err == nil {
+		t.Error("Inside runs outside")
+	}
+}
+
+// runDir makes a copy of the test binary run a program without end.
+const runDir = "CUDABUILD_TEST_RUN_DIR"
+
+// TestOwner is not a test of its own: it is the process that TestKilled kills.
+func TestOwner(t *testing.T) {
+	dir := os.Getenv(runDir)
+	if dir == "" {
+		t.Skip("only as a child of TestKilled")
+	}
+	r, p := place(t)
+	r.Dir = dir
+	p.Args = append(p.Args, "sleep")
+	_, err := r.Run(t.Context(), p)
+	t.Log(err)
+}
+
+// TestKilled: whoever of those that take part in a run is killed, the next run finds
+// the house clean.
+func TestKilled(t *testing.T) {
+	cases := map[string]func(t *testing.T, owner *exec.Cmd, dir string){
+		"owner": func(t *testing.T, owner *exec.Cmd, _ string) { kill(t, owner.Process.Pid) },
+		"first process": func(t *testing.T, owner *exec.Cmd, _ string) {
+			kill(t, child(t, owner.Process.Pid))
+		},
+		"program": func(t *testing.T, _ *exec.Cmd, dir string) { kill(t, program(t, dir)) },
+	}
+	for name, strike := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, p := place(t)
+			owner := exec.Command(os.Args[0], "-test.run=^TestOwner$")
+			owner.Env = append(os.Environ(), runDir+"="+r.Dir)
+			if err := owner.Start(); err != nil {
+				t.Fatal(err)
+			}
+			program(t, r.Dir) // wait until it runs
+			strike(t, owner, r.Dir)
+			_ = owner.Wait()
+			gone(t, r.Dir)
+			if out := run(t, r, p, "seven"); out.ExitCode != 7 {
+				t.Errorf("the next run: %s", brief(out))
+			}
+		})
+	}
+}
+
+// TestHookKilled: a hook, or the runtime, that dies makes a problem, not a mess.
+func TestHookKilled(t *testing.T) {
+	r, p := place(t)
+	for name, script := range map[string]string{"killed": "kill -9 $$", "fails": "exit 3"} {
+		file := filepath.Join(t.TempDir(), "runc")
+		if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		broken := *r
+		broken.Runc = file
+		if out := run(t, &broken, p); out.Problem == "" {
+			t.Errorf("a runtime that %s: %s, want a problem", name, brief(out))
+		}
+		p.CDI = []byte(fmt.Sprintf(`{"cdiVersion":"0.6.0","kind":"nvidia.com/gpu","devices":[{"name":"x","containerEdits":{"env":["A=1"]}}],
+			"containerEdits":{"hooks":[{"hookName":"createContainer","path":%q,"args":["runc"]}]}}`, file))
+		p.Devices = []string{"x"}
+		if out := run(t, r, p); !strings.Contains(out.Problem, "hook") {
+			t.Errorf("a hook that %s: %s, want a problem", name, brief(out))
+		}
+		p.CDI, p.Devices = nil, nil
+	}
+}
+
+// TestInject: a specification edits the container, and what hooks leave is seen.
+func TestInject(t *testing.T) {
+	r, p := place(t)
+	lib := filepath.Join(t.TempDir(), "libcuda.so.580.1.1")
+	if err := os.WriteFile(lib, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.CDI = []byte(fmt.Sprintf(`{"cdiVersion":"0.6.0","kind":"nvidia.com/gpu","devices":[
+		{"name":"GPU-1","containerEdits":{"deviceNodes":[{"path":"/dev/nvidia0","hostPath":"/dev/null"}]}},
+		{"name":"GPU-2","containerEdits":{"deviceNodes":[{"path":"/dev/nvidia1","hostPath":"/dev/null"}]}}],
+		"containerEdits":{"mounts":[{"hostPath":%q,"containerPath":"/usr/lib/x86_64-linux-gnu/libcuda.so.580.1.1","options":["ro","bind"]}]}}`, lib))
+	p.Devices = []string{"GPU-2"}
+	out := run(t, r, p)
+	if out.ExitCode != 0 || strings.Join(out.DeviceNodes, " ") != "/dev/nvidia1" {
+		t.Errorf("%s\n%s%s", brief(out), out.Stdout, out.Stderr)
+	}
+	if !strings.Contains(string(out.Stdout), "stand-in nvidia1") || strings.Contains(string(out.Stdout), "nvidia0") {
+		t.Errorf("the program sees %s, want the second GPU alone", out.Stdout)
+	}
+	if strings.Join(out.Left, " ") != "usr/lib/x86_64-linux-gnu/libcuda.so.580.1.1" || len(out.Upper) == 0 {
+		t.Errorf("left %v (%d bytes), want the mount point", out.Left, len(out.Upper))
+	}
+	p.Devices = []string{"GPU-3"}
+	if _, err := r.Run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "GPU-3") {
+		t.Errorf("a device that is not in the specification: %v", err)
+	}
+	empty(t, r)
+}
+
+func brief(out container.Outcome) string {
+	return fmt.Sprintf("%q exit code %d, timed out %v, libcuda %q, nodes %v, left %v, %+v",
+		out.Problem, out.ExitCode, out.TimedOut, out.Libcuda, out.DeviceNodes, out.Left, out.Times)
+}

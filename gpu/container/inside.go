@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// containerID needs no more: every run has a state directory of its own.
+const containerID = "c"
+
+// Inside is the first process of a run's namespaces. It does the job that lies in
+// dir and leaves the outcome beside it. Nobody but [Runner.Run] starts it.
+func Inside(ctx context.Context, dir string) error {
+	if os.Getpid() != 1 {
+		return errors.New("this command is a part of others and not to be called by hand")
+	}
+	var j job
+	if err := readJSON(filepath.Join(dir, jobFile), &j); err != nil {
+		return err
+	}
+	upper, err := j.mount(dir)
+	if err != nil {
+		return err
+	}
+	out := j.run(ctx, dir)
+	if out.Left, err = leftIn(upper, filepath.Join(dir, upperFile)); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(dir, outcomeFile), out)
+}
+
+// mount makes the container's root: the image below, a tmpfs above.
+func (j job) mount(dir string) (upper string, err error) {
+	scratch, root := filepath.Join(dir, "scratch"), filepath.Join(dir, "rootfs")
+	upper, work := filepath.Join(scratch, "upper"), filepath.Join(scratch, "work")
+	if err := errors.Join(os.Mkdir(scratch, 0o700), os.Mkdir(root, 0o700)); err != nil {
+		return "", err
+	}
+	if err := unix.Mount("tmpfs", scratch, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=700,size=1g"); err != nil {
+		return "", fmt.Errorf("mount tmpfs: %w", err)
+	}
+	if err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755)); err != nil {
+		return "", err
+	}
+	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", j.Lower, upper, work)
+	if err := unix.Mount("overlay", root, "overlay", unix.MS_NOSUID, options); err != nil {
+		return "", fmt.Errorf("mount overlay: %w", err)
+	}
+	return upper, j.showLibraries(dir)
+}
+
+// showLibraries lets programs in this mount namespace find the driver's libraries in
+// a folder that the host's linker cache does not know, by a cache of our own.
+func (j job) showLibraries(dir string) error {
+	if j.Libraries == "" {
+		return nil
+	}
+	cache := filepath.Join(dir, "ld.so.cache")
+	if out, err := exec.CommandContext(context.Background(), "ldconfig", "-X", "-C", cache, j.Libraries).CombinedOutput(); err != nil {
+		return fmt.Errorf("ldconfig %s: %w: %s", j.Libraries, err, out)
+	}
+	return unix.Mount(cache, "/etc/ld.so.cache", "", unix.MS_BIND, "")
+}
+
+// run creates and starts the container and waits for its end.
+func (j job) run(ctx context.Context, dir string) Outcome {
+	out := Outcome{ExitCode: -1, DeviceNodes: []string{}}
+	stdout, err1 := newCapture()
+	stderr, err2 := newCapture()
+	if err := errors.Join(err1, err2); err != nil {
+		out.Problem = err.Error()
+		return out
+	}
+	begin := time.Now()
+	pid, err := j.create(ctx, dir, stdout, stderr)
+	out.Times.Create = time.Since(begin)
+	if err == nil {
+		out.DeviceNodes = deviceNodes(pid)
+		err = j.start(ctx, pid, begin, &out)
+	}
+	if err != nil {
+		out.Problem = err.Error()
+	}
+	_ = j.command(ctx, "delete", "--force", containerID).Run()
+	out.Stdout, out.Stderr = stdout.bytes(), stderr.bytes()
+	return out
+}
+
+func (j job) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, j.Runtime[0], append(j.Runtime[1:], args...)...)
+	cmd.Env = j.Env
+	return cmd
+}
+
+// create returns the process of the container, which waits to be started. It becomes
+// a child of this process when the runtime ends, because this one is the first.
+func (j job) create(ctx context.Context, dir string, stdout, stderr *capture) (int, error) {
+	pidFile := filepath.Join(dir, "pid")
+	cmd := j.command(ctx, "create", "--bundle", dir, "--pid-file", pidFile, containerID)
+	cmd.Stdout, cmd.Stderr = stdout.w, stderr.w
+	err := cmd.Run()
+	stdout.done()
+	stderr.done()
+	if err != nil {
+		return 0, fmt.Errorf("create: %w: %s", err, lastLines(stderr.bytes()))
+	}
+	data, err := os.ReadFile(pidFile)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(data)))
+}
+
+// start lets the program go, watches it and waits for its end.
+func (j job) start(ctx context.Context, pid int, begin time.Time, out *Outcome) error {
+	watch := newWatch(pid)
+	started := time.Now()
+	if text, err := j.command(ctx, "start", containerID).CombinedOutput(); err != nil {
+		return fmt.Errorf("start: %w: %s", err, lastLines(text))
+	}
+	var timedOut atomic.Bool
+	limit := time.AfterFunc(j.Limit, func() {
+		timedOut.Store(true)
+		_ = unix.Kill(pid, unix.SIGKILL)
+	})
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(pid, &status, 0, nil); !errors.Is(err, unix.EINTR) {
+			if err != nil {
+				return fmt.Errorf("wait for the program: %w", err)
+			}
+			break
+		}
+	}
+	ended := time.Now()
+	limit.Stop()
+	seen := watch.stop()
+	main := seen.main
+	if main.IsZero() {
+		main = ended
+	}
+	out.ExitCode, out.TimedOut, out.Libcuda, out.JIT = status.ExitStatus(), timedOut.Load(), seen.libcuda, seen.jit
+	out.Times.Start, out.Times.ToMain, out.Times.Run = main.Sub(started), main.Sub(begin), ended.Sub(main)
+	return nil
+}
+
+// lastLines is the end of what a runtime said, where its reason stands.
+func lastLines(text []byte) string {
+	s := strings.TrimSpace(string(text))
+	return s[max(0, len(s)-1000):]
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Files of a run's folder, which is also the OCI bundle.
+const (
+	jobFile     = "job.json"
+	outcomeFile = "outcome.json"
+	upperFile   = "upper.tar"
+)
+
+// job is what Inside is to do.
+type job struct {
+	Lower     string
+	Runtime   []string // the runtime with its global arguments
+	Env       []string
+	Libraries string
+	Limit     time.Duration
+}
+
+func (r *Runner) job(dir string, p Program) (job, error) {
+	// overlayfs takes its options as one string.
+	for _, name := range []string{dir, p.Root} {
+		if strings.ContainsAny(name, `,:\`) {
+			return job{}, fmt.Errorf("%s: a path with a comma, colon or backslash cannot be mounted as an overlay", name)
+		}
+	}
+	j := job{Lower: p.Root, Limit: p.Limit, Env: []string{"PATH=" + os.Getenv("PATH")}}
+	program := r.Runc
+	if p.Engine == Nvidia {
+		program, j.Libraries = r.Runtime, r.Libraries
+		j.Env = append(j.Env, "XDG_CONFIG_HOME="+filepath.Join(dir, "etc"))
+		if err := r.writeRuntimeConfig(filepath.Join(dir, "etc")); err != nil {
+			return job{}, err
+		}
+	}
+	j.Runtime = []string{program, "--root", filepath.Join(dir, "state")}
+	return j, nil
+}
+
+// writeRuntimeConfig configures nvidia-container-runtime: our runc, our hook, and
+// otherwise its defaults, the mode included.
+func (r *Runner) writeRuntimeConfig(etc string) error {
+	dir := filepath.Join(etc, "nvidia-container-runtime")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	config := fmt.Sprintf("[nvidia-container-runtime]\nruntimes = [%q]\n\n[nvidia-ctk]\npath = %q\n", r.Runc, r.Hook)
+	return os.WriteFile(filepath.Join(dir, "config.toml"), []byte(config), 0o600)
+}

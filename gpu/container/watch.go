@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// watch looks at a process while it runs: when it became the program that it was
+// made for, which libcuda it mapped, and whether it needed the driver's compiler.
+type watch struct {
+	proc string
+	quit chan struct{}
+	done chan struct{}
+	seen sight
+}
+
+type sight struct {
+	main    time.Time // zero if the program was not seen
+	libcuda string    // as the container sees it, "" if none was mapped
+	jit     bool      // libnvidia-ptxjitcompiler was mapped
+}
+
+func newWatch(pid int) *watch {
+	w := &watch{proc: fmt.Sprintf("/proc/%d", pid), quit: make(chan struct{}), done: make(chan struct{})}
+	go w.look()
+	return w
+}
+
+// stop ends the watch.
+func (w *watch) stop() sight {
+	close(w.quit)
+	<-w.done
+	return w.seen
+}
+
+func (w *watch) look() {
+	defer close(w.done)
+	tick := time.NewTicker(500 * time.Microsecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.quit:
+			return
+		case now := <-tick.C:
+			if w.seen.main.IsZero() && w.executed() {
+				w.seen.main = now
+				tick.Reset(3 * time.Millisecond)
+			}
+			if !w.seen.main.IsZero() {
+				w.readMaps()
+			}
+		}
+	}
+}
+
+// executed reports whether the process is no longer the runtime's own, which calls
+// itself runc:[...] in every release.
+func (w *watch) executed() bool {
+	name, err := os.ReadFile(w.proc + "/comm")
+	return err == nil && !strings.HasPrefix(string(name), "runc")
+}
+
+func (w *watch) readMaps() {
+	maps, err := os.ReadFile(w.proc + "/maps")
+	if err != nil {
+		return // it has ended
+	}
+	for line := range strings.Lines(string(maps)) {
+		i := strings.IndexByte(line, '/')
+		if i < 0 {
+			continue
+		}
+		switch name := filepath.Base(line[i:]); {
+		case strings.HasPrefix(name, "libcuda.so"):
+			w.seen.libcuda = strings.TrimSpace(line[i:])
+		case strings.HasPrefix(name, "libnvidia-ptxjitcompiler.so"):
+			w.seen.jit = true
+		}
+	}
+}
+
+// deviceNodes lists NVIDIA's devices in the container's /dev.
+func deviceNodes(pid int) []string {
+	dev := fmt.Sprintf("/proc/%d/root/dev", pid)
+	nodes := []string{}
+	_ = filepath.WalkDir(dev, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type()&fs.ModeDevice != 0 && (strings.Contains(name, "/dev/nvidia") || strings.Contains(name, "/dev/dri/")) {
+			nodes = append(nodes, strings.TrimPrefix(name, strings.TrimSuffix(dev, "/dev")))
+		}
+		return nil
+	})
+	slices.Sort(nodes)
+	return nodes
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command sample stands in for deviceQuery where there is no GPU: it prints the same
+// document, made from the files that a runtime hook would have brought. With an
+// argument it does something else that tests of containers look at.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+func main() {
+	switch os.Args[len(os.Args)-1] {
+	case "sleep":
+		time.Sleep(time.Hour)
+	case "shout":
+		line := []byte(strings.Repeat("x", 1<<20))
+		for range 64 {
+			_, _ = os.Stdout.Write(line)
+		}
+	case "confess":
+		confess()
+	case "seven":
+		os.Exit(7) //nolint:forbidigo // this is a program
+	default:
+		query()
+	}
+}
+
+// confess says what the process may do.
+func confess() {
+	status, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(status)) {
+		for _, key := range []string{"CapPrm", "CapBnd", "NoNewPrivs", "Seccomp:"} {
+			if strings.HasPrefix(line, key) {
+				say(strings.Join(strings.Fields(line), " "))
+			}
+		}
+	}
+	interfaces, _ := net.Interfaces()
+	for _, i := range interfaces {
+		say("interface " + i.Name)
+	}
+	if os.WriteFile("/written", nil, 0o600) == nil {
+		say("the root is writable")
+	}
+	if _, err := os.Open("/dev/mem"); !errors.Is(err, os.ErrNotExist) {
+		say("there is a /dev/mem")
+	}
+	say("visible " + os.Getenv("NVIDIA_VISIBLE_DEVICES"))
+}
+
+var gpuNode = regexp.MustCompile(`^nvidia[0-9]+$`)
+
+// query prints deviceQuery's document: a device for each node, and the driver's CUDA
+// from the environment variable that the test has set.
+func query() {
+	doc := map[string]any{"version": 1, "sample": "deviceQuery", "result": "PASS", "error_code": 0, "error": nil, "driver_version": 13000, "runtime_version": 12040}
+	var devices []map[string]any
+	nodes, _ := os.ReadDir("/dev")
+	for _, n := range nodes {
+		if gpuNode.MatchString(n.Name()) {
+			devices = append(devices, map[string]any{"name": "stand-in " + n.Name(), "uuid": nil})
+		}
+	}
+	found, _ := filepath.Glob("/usr/lib/x86_64-linux-gnu/libcuda.so.*.*")
+	if len(found) > 0 {
+		doc["libcuda_path"] = found[0]
+	}
+	doc["devices"] = devices
+	code := 0
+	if len(devices) == 0 {
+		doc["result"], doc["error_code"], doc["error"], doc["driver_version"] = "WAIVED", 35, "no driver", 0
+		code = 2
+	}
+	data, _ := json.Marshal(doc)
+	say(string(data))
+	os.Exit(code) //nolint:forbidigo // this is a program
+}
+
+func say(line string) { fmt.Fprintln(os.Stdout, line) }
