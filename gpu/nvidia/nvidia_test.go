@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && cgo
+
+package nvidia_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/NVIDIA/go-nvml/pkg/nvml"
+	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/gpus"
+	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/server"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/nvidia"
+	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/internal/standin"
+)
+
+const version = "580.159.04"
+
+// mock is NVIDIA's own mock of NVML with H100s, completed by what nvcdi asks besides.
+func mock(t *testing.T, count int) *server.Server {
+	t.Helper()
+	lib, err := server.New(server.WithGPUs(gpus.Multiple(count, gpus.H100_SXM5_80GB)...),
+		server.WithDriverVersion(version), server.WithNVMLVersion("13."+version), server.WithCUDADriverVersion(13000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, handle := range lib.Devices {
+		d := handle.(*server.Device)
+		d.Minor = count - 1 - i // the minor number is not the index
+		d.IsMigDeviceHandleFunc = func() (bool, nvml.Return) { return false, nvml.SUCCESS }
+		d.GetMaxMigDeviceCountFunc = func() (int, nvml.Return) { return 0, nvml.SUCCESS }
+		d.GetPciInfoFunc = func() (nvml.PciInfo, nvml.Return) {
+			var p nvml.PciInfo
+			for k, c := range []byte("0000" + d.PciBusID) {
+				p.BusId[k] = int8(c) //nolint:gosec // ASCII
+			}
+			return p, nvml.SUCCESS
+		}
+		d.GetP2PStatusFunc = func(nvml.Device, nvml.GpuP2PCapsIndex) (nvml.GpuP2PStatus, nvml.Return) {
+			return nvml.P2P_STATUS_OK, nvml.SUCCESS
+		}
+	}
+	return lib
+}
+
+func standIn(t *testing.T, count int) *nvidia.Driver {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		require.Missing(t, "root", errors.New("device nodes need root"))
+	}
+	d, err := nvidia.StandIn(mock(t, count), standin.DriverRoot(t, version, count))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func TestDescribe(t *testing.T) {
+	var host gpu.Host
+	if err := standIn(t, 2).Describe(&host); err != nil {
+		t.Fatal(err)
+	}
+	if host.Driver != version || host.CUDA != "13.0" || !host.StandIn || len(host.GPUs) != 2 {
+		t.Fatalf("host %+v", host)
+	}
+	second := host.GPUs[1]
+	if second.Index != 1 || second.Minor != 0 || second.BusID != "0000:01:00.0" || second.Brand != "nvidia" || second.Capability != "9.0" ||
+		second.MIG || second.MemoryBytes != 80<<30 || !strings.HasPrefix(second.UUID, "GPU-") {
+		t.Errorf("second GPU %+v", second)
+	}
+	if len(second.Links) != 1 || second.Links[0] != (gpu.Link{GPU: 0, Kind: "nvlink"}) {
+		t.Errorf("links %+v", second.Links)
+	}
+}
+
+// TestSpec: a specification has the GPU that was asked for and no other.
+func TestSpec(t *testing.T) {
+	d := standIn(t, 2)
+	var host gpu.Host
+	if err := d.Describe(&host); err != nil {
+		t.Fatal(err)
+	}
+	data, err := d.Spec([]string{host.GPUs[1].UUID}, "/opt/nvidia-cdi-hook")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spec struct {
+		Kind    string
+		Devices []struct {
+			Name           string
+			ContainerEdits struct{ DeviceNodes []struct{ Path string } }
+		}
+		ContainerEdits struct {
+			Mounts []struct{ ContainerPath string }
+			Hooks  []struct{ Path string }
+		}
+	}
+	if err := json.Unmarshal(data, &spec); err != nil {
+		t.Fatal(err)
+	}
+	if len(spec.Devices) != 1 || spec.Devices[0].Name != host.GPUs[1].UUID || spec.Kind != "nvidia.com/gpu" {
+		t.Errorf("devices of %s: %+v, want the second GPU by its UUID", spec.Kind, spec.Devices)
+	}
+	if text := string(data); strings.Contains(text, `"/dev/nvidia1"`) || !strings.Contains(text, `"/dev/nvidia0"`) {
+		t.Errorf("want the node with the second GPU's minor number, 0, and not 1:\n%s", text)
+	}
+	if len(spec.ContainerEdits.Hooks) == 0 || spec.ContainerEdits.Hooks[0].Path != "/opt/nvidia-cdi-hook" {
+		t.Errorf("hooks %+v", spec.ContainerEdits.Hooks)
+	}
+	libcuda := false
+	for _, m := range spec.ContainerEdits.Mounts {
+		libcuda = libcuda || m.ContainerPath == "/usr/lib/x86_64-linux-gnu/libcuda.so."+version
+	}
+	if !libcuda {
+		t.Errorf("mounts %+v, want libcuda", spec.ContainerEdits.Mounts)
+	}
+}
+
+// TestNoDriver: the library's errors come out as words.
+func TestNoDriver(t *testing.T) {
+	for ret, want := range map[nvml.Return]string{
+		nvml.ERROR_DRIVER_NOT_LOADED:       "kernel module is not loaded",
+		nvml.ERROR_LIB_RM_VERSION_MISMATCH: "different versions",
+		nvml.ERROR_LIBRARY_NOT_FOUND:       "nowhere to be found",
+	} {
+		lib := mock(t, 1)
+		lib.InitFunc = func() nvml.Return { return ret }
+		if _, err := nvidia.StandIn(lib, "/"); !errors.Is(err, gpu.ErrNoDriver) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want ErrNoDriver and %q", ret, err, want)
+		}
+	}
+}
