@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
+)
+
+// fill puts what was seen into the row.
+func (s *Stage) fill(row *gpu.Row, out container.Outcome) {
+	row.ExitCode, row.DeviceNodes, row.Left.Files = out.ExitCode, out.DeviceNodes, out.Left
+	row.LoadedLibcuda, row.PTXJIT = out.Libcuda, out.JIT
+	t := out.Times
+	row.Seconds.Create, row.Seconds.Hooks, row.Seconds.Start = t.Create.Seconds(), t.Hooks.Seconds(), t.Start.Seconds()
+	row.Seconds.ToMain, row.Seconds.Run = t.ToMain.Seconds(), t.Run.Seconds()
+	row.Result, row.Reason = gpu.Failed, ""
+	switch {
+	case out.Problem != "":
+		row.Reason = out.Problem
+		return
+	case out.TimedOut:
+		row.Reason = fmt.Sprintf("no end within %s", s.Limit)
+		return
+	}
+	said, err := gpu.ParseOutput(row.Sample, out.Stdout)
+	if err != nil {
+		row.Reason = fmt.Sprintf("exit code %d, %v: %s", out.ExitCode, err, tail(out.Stderr))
+		return
+	}
+	row.Result, row.CUDAError, row.Reason, row.Figures = said.Result, said.CUDAError, said.Message, said.Figures
+	if said.Libcuda != "" {
+		row.LoadedLibcuda = said.Libcuda
+	}
+	if said.Result == gpu.Passed {
+		if row.Reason = s.doubt(row); row.Reason != "" {
+			row.Result = gpu.Failed
+		}
+	}
+}
+
+// doubt says why a sample's PASS is not believed, "" if it is.
+func (s *Stage) doubt(row *gpu.Row) string {
+	f := row.Figures
+	switch {
+	case row.ExitCode != 0:
+		return fmt.Sprintf("the sample says PASS and exits with %d", row.ExitCode)
+	case row.LoadedLibcuda == "":
+		return "the sample says PASS and no libcuda was mapped"
+	case row.Sample != gpu.DeviceQuery:
+		return ""
+	case f.DriverCUDA != s.Host.CUDA && !strings.Contains(row.LoadedLibcuda, "/compat/"):
+		return fmt.Sprintf("in the container the driver is for CUDA %s, on the host for %s: another libcuda than the host's was used (%s)", f.DriverCUDA, s.Host.CUDA, row.LoadedLibcuda)
+	case len(f.Names) != len(row.Devices):
+		return fmt.Sprintf("the container sees %d GPUs, it was given %d", len(f.Names), len(row.Devices))
+	}
+	for _, uuid := range f.GPUs {
+		if !slices.Contains(row.Devices, uuid) {
+			return fmt.Sprintf("the container sees GPU %s, which it was not given", uuid)
+		}
+	}
+	return ""
+}
+
+// judgeLeft asks the verifier about an image with what the run left as its layer:
+// what a build on a GPU host would ship.
+func (s *Stage) judgeLeft(ctx context.Context, row *gpu.Row, out container.Outcome) error {
+	if len(out.Left) == 0 {
+		return nil
+	}
+	img, err := mutate.AppendLayers(empty.Image, static.NewLayer(out.Upper, types.OCIUncompressedLayer))
+	if err != nil {
+		return err
+	}
+	report, err := s.Verifier.Image(ctx, "what the run left", img)
+	if err != nil {
+		return err
+	}
+	row.Left.Verdict = string(report.Verdict)
+	return nil
+}
+
+func tail(text []byte) string {
+	s := strings.TrimSpace(string(text))
+	return s[max(0, len(s)-400):]
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package stage takes images through everything that a row needs: the verifier's
+// report, the prediction, the image's own requirement, then the sample in a container
+// of each engine, and the comparison of the two.
+//
+// [Stage.Image] is the only entry. The prediction is made, and written to the ledger,
+// before anything of the image runs. A row that failed is a result; an error means
+// that nothing could be seen.
+package stage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// Driver makes the CDI specification of GPUs (package nvidia's Driver).
+type Driver interface {
+	Spec(uuids []string, hook string) ([]byte, error)
+}
+
+// Stage is one host, ready to run images.
+type Stage struct {
+	Host     gpu.Host
+	GPUs     []gpu.GPU // those that containers get; none where there is no driver
+	Driver   Driver    // nil where there is no driver
+	Verifier *verify.Verifier
+	Roots    *rootfs.Store
+	Runner   *container.Runner
+	Engines  []container.Engine
+	Repeat   int           // runs of each engine, at least 1
+	Limit    time.Duration // of one program
+	Ledger   string        // directory, "" for none
+	NVML     time.Duration // what asking the driver took, for the first row
+}
+
+// Image runs the sample of one image and returns a row for each run, in order. The
+// rows that were finished before an error are returned with it.
+func (s *Stage) Image(ctx context.Context, src image.Source) ([]gpu.Row, error) {
+	subject, err := newSubject(src)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Ref, err)
+	}
+	report, err := s.Verifier.Image(ctx, src.Ref, src.Image)
+	if err != nil {
+		return nil, err
+	}
+	prediction := s.predict(report, subject)
+	var rows []gpu.Row
+	for _, engine := range s.Engines {
+		for range max(1, s.Repeat) {
+			row := subject.row(engine, s)
+			row.Prediction = prediction
+			err := s.observe(ctx, subject, &row)
+			if err != nil {
+				return rows, fmt.Errorf("%s: engine %s: %w", src.Ref, engine, err)
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// observe runs the sample once. The ledger has the prediction before the program is
+// started, and the whole row afterwards.
+func (s *Stage) observe(ctx context.Context, subject subject, row *gpu.Row) error {
+	row.Prediction.Made = row.Prediction.Made.UTC()
+	row.Started = time.Now().UTC()
+	if err := s.keep(*row); err != nil {
+		return err
+	}
+	if row.Prediction.Result == gpu.Refused {
+		row.Result, row.Reason = gpu.Refused, row.Prediction.Why
+	} else if err := s.run(ctx, subject, row); err != nil {
+		return err
+	}
+	row.Judge()
+	return s.keep(*row)
+}
+
+func (s *Stage) keep(row gpu.Row) error {
+	if s.Ledger == "" {
+		return nil
+	}
+	return gpu.Append(s.Ledger, s.Host, row)
+}
+
+// run fills the row with what was seen.
+func (s *Stage) run(ctx context.Context, subject subject, row *gpu.Row) error {
+	begin := time.Now()
+	root, err := s.Roots.Unpack(ctx, subject.image)
+	if err != nil {
+		return err
+	}
+	row.Seconds.Unpack, row.Seconds.NVML = time.Since(begin).Seconds(), s.NVML.Seconds()
+	s.NVML = 0
+	begin = time.Now()
+	program := container.Program{Root: root, Args: subject.args, Env: subject.env, Engine: container.Engine(row.Engine), Devices: row.Devices, Limit: s.Limit}
+	if program.Engine == container.Direct && len(program.Devices) > 0 {
+		if program.CDI, err = s.Driver.Spec(program.Devices, s.Runner.Hook); err != nil {
+			return err
+		}
+	}
+	spec := time.Since(begin)
+	out, err := s.Runner.Run(ctx, program)
+	if err != nil {
+		return err
+	}
+	row.Seconds.Spec = (spec + out.Times.Config).Seconds()
+	s.fill(row, out)
+	return s.judgeLeft(ctx, row, out)
+}
+
+// subject is an image as something to run.
+type subject struct {
+	image             v1.Image
+	ref, digest, cell string
+	sample            string
+	args, env         []string
+}

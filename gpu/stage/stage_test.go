@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && cgo
+
+package stage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/NVIDIA/go-nvml/pkg/nvml"
+	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/gpus"
+	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/server"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/nvidia"
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
+	"github.com/cudabuild/cudabuild/gpu/stage"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/internal/standin"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// TestMain makes the test binary also the first process of its containers.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "inside" {
+		if err := container.Inside(context.Background(), os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+const version = "580.159.04"
+
+// newStage is a stage on a host of two stand-in GPUs, of which request are used.
+func newStage(t *testing.T, request string) *stage.Stage {
+	t.Helper()
+	tool := func(name string) string {
+		file, err := filepath.Abs(filepath.Join("../../bin", name))
+		if err == nil {
+			_, err = os.Stat(file)
+		}
+		if err == nil && os.Geteuid() != 0 {
+			err = errors.New("not root")
+		}
+		if err != nil {
+			require.Missing(t, "runc", err)
+		}
+		return file
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := rootfs.Open(filepath.Join(t.TempDir(), "roots"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stage.Stage{
+		Verifier: verify.New(verify.Options{}), Roots: roots, Engines: []container.Engine{container.Direct}, Limit: time.Minute, Ledger: t.TempDir(),
+		Runner: &container.Runner{
+			Dir: filepath.Join(t.TempDir(), "runs"), Inside: []string{self, "inside"},
+			Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
+		},
+	}
+	driver, err := nvidia.StandIn(mock(t), standin.DriverRoot(t, version, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = driver.Close() })
+	if err := driver.Describe(&s.Host); err != nil {
+		t.Fatal(err)
+	}
+	s.Driver = driver
+	if s.GPUs, err = gpu.Select(s.Host.GPUs, request); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func mock(t *testing.T) *server.Server {
+	t.Helper()
+	lib, err := server.New(server.WithGPUs(gpus.Multiple(2, gpus.H100_SXM5_80GB)...),
+		server.WithDriverVersion(version), server.WithNVMLVersion("13."+version), server.WithCUDADriverVersion(13000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, handle := range lib.Devices {
+		d := handle.(*server.Device)
+		d.IsMigDeviceHandleFunc = func() (bool, nvml.Return) { return false, nvml.SUCCESS }
+		d.GetMaxMigDeviceCountFunc = func() (int, nvml.Return) { return 0, nvml.SUCCESS }
+		d.GetPciInfoFunc = func() (nvml.PciInfo, nvml.Return) {
+			var p nvml.PciInfo
+			for k, c := range []byte("0000" + d.PciBusID) {
+				p.BusId[k] = int8(c)
+			}
+			return p, nvml.SUCCESS
+		}
+		d.GetP2PStatusFunc = func(nvml.Device, nvml.GpuP2PCapsIndex) (nvml.GpuP2PStatus, nvml.Return) {
+			return nvml.P2P_STATUS_OK, nvml.SUCCESS
+		}
+	}
+	return lib
+}
+
+// sample is an image that runs the stand-in for deviceQuery, with more files.
+func sample(t *testing.T, env []string, more map[string]imagetest.Entry) image.Source {
+	t.Helper()
+	files := map[string]imagetest.Entry{
+		"usr/bin/deviceQuery": imagetest.File(standin.Sample(t)),
+		"etc/ld.so.conf.d":    {Dir: true},
+		"etc/passwd":          {Data: "root:x:0:0::/:/bin/sh\n"},
+	}
+	for name, e := range more {
+		files[name] = e
+	}
+	layer := imagetest.Layer(imagetest.Gzip, imagetest.Files(files))
+	layer.Plain = true
+	img, err := mutate.Config(imagetest.New(layer), v1.Config{
+		Cmd: []string{"deviceQuery"}, Env: append(env, "PATH=/usr/bin"),
+		Labels: map[string]string{"org.opencontainers.image.title": "12.4-deviceQuery-test"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image.Source{Ref: "test", Digest: digest, Image: img}
+}
+
+func one(t *testing.T, s *stage.Stage, src image.Source) gpu.Row {
+	t.Helper()
+	rows, err := s.Image(t.Context(), src)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("Image = %d rows, %v, want one", len(rows), err)
+	}
+	row := rows[0]
+	if !row.StandIn {
+		t.Error("the row does not say that it is of a stand-in")
+	}
+	if row.Prediction.Made.IsZero() || row.Prediction.Made.After(row.Started) {
+		t.Errorf("predicted at %s, started at %s", row.Prediction.Made, row.Started)
+	}
+	kept, err := gpu.ReadLedger(s.Ledger)
+	if err != nil || len(kept) != 1 || kept[0].Row.Result != row.Result {
+		t.Errorf("the ledger has %d rows, %v, want the one", len(kept), err)
+	}
+	return row
+}
+
+// TestImage goes the whole way with the second of two GPUs, NVIDIA's hooks included.
+func TestImage(t *testing.T) {
+	s := newStage(t, "1")
+	row := one(t, s, sample(t, []string{"NVIDIA_REQUIRE_CUDA=driver>=525.60.13"}, nil))
+	if row.Result != gpu.Passed || row.Cell != "12.4-deviceQuery-test" || row.Engine != "direct" || row.Figures.DriverCUDA != "13.0" {
+		t.Errorf("row %+v", row)
+	}
+	if len(row.Devices) != 1 || row.Devices[0] != s.Host.GPUs[1].UUID {
+		t.Errorf("devices %v, want the second GPU", row.Devices)
+	}
+	if slices.Contains(row.DeviceNodes, "/dev/nvidia0") || !slices.Contains(row.DeviceNodes, "/dev/nvidia1") {
+		t.Errorf("device nodes %v, want only the second GPU's", row.DeviceNodes)
+	}
+	if row.LoadedLibcuda != "/usr/lib/x86_64-linux-gnu/libcuda.so."+version {
+		t.Errorf("libcuda %q", row.LoadedLibcuda)
+	}
+	if len(row.Left.Files) == 0 || row.Left.Verdict != string(verify.Fail) {
+		t.Errorf("left %+v, want files that the verifier refuses", row.Left)
+	}
+	if row.Seconds.Create <= 0 || row.Seconds.Hooks <= 0 || row.Seconds.Hooks > row.Seconds.Create {
+		t.Errorf("seconds %+v", row.Seconds)
+	}
+}
+
+func TestImageRefused(t *testing.T) {
+	cases := map[string]struct{ require, want string }{
+		"cuda":   {"cuda>=99.0", "cuda>=99.0"},
+		"driver": {"cuda>=11.0 driver>=999", ""},
+		"arch":   {"arch<8.0", "compute capability 9.0"},
+		"brand":  {"brand=tesla,driver>=470", "brand is nvidia"},
+		"bad":    {"cuda>>1", "NVIDIA_REQUIRE_CUDA"},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "all")
+			row := one(t, s, sample(t, []string{"NVIDIA_REQUIRE_CUDA=" + test.require}, nil))
+			if refused := row.Result == gpu.Refused; refused != (test.want != "") || !strings.Contains(row.Reason, test.want) {
+				t.Errorf("%s: %s: %s, want %q", test.require, row.Result, row.Reason, test.want)
+			}
+			if row.Agrees == nil && test.want != "" {
+				t.Error("a refusal agrees with its prediction")
+			}
+		})
+	}
+}
+
+// TestImageWithoutGPU: the container gets nothing of the driver.
+func TestImageWithoutGPU(t *testing.T) {
+	s := newStage(t, "none")
+	row := one(t, s, sample(t, nil, nil))
+	if row.Result != gpu.Waived || row.CUDAError != "cudaErrorInsufficientDriver" || row.Agrees == nil || !*row.Agrees || len(row.DeviceNodes) > 0 {
+		t.Errorf("row %+v", row)
+	}
+}
+
+func TestImageIsNoSample(t *testing.T) {
+	s := newStage(t, "none")
+	layer := imagetest.Layer(imagetest.Gzip, imagetest.Files(map[string]imagetest.Entry{"a": {}}))
+	for _, cmd := range [][]string{nil, {"bash"}} {
+		img, err := mutate.Config(imagetest.New(layer), v1.Config{Cmd: cmd})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := s.Image(t.Context(), image.Source{Ref: "x", Image: img}); err == nil || !strings.Contains(err.Error(), "want a sample") {
+			t.Errorf("an image that runs %v: %v, %v", cmd, rows, err)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stage
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/image"
+)
+
+const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// newSubject reads what an image runs. Only samples can be run: of another program
+// nobody could say what its exit code means.
+func newSubject(src image.Source) (subject, error) {
+	file, err := src.Image.ConfigFile()
+	if err != nil {
+		return subject{}, err
+	}
+	c := file.Config
+	args := append(slices.Clone(c.Entrypoint), c.Cmd...)
+	if len(args) == 0 {
+		return subject{}, fmt.Errorf("the image runs nothing by default, want a sample: %s or %s", gpu.DeviceQuery, gpu.NBody)
+	}
+	sample := path.Base(args[0])
+	if sample != gpu.DeviceQuery && sample != gpu.NBody {
+		return subject{}, fmt.Errorf("the image runs %q, want a sample: %s or %s", args[0], gpu.DeviceQuery, gpu.NBody)
+	}
+	env := slices.Clone(c.Env)
+	if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
+		env = append(env, defaultPath)
+	}
+	return subject{
+		image: src.Image, ref: src.Ref, digest: src.Digest.String(), cell: c.Labels[ocispec.AnnotationTitle],
+		sample: sample, args: append(args, "--json"), env: env,
+	}, nil
+}
+
+func (s subject) row(engine container.Engine, st *Stage) gpu.Row {
+	return gpu.Row{
+		Image: s.ref, Digest: s.digest, Cell: s.cell, Sample: s.sample, Engine: string(engine),
+		Devices: gpu.UUIDs(st.GPUs), StandIn: st.Host.StandIn,
+		DeviceNodes: []string{}, Left: gpu.Left{Files: []string{}},
+	}
+}
+
+// variables is the environment as a map.
+func (s subject) variables() map[string]string {
+	out := map[string]string{}
+	for _, e := range s.env {
+		name, value, _ := strings.Cut(e, "=")
+		out[name] = value
+	}
+	return out
+}
