@@ -10,6 +10,7 @@ TOOL    = go build -C tools -ldflags '$(STRIP) $(LDFLAGS)' -o ../bin/
 PINS   := tools/go.mod tools/go.sum
 ENGINE := bin/buildkitd bin/runc
 NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
+QUIET   = -O2 -Wno-deprecated-declarations
 FUZZTIME ?= 20s
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,13 @@ matrix: deps build $(ENGINE) ## build and verify the default image family: out/i
 
 test: tools build ## run every test that needs no GPU
 	go test -timeout 20m ./...
+	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -timeout 20m ./gpu/...
+
+gpu: deps build $(ENGINE) $(NVIDIA) ## build bin/gpu/cudabuild, with GPU support and for old C libraries, and test it there
+	go mod download
+	go mod download -C tools
+	@scripts/gpu-build.sh
+	@scripts/gpu-build.sh 'bin/gpu/cudabuild version; bin/gpu/cudabuild host --json >/dev/null || [ $$? = 3 ]'
 
 lint: bin/golangci-lint ## check formatting, imports and style
 	go mod tidy -diff
@@ -65,7 +73,7 @@ bin/runc: $(PINS) | deps
 	CGO_ENABLED=1 $(TOOL) -tags 'seccomp netgo osusergo urfave_cli_no_docs' github.com/opencontainers/runc
 
 $(NVIDIA): $(PINS) | deps
-	CGO_ENABLED=1 CGO_CFLAGS='-O2 -Wno-deprecated-declarations' $(TOOL) -tags 'netgo osusergo' github.com/NVIDIA/nvidia-container-toolkit/cmd/$(@F)
+	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' $(TOOL) -tags 'netgo osusergo' github.com/NVIDIA/nvidia-container-toolkit/cmd/$(@F)
 
 bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
@@ -77,4 +85,4 @@ bin/golangci-lint bin/buildx bin/dive:
 bin/runc: LDFLAGS = -extldflags -static
 bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd tools && go list -m -f '{{.Version}}' github.com/moby/buildkit)
 
-.PHONY: help build deps tools matrix test lint fmt golden fuzz fuzz-long e2e repro bench bench-bake bench-verify clean
+.PHONY: help build deps tools matrix test lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify clean

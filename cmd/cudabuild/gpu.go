@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/bundle"
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/nvidia"
+	"github.com/cudabuild/cudabuild/gpu/probe"
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
+	"github.com/cudabuild/cudabuild/gpu/stage"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// gpuFlags are the flags of `cudabuild gpu`.
+type gpuFlags struct {
+	engines                []string
+	gpus, stateDir, bundle string
+	ledger, baseline       string
+	limit                  time.Duration
+	repeat                 int
+	asJSON                 bool
+}
+
+func newGPU() *cobra.Command {
+	var f gpuFlags
+	cmd := &cobra.Command{
+		Use:   "gpu IMAGE...",
+		Short: "Run sample images on this host's GPUs and compare with what was predicted",
+		Long: `Run sample images on this host's GPUs and compare with what was predicted.
+
+For each image, engine and repetition: the verifier's report and the host's facts give a
+prediction; the image's own requirement (NVIDIA_REQUIRE_*) is checked, because the runtime
+hook no longer does; then the sample runs in a container without capabilities, network or
+a writable root, and a row says what it did beside what was predicted.
+
+Engine direct makes a CDI specification and starts runc. Engine nvidia goes through
+nvidia-container-runtime, as docker and containerd do.
+
+Exit code: 0 all passed, 1 a sample failed, was refused, did other than predicted or got
+worse than the baseline, 3 waived or could not run.`,
+		Example: `  cudabuild gpu oci:out/images:12.4-deviceQuery-debian13
+  cudabuild gpu --gpus 1 --engine direct --ledger ledger --baseline ledger oci:out/images:12.4-nbody-debian13
+  cudabuild gpu --bundle samples.tar.gz oci:out/images:12.4-deviceQuery-debian13 oci:out/images:12.4-nbody-debian13`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.engines, "engine", []string{"direct", "nvidia"}, "what brings the driver into the container: direct, nvidia")
+	flags.StringVar(&f.gpus, "gpus", cmp.Or(os.Getenv("NV_GPU"), os.Getenv("NVIDIA_VISIBLE_DEVICES"), "all"),
+		"all, none, or `LIST` of indexes, UUIDs or PCI bus ids (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
+	flags.IntVar(&f.repeat, "repeat", 1, "runs of each image by each engine")
+	flags.DurationVar(&f.limit, "timeout", time.Minute, "time that a sample may take")
+	flags.StringVar(&f.ledger, "ledger", "", "`DIR` to write the rows to, predictions first")
+	flags.StringVar(&f.baseline, "baseline", "", "ledger `DIR` of earlier rows to compare with")
+	flags.StringVar(&f.bundle, "bundle", "", "run nothing: write `FILE`, a tar.gz with these images and all programs, for a GPU host")
+	flags.StringVar(&f.stateDir, "state-dir", cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild"), "`DIR` for unpacked images (env CUDABUILD_STATE_DIR)")
+	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
+	return cmd
+}
+
+func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
+	engines, err := f.parseEngines()
+	if err != nil {
+		return err
+	}
+	if f.repeat < 1 || f.limit <= 0 || f.stateDir == "" {
+		return errors.New("--repeat, --timeout and --state-dir must not be empty or zero")
+	}
+	sources, closeAll, err := openAll(cmd.Context(), refs)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	tools := probe.FindTools(toolDir())
+	if f.bundle != "" {
+		return f.writeBundle(tools, sources)
+	}
+	return f.observe(cmd, tools, engines, sources)
+}
+
+func (f *gpuFlags) parseEngines() ([]container.Engine, error) {
+	var engines []container.Engine
+	for _, name := range f.engines {
+		if name != string(container.Direct) && name != string(container.Nvidia) {
+			return nil, fmt.Errorf("--engine %q: want direct or nvidia", name)
+		}
+		engines = append(engines, container.Engine(name))
+	}
+	return engines, nil
+}
+
+// openAll opens every image of every reference.
+func openAll(ctx context.Context, refs []string) (all []image.Source, closeAll func(), err error) {
+	var closers []func() error
+	closeAll = func() {
+		for _, c := range closers {
+			_ = c()
+		}
+	}
+	for _, ref := range refs {
+		sources, closer, err := image.Open(ctx, ref, image.OpenOptions{})
+		if err != nil {
+			closeAll()
+			code := exitUnknown
+			if errors.Is(err, image.ErrBadReference) {
+				code = exitUsage
+			}
+			return nil, nil, &exitError{code: code, err: err, hint: openHint(err)}
+		}
+		closers = append(closers, closer.Close)
+		all = append(all, sources...)
+	}
+	return all, closeAll, nil
+}
+
+// writeBundle packs this program, which must be one that has GPU support.
+func (f *gpuFlags) writeBundle(tools probe.Tools, sources []image.Source) error {
+	if !nvidia.Supported {
+		return gpuError(gpu.ErrNoSupport)
+	}
+	if missing := tools.Missing(); len(missing) > 0 {
+		return &exitError{code: exitUnknown, err: errors.New(missing[0]), hint: "'make gpu' builds all programs of a bundle"}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return couldNot(err)
+	}
+	programs := map[string]string{"cudabuild": self, "runc": tools.Runc, "nvidia-cdi-hook": tools.Hook, "nvidia-container-runtime": tools.Runtime}
+	if err := bundle.Write(f.bundle, programs, sources); err != nil {
+		return &exitError{code: exitUnknown, err: err}
+	}
+	return nil
+}
+
+// observe runs every image and prints the rows, those before an error too.
+func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []container.Engine, sources []image.Source) error {
+	st, done, err := f.prepare(cmd.Context(), tools, engines)
+	if err != nil {
+		return gpuError(err)
+	}
+	defer done()
+	var baseline []gpu.Observation
+	if f.baseline != "" {
+		if baseline, err = gpu.ReadLedger(f.baseline); err != nil {
+			return couldNot(err)
+		}
+	}
+	rows, problems := []gpu.Row{}, []error{}
+	for _, src := range sources {
+		more, err := st.Image(cmd.Context(), src)
+		rows = append(rows, more...)
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	worse := gpu.Regressions(st.Host, rows, baseline)
+	if err := printRows(cmd.OutOrStdout(), st.Host, rows, worse, f.asJSON); err != nil {
+		return couldNot(err)
+	}
+	return rowsError(rows, worse, errors.Join(problems...))
+}
+
+// prepare makes the host ready to run images.
+func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []container.Engine) (st *stage.Stage, done func(), err error) {
+	if missing := tools.Missing(); len(missing) > 0 {
+		return nil, nil, errors.New(missing[0])
+	}
+	dir, err := filepath.Abs(f.stateDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir = filepath.Join(dir, "gpu")
+	roots, err := rootfs.Open(filepath.Join(dir, "roots"))
+	if err != nil {
+		return nil, nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	st = &stage.Stage{
+		Verifier: verify.New(verify.Options{CacheDir: filepath.Join(dir, "facts")}), Roots: roots,
+		Engines: engines, Repeat: f.repeat, Limit: f.limit, Ledger: f.ledger,
+	}
+	st.Host = probe.Host(ctx, tools)
+	begin := time.Now()
+	done = func() {}
+	driver, err := nvidia.Open()
+	switch {
+	case err == nil:
+		done = func() { _ = driver.Close() }
+		if err := driver.Describe(&st.Host); err != nil {
+			return nil, nil, errors.Join(err, driver.Close())
+		}
+		st.Driver, st.Host.Problems = driver, append(st.Host.Problems, probe.Nodes("/", st.Host.GPUs)...)
+	case f.gpus != "none":
+		return nil, nil, err
+	}
+	st.NVML = time.Since(begin)
+	st.Runner = &container.Runner{
+		Dir: filepath.Join(dir, "runs"), Inside: []string{self, insideCommand},
+		Runc: tools.Runc, Hook: tools.Hook, Runtime: tools.Runtime, Libraries: st.Host.Library,
+	}
+	if st.GPUs, err = gpu.Select(st.Host.GPUs, f.gpus); err != nil {
+		done()
+		return nil, nil, err
+	}
+	if len(st.GPUs) == 0 && f.gpus != "none" {
+		done()
+		return nil, nil, gpu.ErrNoGPU
+	}
+	return st, done, nil
+}
+
+// insideCommand is the hidden command that a container's first process is.
+const insideCommand = "inside-container"
+
+func newInside() *cobra.Command {
+	return &cobra.Command{
+		Use: insideCommand, Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := container.Inside(cmd.Context(), args[0]); err != nil {
+				return &exitError{code: exitUnknown, err: err}
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/cudabuild/cudabuild/gpu"
+)
+
+func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regression, asJSON bool) error {
+	if asJSON {
+		data, err := json.MarshalIndent(map[string]any{"version": 1, "host": host, "rows": rows, "regressions": regressions(worse)}, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(w, string(data))
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "CELL\tENGINE\tPREDICTED\tRESULT\tAGREES\tTO MAIN\tSHOWED")
+	for _, r := range rows {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.0f ms\t%s\n", cmp.Or(r.Cell, shortDigest(r.Digest)), r.Engine, r.Prediction.Verdict,
+			r.Result, agreement(r), 1000*r.Seconds.ToMain, oneLine(shown(r)))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, problem := range host.Problems {
+		fmt.Fprintf(w, "problem: %s\n", problem)
+	}
+	for _, g := range worse {
+		fmt.Fprintf(w, "worse than before: %s by %s: %s\n", cmp.Or(g.Row.Cell, shortDigest(g.Row.Digest)), g.Row.Engine, g.Why)
+	}
+	where := "no driver"
+	if host.Driver != "" {
+		where = fmt.Sprintf("driver %s (CUDA %s)", host.Driver, host.CUDA)
+	}
+	if host.StandIn {
+		where += ", a stand-in: none of this was seen on a GPU"
+	}
+	_, err := fmt.Fprintf(w, "%d rows, %s\n", len(rows), where)
+	return err
+}
+
+func regressions(worse []gpu.Regression) []map[string]string {
+	out := []map[string]string{}
+	for _, g := range worse {
+		out = append(out, map[string]string{"cell": g.Row.Cell, "digest": g.Row.Digest, "engine": g.Row.Engine, "why": g.Why})
+	}
+	return out
+}
+
+func agreement(r gpu.Row) string {
+	switch {
+	case r.Agrees == nil:
+		return "-"
+	case *r.Agrees:
+		return "yes"
+	}
+	return "NO"
+}
+
+// shown is the one thing that is worth a column.
+func shown(r gpu.Row) string {
+	var words []string
+	switch f := r.Figures; {
+	case r.CUDAError != "":
+		words = append(words, r.CUDAError+": "+r.Reason)
+	case r.Reason != "":
+		words = append(words, r.Reason)
+	case f.GFLOPS > 0:
+		words = append(words, fmt.Sprintf("%.0f GFLOP/s on %d bodies", f.GFLOPS, f.Bodies))
+	case f.DriverCUDA != "":
+		words = append(words, fmt.Sprintf("driver CUDA %s, runtime %s, %s", f.DriverCUDA, f.RuntimeCUDA, strings.Join(f.Names, ", ")))
+	}
+	if r.PTXJIT {
+		words = append(words, "by JIT")
+	}
+	return strings.Join(words, ", ")
+}
+
+// rowsError maps rows to an exit code: what was seen to fail counts more than what
+// could not be seen.
+func rowsError(rows []gpu.Row, worse []gpu.Regression, problem error) error {
+	failed, unknown := len(worse), 0
+	for _, r := range rows {
+		switch {
+		case r.Result == gpu.Failed, r.Result == gpu.Refused, r.Agrees != nil && !*r.Agrees:
+			failed++
+		case r.Result == gpu.Waived:
+			unknown++
+		}
+	}
+	switch {
+	case failed > 0:
+		return &exitError{code: exitFailed, err: problem}
+	case problem != nil:
+		return &exitError{code: exitUnknown, err: problem}
+	case unknown > 0:
+		return &exitError{code: exitUnknown}
+	}
+	return nil
+}

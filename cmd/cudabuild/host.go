@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/nvidia"
+	"github.com/cudabuild/cudabuild/gpu/probe"
+)
+
+func newHost() *cobra.Command {
+	var asJSON, loadKmods bool
+	cmd := &cobra.Command{
+		Use:   "host",
+		Short: "Say what this machine has for CUDA containers: driver, GPUs, tools",
+		Long: `Say what this machine has for CUDA containers: driver, GPUs in PCI order with their
+minor numbers and links, runtime hook, kernel, cgroups, and what is missing.
+
+Exit code: 0 there is a driver and a GPU, 3 there is not, or this build cannot ask.`,
+		Args:    cobra.NoArgs,
+		Example: "  cudabuild host --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if loadKmods {
+				if err := probe.LoadKernelModules(cmd.Context()); err != nil {
+					return &exitError{code: exitUnknown, err: err}
+				}
+			}
+			host, problem := describeHost(cmd.Context(), probe.FindTools(toolDir()))
+			if err := printHost(cmd.OutOrStdout(), host, asJSON); err != nil {
+				return couldNot(err)
+			}
+			if problem == nil && len(host.GPUs) == 0 {
+				problem = gpu.ErrNoGPU
+			}
+			return gpuError(problem)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
+	cmd.Flags().BoolVar(&loadKmods, "load-kmods", false, "load the driver's kernel modules with nvidia-modprobe first (root)")
+	return cmd
+}
+
+// describeHost is all that can be said about this machine. The error says why the
+// driver was not asked; the rest is good all the same.
+func describeHost(ctx context.Context, tools probe.Tools) (gpu.Host, error) {
+	host := probe.Host(ctx, tools)
+	driver, err := nvidia.Open()
+	if err == nil {
+		err = errors.Join(driver.Describe(&host), driver.Close())
+		host.Problems = append(host.Problems, probe.Nodes("/", host.GPUs)...)
+	}
+	if err != nil {
+		host.Problems = append(host.Problems, err.Error())
+	}
+	return host, err
+}
+
+// gpuError gives an error about the GPU stage its exit code and hint.
+func gpuError(err error) error {
+	if err == nil {
+		return nil
+	}
+	coded := &exitError{code: exitUnknown, err: err}
+	switch {
+	case errors.Is(err, gpu.ErrNoSupport):
+		coded.hint = "'make gpu' builds bin/gpu/cudabuild, which has it"
+	case errors.Is(err, gpu.ErrNoDriver):
+		coded.hint = "install the NVIDIA driver, or load its modules with 'cudabuild host --load-kmods'"
+	case errors.Is(err, gpu.ErrNoGPU):
+		coded.hint = "'cudabuild host' lists the GPUs"
+	}
+	return coded
+}
+
+func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
+	if asJSON {
+		data, err := json.MarshalIndent(map[string]any{"version": 1, "host": host}, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(w, string(data))
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"os", host.OS}, {"kernel", host.Kernel + ", cgroup " + host.Cgroup}, {"driver", host.Driver}, {"cuda", host.CUDA},
+		{"hook", host.Hook}, {"runtime", host.Runtime}, {"runc", host.Runc},
+	} {
+		fmt.Fprintf(table, "%s\t%s\n", line[0], orDash(line[1]))
+	}
+	if len(host.GPUs) > 0 {
+		fmt.Fprintln(table, "\nGPU\tMINOR\tBUS ID\tNAME\tCC\tMEMORY\tMIG\tLINKS\tUUID")
+	}
+	for _, g := range host.GPUs {
+		fmt.Fprintf(table, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", g.Index, g.Minor, g.BusID, g.Name, g.Capability,
+			megabytes(int64(g.MemoryBytes)), migWord(g), linkWords(g), g.UUID)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, problem := range host.Problems {
+		if _, err := fmt.Fprintf(w, "problem: %s\n", problem); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func migWord(g gpu.GPU) string {
+	if !g.MIG {
+		return "-"
+	}
+	return fmt.Sprintf("%d", len(g.MIGDevices))
+}
+
+func linkWords(g gpu.GPU) string {
+	var words []string
+	for _, l := range g.Links {
+		words = append(words, fmt.Sprintf("%d:%s", l.GPU, l.Kind))
+	}
+	return orDash(strings.Join(words, " "))
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
