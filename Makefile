@@ -85,4 +85,6 @@ bin/golangci-lint bin/buildx bin/dive:
 bin/runc: LDFLAGS = -extldflags -static
 bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd tools && go list -m -f '{{.Version}}' github.com/moby/buildkit)
 
+$(NVIDIA): LDFLAGS = -X github.com/NVIDIA/nvidia-container-toolkit/internal/info.version=$(patsubst v%,%,$(shell cd tools && go list -m -f '{{.Version}}' github.com/NVIDIA/nvidia-container-toolkit))
+
 .PHONY: help build deps tools matrix test lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify clean

@@ -16,9 +16,9 @@ if [ ! -x "$root/usr/bin/gcc" ]; then
 fi
 
 build='
-flags="-trimpath -buildvcs=false"
-go build $flags -ldflags "-s -w" -o bin/gpu/cudabuild ./cmd/cudabuild
-CGO_CFLAGS="-O2 -Wno-deprecated-declarations" go build -C tools $flags -ldflags "-s -w" -tags "netgo osusergo" -o ../bin/gpu/ \
+go build -ldflags "-s -w" -o bin/gpu/ ./cmd/cudabuild
+version=$(go list -C tools -m -f "{{.Version}}" github.com/NVIDIA/nvidia-container-toolkit)
+go build -C tools -ldflags "-s -w -X github.com/NVIDIA/nvidia-container-toolkit/internal/info.version=${version#v}" -tags "netgo osusergo" -o ../bin/gpu/ \
   github.com/NVIDIA/nvidia-container-toolkit/cmd/nvidia-cdi-hook github.com/NVIDIA/nvidia-container-toolkit/cmd/nvidia-container-runtime
 '
 command=${1:-$build}
@@ -34,7 +34,7 @@ unshare --mount bash -euc '
   done
   mount --bind /dev "$root/dev"
   mount -t proc proc "$root/proc"
-  exec chroot "$root" env -i HOME=/root PATH="$goroot/bin:/usr/sbin:/usr/bin:/sbin:/bin" GOTOOLCHAIN=local GOFLAGS=-mod=readonly GOPROXY=off \
-    GOMODCACHE="$modules" GOCACHE="$cache" CGO_ENABLED=1 bash -euc "cd \"$repo\"; $command"
+  exec chroot "$root" env -i HOME=/root PATH="$goroot/bin:/usr/sbin:/usr/bin:/sbin:/bin" GOTOOLCHAIN=local GOPROXY=off GOMODCACHE="$modules" GOCACHE="$cache" \
+    GOFLAGS="-trimpath -gcflags=all=-dwarf=false -buildvcs=false" CGO_ENABLED=1 CGO_CFLAGS="-O2 -Wno-deprecated-declarations" bash -euc "cd \"$repo\"; $command"
 '
 [ $# -gt 0 ] || cp "$bin/runc" "$bin/gpu/runc" # static already

@@ -94,9 +94,9 @@ func cgroup(root string) string {
 	return "v1"
 }
 
-var version = regexp.MustCompile(`\b[0-9]+\.[0-9]+\.[0-9]+[-+~.\w]*`)
+var version = regexp.MustCompile(`version v?([0-9][-+~.\w]*)`)
 
-// versionOf is the first version number in what `program --version` prints.
+// versionOf is what the first line of `program --version` calls its version.
 func versionOf(ctx context.Context, program string) string {
 	if program == "" {
 		return ""
@@ -104,7 +104,11 @@ func versionOf(ctx context.Context, program string) string {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	out, _ := exec.CommandContext(ctx, program, "--version").Output()
-	return string(version.Find(out))
+	line, _, _ := strings.Cut(string(out), "\n")
+	if found := version.FindStringSubmatch(line); found != nil {
+		return found[1]
+	}
+	return ""
 }
 
 // Nodes says which of the device nodes that containers need are missing under root.
