@@ -93,8 +93,13 @@ func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
-		{"os", host.OS}, {"kernel", host.Kernel + ", cgroup " + host.Cgroup}, {"driver", host.Driver}, {"cuda", host.CUDA},
-		{"hook", host.Hook}, {"runtime", host.Runtime}, {"runc", host.Runc},
+		{"os", host.OS},
+		{"kernel", host.Kernel + ", cgroup " + host.Cgroup},
+		{"driver", host.Driver},
+		{"cuda", host.CUDA},
+		{"hook", host.Hook},
+		{"runtime", host.Runtime},
+		{"runc", host.Runc},
 	} {
 		fmt.Fprintf(table, "%s\t%s\n", line[0], orDash(line[1]))
 	}
