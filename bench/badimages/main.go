@@ -97,16 +97,21 @@ func write(dir, from, out string, files map[string]*string) error {
 	return err
 }
 
-// raisePTX makes the PTX in a program, which must not be compressed, that of a release
-// of the far future.
+// raisePTX makes the PTX in a program, which must not be compressed, that of CUDA 13.3,
+// which no driver before 610 knows: in the text that the driver compiles, and in the
+// header before it, where 1 and 0x101 are the kind and the version of the header and
+// the minor number stands at byte 24.
 func raisePTX(program []byte) ([]byte, error) {
-	for minor := '0'; minor <= '8'; minor++ {
-		old := []byte(".version 9." + string(minor))
-		if bytes.Contains(program, old) {
-			return bytes.ReplaceAll(program, old, []byte(".version 9.9")), nil
+	for minor := byte('0'); minor < '3'; minor++ {
+		at := bytes.Index(program, []byte(".version 9."+string(minor)))
+		header := bytes.LastIndex(program[:max(at, 0)], []byte{1, 0, 1, 1})
+		if header < 0 {
+			continue
 		}
+		program[at+len(".version 9.")], program[header+24] = '3', 3
+		return program, nil
 	}
-	return nil, errors.New("the program for -ptx has no plain PTX of CUDA 13 (nvcc -Xfatbin -no-compress)")
+	return nil, errors.New("the program for -ptx has no plain PTX of CUDA 13 (nvcc -compress-mode none)")
 }
 
 func find(dir, tag string) (v1.Image, error) {
