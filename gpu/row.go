@@ -49,7 +49,7 @@ type Row struct {
 	Figures   Figures `json:"figures"`
 	// LoadedLibcuda is the file that was mapped into the process, "" if none was.
 	LoadedLibcuda string `json:"loaded_libcuda"`
-	// PTXJIT says that the driver compiled PTX for the GPU.
+	// PTXJIT says that the driver loaded its compiler of PTX, to compile it or in vain.
 	PTXJIT      bool     `json:"ptx_jit"`
 	DeviceNodes []string `json:"device_nodes"` // NVIDIA's, as the container had them; never null
 	Left        Left     `json:"left"`

@@ -79,7 +79,7 @@ func shown(r gpu.Row) string {
 	case f.DriverCUDA != "":
 		words = append(words, fmt.Sprintf("driver CUDA %s, runtime %s, %s", f.DriverCUDA, f.RuntimeCUDA, strings.Join(f.Names, ", ")))
 	}
-	if r.PTXJIT {
+	if r.PTXJIT && r.Result == gpu.Passed {
 		words = append(words, "by JIT")
 	}
 	return strings.Join(words, ", ")

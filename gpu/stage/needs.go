@@ -3,6 +3,7 @@
 package stage
 
 import (
+	"fmt"
 	"path"
 	"strings"
 
@@ -11,27 +12,26 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// libcuda predicts from a libcuda that the image brings along. It decides nothing
-// where there is none.
+// libcuda predicts from a libcuda that the image brings along where containers see it.
+// It decides nothing where there is none.
 func libcuda(report verify.Report, driver string) (gpu.Prediction, bool) {
 	for _, f := range report.Findings {
 		if f.Severity == verify.SeverityFail && f.DeletedIn == nil && strings.HasPrefix(path.Base(f.Path), "libcuda.so") {
 			return gpu.Prediction{
 				Verdict: verdictLibcuda, Result: gpu.Failed,
-				Why: "the image has a libcuda of its own, " + f.Path + ", beside that of driver " + driver,
+				Why: fmt.Sprintf("the image has a libcuda of its own, %s, beside that of driver %s", f.Path, driver),
 			}, true
 		}
 	}
 	return gpu.Prediction{}, false
 }
 
-// code predicts from the CUDA release and the device code in the image. Of several
+// code predicts from the CUDA runtime and the device code in the image. Of several
 // GPUs the first that the image does not run on decides.
-func (s *Stage) code(_ verify.Report, subject subject) gpu.Prediction {
-	needs := compat.Needs{Runtime: subject.variables()["CUDA_VERSION"]}
+func (s *Stage) code(report verify.Report) gpu.Prediction {
 	var p compat.Prediction
 	for _, g := range s.GPUs {
-		if p = compat.Predict(needs, s.host(g)); !p.Verdict.Runs() {
+		if p = report.Predict(s.host(g)); !p.Verdict.Runs() {
 			break
 		}
 	}

@@ -41,7 +41,7 @@ func (s *Stage) judge(report verify.Report, subject subject) gpu.Prediction {
 	if p, decided := libcuda(report, s.Host.Driver); decided {
 		return p
 	}
-	return s.code(report, subject)
+	return s.code(report)
 }
 
 func (s *Stage) host(g gpu.GPU) compat.Host {
@@ -58,11 +58,11 @@ func unmet(env []string, host compat.Host) string {
 	}
 	for _, r := range requirements {
 		if a := r.Check(host); !a.Holds {
-			why := fmt.Sprintf("%s does not hold: %s", r.Name, a.Why)
+			would := "no driver that is known would do"
 			if a.Driver != "" {
-				why += fmt.Sprintf("; driver %s would do", a.Driver)
+				would = fmt.Sprintf("driver %s would do", a.Driver)
 			}
-			return why
+			return fmt.Sprintf("%s does not hold: %s; %s", r.Name, a.Why, would)
 		}
 	}
 	return ""

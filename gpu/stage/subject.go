@@ -50,13 +50,3 @@ func (s subject) row(engine container.Engine, st *Stage) gpu.Row {
 		DeviceNodes: []string{}, Left: gpu.Left{Files: []string{}},
 	}
 }
-
-// variables is the environment as a map.
-func (s subject) variables() map[string]string {
-	out := map[string]string{}
-	for _, e := range s.env {
-		name, value, _ := strings.Cut(e, "=")
-		out[name] = value
-	}
-	return out
-}
