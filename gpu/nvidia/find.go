@@ -38,6 +38,6 @@ func findLibraries() string {
 }
 
 func has(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, library))
+	_, err := os.Stat(filepath.Join(dir, library)) //nolint:gosec // where the user says that libraries are
 	return err == nil && filepath.IsAbs(dir)
 }

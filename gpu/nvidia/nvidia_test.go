@@ -39,7 +39,7 @@ func mock(t *testing.T, count int) *server.Server {
 		d.GetPciInfoFunc = func() (nvml.PciInfo, nvml.Return) {
 			var p nvml.PciInfo
 			for k, c := range []byte("0000" + d.PciBusID) {
-				p.BusId[k] = int8(c) //nolint:gosec // ASCII
+				p.BusId[k] = int8(c)
 			}
 			return p, nvml.SUCCESS
 		}
