@@ -4,26 +4,23 @@ package stage
 
 import (
 	"fmt"
-	"path"
-	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// libcuda predicts from a libcuda that the image brings along where containers see it.
-// It decides nothing where there is none.
+// libcuda predicts from a libcuda of the image that is loaded in place of the host's.
+// It decides nothing where the host's is loaded.
 func libcuda(report verify.Report, driver string) (gpu.Prediction, bool) {
-	for _, f := range report.Findings {
-		if f.Severity == verify.SeverityFail && f.DeletedIn == nil && strings.HasPrefix(path.Base(f.Path), "libcuda.so") {
-			return gpu.Prediction{
-				Verdict: verdictLibcuda, Result: gpu.Failed,
-				Why: fmt.Sprintf("the image has a libcuda of its own, %s, beside that of driver %s", f.Path, driver),
-			}, true
-		}
+	found := report.Libcuda
+	if found.Winner == verify.HostLibcuda {
+		return gpu.Prediction{}, false
 	}
-	return gpu.Prediction{}, false
+	return gpu.Prediction{
+		Verdict: verdictLibcuda, Result: gpu.Failed,
+		Why: fmt.Sprintf("the image's own %s is loaded in place of driver %s's: %s", found.Winner, driver, found.Why),
+	}, true
 }
 
 // code predicts from the CUDA runtime and the device code in the image. Of several
