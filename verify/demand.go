@@ -14,24 +14,32 @@ import (
 // demand is what an image asks of driver and GPU, as far as it could be told.
 type demand struct {
 	compat.Needs
+	scope   scope
 	listed  []GPUPart
 	runtime string // the newest in the image
 	unsure  string // why a prediction that it runs would be too much, "" if nothing is
 	badEnv  error  // requirements that cannot be read
 }
 
-// demandOf puts together what the files that containers see ask for.
-func demandOf(in inspected, layers view) demand {
-	env := in.config.Config.Env
+// demandOf puts together what the files that containers see ask for. Where the
+// image's own program loads any of them, only those that it loads must run.
+func demandOf(in inspected, layers view, s scope) demand {
 	n := demand{}
-	n.Require, n.badEnv = compat.Requirements(env)
-	n.Runtime = releaseOf(envValue(env, "CUDA_VERSION"))
+	n.Require, n.badEnv = compat.Requirements(in.config.Config.Env)
+	n.Runtime = releaseOf(envOf(in.config.Config, "CUDA_VERSION"))
+	var files []gpuNeed
 	for i, facts := range layers {
 		for _, f := range facts.Needs {
 			if layers.deletedIn(i, f.Path) == nil {
-				n.add(f)
+				files = append(files, f)
 			}
 		}
+	}
+	if slices.ContainsFunc(files, func(f gpuNeed) bool { return s.loads[f.Path] }) {
+		n.scope = s
+	}
+	for _, f := range files {
+		n.add(f)
 	}
 	byPath := func(a, b GPUPart) int { return cmp.Compare(a.Path, b.Path) }
 	slices.SortFunc(n.listed, byPath)
@@ -41,17 +49,18 @@ func demandOf(in inspected, layers view) demand {
 
 // add counts one file.
 func (n *demand) add(f gpuNeed) {
-	switch {
-	case f.Compat != "":
+	if f.Compat != "" {
 		n.Compat = append(n.Compat, compat.Compat{Driver: f.Compat})
 		return
-	case f.Unread:
+	}
+	counts := f.Path == "" || !f.Loose && (n.scope.program == "" || n.scope.loads[f.Path])
+	if f.Unread && counts {
 		n.doubt("not all device code could be read: %s", cmp.Or(f.Path, "there is too much of it"))
 	}
 	part := GPUPart{Path: f.Path, CUDARuntime: f.Runtime, SASS: []string{}, PTX: []string{}, Loose: f.Loose}
 	if f.Cudart && f.Runtime == "" {
 		part.CUDARuntime = "unknown"
-		if n.Runtime == "" {
+		if n.Runtime == "" && counts {
 			n.doubt("the release of the CUDA runtime in %s could not be told", f.Path)
 		}
 		f.Runtime = n.Runtime
@@ -70,7 +79,7 @@ func (n *demand) add(f gpuNeed) {
 	if f.Path != "" {
 		n.listed = append(n.listed, part)
 	}
-	if !f.Loose {
+	if counts {
 		n.Parts = append(n.Parts, p)
 	}
 }
@@ -93,14 +102,4 @@ func releaseOf(version string) string {
 	}
 	parts := strings.SplitN(version, ".", 3)
 	return strings.Join(parts[:min(2, len(parts))], ".")
-}
-
-// envValue returns the value of a variable; of two settings the last counts.
-func envValue(env []string, name string) (value string) {
-	for _, e := range env {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }

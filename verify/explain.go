@@ -51,8 +51,7 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, path s
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	merged, _ := mergedView(in, layers)
-	findings := assemble(in, layers, merged)
+	findings := assemble(in, layers, mergedView(in, layers).hits)
 	for i, facts := range layers {
 		l := PathLayer{Layer: *in.layers[i].name(i), Entries: facts.watched.seen, Package: facts.watched.pkg, Findings: []Finding{}}
 		for _, f := range findings {

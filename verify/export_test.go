@@ -37,8 +37,7 @@ func JudgeArchives(archives ...[]byte) ([]Finding, error) {
 		in.layers = append(in.layers, layerRef{mediaType: types.OCIUncompressedLayer})
 	}
 	in.config = &v1.ConfigFile{}
-	merged, _ := mergedView(in, layers)
-	return assemble(in, layers, merged), nil
+	return assemble(in, layers, mergedView(in, layers).hits), nil
 }
 
 // UseIgzip makes v decode gzip blobs from a size on with another program.

@@ -43,9 +43,8 @@ type merged struct {
 	hits   [][]hit
 }
 
-// mergedView returns the findings about the merged view, by layer, and the libcuda
-// that wins in it.
-func mergedView(in inspected, layers view) (hits [][]hit, libcuda Libcuda) {
+// mergedView judges the merged view.
+func mergedView(in inspected, layers view) *merged {
 	config := in.config.Config
 	env := loader.Env{LibraryPath: envOf(config, "LD_LIBRARY_PATH"), WorkingDir: config.WorkingDir}
 	m := &merged{im: loader.New(layers.searchLayers(), env), config: config, abi: loader.AMD64, hits: make([][]hit, len(layers))}
@@ -58,7 +57,7 @@ func mergedView(in inspected, layers view) (hits [][]hit, libcuda Libcuda) {
 	if why, layer := m.im.Incomplete(); why != "" {
 		m.hits[layer] = append(m.hits[layer], hit{ruleIncomplete, "", why})
 	}
-	return m.hits, m.libcuda()
+	return m
 }
 
 func (v view) searchLayers() []loader.Layer {

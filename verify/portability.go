@@ -21,6 +21,9 @@ type Portability struct {
 	// which every part has PTX. Sorted, never nil.
 	SASS []string `json:"sass"`
 	PTX  []string `json:"ptx"`
+	// Program is the path of the image's own program, if it loads any part: then
+	// predictions are about what it loads. "" means that they are about all parts.
+	Program string `json:"program"`
 	// Parts are the programs and libraries with device code or a CUDA runtime, by
 	// path, never nil.
 	Parts []GPUPart `json:"parts"`
@@ -95,7 +98,7 @@ func unportable() Portability {
 // portability describes an image's needs.
 func (n *demand) portability() Portability {
 	p := unportable()
-	p.CUDARuntime, p.Unsure, p.Needs = n.runtime, n.unsure, n.Needs
+	p.CUDARuntime, p.Program, p.Unsure, p.Needs = n.runtime, n.scope.program, n.unsure, n.Needs
 	p.Parts = append(p.Parts, n.listed...)
 	if n.nothing() {
 		return p

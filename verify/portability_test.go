@@ -205,3 +205,39 @@ func TestDeviceCodeIsCached(t *testing.T) {
 		t.Errorf("portability from the cache (-read +cached):\n%s", diff)
 	}
 }
+
+// TestScopeOfTheProgram: what the image's own program does not need limits nothing.
+func TestScopeOfTheProgram(t *testing.T) {
+	t.Parallel()
+	elf := func(e imagetest.ELF, code ...[]byte) imagetest.Entry {
+		return imagetest.File(slices.Concat(append([][]byte{imagetest.Align(e.Bytes())}, code...)...))
+	}
+	only80 := imagetest.Fatbin(imagetest.SASS(80)...)
+	img := imagetest.New(layer(files{
+		"lib64/ld-linux-x86-64.so.2": elf(imagetest.ELF{SOName: "ld-linux-x86-64.so.2", Exec: 64}),
+		"usr/bin/app":                elf(imagetest.ELF{Interp: "/lib64/ld-linux-x86-64.so.2", Needed: []string{"libmiddle.so"}, Exec: 64}),
+		"usr/bin/sh":                 elf(imagetest.ELF{Interp: "/lib64/ld-linux-x86-64.so.2", Exec: 64}),
+		"usr/lib/libmiddle.so":       elf(imagetest.ELF{SOName: "libmiddle.so", Needed: []string{"libgpu.so"}, Exec: 64}),
+		"usr/lib/libgpu.so":          elf(imagetest.ELF{SOName: "libgpu.so", Exec: 64}, all124),
+		"usr/lib/libother.so":        elf(imagetest.ELF{SOName: "libother.so", Exec: 64}, only80),
+	}))
+	for _, tc := range []struct {
+		entrypoint []string
+		program    string
+		want       compat.Verdict
+		why        string
+	}{
+		{[]string{"/usr/bin/app", "-v"}, "usr/bin/app", compat.Native, ""},
+		{[]string{"app"}, "usr/bin/app", compat.Native, ""},
+		{[]string{"sh", "-c", "app"}, "", compat.No, "usr/lib/libother.so has no code for sm_90"},
+		{nil, "", compat.No, "usr/lib/libother.so"},
+		{[]string{"gone"}, "", compat.No, "usr/lib/libother.so"},
+	} {
+		report := judge(t, imagetest.WithEntrypoint(img, tc.entrypoint...))
+		p := report.Predict(compat.Host{Driver: "550.54.14", GPU: compat.Target{SM: 90}})
+		if p.Verdict != tc.want || !strings.Contains(p.Why, tc.why) || report.Portability.Program != tc.program || len(report.Portability.Parts) != 2 {
+			t.Errorf("entrypoint %q: program %q, %+v, %d parts, want %q, %s (%s), 2 parts",
+				tc.entrypoint, report.Portability.Program, p, len(report.Portability.Parts), tc.program, tc.want, tc.why)
+		}
+	}
+}

@@ -90,9 +90,9 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	}
 	stats.Seconds = time.Since(start).Seconds()
 	r := Report{Ref: ref, Digest: in.digest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
-	merged, libcuda := mergedView(in, layers)
-	r.Libcuda, r.Findings = libcuda, assemble(in, layers, merged)
-	d := demandOf(in, layers)
+	merged := mergedView(in, layers)
+	r.Libcuda, r.Findings = merged.libcuda(), assemble(in, layers, merged.hits)
+	d := demandOf(in, layers, merged.scope())
 	r.Portability = d.portability()
 	r.Findings = append(r.Findings, d.disagreements()...)
 	r.Verdict = judge(r.Findings)

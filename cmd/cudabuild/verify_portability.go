@@ -117,7 +117,11 @@ func portability(w *bytes.Buffer, p verify.Portability) {
 		w.WriteString("\n  portability  nothing of CUDA is in the image: any driver will do\n")
 		return
 	}
-	fmt.Fprintf(w, "\n  portability  predicted, not observed\n    CUDA runtime %s", orNone(p.CUDARuntime))
+	w.WriteString("\n  portability  predicted, not observed\n")
+	if p.Program != "" {
+		fmt.Fprintf(w, "    of %s and what it loads\n", oneLine(p.Program))
+	}
+	fmt.Fprintf(w, "    CUDA runtime %s", orNone(p.CUDARuntime))
 	if p.MinDriver != "" {
 		fmt.Fprintf(w, ", oldest driver %s", p.MinDriver)
 		if p.MinDriverWhy != "" {
@@ -127,17 +131,18 @@ func portability(w *bytes.Buffer, p verify.Portability) {
 	if withCode(p) == 0 {
 		w.WriteString("\n    no device code: nothing limits the GPU\n")
 	} else {
-		fmt.Fprintf(w, "\n    machine code in all %d parts for %s; PTX in all for %s\n", withCode(p), orNone(strings.Join(p.SASS, " ")), orNone(strings.Join(p.PTX, " ")))
+		fmt.Fprintf(w, "\n    machine code in all of %s for %s; PTX in all for %s\n", counted(withCode(p), "part"), orNone(strings.Join(p.SASS, " ")), orNone(strings.Join(p.PTX, " ")))
 	}
 	for _, line := range byGPU(p.Predictions) {
 		fmt.Fprintf(w, "    %s\n", line)
 	}
 }
 
+// withCode counts the parts with device code that predictions are about.
 func withCode(p verify.Portability) int {
 	n := 0
-	for _, part := range p.Parts {
-		if len(part.SASS)+len(part.PTX) > 0 && !part.Loose {
+	for _, part := range p.Needs.Parts {
+		if len(part.SASS)+len(part.PTX) > 0 {
 			n++
 		}
 	}

@@ -88,12 +88,21 @@ func Cudart(version uint16) []byte {
 	return append([]byte{0xc7, 0x07, byte(version), byte(version >> 8), 0, 0, 0x31, 0xc0, 0xc3}, "\x00cudart.shm.%x\x00"...)
 }
 
+// WithEntrypoint returns the image with that entrypoint.
+func WithEntrypoint(img v1.Image, argv ...string) v1.Image {
+	return configured(img, func(c *v1.Config) { c.Entrypoint = argv })
+}
+
 // WithEnv returns the image with that environment in its configuration.
 func WithEnv(img v1.Image, env ...string) v1.Image {
+	return configured(img, func(c *v1.Config) { c.Env = env })
+}
+
+func configured(img v1.Image, change func(*v1.Config)) v1.Image {
 	config, err := img.ConfigFile()
 	must(err)
 	config = config.DeepCopy()
-	config.Config.Env = env
+	change(&config.Config)
 	img, err = mutate.ConfigFile(img, config)
 	must(err)
 	return img
