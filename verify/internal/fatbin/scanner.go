@@ -84,7 +84,7 @@ func (s *Scanner) search(p []byte) int {
 		if (s.off+int64(at))%align == 0 {
 			s.outside(p[:at])
 			s.step = (*Scanner).container
-			return at + s.collect(p[at:], containerHead)
+			return at + s.collect(p[at:], len(magic))
 		}
 		at++
 	}
