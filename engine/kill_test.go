@@ -88,14 +88,7 @@ func TestOwnerKilled(t *testing.T) {
 	_ = cmd.Wait()
 	nothingLeft(t, dir)
 
-	// The kernel may let go of the lock a moment after the process is out of sight.
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	lock, err := engine.Acquire(ctx, dir, func(*engine.BusyError) {})
-	if err != nil {
-		t.Fatalf("the next owner waits still: %v", err)
-	}
-	defer lock.Release()
+	lock := inherit(t, dir)
 	e, err := engine.Open(t.Context(), engine.Options{StateDir: dir, ToolDir: tools, Lock: lock})
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +100,20 @@ func TestOwnerKilled(t *testing.T) {
 		t.Error(err)
 	}
 	nothingLeft(t, dir)
+}
+
+// inherit makes this process the owner after one that was killed. The kernel may let
+// go of the lock a moment after that process is out of sight.
+func inherit(t *testing.T, dir string) *engine.Lock {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	lock, err := engine.Acquire(ctx, dir, func(*engine.BusyError) {})
+	if err != nil {
+		t.Fatalf("the next owner waits still: %v", err)
+	}
+	t.Cleanup(func() { _ = lock.Release() })
+	return lock
 }
 
 // TestNothingOutside: all files of a daemon, temporary ones and its socket too, lie in
@@ -131,7 +138,10 @@ func TestNothingOutside(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, "engine", "buildkitd.sock")); err != nil {
 		t.Errorf("the killed daemon's socket: %v, want it where the next finds it", err)
 	}
-	e := open(t, dir)
+	e, err := engine.Open(t.Context(), engine.Options{StateDir: dir, ToolDir: tools, Lock: inherit(t, dir)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := os.Stat(leftover); err == nil {
 		t.Error("the next daemon has not cleared the folder for temporary files")
 	}

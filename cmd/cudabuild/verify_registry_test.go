@@ -103,7 +103,7 @@ func TestVerifyRegistryTrouble(t *testing.T) {
 	t.Parallel()
 	half := servedLayer.Data[:len(servedLayer.Data)/2]
 	flipped := bytes.Clone(servedLayer.Data)
-	flipped[len(flipped)/2] ^= 1
+	flipped[4] ^= 1 // gzip's time stamp: the content stays, the digest does not
 	for _, tc := range []struct {
 		name   string
 		broken fault
@@ -126,7 +126,7 @@ func TestVerifyRegistryTrouble(t *testing.T) {
 		}), exitUnknown, "broke off after"},
 		{"hangs up", layerBody(func(http.ResponseWriter) { panic(http.ErrAbortHandler) }), exitUnknown, "EOF"},
 		{"other bytes", layerBody(func(w http.ResponseWriter) { flushed(w, flipped) }), exitUnknown, "checksum"},
-		{"more bytes", layerBody(func(w http.ResponseWriter) { flushed(w, append(bytes.Clone(flipped), "more"...)) }), exitUnknown, "checksum"},
+		{"bytes behind the blob", layerBody(func(w http.ResponseWriter) { flushed(w, append(bytes.Clone(servedLayer.Data), "more"...)) }), 0, "PASS"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
