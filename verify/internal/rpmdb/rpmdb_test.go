@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rpmdb_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/cudabuild/cudabuild/verify/internal/rpmdb"
+)
+
+// databases: those of SQLite and Berkeley DB were written by rpm itself
+// (testdata/make.sh), the one of NDB is made from the same headers.
+var databases = []string{"rpmdb.sqlite", "Packages.db", "Packages"}
+
+func read(tb testing.TB, name string) []byte {
+	tb.Helper()
+	if name == "Packages.db" {
+		return ndbFile(tb, read(tb, "rpmdb.sqlite"))
+	}
+	packed, err := os.ReadFile(filepath.Join("testdata", name+".zst"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dec, err := zstd.NewReader(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer dec.Close()
+	data, err := dec.DecodeAll(packed, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// ndbFile puts the headers of another database into one slot page and blobs behind it.
+func ndbFile(tb testing.TB, other []byte) []byte {
+	le := binary.LittleEndian
+	out := make([]byte, 4096)
+	copy(out, "RpmP")
+	le.PutUint32(out[12:], 1)
+	for at := 32; at < len(out); at += 16 {
+		copy(out[at:], "Slot")
+	}
+	id := uint32(0)
+	err := rpmdb.Blobs(other, func(blob []byte) error {
+		id++
+		slot := out[32+16*int(id):]
+		le.PutUint32(slot[4:], id)
+		le.PutUint32(slot[8:], uint32(len(out)/16))
+		out = append(out, "BlbS"...)
+		for _, n := range []uint32{id, 0, uint32(len(blob))} {
+			out = le.AppendUint32(out, n)
+		}
+		out = append(out, blob...)
+		out = append(out, make([]byte, -len(out)&15)...)
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
+
+type listed struct {
+	Name, Version string
+	Files         int
+	First         string
+}
+
+func list(data []byte) (all []listed, err error) {
+	err = rpmdb.Read(data, func(p rpmdb.Package) {
+		l := listed{Name: p.Name, Version: p.Version}
+		p.Files(func(file string) {
+			if l.Files++; l.Files == 1 {
+				l.First = file
+			}
+		})
+		all = append(all, l)
+	})
+	return all, err
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	want := map[listed]bool{
+		{"nvidia-driver-cuda", "3:550.54.15-1.el9", 5, "/usr"}: true,
+		{"many-files", "1.0-1.el9", 3003, "/usr"}:              true, // its header needs overflow pages
+	}
+	for _, name := range databases {
+		all, err := list(read(t, name))
+		got := map[listed]bool{}
+		for _, l := range all {
+			got[l] = true
+		}
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	t.Parallel()
+	for _, name := range databases {
+		data := read(t, name)
+		for _, n := range []int{0, 20, 511, 5000, len(data) / 2} {
+			if _, err := list(data[:n]); !errors.Is(err, rpmdb.ErrMalformed) {
+				t.Errorf("%s: the first %d bytes: %v, want ErrMalformed", name, n, err)
+			}
+		}
+	}
+}
+
+// FuzzRead asserts: no more than the bytes account for, and only the documented error.
+func FuzzRead(f *testing.F) {
+	for _, name := range databases {
+		f.Add(read(f, name))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		all, err := list(data)
+		if err != nil && !errors.Is(err, rpmdb.ErrMalformed) {
+			t.Errorf("Read: %v is not the documented error", err)
+		}
+		if len(all) > len(data)/16 {
+			t.Errorf("%d packages in %d bytes", len(all), len(data))
+		}
+	})
+}
