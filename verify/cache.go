@@ -24,7 +24,11 @@ import (
 const cacheKept = 7 * 24 * time.Hour
 
 func cacheFile(opts Options, digest string) string {
-	return filepath.Join(opts.CacheDir, strings.ReplaceAll(digest, ":", "-")+"."+RulesVersion()+".facts")
+	name := strings.ReplaceAll(digest, ":", "-") + "." + RulesVersion()
+	if opts.Nested {
+		name += ".nested"
+	}
+	return filepath.Join(opts.CacheDir, name+".facts")
 }
 
 // readCache returns nil if nothing usable is known about the layer. Facts without a

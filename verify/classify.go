@@ -4,6 +4,8 @@ package verify
 
 import (
 	"archive/tar"
+	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"path"
@@ -32,18 +34,34 @@ var (
 	versionInPath = regexp.MustCompile(`(?:^|[/.-])([0-9]{3}\.[0-9]{2,3}(?:\.[0-9]{2})?)(?:[/.-]|$)`)
 )
 
-// regular examines a regular file: package records by path, all others by content and name.
+// sniffed is how much of a file tells what kind of file it is.
+const sniffed = 512
+
+// regular examines a regular file: records by path, all others by content and name.
 func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
-	if handled, err := w.packageRecord(p, body); handled || err != nil {
+	if handled, err := w.record(p, h, body); handled || err != nil {
 		return err
 	}
+	head := w.head[:min(sniffed, h.Size)]
+	if _, err := io.ReadFull(body, head); err != nil {
+		return err
+	}
+	body = io.MultiReader(bytes.NewReader(head), body)
+	var c content
+	var err error
 	if isLinkerConfig(p) {
-		var err error
 		if body, err = w.search.linkerConfig(p, body); err != nil {
 			return err
 		}
 	}
-	c, err := w.examine(p, h, body)
+	switch k := sniff(head); k {
+	case kindOther:
+		c, err = w.examine(p, h, body)
+	case kindObject, kindScript:
+		c, err = w.listen(k, h, body)
+	default:
+		c, err = w.nested(p, k, h, body)
+	}
 	if err != nil {
 		return err
 	}
@@ -61,19 +79,24 @@ func (w *walker) file(p string, h *tar.Header, c content) {
 	if named != nil && named.Target != "" { // only a link of that name matters
 		named = nil
 	}
-	lib, evidence := w.identify(c.elf, named)
+	lib, evidence := w.identify(c, named)
+	empty := c.size == 0 && h.Typeflag != tar.TypeFifo
 	switch {
-	case lib != nil && c.size == 0 && h.Typeflag != tar.TypeFifo:
+	case lib != nil && empty:
 		w.hit(ruleMountPoint, p, "empty file at the name of "+lib.label()+ofDriver(version))
 	case lib != nil:
 		w.library(p, lib, c, evidence, version)
-	default:
-		w.path(p, h, c.size == 0 && h.Typeflag != tar.TypeFifo)
+	case w.path(p, h, empty, c.said.version):
+	case c.said.path != nil:
+		w.hit(c.said.path.rule.ID, p, c.said.path.rule.noun()+ofDriver(cmp.Or(versionOf(p), c.said.version))+" (by "+byText+")")
 	}
 }
 
 // library judges a file that is, or calls itself, a library of the driver.
 func (w *walker) library(p string, lib *library, c content, evidence []string, version string) {
+	if !driverVersion.MatchString(version) {
+		version = c.said.version
+	}
 	by := fmt.Sprintf("%s%s (by %s)", lib.label(), ofDriver(version), strings.Join(evidence, ", "))
 	stub := lib.Stub && isStub(c.elf)
 	switch {
@@ -82,12 +105,19 @@ func (w *walker) library(p string, lib *library, c content, evidence []string, v
 	case stub:
 		w.hit(ruleStubMisplaced, p, "stub of "+by)
 	case lib.Compat && compatDir.MatchString(p):
-		w.hit(ruleForwardCompat, p, by)
-	case slices.Equal(evidence, []string{byExports}) && len(lib.Proof) > 0 && !anyOf(lib.Proof, c.elf.Found):
+		w.hit(ruleForwardCompat, p, by+c.said.compatNote())
+	case isForeign(lib, c.elf, evidence, version):
 		w.hit(ruleProvider, p, "exports the interface of "+lib.label())
 	default:
-		w.hit(lib.rule.ID, p, by)
+		w.hit(lib.rule.ID, p, by+c.said.compatNote())
 	}
+}
+
+// isForeign reports whether a library has the interface of lib and nothing that
+// only NVIDIA's own has: a shim, a translator, a mock. A name with a driver's version
+// is not what those have.
+func isForeign(lib *library, elf *dynelf.Info, evidence []string, version string) bool {
+	return len(lib.Proof) > 0 && slices.Contains(evidence, byExports) && !anyOf(lib.Proof, elf.Found) && !driverVersion.MatchString(version)
 }
 
 // How a library was recognised.
@@ -96,13 +126,14 @@ const (
 	bySOName  = "SONAME"
 	byExports = "exports"
 	byNeeded  = "its dependencies"
+	byText    = "text in it"
 )
 
 // identify reports which library of the driver a file is and what says so. Exports
-// win over the SONAME, and that over the file name, which is all there is if elf is nil.
-func (w *walker) identify(elf *dynelf.Info, named *library) (*library, []string) {
+// win over the SONAME, that over the file name, and text counts if nothing else does.
+func (w *walker) identify(c content, named *library) (*library, []string) {
 	var evidence []string
-	found := named
+	found, elf := named, c.elf
 	if named != nil {
 		evidence = append(evidence, byName)
 	}
@@ -119,6 +150,9 @@ func (w *walker) identify(elf *dynelf.Info, named *library) (*library, []string)
 		if found = w.rules.depending(elf); found != nil {
 			evidence = append(evidence, byNeeded)
 		}
+	}
+	if found == nil && c.said.lib != nil {
+		found, evidence = c.said.lib, append(evidence, byText)
 	}
 	return found, evidence
 }
@@ -161,30 +195,33 @@ func inStubs(p string) bool {
 	return strings.Contains("/"+path.Dir(p)+"/", "/stubs/") && strings.HasSuffix(p, ".so")
 }
 
-// path judges a file by its path.
-func (w *walker) path(p string, h *tar.Header, empty bool) {
+// path judges a file by its path and reports whether a rule is about it. version is
+// that of the driver as far as the content tells.
+func (w *walker) path(p string, h *tar.Header, empty bool, version string) bool {
 	for i := range w.rules.words {
 		g := &w.rules.words[i]
 		if !strings.Contains(p, g.word) {
 			continue
 		}
 		for _, pattern := range g.patterns {
-			if w.matchPath(pattern, p, h, empty) {
-				return
+			if w.matchPath(pattern, p, h, empty, version) {
+				return true
 			}
 		}
 	}
+	return false
 }
 
-func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, empty bool) bool {
+func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, empty bool, version string) bool {
 	isDevice := h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock
 	m := pattern.re.FindStringSubmatch(p)
 	if m == nil || pattern.kind == "program" && !isProgram(p, h, empty) {
 		return false
 	}
+	version = cmp.Or(versionOf(p), version)
 	switch {
 	case empty && pattern.at < 0:
-		w.hit(ruleMountPoint, p, "empty file in the place of "+pattern.rule.noun()+ofDriver(versionOf(p)))
+		w.hit(ruleMountPoint, p, "empty file in the place of "+pattern.rule.noun()+ofDriver(version))
 		return true
 	case pattern.kind == "device" && !isDevice:
 		return false
@@ -195,7 +232,7 @@ func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, empty b
 			return true
 		}
 	}
-	w.hit(pattern.rule.ID, p, pattern.rule.noun()+ofDriver(versionOf(p)))
+	w.hit(pattern.rule.ID, p, pattern.rule.noun()+ofDriver(version))
 	return true
 }
 
@@ -210,9 +247,7 @@ func (r *Rule) noun() string { return strings.ReplaceAll(r.ID, "-", " ") }
 
 // device judges a device node by path, then by number.
 func (w *walker) device(p string, h *tar.Header) {
-	before := len(w.facts.Hits)
-	w.path(p, h, false)
-	if len(w.facts.Hits) == before && h.Typeflag == tar.TypeChar && h.Devmajor == nvidiaMajor {
+	if !w.path(p, h, false, "") && h.Typeflag == tar.TypeChar && h.Devmajor == nvidiaMajor {
 		w.hit("device-node", p, fmt.Sprintf("character device %d:%d", h.Devmajor, h.Devminor))
 	}
 }

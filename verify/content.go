@@ -53,6 +53,7 @@ func (b *elfBuffer) free() {
 type content struct {
 	size int64
 	elf  *dynelf.Info // nil if it is no dynamic ELF file
+	said said
 }
 
 // examine reads body as far as needed to tell what it is. The error is that of
@@ -84,6 +85,7 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	switch {
 	case err == nil:
 		c.elf = &info
+		c.said = w.texts(p, file, &info)
 	case !errors.Is(err, dynelf.ErrNotDynamic):
 		w.unreadable(p, fmt.Sprintf("ELF file: %v", err))
 	}

@@ -54,3 +54,54 @@ func FuzzLayer(f *testing.F) {
 		}
 	})
 }
+
+// FuzzNested asserts of an archive in a layer: no error of the layer, and findings
+// bounded by its bytes.
+func FuzzNested(f *testing.F) {
+	f.Add(debFile("Package: libcuda1\nVersion: 1\n", entries{"./usr/lib/libcuda.so.1": {Data: "x"}}))
+	f.Add(rpmFile("nvidia-driver", map[string][]byte{"usr/lib/libcuda.so.1": {1}}))
+	for _, streamed := range []bool{false, true} {
+		f.Add(zipFile(streamed, map[string][]byte{"libcuda.so.1": {1}, "x.gz": imagetest.Encode(imagetest.Gzip, fuzzArchive)}))
+	}
+	f.Add(imagetest.Encode(imagetest.Zstd, fuzzArchive))
+	f.Add(xzModule())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, nested := range []bool{false, true} {
+			hits, err := verify.ScanArchive(bytes.NewReader(imagetest.Files(entries{"x": imagetest.File(data)})), verify.Options{Nested: nested, MaxEntries: 10_000})
+			if err != nil || hits > 8*len(data)+1 {
+				t.Errorf("%d findings in %d bytes, error %v", hits, len(data), err)
+			}
+		}
+	})
+}
+
+// FuzzRecords feeds every kind of record; a record is understood or "unreadable".
+func FuzzRecords(f *testing.F) {
+	f.Add(linkerCache("libcuda.so.1", "/usr/lib/libcuda.so.1"), "etc/ld.so.cache")
+	f.Add([]byte("P:nvidia-utils\nV:1\nF:usr/lib\nR:libcuda.so.1\n"), "lib/apk/db/installed")
+	f.Add([]byte(`{"name":"cuda-compat","version":"1","files":["lib/libcuda.so.1"]}`), "conda-meta/x.json")
+	f.Add([]byte("libcuda.so.1,,\n"), "x-1.dist-info/RECORD")
+	f.Add(rpmHeader("nvidia-driver", "1", "/usr/lib/libcuda.so.1"), "var/lib/rpm/Packages")
+	f.Fuzz(func(t *testing.T, data []byte, name string) {
+		hits, err := verify.ScanArchive(bytes.NewReader(imagetest.Files(entries{"x/" + name: imagetest.File(data), name: imagetest.File(data)})), verify.Options{})
+		if err == nil && hits > len(data)+8 {
+			t.Errorf("%d findings in %d bytes", hits, len(data))
+		}
+	})
+}
+
+// FuzzPolicy asserts a policy or an error, and that no exception lacks an owner.
+func FuzzPolicy(f *testing.F) {
+	f.Add([]byte("version: 1\nexceptions:\n  - {rule: driver-library, path: /opt/**, owner: o, reason: r, expires: \"2030-01-01\"}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := verify.ParsePolicy(data)
+		if err != nil {
+			return
+		}
+		for _, e := range p.Exceptions {
+			if e.Owner == "" || e.Reason == "" || len(e.Expires) != 10 {
+				t.Errorf("ParsePolicy accepted %+v", e)
+			}
+		}
+	})
+}

@@ -62,6 +62,9 @@ type walker struct {
 	text    int // bytes kept, see keep
 	dropped int // hits beyond the limits
 	watch   *watch
+	head    [sniffed]byte
+	depth   int    // how many archives this walk is inside
+	decoded *int64 // bytes of nested archives, over all of the layer
 
 	needBytes int // of facts.Needs
 }
@@ -69,7 +72,7 @@ type walker struct {
 func newWalker(rules *ruleSet, opts Options) *walker {
 	return &walker{
 		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), search: newCollector(),
-		facts: &layerFacts{Rules: rules.version},
+		facts: &layerFacts{Rules: rules.version}, decoded: new(int64),
 	}
 }
 

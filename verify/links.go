@@ -37,7 +37,7 @@ func linkTarget(p, target string) string {
 // linkRule returns the path rule that a link at p breaks.
 func (w *walker) linkRule(p string) string {
 	probe := walker{rules: w.rules, facts: &layerFacts{}, hitAt: map[string]int{}}
-	probe.path(p, &tar.Header{Typeflag: tar.TypeSymlink}, false)
+	probe.path(p, &tar.Header{Typeflag: tar.TypeSymlink}, false, "")
 	if len(probe.facts.Hits) == 0 || probe.facts.Hits[0].Path != p {
 		return ""
 	}
@@ -91,6 +91,7 @@ type view []*layerFacts
 
 // deletedIn returns the layer that hides what layer i has at p, nil if none does.
 func (v view) deletedIn(i int, p string) *int {
+	p, _, _ = strings.Cut(p, inArchive)
 	for j := i + 1; j < len(v); j++ {
 		if v[j].Paths.hides(p) {
 			return &j

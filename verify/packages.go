@@ -32,12 +32,8 @@ type owners struct {
 
 func newOwners() owners { return owners{version: map[string]string{}, owner: map[string]string{}} }
 
-// packageRecord reads p if it is part of dpkg's database.
-func (w *walker) packageRecord(p string, body io.Reader) (handled bool, err error) {
-	if !strings.HasPrefix(p, "var/lib/dpkg/") {
-		return false, nil
-	}
-	body = io.LimitReader(body, maxRecord)
+// dpkg reads p if it is part of dpkg's database.
+func (w *walker) dpkg(p string, body io.Reader) (handled bool, err error) {
 	name, isStatusD := strings.CutPrefix(p, dpkgStatusD)
 	list, isList := strings.CutSuffix(strings.TrimPrefix(p, dpkgInfo), ".list")
 	switch {
@@ -63,15 +59,8 @@ func (w *walker) dpkgStatus(p string, body io.Reader) error {
 	set := packageSet{Path: p}
 	var r record
 	flush := func() {
-		if rule := w.rules.driverPackage(r.name); r.installed() && rule != nil {
-			if w.keep(len(r.name) + len(r.version)) {
-				set.Items = append(set.Items, hit{rule.ID, r.name, r.version})
-			} else {
-				w.dropped++
-			}
-		}
-		if r.installed() && w.keep(len(r.name)+len(r.version)) {
-			w.owners.version[r.name] = r.version
+		if r.installed() {
+			w.installed(&set, r.name, r.version)
 		}
 		r = record{}
 	}
@@ -98,13 +87,31 @@ func (w *walker) dpkgStatus(p string, body io.Reader) error {
 func (w *walker) dpkgList(p, pkg string, body io.Reader) error {
 	pkg, _, _ = strings.Cut(pkg, ":") // libcuda1:amd64
 	return w.lines(p, body, func(line string) {
-		file := clean(line)
-		lib, _ := w.rules.libraryNamed(path.Base(file))
-		_, hit := w.hitAt[file]
-		if (lib != nil || hit || strings.Contains(file, "nvidia") || w.watch.is(file)) && w.keep(len(file)) {
-			w.owners.owner[canonical(file)] = pkg
-		}
+		w.owns(pkg, clean(line))
 	})
+}
+
+// installed notes a package that a database calls installed.
+func (w *walker) installed(set *packageSet, name, version string) {
+	if rule := w.rules.driverPackage(name); rule != nil {
+		if w.keep(len(name) + len(version)) {
+			set.Items = append(set.Items, hit{rule.ID, name, version})
+		} else {
+			w.dropped++
+		}
+	}
+	if w.keep(len(name) + len(version)) {
+		w.owners.version[name] = version
+	}
+}
+
+// owns notes the package of a file that a rule may be about.
+func (w *walker) owns(pkg, file string) {
+	lib, _ := w.rules.libraryNamed(path.Base(file))
+	_, hit := w.hitAt[file]
+	if (lib != nil || hit || strings.Contains(file, "nvidia") || w.watch.is(file)) && w.keep(len(file)) {
+		w.owners.owner[canonical(file)] = pkg
+	}
 }
 
 // lines calls each for every line. A line or a file that is too long is recorded

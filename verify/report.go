@@ -59,6 +59,8 @@ type Finding struct {
 	// DeletedIn is the index of the layer that hides the path, nil if none does.
 	// A hidden file is still shipped.
 	DeletedIn *int `json:"deleted_in"`
+	// Exception is the policy's exception that lowered the severity to info, nil if none did.
+	Exception *Exception `json:"exception,omitempty"`
 }
 
 // Layer names one layer of the image.
@@ -84,7 +86,7 @@ func judge(findings []Finding) Verdict {
 		switch {
 		case f.Severity == SeverityFail:
 			seen[Fail] = true
-		case f.Rule == ruleUnreadable:
+		case f.Rule == ruleUnreadable && f.Exception == nil:
 			seen[Unknown] = true
 		case f.Severity == SeverityWarn:
 			seen[Warn] = true

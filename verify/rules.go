@@ -4,6 +4,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -27,7 +28,7 @@ var ruleFiles embed.FS
 //go:embed *.go internal/*/*.go
 var code embed.FS
 
-// Rules that code refers to (rules/classes.yaml, rules/libraries.yaml).
+// Rules that code refers to.
 const (
 	ruleUnreadable    = "unreadable"
 	ruleMountPoint    = "mount-point"
@@ -35,6 +36,10 @@ const (
 	ruleProvider      = "driver-api-provider"
 	ruleForwardCompat = "forward-compat"
 	ruleMediaType     = "media-type"
+	ruleLinkerCache   = "ld-cache-residue"
+	ruleDriverPackage = "driver-package"
+	ruleExpired       = "exception-expired"
+	ruleUnmatched     = "exception-unmatched"
 )
 
 // Rule is one kind of finding.
@@ -61,6 +66,7 @@ type Pattern struct {
 	Proof   []string `yaml:"proof"`
 	Needed  string   `yaml:"needed"`
 	Pattern string   `yaml:"pattern"`
+	Text    []string `yaml:"text"`
 	Word    string   `yaml:"word"`
 	Type    string   `yaml:"type"`
 	Example string   `yaml:"example"` // a path or package name that must match
@@ -83,6 +89,8 @@ type ruleSet struct {
 	symbols   map[string]bool // every symbol that some library row names
 	words     []wordGroup
 	packages  []packagePattern
+	texts     []textRow            // of libraries and programs
+	streamed  map[string][]textRow // of other files, by the type of the row
 }
 
 type library struct {
@@ -119,7 +127,7 @@ type packagePattern struct {
 // loadRules parses the embedded rules. They are part of the program and tested,
 // so a mistake in them is a panic.
 var loadRules = sync.OnceValue(func() *ruleSet {
-	set := &ruleSet{byID: map[string]*Rule{}, stems: map[string]*library{}, symbols: map[string]bool{}}
+	set := &ruleSet{byID: map[string]*Rule{}, stems: map[string]*library{}, symbols: map[string]bool{}, streamed: map[string][]textRow{}}
 	sum := sha256.New()
 	hashCode(sum)
 	names, err := fs.Glob(ruleFiles, "rules/*.yaml")
@@ -185,20 +193,31 @@ func (s *ruleSet) index() {
 			case "package":
 				s.packages = append(s.packages, packagePattern{r, regexp.MustCompile(`^(?:` + p.Pattern + `)$`)})
 			case "path":
-				word := p.Word
-				if word == "" {
-					word = "nvidia"
-				}
-				at, ok := groups[word]
-				if !ok {
-					at = len(s.words)
-					groups[word] = at
-					s.words = append(s.words, wordGroup{word: word})
-				}
-				re := regexp.MustCompile(p.Pattern)
-				s.words[at].patterns = append(s.words[at].patterns, pathPattern{r, re, re.SubexpIndex("at"), p.Type})
+				s.addPath(r, p, groups)
 			}
 		}
+	}
+}
+
+// addPath adds a row that tells by the path, by texts in the file, or by either.
+func (s *ruleSet) addPath(r *Rule, p Pattern, groups map[string]int) {
+	pattern := pathPattern{rule: r, kind: p.Type, at: -1}
+	if p.Pattern == "" {
+		s.streamed[p.Type] = append(s.streamed[p.Type], textRow{texts: p.Text, path: &pattern})
+		return
+	}
+	word := cmp.Or(p.Word, "nvidia")
+	at, ok := groups[word]
+	if !ok {
+		at = len(s.words)
+		groups[word] = at
+		s.words = append(s.words, wordGroup{word: word})
+	}
+	pattern.re = regexp.MustCompile(p.Pattern)
+	pattern.at = pattern.re.SubexpIndex("at")
+	s.words[at].patterns = append(s.words[at].patterns, pattern)
+	if len(p.Text) > 0 {
+		s.texts = append(s.texts, textRow{texts: p.Text, path: &pattern})
 	}
 }
 
@@ -206,6 +225,9 @@ func (s *ruleSet) addLibrary(l *library) {
 	s.libraries = append(s.libraries, l)
 	if l.Stem != "" {
 		s.stems[l.Stem] = l
+	}
+	if len(l.Text) > 0 {
+		s.texts = append(s.texts, textRow{texts: l.Text, lib: l})
 	}
 	for _, names := range [][]string{l.Exports, l.Proof} {
 		for _, n := range names {

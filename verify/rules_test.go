@@ -3,6 +3,7 @@
 package verify_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,14 @@ var classFixtures = map[string]map[string]imagetest.Entry{
 	"search-incomplete":   {"etc/ld.so.conf": {Data: strings.Repeat("/opt/lib\n", 8000)}},
 
 	"requirement-mismatch": {"usr/lib/libcudart.so.11.8.89": imagetest.File(realLibrary("libcudart.so.11.0"))},
+	"ld-cache-residue":     {"etc/ld.so.cache": imagetest.File(linkerCache("libcuda.so.1", "/usr/lib/libcuda.so.1"))},
+}
+
+// testedElsewhere are rules that no content of a layer breaks, and their tests.
+var testedElsewhere = map[string]string{
+	"media-type":          "TestMediaTypes",
+	"exception-expired":   "TestPolicy",
+	"exception-unmatched": "TestPolicy",
 }
 
 // classEnv is the environment of the images that have these layers.
@@ -51,6 +60,12 @@ func patternFixture(r verify.Rule, p verify.Pattern) map[string]imagetest.Entry 
 	case "package":
 		return map[string]imagetest.Entry{"var/lib/dpkg/status": {Data: "Package: " + p.Example + "\nStatus: install ok installed\nVersion: 1.0-1\n\n"}}
 	case "path":
+		switch p.Type {
+		case "object":
+			return map[string]imagetest.Entry{"opt/helper.bin": imagetest.File(objectFile(p.Text...))}
+		case "script":
+			return map[string]imagetest.Entry{"opt/helper.bin": imagetest.File([]byte("#!/bin/sh\nlabel=\"" + strings.Join(p.Text, " ") + "\"\n"))}
+		}
 		e := imagetest.Entry{Data: "x", Mode: 0o755}
 		if p.Type == "device" {
 			e = imagetest.Entry{Device: &imagetest.Device{Major: 240, Minor: 1}}
@@ -61,6 +76,8 @@ func patternFixture(r verify.Rule, p verify.Pattern) map[string]imagetest.Entry 
 		switch {
 		case p.Target != "":
 			return map[string]imagetest.Entry{"usr/lib/" + p.Stem + ".so.0": {Symlink: p.Target + ".so.0"}, "usr/lib/" + p.Target + ".so.0": {Data: "x"}}
+		case p.Stem == "" && p.Needed == "":
+			return map[string]imagetest.Entry{"usr/lib/x.so": imagetest.File(append(imagetest.ELF{}.Bytes(), strings.Join(p.Text, "\x00")...))}
 		case p.Stem == "":
 			return map[string]imagetest.Entry{"usr/lib/libGL.so.1": imagetest.File(imagetest.ELF{Needed: []string{p.Needed + ".so.340.108"}}.Bytes())}
 		}
@@ -77,7 +94,7 @@ func TestEveryPatternHasABadFixture(t *testing.T) {
 		if r.Kind == "class" {
 			patterns = []verify.Pattern{{}}
 		}
-		if r.ID == "media-type" { // about the manifest, not about files: TestMediaTypes
+		if testedElsewhere[r.ID] != "" {
 			continue
 		}
 		for _, p := range patterns {
@@ -117,6 +134,27 @@ func TestExportsFindRenamedLibraries(t *testing.T) {
 	}
 }
 
+// TestTextsFindRenamedFiles hides each library and program that has texts behind
+// another name and SONAME.
+func TestTextsFindRenamedFiles(t *testing.T) {
+	t.Parallel()
+	for _, r := range verify.Rules() {
+		for _, p := range r.Match {
+			if len(p.Text) == 0 || p.Type == "object" || p.Type == "script" {
+				continue
+			}
+			if !strings.Contains(p.Text[0], "nvidia") && !strings.Contains(p.Text[0], "NVIDIA") {
+				t.Errorf("%s: text %q has no anchor", cmp.Or(p.Stem, p.Pattern), p.Text[0])
+			}
+			elf := append(imagetest.ELF{SOName: "helper", Exec: 300 << 10}.Bytes(), strings.Join(p.Text, "\x00")...)
+			report := judge(t, imagetest.New(layer(map[string]imagetest.Entry{"opt/helper.bin": imagetest.File(elf)})))
+			if len(report.Findings) != 1 || report.Findings[0].Rule != r.ID {
+				t.Errorf("%s by text: findings %+v", cmp.Or(p.Stem, p.Pattern), report.Findings)
+			}
+		}
+	}
+}
+
 func TestRulesAreComplete(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -132,7 +170,7 @@ func TestRulesAreComplete(t *testing.T) {
 			if p.Source == "" {
 				t.Errorf("rule %s, pattern %+v: no source", r.ID, p)
 			}
-			if r.Kind == "path" && p.Word == "" && !strings.Contains(p.Example, "nvidia") {
+			if r.Kind == "path" && p.Word == "" && p.Pattern != "" && !strings.Contains(p.Example, "nvidia") {
 				t.Errorf("rule %s, pattern %s: needs a word, its example has no \"nvidia\"", r.ID, p.Pattern)
 			}
 		}

@@ -174,6 +174,6 @@ func (c *collector) linkerConfig(p string, body io.Reader) (io.Reader, error) {
 // isStubFile reports whether an ELF file is a stub of a driver library, by its
 // contents alone.
 func (w *walker) isStubFile(elf *dynelf.Info) bool {
-	lib, _ := w.identify(elf, nil)
+	lib, _ := w.identify(content{elf: elf}, nil)
 	return lib != nil && lib.Stub && isStub(elf)
 }

@@ -36,6 +36,15 @@ type Options struct {
 	// exceeds MaxRatioAfter bytes. 0 means 500 and 4 GiB.
 	MaxRatio      int64
 	MaxRatioAfter int64
+	// Nested has the content of archives inside layers examined as well: packages,
+	// wheels, zip files and tar archives, up to 4 deep and 64 GiB decoded a layer. An archive
+	// that cannot be read then makes the verdict "unknown". Without it only what
+	// archives list is judged. It takes time, and up to 64 MiB more memory a layer.
+	Nested bool
+	// Strict denies the forward-compatibility package where it is fine otherwise.
+	Strict bool
+	// Policy holds exceptions from the rules; nil is none.
+	Policy *Policy
 }
 
 func (o Options) withDefaults() Options {
@@ -91,12 +100,22 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	stats.Seconds = time.Since(start).Seconds()
 	r := Report{Ref: ref, Digest: in.digest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
 	merged := mergedView(in, layers)
-	r.Libcuda, r.Findings = merged.libcuda(), assemble(in, layers, merged.hits)
+	r.Libcuda = merged.libcuda()
 	d := demandOf(in, layers, merged.scope())
 	r.Portability = d.portability()
-	r.Findings = append(r.Findings, d.disagreements()...)
+	r.Findings = v.settle(append(assemble(in, layers, merged.hits), d.disagreements()...))
 	r.Verdict = judge(r.Findings)
 	return r, nil
+}
+
+// settle applies what the caller wants to be different from the rules.
+func (v *Verifier) settle(findings []Finding) []Finding {
+	for i := range findings {
+		if v.opts.Strict && findings[i].Rule == ruleForwardCompat {
+			findings[i].Severity = SeverityFail
+		}
+	}
+	return v.opts.Policy.apply(findings, time.Now())
 }
 
 // readLayers returns the facts of all layers, in order.

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"archive/tar"
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// maxControl bounds the control file of a package.
+const maxControl = 1 << 20
+
+// deb examines a Debian package: which one it is, and its files with Options.Nested.
+// It is an ar archive (deb(5)) of debian-binary, control.tar.* and data.tar.*.
+func (w *walker) deb(r io.Reader) error {
+	buf := bufio.NewReader(r)
+	if _, err := buf.Discard(len("!<arch>\n")); err != nil {
+		return err
+	}
+	for {
+		name, size, err := arHeader(buf)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		member := io.LimitReader(buf, size)
+		switch {
+		case strings.HasPrefix(name, "control.tar"):
+			err = w.payload(member, w.control)
+		case strings.HasPrefix(name, "data.tar") && w.opts.Nested:
+			err = w.payload(member, w.walk)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if _, err := io.CopyN(io.Discard, buf, member.(*io.LimitedReader).N+size&1); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+}
+
+// arHeader reads the 60 bytes before each member of an ar archive.
+func arHeader(r io.Reader) (name string, size int64, err error) {
+	var b [60]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return "", 0, err
+	}
+	size, err = strconv.ParseInt(strings.TrimSpace(string(b[48:58])), 10, 64)
+	if err != nil || size < 0 || string(b[58:]) != "`\n" {
+		return "", 0, errors.New("not a member of an ar archive")
+	}
+	return strings.TrimRight(string(b[:16]), " /"), size, nil
+}
+
+// payload decodes what r holds, compressed or not, and hands it to use.
+func (w *walker) payload(r io.Reader, use func(io.Reader) error) error {
+	buf := bufio.NewReaderSize(r, sniffed)
+	head, _ := buf.Peek(sniffed) // fewer bytes are no error yet
+	k := sniff(head)
+	if !k.compressed() {
+		return use(buf)
+	}
+	dec, done, err := decompress(k, buf)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return use(&decodedReader{r: dec, n: w.decoded})
+}
+
+// control reads the name and version of a package from its control.tar.
+func (w *walker) control(r io.Reader) error {
+	archive := tar.NewReader(r)
+	for {
+		h, err := archive.Next()
+		if err != nil {
+			return err
+		}
+		if path.Clean(h.Name) == "control" {
+			return w.dpkgStatus("", io.LimitReader(archive, maxControl))
+		}
+	}
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/bzip2"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"slices"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
+
+	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+)
+
+// Limits of archives inside a layer. Reaching one is a finding of rule "unreadable".
+const (
+	maxNesting      = 4        // archives in archives
+	maxDecoded      = 64 << 30 // bytes decoded for all archives of a layer
+	maxXzDict       = 64 << 20 // what xz -9 asks for
+	maxNestedWindow = 64 << 20 // of a zstd frame
+	maxUnsized      = 48 << 20 // bytes of an ELF file that is compressed by itself
+)
+
+// inArchive stands between the path of an archive and the path inside it.
+const inArchive = "!/"
+
+// kernelModule is a compressed file that is decoded in any case: it is small, and
+// the way modules are installed.
+var kernelModule = regexp.MustCompile(`\.ko\.(xz|zst|gz)$`)
+
+// nested looks into an archive at p: at what it says about itself and lists cheaply in
+// any case, at all of its content with Options.Nested. Of a compressed file it returns
+// what the one file in it is.
+//
+// The error is that of what holds the archive. An archive that makes no sense is a
+// finding only where its content was asked for.
+func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (content, error) {
+	c := content{size: h.Size}
+	whole := w.opts.Nested || kernelModule.MatchString(p)
+	if !whole && k.compressed() {
+		return c, nil
+	}
+	counted := &countReader{r: body}
+	inner := newWalker(w.rules, w.opts)
+	inner.depth, inner.decoded = w.depth+1, w.decoded
+	var err error
+	switch {
+	case inner.depth > maxNesting:
+		err = fmt.Errorf("archives in archives, more than %d deep", maxNesting)
+	case k.compressed():
+		c.elf, c.said, err = inner.decompressed(k, counted)
+	default:
+		err = inner.archive(k, h.Size, counted)
+	}
+	w.adopt(p, inner.finish())
+	if counted.err != nil {
+		return c, counted.err
+	}
+	if err != nil && w.opts.Nested {
+		w.unreadable(p, fmt.Sprintf("nested archive: %v", err))
+	}
+	return c, nil
+}
+
+// archive examines what r holds, an archive of size bytes.
+func (w *walker) archive(k kind, size int64, r io.Reader) error {
+	switch k {
+	case kindTar:
+		return w.walk(r)
+	case kindDeb:
+		return w.deb(r)
+	case kindRPM:
+		return w.rpm(r)
+	}
+	if w.opts.Nested {
+		return w.unzip(r)
+	}
+	return w.listZip(r, size)
+}
+
+// adopt takes over what was found in the archive at p.
+func (w *walker) adopt(p string, f *layerFacts) {
+	v := view{f}
+	packages, _ := v.packageHits(0)
+	for _, h := range slices.Concat(f.Hits, packages) {
+		w.hit(h.Rule, inside(p, h.Path), h.Detail)
+	}
+	for _, l := range f.Links {
+		if h, ok := v.hitFor(0, l); ok {
+			// Its target is often in another package: a dangling one is no mount point.
+			w.hit(l.Rule, inside(p, h.Path), h.Detail)
+		}
+	}
+}
+
+func inside(archive, p string) string {
+	if p == "" {
+		return archive
+	}
+	return archive + inArchive + p
+}
+
+// decompressed examines the one file that a compressed stream holds. If that is an
+// archive, its entries are this walker's.
+func (w *walker) decompressed(k kind, r io.Reader) (*dynelf.Info, said, error) {
+	dec, done, err := decompress(k, r)
+	if err != nil {
+		return nil, said{}, err
+	}
+	defer done()
+	c, err := w.unsized("", &decodedReader{r: dec, n: w.decoded})
+	return c.elf, c.said, err
+}
+
+// unsized examines a file of which the size is not known before it was read.
+func (w *walker) unsized(p string, r io.Reader) (content, error) {
+	var head [sniffed]byte
+	n, err := fill(r, head[:])
+	if err != nil && !errors.Is(err, io.EOF) {
+		return content{}, err
+	}
+	all := io.MultiReader(bytes.NewReader(head[:n]), r)
+	switch k := sniff(head[:n]); {
+	case k == kindTar && p == "":
+		return content{}, w.walk(all)
+	case k == kindObject, k == kindScript:
+		return w.listen(k, &tar.Header{Size: math.MaxInt64}, all)
+	case k != kindOther:
+		return w.nested(p, k, &tar.Header{Size: 1}, all)
+	case bytes.HasPrefix(head[:n], []byte("\x7fELF")):
+		data, err := io.ReadAll(io.LimitReader(all, maxUnsized+1))
+		if len(data) > maxUnsized {
+			err = fmt.Errorf("compressed ELF file of more than %d bytes", maxUnsized)
+		}
+		if err != nil {
+			return content{}, err
+		}
+		return w.examine(p, &tar.Header{Size: int64(len(data))}, bytes.NewReader(data))
+	}
+	_, err = io.Copy(io.Discard, r)
+	return content{size: 1}, err
+}
+
+func decompress(k kind, r io.Reader) (dec io.Reader, done func(), err error) {
+	done = func() {}
+	switch k {
+	case kindGzip:
+		dec, err = gzip.NewReader(r)
+	case kindZstd:
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxNestedWindow), zstd.WithDecoderLowmem(true)); err == nil {
+			dec, done = z, z.Close
+		}
+	case kindXz:
+		dec, err = xz.NewReader(r, maxXzDict)
+	case kindBzip2:
+		dec = bzip2.NewReader(r)
+	}
+	return dec, done, err
+}
+
+// decodedReader counts what archives of a layer decode to, and ends it at a limit.
+type decodedReader struct {
+	r io.Reader
+	n *int64
+}
+
+func (d *decodedReader) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	if *d.n += int64(n); *d.n > maxDecoded {
+		return 0, fmt.Errorf("nested archives hold more than %d bytes", int64(maxDecoded))
+	}
+	return n, err
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/rpmdb"
+)
+
+// Limits of records that are held in memory.
+const (
+	maxRPMDatabase = 128 << 20
+	maxCondaRecord = 32 << 20
+)
+
+const (
+	apkInstalled = "lib/apk/db/installed"
+	linkerCache  = "etc/ld.so.cache"
+)
+
+// rpmDirs and rpmFiles are where rpm keeps its database: BDB, NDB, SQLite.
+var (
+	rpmDirs  = []string{"var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"}
+	rpmFiles = []string{"Packages", "Packages.db", "rpmdb.sqlite"}
+)
+
+// record reads p if it is the record of a package manager or of the linker.
+func (w *walker) record(p string, h *tar.Header, body io.Reader) (handled bool, err error) {
+	limited := io.LimitReader(body, maxRecord)
+	dir, base := path.Split(p)
+	dir = strings.TrimSuffix(dir, "/")
+	switch {
+	case strings.HasPrefix(p, "var/lib/dpkg/"):
+		return w.dpkg(p, limited)
+	case p == apkInstalled, p == "usr/"+apkInstalled:
+		return true, w.apk(p, limited)
+	case slices.Contains(rpmDirs, dir) && slices.Contains(rpmFiles, base):
+		return true, w.rpmDatabase(p, h.Size, body)
+	case path.Base(dir) == "conda-meta" && strings.HasSuffix(base, ".json"):
+		return true, w.conda(p, body)
+	case base == "RECORD" && strings.HasSuffix(dir, ".dist-info"):
+		return true, w.wheelRecord(p, limited)
+	case p == linkerCache:
+		return true, w.linkerCache(p, h.Size, body)
+	}
+	return false, nil
+}
+
+// apk reads Alpine's database: paragraphs of one-letter fields.
+func (w *walker) apk(p string, body io.Reader) error {
+	set := packageSet{Path: p}
+	var name, dir string
+	err := w.lines(p, body, func(line string) {
+		key, value, _ := strings.Cut(line, ":")
+		switch key {
+		case "P":
+			name = value
+		case "V":
+			w.installed(&set, name, value)
+		case "F":
+			dir = value
+		case "R":
+			w.owns(name, clean(dir+"/"+value))
+		}
+	})
+	w.facts.Packages = append(w.facts.Packages, set)
+	return err
+}
+
+// rpmDatabase reads rpm's database from memory.
+func (w *walker) rpmDatabase(p string, size int64, body io.Reader) error {
+	if size > maxRPMDatabase {
+		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRPMDatabase))
+		return nil
+	}
+	data := make([]byte, size)
+	if _, err := io.ReadFull(body, data); err != nil || size == 0 {
+		return err
+	}
+	set := packageSet{Path: p}
+	err := rpmdb.Read(data, func(pkg rpmdb.Package) {
+		w.installed(&set, pkg.Name, pkg.Version)
+		pkg.Files(func(file string) { w.owns(pkg.Name, clean(file)) })
+	})
+	w.facts.Packages = append(w.facts.Packages, set)
+	if err != nil {
+		w.unreadable(p, fmt.Sprintf("package record: %v", err))
+	}
+	return nil
+}
+
+// conda reads the record of one conda package.
+func (w *walker) conda(p string, body io.Reader) error {
+	counted := &countReader{r: io.LimitReader(body, maxCondaRecord)}
+	var record struct {
+		Name    string   `json:"name"`
+		Version string   `json:"version"`
+		Files   []string `json:"files"`
+	}
+	if err := json.NewDecoder(counted).Decode(&record); counted.err != nil {
+		return counted.err
+	} else if err != nil {
+		return nil // conda-meta/history.json and the like are no records
+	}
+	set := packageSet{Path: p}
+	w.installed(&set, record.Name, record.Version)
+	prefix := path.Dir(path.Dir(p))
+	for _, file := range record.Files {
+		w.owns(record.Name, clean(prefix+"/"+file))
+	}
+	w.facts.Packages = append(w.facts.Packages, set)
+	return nil
+}
+
+// wheelRecord reads which files a Python package brought: wheels that were repaired
+// carry copies of libraries, libcuda among them.
+func (w *walker) wheelRecord(p string, body io.Reader) error {
+	dir := path.Dir(p)
+	name, version, _ := strings.Cut(strings.TrimSuffix(path.Base(dir), ".dist-info"), "-")
+	w.owners.version[name] = version
+	return w.lines(p, body, func(line string) {
+		file, _, _ := strings.Cut(line, ",")
+		w.owns(name, clean(path.Dir(dir)+"/"+file))
+	})
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify_test
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// objectFile is an ELF object file with these texts in it, far from its start.
+func objectFile(texts ...string) []byte {
+	data := make([]byte, 3<<20)
+	copy(data, "\x7fELF\x02\x01\x01")
+	data[16] = 1 // ET_REL
+	copy(data[2<<20:], strings.Join(texts, ""))
+	return data
+}
+
+// only returns the one finding of a layer with one file.
+func only(t *testing.T, opts verify.Options, name string, data []byte) verify.Finding {
+	t.Helper()
+	report, err := verify.New(opts).Image(t.Context(), "x", imagetest.New(layer(map[string]imagetest.Entry{name: imagetest.File(data)})))
+	if err != nil || len(report.Findings) != 1 {
+		t.Fatalf("%s: findings %+v, error %v, want one finding", name, report.Findings, err)
+	}
+	return report.Findings[0]
+}
+
+func TestObjectFiles(t *testing.T) {
+	t.Parallel()
+	const closed = "\x00license=NVIDIA\x00supported=external\x00version=550.54.15\x00"
+	for name, tc := range map[string]struct {
+		data []byte
+		want string
+	}{
+		"closed module":  {objectFile(closed), "kernel module of driver 550.54.15 (by text in it)"},
+		"open module":    {objectFile("firmware=nvidia/595.45.04/gsp_ga10x.bin\x00\x00supported=external\x00version=595.45.04\x00"), "kernel module of driver 595.45.04 (by text in it)"},
+		"firmware":       {objectFile("\x01535.261.03\x00", ".fwimage\x00.fwversion\x00.fwsignature_ga10x\x00"), "driver firmware of driver 535.261.03 (by text in it)"},
+		"across windows": {append(objectFile()[:1<<20-20], closed...), "kernel module of driver 550.54.15 (by text in it)"},
+	} {
+		if f := only(t, verify.Options{}, "opt/helper.bin", tc.data); f.Detail != tc.want {
+			t.Errorf("%s: %q, want %q", name, f.Detail, tc.want)
+		}
+	}
+	for name, data := range map[string][]byte{
+		"nouveau":        objectFile("firmware=nvidia/gm200/acr/bl.bin\x00\x00license=GPL and additional rights\x00"),
+		"nvidia i2c":     objectFile("\x00name=i2c_nvidia_gpu\x00license=GPL v2\x00"),
+		"half a licence": objectFile("\x00license=NVIDIA\x00"),
+	} {
+		if report := judge(t, imagetest.New(layer(map[string]imagetest.Entry{"opt/x.ko": imagetest.File(data)}))); len(report.Findings) > 0 {
+			t.Errorf("%s: findings %+v, want none", name, report.Findings)
+		}
+	}
+}
+
+func TestRunInstaller(t *testing.T) {
+	t.Parallel()
+	head := "#! /bin/sh\n# This script was generated using Makeself\nlabel=\"NVIDIA Accelerated Graphics Driver for Linux-x86_64 550.54.15\"\n"
+	f := only(t, verify.Options{}, "opt/setup", []byte(head+strings.Repeat("x", 2<<20)))
+	if f.Rule != "driver-installer" || !strings.Contains(f.Detail, "of driver 550.54.15") {
+		t.Errorf("finding %+v", f)
+	}
+}
+
+// fwdCompat is an ELF note as forward-compatibility libraries carry it.
+func fwdCompat(json string) []byte {
+	le := binary.LittleEndian
+	note := le.AppendUint32(nil, 19)
+	note = le.AppendUint32(note, uint32(len(json)))
+	note = le.AppendUint32(note, 1)
+	return append(append(note, "NVIDIA Corporation\x00\x00"...), json...)
+}
+
+func TestForwardCompat(t *testing.T) {
+	t.Parallel()
+	const note = `{"CUDA Version":"12.4","Driver":[470,535]}`
+	lib := append(realLibrary("libcuda.so.1", "cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"), fwdCompat(note+"\x00")...)
+	const inPlace = "usr/local/cuda-12.4/compat/libcuda.so.550.54.15"
+	f := only(t, verify.Options{}, inPlace, lib)
+	if want := "libcuda of driver 550.54.15 (by file name, SONAME, exports), for " + note; f.Severity != verify.SeverityInfo || f.Detail != want {
+		t.Errorf("in place: %s %q, want info %q", f.Severity, f.Detail, want)
+	}
+	if f := only(t, verify.Options{Strict: true}, inPlace, lib); f.Severity != verify.SeverityFail || f.Rule != "forward-compat" {
+		t.Errorf("strict: %+v", f)
+	}
+	if f := only(t, verify.Options{}, "opt/helper.bin", lib); f.Rule != "driver-library" || !strings.Contains(f.Detail, note) {
+		t.Errorf("elsewhere: %+v", f)
+	}
+	for name, bad := range map[string][]byte{"no JSON": fwdCompat("{"), "too long": fwdCompat(strings.Repeat(" ", 20<<10)), "cut off": fwdCompat(note)[:40]} {
+		data := append(realLibrary("libcuda.so.1"), bad...)
+		if f := only(t, verify.Options{}, inPlace, data); strings.Contains(f.Detail, ", for ") {
+			t.Errorf("%s: %q", name, f.Detail)
+		}
+	}
+}
+
+func TestVersionInLibraries(t *testing.T) {
+	t.Parallel()
+	exports := []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"}
+	for name, tc := range map[string]struct {
+		needed []string
+		text   string
+		want   string
+	}{
+		"dependency": {[]string{"libc.so.6", "libnvidia-ptxjitcompiler.so.550.54.15"}, "", "libcuda of driver 550.54.15 ("},
+		"highest":    {nil, "\x00470.57.01\x00550.54.15\x00127.0.0.1\x00", "libcuda of driver 550.54.15 ("},
+		"build path": {nil, "\x00/dvs/gpu_drv/r535/r535_00/x.c\x00535.104.05\x00550.54.15\x00", "libcuda of driver 535.104.05 ("},
+		"none":       {nil, "", "libcuda ("},
+	} {
+		data := append(imagetest.ELF{Exports: exports, Needed: tc.needed, Exec: 300 << 10}.Bytes(), tc.text...)
+		if f := only(t, verify.Options{}, "opt/helper.bin", data); !strings.HasPrefix(f.Detail, tc.want) {
+			t.Errorf("%s: %q, want %q...", name, f.Detail, tc.want)
+		}
+	}
+}
