@@ -172,10 +172,10 @@ func (p *Policy) apply(findings []Finding, today time.Time) []Finding {
 	return findings
 }
 
-// finding is what there is to say about the exception itself; its path is the pattern.
+// finding is what there is to say about the exception itself.
 func (e *Exception) finding(rule, what string) Finding {
 	return Finding{
-		Rule: rule, Severity: loadRules().severity(rule), Path: e.Path,
-		Detail: fmt.Sprintf("exception for %s, owner %s: %s", e.Rule, e.Owner, what),
+		Rule: rule, Severity: loadRules().severity(rule),
+		Detail: fmt.Sprintf("exception for %s at %s, owner %s: %s", e.Rule, e.Path, e.Owner, what),
 	}
 }

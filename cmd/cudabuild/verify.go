@@ -31,6 +31,9 @@ type verifyFlags struct {
 	noCache      bool
 	explain      string
 	rules        bool
+	nested       bool
+	strict       bool
+	policy       string
 	question     question
 }
 
@@ -57,6 +60,7 @@ For the question: 0 it runs, 1 it does not, 3 it could not tell.`,
   cudabuild verify --json --all-platforms registry.example.com/team/cuda:12.4-devel
   cudabuild verify --format sarif docker-archive:app.tar > app.sarif
   cudabuild verify --explain usr/lib/x86_64-linux-gnu/libcuda.so.1 docker-archive:app.tar
+  cudabuild verify --nested --policy exceptions.yaml oci-archive:app.tar
   cudabuild verify --rules`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.rules {
@@ -75,6 +79,9 @@ For the question: 0 it runs, 1 it does not, 3 it could not tell.`,
 	flags.BoolVar(&f.noCache, "no-cache", false, "read every layer, and keep nothing")
 	flags.StringVar(&f.explain, "explain", "", "print all that each layer says about `PATH`, instead of a verdict")
 	flags.BoolVar(&f.rules, "rules", false, "print the rules, and judge nothing")
+	flags.BoolVar(&f.nested, "nested", false, "examine the content of packages, wheels and archives in layers too")
+	flags.BoolVar(&f.strict, "strict", false, "deny CUDA's forward-compatibility package as well")
+	flags.StringVar(&f.policy, "policy", "", "`FILE` with exceptions from the rules, each with an owner and a last day")
 	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
 	f.question.addFlags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("json", "format")
@@ -122,7 +129,14 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	opts := verify.Options{CacheDir: f.cacheDir}
+	opts := verify.Options{CacheDir: f.cacheDir, Nested: f.nested, Strict: f.strict}
+	if f.policy != "" {
+		policy, err := verify.LoadPolicy(f.policy)
+		if err != nil {
+			return &exitError{code: exitUsage, err: err, hint: "docs/verify.md shows a policy file"}
+		}
+		opts.Policy = policy
+	}
 	if f.noCache {
 		opts.CacheDir = ""
 	}

@@ -111,6 +111,9 @@ func finding(w *bytes.Buffer, f verify.Finding) {
 	if f.DeletedIn != nil {
 		fmt.Fprintf(w, "; hidden by layer %d, shipped all the same", *f.DeletedIn)
 	}
+	if e := f.Exception; e != nil {
+		fmt.Fprintf(w, "; excepted until %s by %s: %s", e.Expires, oneLine(e.Owner), oneLine(e.Reason))
+	}
 	w.WriteByte('\n')
 }
 
