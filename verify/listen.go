@@ -5,6 +5,7 @@ package verify
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"regexp"
@@ -74,14 +75,25 @@ func (e *ear) window(data []byte) {
 			}
 		}
 	}
-	if m := objectVersion.FindSubmatch(data); heard && e.version == "" && m != nil {
-		e.version = string(m[1])
+	if heard && e.version == "" {
+		e.version = objectVersion(data)
 	}
 }
 
-// objectVersion is how modules (version=550.54.15, "Kernel Module  550.54.15  Wed"),
-// firmware (a section with nothing else in it) and installers name their driver.
-var objectVersion = regexp.MustCompile(`[^0-9A-Za-z.]([0-9]{3}\.[0-9]{2,3}(?:\.[0-9]{2})?)[\x00 "]`)
+// moduleVersion is the field of modinfo.
+var moduleVersion = regexp.MustCompile(`\x00version=([0-9.]+)\x00`)
+
+// objectVersion returns the driver version that modules, firmware (a section with nothing
+// else in it) and installers name, the first of data.
+func objectVersion(data []byte) (version string) {
+	for _, re := range []*regexp.Regexp{idText, moduleVersion} {
+		if m := re.FindSubmatch(data); m != nil && driverVersion.Match(m[1]) {
+			return string(m[1])
+		}
+	}
+	eachVersion(data, func(v string) { version = cmp.Or(version, v) })
+	return version
+}
 
 func (e *ear) judge() (*pathPattern, string) {
 	for _, row := range e.rows {

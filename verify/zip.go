@@ -149,7 +149,7 @@ func (w *walker) zipEntry(h localHeader, r *bufio.Reader) error {
 	if !streamed {
 		packed = bufio.NewReader(io.LimitReader(r, int64(min(h.packed, 1<<62))))
 	}
-	var body io.Reader = packed
+	body := packed
 	if h.method == zipDeflated {
 		body = flate.NewReader(packed)
 	}
