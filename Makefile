@@ -62,6 +62,8 @@ bench-bake: deps build $(ENGINE) bin/buildx ## race `buildx bake` on the same im
 	go run ./bench/bake
 bench-verify: matrix bin/dive ## time `cudabuild verify` against decoding alone and against dive
 	go run ./bench/verify
+corpus: ## measure what verify finds of the drivers that Debian carries (5 GB to download): docs/recall.md
+	go run ./bench/corpus -o docs/recall.md
 clean: ## remove what was built, images included
 	rm -rf bin out
 
@@ -87,4 +89,4 @@ bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd 
 
 $(NVIDIA): LDFLAGS = -X github.com/NVIDIA/nvidia-container-toolkit/internal/info.version=$(patsubst v%,%,$(shell cd tools && go list -m -f '{{.Version}}' github.com/NVIDIA/nvidia-container-toolkit))
 
-.PHONY: help build deps tools matrix test lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify clean
+.PHONY: help build deps tools matrix test lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify corpus clean
