@@ -226,13 +226,17 @@ func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, empty b
 	case pattern.kind == "device" && !isDevice:
 		return false
 	}
-	if pattern.at > 0 {
-		p = m[pattern.at]
-		if _, ok := w.hitAt[p]; ok {
-			return true
-		}
+	if pattern.at < 0 {
+		w.hit(pattern.rule.ID, p, pattern.rule.noun()+ofDriver(version))
+		return true
 	}
-	w.hit(pattern.rule.ID, p, pattern.rule.noun()+ofDriver(version))
+	group := m[pattern.at]
+	if _, ok := w.hitAt[group]; !ok {
+		w.hit(pattern.rule.ID, group, pattern.rule.noun()+ofDriver(version))
+	}
+	if at, ok := w.hitAt[group]; ok && w.keep(len(p)) {
+		w.hitAt[p] = at // a hard link to the file repeats the finding
+	}
 	return true
 }
 

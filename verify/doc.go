@@ -16,6 +16,7 @@
 //
 // The package never executes or extracts anything, allocates in proportion to what
 // it was given and not to what headers claim, and states its limits in [Options].
-// It does not look into nested archives and encoded copies. Rules are data:
+// Archives in layers are judged by what they list, and by their content with
+// Options.Nested; encoded copies are not seen through. Rules are data:
 // rules/*.yaml, with reason and source.
 package verify

@@ -6,6 +6,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"path"
 	"strconv"
 	"strings"
@@ -103,7 +104,8 @@ var disguises = []disguise{
 func wheel(name string, data []byte) imagetest.Entry {
 	var buf bytes.Buffer
 	w := zip.NewWriter(&buf)
-	f, err := w.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Store})
+	size := uint64(len(data)) // before the data, as Python writes it
+	f, err := w.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(data), CompressedSize64: size, UncompressedSize64: size})
 	if err == nil {
 		_, err = f.Write(data)
 	}

@@ -95,7 +95,7 @@ var (
 // read takes from the report what it says about the file.
 func (r *result) read(report verify.Report, at string) {
 	for _, f := range report.Findings {
-		about := f.Path == at || at == "" && strings.Contains(f.Path, "!/")
+		about := f.Path == at || strings.HasPrefix(at, f.Path+"/") || at == "" && strings.Contains(f.Path, "!/")
 		if !about || f.Severity == verify.SeverityInfo || f.Rule == "unreadable" || f.DeletedIn == nil && f.Rule == "mount-point" {
 			continue
 		}
