@@ -77,7 +77,7 @@ func patternFixture(r verify.Rule, p verify.Pattern) map[string]imagetest.Entry 
 		case p.Target != "":
 			return map[string]imagetest.Entry{"usr/lib/" + p.Stem + ".so.0": {Symlink: p.Target + ".so.0"}, "usr/lib/" + p.Target + ".so.0": {Data: "x"}}
 		case p.Stem == "" && p.Needed == "":
-			return map[string]imagetest.Entry{"usr/lib/x.so": imagetest.File(append(imagetest.ELF{}.Bytes(), strings.Join(p.Text, "\x00")...))}
+			return map[string]imagetest.Entry{"usr/lib/x.so": imagetest.File(append(realLibrary("x", p.Exports...), strings.Join(p.Text, "\x00")...))}
 		case p.Stem == "":
 			return map[string]imagetest.Entry{"usr/lib/libGL.so.1": imagetest.File(imagetest.ELF{Needed: []string{p.Needed + ".so.340.108"}}.Bytes())}
 		}

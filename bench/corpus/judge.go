@@ -139,7 +139,7 @@ type class struct {
 
 // sameAs reports whether another label of the rules is right for the class as well.
 func (c class) sameAs(label string) bool {
-	return label == "GL core user" || label == "EGL core user" || label == "driver component" || label == c.name+"_nvidia"
+	return label == "GL core user" || label == "EGL core user" || label == "driver component" || strings.HasPrefix(c.name, "libnvidia-gtk") && label == "libnvidia-gtk" || label == "libGLX_nvidia" && c.name == "libGL" || label == c.name+"_nvidia"
 }
 
 var (

@@ -47,12 +47,15 @@ func run(ctx context.Context, cache string, most int, out string) error {
 	}
 	releases = choose(releases, most)
 	var all score
+	var judged []release
 	for _, r := range releases {
 		fmt.Fprintf(os.Stderr, "corpus: driver %s: %d packages of %s\n", r.version, len(r.packages), r.suite.name)
 		files, err := r.download(ctx, filepath.Join(cache, "packages"))
-		if err != nil {
-			return fmt.Errorf("driver %s: %w", r.version, err)
+		if err != nil { // the mirror lists more than it has
+			fmt.Fprintf(os.Stderr, "corpus: without driver %s: %v\n", r.version, err)
+			continue
 		}
+		judged = append(judged, r)
 		for _, file := range files {
 			if err := all.judgePackage(ctx, r, file); err != nil {
 				return fmt.Errorf("%s: %w", filepath.Base(file), err)
@@ -64,7 +67,7 @@ func run(ctx context.Context, cache string, most int, out string) error {
 		packages = slices.Concat(neighbours, toolkit)
 	}
 	clean, alarms, err := falseAlarms(ctx, cache, packages)
-	page := all.page(releases) + alarmPage(clean, alarms)
+	page := all.page(judged) + alarmPage(clean, alarms)
 	fmt.Print(page)
 	if out != "" && err == nil {
 		err = os.WriteFile(out, []byte(page), 0o644)

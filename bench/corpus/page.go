@@ -47,6 +47,7 @@ func (s *score) page(releases []release) string {
 	b.WriteString("# What is found of real drivers\n\n")
 	b.WriteString("Made by `make corpus`: every file of the driver in Debian's packages, put into images under each disguise. ")
 	b.WriteString("A number is a share of files, with the number of files behind it.\n\n")
+	slices.SortFunc(releases, func(a, b release) int { return cmp.Compare(a.version, b.version) })
 	fmt.Fprintf(&b, "Driver releases: %s.\n\n", strings.Join(names(releases), ", "))
 	s.groups(&b)
 	s.leftOut(&b)
