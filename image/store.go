@@ -122,7 +122,9 @@ func (s *Store) own() error {
 // Close lets other processes write the layout.
 func (s *Store) Close() error {
 	s.saveStamps()
-	return errors.Join(s.DropUnfinished(), s.lock.Close())
+	// Unlocked in so many words: a child that is being forked just now holds a copy of
+	// the file, and with it the lock, until it becomes another program.
+	return errors.Join(s.DropUnfinished(), unix.Flock(int(s.lock.Fd()), unix.LOCK_UN), s.lock.Close())
 }
 
 // DropUnfinished removes blobs that were only begun, which may be what fills the disk.
@@ -297,8 +299,11 @@ func (s *Store) Image(desc ocispec.Descriptor) (v1.Image, error) {
 	return root.Image(hash)
 }
 
-func (s *Store) blobPath(d digest.Digest) string {
-	return filepath.Join(s.dir, ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
+func (s *Store) blobPath(d digest.Digest) string { return BlobPath(s.dir, d) }
+
+// BlobPath is the file of a blob in a folder that holds blobs as an OCI layout does.
+func BlobPath(dir string, d digest.Digest) string {
+	return filepath.Join(dir, ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
 }
 
 // Names returns the full names of the images that have the tag, in any repository.
