@@ -125,7 +125,7 @@ func newTask(cell matrix.Cell) *task {
 		evaluated: make(chan struct{}),
 		judged:    make(chan struct{}),
 		result: record.Cell{
-			ID: cell.ID, Status: record.Cancelled, Reason: "the run ended first", Tags: cell.Tags,
+			ID: cell.ID, Status: record.Cancelled, Reason: "not started: the run ended first", Tags: cell.Tags,
 			Images: []verify.Report{}, Rows: []struct{}{},
 		},
 	}

@@ -47,6 +47,13 @@ func TestCancelled(t *testing.T) {
 	if r.Totals.Cancelled != 5 {
 		t.Errorf("totals = %+v", r.Totals)
 	}
+	reasons := map[string]int{}
+	for _, c := range r.Cells {
+		reasons[c.Reason]++
+	}
+	if a, b := reasons["the run ended first"], reasons["not started: the run ended first"]; a == 0 || b == 0 || a+b != 5 {
+		t.Errorf("reasons = %v, want cells that were cut short and cells that were not started", reasons)
+	}
 	nothingLeft(t, h.state)
 }
 

@@ -111,6 +111,9 @@ func (r *run) settle(ctx context.Context, t *task, err error) {
 	case err == nil:
 		t.result.Status, t.result.Reason = record.Passed, ""
 	case ctx.Err() != nil:
+		if !t.begun.IsZero() {
+			t.result.Reason = "the run ended first"
+		}
 		r.Log.Debug("cancelled", "cell", t.cell.ID, "error", err)
 	case errors.As(err, &skip):
 		t.result.Status, t.result.Reason = record.Skipped, err.Error()

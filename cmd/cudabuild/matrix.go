@@ -140,7 +140,6 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 	if result == nil {
 		return nil, err
 	}
-	sayUnstarted(result)
 	return result, errors.Join(err, f.keep(context.WithoutCancel(ctx), images, result))
 }
 

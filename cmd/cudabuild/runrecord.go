@@ -74,13 +74,3 @@ func totalSize(ctx context.Context, images *image.Store, all *record.Run) (int64
 	}
 	return images.Size(ctx, tagged...)
 }
-
-// sayUnstarted tells cells that the end of the run found waiting from those that it cut
-// short.
-func sayUnstarted(result *record.Run) {
-	for i, c := range result.Cells {
-		if c.Status == record.Cancelled && c.BuildSeconds == 0 {
-			result.Cells[i].Reason = "not started: the run ended first"
-		}
-	}
-}
