@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/image"
 )
@@ -41,7 +39,7 @@ func (r *run) damagedInEngine(ctx context.Context, d digest.Digest) (bool, error
 	if dir == "" {
 		return false, nil
 	}
-	whole, err := image.Matches(ctx, filepath.Join(dir, ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded()), d)
+	whole, err := image.Matches(ctx, image.BlobPath(dir, d), d)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

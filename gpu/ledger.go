@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/image"
 )
 
 // maxKept is how many rows a file of the ledger keeps; the oldest go first.
@@ -55,11 +57,7 @@ func writeFile(name string, file File) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	tmp := name + ".new"
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(tmp, name)
+	return image.WriteFile(name, append(data, '\n'))
 }
 
 func readFile(name string) (File, error) {

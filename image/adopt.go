@@ -61,7 +61,7 @@ func (a adopting) Writer(ctx context.Context, opts ...content.WriterOpt) (conten
 // [fs.ErrNotExist] if it has to be sent, or says that the daemon's copy is damaged.
 func (a adopting) adopt(ctx context.Context, d digest.Digest) error {
 	path := a.to.blobPath(d)
-	if err := link(filepath.Join(a.from, ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded()), path); err != nil {
+	if err := link(BlobPath(a.from, d), path); err != nil {
 		return fs.ErrNotExist // or on another file system
 	}
 	now, written, err := stampOf(path)

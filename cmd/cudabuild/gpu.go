@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,10 +95,11 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 func (f *gpuFlags) parseEngines() ([]container.Engine, error) {
 	var engines []container.Engine
 	for _, name := range f.engines {
-		if name != string(container.Direct) && name != string(container.Nvidia) {
+		engine := container.Engine(name)
+		if !slices.Contains(container.Engines(), engine) {
 			return nil, fmt.Errorf("--engine %q: want direct or nvidia", name)
 		}
-		engines = append(engines, container.Engine(name))
+		engines = append(engines, engine)
 	}
 	return engines, nil
 }

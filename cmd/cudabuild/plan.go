@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,11 +57,7 @@ of one group in the order in which they are built. It builds nothing.`,
 }
 
 func planJSON(w io.Writer, cells []matrix.Cell, problems matrix.Problems) error {
-	doc := planDocument{Version: 1, Cells: cells, Problems: problems}
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(doc)
+	return printJSON(w, planDocument{Version: 1, Cells: cells, Problems: problems})
 }
 
 func planTable(w io.Writer, group string, cells []matrix.Cell) error {

@@ -13,6 +13,8 @@ package rootfs
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -122,22 +124,23 @@ func apply(ctx context.Context, dir string, layer v1.Layer, limit int64) (int64,
 		return 0, err
 	}
 	defer r.Close()
-	counted := &counter{r: io.LimitReader(r, limit+1)}
-	hashed := newHasher(counted)
+	limited := &io.LimitedReader{R: r, N: limit + 1}
+	digester := sha256.New()
+	hashed := io.TeeReader(limited, digester)
 	_, err = archive.Apply(ctx, dir, hashed, archive.WithFilter(admit))
 	if err == nil {
 		_, err = io.Copy(io.Discard, hashed)
 	}
 	switch {
-	case counted.n > limit: // whatever the error, this is its cause
+	case limited.N <= 0: // whatever the error, this is its cause
 		return 0, fmt.Errorf("more than the %d bytes that an image may have", limit)
 	case err != nil:
 		return 0, err
 	}
-	if got := hashed.sum(); got != want {
+	if got := (v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(digester.Sum(nil))}); got != want {
 		return 0, fmt.Errorf("content has digest %s, the configuration says %s", got, want)
 	}
-	return counted.n, nil
+	return limit + 1 - limited.N, nil
 }
 
 // admit leaves out what could reach the host, and takes what only means something
