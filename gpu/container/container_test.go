@@ -4,7 +4,6 @@ package container_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,19 +32,7 @@ func TestMain(m *testing.M) {
 // place is a runner with an image of one program.
 func place(t *testing.T) (*container.Runner, container.Program) {
 	t.Helper()
-	tool := func(name string) string {
-		file, err := filepath.Abs(filepath.Join("../../bin", name))
-		if err == nil {
-			_, err = os.Stat(file)
-		}
-		if err == nil && os.Geteuid() != 0 {
-			err = errors.New("not root")
-		}
-		if err != nil {
-			require.Missing(t, "runc", err)
-		}
-		return file
-	}
+	tool := func(name string) string { return require.Tool(t, "../../bin", name) }
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

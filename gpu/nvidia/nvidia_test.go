@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
-	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/gpus"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/server"
 
 	"github.com/cudabuild/cudabuild/gpu"
@@ -23,29 +22,12 @@ import (
 
 const version = "580.159.04"
 
-// mock is NVIDIA's own mock of NVML with H100s, completed by what nvcdi asks besides.
+// mock is the stand-in with minor numbers that are not the indexes.
 func mock(t *testing.T, count int) *server.Server {
 	t.Helper()
-	lib, err := server.New(server.WithGPUs(gpus.Multiple(count, gpus.H100_SXM5_80GB)...),
-		server.WithDriverVersion(version), server.WithNVMLVersion("13."+version), server.WithCUDADriverVersion(13000))
-	if err != nil {
-		t.Fatal(err)
-	}
+	lib := standin.NVML(t, version, count)
 	for i, handle := range lib.Devices {
-		d := handle.(*server.Device)
-		d.Minor = count - 1 - i // the minor number is not the index
-		d.IsMigDeviceHandleFunc = func() (bool, nvml.Return) { return false, nvml.SUCCESS }
-		d.GetMaxMigDeviceCountFunc = func() (int, nvml.Return) { return 0, nvml.SUCCESS }
-		d.GetPciInfoFunc = func() (nvml.PciInfo, nvml.Return) {
-			var p nvml.PciInfo
-			for k, c := range []byte("0000" + d.PciBusID) {
-				p.BusId[k] = int8(c)
-			}
-			return p, nvml.SUCCESS
-		}
-		d.GetP2PStatusFunc = func(nvml.Device, nvml.GpuP2PCapsIndex) (nvml.GpuP2PStatus, nvml.Return) {
-			return nvml.P2P_STATUS_OK, nvml.SUCCESS
-		}
+		handle.(*server.Device).Minor = count - 1 - i
 	}
 	return lib
 }

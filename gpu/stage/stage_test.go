@@ -6,7 +6,6 @@ package stage_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,9 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/NVIDIA/go-nvml/pkg/nvml"
-	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/gpus"
-	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/server"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
@@ -50,19 +46,7 @@ const version = "580.159.04"
 // newStage is a stage on a host of two stand-in GPUs, of which request are used.
 func newStage(t *testing.T, request string) *stage.Stage {
 	t.Helper()
-	tool := func(name string) string {
-		file, err := filepath.Abs(filepath.Join("../../bin", name))
-		if err == nil {
-			_, err = os.Stat(file)
-		}
-		if err == nil && os.Geteuid() != 0 {
-			err = errors.New("not root")
-		}
-		if err != nil {
-			require.Missing(t, "runc", err)
-		}
-		return file
-	}
+	tool := func(name string) string { return require.Tool(t, "../../bin", name) }
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +62,7 @@ func newStage(t *testing.T, request string) *stage.Stage {
 			Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
 		},
 	}
-	driver, err := nvidia.StandIn(mock(t), standin.DriverRoot(t, version, 2))
+	driver, err := nvidia.StandIn(standin.NVML(t, version, 2), standin.DriverRoot(t, version, 2))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,31 +75,6 @@ func newStage(t *testing.T, request string) *stage.Stage {
 		t.Fatal(err)
 	}
 	return s
-}
-
-func mock(t *testing.T) *server.Server {
-	t.Helper()
-	lib, err := server.New(server.WithGPUs(gpus.Multiple(2, gpus.H100_SXM5_80GB)...),
-		server.WithDriverVersion(version), server.WithNVMLVersion("13."+version), server.WithCUDADriverVersion(13000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, handle := range lib.Devices {
-		d := handle.(*server.Device)
-		d.IsMigDeviceHandleFunc = func() (bool, nvml.Return) { return false, nvml.SUCCESS }
-		d.GetMaxMigDeviceCountFunc = func() (int, nvml.Return) { return 0, nvml.SUCCESS }
-		d.GetPciInfoFunc = func() (nvml.PciInfo, nvml.Return) {
-			var p nvml.PciInfo
-			for k, c := range []byte("0000" + d.PciBusID) {
-				p.BusId[k] = int8(c)
-			}
-			return p, nvml.SUCCESS
-		}
-		d.GetP2PStatusFunc = func(nvml.Device, nvml.GpuP2PCapsIndex) (nvml.GpuP2PStatus, nvml.Return) {
-			return nvml.P2P_STATUS_OK, nvml.SUCCESS
-		}
-	}
-	return lib
 }
 
 // sample is an image that runs the stand-in for deviceQuery, with more files.

@@ -4,11 +4,14 @@
 //
 // [Missing] skips the test, saying why; but if the environment variable
 // CUDABUILD_REQUIRE names the missing thing, it fails it: CI sets that, so that it
-// cannot pass by skipping.
+// cannot pass by skipping. [Tool] finds a pinned program for tests that start
+// containers.
 package require
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,4 +25,21 @@ func Missing(t testing.TB, what string, cause error) {
 		t.Fatalf("no %s, and CUDABUILD_REQUIRE names it: %v", what, cause)
 	}
 	t.Skipf("no %s: %v", what, cause)
+}
+
+// Tool returns the path of a pinned program in dir, which needs root to be of use;
+// without either, "runc" is missing.
+func Tool(t testing.TB, dir, name string) string {
+	t.Helper()
+	file, err := filepath.Abs(filepath.Join(dir, name))
+	if err == nil {
+		_, err = os.Stat(file)
+	}
+	if err == nil && os.Geteuid() != 0 {
+		err = errors.New("not root")
+	}
+	if err != nil {
+		Missing(t, "runc", err)
+	}
+	return file
 }
