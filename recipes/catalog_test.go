@@ -23,12 +23,15 @@ func load(t testing.TB, dirs ...string) *recipes.Catalog {
 	return c
 }
 
-// pairs calls test for every OS and release of the embedded catalog.
+// pairs calls test for every OS of Debian and release of the embedded catalog.
 func pairs(t *testing.T, test func(t *testing.T, c *recipes.Catalog, o recipes.OS, r recipes.Release)) {
 	t.Helper()
 	c := load(t)
 	for _, name := range c.OSNames() {
 		o, _ := c.OS(name)
+		if o.Source != "debian" {
+			continue
+		}
 		for _, cuda := range c.CUDAFor(name) {
 			r, ok := c.Find(name, cuda)
 			if !ok {
@@ -45,14 +48,18 @@ func pairs(t *testing.T, test func(t *testing.T, c *recipes.Catalog, o recipes.O
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	c := load(t)
-	if diff := cmp.Diff([]string{"debian11", "debian12", "debian13"}, c.OSNames()); diff != "" {
-		t.Errorf("OSNames (-want +got):\n%s", diff)
+	for os, cuda := range map[string]string{"debian11": "11.2", "debian12": "11.8", "debian13": "12.4"} {
+		if diff := cmp.Diff([]string{cuda}, c.CUDAFor(os)); diff != "" {
+			t.Errorf("CUDAFor(%s) (-want +got):\n%s", os, diff)
+		}
+		if diff := cmp.Diff([]string{os}, c.OSFor(cuda)); diff != "" {
+			t.Errorf("OSFor(%s) (-want +got):\n%s", cuda, diff)
+		}
 	}
-	if diff := cmp.Diff([]string{"11.2", "11.8", "12.4"}, c.CUDAVersions()); diff != "" {
-		t.Errorf("CUDAVersions (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"debian12"}, c.OSFor("11.8")); diff != "" {
-		t.Errorf("OSFor(11.8) (-want +got):\n%s", diff)
+	versions := c.CUDAVersions()
+	slices.Sort(versions)
+	if once := slices.Compact(slices.Clone(versions)); !slices.Equal(once, versions) {
+		t.Errorf("CUDAVersions holds a release twice: %v", versions)
 	}
 	if _, ok := c.Find("debian12", "12.4"); ok {
 		t.Error("Find(debian12, 12.4) found a release that was never packaged")
@@ -108,6 +115,9 @@ func TestManagers(t *testing.T) {
 	c := load(t)
 	for _, name := range c.OSNames() {
 		o, _ := c.OS(name)
+		if o.Source != "debian" {
+			continue
+		}
 		m := c.Manager(o)
 		sorted := slices.Sorted(slices.Values(m.DriverPackages))
 		if len(sorted) == 0 || len(slices.Compact(sorted)) != len(m.DriverPackages) {

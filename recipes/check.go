@@ -4,7 +4,7 @@ package recipes
 
 import (
 	"regexp"
-	"slices"
+	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/suggest"
@@ -19,6 +19,9 @@ const osMax = 64
 
 // check reports recipes that do not fit together.
 func (l *loader) check(c *Catalog) {
+	for _, name := range sortedKeys(c.sources) {
+		c.sources[name].check(l.files["repository/"+name+".yaml"])
+	}
 	for _, name := range sortedKeys(c.managers) {
 		c.managers[name].check(l.files["manager/"+name+".yaml"])
 	}
@@ -46,8 +49,38 @@ func (c *Catalog) checkOS(f *file, o OS) {
 	if _, ok := c.managers[o.Manager]; !ok {
 		f.bad("manager", suggest.Hint(o.Manager, sortedKeys(c.managers)), "unknown package manager %q", o.Manager)
 	}
-	if o.Bootstrap.Suite == "" {
-		f.bad("bootstrap", "", "no bootstrap suite")
+	switch {
+	case o.Image == "" && o.Bootstrap.Suite == "":
+		f.bad("bootstrap", "", "no bootstrap suite, and no image")
+	case o.Image != "" && o.Bootstrap.Suite != "":
+		f.bad("image", "", "bootstrap and image: want one of the two")
+	case o.Image != "":
+		c.checkRepository(f, o)
+	}
+}
+
+// checkRepository reports an OS whose packages cannot be found.
+func (c *Catalog) checkRepository(f *file, o OS) {
+	r := o.Repository
+	if r.Dir == "" || len(r.Arch) == 0 || r.Packages != "deb" && r.Packages != "rpm" {
+		f.bad("repository", "", "want dir, arch, and packages: deb or rpm")
+	}
+	source, ok := c.sources[o.Source]
+	if !ok {
+		f.bad("source", suggest.Hint(o.Source, sortedKeys(c.sources)), "source %q has no recipe", o.Source)
+		return
+	}
+	for _, root := range append([]string{source.Name}, r.Also...) {
+		if source.Roots[root] == "" {
+			f.bad("repository", suggest.Hint(root, sortedKeys(source.Roots)), "source %q has no root %q", source.Name, root)
+		} else if _, ok := source.key(root, r); !ok {
+			f.bad("repository", "", "no key of source %q serves %s", source.Name, r.Dir)
+		}
+	}
+	for i, change := range o.Overrides {
+		if !isDate(change.Since) || change.Why == "" || i > 0 && change.Since < o.Overrides[i-1].Since {
+			f.bad("overrides", "", "override of %q: want since, a date not before the last one's, and why", change.Since)
+		}
 	}
 }
 
@@ -69,13 +102,13 @@ func (c *Catalog) checkRelease(f *file, r Release) {
 		}
 	}
 	for _, flavor := range Flavors() {
-		if len(r.Layers[flavor].Packages) == 0 {
+		if len(r.Layers[flavor].Packages) == 0 && (flavor != Base || strings.HasPrefix(r.file, "cuda/")) {
 			f.bad("layers", "", "layer %q installs nothing", flavor)
 		}
 	}
 	for _, flavor := range sortedKeys(r.Layers) {
-		if !slices.Contains(Flavors(), flavor) {
-			f.bad("layers", "", "unknown layer %q (want base, runtime or devel)", flavor)
+		if !flavor.known() {
+			f.bad("layers", "", "unknown layer %q (want base, runtime, devel, or a variant such as cudnn8-runtime)", flavor)
 		}
 	}
 	if len(r.Samples.SASS) == 0 || r.Samples.PTX == 0 {

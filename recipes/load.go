@@ -14,7 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-//go:embed os cuda manager
+//go:embed os cuda manager era toolkit repository
 var embedded embed.FS
 
 // layer is a tree of recipe files; dir is what problems call it.
@@ -39,23 +39,28 @@ func Load(dirs ...string) (*Catalog, error) {
 	l := &loader{layers: []layer{{embedded, "recipes"}}, files: map[string]*file{}}
 	for _, dir := range dirs {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/ or manager/ in it", Hint: "name one with --recipes"}}
+			return nil, Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/, toolkit/ or another folder of recipes in it", Hint: "name one with --recipes"}}
 		}
 		l.layers = append(l.layers, layer{os.DirFS(dir), dir})
 	}
-	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}}
+	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
 	readAll(l, "manager", func(name string, m Manager) {
 		c.managers[m.Name] = m
 		l.named(name, "manager", m.Name)
 	})
 	readAll(l, "os", func(name string, o OS) {
-		c.os[o.Name] = o
+		c.os[o.Name] = o.current()
 		l.named(name, "os", o.Name)
+	})
+	readAll(l, "repository", func(name string, s Source) {
+		c.sources[s.Name] = s
+		l.named(name, "source", s.Name)
 	})
 	readAll(l, "cuda", func(name string, r Release) {
 		r.file, r.path, r.lines = name, l.files[name].path, partLines(l.files[name].root)
 		c.releases = append(c.releases, r)
 	})
+	l.toolkits(c)
 	if len(l.problems) == 0 {
 		l.check(c)
 	}
@@ -66,6 +71,12 @@ func Load(dirs ...string) (*Catalog, error) {
 		return nil, l.problems
 	}
 	slices.SortFunc(c.releases, compareReleases)
+	c.byPair = map[pair]int{}
+	for i, r := range c.releases {
+		for _, os := range r.OS {
+			c.byPair[pair{os, r.CUDA}] = i
+		}
+	}
 	return c, nil
 }
 

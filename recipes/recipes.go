@@ -9,100 +9,29 @@
 // directories that add to it or override it, and [Catalog.Find] returns the
 // release that a cell names.
 //
-// A recipe is one YAML file: os/NAME.yaml, cuda/ANY.yaml, manager/NAME.yaml. Files
-// of a later directory replace files of the same path. Every file is decoded
+// A recipe is one YAML file: os/NAME.yaml, manager/NAME.yaml, and for a CUDA release
+// cuda/ANY.yaml, which says all in full, or toolkit/NAME.yaml, which has the version
+// numbers and leaves the rest to era/NAME.yaml and repository/NAME.yaml. Files of a
+// later directory replace files of the same path. Every file is decoded
 // strictly: an unknown key is an error with file, line and column. The package runs no
 // command and reads no network; it refuses recipes whose parts do not fit
 // together (a release for an OS that has no file, an unknown manager) and names that
 // could not be part of a tag.
 package recipes
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/cudabuild/cudabuild/compat"
-	"github.com/cudabuild/cudabuild/samples"
-)
-
-// Flavor is one of the three layers that CUDA images stack up.
-type Flavor string
-
-// The flavors, each built on the one before it.
-const (
-	Base    Flavor = "base"
-	Runtime Flavor = "runtime"
-	Devel   Flavor = "devel"
-)
-
-// Flavors returns the flavors in the order in which they stack up.
-func Flavors() []Flavor { return []Flavor{Base, Runtime, Devel} }
-
-// OS is an operating system that images can start from.
-type OS struct {
-	Name      string    `yaml:"os"`
-	Title     string    `yaml:"title"` // for labels, "Debian 13"
-	Source    string    `yaml:"source"`
-	Manager   string    `yaml:"manager"`
-	Bootstrap Bootstrap `yaml:"bootstrap"`
-}
-
-// Bootstrap makes a root file system out of a distribution's own packages.
-type Bootstrap struct {
-	Suite      string   `yaml:"suite"`
-	Components []string `yaml:"components"`
-	SizeMB     int      `yaml:"size_mb"` // unpacked
-}
-
-// Release is one CUDA release as packaged for some operating systems.
-type Release struct {
-	CUDA      string           `yaml:"cuda"` // "12.4": the word in cell IDs
-	Source    string           `yaml:"source"`
-	OS        []string         `yaml:"os"`
-	Platforms []string         `yaml:"platforms"`
-	Version   string           `yaml:"version"` // CUDA_VERSION
-	Layers    map[Flavor]Layer `yaml:"layers"`
-	Guard     Guard            `yaml:"guard"`
-	Samples   Samples          `yaml:"samples"`
-
-	file  string         // "cuda/ANY.yaml"
-	path  string         // the same with the directory that it was read from
-	lines map[string]int // of the parts that become build steps
-}
-
-// Where returns the file and line that say how a part of the release is made: the
-// packages of a flavor, or "samples". The line is 0 if the recipe does not say it.
-func (r Release) Where(part string) (file string, line int) { return r.path, r.lines[part] }
-
-// Layer is what one flavor adds to the one below it.
-type Layer struct {
-	Packages []string          `yaml:"packages"`
-	Env      map[string]string `yaml:"env"`
-	SizeMB   int               `yaml:"size_mb"` // unpacked, what the disk check counts
-}
-
-// Guard is the control-only package that stands in for the driver: it provides
-// the names that the toolkit's packages ask for and conflicts with the driver's
-// packages, so that neither this build nor a derived one can install the driver.
-type Guard struct {
-	Provides []string `yaml:"provides"`
-}
-
-// SampleNames returns the name of every sample program, sorted.
-func SampleNames() []string { return samples.Names() }
-
-// Samples says how the release's nvcc compiles the sample programs.
-type Samples struct {
-	SASS []int `yaml:"sass"` // compute capabilities times ten, ascending
-	PTX  int   `yaml:"ptx"`
-}
+import "slices"
 
 // Catalog is every OS, package manager and CUDA release at hand. It is read-only.
 type Catalog struct {
 	os       map[string]OS
 	managers map[string]Manager
-	releases []Release // ascending by CUDA version, then by first OS
+	sources  map[string]Source
+	releases []Release    // ascending by CUDA version, then by first OS
+	byPair   map[pair]int // index of releases
 }
+
+// pair is an OS and a CUDA release by their names.
+type pair struct{ os, cuda string }
 
 // OS returns the operating system with that name.
 func (c *Catalog) OS(name string) (OS, bool) {
@@ -120,10 +49,8 @@ func (c *Catalog) Manager(o OS) Manager { return c.managers[o.Manager] }
 
 // Find returns the CUDA release packaged for that OS, if there is one.
 func (c *Catalog) Find(os, cuda string) (Release, bool) {
-	i := slices.IndexFunc(c.releases, func(r Release) bool {
-		return r.CUDA == cuda && slices.Contains(r.OS, os)
-	})
-	if i < 0 {
+	i, ok := c.byPair[pair{os, cuda}]
+	if !ok {
 		return Release{}, false
 	}
 	return c.releases[i], true
@@ -159,10 +86,6 @@ func (c *Catalog) CUDAVersions() []string {
 		versions = append(versions, r.CUDA)
 	}
 	return slices.Compact(versions)
-}
-
-func compareReleases(a, b Release) int {
-	return cmp.Or(compat.Compare(a.CUDA, b.CUDA), cmp.Compare(a.OS[0], b.OS[0]))
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K {

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+)
+
+// Era is what the CUDA releases of some years have in common, recipes/era/NAME.yaml: a
+// template for each layer. A package is written "name=version" whatever its package
+// manager makes of it. In names, versions, environment, files and links a word in braces
+// is filled in for each release: {X.Y}, {X-Y} and {X} from its number, {version}, and every
+// pin by its name.
+type Era struct {
+	Name   string `yaml:"era"`
+	Source string `yaml:"source"`
+	// Like names an era of which this one says only what is different: its packages
+	// replace that one's, layer by layer; variables, files and links are added.
+	Like string `yaml:"like"`
+	// Pins are what a toolkit need not say.
+	Pins map[string]string `yaml:"pins"`
+	// Checked is what documents say about operating systems that they do not show.
+	Checked []Checked `yaml:"checked"`
+	// Layers is what images have whatever their packages are.
+	Layers map[Flavor]Layer `yaml:"layers"`
+	// Packages is what layers have with these packages, "deb" or "rpm". The layer
+	// "compat" comes on top of base where cuda-compat is allowed.
+	Packages map[string]map[Flavor]Layer `yaml:"packages"`
+}
+
+// compatLayer is the name of the layer that holds cuda-compat in an era.
+const compatLayer Flavor = "compat"
+
+// Checked says that some pins of a toolkit hold for more OSes than those read.
+type Checked struct {
+	OS       []string `yaml:"os"`
+	Pins     []string `yaml:"pins"` // none: all of them
+	Document string   `yaml:"document"`
+}
+
+// over returns the era with what it leaves out taken from the one that it is like.
+func (e Era) over(old Era) Era {
+	e.Pins = merge(old.Pins, e.Pins)
+	e.Checked = append(slices.Clip(old.Checked), e.Checked...)
+	e.Layers = mergeLayers(old.Layers, e.Layers)
+	packages := maps.Clone(old.Packages)
+	for kind, layers := range e.Packages {
+		packages[kind] = mergeLayers(old.Packages[kind], layers)
+	}
+	e.Packages = packages
+	return e
+}
+
+// layers returns the era's layers for a kind of packages.
+func (e Era) layers(kind string) map[Flavor]Layer { return mergeLayers(e.Layers, e.Packages[kind]) }
+
+func mergeLayers(old, changes map[Flavor]Layer) map[Flavor]Layer {
+	merged := map[Flavor]Layer{}
+	maps.Copy(merged, old)
+	for flavor, layer := range changes {
+		merged[flavor] = layer.over(merged[flavor])
+	}
+	return merged
+}
+
+// over returns the layer with what it leaves out taken from another.
+func (l Layer) over(old Layer) Layer {
+	if l.Packages == nil {
+		l.Packages = old.Packages
+	}
+	if l.Hold == nil {
+		l.Hold = old.Hold
+	}
+	if l.SizeMB == 0 {
+		l.SizeMB = old.SizeMB
+	}
+	l.Env, l.Files, l.Links = merge(old.Env, l.Env), merge(old.Files, l.Files), merge(old.Links, l.Links)
+	return l
+}
+
+// merge returns both maps as one; what changes says wins.
+func merge(old, changes map[string]string) map[string]string {
+	if len(old) == 0 {
+		return changes
+	}
+	merged := maps.Clone(old)
+	maps.Copy(merged, changes)
+	return merged
+}
+
+// words returns every word in braces of the era's templates.
+func (e Era) words() []string {
+	var words []string
+	collect := func(templates ...string) {
+		for _, t := range templates {
+			for _, m := range wordForm.FindAllStringSubmatch(t, -1) {
+				words = append(words, m[1])
+			}
+		}
+	}
+	for _, kind := range sortedKeys(e.Packages) {
+		for _, layer := range e.layers(kind) {
+			collect(layer.Packages...)
+			collect(layer.Hold...)
+			for _, m := range []map[string]string{layer.Env, layer.Files, layer.Links} {
+				collect(slices.Collect(maps.Values(m))...)
+			}
+		}
+	}
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+var wordForm = regexp.MustCompile(`\{([^{}]*)\}`)

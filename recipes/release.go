@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/samples"
+)
+
+// Flavor is one of the layers that CUDA images stack up. Beside the three below a
+// release may have variants with cuDNN, such as "cudnn8-runtime" on runtime.
+type Flavor string
+
+// The flavors that most releases have, each built on the one before it.
+const (
+	Base    Flavor = "base"
+	Runtime Flavor = "runtime"
+	Devel   Flavor = "devel"
+)
+
+// Flavors returns base, runtime and devel, in the order in which they stack up.
+func Flavors() []Flavor { return []Flavor{Base, Runtime, Devel} }
+
+// stem is the flavor that a variant stands on: runtime for cudnn8-runtime. It is ""
+// for what is no variant.
+func (f Flavor) stem() Flavor {
+	if i := strings.LastIndexByte(string(f), '-'); i >= 0 {
+		return f[i+1:]
+	}
+	return ""
+}
+
+// known reports whether f is base, runtime or devel, or a variant of one of these.
+func (f Flavor) known() bool {
+	stem := f.stem()
+	return slices.Contains(Flavors(), f) || stem != "" && slices.Contains(Flavors(), stem)
+}
+
+// CompareFlavors orders flavors so that none comes before one that it stands on.
+func CompareFlavors(a, b Flavor) int {
+	rank := func(f Flavor) int {
+		if stem := f.stem(); stem != "" {
+			return len(Flavors()) + slices.Index(Flavors(), stem)
+		}
+		return slices.Index(Flavors(), f)
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+}
+
+// Release is one CUDA release as packaged for some operating systems.
+type Release struct {
+	CUDA      string           `yaml:"cuda"` // "12.4": the word in cell IDs
+	Source    string           `yaml:"source"`
+	OS        []string         `yaml:"os"`
+	Platforms []string         `yaml:"platforms"`
+	Version   string           `yaml:"version"` // CUDA_VERSION
+	Layers    map[Flavor]Layer `yaml:"layers"`
+	Guard     Guard            `yaml:"guard"`
+	Samples   Samples          `yaml:"samples"`
+
+	// Pins are the packages of Layers with a version, in the order of installation. A
+	// release from a distribution's own repository has none: its index is the pin.
+	Pins []Pin
+	// Unsourced are the packages of Layers that ought to have a version but for which
+	// no source gives one. A cell that installs any is not reproducible.
+	Unsourced []string
+
+	compat  *rendered           // what the lowest layer has on top if cuda-compat is allowed
+	admits  map[string][]string // by platform, what images with cuda-compat admit beside cuda>=X.Y
+	require map[string]string   // NVIDIA_REQUIRE_CUDA by platform, of images with cuda-compat
+	file    string              // "cuda/ANY.yaml"
+	path    string              // the same with the directory that it was read from
+	lines   map[string]int      // of the parts that become build steps
+}
+
+// Pin is a package's version and who says so.
+type Pin struct {
+	Package string // "cuda-cudart-9-0"
+	Version string // "9.0.176-1"
+	Source  string // "nvidia/cuda's Dockerfiles for ubuntu16.04, merge request 3"
+	Date    string // of the source, 2018-11-12
+}
+
+// Layer is what one flavor adds to the one below it.
+type Layer struct {
+	// Packages are the package manager's arguments: names, with versions in its own way.
+	Packages []string          `yaml:"packages"`
+	Env      map[string]string `yaml:"env"`
+	// Hold names packages that an upgrade in a derived image must leave alone.
+	Hold   []string          `yaml:"hold"`
+	Files  map[string]string `yaml:"files"`   // content by path
+	Links  map[string]string `yaml:"links"`   // target by path
+	SizeMB int               `yaml:"size_mb"` // unpacked, what the disk check counts
+}
+
+// Guard is the control-only package that stands in for the driver: it provides
+// the names that the toolkit's packages ask for and conflicts with the driver's
+// packages, so that neither this build nor a derived one can install the driver.
+type Guard struct {
+	Provides []string `yaml:"provides"`
+}
+
+// SampleNames returns the name of every sample program, sorted.
+func SampleNames() []string { return samples.Names() }
+
+// Samples says how the release's nvcc compiles the sample programs.
+type Samples struct {
+	SASS []int `yaml:"sass"` // compute capabilities times ten, ascending
+	PTX  int   `yaml:"ptx"`
+}
+
+// Where returns the file and line that say how a part of the release is made: the
+// packages of a flavor, or "samples". The line is 0 if the recipe does not say it.
+func (r Release) Where(part string) (file string, line int) { return r.path, r.lines[part] }
+
+// Flavors returns the flavors that the release has, in the order of [CompareFlavors].
+// The first is what samples stand on: base, or runtime before CUDA 9.0.
+func (r Release) Flavors() []Flavor {
+	return slices.SortedFunc(maps.Keys(r.Layers), CompareFlavors)
+}
+
+// Chain returns the flavors that an image of f stacks up, lowest first and f last. It
+// is nil if the release has no f.
+func (r Release) Chain(f Flavor) []Flavor {
+	if _, ok := r.Layers[f]; !ok {
+		return nil
+	}
+	if stem := f.stem(); stem != "" {
+		return append(r.Chain(stem), f)
+	}
+	i := slices.Index(Flavors(), f)
+	if i <= 0 {
+		return []Flavor{f}
+	}
+	return append(r.Chain(Flavors()[i-1]), f)
+}
+
+// UnsourcedIn returns those of Unsourced that an image of a flavor installs.
+func (r Release) UnsourcedIn(f Flavor) []string {
+	var names []string
+	for _, flavor := range r.Chain(f) {
+		for _, p := range r.Layers[flavor].Packages {
+			if slices.Contains(r.Unsourced, p) {
+				names = append(names, p)
+			}
+		}
+	}
+	return names
+}
+
+// RequireFor returns NVIDIA_REQUIRE_CUDA of the release's images for a platform.
+func (r Release) RequireFor(platform string) string {
+	if value, ok := r.require[platform]; ok {
+		return value
+	}
+	return compat.RequireCUDA(r.CUDA)
+}
+
+// minor cuts a CUDA release to its first two numbers: "12.4" of "12.4.1".
+func minor(cuda string) string {
+	parts := strings.SplitN(cuda, ".", 3)
+	return strings.Join(parts[:min(len(parts), 2)], ".")
+}
+
+func compareReleases(a, b Release) int {
+	return cmp.Or(compat.Compare(a.CUDA, b.CUDA), cmp.Compare(a.CUDA, b.CUDA), cmp.Compare(a.OS[0], b.OS[0]))
+}

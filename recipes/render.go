@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// renderer fills the templates of an era in for one toolkit on one OS.
+type renderer struct {
+	toolkit Toolkit
+	era     Era
+	source  Source
+	os      OS
+	words   map[string]string // what is known without a document
+}
+
+// Reasons for which a word of a template has no text.
+var (
+	errNone      = errors.New("not in this image")
+	errUnsourced = errors.New("no document gives it")
+)
+
+// rendered is a layer, and what explains its packages.
+type rendered struct {
+	Layer
+
+	pins      []Pin
+	unsourced []string
+}
+
+// release makes the release that the rest of the program sees.
+func (t Toolkit) release(e Era, s Source, o OS, platforms []string) (Release, error) {
+	r := &renderer{t, e, s, o, t.words()}
+	release := Release{
+		CUDA: t.CUDA, Source: s.Name, OS: []string{o.Name}, Platforms: platforms, Version: t.words()["version"],
+		Layers: map[Flavor]Layer{}, Samples: s.samples(t.CUDA), file: t.file, path: t.path, lines: t.lines,
+	}
+	layers := e.layers(o.Repository.Packages)
+	for _, flavor := range slices.SortedFunc(slices.Values(sortedKeys(layers)), CompareFlavors) {
+		layer, err := r.layer(flavor, layers[flavor])
+		switch {
+		case err != nil:
+			return Release{}, fmt.Errorf("layer %s of era %q for %s: %w", flavor, e.Name, o.Name, err)
+		case len(layer.Packages) == 0: // a variant that this release does not have
+		case flavor == compatLayer:
+			release.compat = &layer
+			release.admits = r.admits(platforms)
+		default:
+			release.add(flavor, layer)
+		}
+	}
+	return release, nil
+}
+
+// add gives a flavor its layer, or adds to the one it has.
+func (r *Release) add(f Flavor, l rendered) {
+	old := r.Layers[f]
+	l.Packages = append(slices.Clip(old.Packages), l.Packages...)
+	l.SizeMB += old.SizeMB
+	r.Layers[f] = l.over(old)
+	r.Pins = append(slices.Clip(r.Pins), l.pins...)
+	r.Unsourced = append(slices.Clip(r.Unsourced), l.unsourced...)
+}
+
+// words returns what templates can say of a toolkit without a document.
+func (t Toolkit) words() map[string]string {
+	major, _, _ := strings.Cut(t.CUDA, ".")
+	xy := minor(t.CUDA)
+	return map[string]string{
+		"X": major, "X.Y": xy, "X-Y": strings.ReplaceAll(xy, ".", "-"), "version": cmp.Or(t.Version, t.CUDA),
+	}
+}
+
+func (r *renderer) layer(flavor Flavor, template Layer) (rendered, error) {
+	l := rendered{Layer: Layer{SizeMB: template.SizeMB}}
+	for _, p := range template.Packages {
+		if err := r.add(&l, p); err != nil {
+			return l, err
+		}
+	}
+	if len(l.Packages) == 0 {
+		return l, nil
+	}
+	l.Packages = append(l.Packages, r.os.Extra[flavor]...)
+	for _, name := range template.Hold {
+		name, _, err := r.expand(name)
+		if err != nil {
+			return l, err
+		}
+		if l.installs(name) {
+			l.Hold = append(l.Hold, name)
+		}
+	}
+	var errs [3]error
+	l.Env, errs[0] = r.expandAll(template.Env)
+	l.Files, errs[1] = r.expandAll(template.Files)
+	l.Links, errs[2] = r.expandAll(template.Links)
+	return l, errors.Join(errs[:]...)
+}
+
+// add adds a package of a template, "name" or "name=version".
+func (r *renderer) add(l *rendered, template string) error {
+	left, right, pinned := strings.Cut(template, "=")
+	name, _, err := r.expand(left)
+	if err != nil {
+		return err
+	}
+	if !pinned {
+		l.Packages = append(l.Packages, name)
+		return nil
+	}
+	version, document, err := r.expand(right)
+	switch {
+	case errors.Is(err, errNone):
+	case errors.Is(err, errUnsourced):
+		l.Packages = append(l.Packages, name)
+		l.unsourced = append(l.unsourced, name)
+	case err != nil:
+		return err
+	default:
+		l.Packages = append(l.Packages, name+r.os.joint()+version)
+		from := r.source.Documents[document]
+		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date})
+	}
+	return nil
+}
+
+// joint is what the OS's package manager wants between a name and a version.
+func (o OS) joint() string {
+	if o.Repository.Packages == "rpm" {
+		return "-"
+	}
+	return "="
+}
+
+// installs reports a package of that name with or without a version.
+func (l rendered) installs(name string) bool {
+	return slices.Contains(l.unsourced, name) || slices.ContainsFunc(l.pins, func(p Pin) bool { return p.Package == name })
+}
+
+// expandAll fills in a map's keys and values. What has no text in this image is left out.
+func (r *renderer) expandAll(templates map[string]string) (map[string]string, error) {
+	if len(templates) == 0 {
+		return nil, nil
+	}
+	texts := map[string]string{}
+	for _, key := range sortedKeys(templates) {
+		name, _, err := r.expand(key)
+		if err != nil {
+			return nil, err
+		}
+		value, _, err := r.expand(templates[key])
+		switch {
+		case errors.Is(err, errNone) || errors.Is(err, errUnsourced):
+		case err != nil:
+			return nil, err
+		default:
+			texts[name] = value
+		}
+	}
+	return texts, nil
+}
+
+// expand fills in every {word} of a template. The document is that of the last pin, or
+// the toolkit's own if there is none in it.
+func (r *renderer) expand(template string) (text, document string, err error) {
+	document = r.toolkit.document(r.os.Name)
+	for rest := template; ; {
+		before, after, more := strings.Cut(rest, "{")
+		text += before
+		if !more {
+			return text, document, nil
+		}
+		word, tail, closed := strings.Cut(after, "}")
+		if !closed {
+			return "", "", fmt.Errorf("%q: a brace is not closed", template)
+		}
+		value, from, err := r.word(word)
+		if err != nil {
+			return "", "", err
+		}
+		text, document, rest = text+value, cmp.Or(from, document), tail
+	}
+}
+
+func (r *renderer) word(name string) (text, document string, err error) {
+	if text, ok := r.words[name]; ok {
+		return text, "", nil
+	}
+	switch version, document := r.toolkit.pin(r.era, name, r.os.Name); version {
+	case "":
+		return "", "", fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
+	case pinNone:
+		return "", "", errNone
+	case pinUnsourced:
+		return "", "", errUnsourced
+	case "{version}":
+		return r.words["version"], document, nil
+	default:
+		return version, document, nil
+	}
+}

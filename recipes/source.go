@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/compat"
+)
+
+// Source is a vendor's package repositories, recipes/repository/NAME.yaml: where they
+// are, who signs them, and what its releases have in common.
+type Source struct {
+	Name string `yaml:"source"`
+	// Roots are the addresses above the directories of the OSes, by name. The root
+	// named like the source itself has the CUDA packages.
+	Roots map[string]string `yaml:"roots"`
+	// Keys are all that ever signed, those that no longer do too.
+	Keys []Key `yaml:"keys"`
+	// Documents are where pins come from, by the short names that toolkits use.
+	Documents map[string]Document `yaml:"documents"`
+	// Brands are lists of GPU brands, by the names that requirements use for them.
+	Brands map[string][]string `yaml:"brands"`
+	// Compilers says what nvcc compiles for, from a CUDA release on.
+	Compilers []Compiler `yaml:"compilers"`
+}
+
+// Key is one that repositories are signed with.
+type Key struct {
+	ID          string `yaml:"id"`          // "3bf863cc"
+	Fingerprint string `yaml:"fingerprint"` // 40 hexadecimal digits, "" if no source gives it
+	File        string `yaml:"file"`        // beside the packages, "3bf863cc.pub"
+	// SHA256 is of the file's text without its Version line.
+	SHA256 string `yaml:"sha256"`
+	Since  string `yaml:"since"` // 2022-04-27
+	// Serves names what it signs: "deb" or "rpm" for all repositories of these packages,
+	// the directory of one OS ("rhel10"), or a root ("nvidia-ml").
+	Serves []string `yaml:"serves"`
+}
+
+// Document is something public that says which packages an image has.
+type Document struct {
+	Title string `yaml:"title"`
+	Date  string `yaml:"date"`
+}
+
+// Compiler is what a release's nvcc compiles samples for.
+type Compiler struct {
+	Since string `yaml:"since"` // CUDA release, "11.8"
+	SASS  []int  `yaml:"sass"`
+	PTX   int    `yaml:"ptx"`
+}
+
+// Address is one repository of an OS, ready for its package manager.
+type Address struct {
+	Name string // "nvidia", "nvidia-ml": of the list file
+	URL  string // without a slash at the end
+	Key  Key
+}
+
+// Addresses returns the repositories of an OS for a platform, the one with the CUDA
+// packages first. There are none for an OS whose source has no roots of its own.
+func (c *Catalog) Addresses(o OS, platform string) []Address {
+	source, ok := c.sources[o.Source]
+	arch, packaged := o.Repository.Arch[platform]
+	if !ok || !packaged {
+		return nil
+	}
+	var all []Address
+	for _, root := range append([]string{source.Name}, o.Repository.Also...) {
+		key, _ := source.key(root, o.Repository)
+		url := source.Roots[root]
+		if scheme := o.Repository.Scheme; scheme != "" {
+			_, rest, _ := strings.Cut(url, "://")
+			url = scheme + "://" + rest
+		}
+		all = append(all, Address{root, strings.TrimSuffix(url, "/") + "/" + path.Join(o.Repository.Dir, arch), key})
+	}
+	return all
+}
+
+// Source returns the vendor's repositories of that name, if it has any.
+func (c *Catalog) Source(name string) (Source, bool) {
+	s, ok := c.sources[name]
+	return s, ok
+}
+
+// key returns the newest key that serves the root itself, else the directory, else
+// the kind of packages.
+func (s Source) key(root string, r Repository) (key Key, ok bool) {
+	for _, what := range []string{root, r.Dir, r.Packages} {
+		for _, k := range s.Keys {
+			if slices.Contains(k.Serves, what) && (!ok || k.Since > key.Since) {
+				key, ok = k, true
+			}
+		}
+		if ok {
+			return key, true
+		}
+	}
+	return Key{}, false
+}
+
+var (
+	keyID       = regexp.MustCompile(`^[0-9A-Fa-f]{8}$`)
+	fingerprint = regexp.MustCompile(`^[0-9A-Fa-f]{40}$`)
+	sha256Form  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	rootForm    = regexp.MustCompile(`^https?://[^/ ]+(/[^ ]*)?$`)
+)
+
+func isDate(s string) bool {
+	_, err := time.Parse(time.DateOnly, s)
+	return err == nil
+}
+
+func (s Source) check(f *file) {
+	if s.Roots[s.Name] == "" {
+		f.bad("roots", "", "roots: none is named %q, for the CUDA packages", s.Name)
+	}
+	for _, name := range sortedKeys(s.Roots) {
+		if !rootForm.MatchString(s.Roots[name]) {
+			f.bad("roots", "", "root %s: %q is not an address", name, s.Roots[name])
+		}
+	}
+	for _, k := range s.Keys {
+		switch {
+		case !keyID.MatchString(k.ID) || k.Fingerprint != "" && !fingerprint.MatchString(k.Fingerprint):
+			f.bad("keys", "", "key %q: want an id of 8 and a fingerprint of 40 hexadecimal digits", k.ID)
+		case k.Fingerprint != "" && !strings.EqualFold(k.Fingerprint[32:], k.ID):
+			f.bad("keys", "", "key %q: its fingerprint ends in %s", k.ID, k.Fingerprint[32:])
+		case !sha256Form.MatchString(k.SHA256):
+			f.bad("keys", "", "key %s: sha256 %q is not one", k.ID, k.SHA256)
+		case k.File == "" || k.File != path.Base(k.File):
+			f.bad("keys", "", "key %s: want the name of its file, got %q", k.ID, k.File)
+		case !isDate(k.Since) || len(k.Serves) == 0:
+			f.bad("keys", "", "key %s: want since, a date such as 2022-04-27, and what it serves", k.ID)
+		}
+	}
+	for _, name := range sortedKeys(s.Documents) {
+		if d := s.Documents[name]; d.Title == "" || !isDate(d.Date) {
+			f.bad("documents", "", "document %s: want a title and a date", name)
+		}
+	}
+	for i, c := range s.Compilers {
+		if len(c.SASS) == 0 || c.PTX == 0 || !slices.IsSorted(c.SASS) {
+			f.bad("compilers", "", "compilers since %q: samples need sass, ascending, and ptx", c.Since)
+		}
+		if i > 0 && compat.Compare(s.Compilers[i-1].Since, c.Since) >= 0 {
+			f.bad("compilers", "", "compilers: %q is not after %q", c.Since, s.Compilers[i-1].Since)
+		}
+	}
+}
+
+// samples returns what the nvcc of a CUDA release compiles for.
+func (s Source) samples(cuda string) Samples {
+	var found Samples
+	for _, c := range s.Compilers {
+		if compat.Compare(c.Since, cuda) <= 0 {
+			found = Samples{SASS: c.SASS, PTX: c.PTX}
+		}
+	}
+	return found
+}

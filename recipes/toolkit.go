@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Toolkit is one CUDA release of a vendor's repository, recipes/toolkit/NAME.yaml: its
+// version numbers, each once. With its era they make a [Release] for each OS.
+type Toolkit struct {
+	CUDA    string `yaml:"cuda"` // the word in cell IDs
+	Era     string `yaml:"era"`
+	Version string `yaml:"version"` // CUDA_VERSION, cuda itself if it is not said
+	// OS is which operating systems have images of it, by platform.
+	OS map[string][]string `yaml:"os"`
+	// Read is which operating systems Pins was read for, by document. For others a
+	// pin counts only if the era has it checked.
+	Read map[string][]string `yaml:"read"`
+	// Pins are versions by component; "none" is not in the images, "unsourced" is in
+	// them, but no document says in which version.
+	Pins map[string]string `yaml:"pins"`
+	// Differ is pins that are others on an OS.
+	Differ map[string]map[string]string `yaml:"differ"`
+	// Admits is which older drivers NVIDIA's images with cuda-compat admit. Of several
+	// entries for a platform and OS the last counts.
+	Admits []Admits `yaml:"admits"`
+
+	file  string // "toolkit/12.4.1.yaml"
+	path  string // the same with the directory that it was read from
+	lines map[string]int
+}
+
+// Admits is a part of NVIDIA_REQUIRE_CUDA beside the plain cuda>=X.Y.
+type Admits struct {
+	Platform string   `yaml:"platform"` // "": all
+	OS       []string `yaml:"os"`       // none: all
+	// Branches are words such as "tesla@418", one brand on one driver branch, or "A@535",
+	// every brand of the source's list A.
+	Branches string `yaml:"branches"`
+}
+
+// Values of a pin that are no version.
+const (
+	pinNone      = "none"
+	pinUnsourced = "unsourced"
+)
+
+// systems returns every OS of the toolkit with its platforms, both sorted.
+func (t Toolkit) systems() map[string][]string {
+	systems := map[string][]string{}
+	for _, platform := range sortedKeys(t.OS) {
+		for _, os := range t.OS[platform] {
+			systems[os] = append(systems[os], platform)
+		}
+	}
+	return systems
+}
+
+// document returns the document that the toolkit was read from for an OS, or else the
+// first of all: the toolkit's own number and its package names are the same everywhere.
+func (t Toolkit) document(os string) string {
+	documents := sortedKeys(t.Read)
+	for _, document := range documents {
+		if slices.Contains(t.Read[document], os) {
+			return document
+		}
+	}
+	if len(documents) == 0 {
+		return ""
+	}
+	return documents[0]
+}
+
+// pin returns a component's version on an OS and the document that gives it. The
+// document is "" if none does.
+func (t Toolkit) pin(e Era, name, os string) (version, document string) {
+	version = cmp.Or(t.Differ[os][name], t.Pins[name], e.Pins[name])
+	if version == pinNone || version == pinUnsourced {
+		return version, ""
+	}
+	for _, document := range sortedKeys(t.Read) {
+		if slices.Contains(t.Read[document], os) {
+			return version, document
+		}
+	}
+	for _, c := range e.Checked {
+		if slices.Contains(c.OS, os) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
+			return version, c.Document
+		}
+	}
+	return pinUnsourced, ""
+}
+
+// admits returns the branches that the vendor admits beside the release itself.
+func (t Toolkit) admits(platform, os string) []string {
+	var branches string
+	for _, a := range t.Admits {
+		if (a.Platform == "" || a.Platform == platform) && (len(a.OS) == 0 || slices.Contains(a.OS, os)) {
+			branches = a.Branches
+		}
+	}
+	return strings.Fields(branches)
+}
