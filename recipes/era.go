@@ -17,9 +17,10 @@ type Era struct {
 	Name   string `yaml:"era"`
 	Source string `yaml:"source"`
 	// Like names an era of which this one says only what is different: its packages
-	// replace that one's, layer by layer; variables, files and links are added.
+	// replace that one's, layer by layer; variables, files and links are added, or taken
+	// out by an empty value.
 	Like string `yaml:"like"`
-	// Pins are what a toolkit need not say.
+	// Pins are what a toolkit need not say. They may have words in braces, too.
 	Pins map[string]string `yaml:"pins"`
 	// Checked is what documents say about operating systems that they do not show.
 	Checked []Checked `yaml:"checked"`
@@ -80,13 +81,15 @@ func (l Layer) over(old Layer) Layer {
 	return l
 }
 
-// merge returns both maps as one; what changes says wins.
+// merge returns both maps as one. What changes says wins; an empty value there takes
+// the key out.
 func merge(old, changes map[string]string) map[string]string {
 	if len(old) == 0 {
 		return changes
 	}
 	merged := maps.Clone(old)
 	maps.Copy(merged, changes)
+	maps.DeleteFunc(merged, func(_, value string) bool { return value == "" })
 	return merged
 }
 

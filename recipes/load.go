@@ -68,7 +68,7 @@ func Load(dirs ...string) (*Catalog, error) {
 		slices.SortStableFunc(l.problems, func(a, b Problem) int {
 			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 		})
-		return nil, l.problems
+		return nil, slices.Compact(l.problems)
 	}
 	slices.SortFunc(c.releases, compareReleases)
 	c.byPair = map[pair]int{}

@@ -148,7 +148,7 @@ func TestLoadRefusesNames(t *testing.T) {
 			t.Errorf("Load with OS %q: %v, want it refused", name, err)
 		}
 	}
-	for _, name := range []string{"ubuntu22.04", "x", "rocky-linux_9", strings.Repeat("x", 64)} {
+	for _, name := range []string{"ubuntu22.10", "x", "rocky-linux_9", strings.Repeat("x", 64)} {
 		load(t, dir(t, map[string]string{"os/" + name + ".yaml": strings.Replace(goodOS, "myos", name, 1)}))
 	}
 }

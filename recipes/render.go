@@ -70,9 +70,10 @@ func (r *Release) add(f Flavor, l rendered) {
 // words returns what templates can say of a toolkit without a document.
 func (t Toolkit) words() map[string]string {
 	major, _, _ := strings.Cut(t.CUDA, ".")
-	xy := minor(t.CUDA)
+	xy, version := minor(t.CUDA), cmp.Or(t.Version, t.CUDA)
 	return map[string]string{
-		"X": major, "X.Y": xy, "X-Y": strings.ReplaceAll(xy, ".", "-"), "version": cmp.Or(t.Version, t.CUDA),
+		"X": major, "X.Y": xy, "X-Y": strings.ReplaceAll(xy, ".", "-"),
+		"version": version, "Z": strings.TrimPrefix(version, xy+"."),
 	}
 }
 
@@ -199,9 +200,18 @@ func (r *renderer) word(name string) (text, document string, err error) {
 		return "", "", errNone
 	case pinUnsourced:
 		return "", "", errUnsourced
-	case "{version}":
-		return r.words["version"], document, nil
 	default:
-		return version, document, nil
+		return r.plain(version), document, nil
 	}
+}
+
+// plain fills in a pin that is said in words of the toolkit's number.
+func (r *renderer) plain(version string) string {
+	if !strings.Contains(version, "{") {
+		return version
+	}
+	for _, word := range sortedKeys(r.words) {
+		version = strings.ReplaceAll(version, "{"+word+"}", r.words[word])
+	}
+	return version
 }
