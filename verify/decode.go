@@ -33,7 +33,8 @@ func (s *stream) decoder(ctx context.Context, blob *chunkReader) (decoder, error
 		return ownDecoder{z, blob, func() {}}, err
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(magic):
 		s.encoding = "zstd"
-		z, err := zstd.NewReader(blob, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(windows[s.how.window].bytes))
+		window := windows[s.how.window]
+		z, err := zstd.NewReader(blob, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(window.bytes), zstd.WithDecoderLowmem(window.lean))
 		if err != nil {
 			return nil, err
 		}

@@ -20,10 +20,13 @@ type reading struct {
 // windows are what zstd frames may ask for, and how many slots that takes: memory
 // stays bounded whatever the frames say. zstd itself accepts the largest without a
 // flag (--long=27); encoders in use for images ask for the first or the second.
+// A decoder that is not lean holds two windows; a lean one holds little more than one and
+// moves it for each megabyte, which at 8 MiB takes as long as decoding.
 var windows = []struct {
 	bytes uint64
 	slots int
-}{{8 << 20, 1}, {32 << 20, 2}, {128 << 20, 1 << 20}}
+	lean  bool
+}{{8 << 20, 1, false}, {32 << 20, 2, false}, {128 << 20, 1 << 20, true}}
 
 // igzipFrom is the size of a blob from which on starting a program pays.
 const igzipFrom = 64 << 20

@@ -208,7 +208,7 @@ func (s sample) decodeGzip() error {
 }
 
 func (s sample) decodeZstd() error {
-	return decode(s.zstdBlob, func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) })
+	return decode(s.zstdBlob, func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(false)) })
 }
 
 func decode(file string, decoder func(io.Reader) (io.Reader, error)) error {
