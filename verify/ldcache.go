@@ -30,7 +30,8 @@ const (
 )
 
 // linkerCache looks for libraries of the driver in ld.so.cache: what a run of ldconfig
-// under a GPU runtime leaves, even if the files themselves were only mounted.
+// under a GPU runtime leaves, even if the files themselves were only mounted. What the
+// cache names elsewhere is kept for the merged view.
 func (w *walker) linkerCache(p string, size int64, body io.Reader) error {
 	if size > maxLinkerCache {
 		w.unreadable(p, fmt.Sprintf("linker cache of more than %d bytes", maxLinkerCache))
@@ -42,6 +43,7 @@ func (w *walker) linkerCache(p string, size int64, body io.Reader) error {
 	}
 	var driver []string
 	err := eachCached(data, func(name, file string) {
+		w.search.inCache(name, file)
 		lib, _ := w.rules.libraryNamed(name)
 		entry := name + " => " + file
 		if lib != nil && lib.Target == "" && lib.rule.Severity == SeverityFail && !slices.Contains(driver, entry) {

@@ -94,6 +94,13 @@ func TestMergedView(t *testing.T) {
 		}, "host"},
 		{"missing library of what the image starts", "", []files{withLibc(files{"app/run": program(nil, "libgone.so.1")})}, []string{"warn unresolved app/run: "}, "host"},
 		{"library off the search paths", "", []files{withLibc(files{"usr/bin/p": program(nil, "libz.so.1"), "opt/libz.so.1": library(imagetest.ELF{})})}, []string{"warn unresolved usr/bin/p: there is one at opt/libz.so.1"}, "host"},
+		{"library that only ld.so.cache knows", "", []files{withLibc(files{"usr/bin/p": program(nil, "libz.so.1"), "opt/libz.so.1": library(imagetest.ELF{}), "etc/ld.so.cache": imagetest.File(linkerCache("libz.so.1", "/opt/libz.so.1"))})}, []string{
+			"warn unresolved usr/bin/p: ld.so.cache still has opt/libz.so.1, until the runtime hook",
+		}, "host"},
+		{"library that an older ld.so.cache knew", "", []files{
+			withLibc(files{"usr/bin/p": program(nil, "libz.so.1"), "opt/libz.so.1": library(imagetest.ELF{}), "etc/ld.so.cache": imagetest.File(linkerCache("libz.so.1", "/opt/libz.so.1"))}),
+			{"etc/ld.so.cache": imagetest.File(linkerCache("liba.so.1", "/usr/lib/liba.so.1"))},
+		}, []string{"warn unresolved usr/bin/p: to which no search path leads; there is one at opt/libz.so.1"}, "host"},
 		{"library that programs bring together", "", []files{withLibc(files{"usr/lib64/liba.so": library(imagetest.ELF{Needed: []string{"libz.so.1"}}), "opt/libz.so.1": library(imagetest.ELF{})})}, []string{"info unresolved-aside usr/lib64/liba.so: "}, "host"},
 		{"missing dynamic linker", "", []files{{"usr/bin/p": program(nil, "libc.so.6")}}, []string{"warn unresolved usr/bin/p: dynamic linker " + ldso}, "host"},
 		{"libraries without a system", "", []files{{"usr/lib64/liba.so": library(imagetest.ELF{Needed: []string{"libc.so.6"}})}}, nil, "host"},

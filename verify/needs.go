@@ -142,7 +142,9 @@ func (m *merged) explain(l *lack) (rule, detail string) {
 		return ruleUnresolved, fmt.Sprintf("asks for the dynamic linker %s, which the image does not have", l.Name)
 	}
 	detail = fmt.Sprintf("needs %s, to which no search path leads", l.Name)
-	if f := m.im.Named(l.By.ABI, l.Name); f != nil {
+	if f := m.im.Cached(l.By.ABI, l.Name); f != nil {
+		detail += "; ld.so.cache still has " + f.Path + ", until the runtime hook has ldconfig write it anew"
+	} else if f := m.im.Named(l.By.ABI, l.Name); f != nil {
 		detail += "; there is one at " + f.Path
 	}
 	return ruleUnresolved, detail

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/verify/internal/loader"
 	"github.com/cudabuild/cudabuild/verify/internal/rpmdb"
 )
 
@@ -20,10 +21,7 @@ const (
 	maxCondaRecord = 32 << 20
 )
 
-const (
-	apkInstalled = "lib/apk/db/installed"
-	linkerCache  = "etc/ld.so.cache"
-)
+const apkInstalled = "lib/apk/db/installed"
 
 // rpmDirs and rpmFiles are where rpm keeps its database: BDB, NDB, SQLite.
 var (
@@ -47,7 +45,7 @@ func (w *walker) record(p string, h *tar.Header, body io.Reader) (handled bool, 
 		return true, w.conda(p, body)
 	case base == "RECORD" && strings.HasSuffix(dir, ".dist-info"):
 		return true, w.wheelRecord(p, limited)
-	case p == linkerCache:
+	case p == loader.Cache:
 		return true, w.linkerCache(p, h.Size, body)
 	}
 	return false, nil

@@ -28,6 +28,7 @@ type collector struct {
 	objects    map[string]loader.Object
 	links      map[string]string
 	configs    map[string]string
+	cached     []loader.Link
 	words      map[string]string // names that many objects share
 	size       int
 	incomplete string
@@ -51,6 +52,16 @@ func (c *collector) forget(p string) {
 	delete(c.objects, p)
 	delete(c.links, p)
 	delete(c.configs, p)
+	if p == loader.Cache {
+		c.cached = nil
+	}
+}
+
+// inCache keeps an entry of the linker's cache.
+func (c *collector) inCache(name, file string) {
+	if !loader.IsDefault(path.Dir(clean(file))) && c.keep(len(name)+len(file)+48) {
+		c.cached = append(c.cached, loader.Link{Path: name, Target: file})
+	}
 }
 
 func (c *collector) link(p, target string) {
@@ -109,7 +120,7 @@ func (c *collector) word(s string) string {
 // seal returns what was kept, sorted. Links to plain files are dropped, unless the
 // name is a library's: they lead the dynamic linker nowhere.
 func (c *collector) seal(paths pathSet) loader.Facts {
-	f := loader.Facts{Incomplete: c.incomplete}
+	f := loader.Facts{Incomplete: c.incomplete, Cached: c.cached}
 	for _, o := range c.objects {
 		f.Objects = append(f.Objects, o)
 	}
@@ -129,8 +140,10 @@ func (c *collector) seal(paths pathSet) loader.Facts {
 
 // searchWeight is the bytes that f keeps in memory, nearly.
 func searchWeight(f loader.Facts) (n int) {
-	for _, l := range f.Links {
-		n += 32 + len(l.Path) + len(l.Target)
+	for _, links := range [][]loader.Link{f.Links, f.Cached} {
+		for _, l := range links {
+			n += 32 + len(l.Path) + len(l.Target)
+		}
 	}
 	for _, o := range f.Objects {
 		n += 256 + len(o.Path) + 32*(len(o.Needed)+len(o.Versions)+len(o.Defines))

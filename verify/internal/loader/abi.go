@@ -2,6 +2,8 @@
 
 package loader
 
+import "slices"
+
 // ABI is what two files must share to be loaded together: machine, class and
 // byte order.
 type ABI uint32
@@ -45,6 +47,16 @@ func (a ABI) of() platform {
 		return p
 	}
 	return platform{tuple: "unknown", lib: "lib64", name: "unknown", musl: "unknown"}
+}
+
+// IsDefault reports whether dir is a directory that programs of some ABI search last.
+func IsDefault(dir string) bool {
+	for abi := range platforms {
+		if slices.Contains(abi.Defaults(), dir) {
+			return true
+		}
+	}
+	return false
 }
 
 // Defaults returns the directories that glibc searches last, of all families.

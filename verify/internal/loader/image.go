@@ -12,6 +12,9 @@ import (
 // maxHops is how many links Linux follows in one path.
 const maxHops = 40
 
+// Cache is the path of the cache that ldconfig writes.
+const Cache = "etc/ld.so.cache"
+
 // Layer is one layer of an image.
 type Layer struct {
 	*Facts
@@ -40,6 +43,7 @@ type Image struct {
 	byName   map[string]*File   // by base name and SONAME, made when needed
 	links    map[string]placed  // by path with real parents
 	configs  map[string]string  // text by real path
+	cached   []Link             // of the ld.so.cache that is not hidden
 	realDirs map[string]string  // what resolve has learned
 	sonames  map[string]map[string]*File
 	loaders  map[ABI]family
@@ -82,6 +86,9 @@ func New(layers []Layer, env Env) *Image {
 			if !im.hidden(i, c.Path) {
 				im.configs[im.place(c.Path)] = c.Text
 			}
+		}
+		if !im.hidden(i, Cache) {
+			im.cached = append(im.cached, l.Cached...)
 		}
 	}
 	im.index()
@@ -234,6 +241,20 @@ func (im *Image) Named(abi ABI, name string) *File {
 	}
 	if f := im.byName[name]; f != nil && f.ABI == abi {
 		return f
+	}
+	return nil
+}
+
+// Cached returns the object that the image's ld.so.cache has under a name, nil if it
+// has none outside the default directories, or none that is still there.
+func (im *Image) Cached(abi ABI, name string) *File {
+	for _, entry := range im.cached {
+		if entry.Path != name {
+			continue
+		}
+		if f := im.Lookup(rooted("", entry.Target)); f != nil && f.ABI == abi {
+			return f
+		}
 	}
 	return nil
 }

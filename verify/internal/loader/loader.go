@@ -13,7 +13,7 @@
 // of /etc/ld.so.conf, the default ones, glibc-hwcaps) and musl (/etc/ld-musl-ARCH.path).
 // In place of /etc/ld.so.cache it uses the directories and rules that ldconfig
 // makes the cache from, because the runtime hook runs ldconfig when a container
-// starts. It is pure, knows nothing of NVIDIA, and its work is bounded; a bound
+// starts; what only the cache leads to, [Image.Cached] tells. It is pure, knows nothing of NVIDIA, and its work is bounded; a bound
 // that was reached shows in [Image.Incomplete].
 package loader
 
@@ -22,6 +22,9 @@ type Facts struct {
 	Objects []Object `json:"objects,omitempty"` // sorted by path, one a path
 	Links   []Link   `json:"links,omitempty"`   // symbolic links, sorted by path, one a path
 	Configs []Config `json:"configs,omitempty"` // linker configuration, sorted by path
+	// Cached is the entries of the layer's /etc/ld.so.cache, name and file, but for
+	// those of default directories.
+	Cached []Link `json:"cached,omitempty"`
 	// Incomplete says why something is missing here, "" if nothing is.
 	Incomplete string `json:"incomplete,omitempty"`
 }
