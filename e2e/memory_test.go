@@ -14,9 +14,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,13 +44,32 @@ func TestVerifyMemory(t *testing.T) {
 	driver := imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"}, Exec: 300 << 10}.Bytes()
 	leak := func(w *tar.Writer) { imagetest.Tar(w, "opt/leak.bin", imagetest.File(driver)) }
 	long := strings.Repeat("n/", 2000)
+	random := make([]byte, 80<<20) // fills each window, decoded or not
+	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
+	packed := func(w *tar.Writer, times int) {
+		var data bytes.Buffer
+		inner := tar.NewWriter(&data)
+		imagetest.Tar(inner, "some.bin", imagetest.File(random))
+		imagetest.Tar(inner, "leak.bin", imagetest.File(driver))
+		_ = inner.Close()
+		for range times {
+			packed := slices.Clone(data.Bytes())
+			data.Reset()
+			z, _ := zstd.NewWriter(&data, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(64<<20), zstd.WithEncoderConcurrency(1))
+			_, _ = z.Write(packed)
+			_ = z.Close()
+		}
+		imagetest.Tar(w, "x.tar.zst", imagetest.File(data.Bytes()))
+	}
+	nested := []string{"--nested"}
 	for _, tc := range []struct {
 		name   string
 		layers []func(w *tar.Writer)
 		window int
 		want   string
+		flags  []string
 	}{
-		{"an ELF file of 2 GB", []func(*tar.Writer){func(w *tar.Writer) { bigELF(w, driver, 2<<30) }}, 0, "FAIL"},
+		{"an ELF file of 2 GB", []func(*tar.Writer){func(w *tar.Writer) { bigELF(w, driver, 2<<30) }}, 0, "FAIL", nil},
 		{"a million entries", []func(*tar.Writer){func(w *tar.Writer) {
 			for i := range 1_000_000 {
 				if i == 500_000 {
@@ -56,25 +77,25 @@ func TestVerifyMemory(t *testing.T) {
 				}
 				imagetest.Tar(w, fmt.Sprintf("usr/share/some/where/%06d", i), imagetest.Entry{})
 			}
-		}}, 0, "FAIL"},
-		{"layers with large ELF files", repeat(6, func(w *tar.Writer) { bigELF(w, driver, 47<<20) }), 0, "FAIL"},
-		{"large windows", repeat(6, leak), 128 << 20, "FAIL"},
+		}}, 0, "FAIL", nil},
+		{"layers with large ELF files", repeat(6, func(w *tar.Writer) { bigELF(w, driver, 47<<20) }), 0, "FAIL", nil},
+		{"large windows", repeat(6, leak), 128 << 20, "FAIL", nil},
 		{"hard links with long names", []func(*tar.Writer){func(w *tar.Writer) {
 			for i := range 10_000 {
 				imagetest.Tar(w, fmt.Sprint(long, "a", i), imagetest.Entry{Link: fmt.Sprint(long, "b", i)})
 			}
 			leak(w)
-		}}, 0, "FAIL"},
+		}}, 0, "FAIL", nil},
 		{"links at driver names", []func(*tar.Writer){func(w *tar.Writer) {
 			for i := range 12_000 {
 				imagetest.Tar(w, fmt.Sprint(long, i, "/libcuda.so.1"), imagetest.Entry{Symlink: fmt.Sprint(long, "b", i)})
 			}
-		}}, 0, "FAIL"},
+		}}, 0, "FAIL", nil},
 		{"findings with long names", []func(*tar.Writer){func(w *tar.Writer) {
 			for i := range 12_000 {
 				imagetest.Tar(w, fmt.Sprint(long, i, "/libcuda.so.1"), imagetest.Entry{Data: "x"})
 			}
-		}}, 0, "FAIL"},
+		}}, 0, "FAIL", nil},
 		{"packages without end", []func(*tar.Writer){func(w *tar.Writer) {
 			var status bytes.Buffer
 			for i := range 150_000 {
@@ -82,15 +103,17 @@ func TestVerifyMemory(t *testing.T) {
 			}
 			imagetest.Tar(w, "var/lib/dpkg/status", imagetest.Entry{Data: status.String()})
 			imagetest.Tar(w, "var/lib/dpkg/info/p.list", imagetest.Entry{Data: strings.Repeat("/usr/lib/nvidia/"+long[:200]+"\n", 300_000)})
-		}}, 0, "PASS"},
+		}}, 0, "PASS", nil},
+		{"archives with large windows", repeat(4, func(w *tar.Writer) { packed(w, 1) }), 0, "FAIL", nested},
+		{"archives in archives with large windows", repeat(4, func(w *tar.Writer) { packed(w, 3) }), 0, "UNKNOWN", nested},
 		{"a name of 900 KiB", []func(*tar.Writer){func(w *tar.Writer) {
 			imagetest.Tar(w, strings.Repeat("n/", 450<<10)+"x", imagetest.Entry{Data: "x"})
-		}}, 0, "UNKNOWN"},
+		}}, 0, "UNKNOWN", nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "out")
 			writeImage(t, dir, tc.layers, tc.window)
-			verdict, rss := judgeByProgram(t, program, "oci:"+dir)
+			verdict, rss := judgeByProgram(t, program, append(tc.flags, "oci:"+dir)...)
 			t.Logf("%s, %.0f MB", verdict, rss/1e6)
 			if verdict != tc.want || rss > maxRSS {
 				t.Errorf("verdict %s with %.0f MB, want %s with at most %.0f MB", verdict, rss/1e6, tc.want, maxRSS/1e6)
@@ -178,9 +201,9 @@ func writeLayer(t *testing.T, dir string, write func(*tar.Writer), window int) (
 }
 
 // judgeByProgram returns the verdict and the most memory that the program had.
-func judgeByProgram(t *testing.T, program, ref string) (verdict string, rss float64) {
+func judgeByProgram(t *testing.T, program string, args ...string) (verdict string, rss float64) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, "verify", ref)
+	cmd := exec.CommandContext(t.Context(), program, append([]string{"verify"}, args...)...)
 	cmd.Env = append(os.Environ(), "CUDABUILD_CACHE_DIR="+t.TempDir())
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr

@@ -68,7 +68,7 @@ func (w *walker) payload(r io.Reader, use func(io.Reader) error) error {
 	if !k.compressed() {
 		return use(buf)
 	}
-	dec, done, err := decompress(k, buf)
+	dec, done, err := w.decompress(k, buf)
 	if err != nil {
 		return err
 	}

@@ -22,11 +22,11 @@ import (
 
 // Limits of archives inside a layer. Reaching one is a finding of rule "unreadable".
 const (
-	maxNesting      = 4        // archives in archives
-	maxDecoded      = 64 << 30 // bytes decoded for all archives of a layer
-	maxXzDict       = 64 << 20 // what xz -9 asks for
-	maxNestedWindow = 64 << 20 // of a zstd frame
-	maxUnsized      = 48 << 20 // bytes of an ELF file that is compressed by itself
+	maxNesting = 4        // archives in archives
+	maxDecoded = 64 << 30 // bytes decoded for all archives of a layer
+	maxDict    = 64 << 20 // dictionary of an xz stream (xz -9), window of a zstd frame
+	innerDict  = 8 << 20  // the same of one inside another (xz -6, zstd up to -19)
+	maxUnsized = 48 << 20 // bytes of an ELF file that is compressed by itself
 )
 
 // inArchive stands between the path of an archive and the path inside it.
@@ -50,7 +50,7 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 	}
 	counted := &countReader{r: body}
 	inner := newWalker(w.rules, w.opts)
-	inner.depth, inner.decoded = w.depth+1, w.decoded
+	inner.depth, inner.within, inner.decoded = w.depth+1, w.within, w.decoded
 	var err error
 	switch {
 	case inner.depth > maxNesting:
@@ -111,7 +111,7 @@ func inside(archive, p string) string {
 // decompressed examines the one file that a compressed stream holds. If that is an
 // archive, its entries are this walker's.
 func (w *walker) decompressed(k kind, r io.Reader) (*dynelf.Info, said, error) {
-	dec, done, err := decompress(k, r)
+	dec, done, err := w.decompress(k, r)
 	if err != nil {
 		return nil, said{}, err
 	}
@@ -149,18 +149,25 @@ func (w *walker) unsized(p string, r io.Reader) (content, error) {
 	return content{size: 1}, err
 }
 
-func decompress(k kind, r io.Reader) (dec io.Reader, done func(), err error) {
-	done = func() {}
+// decompress decodes a stream until done is called. Of streams in streams only the
+// outermost gets much memory, so that they cannot add up.
+func (w *walker) decompress(k kind, r io.Reader) (dec io.Reader, done func(), err error) {
+	dict := maxDict
+	if w.within > 0 {
+		dict = innerDict
+	}
+	w.within++
+	done = func() { w.within-- }
 	switch k {
 	case kindGzip:
 		dec, err = gzip.NewReader(r)
 	case kindZstd:
 		var z *zstd.Decoder
-		if z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxNestedWindow), zstd.WithDecoderLowmem(true)); err == nil {
-			dec, done = z, z.Close
+		if z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(dict)), zstd.WithDecoderLowmem(true)); err == nil {
+			dec, done = z, func() { w.within--; z.Close() }
 		}
 	case kindXz:
-		dec, err = xz.NewReader(r, maxXzDict)
+		dec, err = xz.NewReader(r, uint32(dict))
 	case kindBzip2:
 		dec = bzip2.NewReader(r)
 	}

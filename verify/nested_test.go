@@ -8,6 +8,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -166,6 +169,60 @@ func xzModule() []byte {
 		panic(err)
 	}
 	return data
+}
+
+// xzTexts is one text as xz(1) compresses it with each of its checks: CRC32, CRC64, SHA-256.
+var xzTexts = []string{
+	"/Td6WFoAAAFpIt42AgAhAQAAAAA3J5fW4AAkABtdADSbgAZx8LxvPdneQ84Q5ogGiS74gADOrBG3AAAAto/7aQABMyVcBOmfkEKZDQEAAAAAAVla",
+	"/Td6WFoAAATm1rRGAgAhAQAAAAA3J5fW4AAkABtdADSbgAZx8LxvPdneQ84Q5ogGiS74gADOrBG3AAAA0o9e6XjEeeMAATclWMGF+x+2830BAAAAAARZWg==",
+	"/Td6WFoAAArh+wyhAgAhAQAAAAA3J5fW4AAkABtdADSbgAZx8LxvPdneQ84Q5ogGiS74gADOrBG3AAAAg8VAsLWJ7A6llbkx7KH+VtzRfTeqyGWLdwGZAhVHx8AAAU8lpjJjHBibS5oBAAAAAApZWg==",
+}
+
+// TestXzIntegrity cuts xz files at each place and changes each byte, and wants all of it noticed.
+func TestXzIntegrity(t *testing.T) {
+	t.Parallel()
+	const magic = 6    // without it, it is no xz file
+	const ignored = 30 // the first byte of the range coder, which says nothing
+	files := entries{}
+	for n, text := range xzTexts {
+		good, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := magic; i < len(good); i++ {
+			files[fmt.Sprintf("%d-%03d-cut.xz", n, i)] = imagetest.File(good[:i])
+			if i != ignored {
+				bad := bytes.Clone(good)
+				bad[i] ^= 0x10
+				files[fmt.Sprintf("%d-%03d.xz", n, i)] = imagetest.File(bad)
+			}
+		}
+	}
+	report, err := verify.New(verify.Options{Nested: true}).Image(t.Context(), "x", imagetest.New(layer(files)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report.Findings {
+		if f.Rule == "unreadable" {
+			delete(files, f.Path)
+		}
+	}
+	if len(files) > 0 {
+		t.Errorf("not noticed: %v", slices.Sorted(maps.Keys(files)))
+	}
+}
+
+// TestXzDictionary asks for more memory than xz -9 does.
+func TestXzDictionary(t *testing.T) {
+	t.Parallel()
+	data := xzModule()
+	block := data[12:24] // its header: size, flags, filter with the dictionary's size, padding, CRC
+	block[4] = 29        // 96 MiB
+	binary.LittleEndian.PutUint32(block[8:], crc32.ChecksumIEEE(block[:8]))
+	report, err := verify.New(verify.Options{Nested: true}).Image(t.Context(), "x", imagetest.New(layer(entries{"x.xz": imagetest.File(data)})))
+	if err != nil || report.Verdict != verify.Unknown || !strings.Contains(report.Findings[0].Detail, "dictionary") {
+		t.Errorf("%v, %s, findings %+v, want unknown for the dictionary", err, report.Verdict, report.Findings)
+	}
 }
 
 // TestNestedIsDeletedWithItsArchive also holds the way findings name the place.
