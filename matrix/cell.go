@@ -20,7 +20,7 @@ type Cell struct {
 	Flavor recipes.Flavor `json:"flavor"`
 	Sample string         `json:"sample"`
 	// Parent is the ID of the cell right below: a runtime's base, a devel's runtime,
-	// a sample's base; "" for a base. The cell of that ID need not be selected, nor
+	// the lowest flavor for a sample; "" for that one. The cell of that ID need not be selected, nor
 	// listed in the file at all.
 	Parent string `json:"parent"`
 	// Builder is the ID of the devel cell whose nvcc compiles a sample, else "". Like
@@ -33,6 +33,11 @@ type Cell struct {
 	Tags []string `json:"tags"`
 	// Groups is every group of the file that the cell belongs to, sorted.
 	Groups []string `json:"groups"`
+	// Compat says that the image has cuda-compat: the file allows it and the release has it.
+	Compat bool `json:"compat,omitempty"`
+	// Unsourced are packages that the cell installs without a version because no
+	// document gives one.
+	Unsourced []string `json:"unsourced,omitempty"`
 }
 
 // clone returns a copy that shares no memory with c.
@@ -40,16 +45,9 @@ func (c Cell) clone() Cell {
 	c.Platforms = slices.Clone(c.Platforms)
 	c.Tags = slices.Clone(c.Tags)
 	c.Groups = slices.Clone(c.Groups)
+	c.Unsourced = slices.Clone(c.Unsourced)
 	return c
 }
 
 // cellID returns the one name of a cell; kind is a flavor or a sample.
 func cellID(cuda, kind, os string) string { return cuda + "-" + kind + "-" + os }
-
-// parentOf returns the flavor below f, "" for the lowest.
-func parentOf(f recipes.Flavor) recipes.Flavor {
-	if i := slices.Index(recipes.Flavors(), f); i > 0 {
-		return recipes.Flavors()[i-1]
-	}
-	return ""
-}

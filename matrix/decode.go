@@ -17,6 +17,7 @@ import (
 type word struct {
 	text string
 	at   *yaml.Node
+	glob bool // one of those that a glob there stands for
 }
 
 // decoder reads nodes into words, reporting what does not fit and going on.
@@ -98,7 +99,7 @@ func (d *decoder) str(n *yaml.Node, what string) (w word, ok bool) {
 		d.node(n, hint, "%s: want a string, got %s", what, kind(n))
 		return word{}, false
 	}
-	return word{n.Value, n}, true
+	return word{text: n.Value, at: n}, true
 }
 
 // words reads a list of different strings with one, in the order of the file. It

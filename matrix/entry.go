@@ -69,8 +69,8 @@ func (d *decoder) entry(n *yaml.Node, what string) *entry {
 	e := &entry{at: n}
 	var exclude *yaml.Node
 	d.mapping(n, what, append([]field{
-		{"os", true, func(n *yaml.Node) { e.os = d.some(n, "os", d.oneOf("OS", d.names.os)) }},
-		{"cuda", true, func(n *yaml.Node) { e.cuda = d.some(n, "cuda", d.cuda) }},
+		{"os", true, func(n *yaml.Node) { e.os = d.some(n, "os", d.names.os, d.oneOf("OS", d.names.os)) }},
+		{"cuda", true, func(n *yaml.Node) { e.cuda = d.some(n, "cuda", d.names.cuda, d.cuda) }},
 		{"exclude", false, func(n *yaml.Node) { exclude = n }},
 	}, d.listFields(&e.lists)...)...)
 	if exclude != nil { // after os and cuda, wherever it stands

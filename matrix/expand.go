@@ -17,7 +17,7 @@ func expandAll(r *report, catalog *recipes.Catalog, f file) *Matrix {
 	for _, g := range f.groups {
 		for _, it := range g.items {
 			if it.entry != nil {
-				byEntry[it.entry] = multiply(r, catalog, f.image, it.entry, f.defaults)
+				byEntry[it.entry] = multiply(r, catalog, f, it.entry)
 			}
 		}
 	}
@@ -75,16 +75,11 @@ func sortFamilies(cells []Cell) {
 		}
 	}
 	slices.SortStableFunc(cells, func(a, b Cell) int {
-		return cmp.Or(cmp.Compare(place[of(a)], place[of(b)]), cmp.Compare(rank(a), rank(b)))
+		if a.Sample != "" || b.Sample != "" {
+			return cmp.Or(cmp.Compare(place[of(a)], place[of(b)]), cmp.Compare(min(len(a.Sample), 1), min(len(b.Sample), 1)))
+		}
+		return cmp.Or(cmp.Compare(place[of(a)], place[of(b)]), recipes.CompareFlavors(a.Flavor, b.Flavor))
 	})
-}
-
-// rank orders the cells of a family.
-func rank(c Cell) int {
-	if c.Sample != "" {
-		return len(recipes.Flavors())
-	}
-	return slices.Index(recipes.Flavors(), c.Flavor)
 }
 
 func (d *duplicates) tell(g *group, second made, ids []string, first pair) {

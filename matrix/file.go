@@ -15,6 +15,7 @@ import (
 // file is matrix.yaml as it stands: every word known, nothing multiplied out.
 type file struct {
 	image    string
+	compat   bool // cuda-compat is allowed
 	defaults lists
 	groups   []*group
 }
@@ -51,6 +52,7 @@ func (d *decoder) file(root *yaml.Node) file {
 	d.mapping(root, "the matrix",
 		field{"version", true, d.version},
 		field{"image", true, func(n *yaml.Node) { f.image = d.image(n) }},
+		field{"compat", false, func(n *yaml.Node) { f.compat = d.compat(n) }},
 		field{"defaults", false, func(n *yaml.Node) { f.defaults = d.lists(n) }},
 		field{"groups", true, func(n *yaml.Node) { f.groups = d.groups(n) }},
 	)
@@ -132,18 +134,29 @@ func (d *decoder) listFields(l *lists) []field {
 		l.partial = l.partial || list == nil || len(list) < len(n.Content)
 		return list
 	}
-	platform, flavor, sample := d.oneOf("platform", d.names.platforms), d.oneOf("flavor", d.names.flavors), d.oneOf("sample", d.names.samples)
+	var flavors []string
+	for _, f := range d.names.flavors {
+		flavors = append(flavors, string(f))
+	}
+	platforms, samples := d.names.platforms, d.names.samples
+	platform, flavor, sample := d.oneOf("platform", platforms), d.oneOf("flavor", flavors), d.oneOf("sample", samples)
 	return []field{
-		{"platforms", false, func(n *yaml.Node) { l.platforms = whole(n, d.some(n, "platforms", platform)) }},
-		{"flavors", false, func(n *yaml.Node) { l.flavors = whole(n, d.words(n, "flavors", flavor)) }},
-		{"samples", false, func(n *yaml.Node) { l.samples = whole(n, d.words(n, "samples", sample)) }},
+		{"platforms", false, func(n *yaml.Node) { l.platforms = whole(n, d.some(n, "platforms", platforms, platform)) }},
+		{"flavors", false, func(n *yaml.Node) { l.flavors = whole(n, d.list(n, "flavors", flavors, flavor)) }},
+		{"samples", false, func(n *yaml.Node) { l.samples = whole(n, d.list(n, "samples", samples, sample)) }},
 	}
 }
 
-// some is words for a list that must not be empty.
-func (d *decoder) some(n *yaml.Node, what string, one func(*yaml.Node, string) (word, bool)) []word {
+// some is list for one that must not be empty.
+func (d *decoder) some(n *yaml.Node, what string, known []string, one func(*yaml.Node, string) (word, bool)) []word {
 	if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
 		d.node(n, "", "%s: the list is empty", what)
 	}
-	return d.words(n, what, one)
+	return d.list(n, what, known, one)
+}
+
+// compat reads whether images may have cuda-compat.
+func (d *decoder) compat(n *yaml.Node) bool {
+	w, _ := d.oneOf("word for compat", []string{"forbid", "allow"})(n, "compat")
+	return w.text == "allow"
 }

@@ -4,6 +4,7 @@ package matrix
 
 import (
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -13,22 +14,23 @@ import (
 
 // names is every word that a matrix file may use, by what it stands for.
 type names struct {
-	os, cuda, platforms, flavors, samples []string
+	os, cuda, platforms, samples []string
+	flavors                      []recipes.Flavor
 }
 
 func namesOf(c *recipes.Catalog) names {
 	n := names{os: c.OSNames(), cuda: c.CUDAVersions(), samples: recipes.SampleNames()}
-	for _, f := range recipes.Flavors() {
-		n.flavors = append(n.flavors, string(f))
-	}
 	for _, os := range n.os {
 		for _, cuda := range c.CUDAFor(os) {
 			release, _ := c.Find(os, cuda)
 			n.platforms = append(n.platforms, release.Platforms...)
+			n.flavors = append(n.flavors, release.Flavors()...)
 		}
 	}
 	slices.Sort(n.platforms)
 	n.platforms = slices.Compact(n.platforms)
+	slices.SortFunc(n.flavors, recipes.CompareFlavors)
+	n.flavors = slices.Compact(n.flavors)
 	return n
 }
 
@@ -56,4 +58,43 @@ func (d *decoder) cuda(n *yaml.Node, what string) (word, bool) {
 		n = &quoted
 	}
 	return d.oneOf("CUDA release", d.names.cuda)(n, what)
+}
+
+// list reads a list of known words and of globs over them ([path.Match]). A glob stands
+// for all that it matches, less what the list has already; it must match something.
+func (d *decoder) list(n *yaml.Node, what string, known []string, one func(*yaml.Node, string) (word, bool)) []word {
+	matching := func(glob string) (found []string) {
+		for _, name := range known {
+			if matches(glob, name) {
+				found = append(found, name)
+			}
+		}
+		return found
+	}
+	words := d.words(n, what, func(n *yaml.Node, what string) (word, bool) {
+		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" || !strings.ContainsAny(n.Value, "*?[") {
+			return one(n, what)
+		}
+		if len(matching(n.Value)) == 0 {
+			d.node(n, suggest.Hint(n.Value, known), "%s: %q matches nothing", what, n.Value)
+			return word{}, false
+		}
+		return word{text: n.Value, at: n, glob: true}, true
+	})
+	if words == nil {
+		return nil
+	}
+	all := []word{}
+	for _, w := range words {
+		if !w.glob {
+			all = append(all, w)
+			continue
+		}
+		for _, name := range matching(w.text) {
+			if !contains(words, word{text: name}) && !contains(all, word{text: name}) {
+				all = append(all, word{name, w.at, true})
+			}
+		}
+	}
+	return all
 }

@@ -18,10 +18,10 @@ type made struct {
 	cells []Cell
 }
 
-// multiply returns what an entry makes, by os, then cuda, and reports pairs and
-// platforms that do not exist.
-func multiply(r *report, catalog *recipes.Catalog, image string, e *entry, defaults lists) []made {
-	l := e.or(defaults)
+// multiply returns what an entry makes, by os, then cuda, and reports pairs, platforms
+// and flavors that do not exist. Of what a glob stands for, those are left out.
+func multiply(r *report, catalog *recipes.Catalog, f file, e *entry) []made {
+	l := e.or(f.defaults)
 	if len(l.flavors)+len(l.samples) == 0 && !l.partial {
 		r.node(e.at, "list flavors or samples", "the entry has neither flavors nor samples")
 		return nil
@@ -38,55 +38,93 @@ func multiply(r *report, catalog *recipes.Catalog, image string, e *entry, defau
 			}
 			release, ok := catalog.Find(os.text, cuda.text)
 			if !ok {
-				reportImpossible(r, catalog, p)
+				if !p.glob() {
+					reportImpossible(r, catalog, p)
+				}
 				continue
 			}
-			checkPlatforms(r, p, l.platforms, release.Platforms)
-			all = append(all, made{p, cellsOf(p, l, release, image)})
+			checkFlavors(r, p, e, l, release)
+			l := l
+			if l.platforms = checkPlatforms(r, p, l.platforms, release.Platforms); len(l.platforms) == 0 {
+				continue // reported, or a glob's
+			}
+			if f.compat {
+				release = release.WithCompat()
+			}
+			all = append(all, made{p, cellsOf(p, l, release, f)})
 		}
 	}
 	return all
 }
 
+// glob reports whether the file does not say the pair in so many words.
+func (p pair) glob() bool { return p.os.glob || p.cuda.glob }
+
 // cellsOf returns the flavors from the lowest up, then the samples in the order of the file.
-func cellsOf(p pair, l lists, release recipes.Release, image string) []Cell {
+func cellsOf(p pair, l lists, release recipes.Release, f file) []Cell {
 	id := func(kind string) string { return cellID(p.cuda.text, kind, p.os.text) }
-	cell := Cell{OS: p.os.text, CUDA: p.cuda.text, Source: release.Source, Platforms: texts(l.platforms)}
+	cell := Cell{OS: p.os.text, CUDA: p.cuda.text, Source: release.Source, Platforms: texts(l.platforms), Compat: f.compat && release.HasCompat()}
 	var cells []Cell
 	add := func(c Cell, kind string) {
 		c.ID = id(kind)
-		c.Tags = []string{image + ":" + c.ID}
+		c.Tags = []string{f.image + ":" + c.ID}
 		cells = append(cells, c)
 	}
-	for _, f := range recipes.Flavors() {
-		if !contains(l.flavors, word{text: string(f)}) {
+	for _, flavor := range release.Flavors() {
+		if !contains(l.flavors, word{text: string(flavor)}) {
 			continue
 		}
 		c := cell
-		c.Flavor = f
-		if below := parentOf(f); below != "" {
-			c.Parent = id(string(below))
+		c.Flavor, c.Unsourced = flavor, release.UnsourcedIn(flavor)
+		if chain := release.Chain(flavor); len(chain) > 1 {
+			c.Parent = id(string(chain[len(chain)-2]))
 		}
-		add(c, string(f))
+		add(c, string(flavor))
 	}
 	for _, sample := range l.samples {
 		c := cell
-		c.Sample, c.Parent, c.Builder = sample.text, id(string(recipes.Base)), id(string(recipes.Devel))
+		c.Sample, c.Parent, c.Builder = sample.text, id(string(release.Flavors()[0])), id(string(recipes.Devel))
+		c.Unsourced = release.UnsourcedIn(recipes.Devel) // the lowest flavor's among them
 		add(c, sample.text)
 	}
 	return cells
 }
 
-// checkPlatforms reports platforms that the release lacks, at the pair: the list may
-// stand in defaults and be right for other entries.
-func checkPlatforms(r *report, p pair, platforms []word, known []string) {
-	for _, platform := range platforms {
-		if slices.Contains(known, platform.text) {
-			continue
-		}
-		r.node(p.cuda.at, fmt.Sprintf("give the entry its own platforms: [%s]", strings.Join(known, ", ")),
-			"CUDA %s for %s was never packaged for %s", p.cuda.text, p.os.text, platform.text)
+// checkFlavors reports flavors that the release lacks where the entry itself names both.
+// Flavors of defaults are left out where there are none: CUDA 6.5 to 8.0 have no base.
+func checkFlavors(r *report, p pair, e *entry, l lists, release recipes.Release) {
+	var known []string
+	for _, f := range release.Flavors() {
+		known = append(known, string(f))
 	}
+	some := len(l.samples) > 0 || len(l.flavors) == 0
+	for _, w := range l.flavors {
+		if slices.Contains(known, w.text) {
+			some = true
+		} else if e.flavors != nil && !w.glob && !p.glob() {
+			r.node(w.at, "it has "+strings.Join(known, ", "), "CUDA %s for %s has no %s", p.cuda.text, p.os.text, w.text)
+			some = true
+		}
+	}
+	if !some && !p.glob() {
+		r.node(p.cuda.at, "it has "+strings.Join(known, ", "), "CUDA %s for %s has none of these flavors", p.cuda.text, p.os.text)
+	}
+}
+
+// checkPlatforms returns the platforms that the release has and reports the others, at
+// the pair: the list may stand in defaults and be right for other entries.
+func checkPlatforms(r *report, p pair, platforms []word, known []string) []word {
+	var has []word
+	for _, platform := range platforms {
+		switch {
+		case slices.Contains(known, platform.text):
+			has = append(has, platform)
+		case !platform.glob:
+			r.node(p.cuda.at, fmt.Sprintf("give the entry its own platforms: [%s]", strings.Join(known, ", ")),
+				"CUDA %s for %s was never packaged for %s", p.cuda.text, p.os.text, platform.text)
+		}
+	}
+	return has
 }
 
 func reportImpossible(r *report, c *recipes.Catalog, p pair) {

@@ -17,26 +17,34 @@ func (r Release) WithCompat() Release {
 		return r
 	}
 	r.Layers = maps.Clone(r.Layers)
-	r.add(r.Flavors()[0], *r.compat)
+	r.add(r.Flavors()[0], r.compat.rendered)
 	r.require = map[string]string{}
-	for platform, alternatives := range r.admits {
-		r.require[platform] = strings.Join(append([]string{"cuda>=" + minor(r.CUDA)}, alternatives...), " ")
+	for _, platform := range r.Platforms {
+		r.require[platform] = r.compat.requirement(r.CUDA, platform, r.OS[0])
 	}
 	return r
 }
 
-// admits returns the alternatives to cuda>=X.Y that the vendor's images state, by
-// platform, in the vendor's order.
-func (r *renderer) admits(platforms []string) map[string][]string {
-	all := map[string][]string{}
-	for _, platform := range platforms {
-		all[platform] = nil
-		for _, word := range r.toolkit.admits(platform, r.os.Name) {
-			alternatives, _ := r.source.alternatives(word) // checked with the toolkit
-			all[platform] = append(all[platform], alternatives...)
-		}
+// HasCompat reports whether there is a cuda-compat for the release.
+func (r Release) HasCompat() bool { return r.compat != nil }
+
+// forward is what a release is like with cuda-compat.
+type forward struct {
+	rendered
+
+	toolkit Toolkit
+	source  Source
+}
+
+// requirement is NVIDIA_REQUIRE_CUDA as the vendor's images have it: the release, or one
+// of some brands on one of some older driver branches, in the vendor's order.
+func (f forward) requirement(cuda, platform, os string) string {
+	terms := []string{"cuda>=" + minor(cuda)}
+	for _, word := range f.toolkit.admits(platform, os) {
+		alternatives, _ := f.source.alternatives(word) // checked with the toolkit
+		terms = append(terms, alternatives...)
 	}
-	return all
+	return strings.Join(terms, " ")
 }
 
 // branchForm is a brand, or the name of a list of brands, and a driver branch.

@@ -29,6 +29,8 @@ type Era struct {
 	// Packages is what layers have with these packages, "deb" or "rpm". The layer
 	// "compat" comes on top of base where cuda-compat is allowed.
 	Packages map[string]map[Flavor]Layer `yaml:"packages"`
+
+	used []string // every word in braces
 }
 
 // compatLayer is the name of the layer that holds cuda-compat in an era.

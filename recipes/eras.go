@@ -30,8 +30,10 @@ func (l *loader) toolkits(c *Catalog) {
 	}
 	full := map[string]Era{}
 	for _, name := range sortedKeys(eras) {
-		full[name] = l.whole(eras, name, nil)
-		l.checkEra(c, full[name])
+		e := l.whole(eras, name, nil)
+		e.used = e.words()
+		l.checkEra(c, e)
+		full[name] = e
 	}
 	for _, t := range all {
 		if l.checkToolkit(c, full, t) {
@@ -139,11 +141,10 @@ func (t Toolkit) checkSystems(f *file, c *Catalog, source string) {
 
 // checkPins reports pins that nothing uses: most likely their name is wrong.
 func (t Toolkit) checkPins(f *file, e Era) {
-	used := e.words()
 	check := func(key string, pins map[string]string) {
 		for _, name := range sortedKeys(pins) {
-			if !slices.Contains(used, name) {
-				f.bad(key, suggest.Hint(name, used), "no package of era %q uses the pin %q", e.Name, name)
+			if !slices.Contains(e.used, name) {
+				f.bad(key, suggest.Hint(name, e.used), "no package of era %q uses the pin %q", e.Name, name)
 			}
 		}
 	}

@@ -70,12 +70,11 @@ type Release struct {
 	// no source gives one. A cell that installs any is not reproducible.
 	Unsourced []string
 
-	compat  *rendered           // what the lowest layer has on top if cuda-compat is allowed
-	admits  map[string][]string // by platform, what images with cuda-compat admit beside cuda>=X.Y
-	require map[string]string   // NVIDIA_REQUIRE_CUDA by platform, of images with cuda-compat
-	file    string              // "cuda/ANY.yaml"
-	path    string              // the same with the directory that it was read from
-	lines   map[string]int      // of the parts that become build steps
+	compat  *forward          // if there is a cuda-compat
+	require map[string]string // NVIDIA_REQUIRE_CUDA by platform, of images with cuda-compat
+	file    string            // "cuda/ANY.yaml"
+	path    string            // the same with the directory that it was read from
+	lines   map[string]int    // of the parts that become build steps
 }
 
 // Pin is a package's version and who says so.

@@ -48,8 +48,7 @@ func (t Toolkit) release(e Era, s Source, o OS, platforms []string) (Release, er
 			return Release{}, fmt.Errorf("layer %s of era %q for %s: %w", flavor, e.Name, o.Name, err)
 		case len(layer.Packages) == 0: // a variant that this release does not have
 		case flavor == compatLayer:
-			release.compat = &layer
-			release.admits = r.admits(platforms)
+			release.compat = &forward{layer, t, s}
 		default:
 			release.add(flavor, layer)
 		}
