@@ -56,7 +56,7 @@ func generate(b *testing.B, releases, systems int) (*recipes.Catalog, []byte) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return c, fmt.Appendf(nil, "version: 1\nimage: cuda\ndefaults: {samples: [deviceQuery, nbody]}\ngroups:\n  default:\n    - {os: [%s], cuda: [%s]}\n",
+	return c, fmt.Appendf(nil, "version: 1\nimage: cuda\ndefaults: {samples: [deviceQuery, nbody]}\ntags: {\"{cuda}-{kind}\": '*-os0', latest: 20.0-devel-os0, \"{cuda}.0-{kind}-{os}\": '*'}\ngroups:\n  default:\n    - {os: [%s], cuda: [%s]}\n",
 		strings.Join(osNames, ", "), strings.Join(cudaNames, ", "))
 }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -22,6 +24,7 @@ func expandAll(r *report, catalog *recipes.Catalog, f file) *Matrix {
 		}
 	}
 	m := &Matrix{file: r.file, cells: map[string][]Cell{}}
+	m.tagging = tagging{image: f.image, aliases: f.tags, places: places(byEntry)}
 	twins := &duplicates{report: r, told: map[pair]bool{}}
 	for _, g := range f.groups {
 		m.groups = append(m.groups, g.name)
@@ -29,6 +32,25 @@ func expandAll(r *report, catalog *recipes.Catalog, f file) *Matrix {
 	}
 	m.fillGroups()
 	return m
+}
+
+// places returns where the file first makes each cell.
+func places(byEntry map[*entry][]made) map[string]place {
+	first := map[string]place{}
+	for _, all := range byEntry {
+		for _, m := range all {
+			for _, cell := range m.cells {
+				if other := first[cell.ID]; other.at == nil || before(m.cuda.at, other.at) {
+					first[cell.ID] = place{m.cuda.at, m.version}
+				}
+			}
+		}
+	}
+	return first
+}
+
+func before(a, b *yaml.Node) bool {
+	return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column
 }
 
 // duplicates finds tags that two pairs of one group claim.

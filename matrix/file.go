@@ -18,6 +18,7 @@ type file struct {
 	compat   bool // cuda-compat is allowed
 	defaults lists
 	groups   []*group
+	tags     []alias
 }
 
 // lists is what an entry has or takes from defaults; nil where it is not said.
@@ -55,6 +56,7 @@ func (d *decoder) file(root *yaml.Node) file {
 		field{"compat", false, func(n *yaml.Node) { f.compat = d.compat(n) }},
 		field{"defaults", false, func(n *yaml.Node) { f.defaults = d.lists(n) }},
 		field{"groups", true, func(n *yaml.Node) { f.groups = d.groups(n) }},
+		field{"tags", false, func(n *yaml.Node) { f.tags = d.tags(n) }},
 	)
 	f.defaults = f.defaults.or(builtin())
 	return f

@@ -5,6 +5,7 @@ package matrix_test
 import (
 	"errors"
 	"os"
+	"regexp"
 	"slices"
 	"testing"
 	"unicode/utf8"
@@ -44,8 +45,10 @@ func FuzzParse(f *testing.F) {
 		if diff := cmp.Diff(m.Groups(), again.Groups()); diff != "" || len(m.Groups()) == 0 {
 			t.Fatalf("Groups: none, or not stable:\n%s", diff)
 		}
+		owner := map[string]string{}
 		for _, group := range m.Groups() {
 			checkGroup(t, m, again, group)
+			checkTags(t, m, group, owner)
 		}
 	})
 }
@@ -92,6 +95,22 @@ func checkGroup(t *testing.T, m, again *matrix.Matrix, group string) {
 	}
 }
 
+var tagForm = regexp.MustCompile(`^[^:]+:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+
+// checkTags holds that no two images have a tag, and that each is one.
+func checkTags(t *testing.T, m *matrix.Matrix, group string, owner map[string]string) {
+	t.Helper()
+	cells, _ := m.Expand(group, nil)
+	for _, c := range cells {
+		for _, tag := range c.Tags {
+			if other, taken := owner[tag]; taken && other != c.ID || !tagForm.MatchString(tag) {
+				t.Errorf("tag %q of %s: no tag, or that of %q too", tag, c.ID, other)
+			}
+			owner[tag] = c.ID
+		}
+	}
+}
+
 // unknownKeys decodes an accepted file by other means and returns keys that the
 // format does not have.
 func unknownKeys(t *testing.T, data []byte) []string {
@@ -101,7 +120,7 @@ func unknownKeys(t *testing.T, data []byte) []string {
 		t.Fatalf("accepted, but yaml.Unmarshal = %v", err)
 	}
 	shared := []string{"platforms", "flavors", "samples"}
-	unknown := extra(top, "version", "image", "defaults", "groups")
+	unknown := extra(top, "version", "image", "defaults", "groups", "tags")
 	if defaults, ok := top["defaults"].(map[string]any); ok {
 		unknown = append(unknown, extra(defaults, shared...)...)
 	}

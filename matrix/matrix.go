@@ -15,6 +15,9 @@
 //	  more:
 //	    - default                    # all of that group
 //	    - {os: [debian11], cuda: ["11.2"], flavors: [base]}
+//	tags:                            # other names of the same images, of all groups
+//	  latest: 12.4-devel-debian13
+//	  "{cuda}-{kind}": "*-debian13"  # 12.4-base, 12.4-nbody, ...
 //
 // An entry makes every pair of its os and cuda lists, less those under exclude,
 // each with a reason. It promises to report everything wrong with a file at once,
@@ -38,9 +41,10 @@ const MaxBytes = 1 << 20
 
 // Matrix is a checked matrix file. It is read-only and safe for concurrent use.
 type Matrix struct {
-	file   string
-	groups []string          // in the order of the file
-	cells  map[string][]Cell // by group, ordered
+	file    string
+	groups  []string          // in the order of the file
+	cells   map[string][]Cell // by group, ordered
+	tagging tagging
 }
 
 // Load reads and checks a matrix file against the catalog. The error is a
@@ -64,6 +68,9 @@ func Parse(name string, data []byte, catalog *recipes.Catalog) (*Matrix, error) 
 	d := newDecoder(r, catalog)
 	f := d.file(root)
 	m := expandAll(r, catalog, f)
+	if len(r.problems) == 0 { // a tag may name a cell that a problem left out
+		m.tag(r, "")
+	}
 	if err := r.err(); err != nil {
 		return nil, err
 	}

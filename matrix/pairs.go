@@ -15,7 +15,8 @@ import (
 // made is one pair of an entry together with the cells it makes.
 type made struct {
 	pair
-	cells []Cell
+	version string // of the CUDA release, in full
+	cells   []Cell
 }
 
 // multiply returns what an entry makes, by os, then cuda, and reports pairs, platforms
@@ -51,7 +52,7 @@ func multiply(r *report, catalog *recipes.Catalog, f file, e *entry) []made {
 			if f.compat {
 				release = release.WithCompat()
 			}
-			all = append(all, made{p, cellsOf(p, l, release, f)})
+			all = append(all, made{p, release.Version, cellsOf(p, l, release, f)})
 		}
 	}
 	return all

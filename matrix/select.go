@@ -45,9 +45,11 @@ func (m *Matrix) Expand(group string, only []string) ([]Cell, error) {
 	return selected, nil
 }
 
+const globForm = `a glob has * ? and [a-z]; \ before one of these takes it as it is`
+
 func (m *Matrix) checkGlob(r *report, group, glob string) {
 	if _, err := path.Match(glob, ""); err != nil {
-		r.at(0, 0, `a glob has * ? and [a-z]; \ before one of these takes it as it is`, "only %q: %v", glob, err)
+		r.at(0, 0, globForm, "only %q: %v", glob, err)
 		return
 	}
 	var ids []string

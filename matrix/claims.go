@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/cudabuild/cudabuild/internal/suggest"
+)
+
+// claims is which cell has which tag, and where the file says so.
+type claims struct {
+	*report
+	image   string
+	stamp   string           // "26.11", or "" for no release
+	cells   []Cell           // each of the file once
+	byID    map[string]int   // index in cells
+	by      map[string]claim // by tag, without the image's name
+	aliases map[string][]string
+}
+
+type claim struct {
+	cell string
+	at   *yaml.Node
+}
+
+// tagging is what it takes to name the cells of a file.
+type tagging struct {
+	image   string
+	aliases []alias
+	places  map[string]place // of cells, by ID
+}
+
+// place is the pair that makes a cell, and its CUDA version in full.
+type place struct {
+	at      *yaml.Node
+	version string
+}
+
+// tag gives every cell the tags that its image has besides the canonical one, and
+// reports tags that two images claim, globs that match nothing, and names that are no tags.
+func (m *Matrix) tag(r *report, stamp string) {
+	c := &claims{report: r, image: m.tagging.image, stamp: stamp, byID: map[string]int{}, by: map[string]claim{}, aliases: map[string][]string{}}
+	for _, group := range m.groups {
+		for _, cell := range m.cells[group] {
+			if _, known := c.byID[cell.ID]; !known {
+				c.byID[cell.ID] = len(c.cells)
+				c.cells = append(c.cells, cell)
+				c.by[cell.ID] = claim{cell.ID, m.tagging.places[cell.ID].at}
+			}
+		}
+	}
+	for _, a := range m.tagging.aliases {
+		c.alias(a, m.tagging.places)
+	}
+	for _, cells := range m.cells {
+		for i, cell := range cells {
+			cells[i].Tags = append(cell.Tags[:1:1], c.aliases[cell.ID]...)
+		}
+	}
+}
+
+// alias lets one line of tags claim what it names.
+func (c *claims) alias(a alias, places map[string]place) {
+	var lost []string
+	var at *yaml.Node // of the first glob that lost
+	named := map[string]bool{}
+	for _, glob := range a.globs {
+		cells := c.matching(glob)
+		if len(cells) == 0 {
+			c.nothing(a, glob)
+		}
+		for _, cell := range cells {
+			if named[cell.ID] { // by an earlier glob
+				continue
+			}
+			named[cell.ID] = true
+			tag := a.fill(cell, places[cell.ID].version, c.stamp)
+			if !ofRelease(tag) && !c.checkTag(a.pattern, tag) {
+				return
+			}
+			if clash := c.claim(tag, cell.ID, glob); clash != "" {
+				lost, at = append(lost, clash), cmp.Or(at, glob.at)
+			}
+		}
+	}
+	if len(lost) > 1 {
+		lost[0] += fmt.Sprintf(" (and %d more)", len(lost)-1)
+	}
+	if len(lost) > 0 {
+		c.node(at, "name one cell for it, or tell them apart with {cuda}, {kind} or {os}", "%s", lost[0])
+	}
+}
+
+// claim gives a tag to a cell, or says who has it.
+func (c *claims) claim(tag, cell string, glob word) (clash string) {
+	other, taken := c.by[tag]
+	switch {
+	case !taken:
+		c.by[tag] = claim{cell, glob.at}
+		if !ofRelease(tag) {
+			c.aliases[cell] = append(c.aliases[cell], c.image+":"+tag)
+		}
+	case other.cell == cell: // its canonical tag, or said by another line too
+	case other.at == glob.at:
+		return fmt.Sprintf("duplicate tag %s:%s: %q gives it to %s and to %s", c.image, tag, glob.text, other.cell, cell)
+	default:
+		return fmt.Sprintf("duplicate tag %s:%s for %s: %s has it by %s:%d:%d", c.image, tag, cell, other.cell, c.file, other.at.Line, other.at.Column)
+	}
+	return ""
+}
+
+func (c *claims) nothing(a alias, glob word) {
+	ids := make([]string, len(c.cells))
+	for i, cell := range c.cells {
+		ids[i] = cell.ID
+	}
+	hint := "cells: " + suggest.List(ids)
+	if near := suggest.Nearest(glob.text, ids, 3); len(near) > 0 {
+		hint = "near: " + suggest.List(near)
+	}
+	c.node(glob.at, hint, "%s: no cell of any group matches %q", a.what(), glob.text)
+}
+
+// matching returns the cells that a glob names.
+func (c *claims) matching(glob word) []Cell {
+	if i, ok := c.byID[glob.text]; ok {
+		return c.cells[i : i+1]
+	}
+	var cells []Cell
+	for _, cell := range c.cells {
+		if matches(glob.text, cell.ID) {
+			cells = append(cells, cell)
+		}
+	}
+	return cells
+}
+
+// releaseForm is a year and a month, as in 17.01.
+var releaseForm = regexp.MustCompile(`^[0-9]{2}\.(0[1-9]|1[0-2])$`)
+
+// Stamped returns the matrix of a release, "26.11" for November 2026: its images have
+// the tags with {yy} and {mm} too, which no image of m has. The error is a [Problems]:
+// no release in that form, no such tag in the file, or one that another image has.
+func (m *Matrix) Stamped(release string) (*Matrix, error) {
+	r := &report{file: m.file}
+	if !releaseForm.MatchString(release) {
+		r.at(0, 0, "write YY.MM, such as 26.11", "release %q is not a year and a month", release)
+		return nil, r.err()
+	}
+	stamped := *m
+	stamped.cells = map[string][]Cell{}
+	for group, cells := range m.cells {
+		for _, cell := range cells {
+			stamped.cells[group] = append(stamped.cells[group], cell.clone())
+		}
+	}
+	if !m.tagging.hasRelease() {
+		r.at(0, 0, `add one: tags: {"{cuda}-{kind}-{os}-{yy}.{mm}": "*"}`, "release %s: no tag has {yy} or {mm}", release)
+	} else {
+		stamped.tag(r, release)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return &stamped, nil
+}
+
+func (t tagging) hasRelease() bool {
+	for _, a := range t.aliases {
+		if ofRelease(a.fill(Cell{}, "", "")) {
+			return true
+		}
+	}
+	return false
+}
