@@ -34,12 +34,7 @@ func (r *run) judge(ctx context.Context, t *task, b built) error {
 	if err := t.settled(ctx); err != nil {
 		return err
 	}
-	for _, tag := range t.cell.Tags {
-		if err := r.tag(tag, b); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.tag(t.cell.Tags, b)
 }
 
 func (r *run) verify(ctx context.Context, t *task, b built) (report verify.Report, err error) {
@@ -79,14 +74,11 @@ func refusal(report verify.Report) string {
 	return text
 }
 
-// tag moves a tag, but not for nothing: an unchanged run writes nothing.
-func (r *run) tag(fullName string, b built) error {
+// tag moves all tags of an image at once.
+func (r *run) tag(fullNames []string, b built) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if current, ok := r.Images.Lookup(fullName); ok && current.Digest == b.desc.Digest {
-		return nil
-	}
-	return r.Images.Tag(fullName, b.desc)
+	return r.Images.Tag(b.desc, fullNames...)
 }
 
 // keepFailed puts a refused image into the layout of failed images, by digest.

@@ -38,6 +38,7 @@ type house struct {
 	failFast   bool
 	show       *watcher // of the progress, may be nil
 	mirror     string
+	tags       string       // of the matrix, in YAML's flow style; may be ""
 	log        *slog.Logger // may be nil
 }
 
@@ -85,7 +86,7 @@ groups:
   default:
     - {os: [tiny], cuda: ["12.1", "12.2", "12.3", "12.5", "12.6"]}
 `
-	m, err := matrix.Parse("matrix.yaml", []byte(text), h.catalog)
+	m, err := matrix.Parse("matrix.yaml", []byte(text+"tags: {"+h.tags+"}\n"), h.catalog)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ package build_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +218,51 @@ func holdsOnly(t testing.TB, h *house, digest string) {
 	}
 	if _, err := failed.Blobs(t.Context(), entries[0]); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAliases: all tags of an image move at once when it passes, those of one that does
+// not pass stay where they were, and nothing is written for nothing.
+func TestAliases(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	stands := func(want map[string]string) {
+		t.Helper()
+		images := h.images(t)
+		defer images.Close()
+		for tag, digest := range want {
+			if desc, ok := images.Lookup("cuda:" + tag); ok != (digest != "") || desc.Digest.String() != digest {
+				t.Errorf("cuda:%s = %q, want %q", tag, desc.Digest, digest)
+			}
+		}
+	}
+	h.tags = `latest: 12.1-base-tiny, "{cuda}-{kind}": "12.1-*", "{cuda}-{kind}-{yy}.{mm}": "*"`
+	first := h.done(t, "12.1-base-*", "12.1-runtime-*")
+	base, runtime := cell(t, first, "12.1-base-tiny").Digest, cell(t, first, "12.1-runtime-tiny").Digest
+	stands(map[string]string{"latest": base, "12.1-base": base, "12.1-runtime": runtime, "12.1-devel": "", "12.1-base-26.11": ""})
+
+	h.tags = `latest: 12.1-runtime-tiny, "{cuda}-{kind}": "12.1-*"`
+	h.catalog = load(t, overlay(t, "12.1", "cublas", "cublas-with-driver"))
+	h.gate = gate{"cuda:12.1-runtime-tiny": refuse}
+	h.done(t, "12.1-base-*", "12.1-runtime-*")
+	stands(map[string]string{"latest": base, "12.1-base": base, "12.1-runtime": runtime, "12.1-runtime-tiny": runtime})
+
+	h.gate = nil
+	passed := h.done(t, "12.1-base-*", "12.1-runtime-*")
+	moved := cell(t, passed, "12.1-runtime-tiny").Digest
+	stands(map[string]string{"latest": moved, "12.1-base": base, "12.1-runtime": moved, "12.1-runtime-tiny": moved})
+	if moved == runtime {
+		t.Error("the image did not change")
+	}
+
+	index := filepath.Join(h.out, "images", "index.json")
+	before, err := os.Stat(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRebuilt(t, h.done(t, "12.1-base-*", "12.1-runtime-*"))
+	if after, err := os.Stat(index); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the index was written again, %v", err)
 	}
 }
 

@@ -156,18 +156,39 @@ func (s *Store) Entries() ([]ocispec.Descriptor, error) {
 	return index.Manifests, nil
 }
 
-// Tag makes the index name an image, in place of the one that had the tag before.
-// The tag is the part of fullName after the colon.
-func (s *Store) Tag(fullName string, desc ocispec.Descriptor) error {
-	_, tag, _ := strings.Cut(fullName, ":")
-	desc.Annotations = map[string]string{ocispec.AnnotationRefName: tag, FullNameAnnotation: fullName}
-	return s.replace(desc, func(e ocispec.Descriptor) bool { return e.Annotations[FullNameAnnotation] == fullName })
+// Tag makes the index name an image by each of fullNames, in place of those that had
+// the names before: by all of them or, after an error, by none. Where nothing changes,
+// nothing is written. The tag is the part of a full name after the colon.
+func (s *Store) Tag(desc ocispec.Descriptor, fullNames ...string) error {
+	entries, err := s.Entries()
+	if err != nil {
+		return err
+	}
+	changed := false
+	for _, name := range fullNames {
+		i := slices.IndexFunc(entries, func(e ocispec.Descriptor) bool { return e.Annotations[FullNameAnnotation] == name })
+		if i >= 0 && entries[i].Digest == desc.Digest {
+			continue
+		}
+		_, tag, _ := strings.Cut(name, ":")
+		desc.Annotations = map[string]string{ocispec.AnnotationRefName: tag, FullNameAnnotation: name}
+		entries, changed = put(entries, i, desc), true
+	}
+	if !changed {
+		return nil
+	}
+	return s.writeIndex(entries)
 }
 
 // Keep makes the index name an image by its digest alone.
 func (s *Store) Keep(desc ocispec.Descriptor) error {
+	entries, err := s.Entries()
+	if err != nil {
+		return err
+	}
 	desc.Annotations = nil
-	return s.replace(desc, func(e ocispec.Descriptor) bool { return e.Digest == desc.Digest })
+	i := slices.IndexFunc(entries, func(e ocispec.Descriptor) bool { return e.Digest == desc.Digest })
+	return s.writeIndex(put(entries, i, desc))
 }
 
 // Lookup returns the image that has the tag.
@@ -180,17 +201,13 @@ func (s *Store) Lookup(fullName string) (ocispec.Descriptor, bool) {
 	return entries[i], true
 }
 
-func (s *Store) replace(desc ocispec.Descriptor, old func(ocispec.Descriptor) bool) error {
-	entries, err := s.Entries()
-	if err != nil {
-		return err
+// put sets entry i, or adds one if i is -1.
+func put(entries []ocispec.Descriptor, i int, desc ocispec.Descriptor) []ocispec.Descriptor {
+	if i < 0 {
+		return append(entries, desc)
 	}
-	if i := slices.IndexFunc(entries, old); i >= 0 {
-		entries[i] = desc
-	} else {
-		entries = append(entries, desc)
-	}
-	return s.writeIndex(entries)
+	entries[i] = desc
+	return entries
 }
 
 func (s *Store) writeIndex(entries []ocispec.Descriptor) error {

@@ -83,7 +83,7 @@ func blobFile(s *image.Store, d digest.Digest) string {
 
 func mustTag(t testing.TB, s *image.Store, name string, desc ocispec.Descriptor) {
 	t.Helper()
-	if err := s.Tag(name, desc); err != nil {
+	if err := s.Tag(desc, name); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -121,6 +121,34 @@ func TestTag(t *testing.T) {
 	}
 	if desc, ok := s.Lookup("cuda:c"); ok {
 		t.Errorf("Lookup(cuda:c) = %v", desc)
+	}
+}
+
+// TestTagTogether: all names of an image move in one write, and none is written twice.
+func TestTagTogether(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, t.TempDir())
+	old := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "old")))
+	other := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "other")))
+	mustTag(t, s, "cuda:b", old)
+	if err := s.Tag(other, "cuda:c", "cuda:a", "cuda:b"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"cuda:a", "cuda:b", "cuda:c"} {
+		if desc, ok := s.Lookup(name); !ok || desc.Digest != other.Digest {
+			t.Errorf("Lookup(%s) = %v, %v, want %s", name, desc, ok, other.Digest)
+		}
+	}
+	index := filepath.Join(s.Dir(), "index.json")
+	before, err := os.Stat(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Tag(other, "cuda:a", "cuda:b", "cuda:c"); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(index); err != nil || !os.SameFile(before, after) {
+		t.Errorf("the index was written again, %v", err)
 	}
 }
 

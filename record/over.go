@@ -9,13 +9,13 @@ import (
 
 // Over returns the record of a folder that had the record earlier, nil if it had none,
 // after the run r: cells and inputs of r in place of their own entries, all others as
-// and where they were. Totals are those of all cells, but SizeBytes and Seconds are
+// and where they were, but without the tags that moved to a cell of r. Totals are those of all cells, but SizeBytes and Seconds are
 // r's. Neither run is changed.
 func (r *Run) Over(earlier *Run) *Run {
 	result := &Run{Version: r.Version, Inputs: slices.Clone(r.Inputs), Cells: slices.Clone(r.Cells)}
 	if earlier != nil {
 		result.Inputs = over(r.Inputs, earlier.Inputs, func(i Input) string { return i.OS + " " + i.Platform })
-		result.Cells = over(r.Cells, earlier.Cells, func(c Cell) string { return c.ID })
+		result.Cells = over(r.Cells, withoutTags(earlier.Cells, r), func(c Cell) string { return c.ID })
 	}
 	slices.SortStableFunc(result.Inputs, func(a, b Input) int {
 		return cmp.Or(cmp.Compare(a.OS, b.OS), cmp.Compare(a.Platform, b.Platform))
@@ -23,6 +23,26 @@ func (r *Run) Over(earlier *Run) *Run {
 	result.Totals = Totals{SizeBytes: r.Totals.SizeBytes, Seconds: r.Totals.Seconds}
 	result.Sum()
 	return result
+}
+
+// withoutTags returns cells without the tags that passed cells of r have now.
+func withoutTags(cells []Cell, r *Run) []Cell {
+	owner := map[string]string{}
+	for _, c := range r.Cells {
+		for _, tag := range c.Tags {
+			if c.Status == Passed {
+				owner[tag] = c.ID
+			}
+		}
+	}
+	cells = slices.Clone(cells)
+	for i, c := range cells {
+		cells[i].Tags = slices.DeleteFunc(slices.Clone(c.Tags), func(tag string) bool {
+			id, moved := owner[tag]
+			return moved && id != c.ID
+		})
+	}
+	return cells
 }
 
 // over puts fresh elements in the places of stale ones with the same key, and those

@@ -44,3 +44,20 @@ func TestOver(t *testing.T) {
 		t.Error("the earlier record was changed")
 	}
 }
+
+// TestOverMovesTags: a tag is that of one cell in the record, as in the index.
+func TestOverMovesTags(t *testing.T) {
+	t.Parallel()
+	cell := func(id string, status record.Status, tags ...string) record.Cell {
+		return record.Cell{ID: id, Status: status, Tags: tags}
+	}
+	earlier := run(nil, cell("x", record.Passed, "x", "latest", "stays"), cell("y", record.Passed, "y", "own"))
+	now := run(nil, cell("y", record.Passed, "y", "own", "latest"), cell("z", record.Failed, "z", "stays"))
+	want := []record.Cell{cell("x", record.Passed, "x", "stays"), now.Cells[0], now.Cells[1]}
+	if diff := cmp.Diff(want, now.Over(earlier).Cells); diff != "" {
+		t.Errorf("Over (-want +got):\n%s", diff)
+	}
+	if len(earlier.Cells[0].Tags) != 3 {
+		t.Errorf("the earlier record was changed: %v", earlier.Cells)
+	}
+}

@@ -55,7 +55,7 @@ type Cell struct {
 	Reason string `json:"reason"` // why it did not pass, "" if it did
 	// Digest is the manifest's, "" if none was built. A failed image is kept by it.
 	Digest       string          `json:"digest"`
-	Tags         []string        `json:"tags"`
+	Tags         []string        `json:"tags"`          // full names, the canonical one first; those of a cell that did not pass stay where they were
 	SizeBytes    int64           `json:"size_bytes"`    // of its blobs, compressed, shared ones included
 	Cached       bool            `json:"cached"`        // nothing had changed since an earlier run
 	BuildSeconds float64         `json:"build_seconds"` // from its solve to its verdict, cells below not counted
