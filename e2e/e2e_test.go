@@ -38,7 +38,16 @@ func TestEndToEnd(t *testing.T) {
 }
 
 func testLayout(t *testing.T, f fixture, doc record.Run) {
-	want := slices.Sorted(slices.Values(cells))
+	var want []string
+	for i, c := range doc.Cells {
+		if c.Tags[0] != "cuda:"+cells[i] {
+			t.Errorf("tags of %s = %v, want the canonical one first", cells[i], c.Tags)
+		}
+		for _, tag := range c.Tags {
+			want = append(want, strings.TrimPrefix(tag, "cuda:"))
+		}
+	}
+	slices.Sort(want)
 	if diff := cmp.Diff(want, f.tags(t)); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}

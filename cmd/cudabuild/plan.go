@@ -95,6 +95,7 @@ type selection struct {
 	group   string
 	only    []string // globs on cell IDs; none selects all
 	recipes []string // directories laid over the embedded recipes
+	release string   // "26.11" gives the images the tags of a release too
 }
 
 // register adds the flags that every command on cells has.
@@ -103,6 +104,7 @@ func (s *selection) register(cmd *cobra.Command) {
 	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
 	flags.StringVar(&s.group, "group", "default", "`GROUP` of the matrix")
 	flags.StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
+	flags.StringVar(&s.release, "release", "", "`YY.MM` of a release: make the tags with {yy} and {mm} too")
 	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
 }
 
@@ -133,6 +135,11 @@ func (s *selection) resolve(stdin io.Reader) (*recipes.Catalog, []matrix.Cell, e
 	m, err := s.read(stdin, catalog)
 	if err != nil {
 		return nil, nil, err
+	}
+	if s.release != "" {
+		if m, err = m.Stamped(s.release); err != nil {
+			return nil, nil, err
+		}
 	}
 	cells, err := m.Expand(s.group, s.only)
 	return catalog, cells, err
