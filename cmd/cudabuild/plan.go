@@ -14,20 +14,14 @@ import (
 
 	"github.com/cudabuild/cudabuild/bootstrap"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/matrix/plan"
 	"github.com/cudabuild/cudabuild/recipes"
 )
-
-// planDocument is what plan --json prints. Cells and problems are never null; one
-// of them is empty.
-type planDocument struct {
-	Version  int             `json:"version"`
-	Cells    []matrix.Cell   `json:"cells"`
-	Problems matrix.Problems `json:"problems"`
-}
 
 func newPlan() *cobra.Command {
 	var sel selection
 	var asJSON bool
+	var view planView
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Expand and check the matrix without building",
@@ -36,7 +30,9 @@ of one group in the order in which they are built. It builds nothing.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild plan
   cudabuild plan --group debian --only '*-base-*' --only '*-runtime-*'
-  cudabuild plan --json`,
+  cudabuild plan --json
+  cudabuild plan --graph
+  git show HEAD~:plan.json | cudabuild plan --diff -`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := bootstrap.CheckMirror(os.Getenv(mirrorVariable)); err != nil {
 				return fmt.Errorf("%s %w", mirrorVariable, err)
@@ -45,7 +41,13 @@ of one group in the order in which they are built. It builds nothing.`,
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			switch {
+			case view.graph:
+				_, err := io.WriteString(cmd.OutOrStdout(), plan.Graph(cells))
+				return err
+			case view.diff != "":
+				return view.compare(cmd, cells, asJSON)
+			case asJSON:
 				return planJSON(cmd.OutOrStdout(), cells, matrix.Problems{})
 			}
 			return planTable(cmd.OutOrStdout(), sel.group, cells)
@@ -53,11 +55,12 @@ of one group in the order in which they are built. It builds nothing.`,
 	}
 	sel.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document, problems included")
+	view.register(cmd)
 	return cmd
 }
 
 func planJSON(w io.Writer, cells []matrix.Cell, problems matrix.Problems) error {
-	return printJSON(w, planDocument{Version: 1, Cells: cells, Problems: problems})
+	return printJSON(w, plan.Document{Version: 1, Cells: cells, Problems: problems})
 }
 
 func planTable(w io.Writer, group string, cells []matrix.Cell) error {
@@ -136,16 +139,19 @@ func (s *selection) resolve(stdin io.Reader) (*recipes.Catalog, []matrix.Cell, e
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.release != "" {
-		if m, err = m.Stamped(s.release); err != nil {
-			return nil, nil, err
-		}
-	}
 	cells, err := m.Expand(s.group, s.only)
 	return catalog, cells, err
 }
 
 func (s *selection) read(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Matrix, error) {
+	m, err := s.parse(stdin, catalog)
+	if err != nil || s.release == "" {
+		return m, err
+	}
+	return m.Stamped(s.release)
+}
+
+func (s *selection) parse(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Matrix, error) {
 	if s.file != "-" {
 		return matrix.Load(s.file, catalog)
 	}
