@@ -42,7 +42,7 @@ lint: bin/golangci-lint ## check formatting, imports and style
 fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
 golden: ## rewrite the golden graphs
-	go test ./llb ./matrix ./recipes ./cmd/cudabuild -update
+	go test ./llb ./matrix/... ./recipes ./cmd/cudabuild -update
 fuzz: ## run each fuzz target for FUZZTIME
 fuzz-long: FUZZTIME = 10000000x
 fuzz-long: ## run each fuzz target ten million times

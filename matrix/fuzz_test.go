@@ -13,11 +13,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 
+	"github.com/cudabuild/cudabuild/internal/schema/schematest"
 	"github.com/cudabuild/cudabuild/matrix"
 )
 
 // FuzzParse holds that a file gives either a matrix or bounded, sorted problems,
-// and that what is accepted has no unknown key and expands the same every time.
+// and that what is accepted has no unknown key, fits the schema and expands the same
+// every time.
 func FuzzParse(f *testing.F) {
 	for _, dir := range []string{"good", "bad"} {
 		for _, file := range yamlFiles(f, dir) {
@@ -29,6 +31,7 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	c := catalog(f)
+	inSchema := schematest.Compile(f, matrix.Schema(c))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := matrix.Parse("f", data, c)
 		if err != nil {
@@ -37,6 +40,9 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, key := range unknownKeys(t, data) {
 			t.Errorf("accepted with unknown key %q", key)
+		}
+		if err := inSchema(yamlToJSON(data)); err != nil {
+			t.Errorf("accepted, but not by the schema: %v", err)
 		}
 		again, err := matrix.Parse("f", data, c)
 		if err != nil {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -13,14 +12,24 @@ import (
 	"github.com/cudabuild/cudabuild/gpu"
 )
 
+// gpuDocument is what gpu --json prints.
+type gpuDocument struct {
+	Version     int          `json:"version"` // 1
+	Host        gpu.Host     `json:"host"`
+	Rows        []gpu.Row    `json:"rows"`
+	Regressions []regression `json:"regressions"` // against --baseline; never null
+}
+
+type regression struct {
+	Cell   string `json:"cell"`
+	Digest string `json:"digest"`
+	Engine string `json:"engine"`
+	Why    string `json:"why"`
+}
+
 func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regression, asJSON bool) error {
 	if asJSON {
-		data, err := json.MarshalIndent(map[string]any{"version": 1, "host": host, "rows": rows, "regressions": regressions(worse)}, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(w, string(data))
-		return err
+		return printJSON(w, gpuDocument{1, host, rows, regressions(worse)})
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CELL\tENGINE\tPREDICTED\tRESULT\tAGREES\tTO MAIN\tSHOWED")
@@ -48,10 +57,10 @@ func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regressio
 	return err
 }
 
-func regressions(worse []gpu.Regression) []map[string]string {
-	out := []map[string]string{}
+func regressions(worse []gpu.Regression) []regression {
+	out := []regression{}
 	for _, g := range worse {
-		out = append(out, map[string]string{"cell": g.Row.Cell, "digest": g.Row.Digest, "engine": g.Row.Engine, "why": g.Why})
+		out = append(out, regression{g.Row.Cell, g.Row.Digest, g.Row.Engine, g.Why})
 	}
 	return out
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -82,14 +81,15 @@ func gpuError(err error) error {
 	return coded
 }
 
+// hostDocument is what host --json prints.
+type hostDocument struct {
+	Version int      `json:"version"` // 1
+	Host    gpu.Host `json:"host"`
+}
+
 func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
 	if asJSON {
-		data, err := json.MarshalIndent(map[string]any{"version": 1, "host": host}, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(w, string(data))
-		return err
+		return printJSON(w, hostDocument{1, host})
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{

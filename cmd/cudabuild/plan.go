@@ -115,17 +115,22 @@ func (s *selection) register(cmd *cobra.Command) {
 // for asJSON, as a document on stdout. The error has an exit code.
 func (s *selection) load(cmd *cobra.Command, asJSON bool) (*recipes.Catalog, []matrix.Cell, error) {
 	catalog, cells, err := s.resolve(cmd.InOrStdin())
+	return catalog, cells, tell(cmd, err, asJSON)
+}
+
+// tell reports an error that is a matrix.Problems, and returns one that is told.
+func tell(cmd *cobra.Command, err error, asJSON bool) error {
 	var problems matrix.Problems
 	if !errors.As(err, &problems) {
-		return catalog, cells, err
+		return err
 	}
 	tellProblems(cmd.ErrOrStderr(), problems)
 	if asJSON {
 		if err := planJSON(cmd.OutOrStdout(), []matrix.Cell{}, problems); err != nil {
-			return nil, nil, err
+			return err
 		}
 	}
-	return nil, nil, &exitError{code: exitUsage}
+	return &exitError{code: exitUsage}
 }
 
 // resolve reads recipes and matrix and expands the group. The error is a

@@ -95,6 +95,6 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newVerify())
 	root.AddCommand(newPlan())
 	root.AddCommand(newMatrix(), newExport(), newPrune())
-	root.AddCommand(newGPU(), newHost(), newInside())
+	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
 	return root
 }

@@ -3,23 +3,22 @@
 package main
 
 import (
-	"flag"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/cudabuild/cudabuild/internal/golden"
 )
 
-var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
-
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cudabuild": main, "mkimage": mkImage, "holdstate": holdState, "holdimages": holdImages, "rawlogs": rawLogs})
+	testscript.Main(m, map[string]func(){"cudabuild": checkedMain, "mkimage": mkImage, "holdstate": holdState, "holdimages": holdImages, "rawlogs": rawLogs})
 }
 
 // TestScript runs the command line's behaviour, one file per topic.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		UpdateScripts:       *update,
+		UpdateScripts:       golden.Updating(),
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_CACHE_HOME", env.Getenv("WORK")+"/.cache") // $HOME does not exist, and root could make it

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -17,11 +16,7 @@ func (f *matrixFlags) print(w io.Writer, result *record.Run) error {
 	if !f.asJSON {
 		return runTable(w, result)
 	}
-	data, err := json.MarshalIndent(result, "", "  ")
-	if err == nil {
-		_, err = fmt.Fprintln(w, string(data))
-	}
-	return err
+	return printJSON(w, result)
 }
 
 func runTable(w io.Writer, result *record.Run) error {

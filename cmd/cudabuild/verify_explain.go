@@ -17,6 +17,12 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
+// explainDocument is what verify --explain --json prints.
+type explainDocument struct {
+	Version int                  `json:"version"` // 1
+	Images  []verify.Explanation `json:"images"`  // never null
+}
+
 // explainPath prints what each layer says about one path. It gives no verdict, so
 // the exit code tells only whether the images could be read.
 func (f *verifyFlags) explainPath(cmd *cobra.Command, verifier *verify.Verifier, refs []string) error {
@@ -24,7 +30,7 @@ func (f *verifyFlags) explainPath(cmd *cobra.Command, verifier *verify.Verifier,
 		return verifier.Explain(ctx, s.Ref, s.Image, f.explain)
 	})
 	if f.format == "json" {
-		document := map[string]any{"version": 1, "images": append([]verify.Explanation{}, found...)}
+		document := explainDocument{1, append([]verify.Explanation{}, found...)}
 		if err := printJSON(cmd.OutOrStdout(), document); err != nil {
 			return &exitError{code: exitUnknown, err: err}
 		}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -39,6 +38,12 @@ func (q *question) host() (compat.Host, error) {
 		return compat.Host{}, fmt.Errorf("--gpu %q: a GPU's architecture has no suffix", q.gpu)
 	}
 	return compat.Host{Driver: q.driver, GPU: gpu}, nil
+}
+
+// answersDocument is what verify --driver --gpu --json prints.
+type answersDocument struct {
+	Version int      `json:"version"` // 1
+	Answers []answer `json:"answers"` // one an image; never null
 }
 
 // answer is the JSON of one answer.
@@ -83,18 +88,12 @@ func (q *question) answer(cmd *cobra.Command, asJSON bool, reports []verify.Repo
 }
 
 func printAnswers(w io.Writer, asJSON bool, answers []answer) error {
-	var page bytes.Buffer
 	if asJSON {
-		data, err := json.MarshalIndent(map[string]any{"version": 1, "answers": answers}, "", "  ")
-		if err != nil {
-			return err
-		}
-		page.Write(append(data, '\n'))
+		return printJSON(w, answersDocument{1, answers})
 	}
+	var page bytes.Buffer
 	for _, a := range answers {
-		if !asJSON {
-			fmt.Fprintf(&page, "%s  %s\n  driver %s, %s: %s\n  %s\n", inWords(a.Verdict), oneLine(a.Ref), a.Driver, a.GPU, a.Verdict, foreign(a.Why))
-		}
+		fmt.Fprintf(&page, "%s  %s\n  driver %s, %s: %s\n  %s\n", inWords(a.Verdict), oneLine(a.Ref), a.Driver, a.GPU, a.Verdict, foreign(a.Why))
 	}
 	_, err := w.Write(page.Bytes())
 	return err

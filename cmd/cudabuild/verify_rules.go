@@ -13,7 +13,14 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// ruleRow is one rule as --rules --json prints it.
+// rulesDocument is what verify --rules --json prints.
+type rulesDocument struct {
+	Version      int       `json:"version"` // 1
+	RulesVersion string    `json:"rules_version"`
+	Rules        []ruleRow `json:"rules"`
+}
+
+// ruleRow is one rule.
 type ruleRow struct {
 	ID       string          `json:"id"`
 	Kind     string          `json:"kind"`
@@ -43,7 +50,7 @@ func (f *verifyFlags) printRules(w io.Writer) error {
 		rows = append(rows, row)
 	}
 	if f.format == "json" {
-		return printJSON(w, map[string]any{"version": 1, "rules_version": verify.RulesVersion(), "rules": rows})
+		return printJSON(w, rulesDocument{1, verify.RulesVersion(), rows})
 	}
 	var page bytes.Buffer
 	fmt.Fprintf(&page, "rule set %s\n", verify.RulesVersion())

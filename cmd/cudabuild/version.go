@@ -10,6 +10,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// versionDocument is what version --json prints.
+type versionDocument struct {
+	Version   int    `json:"version"` // 1, of the document
+	Cudabuild string `json:"cudabuild"`
+	Go        string `json:"go"`
+}
+
 func newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -20,7 +27,7 @@ func newVersion() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			version, goVersion := buildVersion()
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"version": 1, "cudabuild": version, "go": goVersion})
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(versionDocument{1, version, goVersion})
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "cudabuild %s (%s)\n", version, goVersion)
 			return err

@@ -27,8 +27,9 @@ const (
 	module   = "github.com/cudabuild/cudabuild"
 	buildkit = "github.com/moby/buildkit"
 	// maxDirect bounds the modules that go.mod requires directly: 18 is the house's rule,
-	// and one more reads xz, which kernel modules and the parts of .deb files come in.
-	maxDirect = 19
+	// one more reads xz, which kernel modules and the parts of .deb files come in, and one
+	// judges what we print by our JSON Schemas, in tests only.
+	maxDirect = 20
 )
 
 // arrows names, for each package, the packages of ours that it may import.

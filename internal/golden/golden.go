@@ -13,6 +13,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
+// Updating reports whether the test runs with -update.
+func Updating() bool { return *update }
+
 // Check compares got with the file, or writes it if the test runs with -update.
 func Check(t testing.TB, file, got string) {
 	t.Helper()

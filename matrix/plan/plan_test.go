@@ -132,8 +132,8 @@ func TestReadRefuses(t *testing.T) {
 	}
 }
 
-// FuzzRead holds that whatever is read can be compared, and that every cell is counted.
-func FuzzRead(f *testing.F) {
+// FuzzOldPlan holds that whatever is read can be compared, and that every cell is counted.
+func FuzzOldPlan(f *testing.F) {
 	cells := expand(f, file)
 	f.Add(document(f, cells))
 	f.Add([]byte(`{"version":1,"cells":[{"id":"x","os":"o","cuda":"1","tags":{"a":[1,null]}}],"problems":null}`))

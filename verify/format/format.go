@@ -39,8 +39,14 @@ func Write(w io.Writer, format, version string, images []verify.Report) error {
 	return write(w, version, images)
 }
 
+// Document is our own form, what verify --json prints.
+type Document struct {
+	Version int             `json:"version"` // 1
+	Images  []verify.Report `json:"images"`  // never null
+}
+
 func writeJSON(w io.Writer, _ string, images []verify.Report) error {
-	return indented(w, map[string]any{"version": 1, "images": append([]verify.Report{}, images...)})
+	return indented(w, Document{1, append([]verify.Report{}, images...)})
 }
 
 func indented(w io.Writer, document any) error {

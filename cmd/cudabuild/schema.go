@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/schema"
+	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/matrix/plan"
+	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
+	"github.com/cudabuild/cudabuild/verify/format"
+)
+
+// document is a kind of JSON document that we print.
+type document struct {
+	name, about string
+	value       any // of its Go type
+}
+
+func documents() []document {
+	return []document{
+		{"plan", "plan --json, and the problems of an invalid matrix", plan.Document{}},
+		{"plan-diff", "plan --diff --json", plan.Diff{}},
+		{"matrix-run", "matrix --json, and OUT/run.json", record.Run{}},
+		{"verify", "verify --json", format.Document{}},
+		{"verify-explain", "verify --explain PATH --json", explainDocument{}},
+		{"verify-rules", "verify --rules --json", rulesDocument{}},
+		{"verify-driver", "verify --driver VERSION --gpu ARCH --json", answersDocument{}},
+		{"gpu", "gpu --json", gpuDocument{}},
+		{"host", "host --json", hostDocument{}},
+		{"prune", "prune --json", pruned{}},
+		{"version", "version --json", versionDocument{}},
+	}
+}
+
+// words are the values of the types that have only some.
+func words() map[any][]string {
+	return map[any][]string{
+		verify.Verdict(""):  {string(verify.Pass), string(verify.Warn), string(verify.Fail), string(verify.Unknown)},
+		verify.Severity(""): {string(verify.SeverityFail), string(verify.SeverityWarn), string(verify.SeverityInfo)},
+		record.Status(""):   {string(record.Passed), string(record.Failed), string(record.Skipped), string(record.Cancelled)},
+		compat.Verdict(""): {
+			string(compat.Native), string(compat.JIT), string(compat.MinorCompat), string(compat.ForwardCompat),
+			string(compat.No), string(compat.Unknown),
+		},
+	}
+}
+
+const matrixSchema = "matrix"
+
+func newSchema() *cobra.Command {
+	var layers []string
+	cmd := &cobra.Command{
+		Use:   "schema [NAME]",
+		Short: "Print the JSON Schema of matrix.yaml or of an output",
+		Long: `Schema prints a JSON Schema (draft 7): of matrix.yaml, for editors, or of a document
+that another command prints. Without a name it lists them.`,
+		Args: cobra.MaximumNArgs(1),
+		Example: `  cudabuild schema
+  cudabuild schema matrix --recipes my > matrix.schema.json
+  cudabuild schema plan`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return listSchemas(cmd.OutOrStdout())
+			}
+			s, err := schemaOf(cmd, args[0], layers)
+			if err != nil {
+				return err
+			}
+			return printJSON(cmd.OutOrStdout(), s)
+		},
+	}
+	cmd.Flags().StringArrayVar(&layers, "recipes", nil, "`DIR` with recipes whose names matrix.yaml may use too (repeatable)")
+	return cmd
+}
+
+func listSchemas(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tOF")
+	fmt.Fprintf(table, "%s\t%s\n", matrixSchema, "matrix.yaml")
+	for _, d := range documents() {
+		fmt.Fprintf(table, "%s\t%s\n", d.name, d.about)
+	}
+	return table.Flush()
+}
+
+func schemaOf(cmd *cobra.Command, name string, layers []string) (*schema.Schema, error) {
+	if name == matrixSchema {
+		catalog, err := recipes.Load(layers...)
+		if err != nil {
+			return nil, tell(cmd, err, false)
+		}
+		return matrix.Schema(catalog), nil
+	}
+	all := documents()
+	i := slices.IndexFunc(all, func(d document) bool { return d.name == name })
+	if i < 0 {
+		known := []string{matrixSchema}
+		for _, d := range all {
+			known = append(known, d.name)
+		}
+		return nil, &exitError{code: exitUsage, err: fmt.Errorf("no schema %q", name), hint: suggest.Hint(name, known)}
+	}
+	return schema.Of(all[i].value, words()).Document("cudabuild "+name, "What these print: "+all[i].about+"."), nil
+}
