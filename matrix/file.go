@@ -157,8 +157,10 @@ func (d *decoder) some(n *yaml.Node, what string, known []string, one func(*yaml
 	return d.list(n, what, known, one)
 }
 
+var compatWords = []string{"forbid", "allow"}
+
 // compat reads whether images may have cuda-compat.
 func (d *decoder) compat(n *yaml.Node) bool {
-	w, _ := d.oneOf("word for compat", []string{"forbid", "allow"})(n, "compat")
+	w, _ := d.oneOf("word for compat", compatWords)(n, "compat")
 	return w.text == "allow"
 }

@@ -14,16 +14,20 @@ import (
 // not there, or two images claim a tag.
 func Schema(catalog *recipes.Catalog) *schema.Schema {
 	names := namesOf(catalog)
+	flavors := make([]string, len(names.flavors))
+	for i, f := range names.flavors {
+		flavors[i] = string(f)
+	}
 	lists := func() map[string]*schema.Schema {
 		return map[string]*schema.Schema{
-			"platforms": described("Platforms of each image.", some(oneOf(names.platforms))),
-			"flavors":   described("Layers to make images of; none makes samples alone.", list(oneOf(names.flavors))),
-			"samples":   described("Sample programs, each an image on base.", list(oneOf(names.samples))),
+			"platforms": described("Platforms of each image.", some(globOr(names.platforms))),
+			"flavors":   described("Layers to make images of; none makes samples alone.", list(globOr(flavors))),
+			"samples":   described("Sample programs, each an image on base.", list(globOr(names.samples))),
 		}
 	}
 	entry := object(lists(), "os", "cuda")
-	entry.Properties["os"] = described("Operating systems.", some(oneOf(names.os)))
-	entry.Properties["cuda"] = described("CUDA releases, quoted: YAML reads 12.10 as the number 12.1.", some(oneOf(names.cuda)))
+	entry.Properties["os"] = described("Operating systems.", some(globOr(names.os)))
+	entry.Properties["cuda"] = described("CUDA releases, quoted: YAML reads 12.10 as the number 12.1.", some(globOr(names.cuda)))
 	entry.Properties["exclude"] = described("Pairs of the two lists that are not wanted, or do not exist.", list(object(map[string]*schema.Schema{
 		"os":     oneOf(names.os),
 		"cuda":   oneOf(names.cuda),
@@ -34,6 +38,7 @@ func Schema(catalog *recipes.Catalog) *schema.Schema {
 	top := object(map[string]*schema.Schema{
 		"version":  {Const: 1, Description: "Version of the format."},
 		"image":    {Type: "string", Pattern: repository.String(), MaxLength: maxImage, Description: "Repository of every tag: cuda, ghcr.io/acme/cuda."},
+		"compat":   described("Whether images may ship cuda-compat; forbid is the default.", oneOf(compatWords)),
 		"defaults": described("What holds where an entry does not say otherwise.", object(lists())),
 		"groups": {
 			Type: "object", MinProperties: 1, PropertyNames: &schema.Schema{Pattern: groupName.String()},
@@ -73,6 +78,11 @@ func some(items *schema.Schema) *schema.Schema {
 }
 
 func oneOf(words []string) *schema.Schema { return &schema.Schema{Type: "string", Enum: words} }
+
+// globOr is one of some words, or a glob over them.
+func globOr(words []string) *schema.Schema {
+	return &schema.Schema{AnyOf: []*schema.Schema{oneOf(words), {Type: "string", Pattern: `[*?\[]`, Description: "Glob: *, ?, [a-z]."}}}
+}
 
 func text(description string) *schema.Schema {
 	return &schema.Schema{Type: "string", Description: description}

@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/matrix"
@@ -17,7 +18,7 @@ const maxDrawn = 100
 // Graph returns a Mermaid flowchart of the layers that the cells share, each once:
 // from an OS over its flavors to the samples, with a dotted arrow from the image that
 // compiles a sample. A dashed box is a cell that is built but was not selected. Of
-// more than 100 cells, each CUDA release of an OS is one box.
+// more than 100 cells, the CUDA releases of an OS that have the same layers are one box.
 func Graph(cells []matrix.Cell) string {
 	g := &graph{drawn: map[string]bool{}, shapes: map[string]string{}}
 	if len(cells) > maxDrawn {
@@ -87,33 +88,66 @@ func (g *graph) cell(c matrix.Cell, id string) string {
 	return g.box(id, shape, id)
 }
 
-// releases draws a box for each CUDA release of each OS.
+// releases draws a box for the CUDA releases of an OS that have the same layers, those
+// of each major release by themselves.
 func (g *graph) releases(cells []matrix.Cell) {
-	type release struct{ os, cuda string }
-	var order []matrix.Cell            // the first of each release
-	kinds := map[release][2][]string{} // flavors, samples
-	for _, c := range cells {
-		r := release{c.OS, c.CUDA}
-		k, known := kinds[r]
-		if !known {
-			order = append(order, c)
+	type stack struct{ os, major, kinds string }
+	first := map[stack]matrix.Cell{}
+	cuda := map[stack][]string{}
+	var order []stack
+	for _, release := range byRelease(cells) {
+		c := release[0]
+		major, _, _ := strings.Cut(c.CUDA, ".")
+		s := stack{c.OS, major, kinds(release)}
+		if len(cuda[s]) == 0 {
+			first[s], order = c, append(order, s)
 		}
-		if c.Sample != "" {
-			k[1] = append(k[1], c.Sample)
-		} else {
-			k[0] = append(k[0], string(c.Flavor))
-		}
-		kinds[r] = k
+		cuda[s] = append(cuda[s], c.CUDA)
 	}
-	for _, c := range order {
-		label := "<b>" + c.CUDA + "</b>"
-		for _, words := range kinds[release{c.OS, c.CUDA}] {
-			if len(words) > 0 {
-				label += "<br>" + strings.Join(words, ", ")
-			}
+	for _, s := range order {
+		c := first[s]
+		var lines []string
+		for some := range slices.Chunk(cuda[s], perLine) {
+			lines = append(lines, "<b>"+strings.Join(some, " ")+"</b>")
 		}
+		label := strings.Join(append(lines, s.kinds), "<br>")
 		g.line("%s --> %s", g.root(c), g.box(c.CUDA+"-"+c.OS, layerShape, label))
 	}
+}
+
+// perLine is how many releases stand side by side in a box.
+const perLine = 6
+
+// byRelease returns the cells of each OS and CUDA release together, in their order.
+func byRelease(cells []matrix.Cell) [][]matrix.Cell {
+	type release struct{ os, cuda string }
+	place := map[release]int{}
+	var all [][]matrix.Cell
+	for _, c := range cells {
+		r := release{c.OS, c.CUDA}
+		i, known := place[r]
+		if !known {
+			i = len(all)
+			place[r] = i
+			all = append(all, nil)
+		}
+		all[i] = append(all[i], c)
+	}
+	return all
+}
+
+// kinds lists the flavors of a release, and in a second line its samples.
+func kinds(release []matrix.Cell) string {
+	var flavors, samples []string
+	for _, c := range release {
+		if c.Sample != "" {
+			samples = append(samples, c.Sample)
+		} else {
+			flavors = append(flavors, string(c.Flavor))
+		}
+	}
+	lines := []string{strings.Join(flavors, ", "), strings.Join(samples, ", ")}
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return l == "" }), "<br>")
 }
 
 // name returns the name of a box: letters, digits and underscores, and no word of
