@@ -264,6 +264,9 @@ func TestAliases(t *testing.T) {
 	if after, err := os.Stat(index); err != nil || !after.ModTime().Equal(before.ModTime()) {
 		t.Errorf("the index was written again, %v", err)
 	}
+	h.tags, h.toolDir = `stable: 12.1-base-tiny`, t.TempDir() // where no daemon is: a new name builds nothing
+	wantRebuilt(t, h.done(t, "12.1-base-*", "12.1-runtime-*"))
+	stands(map[string]string{"stable": base, "latest": moved})
 }
 
 // TestGateCannotTell: an image that could not be judged does not pass.

@@ -129,6 +129,19 @@ func TestSchemasAreSchemas(t *testing.T) {
 	}
 }
 
+// TestPlanDocument: every cell of our own matrix.
+func TestPlanDocument(t *testing.T) {
+	t.Parallel()
+	args := []string{"plan", "-f", "../../matrix.yaml", "--group", "all", "--json"}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != 0 || stdout.Len() < 1<<20 {
+		t.Fatalf("exit code %d, %d bytes, %s", code, stdout.Len(), &stderr)
+	}
+	if err := checkPrinted(args, stdout.Bytes()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRunDocument: a record with a cell in every state.
 func TestRunDocument(t *testing.T) {
 	t.Parallel()
