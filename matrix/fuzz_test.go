@@ -51,10 +51,14 @@ func FuzzParse(f *testing.F) {
 		if diff := cmp.Diff(m.Groups(), again.Groups()); diff != "" || len(m.Groups()) == 0 {
 			t.Fatalf("Groups: none, or not stable:\n%s", diff)
 		}
-		owner := map[string]string{}
 		for _, group := range m.Groups() {
 			checkGroup(t, m, again, group)
-			checkTags(t, m, group, owner)
+		}
+		checkTags(t, m)
+		if stamped, err := m.Stamped("26.11"); err != nil {
+			checkProblems(t, stamped, err)
+		} else {
+			checkTags(t, stamped)
 		}
 	})
 }
@@ -104,15 +108,18 @@ func checkGroup(t *testing.T, m, again *matrix.Matrix, group string) {
 var tagForm = regexp.MustCompile(`^[^:]+:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
 // checkTags holds that no two images have a tag, and that each is one.
-func checkTags(t *testing.T, m *matrix.Matrix, group string, owner map[string]string) {
+func checkTags(t *testing.T, m *matrix.Matrix) {
 	t.Helper()
-	cells, _ := m.Expand(group, nil)
-	for _, c := range cells {
-		for _, tag := range c.Tags {
-			if other, taken := owner[tag]; taken && other != c.ID || !tagForm.MatchString(tag) {
-				t.Errorf("tag %q of %s: no tag, or that of %q too", tag, c.ID, other)
+	owner := map[string]string{}
+	for _, group := range m.Groups() {
+		cells, _ := m.Expand(group, nil)
+		for _, c := range cells {
+			for _, tag := range c.Tags {
+				if other, taken := owner[tag]; taken && other != c.ID || !tagForm.MatchString(tag) {
+					t.Errorf("tag %q of %s: no tag, or that of %q too", tag, c.ID, other)
+				}
+				owner[tag] = c.ID
 			}
-			owner[tag] = c.ID
 		}
 	}
 }
