@@ -3,6 +3,7 @@
 package recipes
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -77,6 +78,7 @@ func (l *loader) add(c *Catalog, e Era, t Toolkit) {
 func toolkitLines(f *file) map[string]int {
 	_, pins := find(f.root, "pins")
 	_, cuda := find(f.root, "cuda")
+	pins = cmp.Or(pins, cuda)
 	return map[string]int{string(Base): pins, string(Runtime): pins, string(Devel): pins, "samples": cuda}
 }
 

@@ -9,7 +9,7 @@ import (
 
 // FuzzDecode holds that a file is either taken or has problems that say something.
 func FuzzDecode(f *testing.F) {
-	for _, name := range []string{"cuda/12.4-debian13.yaml", "os/debian13.yaml", "manager/apt.yaml"} {
+	for _, name := range []string{"cuda/12.4-debian13.yaml", "os/debian13.yaml", "manager/apt.yaml", "os/centos6.yaml", "era/11.0.yaml", "toolkit/11.8.0.yaml", "repository/nvidia.yaml"} {
 		data, err := fs.ReadFile(embedded, name)
 		if err != nil {
 			f.Fatal(err)
@@ -20,7 +20,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, value := range []any{&Release{}, &OS{}, &Manager{}} {
+		for _, value := range []any{&Release{}, &OS{}, &Manager{}, &Source{}, &Era{}, &Toolkit{}} {
 			var problems Problems
 			taken := (&file{path: "f.yaml", problems: &problems}).decode(data, value)
 			if taken != (len(problems) == 0) {
