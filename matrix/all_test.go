@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/matrix"
+)
+
+// notImages is what NVIDIA's files mention and the tables do not list, with why it is no
+// cell. A cell for one of these is a difference, too.
+var notImages = map[string]string{
+	"10.1 ubuntu14.04 linux/amd64":    "seen by name only: no list of its packages",
+	"8.0 centos6 linux/amd64":         "as above",
+	"9.1 centos6 linux/amd64":         "as above",
+	"10.2 centos6 linux/amd64":        "as above",
+	"9.0 centos7 linux/ppc64le":       "no versions for ppc64le were read, and no host here is one",
+	"12.4.0 ubi8 linux/ppc64le":       "as above",
+	"10.2 ubuntu18.04 linux/arm64":    "Jetson (l4t): its base image is not public",
+	"7.5 ubuntu16.04 linux/amd64":     "never packaged: that repository begins at 8.0",
+	"12.2.1 ubuntu22.04 linux/amd64":  "no such release in the files",
+	"12.7.0 ubuntu22.04 linux/amd64":  "never released",
+	"13.0.2 rockylinux10 linux/amd64": "missing in that release alone, as ubi10 is",
+}
+
+// TestAll compares the group "all" of the project's own matrix.yaml with the tables of
+// NVIDIA's files: packages.tsv for CUDA up to 10.2, require.tsv for all.
+func TestAll(t *testing.T) {
+	t.Parallel()
+	m, err := matrix.Load("../matrix.yaml", catalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells, err := m.Expand("all", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, tags := map[string]bool{}, map[string][]string{}
+	for _, c := range cells {
+		tags[c.ID] = c.Tags
+		if c.Source != "nvidia" {
+			continue
+		}
+		for _, p := range c.Platforms {
+			got[c.CUDA+" "+c.OS+" "+p] = true
+		}
+	}
+	want := map[string]bool{}
+	for _, row := range table(t, "packages.tsv") {
+		want[row[0]+" "+row[1]+" linux/amd64"] = true
+	}
+	for _, row := range table(t, "require.tsv") {
+		for os := range strings.FieldsSeq(row[4]) {
+			want[row[0]+" "+os+" "+row[1]] = true
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("releases, OSes and platforms (-NVIDIA's +ours):\n%s", diff)
+	}
+	for triple, why := range notImages {
+		if got[triple] {
+			t.Errorf("%s is a cell, but: %s", triple, why)
+		}
+	}
+	if len(got) < 600 || len(cells) < 2000 {
+		t.Errorf("%d triples and %d cells, want well over 600", len(got), len(cells))
+	}
+	if diff := cmp.Diff([]string{"cuda:9.0-base-ubuntu16.04"}, tags["9.0-base-ubuntu16.04"]); diff != "" {
+		t.Errorf("tags of 9.0-base-ubuntu16.04 (-want +got):\n%s", diff)
+	}
+}
+
+func table(t testing.TB, name string) (rows [][]string) {
+	t.Helper()
+	data, err := os.ReadFile("../recipes/testdata/facts/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if !strings.HasPrefix(line, "#") {
+			rows = append(rows, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+		}
+	}
+	return rows
+}
+
+// TestGroups: what the groups of the project's own matrix.yaml are for.
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	m, err := matrix.Load("../matrix.yaml", catalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for group, ids := range map[string]string{
+		"legacy":  "6.5-runtime-ubuntu14.04 7.5-devel-centos6 8.0-nbody-ubuntu16.04 9.0-base-ubuntu16.04 10.2-devel-rockylinux8 !8.0-base-ubuntu16.04 !11.8.0-base-ubuntu20.04",
+		"current": "11.8.0-base-ubuntu20.04 13.1.0-devel-ubi9 12.8.1-deviceQuery-rockylinux9 !12.8.1-base-amzn2023 !12.4-base-debian13 !12.8.1-cudnn-devel-ubuntu24.04",
+		"all":     "12.8.1-base-amzn2023 12.8.1-cudnn-devel-ubuntu24.04 12.4-base-debian13 6.5-devel-ubuntu14.04",
+	} {
+		cells, err := m.Expand(group, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id := range strings.FieldsSeq(ids) {
+			name, without := strings.CutPrefix(id, "!")
+			if slices.ContainsFunc(cells, func(c matrix.Cell) bool { return c.ID == name }) == without {
+				t.Errorf("group %s: %s is in it: %v", group, name, without)
+			}
+		}
+		for _, c := range cells {
+			if group == "current" && !slices.Equal(c.Platforms, []string{"linux/amd64", "linux/arm64"}) {
+				t.Errorf("%s is for %v", c.ID, c.Platforms)
+			}
+			if old := c.CUDA == "8.0"; old && c.Sample != "" && c.Parent != "8.0-runtime-"+c.OS {
+				t.Errorf("%s stands on %s", c.ID, c.Parent)
+			}
+		}
+	}
+}
+
+// TestCompatAllowed: the cells that have a cuda-compat say so, and that it has no version.
+func TestCompatAllowed(t *testing.T) {
+	t.Parallel()
+	const text = "version: 1\nimage: cuda\ncompat: %s\ngroups:\n  default:\n" +
+		"    - {os: [ubuntu24.04], cuda: [\"12.8.1\"], flavors: [base]}\n    - {os: [ubuntu16.04], cuda: [\"9.0\"], flavors: [base]}\n"
+	for word, want := range map[string][]string{"allow": {"cuda-compat-12-8"}, "forbid": nil} {
+		m, err := matrix.Parse("f", []byte(strings.Replace(text, "%s", word, 1)), catalog(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cells, _ := m.Expand("default", nil)
+		if cells[0].Compat != (word == "allow") || cells[1].Compat || !slices.Equal(cells[0].Unsourced, want) {
+			t.Errorf("compat: %s makes %+v", word, cells)
+		}
+	}
+}
+
+// TestImpossible: what is near is said for vendors' releases, too.
+func TestImpossible(t *testing.T) {
+	t.Parallel()
+	for entry, want := range map[string]string{
+		`{os: [ubuntu16.04], cuda: ["7.5"]}`:                            `CUDA 7.5 was never packaged for ubuntu16.04; nearest: CUDA 8.0 for ubuntu16.04, CUDA 7.5 for ubuntu14.04`,
+		`{os: [ubuntu16.04], cuda: ["8.0"], flavors: [base]}`:           `CUDA 8.0 for ubuntu16.04 has no base`,
+		`{os: [centos7], cuda: ["9.0"], platforms: [linux/arm64]}`:      `CUDA 9.0 for centos7 was never packaged for linux/arm64`,
+		`{os: [rockylinux9], cuda: ["12.8.1"], flavors: [cudnn-devel]}`: `CUDA 12.8.1 for rockylinux9 has no cudnn-devel`,
+		`{os: ["solaris*"], cuda: ["9.0"]}`:                             `os: "solaris*" matches nothing`,
+		`{os: ["ubuntu*"], cuda: ["7.?"], platforms: ["linux/riscv*"]}`: `platforms: "linux/riscv*" matches nothing`,
+	} {
+		_, err := matrix.Parse("f", []byte("version: 1\nimage: cuda\ngroups:\n  default:\n    - "+entry+"\n"), catalog(t))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", entry, err, want)
+		}
+	}
+}
