@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+const (
+	goodRepository = `source: mine
+roots: {mine: "https://packages.example/cuda"}
+keys: [{id: 3bf863cc, file: mine.pub, sha256: a21c1a0b18a4196fa901b833e13c4fa64f094d7d9e8a6495318e7255f0ef23d1, since: 2024-01-01, serves: [deb]}]
+documents: {D: {title: the notes, date: 2024-01-01}}
+brands: {X: [tesla, grid]}
+compilers: [{since: "12.0", sass: [50], ptx: 50}]
+`
+	goodEra = `era: mine
+source: mine
+pins: {extra: none}
+layers: {base: {size_mb: 1}}
+packages:
+  deb:
+    base: {packages: ["cudart-{X-Y}={cudart}-1", "more={extra}"]}
+    runtime: {packages: ["libs-{X-Y}={version}-1"]}
+    devel: {packages: ["tools-{X-Y}={version}-1"]}
+`
+	goodVendorOS = `os: mine1
+title: Mine
+source: mine
+manager: apt
+image: docker.io/library/mine:1
+repository: {dir: mine1, packages: deb, arch: {linux/amd64: x86_64}}
+overrides: [{since: 2024-01-01, why: moved, image: "docker.io/library/mine:2"}]
+`
+	goodToolkit = `cuda: "12.6.9"
+era: mine
+os: {linux/amd64: [mine1]}
+read: {D: [mine1]}
+pins: {cudart: 12.6.1}
+admits: [{branches: X@535 tesla@470}]
+`
+)
+
+// vendorFiles is a whole vendor of one's own.
+func vendorFiles() map[string]string {
+	return map[string]string{
+		"repository/mine.yaml": goodRepository, "era/mine.yaml": goodEra, "os/mine1.yaml": goodVendorOS, "toolkit/12.6.9.yaml": goodToolkit,
+	}
+}
+
+func TestVendorOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	c := load(t, dir(t, vendorFiles()))
+	r := find(t, c, "mine1", "12.6.9")
+	if got := r.Layers[recipes.Base].Packages; len(got) != 1 || got[0] != "cudart-12-6=12.6.1-1" {
+		t.Errorf("base installs %v", got)
+	}
+	if want := (recipes.Pin{Package: "cudart-12-6", Version: "12.6.1-1", Source: "the notes", Date: "2024-01-01"}); r.Pins[0] != want {
+		t.Errorf("pin %+v, want %+v", r.Pins[0], want)
+	}
+	o, _ := c.OS("mine1")
+	if o.Image != "docker.io/library/mine:2" || c.Addresses(o, "linux/amd64")[0].URL != "https://packages.example/cuda/mine1/x86_64" {
+		t.Errorf("mine1 starts from %s with packages of %+v", o.Image, c.Addresses(o, "linux/amd64"))
+	}
+}
+
+func TestVendorLoadRefuses(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct{ file, old, replacement, want string }{
+		"unknown toolkit key":   {"toolkit/12.6.9.yaml", "pins:", "pin:", `FILE:5:1: unknown key "pin" in the recipe`},
+		"unknown era key":       {"era/mine.yaml", "size_mb", "size", `FILE:4:17: unknown key "size" in layers base`},
+		"unknown source key":    {"repository/mine.yaml", "serves:", "for:", `unknown key "for" in keys`},
+		"unknown override":      {"os/mine1.yaml", "why: moved", "because: moved", `unknown key "because" in overrides`},
+		"toolkit named else":    {"toolkit/12.6.9.yaml", `"12.6.9"`, `"12.6.8"`, `FILE:1:1: is about "12.6.8", so its name must be 12.6.8.yaml`},
+		"unknown era":           {"toolkit/12.6.9.yaml", "era: mine", "era: mime", `FILE:2:1: unknown era "mime"`},
+		"unknown pin":           {"toolkit/12.6.9.yaml", "cudart:", "cudrat:", `FILE:5:1: no package of era "mine" uses the pin "cudrat"`},
+		"missing pin":           {"toolkit/12.6.9.yaml", "{cudart: 12.6.1}", "{}", `no pin "cudart" (give a version, none or unsourced)`},
+		"unknown document":      {"toolkit/12.6.9.yaml", "read: {D:", "read: {E:", `FILE:4:1: unknown document "E"`},
+		"read for another os":   {"toolkit/12.6.9.yaml", "read: {D: [mine1]}", "read: {D: [mine2]}", `FILE:4:1: the toolkit has no os "mine2"`},
+		"nothing read":          {"toolkit/12.6.9.yaml", "read: {D: [mine1]}", "read: {}", `FILE:4:1: needs a document`},
+		"unknown os":            {"toolkit/12.6.9.yaml", "os: {linux/amd64: [mine1]}", "os: {linux/amd64: [plan9]}", `FILE:3:1: os "plan9" has no recipe`},
+		"os of another source":  {"toolkit/12.6.9.yaml", "[mine1]}\nread", "[mine1, debian13]}\nread", `FILE:3:1: os "debian13" has source "debian", not "mine"`},
+		"unknown platform":      {"toolkit/12.6.9.yaml", "linux/amd64: [mine1]", "linux/arm64: [mine1]", `FILE:3:1: the repository for mine1 has nothing for linux/arm64`},
+		"unknown list":          {"toolkit/12.6.9.yaml", "X@535", "Y@535", `FILE:6:1: "Y@535": no list of brands is named Y`},
+		"bad branch":            {"toolkit/12.6.9.yaml", "X@535", "driver>=450", `FILE:6:1: "driver>=450": want a brand`},
+		"too old for a sample":  {"repository/mine.yaml", `since: "12.0"`, `since: "12.7"`, `source "mine" has no compiler as old as CUDA 12.6.9`},
+		"era like nothing":      {"era/mine.yaml", "source: mine\n", "source: mine\nlike: yours\n", `unknown era "yours"`},
+		"era like itself":       {"era/mine.yaml", "source: mine\n", "source: mine\nlike: mine\n", `era "mine" is like itself`},
+		"unknown kind":          {"era/mine.yaml", "  deb:", "  apk:", `unknown kind of packages "apk"`},
+		"unknown layer":         {"era/mine.yaml", "    runtime:", "    run-time2:", `unknown layer "run-time2"`},
+		"brace not closed":      {"era/mine.yaml", "={version}-1", "={version-1", `a brace is not closed`},
+		"no root":               {"repository/mine.yaml", "roots: {mine:", "roots: {other:", `none is named "mine"`},
+		"root is no address":    {"repository/mine.yaml", "https://packages", "packages", `is not an address`},
+		"fingerprint of other":  {"repository/mine.yaml", "file: mine.pub", "fingerprint: ae09fe4bbd223a84b2ccfce3f60f4b3d7fa2af80, file: mine.pub", `its fingerprint ends in 7fa2af80`},
+		"bad sha256":            {"repository/mine.yaml", "sha256: a2", "sha256: zz", `is not one`},
+		"key file with a path":  {"repository/mine.yaml", "file: mine.pub", "file: ../mine.pub", `want the name of its file`},
+		"key without date":      {"repository/mine.yaml", "since: 2024-01-01, serves", "since: soon, serves", `want since, a date`},
+		"no key for the os":     {"repository/mine.yaml", "serves: [deb]", "serves: [rpm]", `no key of source "mine" serves mine1`},
+		"image and bootstrap":   {"os/mine1.yaml", "title: Mine\n", "title: Mine\nbootstrap: {suite: x}\n", `want one of the two`},
+		"no packages kind":      {"os/mine1.yaml", "packages: deb", "packages: apk", `want dir, arch, and packages: deb or rpm`},
+		"unknown root":          {"os/mine1.yaml", "dir: mine1,", "dir: mine1, also: [more],", `source "mine" has no root "more"`},
+		"override without date": {"os/mine1.yaml", "since: 2024-01-01", "since: later", `want since, a date`},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := vendorFiles()
+			text := strings.Replace(files[test.file], test.old, test.replacement, 1)
+			if text == files[test.file] {
+				t.Fatalf("%s has no %q", test.file, test.old)
+			}
+			files[test.file] = text
+			root := dir(t, files)
+			c, err := recipes.Load(root)
+			if want := strings.Replace(test.want, "FILE", filepath.Join(root, test.file), 1); c != nil || err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("Load = %v\nwant it to hold %q", err, want)
+			}
+		})
+	}
+}
