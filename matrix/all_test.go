@@ -71,8 +71,8 @@ func TestAll(t *testing.T) {
 	if len(got) < 600 || len(cells) < 2000 {
 		t.Errorf("%d triples and %d cells, want well over 600", len(got), len(cells))
 	}
-	if diff := cmp.Diff([]string{"cuda:9.0-base-ubuntu16.04"}, tags["9.0-base-ubuntu16.04"]); diff != "" {
-		t.Errorf("tags of 9.0-base-ubuntu16.04 (-want +got):\n%s", diff)
+	if got := tags["9.0-base-ubuntu16.04"]; len(got) == 0 || got[0] != "cuda:9.0-base-ubuntu16.04" {
+		t.Errorf("tags of 9.0-base-ubuntu16.04: %v", got)
 	}
 }
 

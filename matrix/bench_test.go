@@ -34,6 +34,53 @@ func BenchmarkExpand(b *testing.B) {
 	}
 }
 
+// BenchmarkExpandVendor is the same with toolkits of a vendor's repositories in place of
+// releases that say all in full.
+func BenchmarkExpandVendor(b *testing.B) {
+	for _, n := range []int{100, 1000, 10000} {
+		b.Run(fmt.Sprintf("cells=%d", n), func(b *testing.B) {
+			dir, data := generateVendor(b, n/5/10, 10)
+			b.ReportAllocs()
+			for b.Loop() {
+				c, err := recipes.Load(dir)
+				if err != nil {
+					b.Fatal(err)
+				}
+				m, err := matrix.Parse("f", data, c)
+				if err != nil {
+					b.Fatal(err)
+				}
+				cells, err := m.Expand("default", nil)
+				if err != nil || len(cells) != n {
+					b.Fatalf("Expand = %d cells, %v, want %d", len(cells), err, n)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/cell")
+		})
+	}
+}
+
+// generateVendor is generate for toolkits of era 12.8.1.
+func generateVendor(b *testing.B, releases, systems int) (dir string, data []byte) {
+	b.Helper()
+	dir = b.TempDir()
+	var osNames, cudaNames []string
+	for i := range systems {
+		name := fmt.Sprintf("os%d", i)
+		osNames = append(osNames, name)
+		write(b, filepath.Join(dir, "os", name+".yaml"), "os: %s\ntitle: x\nsource: nvidia\nmanager: apt\nimage: x\nsize_mb: 1\n"+
+			"repository: {dir: x, packages: deb, arch: {linux/amd64: x86_64}}\n", name)
+	}
+	for i := range releases {
+		cuda := fmt.Sprintf("20.%d", i)
+		cudaNames = append(cudaNames, fmt.Sprintf("%q", cuda))
+		write(b, filepath.Join(dir, "toolkit", cuda+".yaml"), "cuda: %q\nera: \"12.8.1\"\nos: {linux/amd64: [%s]}\nread: {S1: [%[2]s]}\n"+
+			"pins: {cudart: 1, nvtx: 1, npp: 1, cusparse: 1, cublas: 1, nvml: 1, nvprof: 1, nccl: 1}\n", cuda, strings.Join(osNames, ", "))
+	}
+	return dir, fmt.Appendf(nil, "version: 1\nimage: cuda\ndefaults: {samples: [deviceQuery, nbody]}\ngroups:\n  default:\n    - {os: [%s], cuda: [%s]}\n",
+		strings.Join(osNames, ", "), strings.Join(cudaNames, ", "))
+}
+
 // generate makes recipes of releases for systems and a matrix of all of them.
 func generate(b *testing.B, releases, systems int) (*recipes.Catalog, []byte) {
 	b.Helper()
