@@ -10,5 +10,6 @@
 // Predictions and observations are never shown as each other: a row has both, made
 // by different code at different times, and says whether they agree. The package
 // starts nothing and asks no driver; that is done by its subpackages: rootfs unpacks
-// images, container runs them, nvidia asks the driver (the only one that needs cgo).
+// images, container runs them, nvidia asks the driver (the only one that needs cgo);
+// stage observes samples and session runs what a user asks for, both on a station.
 package gpu

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
 	"github.com/cudabuild/cudabuild/gpu/probe"
-	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/gpu/stage"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/verify"
@@ -27,12 +25,12 @@ import (
 
 // gpuFlags are the flags of `cudabuild gpu`.
 type gpuFlags struct {
-	engines                []string
-	gpus, stateDir, bundle string
-	ledger, baseline       string
-	limit                  time.Duration
-	repeat                 int
-	asJSON                 bool
+	stationFlags
+	engines                  []string
+	bundle, ledger, baseline string
+	limit                    time.Duration
+	repeat                   int
+	asJSON                   bool
 }
 
 func newGPU() *cobra.Command {
@@ -58,16 +56,14 @@ worse than the baseline, 3 waived or could not run.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
+	f.add(cmd)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.engines, "engine", []string{"direct", "nvidia"}, "what brings the driver into the container: direct, nvidia")
-	flags.StringVar(&f.gpus, "gpus", cmp.Or(os.Getenv("NV_GPU"), os.Getenv("NVIDIA_VISIBLE_DEVICES"), "all"),
-		"all, none, or `LIST` of indexes, UUIDs or PCI bus ids (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
 	flags.IntVar(&f.repeat, "repeat", 1, "runs of each image by each engine")
 	flags.DurationVar(&f.limit, "timeout", time.Minute, "time that a sample may take")
 	flags.StringVar(&f.ledger, "ledger", "", "`DIR` to write the rows to, predictions first")
 	flags.StringVar(&f.baseline, "baseline", "", "ledger `DIR` of earlier rows to compare with")
 	flags.StringVar(&f.bundle, "bundle", "", "run nothing: write `FILE`, a tar.gz with these images and all programs, for a GPU host")
-	flags.StringVar(&f.stateDir, "state-dir", cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild"), "`DIR` for unpacked images (env CUDABUILD_STATE_DIR)")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	return cmd
 }
@@ -180,64 +176,24 @@ func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []con
 	if missing := tools.Missing(); len(missing) > 0 {
 		return nil, nil, errors.New(missing[0])
 	}
-	dir, err := filepath.Abs(f.stateDir)
+	dir, err := f.dir()
 	if err != nil {
 		return nil, nil, err
 	}
-	dir = filepath.Join(dir, "gpu")
-	roots, err := rootfs.Open(filepath.Join(dir, "roots"))
+	host, err := f.open(tools)
 	if err != nil {
 		return nil, nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, nil, err
-	}
-	st = &stage.Stage{
-		Verifier: verify.New(verify.Options{CacheDir: filepath.Join(dir, "facts")}), Roots: roots,
-		Engines: engines, Repeat: f.repeat, Limit: f.limit, Ledger: f.ledger,
-	}
-	st.Host = probe.Host(ctx, tools)
+	host.Host = probe.Host(ctx, tools)
 	begin := time.Now()
-	done = func() {}
-	driver, err := nvidia.Open()
-	switch {
-	case err == nil:
-		done = func() { _ = driver.Close() }
-		if err := driver.Describe(&st.Host); err != nil {
-			return nil, nil, errors.Join(err, driver.Close())
-		}
-		st.Driver, st.Host.Problems = driver, append(st.Host.Problems, probe.Nodes("/", st.Host.GPUs)...)
-	case f.gpus != "none":
+	if done, err = f.askDriver(host); err != nil {
 		return nil, nil, err
 	}
-	st.NVML = time.Since(begin)
-	st.Runner = &container.Runner{
-		Dir: filepath.Join(dir, "runs"), Inside: []string{self, insideCommand},
-		Runc: tools.Runc, Hook: tools.Hook, Runtime: tools.Runtime, Libraries: st.Host.Library,
+	if host.Driver != nil {
+		host.Host.Problems = append(host.Host.Problems, probe.Nodes("/", host.Host.GPUs)...)
 	}
-	if st.GPUs, err = gpu.Select(st.Host.GPUs, f.gpus); err != nil {
-		done()
-		return nil, nil, err
-	}
-	if len(st.GPUs) == 0 && f.gpus != "none" {
-		done()
-		return nil, nil, gpu.ErrNoGPU
-	}
-	return st, done, nil
-}
-
-// insideCommand is the hidden command that a container's first process is.
-const insideCommand = "inside-container"
-
-func newInside() *cobra.Command {
-	return &cobra.Command{
-		Use: insideCommand, Hidden: true, Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := container.Inside(cmd.Context(), args[0]); err != nil {
-				return &exitError{code: exitUnknown, err: err}
-			}
-			return nil
-		},
-	}
+	return &stage.Stage{
+		Station: *host, Verifier: verify.New(verify.Options{CacheDir: filepath.Join(dir, "facts")}),
+		Engines: engines, Repeat: f.repeat, Limit: f.limit, Ledger: f.ledger, NVML: time.Since(begin),
+	}, done, nil
 }

@@ -23,9 +23,10 @@ const (
 // exitError carries the exit code of err, and what to do next if that is known.
 // An empty err prints nothing: the answer is on stdout already.
 type exitError struct {
-	code int
-	err  error
-	hint string
+	code    int
+	err     error
+	hint    string
+	program bool // the code is that of a program that was run
 }
 
 func (e *exitError) Error() string {
@@ -62,12 +63,12 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if ctx.Err() != nil {
+	coded := &exitError{code: exitUsage, err: err}
+	errors.As(err, &coded)
+	if ctx.Err() != nil && !coded.program {
 		fmt.Fprintln(stderr, "cudabuild: interrupted")
 		return exitInterrupted
 	}
-	coded := &exitError{code: exitUsage, err: err}
-	errors.As(err, &coded)
 	if coded.err != nil {
 		fmt.Fprintf(stderr, "cudabuild: error: %v\n", coded.err)
 	}
@@ -85,10 +86,10 @@ func newRoot() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	verbose := root.PersistentFlags().CountP("verbose", "v", "say more on stderr (twice for all)")
+	verbosity := root.PersistentFlags().CountP("verbose", "v", "say more on stderr (twice for all)")
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
 		levels := []slog.Level{slog.LevelWarn, slog.LevelInfo, slog.LevelDebug}
-		options := &slog.HandlerOptions{Level: levels[min(*verbose, len(levels)-1)]}
+		options := &slog.HandlerOptions{Level: levels[min(*verbosity, len(levels)-1)]}
 		slog.SetDefault(slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options)))
 	}
 	root.AddCommand(newVersion())
@@ -96,5 +97,9 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newPlan())
 	root.AddCommand(newMatrix(), newExport(), newPrune())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
+	running, verbose := newRun(), *root.PersistentFlags().Lookup("verbose")
+	verbose.Shorthand = "" // there it is --volume's
+	running.Flags().AddFlag(&verbose)
+	root.AddCommand(running)
 	return root
 }

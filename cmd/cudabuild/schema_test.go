@@ -31,6 +31,9 @@ import (
 // checkedMain is main for the scripts: what a command line prints as JSON must fit its
 // schema, or it ends with 99.
 func checkedMain() {
+	if len(os.Args) > 1 && os.Args[1] == "run" {
+		main() // what it prints is its program's, and is not to wait for the end
+	}
 	routeLibraryLogs()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

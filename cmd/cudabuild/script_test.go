@@ -11,7 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cudabuild": checkedMain, "mkimage": mkImage, "holdstate": holdState, "holdimages": holdImages, "rawlogs": rawLogs})
+	testscript.Main(m, map[string]func(){"cudabuild": checkedMain, "mkimage": mkImage, "mkrunnable": mkRunnable, "holdstate": holdState, "holdimages": holdImages, "rawlogs": rawLogs})
 }
 
 // TestScript runs the command line's behaviour, one file per topic.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,12 +65,24 @@ func discard(dir string) error {
 	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
 		found, _ := filepath.Glob(root + cgroup(dir))
 		for _, group := range found {
-			if rmErr := unix.Rmdir(group); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
-				err = errors.Join(err, &fs.PathError{Op: "rmdir", Path: group, Err: rmErr})
-			}
+			err = errors.Join(err, removeGroup(group))
 		}
 	}
 	return errors.Join(err, os.RemoveAll(dir))
+}
+
+// removeGroup removes a cgroup. The kernel drops the lock of an owner that was killed a
+// little before it has ended all that ran for it.
+func removeGroup(group string) error {
+	for patience := 1000; ; patience-- {
+		switch err := unix.Rmdir(group); {
+		case err == nil, errors.Is(err, fs.ErrNotExist):
+			return nil
+		case !errors.Is(err, unix.EBUSY) || patience == 0:
+			return &fs.PathError{Op: "rmdir", Path: group, Err: err}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func lock(name string, how int) (*os.File, error) {

@@ -26,6 +26,9 @@ var base []byte
 // package nvidia makes.
 const cdiKind = "nvidia.com/gpu"
 
+// DefaultPath is the search path of programs whose image names none, docker's.
+const DefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // writeConfig writes the OCI configuration of p into its bundle.
 func (p Program) writeConfig(dir string, hooks marks) error {
 	spec := new(oci.Spec)
@@ -34,6 +37,11 @@ func (p Program) writeConfig(dir string, hooks marks) error {
 	}
 	spec.Process.Args, spec.Process.Env = p.Args, p.environment()
 	spec.Linux.CgroupsPath = cgroup(dir)
+	if p.Open != nil {
+		if err := p.Open.apply(spec, p.Root, dir); err != nil {
+			return err
+		}
+	}
 	spec.Linux.Seccomp = seccomp.DefaultProfile(spec)
 	if p.Engine == Direct && len(p.Devices) > 0 {
 		if err := hooks.around(spec, func() error { return p.inject(dir, spec) }); err != nil {
@@ -98,18 +106,13 @@ func (m marks) around(spec *oci.Spec, edit func() error) error {
 	return errorsOf(m.add(spec, m.begin), edit, m.add(spec, m.end))
 }
 
-// add returns the step that adds a hook. It goes through JSON, because the module
-// that has the hook's type is not one that we require.
+// add returns the step that adds a hook.
 func (m marks) add(spec *oci.Spec, file string) func() error {
 	return func() error {
-		var more oci.Spec
-		data, err := json.Marshal(map[string]any{"hooks": map[string]any{"createContainer": []any{
+		more, err := parts(map[string]any{"hooks": map[string]any{"createContainer": []any{
 			map[string]any{"path": m.touch, "args": []string{"touch", file}},
 		}}})
 		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(data, &more); err != nil {
 			return err
 		}
 		if spec.Hooks == nil {

@@ -49,6 +49,7 @@ type Program struct {
 	CDI       []byte   // the specification, for Direct
 	Devices   []string // UUIDs; none means no GPU at all
 	Limit     time.Duration
+	Open      *Open // nil for a program that is as shut as can be
 }
 
 // Outcome is what was seen of a run.
@@ -87,10 +88,10 @@ func (r *Runner) Run(ctx context.Context, p Program) (out Outcome, err error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if err := writeJSON(filepath.Join(dir, jobFile), j); err != nil {
-		return Outcome{}, err
-	}
-	if err := r.contained(ctx, dir, p.Limit); err != nil {
+	// The limit inside ends the program; this one, longer, a runtime or a hook that hangs.
+	ctx, cancel := context.WithTimeoutCause(ctx, p.Limit+30*time.Second, errors.New("the container runtime or a hook does not come to an end"))
+	defer cancel()
+	if err := r.contained(ctx, dir, j, nil, nil); err != nil {
 		return Outcome{}, err
 	}
 	if err := readJSON(filepath.Join(dir, outcomeFile), &out); err != nil {
@@ -101,16 +102,17 @@ func (r *Runner) Run(ctx context.Context, p Program) (out Outcome, err error) {
 	return out, err
 }
 
-// contained runs Inside in namespaces of its own. The limit inside ends the program;
-// the one here, longer, ends a runtime or a hook that hangs.
-func (r *Runner) contained(ctx context.Context, dir string, limit time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit+30*time.Second, errors.New("the container runtime or a hook does not come to an end"))
-	defer cancel()
+// contained has Inside do the job in namespaces of its own, which get files and are
+// reported to started, if that is not nil.
+func (r *Runner) contained(ctx context.Context, dir string, j job, files []*os.File, started func(error)) error {
+	if err := writeJSON(filepath.Join(dir, jobFile), j); err != nil {
+		return err
+	}
 	cmd := contain.Command(r.Inside[0], append(r.Inside[1:], dir)...)
 	log := new(strings.Builder)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, files
 	cmd.WaitDelay = 5 * time.Second
-	err := contain.Run(ctx, cmd, nil)
+	err := contain.Run(ctx, cmd, started)
 	switch {
 	case err == nil:
 		return nil

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package container runs one program of an unpacked image with GPUs, in a container
-// that is as shut as a program on a GPU can bear: no capabilities, no new privileges,
-// seccomp, no network, a read-only root, a time limit.
+// Package container runs one program of an unpacked image with GPUs.
 //
-// [Runner.Run] is all that callers need. Two engines differ in one thing: [Direct]
+// [Runner.Run] observes a sample in a container that is as shut as a program on a GPU
+// can bear: no capabilities, no new privileges, seccomp, no network, a read-only root,
+// a time limit. [Runner.Attach] connects a program with somebody who is there; [Open]
+// is what such a program may have besides. Two engines differ in one thing: [Direct]
 // edits the OCI configuration by a CDI specification and starts runc; [Nvidia] leaves
 // that to nvidia-container-runtime, as docker and containerd do, through its create
 // and start.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -34,9 +35,14 @@ func Inside(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	out := j.run(ctx, dir)
-	if out.Left, err = leftIn(upper, filepath.Join(dir, upperFile)); err != nil {
-		return err
+	var out Outcome
+	if j.Attached {
+		out = j.attend(ctx, dir)
+	} else {
+		out = j.observe(ctx, dir)
+		if out.Left, err = leftIn(upper, filepath.Join(dir, upperFile)); err != nil {
+			return err
+		}
 	}
 	return writeJSON(filepath.Join(dir, outcomeFile), out)
 }
@@ -48,7 +54,11 @@ func (j job) mount(dir string) (upper string, err error) {
 	if err := errors.Join(os.Mkdir(scratch, 0o700), os.Mkdir(root, 0o700)); err != nil {
 		return "", err
 	}
-	if err := unix.Mount("tmpfs", scratch, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=700,size=1g"); err != nil {
+	size := "size=1g"
+	if j.Attached {
+		size = "size=50%" // of the memory
+	}
+	if err := unix.Mount("tmpfs", scratch, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=700,"+size); err != nil {
 		return "", fmt.Errorf("mount tmpfs: %w", err)
 	}
 	if err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755)); err != nil {
@@ -74,8 +84,8 @@ func (j job) showLibraries(dir string) error {
 	return unix.Mount(cache, "/etc/ld.so.cache", "", unix.MS_BIND, "")
 }
 
-// run creates and starts the container and waits for its end.
-func (j job) run(ctx context.Context, dir string) Outcome {
+// observe creates and starts the container, and watches it until it ends.
+func (j job) observe(ctx context.Context, dir string) Outcome {
 	out := Outcome{ExitCode: -1, DeviceNodes: []string{}}
 	stdout, err1 := newCapture()
 	stderr, err2 := newCapture()
@@ -84,9 +94,13 @@ func (j job) run(ctx context.Context, dir string) Outcome {
 		return out
 	}
 	begin := time.Now()
-	pid, err := j.create(ctx, dir, stdout, stderr)
+	pid, err := j.create(ctx, dir, stdio{out: stdout.w, err: stderr.w})
 	out.Times.Create = time.Since(begin)
-	if err == nil {
+	stdout.done()
+	stderr.done()
+	if err != nil {
+		err = fmt.Errorf("create: %w: %s", err, reason(stderr.bytes()))
+	} else {
 		out.DeviceNodes = deviceNodes(pid)
 		err = j.start(ctx, pid, begin, &out)
 	}
@@ -104,17 +118,30 @@ func (j job) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// stdio is what the runtime hands on to the program. What is nil is /dev/null.
+type stdio struct{ in, out, err *os.File }
+
 // create returns the process of the container, which waits to be started. It becomes
 // a child of this process when the runtime ends, because this one is the first.
-func (j job) create(ctx context.Context, dir string, stdout, stderr *capture) (int, error) {
+func (j job) create(ctx context.Context, dir string, streams stdio) (int, error) {
 	pidFile := filepath.Join(dir, "pid")
-	cmd := j.command(ctx, "create", "--bundle", dir, "--pid-file", pidFile, containerID)
-	cmd.Stdout, cmd.Stderr = stdout.w, stderr.w
-	err := cmd.Run()
-	stdout.done()
-	stderr.done()
-	if err != nil {
-		return 0, fmt.Errorf("create: %w: %s", err, lastLines(stderr.bytes()))
+	args := []string{"create", "--bundle", dir, "--pid-file", pidFile}
+	if j.Terminal {
+		args = append(args, "--console-socket", consoleSocket)
+	}
+	cmd := j.command(ctx, append(args, containerID)...)
+	cmd.Dir = dir
+	if streams.in != nil { // in an interface a nil file is not nil
+		cmd.Stdin = streams.in
+	}
+	if streams.out != nil {
+		cmd.Stdout = streams.out
+	}
+	if streams.err != nil {
+		cmd.Stderr = streams.err
+	}
+	if err := cmd.Run(); err != nil {
+		return 0, err
 	}
 	data, err := os.ReadFile(pidFile)
 	if err != nil {
@@ -127,22 +154,17 @@ func (j job) create(ctx context.Context, dir string, stdout, stderr *capture) (i
 func (j job) start(ctx context.Context, pid int, begin time.Time, out *Outcome) error {
 	watch := newWatch(pid)
 	started := time.Now()
-	if text, err := j.command(ctx, "start", containerID).CombinedOutput(); err != nil {
-		return fmt.Errorf("start: %w: %s", err, lastLines(text))
+	if err := j.release(ctx); err != nil {
+		return err
 	}
 	var timedOut atomic.Bool
 	limit := time.AfterFunc(j.Limit, func() {
 		timedOut.Store(true)
 		_ = unix.Kill(pid, unix.SIGKILL)
 	})
-	var status unix.WaitStatus
-	for {
-		if _, err := unix.Wait4(pid, &status, 0, nil); !errors.Is(err, unix.EINTR) {
-			if err != nil {
-				return fmt.Errorf("wait for the program: %w", err)
-			}
-			break
-		}
+	status, err := wait(pid)
+	if err != nil {
+		return err
 	}
 	ended := time.Now()
 	limit.Stop()
@@ -156,8 +178,37 @@ func (j job) start(ctx context.Context, pid int, begin time.Time, out *Outcome) 
 	return nil
 }
 
-// lastLines is the end of what a runtime said, where its reason stands.
-func lastLines(text []byte) string {
+// release has the runtime start the program.
+func (j job) release(ctx context.Context) error {
+	if text, err := j.command(ctx, "start", containerID).CombinedOutput(); err != nil {
+		return fmt.Errorf("start: %w: %s", err, reason(text))
+	}
+	return nil
+}
+
+// wait waits for the program's end.
+func wait(pid int) (status unix.WaitStatus, err error) {
+	for {
+		if _, err = unix.Wait4(pid, &status, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("wait for the program: %w", err)
+	}
+	return status, nil
+}
+
+// logged is a message in a log of runc's.
+var logged = regexp.MustCompile(`msg=("(?:[^"\\]|\\.)*")`)
+
+// reason is why a runtime ended: its last message, or the end of what it said.
+func reason(text []byte) string {
+	if all := logged.FindAllSubmatch(text, -1); len(all) > 0 {
+		if message, err := strconv.Unquote(string(all[len(all)-1][1])); err == nil {
+			return message
+		}
+	}
 	s := strings.TrimSpace(string(text))
 	return s[max(0, len(s)-1000):]
 }

@@ -24,6 +24,8 @@ type job struct {
 	Env       []string
 	Libraries string
 	Limit     time.Duration
+	Attached  bool // to a caller's streams, or to a terminal
+	Terminal  bool
 }
 
 func (r *Runner) job(dir string, p Program) (job, error) {

@@ -60,11 +60,19 @@ func (w *watch) look() {
 	}
 }
 
-// executed reports whether the process is no longer the runtime's own, which calls
-// itself runc:[...] in every release.
+// executed reports whether the process is no longer the runtime's own.
 func (w *watch) executed() bool {
-	name, err := os.ReadFile(w.proc + "/comm")
-	return err == nil && !strings.HasPrefix(string(name), "runc")
+	name := nameOf(w.proc)
+	return name != "" && !strings.HasPrefix(name, runtimeName)
+}
+
+// runtimeName begins the name of the runtime's own process, runc:[...], in every release.
+const runtimeName = "runc"
+
+// nameOf is what a process calls itself, "" if it has ended.
+func nameOf(proc string) string {
+	name, _ := os.ReadFile(proc + "/comm")
+	return string(name)
 }
 
 func (w *watch) readMaps() {

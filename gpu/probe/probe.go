@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,11 +46,12 @@ func isProgram(file string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// Missing says which of the programs that containers need is not there.
-func (t Tools) Missing() []string {
+// Missing says which of the programs that containers need is not there: those that
+// are named, or all.
+func (t Tools) Missing(names ...string) []string {
 	var missing []string
 	for _, tool := range []struct{ name, path string }{{"runc", t.Runc}, {"nvidia-cdi-hook", t.Hook}, {"nvidia-container-runtime", t.Runtime}} {
-		if tool.path == "" {
+		if tool.path == "" && (len(names) == 0 || slices.Contains(names, tool.name)) {
 			missing = append(missing, tool.name+" is neither beside this program nor on the PATH")
 		}
 	}

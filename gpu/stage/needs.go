@@ -28,7 +28,7 @@ func libcuda(report verify.Report, driver string) (gpu.Prediction, bool) {
 func (s *Stage) code(report verify.Report) gpu.Prediction {
 	var p compat.Prediction
 	for _, g := range s.GPUs {
-		if p = report.Predict(s.host(g)); !p.Verdict.Runs() {
+		if p = report.Predict(s.Host.Compat(g)); !p.Verdict.Runs() {
 			break
 		}
 	}

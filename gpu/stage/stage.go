@@ -18,24 +18,15 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
-	"github.com/cudabuild/cudabuild/gpu/rootfs"
+	"github.com/cudabuild/cudabuild/gpu/station"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// Driver makes the CDI specification of GPUs (package nvidia's Driver).
-type Driver interface {
-	Spec(uuids []string, hook string) ([]byte, error)
-}
-
-// Stage is one host, ready to run images.
+// Stage is one host, ready to observe samples.
 type Stage struct {
-	Host     gpu.Host
-	GPUs     []gpu.GPU // those that containers get; none where there is no driver
-	Driver   Driver    // nil where there is no driver
+	station.Station
 	Verifier *verify.Verifier
-	Roots    *rootfs.Store
-	Runner   *container.Runner
 	Engines  []container.Engine
 	Repeat   int           // runs of each engine, at least 1
 	Limit    time.Duration // of one program
@@ -96,26 +87,18 @@ func (s *Stage) keep(row gpu.Row) error {
 
 // run fills the row with what was seen.
 func (s *Stage) run(ctx context.Context, subject subject, row *gpu.Row) error {
-	begin := time.Now()
-	root, err := s.Roots.Unpack(ctx, subject.image)
+	program, spent, err := s.Program(ctx, subject.image, container.Engine(row.Engine))
 	if err != nil {
 		return err
 	}
-	row.Seconds.Unpack, row.Seconds.NVML = time.Since(begin).Seconds(), s.NVML.Seconds()
+	row.Seconds.Unpack, row.Seconds.NVML = spent.Unpack.Seconds(), s.NVML.Seconds()
 	s.NVML = 0
-	begin = time.Now()
-	program := container.Program{Root: root, Args: subject.args, Env: subject.env, Engine: container.Engine(row.Engine), Devices: row.Devices, Limit: s.Limit}
-	if program.Engine == container.Direct && len(program.Devices) > 0 {
-		if program.CDI, err = s.Driver.Spec(program.Devices, s.Runner.Hook); err != nil {
-			return err
-		}
-	}
-	spec := time.Since(begin)
+	program.Args, program.Env, program.Limit = subject.args, subject.env, s.Limit
 	out, err := s.Runner.Run(ctx, program)
 	if err != nil {
 		return err
 	}
-	row.Seconds.Spec = (spec + out.Times.Config).Seconds()
+	row.Seconds.Spec = (spent.Spec + out.Times.Config).Seconds()
 	s.fill(row, out)
 	return s.judgeLeft(ctx, row, out)
 }

@@ -56,11 +56,12 @@ func newStage(t *testing.T, request string) *stage.Stage {
 		t.Fatal(err)
 	}
 	s := &stage.Stage{
-		Verifier: verify.New(verify.Options{}), Roots: roots, Engines: []container.Engine{container.Direct}, Limit: time.Minute, Ledger: t.TempDir(),
-		Runner: &container.Runner{
-			Dir: filepath.Join(t.TempDir(), "runs"), Inside: []string{self, "inside"},
-			Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
-		},
+		Verifier: verify.New(verify.Options{}), Engines: []container.Engine{container.Direct}, Limit: time.Minute, Ledger: t.TempDir(),
+	}
+	s.Roots = roots
+	s.Runner = &container.Runner{
+		Dir: filepath.Join(t.TempDir(), "runs"), Inside: []string{self, "inside"},
+		Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
 	}
 	driver, err := nvidia.StandIn(standin.NVML(t, version, 2), standin.DriverRoot(t, version, 2))
 	if err != nil {

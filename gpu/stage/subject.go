@@ -15,8 +15,6 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 )
 
-const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // newSubject reads what an image runs. Only samples can be run: of another program
 // nobody could say what its exit code means.
 func newSubject(src image.Source) (subject, error) {
@@ -35,7 +33,7 @@ func newSubject(src image.Source) (subject, error) {
 	}
 	env := slices.Clone(c.Env)
 	if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
-		env = append(env, defaultPath)
+		env = append(env, container.DefaultPath)
 	}
 	return subject{
 		image: src.Image, ref: src.Ref, digest: src.Digest.String(), cell: c.Labels[ocispec.AnnotationTitle],

@@ -2,8 +2,9 @@
 
 // Package standin stands in for what a machine without a GPU lacks, so that the code
 // of the GPU stage runs there: [Sample] is a program that answers as the sample
-// deviceQuery does without asking a GPU, and [DriverRoot] a folder that looks like an
-// installed driver. What is seen with them is never an observation of a GPU.
+// deviceQuery does without asking a GPU, [Programs] are programs of this host, such as
+// a shell, for images, and [DriverRoot] is a folder that looks like an installed
+// driver. What is seen with them is never an observation of a GPU.
 package standin
 
 import (

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/probe"
+	"github.com/cudabuild/cudabuild/gpu/session"
+	"github.com/cudabuild/cudabuild/image"
+)
+
+// runFlags are the flags of `cudabuild run`.
+type runFlags struct {
+	stationFlags
+	env, volumes        []string
+	workdir, user       string
+	entrypoint          string
+	engine, network     string
+	interactive, useTTY bool
+}
+
+func newRun() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [flags] IMAGE [COMMAND...]",
+		Short: "Run an image on this host's GPUs, as 'docker run' does, without a daemon",
+		Long: `Run an image on this host's GPUs, as 'docker run' does, without a daemon.
+
+COMMAND takes the place of the image's own, after its entrypoint. What the program
+writes to its root file system is kept in memory and gone when it ends. It has no
+network unless --network host gives it the host's. A requirement of the image that does
+not hold here (NVIDIA_REQUIRE_*) is an error before anything starts. Signals go to the
+program; one that it does not handle ends it.
+
+Exit code: the program's own, 128 more than the signal's number if a signal ended it; 2
+for wrong usage and 3 if it could not be run, each with an error from cudabuild on stderr.`,
+		Example: `  cudabuild run oci:out/images:12.4-nbody-debian13 nbody -benchmark
+  cudabuild run -it --gpus 0 -v "$PWD:/work" -w /work oci:out/images:12.4-devel-debian13 bash
+  NV_GPU=1 cudabuild run -e OMP_NUM_THREADS=4 docker.io/somebody/app:latest`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.SetInterspersed(false) // what follows IMAGE is the program's
+	flags.StringArrayVarP(&f.env, "env", "e", nil, "`NAME=VALUE` for the program, or NAME to hand the caller's on")
+	flags.StringArrayVarP(&f.volumes, "volume", "v", nil, "`SOURCE:TARGET[:ro]`: show a file or folder of the host (so --verbose has no short form here)")
+	flags.StringVarP(&f.workdir, "workdir", "w", "", "working `DIR` in the container")
+	flags.StringVarP(&f.user, "user", "u", "", "`USER[:GROUP]`, names or numbers")
+	flags.BoolVarP(&f.interactive, "interactive", "i", false, "hand stdin on")
+	flags.BoolVarP(&f.useTTY, "tty", "t", false, "give the program a terminal")
+	flags.StringVar(&f.entrypoint, "entrypoint", "", "`PROGRAM` in place of the image's entrypoint and command")
+	flags.StringVar(&f.engine, "engine", string(container.Direct), "what brings the driver into the container: direct, nvidia")
+	flags.StringVar(&f.network, "network", "none", "none or host")
+	flags.Bool("rm", true, "nothing is kept of a container, with or without it")
+	return cmd
+}
+
+func (f *runFlags) run(cmd *cobra.Command, args []string) error {
+	request, err := f.request(cmd, args[1:])
+	if err != nil {
+		return err
+	}
+	streams, err := f.streams(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), unheeded(unix.SIGHUP, unix.SIGQUIT)...)
+	defer stop()
+	sources, closer, err := image.Open(ctx, args[0], image.OpenOptions{})
+	if err != nil {
+		return runError(err)
+	}
+	defer closer.Close()
+	if len(sources) > 1 {
+		return fmt.Errorf("%s holds %d images: name one", args[0], len(sources))
+	}
+	tools := probe.FindTools(toolDir())
+	if missing := tools.Missing(f.tools()...); len(missing) > 0 {
+		return &exitError{code: exitUnknown, err: errors.New(missing[0])}
+	}
+	st, err := f.open(tools)
+	if err != nil {
+		return runError(err)
+	}
+	if !f.none() {
+		done, err := f.askDriver(st)
+		if err != nil {
+			return runError(err)
+		}
+		defer done()
+	}
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unheeded(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)...)
+	defer signal.Stop(signals)
+	streams.Signals = signals
+	code, err := session.Run(ctx, st, sources[0].Image, request, streams)
+	if err == nil && code != 0 {
+		return &exitError{code: code, program: true}
+	}
+	return runError(err)
+}
+
+// unheeded leaves out the signals that this program was started to ignore, as nohup does.
+func unheeded(signals ...os.Signal) []os.Signal { return slices.DeleteFunc(signals, signal.Ignored) }
+
+// tools are those that the run needs.
+func (f *runFlags) tools() []string {
+	switch {
+	case f.engine == string(container.Nvidia):
+		return nil // all
+	case f.none():
+		return []string{"runc"}
+	}
+	return []string{"runc", "nvidia-cdi-hook"}
+}
+
+// runError gives an error its exit code and hint.
+func runError(err error) error {
+	if err == nil {
+		return nil
+	}
+	coded := &exitError{code: exitUnknown, err: err}
+	var platform *image.PlatformError
+	switch {
+	case errors.Is(err, session.ErrNoCommand):
+		coded.code, coded.hint = exitUsage, "name a command after the image"
+	case errors.Is(err, session.ErrRefused):
+		coded.hint = "-e NVIDIA_DISABLE_REQUIRE=true starts it all the same"
+	case errors.Is(err, gpu.ErrNoDriver), errors.Is(err, gpu.ErrNoSupport), errors.Is(err, gpu.ErrNoGPU):
+		_ = errors.As(gpuError(err), &coded)
+		coded.hint += "; --gpus none runs the image without"
+	case errors.As(err, &platform), errors.Is(err, image.ErrNoImage):
+	case errors.Is(err, image.ErrBadReference):
+		coded.code, coded.hint = exitUsage, openHint(err)
+	default:
+		coded.hint = openHint(err)
+	}
+	return coded
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/session"
+)
+
+// request is what the flags and the arguments after the image ask for.
+func (f *runFlags) request(cmd *cobra.Command, args []string) (session.Request, error) {
+	r := session.Request{Args: args, Engine: container.Engine(f.engine)}
+	if cmd.Flags().Changed("entrypoint") {
+		r.Entrypoint = &f.entrypoint
+	}
+	if !slices.Contains(container.Engines(), r.Engine) {
+		return r, fmt.Errorf("--engine %q: want direct or nvidia", f.engine)
+	}
+	if f.network != "none" && f.network != "host" {
+		return r, fmt.Errorf("--network %q: want none or host", f.network)
+	}
+	if f.workdir != "" && !path.IsAbs(f.workdir) {
+		return r, fmt.Errorf("--workdir %q: want an absolute path", f.workdir)
+	}
+	r.Open = container.Open{Dir: f.workdir, User: f.user, Network: f.network == "host", Terminal: f.useTTY}
+	for _, e := range f.env {
+		name, _, set := strings.Cut(e, "=")
+		if name == "" {
+			return r, fmt.Errorf("--env %q: want NAME=VALUE or NAME", e)
+		}
+		if value, known := os.LookupEnv(name); !set && known {
+			e += "=" + value
+		}
+		r.Env = append(r.Env, e)
+	}
+	for _, v := range f.volumes {
+		bind, err := parseBind(v)
+		if err != nil {
+			return r, fmt.Errorf("--volume %q: %w", v, err)
+		}
+		r.Open.Binds = append(r.Open.Binds, bind)
+	}
+	return r, nil
+}
+
+// parseBind reads SOURCE:TARGET[:ro]. Unlike docker it makes no folder that is not there.
+func parseBind(text string) (b container.Bind, err error) {
+	parts := strings.Split(text, ":")
+	if len(parts) == 2 {
+		parts = append(parts, "rw")
+	}
+	if len(parts) != 3 || parts[2] != "ro" && parts[2] != "rw" {
+		return b, errors.New("want SOURCE:TARGET or SOURCE:TARGET:ro")
+	}
+	if !strings.HasPrefix(parts[0], ".") && !filepath.IsAbs(parts[0]) {
+		return b, fmt.Errorf("there are no named volumes; write ./%s for a folder here", parts[0])
+	}
+	if path.Clean(parts[1]) == "/" || !path.IsAbs(parts[1]) {
+		return b, errors.New("the target is an absolute path below /")
+	}
+	b = container.Bind{Target: path.Clean(parts[1]), ReadOnly: parts[2] == "ro"}
+	if b.Source, err = filepath.Abs(parts[0]); err != nil {
+		return b, err
+	}
+	_, err = os.Stat(b.Source)
+	return b, err
+}
+
+// streams connects the program with those of this one.
+func (f *runFlags) streams(cmd *cobra.Command) (container.Streams, error) {
+	s := container.Streams{Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr()}
+	var terminals []any
+	if f.interactive {
+		s.In = cmd.InOrStdin()
+		terminals = append(terminals, s.In)
+	}
+	if !f.useTTY {
+		return s, nil
+	}
+	for _, stream := range append(terminals, s.Out) {
+		if file, ok := stream.(*os.File); ok && container.IsTerminal(file) {
+			s.Terminal = file
+			break
+		}
+	}
+	if f.interactive && s.Terminal != s.In {
+		return s, errors.New("-i -t: stdin is not a terminal; leave -t out")
+	}
+	return s, nil
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/nvidia"
+	"github.com/cudabuild/cudabuild/gpu/probe"
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
+	"github.com/cudabuild/cudabuild/gpu/station"
+)
+
+// stationFlags are the flags of all commands that start containers on this host.
+type stationFlags struct{ gpus, stateDir string }
+
+func (f *stationFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.gpus, "gpus", cmp.Or(os.Getenv("NV_GPU"), os.Getenv("NVIDIA_VISIBLE_DEVICES"), "all"),
+		"all, none, or `LIST` of indexes, UUIDs or PCI bus ids (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
+	flags.StringVar(&f.stateDir, "state-dir", cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild"), "`DIR` for unpacked images (env CUDABUILD_STATE_DIR)")
+}
+
+// none reports whether containers are to get no GPU.
+func (f *stationFlags) none() bool { return f.gpus == "none" || f.gpus == "void" }
+
+// dir is where containers and their images live.
+func (f *stationFlags) dir() (string, error) {
+	if f.stateDir == "" {
+		return "", errors.New("--state-dir must not be empty")
+	}
+	dir, err := filepath.Abs(f.stateDir)
+	return filepath.Join(dir, "gpu"), err
+}
+
+// open returns a station without GPUs.
+func (f *stationFlags) open(tools probe.Tools) (*station.Station, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("containers need root")
+	}
+	dir, err := f.dir()
+	if err != nil {
+		return nil, err
+	}
+	roots, err := rootfs.Open(filepath.Join(dir, "roots"))
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return &station.Station{Roots: roots, Runner: &container.Runner{
+		Dir: filepath.Join(dir, "runs"), Inside: []string{self, insideCommand},
+		Runc: tools.Runc, Hook: tools.Hook, Runtime: tools.Runtime,
+	}}, nil
+}
+
+// askDriver adds the driver, what it knows of the host, and the GPUs that the flags
+// name; no driver is needed for none.
+func (f *stationFlags) askDriver(st *station.Station) (done func(), err error) {
+	driver, err := nvidia.Open()
+	if err != nil {
+		if f.none() {
+			return func() {}, nil
+		}
+		return nil, err
+	}
+	done = func() { _ = driver.Close() }
+	if err = driver.Describe(&st.Host); err == nil {
+		st.GPUs, err = gpu.Select(st.Host.GPUs, f.gpus)
+	}
+	if err == nil && len(st.GPUs) == 0 && !f.none() {
+		err = gpu.ErrNoGPU
+	}
+	if err != nil {
+		done()
+		return nil, err
+	}
+	st.Driver, st.Runner.Libraries = driver, st.Host.Library
+	return done, nil
+}
+
+// insideCommand is the hidden command that a container's first process is.
+const insideCommand = "inside-container"
+
+func newInside() *cobra.Command {
+	return &cobra.Command{
+		Use: insideCommand, Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := container.Inside(cmd.Context(), args[0]); err != nil {
+				return &exitError{code: exitUnknown, err: err}
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Files that Attach gives to Inside, the last three only where the program has no
+// terminal.
+const (
+	signalsFD = 3 + iota
+	stdinFD
+	stdoutFD
+	stderrFD
+)
+
+// given returns one of these files. Programs started here do not inherit it.
+func given(fd int) *os.File {
+	unix.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), "stream")
+}
+
+// visit is a run that somebody is there for.
+type visit struct {
+	job
+	pid    atomic.Int32 // of the program, 0 before it is started
+	ended  atomic.Int32 // the signal that was meant to end it, where that took another
+	cancel context.CancelFunc
+}
+
+// attend creates and starts the container, and passes signals on until it ends.
+func (j job) attend(ctx context.Context, dir string) Outcome {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	v := &visit{job: j, cancel: cancel}
+	go v.passSignals(given(signalsFD)) // until the end of this process
+	code, err := v.serve(ctx, dir)
+	last, done := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer done()
+	_ = j.command(last, "delete", "--force", containerID).Run()
+	if err != nil {
+		return Outcome{Problem: err.Error(), ExitCode: -1}
+	}
+	return Outcome{ExitCode: code}
+}
+
+func (v *visit) serve(ctx context.Context, dir string) (int, error) {
+	// What comes by way of stderr is the runtime's until the container is there, and
+	// the program's from then on.
+	said, say, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	streams, stderr := stdio{err: say}, io.Discard
+	if !v.Terminal {
+		streams.in, streams.out = given(stdinFD), given(stdoutFD)
+		stderr = given(stderrFD)
+	}
+	pid, err := v.create(ctx, dir, streams)
+	streams.close()
+	if err != nil {
+		_ = said.SetReadDeadline(time.Now().Add(time.Second)) // somebody may be left who holds it open
+		text, _ := io.ReadAll(io.LimitReader(said, maxOutput))
+		return 0, fmt.Errorf("create: %w: %s", err, reason(text))
+	}
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		_, _ = io.Copy(stderr, said)
+	}()
+	if err := v.release(ctx); err != nil {
+		return 0, err
+	}
+	v.pid.Store(int32(pid))
+	code, err := v.exitCode(pid)
+	<-passed
+	return code, err
+}
+
+func (s stdio) close() {
+	for _, f := range []*os.File{s.in, s.out, s.err} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// exitCode waits for the program. It is 128 more than a signal's number where a
+// signal ended it.
+func (v *visit) exitCode(pid int) (int, error) {
+	status, err := wait(pid)
+	if err != nil || !status.Signaled() {
+		return status.ExitStatus(), err
+	}
+	signal := int32(status.Signal())
+	if meant := v.ended.Load(); meant != 0 && signal == int32(unix.SIGKILL) {
+		signal = meant
+	}
+	return 128 + int(signal), nil
+}
+
+// passSignals passes on what comes over r, a byte a signal. A signal that comes before
+// the program is started ends the run.
+func (v *visit) passSignals(r io.Reader) {
+	signals := bufio.NewReader(r)
+	for {
+		number, err := signals.ReadByte()
+		if err != nil {
+			return
+		}
+		if pid := int(v.pid.Load()); pid != 0 {
+			v.pass(pid, unix.Signal(number))
+		} else {
+			v.cancel()
+		}
+	}
+}
+
+// pass sends a signal. The first process of a container is immune to those that it has
+// no handler for; they are meant to end it, so it is ended.
+func (v *visit) pass(pid int, signal unix.Signal) {
+	proc := fmt.Sprintf("/proc/%d", pid)
+	for i := 0; i < 1000 && strings.HasPrefix(nameOf(proc), runtimeName); i++ { // it was started a moment ago
+		time.Sleep(time.Millisecond)
+	}
+	if immune(proc, signal) {
+		v.ended.CompareAndSwap(0, int32(signal))
+		signal = unix.SIGKILL
+	}
+	_ = unix.Kill(pid, signal)
+}
+
+// immune reports whether the process neither handles nor ignores nor blocks a signal.
+func immune(proc string, signal unix.Signal) bool {
+	status, err := os.ReadFile(proc + "/status")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(status)) {
+		key, value, _ := strings.Cut(line, ":")
+		if key != "SigBlk" && key != "SigIgn" && key != "SigCgt" {
+			continue
+		}
+		mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		if err != nil || mask&(1<<(signal-1)) != 0 {
+			return false
+		}
+	}
+	return true
+}

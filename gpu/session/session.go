@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package session runs an image for somebody who is there: what `docker run` does with
+// NVIDIA's runtime, without a daemon.
+//
+// [Run] is the only entry. A [Request] is read together with the image's configuration
+// by docker's rules; requirements of the image (NVIDIA_REQUIRE_*) are checked before
+// anything starts; the program then runs in a container of package container, whose
+// root is writable and gone afterwards. The package predicts and records nothing.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/station"
+)
+
+// Conditions of a request.
+var (
+	// ErrNoCommand means that neither the image nor the request says what to run.
+	ErrNoCommand = errors.New("the image runs nothing by default")
+	// ErrRefused means that a requirement of the image does not hold on this host.
+	ErrRefused = errors.New("a requirement of the image does not hold")
+)
+
+// Request is what the user wants otherwise than the image says.
+type Request struct {
+	Args       []string // in place of the image's command; nil for that
+	Entrypoint *string  // in place of the image's, whose command then goes too
+	Env        []string // NAME=VALUE, over the image's; NAME alone takes a variable away
+	Engine     container.Engine
+	Open       container.Open // its Dir and User over the image's
+}
+
+// Run runs img on st, connected to streams, and returns the program's exit code. The
+// end of ctx ends the preparations; the program itself is ended by signals alone. The
+// error wraps ErrNoCommand or ErrRefused, or says why the program could not run.
+func Run(ctx context.Context, st *station.Station, img v1.Image, r Request, streams container.Streams) (code int, err error) {
+	file, err := img.ConfigFile()
+	if err != nil {
+		return 0, err
+	}
+	args, err := r.command(file.Config)
+	if err != nil {
+		return 0, err
+	}
+	env := r.environment(file.Config.Env)
+	if why := st.Host.Unmet(env, st.GPUs); why != "" {
+		return 0, fmt.Errorf("%w: %s", ErrRefused, why)
+	}
+	p, _, err := st.Program(ctx, img, r.Engine)
+	if err != nil {
+		return 0, err
+	}
+	p.Args, p.Env = args, env
+	p.Open = r.open(file.Config)
+	return st.Runner.Attach(context.WithoutCancel(ctx), p, streams)
+}
+
+// command is the entrypoint and its arguments.
+func (r Request) command(c v1.Config) ([]string, error) {
+	entrypoint, args := c.Entrypoint, c.Cmd
+	if r.Entrypoint != nil {
+		entrypoint, args = nil, nil
+		if *r.Entrypoint != "" {
+			entrypoint = []string{*r.Entrypoint}
+		}
+	}
+	if len(r.Args) > 0 {
+		args = r.Args
+	}
+	command := slices.Concat(entrypoint, args)
+	if len(command) == 0 {
+		return nil, ErrNoCommand
+	}
+	return command, nil
+}
+
+// environment is the image's with the request's, each name once, in the order in which
+// the names came up.
+func (r Request) environment(image []string) []string {
+	base := []string{container.DefaultPath}
+	if r.Open.Terminal {
+		base = append(base, "TERM=xterm")
+	}
+	var names []string
+	values := map[string]string{}
+	for _, e := range slices.Concat(base, image, r.Env) {
+		name, value, set := strings.Cut(e, "=")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		if delete(values, name); set {
+			values[name] = value
+		}
+	}
+	var env []string
+	for _, name := range names {
+		if value, set := values[name]; set {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+func (r Request) open(c v1.Config) *container.Open {
+	open := r.Open
+	if open.Dir == "" {
+		open.Dir = c.WorkingDir
+	}
+	if open.User == "" {
+		open.User = c.User
+	}
+	return &open
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && cgo
+
+package session_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/nvidia"
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
+	"github.com/cudabuild/cudabuild/gpu/session"
+	"github.com/cudabuild/cudabuild/gpu/station"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/internal/standin"
+)
+
+// TestMain makes the test binary also the first process of its containers.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "inside" {
+		if err := container.Inside(context.Background(), os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+const version = "580.159.04"
+
+// newStation is a host of two stand-in GPUs, of which request are used.
+func newStation(t *testing.T, request string) *station.Station {
+	t.Helper()
+	tool := func(name string) string { return require.Tool(t, "../../bin", name) }
+	self, err1 := os.Executable()
+	roots, err2 := rootfs.Open(filepath.Join(t.TempDir(), "roots"))
+	driver, err3 := nvidia.StandIn(standin.NVML(t, version, 2), standin.DriverRoot(t, version, 2))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = driver.Close() })
+	st := &station.Station{Roots: roots, Driver: driver, Runner: &container.Runner{
+		Dir: filepath.Join(t.TempDir(), "runs"), Inside: []string{self, "inside"},
+		Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
+	}}
+	err := driver.Describe(&st.Host)
+	if err == nil {
+		st.GPUs, err = gpu.Select(st.Host.GPUs, request)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// picture is an image with this host's shell, in which libraries can be made known.
+func picture(t *testing.T, env ...string) v1.Image {
+	t.Helper()
+	files, err := standin.Programs("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["etc/ld.so.conf.d"] = imagetest.Entry{Dir: true}
+	layer := imagetest.Layer(imagetest.Gzip, imagetest.Files(files))
+	layer.Plain = true
+	img, err := mutate.Config(imagetest.New(layer), v1.Config{Entrypoint: []string{"sh", "-c"}, Cmd: []string{"echo /dev/nvidia? /usr/lib/*/libcuda.so.*.*"}, Env: env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// TestRunGPUs: the program has the GPUs that were chosen, the driver with them, and
+// nothing of either without.
+func TestRunGPUs(t *testing.T) {
+	libcuda := "/usr/lib/x86_64-linux-gnu/libcuda.so." + version
+	for request, want := range map[string]string{
+		"all": "/dev/nvidia0 /dev/nvidia1 " + libcuda, "1": "/dev/nvidia1 " + libcuda, "0000:00:00.0": "/dev/nvidia0 " + libcuda,
+		"none": "/dev/nvidia? /usr/lib/*/libcuda.so.*.*",
+	} {
+		st := newStation(t, request)
+		var out, err bytes.Buffer
+		r := session.Request{Engine: container.Direct, Env: []string{"NVIDIA_VISIBLE_DEVICES=all"}}
+		code, problem := session.Run(t.Context(), st, picture(t), r, container.Streams{Out: &out, Err: &err})
+		if code != 0 || problem != nil || strings.TrimSpace(out.String()) != want {
+			t.Errorf("GPUs %q: %d, %v, %q, %s want %q", request, code, problem, &out, &err, want)
+		}
+	}
+}
+
+// TestRunRefused: a requirement that does not hold is an error before anything is
+// unpacked, unless no GPU is given or the user says otherwise.
+func TestRunRefused(t *testing.T) {
+	img := picture(t, "NVIDIA_REQUIRE_CUDA=cuda>=99.0")
+	r := session.Request{Engine: container.Direct, Args: []string{"exit 5"}}
+	st := newStation(t, "0")
+	_, err := session.Run(t.Context(), st, img, r, container.Streams{})
+	if !errors.Is(err, session.ErrRefused) || !strings.Contains(err.Error(), "cuda>=99.0") {
+		t.Errorf("Run: %v, want ErrRefused and the term", err)
+	}
+	if found, _ := filepath.Glob(filepath.Join(st.Runner.Dir, "..", "..", "*", "roots", "[0-9a-f]*")); len(found) > 0 {
+		t.Errorf("unpacked: %v", found)
+	}
+	var none bytes.Buffer
+	r.Env = []string{"NVIDIA_DISABLE_REQUIRE=true"}
+	if code, err := session.Run(t.Context(), st, img, r, container.Streams{Out: &none, Err: &none}); code != 5 || err != nil {
+		t.Errorf("with requirements disabled: %d, %v", code, err)
+	}
+	r.Env = nil
+	if code, err := session.Run(t.Context(), newStation(t, "none"), img, r, container.Streams{Out: &none, Err: &none}); code != 5 || err != nil {
+		t.Errorf("without a GPU: %d, %v", code, err)
+	}
+}
