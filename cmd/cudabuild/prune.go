@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/image"
 )
 
@@ -39,8 +40,8 @@ func newPrune() *cobra.Command {
 		Use:   "prune",
 		Short: "Drop what no image needs",
 		Long: `Prune removes the blobs of the image folder that no tag needs, and failed images. With
---all it also removes the engine's state, bootstrapped roots and all caches, so that the
-next run of 'cudabuild matrix' builds everything anew. It removes folders only where it
+--all it also removes the engine's state, bootstrapped roots, unpacked images and all
+caches, so that the next run of 'cudabuild matrix' builds everything anew. It removes folders only where it
 is sure that cudabuild made them.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild prune --dry-run
@@ -100,7 +101,17 @@ func (f *pruneFlags) keepOut(ctx context.Context) (release func() error, err err
 	if err != nil {
 		return nil, err
 	}
-	return lock.Release, nil
+	if !f.all {
+		return lock.Release, nil
+	}
+	quiet, err := container.Quiet(filepath.Join(dir, "gpu", "runs"))
+	if err != nil {
+		return nil, errors.Join(err, lock.Release())
+	}
+	return func() error {
+		quiet()
+		return lock.Release()
+	}, nil
 }
 
 // folders is what goes as a whole.

@@ -16,7 +16,7 @@ import (
 
 // stateParts is what a run makes below the state directory and can make again.
 // lockFile stays: whoever waits for it has it open.
-var stateParts = []string{"engine", "engine.log", "buildkitd.toml", "bases", "facts", "builds.json"}
+var stateParts = []string{"engine", "engine.log", "buildkitd.toml", "bases", "facts", "builds.json", "gpu"}
 
 const lockFile = "lock"
 

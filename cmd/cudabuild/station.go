@@ -49,6 +49,12 @@ func (f *stationFlags) open(tools probe.Tools) (*station.Station, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(f.stateDir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := claim(f.stateDir); err != nil {
+		return nil, err
+	}
 	roots, err := rootfs.Open(filepath.Join(dir, "roots"))
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ package container
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,6 +41,35 @@ func (r *Runner) claim() (dir string, release func() error, err error) {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, func() error { return errors.Join(discard(dir), held.Close()) }, nil
+}
+
+// ErrBusy means that a container is running.
+var ErrBusy = errors.New("a container is running")
+
+// Quiet keeps runs out of dir, a Runner's, until release is called. The error wraps
+// [ErrBusy] while there is one.
+func Quiet(dir string) (release func(), err error) {
+	gate, err := lock(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil // nothing ever ran there
+	}
+	if err != nil {
+		return nil, err
+	}
+	runs, err := filepath.Glob(filepath.Join(dir, "run-*"))
+	for _, run := range runs {
+		held, lockErr := lock(filepath.Join(run, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case lockErr == nil:
+			_ = held.Close()
+		case errors.Is(lockErr, unix.EWOULDBLOCK):
+			err = fmt.Errorf("%s: %w", run, ErrBusy)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, gate.Close())
+	}
+	return func() { _ = gate.Close() }, nil
 }
 
 // sweep removes the folders and cgroups of runs that nobody holds.
