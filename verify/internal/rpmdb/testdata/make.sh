@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the databases of this folder with rpm itself. Needs rpm 4.16 (Debian 11: rpm,
-# file, zstd), the last one that writes Berkeley DB. Debian's writes no NDB.
+# file, zstd, sqlite3), the last one that writes Berkeley DB. Debian's writes no NDB.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
@@ -38,7 +38,13 @@ for backend in sqlite bdb; do
   rpm --dbpath "$work/$backend" --define "_db_backend $backend" --initdb
   rpm --dbpath "$work/$backend" --define "_db_backend $backend" -i --force-debian --justdb --nodeps --nosignature --nodigest "$work"/RPMS/noarch/*.rpm
 done
-for file in sqlite/rpmdb.sqlite bdb/Packages; do
+# What fuzzing starts from must be small: one table, one package, pages of 512 bytes, and so overflow pages.
+cp "$work/sqlite/rpmdb.sqlite" "$work/sqlite/small.sqlite"
+drop=$(sqlite3 "$work/sqlite/small.sqlite" "SELECT 'DROP TABLE IF EXISTS \"' || name || '\";' FROM sqlite_master
+  WHERE type = 'table' AND name NOT IN ('Packages', 'sqlite_sequence')")
+sqlite3 "$work/sqlite/small.sqlite" "DELETE FROM Packages WHERE length(blob) > 10000; $drop
+  PRAGMA journal_mode = delete; PRAGMA page_size = 512; VACUUM;"
+for file in sqlite/rpmdb.sqlite sqlite/small.sqlite bdb/Packages; do
   zstd -q -19 -f "$work/$file" -o "$here/$(basename "$file").zst"
 done
 ls -l "$here"
