@@ -3,13 +3,11 @@
 package verify
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -29,7 +27,7 @@ func (s *stream) decoder(ctx context.Context, blob *chunkReader) (decoder, error
 		if s.how.igzip != "" {
 			return startIgzip(ctx, s.how.igzip, blob)
 		}
-		z, err := gzip.NewReader(bufio.NewReaderSize(blob, 64<<10))
+		z, err := newGunzip(blob)
 		return ownDecoder{z, blob, func() {}}, err
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(magic):
 		s.encoding = "zstd"

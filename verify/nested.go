@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
 
@@ -160,7 +159,7 @@ func (w *walker) decompress(k kind, r io.Reader) (dec io.Reader, done func(), er
 	done = func() { w.within-- }
 	switch k {
 	case kindGzip:
-		dec, err = gzip.NewReader(r)
+		dec, err = newGunzip(r)
 	case kindZstd:
 		var z *zstd.Decoder
 		if z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(dict)), zstd.WithDecoderLowmem(true)); err == nil {

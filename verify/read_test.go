@@ -4,12 +4,14 @@ package verify_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,6 +41,36 @@ func breaksOff(b *imagetest.Blob, times int32) *atomic.Int32 {
 		return io.NopCloser(bytes.NewReader(data))
 	}
 	return &opened
+}
+
+// TestCutLayers cuts blobs that decode to nothing, so that only the decoder can notice: a cut
+// is fine between two members or frames and nowhere else.
+func TestCutLayers(t *testing.T) {
+	t.Parallel()
+	var member bytes.Buffer
+	z := gzip.NewWriter(&member)
+	z.Name, z.Comment, z.Extra = "name", "comment", []byte("extra")
+	_ = z.Close()
+	frame := []byte("\x28\xb5\x2f\xfd\x24\x00\x01\x00\x00\x99\xe9\xd8\x51") // as zstd(1) compresses nothing
+	skipped := []byte("\x50\x2a\x4d\x18\x02\x00\x00\x00xx")
+	for kind, parts := range map[types.MediaType][][]byte{types.OCILayer: {member.Bytes(), member.Bytes()}, types.OCILayerZStd: {frame, skipped, frame}} {
+		whole := slices.Concat(parts...)
+		ends, end := map[int]bool{}, 0
+		for _, p := range parts {
+			end += len(p)
+			ends[end] = true
+		}
+		for i := 1; i <= len(whole); i++ {
+			want := verify.Unknown
+			if ends[i] {
+				want = verify.Pass
+			}
+			b := &imagetest.Blob{Data: whole[:i], Want: imagetest.Digest(whole[:i]), Diff: imagetest.Digest(nil), Type: kind}
+			if report := judge(t, imagetest.New(b)); report.Verdict != want {
+				t.Errorf("%s, %d of %d bytes: verdict %s %+v, want %s", kind, i, len(whole), report.Verdict, report.Findings, want)
+			}
+		}
+	}
 }
 
 func TestBrokenConnections(t *testing.T) {
