@@ -73,6 +73,7 @@ func race(ctx context.Context, image, family string, size int64, runs int, work 
 func layerSides(s sample) []*side {
 	plain := "PATH=" + filepath.Join(s.dir, "none")
 	sides := []*side{
+		{name: "sha256 of the gzip blob and the layer", run: inProcess(s.hash)}, // verify does it beside decoding
 		{name: "gzip: decode", run: inProcess(s.decodeGzip)},
 		{name: "gzip: cudabuild verify", against: "gzip: decode", run: program(plain, "cudabuild", "verify", "--no-cache", s.gzipImage)},
 		{name: "zstd: decode", run: inProcess(s.decodeZstd)},
