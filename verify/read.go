@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -88,7 +89,11 @@ func (v *Verifier) readOnce(ctx context.Context, ref layerRef, how reading) (*la
 	if err != nil {
 		return nil, err
 	}
-	return scanLayer(ctx, src, ref, how)
+	facts, err := scanLayer(ctx, src, ref, how)
+	if windows[how.window].lean {
+		debug.FreeOSMemory() // or the next layer's window comes on top of this one's
+	}
+	return facts, err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
