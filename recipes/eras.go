@@ -4,6 +4,7 @@ package recipes
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -148,6 +149,9 @@ func (t Toolkit) checkPins(f *file, e Era) {
 			if !slices.Contains(e.used, name) {
 				f.bad(key, suggest.Hint(name, e.used), "no package of era %q uses the pin %q", e.Name, name)
 			}
+			if !pinForm.MatchString(pins[name]) {
+				f.bad(key, "", "pin %s: %q is no version", name, pins[name])
+			}
 		}
 	}
 	check("pins", t.Pins)
@@ -158,6 +162,9 @@ func (t Toolkit) checkPins(f *file, e Era) {
 		check("differ", t.Differ[os])
 	}
 }
+
+// pinForm is what versions of deb and rpm may be, without an epoch.
+var pinForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`)
 
 func (t Toolkit) checkDocuments(f *file, s Source) {
 	if len(t.Read) == 0 {

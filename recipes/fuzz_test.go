@@ -4,32 +4,107 @@ package recipes
 
 import (
 	"io/fs"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
+
+	"gopkg.in/yaml.v3"
 )
 
-// FuzzDecode holds that a file is either taken or has problems that say something.
+// kinds are the types that files decode to, by what a fuzzer calls them.
+func kinds(kind uint8) any {
+	all := []any{&Release{}, &OS{}, &Manager{}, &Source{}, &Era{}, &Toolkit{}}
+	return all[int(kind)%len(all)]
+}
+
+// FuzzDecode holds that a file is either taken or has problems that say something, and
+// that no key is taken that is not known.
 func FuzzDecode(f *testing.F) {
-	for _, name := range []string{"cuda/12.4-debian13.yaml", "os/debian13.yaml", "manager/apt.yaml", "os/centos6.yaml", "era/11.0.yaml", "toolkit/11.8.0.yaml", "repository/nvidia.yaml"} {
+	for kind, name := range []string{"cuda/12.4-debian13.yaml", "os/centos6.yaml", "manager/apt.yaml", "repository/nvidia.yaml", "era/12.8.1.yaml", "toolkit/11.8.0.yaml"} {
 		data, err := fs.ReadFile(embedded, name)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data)
+		f.Add(uint8(kind), data)
 	}
-	for _, text := range []string{"", "a: &a [*a]\n", "os: [", "? {a: b}\n: c\n", "<<: {cuda: x}\n", "layers: {base: &x {packages: *x}}\n"} {
-		f.Add([]byte(text))
+	for kind, text := range []string{"", "a: &a [*a]\n", "os: [", "? {a: b}\n: c\n", "<<: {cuda: x}\n", "layers: {base: &x {packages: *x}}\n"} {
+		f.Add(uint8(kind), []byte(text))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, value := range []any{&Release{}, &OS{}, &Manager{}, &Source{}, &Era{}, &Toolkit{}} {
-			var problems Problems
-			taken := (&file{path: "f.yaml", problems: &problems}).decode(data, value)
-			if taken != (len(problems) == 0) {
-				t.Fatalf("decode = %v with problems %v", taken, problems)
+	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
+		value := kinds(kind)
+		var problems Problems
+		taken := (&file{path: "f.yaml", problems: &problems}).decode(data, value)
+		if taken != (len(problems) == 0) {
+			t.Fatalf("decode = %v with problems %v", taken, problems)
+		}
+		for _, p := range problems {
+			if p.Message == "" || p.File != "f.yaml" || p.Line < 0 || p.Column < 0 {
+				t.Errorf("problem %+v", p)
 			}
-			for _, p := range problems {
-				if p.Message == "" || p.File != "f.yaml" || p.Line < 0 || p.Column < 0 {
-					t.Errorf("problem %+v", p)
+		}
+		if taken {
+			checkKeys(t, data, reflect.TypeOf(value).Elem())
+		}
+	})
+}
+
+// checkKeys reports keys at the top of a file that the type does not have.
+func checkKeys(t *testing.T, data []byte, of reflect.Type) {
+	t.Helper()
+	var known []string
+	for i := range of.NumField() {
+		known = append(known, of.Field(i).Tag.Get("yaml"))
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(data, &root); err != nil {
+		t.Fatal(err)
+	}
+	top := root.Content[0]
+	for i := 0; top.Kind == yaml.MappingNode && i < len(top.Content); i += 2 {
+		if key := top.Content[i].Value; key == "" || !slices.Contains(known, key) {
+			t.Errorf("key %q of %s is not known and was taken", key, of)
+		}
+	}
+}
+
+// FuzzToolkit lays a toolkit over a small vendor: what is taken has neither braces nor
+// blanks in its packages, and every pin has a source.
+func FuzzToolkit(f *testing.F) {
+	data, err := fs.ReadFile(embedded, "toolkit/11.8.0.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(data))
+	f.Add("cuda: \"1.2\"\nera: e\nos: {linux/amd64: [o]}\nread: {D: [o]}\npins: {a: \"1.2.3\"}\n")
+	f.Add("cuda: \"1.2\"\nera: e\nos: {linux/amd64: [o]}\nread: {D: []}\npins: {a: none}\nadmits: [{branches: A@418 tesla@470}]\n")
+	f.Fuzz(func(t *testing.T, toolkit string) {
+		l := &loader{files: map[string]*file{}, layers: []layer{{FS: fstest.MapFS{
+			"manager/m.yaml":    {Data: []byte("manager: m\ninstall: x\n")},
+			"os/o.yaml":         {Data: []byte("os: o\nsource: s\nmanager: m\nimage: i\nrepository: {dir: d, packages: deb, arch: {linux/amd64: x}}\n")},
+			"repository/s.yaml": {Data: []byte("source: s\nroots: {s: 'https://a/b'}\nkeys: [{id: 3bf863cc, file: k, sha256: " + strings.Repeat("a", 64) + ", since: 2022-01-01, serves: [deb]}]\ndocuments: {D: {title: t, date: 2022-01-01}}\nbrands: {A: [x, y]}\ncompilers: [{since: '1.0', sass: [1], ptx: 1}]\n")},
+			"era/e.yaml":        {Data: []byte("era: e\nsource: s\npackages: {deb: {base: {packages: ['c={a}-1']}, runtime: {packages: ['r-{X-Y}={version}']}, devel: {packages: [d]}, compat: {packages: ['f={a}']}}}\n")},
+			"toolkit/1.2.yaml":  {Data: []byte(toolkit)},
+		}}}}
+		c, err := l.load()
+		if err != nil {
+			return
+		}
+		r, ok := c.Find("o", "1.2")
+		if !ok {
+			t.Skip("it is for no OS")
+		}
+		for flavor, layer := range r.WithCompat().Layers {
+			for _, p := range layer.Packages {
+				if strings.ContainsAny(p, "{} ") {
+					t.Errorf("%s installs %q", flavor, p)
 				}
+			}
+		}
+		for _, p := range r.Pins {
+			if p.Source == "" || p.Version == "" {
+				t.Errorf("pin %+v has no source", p)
 			}
 		}
 	})

@@ -43,6 +43,11 @@ func Load(dirs ...string) (*Catalog, error) {
 		}
 		l.layers = append(l.layers, layer{os.DirFS(dir), dir})
 	}
+	return l.load()
+}
+
+// load reads every layer.
+func (l *loader) load() (*Catalog, error) {
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
 	readAll(l, "manager", func(name string, m Manager) {
 		c.managers[m.Name] = m

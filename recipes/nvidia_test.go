@@ -116,6 +116,13 @@ func TestNotRepeated(t *testing.T) {
 			t.Errorf("%s-%s-%s lacks %s", must.cuda, must.flavor, must.os, must.pkg)
 		}
 	}
+	for cuda, pkg := range map[string]string{"12.0.0": "libnccl-2.17.1-1+cuda12.0", "12.0.1": "libnccl-2.19.3-1+cuda12.0", "12.1.0": "libnccl-2.17.1-1+cuda12.1"} {
+		for _, os := range []string{"centos7", "ubi7"} {
+			if !has(os, cuda, recipes.Runtime, pkg) || len(find(t, c, os, cuda).Unsourced) > 0 {
+				t.Errorf("%s-runtime-%s lacks %s, or has something unsourced", cuda, os, pkg)
+			}
+		}
+	}
 	for _, cuda := range []string{"9.0", "9.1"} {
 		if diff := cmp.Diff([]string{"libnccl2"}, find(t, c, "ubuntu16.04", cuda).Layers[recipes.Runtime].Hold); diff != "" {
 			t.Errorf("CUDA %s holds (-want +got):\n%s", cuda, diff)

@@ -200,7 +200,11 @@ func (r *renderer) word(name string) (text, document string, err error) {
 	case pinUnsourced:
 		return "", "", errUnsourced
 	default:
-		return r.plain(version), document, nil
+		text = r.plain(version)
+		if strings.Contains(text, "{") {
+			return "", "", fmt.Errorf("pin %q: %q has a word that is not known", name, version)
+		}
+		return text, document, nil
 	}
 }
 
