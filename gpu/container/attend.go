@@ -134,28 +134,45 @@ func (v *visit) pass(pid int, signal unix.Signal) {
 	for i := 0; i < 1000 && strings.HasPrefix(nameOf(proc), runtimeName); i++ { // it was started a moment ago
 		time.Sleep(time.Millisecond)
 	}
-	if immune(proc, signal) {
-		v.ended.CompareAndSwap(0, int32(signal))
-		signal = unix.SIGKILL
+	sent := false
+	for range 400 {
+		blocked, heeded := disposition(proc, signal)
+		if !blocked && !heeded {
+			v.ended.CompareAndSwap(0, int32(signal))
+			_ = unix.Kill(pid, unix.SIGKILL)
+			return
+		}
+		if !sent {
+			_ = unix.Kill(pid, signal)
+			sent = true
+		}
+		if heeded {
+			return
+		}
+		// It waits, in a shell for a moment only, and then without a handler is dropped.
+		time.Sleep(5 * time.Millisecond)
 	}
-	_ = unix.Kill(pid, signal)
 }
 
-// immune reports whether the process neither handles nor ignores nor blocks a signal.
-func immune(proc string, signal unix.Signal) bool {
+// disposition reports whether the process blocks a signal, and whether it handles or
+// ignores it. One that has ended heeds all.
+func disposition(proc string, signal unix.Signal) (blocked, heeded bool) {
 	status, err := os.ReadFile(proc + "/status")
 	if err != nil {
-		return false
+		return false, true
 	}
 	for line := range strings.Lines(string(status)) {
 		key, value, _ := strings.Cut(line, ":")
-		if key != "SigBlk" && key != "SigIgn" && key != "SigCgt" {
+		mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+		if err != nil || mask&(1<<(signal-1)) == 0 {
 			continue
 		}
-		mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-		if err != nil || mask&(1<<(signal-1)) != 0 {
-			return false
+		switch key {
+		case "SigBlk":
+			blocked = true
+		case "SigIgn", "SigCgt":
+			heeded = true
 		}
 	}
-	return true
+	return blocked, heeded
 }
