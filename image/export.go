@@ -43,19 +43,30 @@ func CheckTarget(target string) error {
 
 // Export writes the image that has the tag to target, docker-archive:FILE (for
 // docker load, layers as gzip) or oci-archive:FILE (blobs as they are). FILE appears
-// whole or not at all.
-func (s *Store) Export(ctx context.Context, fullName, target string) error {
+// whole or not at all. Of an index it writes the image for platform; if that is "", an
+// OCI archive gets all of them, and a docker archive, which cannot hold them, linux on
+// the architecture of this program.
+func (s *Store) Export(ctx context.Context, fullName, target, platform string) error {
 	if err := CheckTarget(target); err != nil {
 		return err
 	}
 	transport, file, _ := strings.Cut(target, ":")
-	write := s.writeDocker
-	if transport == ociArchive {
-		write = s.writeOCI
-	}
 	desc, ok := s.Lookup(fullName)
 	if !ok {
 		return fmt.Errorf("%s has no image %s", s.dir, fullName)
+	}
+	write := s.writeOCI
+	if transport == dockerArchive {
+		write = s.writeDocker
+		if platform == "" && desc.MediaType == ocispec.MediaTypeImageIndex {
+			platform = hostPlatform
+		}
+	}
+	if platform != "" {
+		var err error
+		if desc, err = s.ForPlatform(ctx, desc, platform); err != nil {
+			return fmt.Errorf("%s: %w", fullName, err)
+		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
 	if err != nil {

@@ -52,7 +52,7 @@ func TestExportOCI(t *testing.T) {
 	t.Parallel()
 	s, img := exportable(t)
 	target := "oci-archive:" + filepath.Join(t.TempDir(), "x.tar")
-	if err := s.Export(t.Context(), "cuda:x", target); err != nil {
+	if err := s.Export(t.Context(), "cuda:x", target, ""); err != nil {
 		t.Fatal(err)
 	}
 	want, err := img.Digest()
@@ -72,7 +72,7 @@ func TestExportDocker(t *testing.T) {
 	t.Parallel()
 	s, img := exportable(t)
 	target := "docker-archive:" + filepath.Join(t.TempDir(), "x.tar")
-	if err := s.Export(t.Context(), "cuda:x", target); err != nil {
+	if err := s.Export(t.Context(), "cuda:x", target, ""); err != nil {
 		t.Fatal(err)
 	}
 	got := reopen(t, target+":cuda:x").Image
@@ -106,7 +106,7 @@ func TestExportReplaces(t *testing.T) {
 	if err := os.WriteFile(file, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Export(t.Context(), "cuda:x", "oci-archive:"+file); err != nil {
+	if err := s.Export(t.Context(), "cuda:x", "oci-archive:"+file, ""); err != nil {
 		t.Fatal(err)
 	}
 	reopen(t, "oci-archive:"+file)
@@ -132,7 +132,7 @@ func TestExportRefuses(t *testing.T) {
 		"cancelled":      {cancelled, "cuda:x", "docker-archive:" + dir + "/x.tar", context.Canceled, ""},
 	}
 	for name, test := range cases {
-		err := s.Export(test.ctx, test.name, test.target)
+		err := s.Export(test.ctx, test.name, test.target, "")
 		if err == nil || test.is != nil && !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: Export = %v, want %v with %q", name, err, test.is, test.want)
 		}
@@ -153,7 +153,7 @@ func TestExportDamaged(t *testing.T) {
 					mustTag(t, s, "cuda:x", put(t, s.Content(), imagetest.New(l)))
 					damage(t, blobFile(s, digest.Digest(l.Want.String())))
 					dir := t.TempDir()
-					if err := s.Export(t.Context(), "cuda:x", transport+dir+"/x.tar"); err == nil {
+					if err := s.Export(t.Context(), "cuda:x", transport+dir+"/x.tar", ""); err == nil {
 						t.Error("Export of a damaged image succeeded")
 					}
 					nothingIn(t, dir)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -120,40 +119,84 @@ func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, er
 	return fromIndex(index, opts, func(d v1.Descriptor) string { return repo + "@" + d.Digest.String() })
 }
 
-// fromIndex returns the images of an index that opts asks for. Attestations and
-// nested indexes are left out.
+// fromIndex returns the images of an index that opts asks for.
 func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) string) ([]Source, error) {
-	manifest, err := index.IndexManifest()
+	left := maxEntries
+	images, err := imagesOf(index, maxNesting, &left)
 	if err != nil {
 		return nil, err
 	}
-	images := slices.DeleteFunc(slices.Clone(manifest.Manifests), func(d v1.Descriptor) bool {
-		return !d.MediaType.IsImage() || platformOf(d) == "unknown/unknown"
-	})
-	want := cmp.Or(opts.Platform, "linux/"+runtime.GOARCH)
+	want := cmp.Or(opts.Platform, hostPlatform)
 	chosen := images
 	if !opts.AllPlatforms && len(images) > 1 {
-		chosen = slices.DeleteFunc(slices.Clone(images), func(d v1.Descriptor) bool { return !matches(platformOf(d), want) })
+		chosen = slices.DeleteFunc(slices.Clone(images), func(e indexed) bool { return !matches(platformOf(e.Descriptor), want) })
 		chosen = chosen[:min(len(chosen), 1)]
 	}
 	if len(chosen) == 0 {
-		return nil, &PlatformError{want, platforms(images)}
+		return nil, &PlatformError{want, platformNames(images)}
 	}
 	var sources []Source
-	for _, d := range chosen {
-		img, err := index.Image(d.Digest)
+	for _, e := range chosen {
+		img, err := e.index.Image(e.Digest)
 		if err != nil {
 			return nil, err
 		}
-		sources = append(sources, Source{Ref: ref(d), Digest: d.Digest, Platform: platformOf(d), Image: img})
+		sources = append(sources, Source{Ref: ref(e.Descriptor), Digest: e.Digest, Platform: platformOf(e.Descriptor), Image: img})
 	}
 	return sources, nil
 }
 
-func platforms(images []v1.Descriptor) []string {
+// Bounds of an index, which may hold further ones: people have a few platforms, and
+// nobody a list of lists of lists.
+const (
+	maxNesting = 4
+	maxEntries = 1000
+)
+
+// indexed is an image of an index, maybe one inside the index that was opened.
+type indexed struct {
+	v1.Descriptor
+
+	index v1.ImageIndex
+}
+
+// imagesOf returns the images of an index and of the indexes in it, in their order.
+// Attestations are left out. It reads left entries at most, which it counts down.
+func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	var images []indexed
+	for _, d := range manifest.Manifests {
+		if *left--; *left < 0 {
+			return nil, fmt.Errorf("an index of more than %d entries", maxEntries)
+		}
+		switch {
+		case d.MediaType.IsIndex():
+			if depth == 0 {
+				return nil, fmt.Errorf("indexes inside each other, more than %d deep", maxNesting)
+			}
+			nested, err := index.ImageIndex(d.Digest)
+			if err != nil {
+				return nil, err
+			}
+			more, err := imagesOf(nested, depth-1, left)
+			if err != nil {
+				return nil, err
+			}
+			images = append(images, more...)
+		case d.MediaType.IsImage() && platformOf(d) != "unknown/unknown":
+			images = append(images, indexed{d, index})
+		}
+	}
+	return images, nil
+}
+
+func platformNames(images []indexed) []string {
 	var names []string
 	for _, d := range images {
-		names = append(names, platformOf(d))
+		names = append(names, platformOf(d.Descriptor))
 	}
 	return names
 }

@@ -152,6 +152,58 @@ func TestOpenLayout(t *testing.T) {
 	}
 }
 
+// TestOpenNested: an index inside an index is looked into, as deep as anybody would
+// nest them; what is deeper, or too much, is an error and never left out in silence.
+func TestOpenNested(t *testing.T) {
+	t.Parallel()
+	img, err := random.Image(100, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nest := func(index v1.ImageIndex, times int) v1.ImageIndex {
+		for range times {
+			index = mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: index})
+		}
+		return index
+	}
+	beside := mutate.AppendManifests(nest(twoPlatforms(t), 1),
+		mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "riscv64"}}})
+	var many v1.ImageIndex = empty.Index
+	for range 1001 {
+		many = mutate.AppendManifests(many, mutate.IndexAddendum{Add: img})
+	}
+	cases := map[string]struct {
+		index v1.ImageIndex
+		opts  image.OpenOptions
+		want  int
+		wrong string // part of the error
+	}{
+		"all":       {beside, image.OpenOptions{AllPlatforms: true}, 3, ""},
+		"inside":    {beside, image.OpenOptions{Platform: "linux/arm64"}, 1, ""},
+		"outside":   {beside, image.OpenOptions{Platform: "linux/riscv64"}, 1, ""},
+		"not there": {beside, image.OpenOptions{Platform: "linux/s390x"}, 0, "there is: linux/amd64, linux/arm64, linux/riscv64"},
+		"deep":      {nest(twoPlatforms(t), 4), image.OpenOptions{AllPlatforms: true}, 2, ""},
+		"too deep":  {nest(twoPlatforms(t), 5), image.OpenOptions{AllPlatforms: true}, 0, "more than 4 deep"},
+		"too many":  {many, image.OpenOptions{AllPlatforms: true}, 0, "more than 1000 entries"},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path, err := layout.Write(t.TempDir(), empty.Index)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := path.AppendIndex(test.index); err != nil {
+				t.Fatal(err)
+			}
+			got, err := open(t, "oci:"+string(path), test.opts)
+			if len(got) != test.want || (err == nil) != (test.wrong == "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
+				t.Errorf("Open = %d images, %v, want %d and %q", len(got), err, test.want, test.wrong)
+			}
+		})
+	}
+}
+
 // TestOpenPlatform: a platform that is named must be had, of an image that stands
 // alone too.
 func TestOpenPlatform(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -13,6 +14,9 @@ import (
 
 // platformForm is os/arch[/variant] in the words of Go (image-spec, image index).
 var platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9_.]+)?$`)
+
+// hostPlatform is what is taken of an index if nobody says what to take.
+const hostPlatform = "linux/" + runtime.GOARCH
 
 // CheckPlatform reports a platform that no image can have.
 func CheckPlatform(platform string) error {

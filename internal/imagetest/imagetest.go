@@ -180,6 +180,17 @@ func New(layers ...*Blob) v1.Image {
 	return img
 }
 
+// ForArch returns the image as one for linux on that architecture.
+func ForArch(img v1.Image, arch string) v1.Image {
+	config, err := img.ConfigFile()
+	must(err)
+	config = config.DeepCopy()
+	config.Architecture = arch
+	img, err = mutate.ConfigFile(img, config)
+	must(err)
+	return img
+}
+
 // must is for mistakes in test code, where there is no test to fail.
 func must(err error) {
 	if err != nil {
