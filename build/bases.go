@@ -9,11 +9,10 @@ import (
 
 	"github.com/cudabuild/cudabuild/bootstrap"
 	"github.com/cudabuild/cudabuild/llb"
-	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/record"
 )
 
-// base is the root of one OS, made by the first cell that asks.
+// base is the root of one OS for one platform, made by the first cell that asks.
 type base struct {
 	bootstrap.Base
 
@@ -22,40 +21,36 @@ type base struct {
 	err   error
 }
 
-func baseKey(c matrix.Cell) string { return c.OS + " " + platform(c) }
-
-// platform is the one platform of a cell. The matrix accepts no second one as long
-// as no release names it.
-func platform(c matrix.Cell) string { return c.Platforms[0] }
+func (p *part) baseKey() string { return p.cell.OS + " " + p.platform }
 
 func (r *run) prepareBases() {
-	for _, t := range r.tasks {
-		if r.bases[baseKey(t.cell)] == nil {
-			r.bases[baseKey(t.cell)] = &base{}
+	for p := range r.parts() {
+		if r.bases[p.baseKey()] == nil {
+			r.bases[p.baseKey()] = &base{}
 		}
 	}
 }
 
-// base returns the root that a cell starts from.
-func (r *run) base(ctx context.Context, c matrix.Cell) (llb.Base, error) {
-	b := r.bases[baseKey(c)]
-	b.once.Do(func() { b.err = r.bootstrap(ctx, b, c) })
+// base returns the root that an image starts from.
+func (r *run) base(ctx context.Context, p *part) (llb.Base, error) {
+	b := r.bases[p.baseKey()]
+	b.once.Do(func() { b.err = r.bootstrap(ctx, b, p) })
 	if b.err != nil {
 		return llb.Base{}, &stageError{record.StageBootstrap, b.err}
 	}
 	return b.input, nil
 }
 
-func (r *run) bootstrap(ctx context.Context, b *base, c matrix.Cell) (err error) {
-	os, _ := r.Catalog.OS(c.OS)
-	done := r.Display.Step("[" + os.Name + "] bootstrap " + os.Bootstrap.Suite)
+func (r *run) bootstrap(ctx context.Context, b *base, p *part) (err error) {
+	os, _ := r.Catalog.OS(p.cell.OS)
+	done := r.Display.Step("[" + os.Name + "] bootstrap " + os.Bootstrap.Suite + " for " + p.platform)
 	defer func() { done(err) }()
-	if _, known := r.Bases.Known(ctx, os, platform(c)); !known || r.Bases.Refresh {
+	if _, known := r.Bases.Known(ctx, os, p.platform); !known || r.Bases.Refresh {
 		if err := r.prepare(ctx); err != nil {
 			return err
 		}
 	}
-	if b.Base, err = r.Bases.Base(ctx, os, platform(c)); err != nil {
+	if b.Base, err = r.Bases.Base(ctx, os, p.platform); err != nil {
 		if full := r.diskFull(err); full != nil {
 			err = full
 			r.cancel(err)

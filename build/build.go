@@ -9,6 +9,9 @@
 // its tag move to the new image. Cells that nothing has changed for are neither
 // solved nor read again, and no daemon is started if that holds for all of them.
 //
+// A cell of several platforms is solved once for each, every image is verified, and
+// its tag names their index: all of them pass, or the cell fails.
+//
 // A cell that fails does not stop the others, but a cell on top of it is skipped.
 // The error of Run means that the run itself could not go on: no BuildKit, a full
 // disk, an interrupt. The record is then still returned, with what was done so far.
@@ -16,13 +19,11 @@ package build
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/bootstrap"
 	"github.com/cudabuild/cudabuild/engine"
@@ -92,47 +93,14 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	r := &run{Options: o, memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*base{}}
 	byID := map[string]*task{}
 	for _, cell := range cells {
-		if len(cell.Platforms) != 1 {
-			return nil, fmt.Errorf("cell %s: building for several platforms at once is not possible yet: %v", cell.ID, cell.Platforms)
-		}
 		t := newTask(cell)
 		for _, id := range []string{cell.Parent, cell.Builder} {
 			if below := byID[id]; below != nil {
-				t.below = append(t.below, below)
+				t.stackOn(below)
 			}
 		}
 		byID[cell.ID] = t
 		r.tasks = append(r.tasks, t)
 	}
 	return r, nil
-}
-
-// task is one cell on its way.
-type task struct {
-	cell   matrix.Cell
-	below  []*task // the selected cells that it stands on or is compiled in
-	result record.Cell
-
-	evaluated chan struct{} // closed when the graph is solved, or will not be
-	judged    chan struct{} // closed when result is final
-	solved    bool          // valid once evaluated is closed
-	begun     time.Time     // of the solve; zero if there was none
-}
-
-func newTask(cell matrix.Cell) *task {
-	return &task{
-		cell:      cell,
-		evaluated: make(chan struct{}),
-		judged:    make(chan struct{}),
-		result: record.Cell{
-			ID: cell.ID, Status: record.Cancelled, Reason: "not started: the run ended first", Tags: cell.Tags,
-			Images: []verify.Report{}, Rows: []struct{}{},
-		},
-	}
-}
-
-// built is an image that a solve or an earlier run left in the store.
-type built struct {
-	desc   ocispec.Descriptor
-	cached bool
 }

@@ -97,21 +97,21 @@ func (r *run) diskFull(failure error) error {
 	return nil
 }
 
-// unpackedMB adds up, for every chain that a cell is missing from, what its highest
-// cell unpacks to.
+// unpackedMB adds up, for every chain that an image is missing from, what its highest
+// one unpacks to.
 func (r *run) unpackedMB(ctx context.Context) int {
 	need := map[string]int{}
-	for _, t := range r.tasks {
-		if r.known(ctx, t.cell) {
+	for p := range r.parts() {
+		if r.known(ctx, p) {
 			continue
 		}
-		os, _ := r.Catalog.OS(t.cell.OS)
-		release, _ := r.Catalog.Find(t.cell.OS, t.cell.CUDA)
+		os, _ := r.Catalog.OS(p.cell.OS)
+		release, _ := r.Catalog.Find(p.cell.OS, p.cell.CUDA)
 		size := os.Bootstrap.SizeMB
-		for _, flavor := range upTo(t.cell) {
+		for _, flavor := range upTo(p.cell) {
 			size += release.Layers[flavor].SizeMB
 		}
-		key := t.cell.OS + " " + t.cell.CUDA
+		key := p.baseKey() + " " + p.cell.CUDA
 		need[key] = max(need[key], size)
 	}
 	total := 0
@@ -121,11 +121,11 @@ func (r *run) unpackedMB(ctx context.Context) int {
 	return total
 }
 
-// known reports whether an earlier run left the cell's image, as far as that can be
-// told without bootstrapping anything.
-func (r *run) known(ctx context.Context, c matrix.Cell) bool {
-	os, _ := r.Catalog.OS(c.OS)
-	known, ok := r.Bases.Known(ctx, os, platform(c))
+// known reports whether an earlier run left the image, as far as that can be told
+// without bootstrapping anything.
+func (r *run) known(ctx context.Context, p *part) bool {
+	os, _ := r.Catalog.OS(p.cell.OS)
+	known, ok := r.Bases.Known(ctx, os, p.platform)
 	if !ok {
 		return false
 	}
@@ -133,7 +133,7 @@ func (r *run) known(ctx context.Context, c matrix.Cell) bool {
 	if err != nil {
 		return false
 	}
-	_, key, err := r.compile(ctx, c, input)
+	_, key, err := r.compile(ctx, p, input)
 	if err != nil {
 		return false
 	}

@@ -7,54 +7,60 @@ import (
 	"errors"
 	"fmt"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
 // judge lets an image through to its tags, or keeps it aside.
-func (r *run) judge(ctx context.Context, t *task, b built) error {
-	t.result.Digest = b.desc.Digest.String()
-	size, err := r.Images.Size(ctx, b.desc)
+func (r *run) judge(ctx context.Context, t *task, w whole) error {
+	t.result.Digest = w.desc.Digest.String()
+	size, err := r.Images.Size(ctx, w.desc)
 	if err != nil {
 		return err
 	}
 	t.result.SizeBytes = size
-	report, err := r.verify(ctx, t, b)
-	if err != nil {
-		return &stageError{record.StageVerify, err}
+	errs := make([]error, len(w.images))
+	for i, b := range w.images {
+		report, err := r.verify(ctx, t.parts[i], b)
+		if err != nil {
+			return &stageError{record.StageVerify, t.parts[i].failure(err)}
+		}
+		t.result.Images = append(t.result.Images, report)
+		errs[i] = t.parts[i].failure(refusal(report))
 	}
-	t.result.Images = []verify.Report{report}
-	if reason := refusal(report); reason != "" {
-		if err := r.keepFailed(ctx, b); err != nil {
+	if refused := failures(errs); refused != nil {
+		if err := r.keepFailed(ctx, w.desc); err != nil {
 			return err
 		}
-		return &stageError{record.StageVerify, errors.New(reason)}
+		return &stageError{record.StageVerify, refused}
 	}
 	if err := t.settled(ctx); err != nil {
 		return err
 	}
-	return r.tag(t.cell.Tags, b)
+	return r.tag(t.cell.Tags, w.desc)
 }
 
-func (r *run) verify(ctx context.Context, t *task, b built) (report verify.Report, err error) {
+func (r *run) verify(ctx context.Context, p *part, b built) (report verify.Report, err error) {
 	done := func(error) {}
 	if !b.cached {
-		done = r.Display.Step("[" + t.cell.ID + "] verify")
+		done = r.Display.Step("[" + p.name() + "] verify")
 	}
 	defer func() { done(err) }()
 	img, err := r.Images.Image(b.desc)
 	if err != nil {
 		return report, err
 	}
-	return r.Gate.Image(ctx, t.cell.Tags[0], img)
+	return r.Gate.Image(ctx, p.cell.Tags[0], img)
 }
 
-// refusal says in one line why an image may not pass, "" if it may.
-func refusal(report verify.Report) string {
+// refusal says in one line why an image may not pass, nil if it may.
+func refusal(report verify.Report) error {
 	switch report.Verdict {
 	case verify.Pass, verify.Warn:
-		return ""
+		return nil
 	}
 	text, more := string(report.Verdict), -1
 	for _, f := range report.Findings {
@@ -71,18 +77,18 @@ func refusal(report verify.Report) string {
 	if more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return text
+	return errors.New(text)
 }
 
-// tag moves all tags of an image at once.
-func (r *run) tag(fullNames []string, b built) error {
+// tag moves all tags of a cell at once.
+func (r *run) tag(fullNames []string, desc ocispec.Descriptor) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.Images.Tag(b.desc, fullNames...)
+	return r.Images.Tag(desc, fullNames...)
 }
 
 // keepFailed puts a refused image into the layout of failed images, by digest.
-func (r *run) keepFailed(ctx context.Context, b built) error {
+func (r *run) keepFailed(ctx context.Context, desc ocispec.Descriptor) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.failed == nil {
@@ -92,10 +98,10 @@ func (r *run) keepFailed(ctx context.Context, b built) error {
 		}
 		r.failed = failed
 	}
-	if err := r.Images.CopyTo(ctx, r.failed, b.desc); err != nil {
+	if err := r.Images.CopyTo(ctx, r.failed, desc); err != nil {
 		return err
 	}
-	return r.failed.Keep(b.desc)
+	return r.failed.Keep(desc)
 }
 
 func (r *run) closeFailed() error {

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -54,6 +53,9 @@ func (r *run) all(parent context.Context) (err error) {
 	if err := r.mend(ctx); err != nil {
 		return err
 	}
+	if err := r.checkPlatforms(ctx); err != nil {
+		return err
+	}
 	var group sync.WaitGroup
 	for _, t := range r.tasks {
 		group.Go(func() { r.task(ctx, t) })
@@ -87,15 +89,12 @@ func (r *run) prune(ctx context.Context) error {
 func (r *run) task(ctx context.Context, t *task) {
 	defer close(t.judged)
 	b, err := r.build(ctx, t)
-	if !t.solved {
-		close(t.evaluated)
-	}
 	if err == nil {
 		err = r.judge(ctx, t, b)
 	}
 	t.result.Cached = err == nil && b.cached
-	if !t.begun.IsZero() {
-		t.result.BuildSeconds = time.Since(t.begun).Seconds()
+	if started := t.started(); !started.IsZero() {
+		t.result.BuildSeconds = time.Since(started).Seconds()
 	}
 	if errors.Is(err, unix.ENOSPC) {
 		r.cancel(cmp.Or(r.diskFull(err), err))
@@ -111,7 +110,7 @@ func (r *run) settle(ctx context.Context, t *task, err error) {
 	case err == nil:
 		t.result.Status, t.result.Reason = record.Passed, ""
 	case ctx.Err() != nil:
-		if !t.begun.IsZero() {
+		if !t.started().IsZero() {
 			t.result.Reason = "the run ended first"
 		}
 		r.Log.Debug("cancelled", "cell", t.cell.ID, "error", err)
@@ -120,60 +119,12 @@ func (r *run) settle(ctx context.Context, t *task, err error) {
 	default:
 		t.result.Status, t.result.Stage, t.result.Reason = record.Failed, record.StageBuild, err.Error()
 		if errors.As(err, &stage) {
-			t.result.Stage, t.result.Reason = stage.stage, stage.err.Error()
+			t.result.Stage = stage.stage
 		}
 		if r.FailFast {
 			r.cancel(errFailFast)
 		}
 	}
-}
-
-// stageError is the failure of one cell at one stage.
-type stageError struct {
-	stage string
-	err   error
-}
-
-func (e *stageError) Error() string { return e.stage + ": " + e.err.Error() }
-func (e *stageError) Unwrap() error { return e.err }
-
-// skipError means that a cell below did not pass.
-type skipError struct{ below *task }
-
-func (e *skipError) Error() string {
-	return fmt.Sprintf("%s %s", e.below.cell.ID, e.below.result.Status)
-}
-
-// settled waits for the verdicts on the cells below; none is tagged on one that failed.
-func (t *task) settled(ctx context.Context) error {
-	for _, below := range t.below {
-		select {
-		case <-below.judged:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if below.result.Status != record.Passed {
-			return &skipError{below}
-		}
-	}
-	return nil
-}
-
-// ready waits until the cells below are solved, not until they are exported: their
-// layers are then there to build on.
-func (t *task) ready(ctx context.Context) error {
-	for _, below := range t.below {
-		select {
-		case <-below.evaluated:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if !below.solved {
-			<-below.judged
-			return &skipError{below}
-		}
-	}
-	return nil
 }
 
 func (r *run) record() *record.Run {

@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/platforms"
 	bk "github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -20,29 +22,67 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/llb"
-	"github.com/cudabuild/cudabuild/matrix"
 )
 
-// build returns the image of a cell: the one an earlier run left, or a new one.
-func (r *run) build(ctx context.Context, t *task) (built, error) {
-	base, err := r.base(ctx, t.cell)
+// build returns the image of a cell, or the index of its images.
+func (r *run) build(ctx context.Context, t *task) (whole, error) {
+	images, errs := make([]built, len(t.parts)), make([]error, len(t.parts))
+	var group sync.WaitGroup
+	for i, p := range t.parts {
+		group.Go(func() {
+			images[i], errs[i] = r.part(ctx, p)
+			errs[i] = p.failure(errs[i])
+		})
+	}
+	group.Wait()
+	if err := failures(errs); err != nil {
+		return whole{}, err
+	}
+	return r.join(ctx, t, images)
+}
+
+// join makes an index of images, which costs nothing if it is there already.
+func (r *run) join(ctx context.Context, t *task, images []built) (whole, error) {
+	if len(images) == 1 {
+		return whole{images[0], images}, nil
+	}
+	w := whole{built{cached: true}, images}
+	var descs []ocispec.Descriptor
+	for i, b := range images {
+		platform, err := platforms.Parse(t.parts[i].platform)
+		if err != nil {
+			return whole{}, err
+		}
+		b.desc.Platform = &platform
+		descs = append(descs, b.desc)
+		w.cached = w.cached && b.cached
+	}
+	var err error
+	w.desc, err = r.Images.Join(ctx, descs...)
+	return w, err
+}
+
+// part returns one image of a cell: the one an earlier run left, or a new one.
+func (r *run) part(ctx context.Context, p *part) (built, error) {
+	defer p.close()
+	base, err := r.base(ctx, p)
 	if err != nil {
 		return built{}, err
 	}
-	compiled, key, err := r.compile(ctx, t.cell, base)
+	compiled, key, err := r.compile(ctx, p, base)
 	if err != nil {
 		return built{}, err
 	}
 	if desc, ok := r.unchanged(ctx, key); ok {
-		r.Display.Cached("[" + t.cell.ID + "] unchanged")
-		t.evaluate()
+		r.Display.Cached("[" + p.name() + "] unchanged")
+		p.evaluate()
 		return built{desc: desc, cached: true}, nil
 	}
-	if err := t.ready(ctx); err != nil {
+	if err := p.ready(ctx); err != nil {
 		return built{}, err
 	}
-	t.begun = time.Now()
-	desc, err := r.solve(ctx, t, compiled)
+	p.begun = time.Now()
+	desc, err := r.solve(ctx, p, compiled)
 	if err != nil {
 		return built{}, err
 	}
@@ -50,9 +90,9 @@ func (r *run) build(ctx context.Context, t *task) (built, error) {
 	return built{desc: desc}, nil
 }
 
-// compile returns the graph of a cell on a base, and the key of all its inputs.
-func (r *run) compile(ctx context.Context, c matrix.Cell, base llb.Base) (*llb.Image, digest.Digest, error) {
-	compiled, err := llb.Compile(ctx, r.Catalog, c, platform(c), base)
+// compile returns the graph of an image on a base, and the key of all its inputs.
+func (r *run) compile(ctx context.Context, p *part, base llb.Base) (*llb.Image, digest.Digest, error) {
+	compiled, err := llb.Compile(ctx, r.Catalog, p.cell, p.platform, base)
 	if err != nil {
 		return nil, "", err
 	}
@@ -70,14 +110,8 @@ func (r *run) unchanged(ctx context.Context, key digest.Digest) (ocispec.Descrip
 	return desc, err == nil
 }
 
-// evaluate tells the cells above that this one's graph is solved.
-func (t *task) evaluate() {
-	t.solved = true
-	close(t.evaluated)
-}
-
-// solve runs the graph of a cell and exports its image into the store.
-func (r *run) solve(ctx context.Context, t *task, compiled *llb.Image) (ocispec.Descriptor, error) {
+// solve runs the graph of an image and exports it into the store.
+func (r *run) solve(ctx context.Context, p *part, compiled *llb.Image) (ocispec.Descriptor, error) {
 	select {
 	case r.jobs <- struct{}{}:
 		defer func() { <-r.jobs }()
@@ -97,15 +131,15 @@ func (r *run) solve(ctx context.Context, t *task, compiled *llb.Image) (ocispec.
 		if err != nil {
 			return nil, err
 		}
-		t.evaluate()
+		p.evaluate()
 		result.AddMeta(exptypes.ExporterImageConfigKey, config)
 		return result, nil
 	}
-	statuses, seen := r.Display.Solve(t.cell.ID)
+	statuses, seen := r.Display.Solve(p.name())
 	response, err := e.Client.Build(ctx, r.solveOptions(), "cudabuild", frontend, statuses)
 	<-seen
 	if err != nil {
-		return ocispec.Descriptor{}, r.diagnose(ctx, t, e, err)
+		return ocispec.Descriptor{}, r.diagnose(ctx, p, e, err)
 	}
 	return exported(response)
 }

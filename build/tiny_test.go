@@ -17,8 +17,14 @@ import (
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
 
-// shell compiles testdata/sh, once.
-var shell = sync.OnceValues(func() ([]byte, error) {
+// shells compile testdata/sh, once for each architecture.
+var shells = map[string]func() ([]byte, error){"amd64": shellFor("amd64"), "386": shellFor("386")}
+
+func shellFor(arch string) func() ([]byte, error) {
+	return sync.OnceValues(func() ([]byte, error) { return compileShell(arch) })
+}
+
+func compileShell(arch string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "cudabuild-sh-")
 	if err != nil {
 		return nil, err
@@ -26,20 +32,23 @@ var shell = sync.OnceValues(func() ([]byte, error) {
 	defer os.RemoveAll(dir)
 	program := filepath.Join(dir, "sh")
 	cmd := exec.Command("go", "build", "-o", program, "./testdata/sh")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+arch)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}
 	return os.ReadFile(program)
-})
+}
 
 // tinyRoot writes the root file system of OS tiny: one program, and the folders that
-// a container needs.
-func tinyRoot(t testing.TB) func(io.Writer) error {
+// a container needs. For an architecture without a shell the program is none.
+func tinyRoot(t testing.TB, arch string) func(io.Writer) error {
 	t.Helper()
-	program, err := shell()
-	if err != nil {
-		t.Fatal(err)
+	program := []byte("nothing that runs")
+	if compiled, ok := shells[arch]; ok {
+		var err error
+		if program, err = compiled(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return func(w io.Writer) error {
 		files := map[string]imagetest.Entry{"bin/sh": imagetest.File(program)}

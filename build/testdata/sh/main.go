@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,11 @@ func install(name string) {
 	case "broken":
 		fmt.Fprintln(os.Stderr, "E: nobody made package broken")
 		os.Exit(100)
+	case "broken-on-386":
+		if runtime.GOARCH == "386" {
+			fmt.Fprintln(os.Stderr, "E: nobody made that for 386")
+			os.Exit(100)
+		}
 	case "slow":
 		fmt.Println("sleeping now")
 		time.Sleep(time.Minute)

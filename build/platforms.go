@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/containerd/platforms"
+
+	"github.com/cudabuild/cudabuild/internal/emulator"
+)
+
+// PlatformError means that images of a platform cannot be made: its programs do not run.
+type PlatformError struct {
+	Platform string
+	Cell     string // the first that needs it
+	Err      error  // where they do not run, and what is missing
+}
+
+func (e *PlatformError) Error() string {
+	return fmt.Sprintf("cannot build %s for %s: %v", e.Cell, e.Platform, e.Err)
+}
+
+func (e *PlatformError) Unwrap() error { return e.Err }
+
+// checkPlatforms makes sure, before anything is made, that programs of every platform
+// run: here, where roots are bootstrapped, and where BuildKit runs the steps. What an
+// earlier run left needs no program.
+func (r *run) checkPlatforms(ctx context.Context) error {
+	checked := map[string]bool{}
+	for p := range r.parts() {
+		if checked[p.baseKey()] || emulator.Native(p.platform) || !r.Bases.Refresh && r.known(ctx, p) {
+			continue
+		}
+		checked[p.baseKey()] = true
+		if err := r.checkPlatform(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) checkPlatform(ctx context.Context, p *part) error {
+	os, _ := r.Catalog.OS(p.cell.OS)
+	_, known := r.Bases.Known(ctx, os, p.platform)
+	bootstrap := os.Bootstrap.Suite != "" && (r.Bases.Refresh || !known)
+	if r.Engine.Address == "" || bootstrap {
+		if err := emulator.Check(p.platform); err != nil {
+			return &PlatformError{Platform: p.platform, Cell: p.cell.ID, Err: err}
+		}
+	}
+	if r.Engine.Address == "" {
+		return nil
+	}
+	e, err := r.openEngine(ctx)
+	if err != nil {
+		return err
+	}
+	workers, err := e.Client.ListWorkers(ctx)
+	if err != nil {
+		return err
+	}
+	var can []string
+	for _, w := range workers {
+		for _, have := range w.Platforms {
+			if platforms.Format(have) == p.platform {
+				return nil
+			}
+			can = append(can, platforms.Format(have))
+		}
+	}
+	err = fmt.Errorf("the BuildKit at %s runs programs for %s only", r.Engine.Address, strings.Join(can, ", "))
+	return &PlatformError{Platform: p.platform, Cell: p.cell.ID, Err: err}
+}
