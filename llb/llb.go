@@ -116,15 +116,23 @@ func (c *compiler) chain(last recipes.Flavor) bkllb.State {
 func (c *compiler) image(manifest digest.Digest, what string) bkllb.State {
 	return bkllb.OCILayout("cudabuild/"+c.os.Name+"@"+manifest.String(),
 		bkllb.OCIStore("", BaseStore), bkllb.Platform(c.platform),
-		bkllb.WithCustomNamef("[%s] %s", c.os.Name, what))
+		bkllb.WithCustomNamef("[%s] %s", c.place(), what))
 }
 
 func (c *compiler) epoch() string { return strconv.FormatInt(c.base.Epoch, 10) }
 
+// place is the OS as steps are named by it, with the architecture if there are several.
+func (c *compiler) place() string {
+	if len(c.cell.Platforms) > 1 {
+		return c.os.Name + " " + c.platform.Architecture
+	}
+	return c.os.Name
+}
+
 // title names a step that several cells share: by OS and CUDA, never by cell,
 // because whichever cell comes first names it.
 func (c *compiler) title(format string, args ...any) bkllb.ConstraintsOpt {
-	return bkllb.WithCustomNamef("[%s cuda %s] %s", c.os.Name, c.release.CUDA, fmt.Sprintf(format, args...))
+	return bkllb.WithCustomNamef("[%s cuda %s] %s", c.place(), c.release.CUDA, fmt.Sprintf(format, args...))
 }
 
 // from lets an error of a step point at the line of the recipe that asks for it.
