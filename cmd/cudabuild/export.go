@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,15 +14,22 @@ import (
 func newExport() *cobra.Command {
 	var w workspace
 	var dryRun bool
+	var platform string
 	cmd := &cobra.Command{
 		Use:   "export CELL docker-archive:FILE|oci-archive:FILE",
 		Short: "Hand an image to other tools",
 		Args:  cobra.ExactArgs(2),
 		Example: `  cudabuild export 12.4-devel-debian13 docker-archive:devel.tar && docker load -i devel.tar
-  cudabuild export 12.4-base-debian13 oci-archive:base.tar`,
+  cudabuild export 12.4-base-debian13 oci-archive:base.tar
+  cudabuild export --platform linux/arm64 12.4-base-debian13 docker-archive:base-arm64.tar`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := image.CheckTarget(args[1]); err != nil {
 				return &exitError{code: exitUsage, err: err}
+			}
+			if platform != "" {
+				if err := image.CheckPlatform(platform); err != nil {
+					return &exitError{code: exitUsage, err: err}
+				}
 			}
 			store, err := w.openImages()
 			if err != nil {
@@ -36,16 +44,26 @@ func newExport() *cobra.Command {
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "would write %s to %s\n", fullName, args[1])
 				return err
 			}
-			if err := store.Export(cmd.Context(), fullName, args[1]); err != nil {
-				return &exitError{code: exitUnknown, err: err}
+			if err := store.Export(cmd.Context(), fullName, args[1], platform); err != nil {
+				return &exitError{code: exitUnknown, err: err, hint: platformHint(err)}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", fullName, args[1])
 			return err
 		},
 	}
 	w.registerOut(cmd)
+	cmd.Flags().StringVar(&platform, "platform", "", "the `OS/ARCH` to write of an image of several (default: all to an OCI archive, linux on this machine's architecture to a docker archive)")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be written and write nothing")
 	return cmd
+}
+
+// platformHint is the hint of an image that lacks a platform, "" for any other error.
+func platformHint(err error) string {
+	var missing *image.PlatformError
+	if errors.As(err, &missing) {
+		return "name one of these with --platform"
+	}
+	return ""
 }
 
 // find returns the full name of a cell's image.

@@ -17,6 +17,7 @@ import (
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/emulator"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
@@ -190,6 +191,7 @@ func couldNot(err error) error {
 	var folder *image.BusyError
 	var disk *build.DiskError
 	var address *engine.AddressError
+	var platform *build.PlatformError
 	var coded *exitError
 	if errors.As(err, &coded) {
 		return err
@@ -209,6 +211,10 @@ func couldNot(err error) error {
 		coded.hint = "run as root after 'make deps'"
 	case errors.As(err, &address):
 		coded.hint = "start BuildKit there, or leave --builder and BUILDKIT_HOST away: cudabuild then starts its own"
+	case errors.As(err, &platform) && errors.Is(err, emulator.ErrNone):
+		coded.hint = "run 'make emulator' as root, which changes the whole machine (docs/platforms.md), or take the platform out of the matrix"
+	case errors.As(err, &platform):
+		coded.hint = "name a --builder that runs them, or take the platform out of the matrix"
 	case errors.Is(err, engine.ErrUnavailable) && root:
 		coded.hint = "run it again, what was built is kept; 'make tools' builds buildkitd and runc, --builder names a BuildKit that is running"
 	case errors.Is(err, engine.ErrUnavailable):

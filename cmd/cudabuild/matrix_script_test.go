@@ -19,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/emulator"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/record"
 )
@@ -79,6 +80,8 @@ func TestExitCodes(t *testing.T) {
 		"no bootstrap":  {failed, fmt.Errorf("%w: it needs root", bootstrap.ErrUnavailable), 3, []string{"needs root", "make deps"}},
 		"no builder":    {failed, &engine.AddressError{Address: "tcp://there", Err: errors.New("refused")}, 3, []string{"tcp://there", "refused", "leave --builder"}},
 		"no mirror":     {failed, fmt.Errorf("%w: refused", bootstrap.ErrUnreachable), 3, []string{"refused", "--debian-mirror"}},
+		"no emulator":   {failed, &build.PlatformError{Platform: "linux/arm64", Cell: "x", Err: emulator.ErrNone}, 3, []string{"x for linux/arm64", "make emulator"}},
+		"no platform":   {failed, &build.PlatformError{Platform: "linux/arm64", Cell: "x", Err: errors.New("others only")}, 3, []string{"others only", "--builder"}},
 		"disk":          {failed, &build.DiskError{Dir: "/state", NeedMB: 20, FreeMB: 10}, 3, []string{"20 MB", "/state", "prune --all"}},
 		"disk full":     {failed, &build.DiskError{Dir: "/state", FreeMB: 1}, 3, []string{"full", "/state"}},
 		"state busy":    {nil, &engine.BusyError{Dir: "/state", PID: 4711}, 3, []string{"4711", "--state-dir"}},

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -21,8 +23,16 @@ func (f *matrixFlags) print(w io.Writer, result *record.Run) error {
 
 func runTable(w io.Writer, result *record.Run) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CELL\tSTATUS\tSIZE\tBUILD\tDIGEST")
+	several := slices.ContainsFunc(result.Cells, func(c record.Cell) bool { return len(c.Images) > 1 })
+	platforms := ""
+	if several {
+		platforms = "PLATFORMS\t"
+	}
+	fmt.Fprintln(table, "CELL\tSTATUS\t"+platforms+"SIZE\tBUILD\tDIGEST")
 	for _, c := range result.Cells {
+		if several {
+			platforms = platformsOf(c) + "\t"
+		}
 		status, built := string(c.Status), fmt.Sprintf("%.0f s", c.BuildSeconds)
 		if c.Cached {
 			built = "unchanged"
@@ -30,7 +40,7 @@ func runTable(w io.Writer, result *record.Run) error {
 		if c.Stage != "" {
 			status += " (" + c.Stage + ")"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.ID, status, megabytes(c.SizeBytes), built, shortDigest(c.Digest))
+		fmt.Fprintf(table, "%s\t%s\t%s%s\t%s\t%s\n", c.ID, status, platforms, megabytes(c.SizeBytes), built, shortDigest(c.Digest))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -44,6 +54,15 @@ func runTable(w io.Writer, result *record.Run) error {
 	_, err := fmt.Fprintf(w, "%d of %d passed, %d unchanged, %s of distinct blobs, %.1f s\n",
 		t.Passed, t.Cells, t.Cached, megabytes(t.SizeBytes), t.Seconds)
 	return err
+}
+
+// platformsOf are the platforms whose images were judged.
+func platformsOf(c record.Cell) string {
+	var names []string
+	for _, image := range c.Images {
+		names = append(names, image.Platform)
+	}
+	return cmp.Or(strings.Join(names, ","), "-")
 }
 
 func megabytes(bytes int64) string {

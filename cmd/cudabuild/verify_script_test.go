@@ -7,15 +7,18 @@ import (
 	"fmt"
 	"os"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
 
 // mkImage is the scripts' command `mkimage DIR KIND...`: an OCI layout with one
-// image for each KIND, tagged with it as cuda:KIND.
+// image for each KIND, tagged with it as cuda:KIND; multi is an index of two.
 func mkImage() {
 	path, err := layout.Write(os.Args[1], empty.Index)
 	for _, kind := range os.Args[2:] {
@@ -28,7 +31,12 @@ func mkImage() {
 			layers = append(layers, &imagetest.Blob{Data: data, Want: imagetest.Digest(data), Diff: imagetest.Digest(data), Type: "application/vnd.oci.image.layer.v1.tar"})
 		}
 		tag := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": kind, image.FullNameAnnotation: "cuda:" + kind})
-		err = errors.Join(err, path.AppendImage(imagetest.WithEnv(imagetest.New(layers...), scriptEnv[kind]...), tag))
+		img := imagetest.WithEnv(imagetest.New(layers...), scriptEnv[kind]...)
+		if kind == "multi" {
+			err = errors.Join(err, path.AppendIndex(twoPlatforms(img), tag))
+			continue
+		}
+		err = errors.Join(err, path.AppendImage(img, tag))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -36,8 +44,20 @@ func mkImage() {
 	}
 }
 
+// twoPlatforms is an index of the image for amd64 and for arm64.
+func twoPlatforms(img v1.Image) v1.ImageIndex {
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, arch := range []string{"amd64", "arm64"} {
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{
+			Add: imagetest.ForArch(img, arch), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}},
+		})
+	}
+	return index
+}
+
 var scriptImages = map[string][]map[string]imagetest.Entry{
 	"clean": {{"etc/os-release": {Data: "ID=debian\n"}}},
+	"multi": {{"etc/os-release": {Data: "ID=debian\n"}}},
 	"leak": {
 		{"etc/os-release": {Data: "ID=debian\n"}},
 		{"usr/lib/libnvidia-ml.so.550.54.15": {Data: "x"}, "usr/bin/nvidia-smi": {Mode: 0o755}},
