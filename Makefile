@@ -21,6 +21,12 @@ build: ## build bin/cudabuild, nothing else
 deps: ## install missing system packages (apt-get, root)
 	@scripts/deps.sh build
 
+BINFMT := /proc/sys/fs/binfmt_misc
+emulator: ## let this machine, all of it, run programs of amd64 and arm64 (root; docs/platforms.md)
+	@scripts/deps.sh emulator
+	mountpoint -q $(BINFMT) || mount -t binfmt_misc binfmt_misc $(BINFMT)
+	update-binfmts --enable $(if $(filter aarch64,$(shell uname -m)),qemu-x86_64,qemu-aarch64)
+
 tools: $(ENGINE) $(NVIDIA) bin/registry ## build the pinned daemons into bin/
 
 matrix: deps build $(ENGINE) ## build and verify the default image family: out/images, out/run.json
@@ -89,4 +95,4 @@ bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd 
 
 $(NVIDIA): LDFLAGS = -X github.com/NVIDIA/nvidia-container-toolkit/internal/info.version=$(patsubst v%,%,$(shell cd tools && go list -m -f '{{.Version}}' github.com/NVIDIA/nvidia-container-toolkit))
 
-.PHONY: help build deps tools matrix test lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify corpus clean
+.PHONY: help build deps emulator tools matrix test lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify corpus clean

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the system packages that cudabuild needs, only those that are missing, and says which and why.
 #
-#   scripts/deps.sh build   what `make tools` and `make matrix` need
-#   scripts/deps.sh e2e     what the end-to-end tests need besides: other people's tools that read our images
+#   scripts/deps.sh build      what `make tools` and `make matrix` need
+#   scripts/deps.sh e2e        what the end-to-end tests need besides: other people's tools that read our images
+#   scripts/deps.sh emulator   what `make emulator` needs
 set -euo pipefail
 
 want() {
@@ -21,7 +22,13 @@ skopeo                  reads out/images as other people do
 docker.io               loads and runs an exported image
 LIST
       ;;
-    *) echo "usage: scripts/deps.sh build|e2e" >&2; exit 2 ;;
+    emulator) cat <<'LIST'
+arch-test               tells mmdebstrap which programs run here
+binfmt-support          registers emulators with the kernel
+qemu-user-static        runs programs of other processors
+LIST
+      ;;
+    *) echo "usage: scripts/deps.sh build|e2e|emulator" >&2; exit 2 ;;
   esac
 }
 
