@@ -41,10 +41,10 @@ func TestPlatforms(t *testing.T) {
 		t.Errorf("platforms and sources (-want +got):\n%s", diff)
 	}
 
-	_, err = matrix.Parse("f", []byte(twoPlatforms+`    - {os: [debian13], cuda: ["12.4"]}`), c)
+	_, err = matrix.Parse("f", []byte(twoPlatforms+`    - {os: [debian12], cuda: ["11.8"]}`), c)
 	wantErr := matrix.Problems{{
 		File: "f", Line: 7, Column: 31,
-		Message: "CUDA 12.4 for debian13 was never packaged for linux/arm64",
+		Message: "CUDA 11.8 for debian12 was never packaged for linux/arm64",
 		Hint:    "give the entry its own platforms: [linux/amd64]",
 	}}
 	if diff := cmp.Diff(error(wantErr), err); diff != "" {
