@@ -64,7 +64,7 @@ func (s *Store) Export(ctx context.Context, fullName, target, platform string) e
 	}
 	if platform != "" {
 		var err error
-		if desc, err = s.ForPlatform(ctx, desc, platform); err != nil {
+		if desc, err = s.forPlatform(ctx, desc, platform); err != nil {
 			return fmt.Errorf("%s: %w", fullName, err)
 		}
 	}

@@ -40,10 +40,10 @@ func (s *Store) Join(ctx context.Context, images ...ocispec.Descriptor) (ocispec
 	return desc, s.noteFull(content.WriteBlob(ctx, s.content, "index "+desc.Digest.String(), bytes.NewReader(data), desc))
 }
 
-// ForPlatform returns the image of an index for that platform. An image that stands
+// forPlatform returns the image of an index for that platform. An image that stands
 // alone is returned if it is for the platform. The error is a [*PlatformError] where
 // there is none.
-func (s *Store) ForPlatform(ctx context.Context, desc ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
+func (s *Store) forPlatform(ctx context.Context, desc ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
 	if desc.MediaType != ocispec.MediaTypeImageIndex {
 		img, err := s.Image(desc)
 		if err != nil {

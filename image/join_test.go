@@ -89,8 +89,12 @@ func TestJoin(t *testing.T) {
 	}
 	blobs, err := s.Blobs(t.Context(), index)
 	distinct := map[digest.Digest]bool{}
+	var arm ocispec.Descriptor
 	for _, b := range blobs {
 		distinct[b.Digest] = true
+		if b.Platform != nil && b.Platform.Architecture == "arm64" {
+			arm = b
+		}
 	}
 	if err != nil || len(blobs) != 9 || len(distinct) != 8 { // an index, two manifests and configs, four layers of which two are one
 		t.Errorf("Blobs = %d, %d distinct, %v", len(blobs), len(distinct), err)
@@ -101,10 +105,6 @@ func TestJoin(t *testing.T) {
 	}
 	if diff := cmp.Diff(digests(t, images), opened(t, "oci:"+other.Dir()+"@"+index.Digest.String())); diff != "" {
 		t.Errorf("the copy (-want +got):\n%s", diff)
-	}
-	arm, err := s.ForPlatform(t.Context(), index, "linux/arm64")
-	if err != nil || arm.Digest.String() != digestOf(t, images["linux/arm64"]) {
-		t.Errorf("ForPlatform = %v, %v", arm, err)
 	}
 	mustTag(t, s, "cuda:x", arm)
 	if pruned, err := s.Prune(t.Context(), false); err != nil || pruned.Blobs != 4 { // the index, and manifest, config and layer of amd64

@@ -84,8 +84,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever the text, an emulator takes no program that is not there.
-func FuzzParse(f *testing.F) {
+// FuzzRegistration: whatever the text, an emulator takes no program that is not there.
+func FuzzRegistration(f *testing.F) {
 	f.Add(entry, programs["arm64"].bytes())
 	f.Add("enabled\noffset -3\nmagic 00\n", []byte{0})
 	f.Fuzz(func(t *testing.T, text string, program []byte) {
