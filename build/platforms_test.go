@@ -90,6 +90,9 @@ func TestPlatforms(t *testing.T) {
 			t.Errorf("progress does not say %q:\n%s", want, h.show)
 		}
 	}
+	if strings.Contains(h.show.String(), "WARN") {
+		t.Errorf("progress warns:\n%s", h.show)
+	}
 	images := h.images(t)
 	for _, c := range first.Cells {
 		if got := reported(c); got != "linux/amd64 pass, linux/386 pass" {

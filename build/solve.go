@@ -136,7 +136,7 @@ func (r *run) solve(ctx context.Context, p *part, compiled *llb.Image) (ocispec.
 		return result, nil
 	}
 	statuses, seen := r.Display.Solve(p.name())
-	response, err := e.Client.Build(ctx, r.solveOptions(), "cudabuild", frontend, statuses)
+	response, err := e.Client.Build(ctx, r.solveOptions(p.platform), "cudabuild", frontend, statuses)
 	<-seen
 	if err != nil {
 		return ocispec.Descriptor{}, r.diagnose(ctx, p, e, err)
@@ -144,7 +144,7 @@ func (r *run) solve(ctx context.Context, p *part, compiled *llb.Image) (ocispec.
 	return exported(response)
 }
 
-func (r *run) solveOptions() bk.SolveOpt {
+func (r *run) solveOptions(platform string) bk.SolveOpt {
 	attrs := map[string]string{"tar": "false", "compression": r.Compression, "oci-mediatypes": "true"}
 	if r.Compression != "zstd" { // the compression of bootstrapped roots
 		attrs["force-compression"] = "true"
@@ -156,7 +156,7 @@ func (r *run) solveOptions() bk.SolveOpt {
 	return bk.SolveOpt{
 		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.Images.Adopting(r.Engine.ContentDir())}},
 		OCIStores:     map[string]content.Store{llb.BaseStore: r.Bases.Content()},
-		FrontendAttrs: map[string]string{},
+		FrontendAttrs: map[string]string{"platform": platform}, // without, the exporter warns of one that is not its own
 		Session:       attachables,
 	}
 }
