@@ -48,7 +48,11 @@ func (r *run) base(ctx context.Context, c matrix.Cell) (llb.Base, error) {
 
 func (r *run) bootstrap(ctx context.Context, b *base, c matrix.Cell) (err error) {
 	os, _ := r.Catalog.OS(c.OS)
-	done := r.Display.Step("[" + os.Name + "] bootstrap " + os.Bootstrap.Suite)
+	title := "bootstrap " + os.Bootstrap.Suite
+	if os.Image != "" {
+		title = "pull " + os.Image
+	}
+	done := r.Display.Step("[" + os.Name + "] " + title)
 	defer func() { done(err) }()
 	if _, known := r.Bases.Known(ctx, os, platform(c)); !known || r.Bases.Refresh {
 		if err := r.prepare(ctx); err != nil {

@@ -82,8 +82,8 @@ func newCompiler(catalog *recipes.Catalog, cell matrix.Cell, platform string, ba
 		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
 	}
 	manager := catalog.Manager(os)
-	var guard string // a release whose packages ask for nothing of the driver needs none
-	if len(release.Guard.Provides) > 0 {
+	var guard string // without anything to provide, one of Debian's releases needs none
+	if len(release.Guard.Provides) > 0 || os.Image != "" {
 		if guard, err = manager.Guard(release); err != nil {
 			return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
 		}
@@ -94,19 +94,19 @@ func newCompiler(catalog *recipes.Catalog, cell matrix.Cell, platform string, ba
 // state is the root file system of the cell.
 func (c *compiler) state() bkllb.State {
 	if c.cell.Sample != "" {
-		return c.sample(c.chain(recipes.Base), c.chain(recipes.Devel))
+		return c.sample(c.chain(c.lowest()), c.chain(recipes.Devel))
 	}
 	return c.chain(c.cell.Flavor)
 }
 
+// lowest is the flavor that stands on the root: base, or runtime before CUDA 9.0.
+func (c *compiler) lowest() recipes.Flavor { return c.release.Flavors()[0] }
+
 // chain stacks the layers of every flavor up to last on the root.
 func (c *compiler) chain(last recipes.Flavor) bkllb.State {
 	state := c.image(c.base.Root, "root file system")
-	for _, flavor := range recipes.Flavors() {
+	for _, flavor := range c.release.Chain(last) {
 		state = c.install(state, flavor)
-		if flavor == last {
-			break
-		}
 	}
 	return state
 }

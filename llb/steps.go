@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/samples"
 )
@@ -33,7 +34,8 @@ const AptConfigSecret = "cudabuild-apt.conf"
 
 // install is the step that makes a flavor out of the one below it.
 func (c *compiler) install(state bkllb.State, flavor recipes.Flavor) bkllb.State {
-	packages := strings.Join(c.release.Layers[flavor].Packages, " ")
+	layer := c.release.Layers[flavor]
+	packages := strings.Join(layer.Packages, " ")
 	opts := []bkllb.RunOption{
 		c.title("install %s: %s", flavor, packages),
 		c.from(string(flavor)),
@@ -41,14 +43,46 @@ func (c *compiler) install(state bkllb.State, flavor recipes.Flavor) bkllb.State
 		bkllb.AddEnv("PACKAGES", packages),
 		bkllb.AddSecret("/run/cudabuild/apt.conf", bkllb.SecretID(AptConfigSecret), bkllb.SecretOptional),
 	}
-	if flavor == recipes.Base && c.guard != "" {
-		opts = append(opts, bkllb.AddEnv("GUARD", c.guard))
+	if len(layer.Hold) > 0 {
+		opts = append(opts, bkllb.AddEnv("HOLD", strings.Join(layer.Hold, " ")))
+	}
+	if flavor == c.lowest() {
+		opts = append(opts, c.first()...)
 	}
 	for _, mount := range c.manager.Mounts {
 		opts = append(opts, c.mount(mount))
 	}
-	return state.Run(c.script(c.manager.Install+seal), runOptions(opts)).Root()
+	return state.Run(c.script(c.manager.Install+placed(layer)+seal), runOptions(opts)).Root()
 }
+
+// first is what only the lowest layer gets: what comes before any package.
+func (c *compiler) first() (opts []bkllb.RunOption) {
+	prerequisites := strings.Join(c.os.Repository.Prerequisites, " ")
+	for _, v := range []struct{ name, value string }{{"GUARD", c.guard}, {"VAULT", c.os.Vault}, {"PREREQUISITES", prerequisites}} {
+		if v.value != "" {
+			opts = append(opts, bkllb.AddEnv(v.name, v.value))
+		}
+	}
+	return opts
+}
+
+// placed is the shell text that writes the files and links of a layer, in order of
+// their paths.
+func placed(l recipes.Layer) string {
+	var s strings.Builder
+	for _, file := range slices.Sorted(maps.Keys(l.Files)) {
+		fmt.Fprintf(&s, "mkdir -p %s\nprintf '%%s' %s >%s\n", quote(path.Dir(file)), quote(l.Files[file]), quote(file))
+	}
+	for _, link := range slices.Sorted(maps.Keys(l.Links)) {
+		fmt.Fprintf(&s, "mkdir -p %s\nln -sfn %s %s\n", quote(path.Dir(link)), quote(l.Links[link]), quote(link))
+	}
+	if len(l.Files) > 0 { // among them what the linker reads
+		s.WriteString("ldconfig\nrm -f /var/cache/ldconfig/aux-cache\n")
+	}
+	return s.String()
+}
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func (c *compiler) mount(m recipes.Mount) bkllb.RunOption {
 	switch m.Kind {
@@ -68,7 +102,7 @@ func (c *compiler) sample(base, devel bkllb.State) bkllb.State {
 	source := bkllb.Scratch().File(
 		bkllb.Mkfile("/"+s.File, 0o644, s.Source, bkllb.WithCreatedTime(time.Unix(c.base.Epoch, 0))),
 		bkllb.WithCustomNamef("[samples] %s", s.File))
-	compile := withEnv(devel, c.release.Layers[recipes.Devel].Env).Run(
+	compile := withEnv(devel, c.layerEnv(recipes.Devel)).Run(
 		c.script(c.nvcc(s)+"\n"),
 		c.title("compile %s", s.File),
 		c.from("samples"),
@@ -95,7 +129,10 @@ func withEnv(state bkllb.State, env map[string]string) bkllb.State {
 // nvcc is the command that compiles a sample: machine code for every architecture
 // that the release knows, and PTX of the newest for those that come after it.
 func (c *compiler) nvcc(s samples.Sample) string {
-	args := []string{"nvcc", "-O3", "-cudart", "static", "-Wno-deprecated-gpu-targets"}
+	args := []string{"nvcc", "-O3", "-cudart", "static"}
+	if compat.Compare(c.release.CUDA, "8.0") >= 0 { // the first that knows the option
+		args = append(args, "-Wno-deprecated-gpu-targets")
+	}
 	for _, arch := range c.release.Samples.SASS {
 		args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=sm_%[1]d", arch))
 	}

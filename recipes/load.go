@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cudabuild/cudabuild/internal/suggest"
 )
 
 //go:embed os cuda manager era toolkit repository
@@ -48,6 +50,7 @@ func Load(dirs ...string) (*Catalog, error) {
 		c.managers[m.Name] = m
 		l.named(name, "manager", m.Name)
 	})
+	l.alike(c.managers)
 	readAll(l, "os", func(name string, o OS) {
 		c.os[o.Name] = o.current()
 		l.named(name, "os", o.Name)
@@ -101,6 +104,23 @@ func readAll[T any](l *loader, dir string, add func(name string, value T)) {
 		if f.decode(data, &value) {
 			add(name, value)
 		}
+	}
+}
+
+// alike fills in managers that are another name for one.
+func (l *loader) alike(managers map[string]Manager) {
+	for _, name := range sortedKeys(managers) {
+		m := managers[name]
+		if m.Like == "" {
+			continue
+		}
+		other, ok := managers[m.Like]
+		if !ok || other.Like != "" {
+			l.files["manager/"+name+".yaml"].bad("like", suggest.Hint(m.Like, sortedKeys(managers)), "manager %q is like %q, which is none of its own", name, m.Like)
+			continue
+		}
+		other.Name, other.Like = m.Name, m.Like
+		managers[name] = other
 	}
 }
 

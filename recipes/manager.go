@@ -5,21 +5,30 @@ package recipes
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"text/template"
+
+	"github.com/cudabuild/cudabuild/compat"
 )
 
 // Manager is how one package manager is driven in a build step.
 type Manager struct {
 	Name string `yaml:"manager"`
+	// Like names the manager that all the rest is taken from, if this is another name
+	// for it.
+	Like string `yaml:"like"`
 	// Install is a shell script, run by "sh -eu" with the mounts below and with
-	// PACKAGES, EPOCH (seconds) and, in the lowest CUDA layer, GUARD (the description
-	// of the guard package) in its environment.
+	// PACKAGES, HOLD (if any are to be held) and EPOCH (seconds) and, in the lowest CUDA
+	// layer, GUARD (the guard's text), PREREQUISITES and VAULT (those of the OS) in its
+	// environment.
 	Install string  `yaml:"install"`
 	Mounts  []Mount `yaml:"mounts"`
-	// GuardTemplate describes the guard package to this manager (text/template over
-	// the release's CUDA and Provides and this manager's DriverPackages).
-	GuardTemplate  string   `yaml:"guard"`
+	// GuardTemplate describes the guard to this manager (text/template over the
+	// release's CUDA and Provides and this manager's DriverPackages).
+	GuardTemplate string `yaml:"guard"`
+	// DriverPackages are names, or patterns if the manager knows such. One with {branch}
+	// in it stands for as many as there are driver branches.
 	DriverPackages []string `yaml:"driver_packages"`
 }
 
@@ -47,9 +56,24 @@ func (m Manager) Guard(r Release) (string, error) {
 	}
 	var text strings.Builder
 	err = tmpl.Execute(&text, map[string]any{
-		"CUDA": r.CUDA, "Provides": r.Guard.Provides, "DriverPackages": m.DriverPackages,
+		"CUDA": r.CUDA, "Provides": r.Guard.Provides, "DriverPackages": m.driverPackages(),
 	})
 	return text.String(), err
+}
+
+// driverPackages returns the names with every driver branch filled in.
+func (m Manager) driverPackages() []string {
+	var names []string
+	for _, name := range m.DriverPackages {
+		if !strings.Contains(name, "{branch}") {
+			names = append(names, name)
+			continue
+		}
+		for _, branch := range compat.Branches() {
+			names = append(names, strings.ReplaceAll(name, "{branch}", strconv.Itoa(branch)))
+		}
+	}
+	return names
 }
 
 func (m Manager) guardTemplate() (*template.Template, error) {

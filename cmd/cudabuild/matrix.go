@@ -125,7 +125,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 	if err != nil {
 		return nil, err
 	}
-	bases.Refresh, bases.Mirror, bases.Log = f.refresh, f.mirror, slog.Default()
+	bases.Refresh, bases.Mirror, bases.Catalog, bases.Log = f.refresh, f.mirror, catalog, slog.Default()
 	display := f.display(cmd)
 	defer display.Close()
 	result, err = build.Run(ctx, cells, build.Options{
@@ -190,6 +190,7 @@ func couldNot(err error) error {
 	var folder *image.BusyError
 	var disk *build.DiskError
 	var address *engine.AddressError
+	var vendor *bootstrap.UnreachableError
 	var coded *exitError
 	if errors.As(err, &coded) {
 		return err
@@ -201,6 +202,8 @@ func couldNot(err error) error {
 		coded.hint = "wait for that run to end, or choose another --state-dir and --out"
 	case errors.As(err, &disk):
 		coded.hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir or --out"
+	case errors.As(err, &vendor):
+		coded.hint = "is the network up? http_proxy names a proxy; the address is one of recipes/os or recipes/repository, and --recipes DIR can give another"
 	case errors.Is(err, bootstrap.ErrUnreachable):
 		coded.hint = "is the network up? --debian-mirror or " + mirrorVariable + " names a mirror, http_proxy a proxy"
 	case errors.Is(err, bootstrap.ErrUnavailable) && root:
