@@ -5,7 +5,8 @@ package repo
 import (
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -13,45 +14,67 @@ import (
 type Server struct {
 	*httptest.Server
 
-	left atomic.Int64 // bytes until it goes away
+	mu     sync.Mutex
+	suffix string // of the file in which it goes away, "" for none
+	bytes  int    // that it still sends of it
+	away   bool
 }
-
-const forever = 1 << 62
 
 // Serve starts a server of that folder. The test's end ends it.
 func Serve(t testing.TB, dir string) *Server {
 	t.Helper()
 	s := &Server{}
-	s.left.Store(forever)
 	files := http.FileServer(http.Dir(dir))
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		files.ServeHTTP(&budget{w, &s.left}, r)
+		if left, cut := s.budget(r.URL.Path); cut {
+			w = &cutter{w, left}
+		}
+		files.ServeHTTP(w, r)
 	}))
 	t.Cleanup(s.Close)
 	return s
 }
 
-// GoAwayAfter makes the server cut every connection once it has sent that many bytes
-// of files, in the middle of one.
-func (s *Server) GoAwayAfter(bytes int64) { s.left.Store(bytes) }
+// GoAwayIn makes the server cut the connection after that many bytes of the next file
+// whose name ends so, and every connection from then on.
+func (s *Server) GoAwayIn(suffix string, bytes int) { s.set(suffix, bytes) }
 
 // ComeBack makes it whole again.
-func (s *Server) ComeBack() { s.left.Store(forever) }
+func (s *Server) ComeBack() { s.set("", 0) }
 
-type budget struct {
-	http.ResponseWriter
-
-	left *atomic.Int64
+func (s *Server) set(suffix string, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.suffix, s.bytes, s.away = suffix, bytes, false
 }
 
-func (b *budget) Write(p []byte) (int, error) {
-	left := b.left.Add(-int64(len(p)))
-	if left >= 0 {
-		return b.ResponseWriter.Write(p)
+// budget returns how many bytes of a file may be sent, if they are counted.
+func (s *Server) budget(path string) (left int, cut bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		return 0, true
 	}
-	if n := int64(len(p)) + left; n > 0 {
-		_, _ = b.ResponseWriter.Write(p[:n])
-		_ = http.NewResponseController(b.ResponseWriter).Flush()
+	if s.suffix == "" || !strings.HasSuffix(path, s.suffix) {
+		return 0, false
 	}
-	panic(http.ErrAbortHandler) // the connection ends here
+	s.away = true
+	return s.bytes, true
+}
+
+// cutter ends the connection after so many bytes of the body.
+type cutter struct {
+	http.ResponseWriter
+
+	left int
+}
+
+func (c *cutter) Write(p []byte) (int, error) {
+	if len(p) < c.left {
+		c.left -= len(p)
+		return c.ResponseWriter.Write(p)
+	}
+	_, _ = c.ResponseWriter.Write(p[:c.left])
+	_ = http.NewResponseController(c.ResponseWriter).Flush()
+	panic(http.ErrAbortHandler)
 }
