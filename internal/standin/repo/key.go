@@ -5,6 +5,7 @@ package repo
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -55,4 +56,14 @@ func (k *Key) gpg(t testing.TB, args ...string) []byte {
 func (k *Key) sign(t testing.TB, file, to, how string) {
 	t.Helper()
 	k.gpg(t, "--armor", "--digest-algo", "SHA256", "--output", to, how, file)
+}
+
+// program is gpg as a program that others start: with its clock set back if need be.
+func (k *Key) program(t testing.TB) string {
+	t.Helper()
+	file := filepath.Join(k.home, "gpg")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\nexec gpg "+strings.Join(k.past, " ")+" \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

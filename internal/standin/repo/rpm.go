@@ -20,7 +20,7 @@ func RPM(t testing.TB, key *Key, dir string, packages []Package) {
 	if err != nil || len(files) != len(packages) {
 		t.Fatalf("rpmbuild made %d of %d packages: %v", len(files), len(packages), err)
 	}
-	sign := []string{"--define", "_gpg_name " + key.Fingerprint, "--define", "_gpg_path " + key.home, "--define", "__gpg /usr/bin/gpg"}
+	sign := []string{"--define", "_gpg_name " + key.Fingerprint, "--define", "_gpg_path " + key.home, "--define", "__gpg " + key.program(t)}
 	tool(t, dir, []string{"GNUPGHOME=" + key.home}, "rpmsign", append(append(sign, "--addsign"), files...)...)
 	tool(t, dir, nil, "createrepo_c", "--quiet", "--no-database", "--revision", fmt.Sprint(epoch.Unix()), ".")
 	index := filepath.Join(dir, "repodata", "repomd.xml")
