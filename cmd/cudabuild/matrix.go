@@ -31,6 +31,7 @@ type matrixFlags struct {
 	builder, compression, mirror   string
 	jobs                           int
 	failFast, keepGoing, refresh   bool
+	unpinned                       bool
 	noWait, asJSON, dryRun, silent bool
 }
 
@@ -59,6 +60,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image")
 	flags.BoolVar(&f.refresh, "refresh", false, "look whether the package repositories have moved, and build from their new state if so")
+	flags.BoolVar(&f.unpinned, "unpinned", false, "build images with packages whose version no document gives, with whatever the repository has")
 	flags.BoolVar(&f.noWait, "no-wait", false, "exit with code 3 instead of waiting for another run to end")
 	flags.BoolVar(&f.asJSON, "json", false, "print the record of this run, or the problems of the matrix, instead of the table")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and build nothing")
@@ -89,6 +91,11 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	}
 	if f.dryRun {
 		return f.plan(cmd, cells)
+	}
+	if !f.unpinned {
+		if err := checkPinned(cells); err != nil {
+			return err
+		}
 	}
 	if _, err := f.earlier(); err != nil { // better now than after all the work
 		return err
