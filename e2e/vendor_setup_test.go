@@ -116,7 +116,9 @@ func (v *vendor) packages(t *testing.T, name string) []repo.Package {
 	}
 	for _, f := range r.Flavors() {
 		for _, p := range r.Layers[f].Packages {
-			isPin := func(pin recipes.Pin) bool { return p == pin.Package+"="+pin.Version || p == pin.Package+"-"+pin.Version }
+			isPin := func(pin recipes.Pin) bool {
+				return p == pin.Package+"="+pin.Version || p == pin.Package+"-"+pin.Version
+			}
 			if !pinned[p] && !slices.ContainsFunc(r.Pins, isPin) {
 				all, pinned[p] = append(all, repo.Package{Name: p, Version: "1-1"}), true
 			}

@@ -58,9 +58,9 @@ func testVendorImages(t *testing.T, v *vendor, doc record.Run) {
 		}
 	}
 	for id, want := range map[string]struct{ script, text string }{
-		"9.0-devel-ubuntu16.04": {"dpkg-query -W -f '${Package}=${Version}\\n'; apt-mark showhold; nvcc --version; cat /etc/os-release /usr/local/stand-in/cuda-cudart-9-0", "libnccl2\n|stand-in for nvcc 9.0|stand-in for Ubuntu 16.04|stand-in for cuda-cudart-9-0"},
-		"7.5-devel-ubuntu14.04": {"dpkg-query -W -f '${Package}=${Version}\\n'; readlink /usr/local/cuda; nvcc; cat /etc/ld.so.conf.d/*", "cuda-7.5\n|stand-in for nvcc 7.5|/usr/local/nvidia/lib64\n"},
-		"8.0-runtime-centos7":   {"rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}\\n'; cat /etc/yum.repos.d/base.repo /etc/yum.repos.d/nvidia.repo", "baseurl=http://vault.centos.org/7.9.2009/os/$basearch/|#mirrorlist|exclude=akmod-nvidia*"},
+		"9.0-devel-ubuntu16.04":      {"dpkg-query -W -f '${Package}=${Version}\\n'; apt-mark showhold; nvcc --version; cat /etc/os-release /usr/local/stand-in/cuda-cudart-9-0", "libnccl2\n|stand-in for nvcc 9.0|stand-in for Ubuntu 16.04|stand-in for cuda-cudart-9-0"},
+		"7.5-devel-ubuntu14.04":      {"dpkg-query -W -f '${Package}=${Version}\\n'; readlink /usr/local/cuda; nvcc; cat /etc/ld.so.conf.d/*", "cuda-7.5\n|stand-in for nvcc 7.5|/usr/local/nvidia/lib64\n"},
+		"8.0-runtime-centos7":        {"rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}\\n'; cat /etc/yum.repos.d/base.repo /etc/yum.repos.d/nvidia.repo", "baseurl=http://vault.centos.org/7.9.2009/os/$basearch/|#mirrorlist|exclude=akmod-nvidia*"},
 		"12.8.1-runtime-rockylinux9": {"rpm -qa --qf '%{NAME}-%{VERSION}-%{RELEASE}\\n'; rpm -qa gpg-pubkey", "gpg-pubkey-"},
 	} {
 		t.Run(id, func(t *testing.T) {
@@ -206,8 +206,10 @@ func testVendorFailures(t *testing.T, v *vendor) {
 				}
 			}, 1, []string{os.signature}},
 			{"missing package", func(t *testing.T) { v.serve(t, os.name, v.key, without) }, 1, []string{os.pin, os.version, "there is no " + os.pin}},
-			{"wrong version", func(t *testing.T) { v.serve(t, os.name, v.key, slices.DeleteFunc(slices.Clone(packages), isPin)) }, 1,
-				[]string{"package " + os.pin + ": version " + os.version + " is not in the repositories, they have 999.0-1"}},
+			{
+				"wrong version", func(t *testing.T) { v.serve(t, os.name, v.key, slices.DeleteFunc(slices.Clone(packages), isPin)) }, 1,
+				[]string{"package " + os.pin + ": version " + os.version + " is not in the repositories, they have 999.0-1"},
+			},
 			{"gone in the middle", func(t *testing.T) {
 				again := repo.Package{Name: os.pin, Version: os.version, Scripts: map[string]string{"/usr/local/stand-in/again": "not in any cache\n"}}
 				v.serve(t, os.name, v.key, append(slices.DeleteFunc(slices.Clone(packages), isPin), again))
