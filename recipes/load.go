@@ -47,7 +47,7 @@ func Load(dirs ...string) (*Catalog, error) {
 	}
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
 	readAll(l, "manager", func(name string, m Manager) {
-		c.managers[m.Name] = m
+		c.managers[m.Name] = m.prepared()
 		l.named(name, "manager", m.Name)
 	})
 	l.alike(c.managers)

@@ -28,8 +28,19 @@ type Manager struct {
 	// release's CUDA and Provides and this manager's DriverPackages).
 	GuardTemplate string `yaml:"guard"`
 	// DriverPackages are names, or patterns if the manager knows such. One with {branch}
-	// in it stands for as many as there are driver branches.
+	// in its file stands for as many as there are driver branches.
 	DriverPackages []string `yaml:"driver_packages"`
+
+	guard    *template.Template // of GuardTemplate
+	guardErr error
+}
+
+// prepared returns the manager as the catalog has it: its template parsed and its
+// names filled in once, and not for every release.
+func (m Manager) prepared() Manager {
+	m.DriverPackages = m.driverPackages()
+	m.guard, m.guardErr = m.guardTemplate()
+	return m
 }
 
 // MountKind says what a build step sees at a mount. Nothing of it stays in the image.
@@ -50,13 +61,12 @@ type Mount struct {
 
 // Guard renders the description of the guard package of a release.
 func (m Manager) Guard(r Release) (string, error) {
-	tmpl, err := m.guardTemplate()
-	if err != nil {
-		return "", err
+	if m.guardErr != nil {
+		return "", m.guardErr
 	}
 	var text strings.Builder
-	err = tmpl.Execute(&text, map[string]any{
-		"CUDA": r.CUDA, "Provides": r.Guard.Provides, "DriverPackages": m.driverPackages(),
+	err := m.guard.Execute(&text, map[string]any{
+		"CUDA": r.CUDA, "Provides": r.Guard.Provides, "DriverPackages": m.DriverPackages,
 	})
 	return text.String(), err
 }
@@ -99,7 +109,7 @@ func (m Manager) check(f *file) {
 			f.bad("mounts", "", "mount %q: want an absolute path", mount.Path)
 		}
 	}
-	if _, err := m.guardTemplate(); err != nil {
-		f.bad("guard", "", "%v", err)
+	if m.guardErr != nil {
+		f.bad("guard", "", "%v", m.guardErr)
 	}
 }
