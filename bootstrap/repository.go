@@ -64,15 +64,16 @@ func checkKey(pin recipes.Key, address string, text []byte) (pgpkey.Key, error) 
 	bad := func(format string, args ...any) error {
 		return &KeyError{address, fmt.Sprintf(format, args...)}
 	}
+	const next = " (if the vendor says that it is a new one, add it there with its date)"
 	sum := sha256.Sum256(withoutVersion(text))
 	key, err := pgpkey.Parse(text)
 	switch got := hex.EncodeToString(sum[:]); {
 	case err != nil:
 		return key, bad("%v (sha256 %s, want %s)", err, got, pin.SHA256)
 	case pin.Fingerprint != "" && !strings.EqualFold(key.Fingerprint, pin.Fingerprint):
-		return key, bad("its fingerprint is %s, want %s: another key than recipes/repository pins as %s", key.Fingerprint, strings.ToLower(pin.Fingerprint), pin.ID)
+		return key, bad("its fingerprint is %s, want %s: another key than recipes/repository pins as %s%s", key.Fingerprint, strings.ToLower(pin.Fingerprint), pin.ID, next)
 	case got != pin.SHA256:
-		return key, bad("its sha256 is %s, want %s: another text than recipes/repository pins as %s, fingerprint %s", got, pin.SHA256, pin.ID, key.Fingerprint)
+		return key, bad("its sha256 is %s, want %s: another text than recipes/repository pins as %s, fingerprint %s%s", got, pin.SHA256, pin.ID, key.Fingerprint, next)
 	case !key.Expires.IsZero() && time.Now().After(key.Expires):
 		return key, bad("%s expired on %s: look for the one that the vendor signs with now and add it to recipes/repository", pin.ID, key.Expires.Format(time.DateOnly))
 	}
