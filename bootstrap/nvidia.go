@@ -77,28 +77,12 @@ func writeRepositories(w io.Writer, packages string, repositories []repository, 
 	for _, r := range repositories {
 		put(r.Name+".asc", r.armored)
 		put(r.Name+".gpg", r.binary)
-		if packages == "deb" {
-			put(r.Name+".list", fmt.Appendf(nil, "deb %s /\n", r.URL))
-		} else {
-			put(r.Name+".repo", r.repoFile())
-		}
+		name, text := r.Entry(packages)
+		put(name, []byte(text))
 		fmt.Fprintf(&state, "%s %s\n", r.sum, r.state)
 	}
 	put("state", []byte(state.String()))
 	return errors.Join(append(errs, tw.Close())...)
-}
-
-// repoFile is the repository as yum, dnf and zypper want it. The driver's packages are
-// excluded by what the step adds (recipes/manager), and the name says so, because the
-// package managers print it.
-func (r repository) repoFile() []byte {
-	return fmt.Appendf(nil, `[%[1]s]
-name=%[1]s, no driver (that comes from the host)
-baseurl=%[2]s
-enabled=1
-gpgcheck=1
-gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-%[1]s
-`, r.Name, r.URL)
 }
 
 func newest(dates map[string]time.Time) time.Time {

@@ -16,11 +16,6 @@ import (
 	"github.com/cudabuild/cudabuild/samples"
 )
 
-// sourceURL is where this image's recipe is from.
-const sourceURL = "https://github.com/cudabuild/cudabuild"
-
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // config is the cell's image configuration: the base's, with the environment that
 // the runtime hook reads, labels, command, and one honest history line a layer.
 func (c *compiler) config() ocispec.Image {
@@ -40,50 +35,29 @@ func (c *compiler) config() ocispec.Image {
 	return config
 }
 
-// env is the environment of every flavor up to the cell's, sorted by name.
+// env is the environment of the image, sorted by name.
 func (c *compiler) env() []string {
-	values := map[string]string{
-		"PATH":                       defaultPath,
-		"CUDA_VERSION":               c.release.Version,
-		"NVIDIA_VISIBLE_DEVICES":     "all",
-		"NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
-		"NVIDIA_REQUIRE_CUDA":        c.release.RequireFor(platforms.Format(c.platform)),
-	}
-	maps.Copy(values, c.layerEnv(c.top()))
+	values := c.release.Environment(c.top(), platforms.Format(c.platform))
 	var env []string
-	for name, value := range values {
-		env = append(env, name+"="+value)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		env = append(env, name+"="+values[name])
 	}
-	slices.Sort(env)
 	return env
-}
-
-// layerEnv is the environment of the layers up to a flavor.
-func (c *compiler) layerEnv(top recipes.Flavor) map[string]string {
-	values := map[string]string{}
-	for _, flavor := range c.release.Chain(top) {
-		maps.Copy(values, c.release.Layers[flavor].Env)
-	}
-	return values
 }
 
 // top is the highest flavor that the cell's image holds.
 func (c *compiler) top() recipes.Flavor {
 	if c.cell.Sample != "" {
-		return c.lowest()
+		return c.release.Lowest()
 	}
 	return c.cell.Flavor
 }
 
 func (c *compiler) labels(created time.Time) map[string]string {
-	labels := map[string]string{
-		ocispec.AnnotationTitle:   c.cell.ID,
-		ocispec.AnnotationVersion: c.release.Version,
-		ocispec.AnnotationSource:  sourceURL,
-		ocispec.AnnotationCreated: created.Format(time.RFC3339),
-		// The run record lists the roots by this digest.
-		ocispec.AnnotationBaseImageDigest: c.base.Root.String(),
-	}
+	labels := c.release.Labels(c.cell.ID)
+	labels[ocispec.AnnotationCreated] = created.Format(time.RFC3339)
+	// The run record lists the roots by this digest.
+	labels[ocispec.AnnotationBaseImageDigest] = c.base.Root.String()
 	if c.os.Image != "" { // else the root was never pushed, and there is nothing to pull
 		labels[ocispec.AnnotationBaseImageName] = c.os.Image
 	}
@@ -99,7 +73,7 @@ func (c *compiler) history(created time.Time) []ocispec.History {
 	program, _, _ := strings.Cut(c.manager.Name, "-") // apt-nvidia is apt
 	for _, flavor := range c.release.Chain(c.top()) {
 		packages := strings.Join(c.release.Layers[flavor].Packages, " ")
-		if flavor == c.lowest() && c.guard != "" && program == "apt" {
+		if c.steps[flavor]["GUARD"] != "" && program == "apt" {
 			packages = "./cudabuild-guard.deb " + packages
 		}
 		lines = append(lines, line("%s install %s # CUDA %s %s", program, packages, c.release.CUDA, flavor))

@@ -66,7 +66,7 @@ type compiler struct {
 	os       recipes.OS
 	release  recipes.Release
 	manager  recipes.Manager
-	guard    string
+	steps    map[recipes.Flavor]map[string]string // variables of each
 	platform ocispec.Platform
 	base     Base
 }
@@ -85,25 +85,22 @@ func newCompiler(catalog *recipes.Catalog, cell matrix.Cell, platform string, ba
 		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
 	}
 	manager := catalog.Manager(os)
-	var guard string // without anything to provide, one of Debian's releases needs none
-	if len(release.Guard.Provides) > 0 || os.Image != "" {
-		if guard, err = manager.Guard(release); err != nil {
+	steps := map[recipes.Flavor]map[string]string{}
+	for _, flavor := range release.Flavors() {
+		if steps[flavor], err = catalog.Variables(os, release, flavor); err != nil {
 			return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
 		}
 	}
-	return &compiler{cell: cell, os: os, release: release, manager: manager, guard: guard, platform: p, base: base}, nil
+	return &compiler{cell: cell, os: os, release: release, manager: manager, steps: steps, platform: p, base: base}, nil
 }
 
 // state is the root file system of the cell.
 func (c *compiler) state() bkllb.State {
 	if c.cell.Sample != "" {
-		return c.sample(c.chain(c.lowest()), c.chain(recipes.Devel))
+		return c.sample(c.chain(c.release.Lowest()), c.chain(recipes.Devel))
 	}
 	return c.chain(c.cell.Flavor)
 }
-
-// lowest is the flavor that stands on the root: base, or runtime before CUDA 9.0.
-func (c *compiler) lowest() recipes.Flavor { return c.release.Flavors()[0] }
 
 // chain stacks the layers of every flavor up to last on the root.
 func (c *compiler) chain(last recipes.Flavor) bkllb.State {

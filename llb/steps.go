@@ -3,17 +3,14 @@
 package llb
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
 
-	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/samples"
 )
@@ -34,55 +31,20 @@ const AptConfigSecret = "cudabuild-apt.conf"
 
 // install is the step that makes a flavor out of the one below it.
 func (c *compiler) install(state bkllb.State, flavor recipes.Flavor) bkllb.State {
-	layer := c.release.Layers[flavor]
-	packages := strings.Join(layer.Packages, " ")
 	opts := []bkllb.RunOption{
-		c.title("install %s: %s", flavor, packages),
+		c.title("install %s: %s", flavor, c.steps[flavor]["PACKAGES"]),
 		c.from(string(flavor)),
 		bkllb.AddEnv("EPOCH", c.epoch()),
-		bkllb.AddEnv("PACKAGES", packages),
 		bkllb.AddSecret("/run/cudabuild/apt.conf", bkllb.SecretID(AptConfigSecret), bkllb.SecretOptional),
 	}
-	if len(layer.Hold) > 0 {
-		opts = append(opts, bkllb.AddEnv("HOLD", strings.Join(layer.Hold, " ")))
-	}
-	if flavor == c.lowest() {
-		opts = append(opts, c.first()...)
+	for _, name := range slices.Sorted(maps.Keys(c.steps[flavor])) {
+		opts = append(opts, bkllb.AddEnv(name, c.steps[flavor][name]))
 	}
 	for _, mount := range c.manager.Mounts {
 		opts = append(opts, c.mount(mount))
 	}
-	return state.Run(c.script(c.manager.Install+placed(layer)+seal), runOptions(opts)).Root()
+	return state.Run(c.script(c.manager.Install+c.release.Layers[flavor].Place()+seal), runOptions(opts)).Root()
 }
-
-// first is what only the lowest layer gets: what comes before any package.
-func (c *compiler) first() (opts []bkllb.RunOption) {
-	prerequisites := strings.Join(c.os.Repository.Prerequisites, " ")
-	for _, v := range []struct{ name, value string }{{"GUARD", c.guard}, {"VAULT", c.os.Vault}, {"PREREQUISITES", prerequisites}} {
-		if v.value != "" {
-			opts = append(opts, bkllb.AddEnv(v.name, v.value))
-		}
-	}
-	return opts
-}
-
-// placed is the shell text that writes the files and links of a layer, in order of
-// their paths.
-func placed(l recipes.Layer) string {
-	var s strings.Builder
-	for _, file := range slices.Sorted(maps.Keys(l.Files)) {
-		fmt.Fprintf(&s, "mkdir -p %s\nprintf '%%s' %s >%s\n", quote(path.Dir(file)), quote(l.Files[file]), quote(file))
-	}
-	for _, link := range slices.Sorted(maps.Keys(l.Links)) {
-		fmt.Fprintf(&s, "mkdir -p %s\nln -sfn %s %s\n", quote(path.Dir(link)), quote(l.Links[link]), quote(link))
-	}
-	if len(l.Files) > 0 { // among them what the linker reads
-		s.WriteString("ldconfig\nrm -f /var/cache/ldconfig/aux-cache\n")
-	}
-	return s.String()
-}
-
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func (c *compiler) mount(m recipes.Mount) bkllb.RunOption {
 	switch m.Kind {
@@ -102,7 +64,7 @@ func (c *compiler) sample(base, devel bkllb.State) bkllb.State {
 	source := bkllb.Scratch().File(
 		bkllb.Mkfile("/"+s.File, 0o644, s.Source, bkllb.WithCreatedTime(time.Unix(c.base.Epoch, 0))),
 		bkllb.WithCustomNamef("[samples] %s", s.File))
-	compile := withEnv(devel, c.layerEnv(recipes.Devel)).Run(
+	compile := withEnv(devel, c.release.LayerEnv(recipes.Devel)).Run(
 		c.script(c.nvcc(s)+"\n"),
 		c.title("compile %s", s.File),
 		c.from("samples"),
@@ -126,20 +88,9 @@ func withEnv(state bkllb.State, env map[string]string) bkllb.State {
 	return state
 }
 
-// nvcc is the command that compiles a sample: machine code for every architecture
-// that the release knows, and PTX of the newest for those that come after it.
+// nvcc is the command that compiles a sample.
 func (c *compiler) nvcc(s samples.Sample) string {
-	args := []string{"nvcc", "-O3", "-cudart", "static"}
-	if compat.Compare(c.release.CUDA, "8.0") >= 0 { // the first that knows the option
-		args = append(args, "-Wno-deprecated-gpu-targets")
-	}
-	for _, arch := range c.release.Samples.SASS {
-		args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=sm_%[1]d", arch))
-	}
-	args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=compute_%[1]d", c.release.Samples.PTX),
-		"-Xlinker", "-s", // nvcc leaves the number of its process in a symbol
-		"-o", "/run/cudabuild/out/"+s.Name, "/run/cudabuild/src/"+s.File)
-	return strings.Join(args, " ")
+	return c.release.Nvcc("/run/cudabuild/src/"+s.File, "/run/cudabuild/out/"+s.Name)
 }
 
 // script runs text with sh -eu, from a file of its own so that errors stay short.
