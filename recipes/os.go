@@ -29,6 +29,9 @@ type Bootstrap struct {
 	Suite      string   `yaml:"suite"`
 	Components []string `yaml:"components"`
 	SizeMB     int      `yaml:"size_mb"` // unpacked
+	// Image is a public image that nearly is this root, for those who build without
+	// cudabuild (plan --dockerfile, plan --emit bake).
+	Image string `yaml:"image"`
 }
 
 // Repository is the place of an OS below a source's roots.
