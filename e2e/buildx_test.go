@@ -63,9 +63,9 @@ func (b buildx) run(t *testing.T, dir, stdin string, args ...string) {
 	}
 }
 
-// listPackages is a build that asks the package manager of an image what it has.
+// listPackages is a build that asks the package managers of an image what it has.
 const listPackages = `FROM image AS asked
-RUN if command -v dpkg-query; then dpkg-query --show; else rpm -qa | sort; fi >/packages
+RUN for ask in "dpkg-query --show" "rpm -qa"; do if command -v ${ask%% *} >/dev/null; then $ask; fi; done | sort >/packages
 FROM scratch
 COPY --from=asked /packages /
 `

@@ -17,16 +17,18 @@ import (
 
 // page is what the template of a Dockerfile shows.
 type page struct {
-	OS       recipes.OS
-	Release  recipes.Release
-	IDs      []string
-	Image    string   // that root starts from
-	Indexes  []index  // one for each architecture
-	Install  string   // the manager's script
-	Mounts   []string // of an installation, as flags of RUN
-	Steps    []step   // lowest first
-	Programs []program
-	Images   []finished
+	OS      recipes.OS
+	Release recipes.Release
+	IDs     []string
+	// Unsourced are packages without a version, because no document gives one.
+	Unsourced []string
+	Image     string   // that root starts from
+	Indexes   []index  // one for each architecture
+	Install   string   // the manager's script
+	Mounts    []string // of an installation, as flags of RUN
+	Steps     []step   // lowest first
+	Programs  []program
+	Images    []finished
 }
 
 // step makes a flavor out of the one below it.
@@ -63,7 +65,7 @@ type variable struct{ Name, Value string }
 func newPage(catalog *recipes.Catalog, cells []matrix.Cell) (*page, error) {
 	c := cells[0]
 	o, known := catalog.OS(c.OS)
-	r, packaged := catalog.Find(c.OS, c.CUDA)
+	r, packaged := c.Release(catalog)
 	if !known || !packaged {
 		return nil, fmt.Errorf("cell %s: no recipe for CUDA %s on %s", c.ID, c.CUDA, c.OS)
 	}
@@ -75,7 +77,10 @@ func newPage(catalog *recipes.Catalog, cells []matrix.Cell) (*page, error) {
 	p.Indexes = indexes(catalog, o, cells)
 	for _, c := range cells {
 		p.add(c)
+		p.Unsourced = append(p.Unsourced, c.Unsourced...)
 	}
+	slices.Sort(p.Unsourced)
+	p.Unsourced = slices.Compact(p.Unsourced)
 	return p, p.addSteps(catalog, cells)
 }
 

@@ -73,7 +73,7 @@ type compiler struct {
 
 func newCompiler(catalog *recipes.Catalog, cell matrix.Cell, platform string, base Base) (*compiler, error) {
 	os, known := catalog.OS(cell.OS)
-	release, packaged := catalog.Find(cell.OS, cell.CUDA)
+	release, packaged := cell.Release(catalog)
 	if !known || !packaged {
 		return nil, fmt.Errorf("cell %s: no recipe for CUDA %s on %s", cell.ID, cell.CUDA, cell.OS)
 	}

@@ -47,15 +47,18 @@ func Load(dirs ...string) (*Catalog, error) {
 	}
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
 	readAll(l, "manager", func(name string, m Manager) {
+		m.path = l.files[name].path
 		c.managers[m.Name] = m.prepared()
 		l.named(name, "manager", m.Name)
 	})
 	l.alike(c.managers)
 	readAll(l, "os", func(name string, o OS) {
+		o.path = l.files[name].path
 		c.os[o.Name] = o.current()
 		l.named(name, "os", o.Name)
 	})
 	readAll(l, "repository", func(name string, s Source) {
+		s.path = l.files[name].path
 		c.sources[s.Name] = s
 		l.named(name, "source", s.Name)
 	})

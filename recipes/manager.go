@@ -33,6 +33,7 @@ type Manager struct {
 
 	guard    *template.Template // of GuardTemplate
 	guardErr error
+	path     string // of the file, with the directory that it was read from
 }
 
 // prepared returns the manager as the catalog has it: its template parsed and its

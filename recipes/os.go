@@ -22,6 +22,8 @@ type OS struct {
 	// Overrides are in force already: Image, Vault and the repository's scheme are what
 	// the last of them says. They stay for whoever asks why.
 	Overrides []Override `yaml:"overrides"`
+
+	path string // of the file, with the directory that it was read from
 }
 
 // Bootstrap makes a root file system out of a distribution's own packages.

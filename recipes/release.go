@@ -83,6 +83,7 @@ type Pin struct {
 	Version string // "9.0.176-1"
 	Source  string // "nvidia/cuda's Dockerfiles for ubuntu16.04, merge request 3"
 	Date    string // of the source, 2018-11-12
+	Where   string // file and line of the recipe: "recipes/toolkit/9.0.yaml:7"
 }
 
 // Layer is what one flavor adds to the one below it.

@@ -111,11 +111,16 @@ type selection struct {
 
 // register adds the flags that every command on cells has.
 func (s *selection) register(cmd *cobra.Command) {
+	s.registerMatrix(cmd)
+	cmd.Flags().StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
+	cmd.Flags().StringVar(&s.release, "release", "", "`YY.MM` of a release: make the tags with {yy} and {mm} too")
+}
+
+// registerMatrix adds the flags that say which matrix.
+func (s *selection) registerMatrix(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
 	flags.StringVar(&s.group, "group", "default", "`GROUP` of the matrix")
-	flags.StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
-	flags.StringVar(&s.release, "release", "", "`YY.MM` of a release: make the tags with {yy} and {mm} too")
 	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
 }
 

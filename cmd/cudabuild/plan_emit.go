@@ -26,6 +26,7 @@ func (e *exports) register(cmd *cobra.Command) {
 	flags.StringVar(&e.format, "emit", "", "write the plan for another tool: `FORMAT` is bake or github")
 	flags.StringVarP(&e.dir, "out", "o", "", "`DIR` for the files of --emit; a single file is printed without it")
 	cmd.MarkFlagsMutuallyExclusive("json", "dockerfile", "emit")
+	cmd.MarkFlagsMutuallyExclusive("graph", "diff", "dockerfile", "emit")
 	cmd.MarkFlagsMutuallyExclusive("dockerfile", "out")
 }
 
