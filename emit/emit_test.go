@@ -23,6 +23,12 @@ groups:
     - {os: [debian11], cuda: ["11.2"]}
     - {os: [debian12], cuda: ["11.8"]}
     - {os: [debian13], cuda: ["12.4"]}
+  vendor:
+    - {os: [ubuntu16.04], cuda: ["9.0"]}
+    - {os: [ubuntu14.04], cuda: ["7.5"]}
+    - {os: [rockylinux9], cuda: ["12.8.1"], platforms: [linux/amd64, linux/arm64]}
+  every:
+    - {os: ["*"], cuda: ["*"]}
 `
 
 func catalog(t testing.TB) *recipes.Catalog {
@@ -34,28 +40,42 @@ func catalog(t testing.TB) *recipes.Catalog {
 	return c
 }
 
-// cells returns the cells that match, in the order of the plan.
+// cells returns Debian's cells that match, in the order of the plan.
 func cells(t testing.TB, c *recipes.Catalog, only ...string) []matrix.Cell {
+	t.Helper()
+	return group(t, c, "default", only...)
+}
+
+// everyCell returns all cells of the catalog.
+func everyCell(t testing.TB, c *recipes.Catalog) []matrix.Cell { return group(t, c, "every") }
+
+func group(t testing.TB, c *recipes.Catalog, name string, only ...string) []matrix.Cell {
 	t.Helper()
 	m, err := matrix.Parse("matrix.yaml", []byte(everything), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := m.Expand("default", only)
+	all, err := m.Expand(name, only)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-// dockerfiles are the shapes worth reading.
-var dockerfiles = []string{"12.4-runtime-debian13", "12.4-deviceQuery-debian13"}
+// dockerfiles are the shapes worth reading, each with why.
+var dockerfiles = map[string]string{
+	"12.4-runtime-debian13":      "default", // the distribution's own packages
+	"12.4-deviceQuery-debian13":  "default", // compiled in devel, placed on base
+	"9.0-runtime-ubuntu16.04":    "vendor",  // two repositories and their keys
+	"7.5-devel-ubuntu14.04":      "vendor",  // no base
+	"12.8.1-runtime-rockylinux9": "vendor",  // rpm, two architectures
+}
 
 func TestGoldenDockerfile(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
-	for _, id := range dockerfiles {
-		text, err := emit.Dockerfile(c, cells(t, c, id))
+	for id, name := range dockerfiles {
+		text, err := emit.Dockerfile(c, group(t, c, name, id))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,13 +100,4 @@ func TestGoldenBake(t *testing.T) {
 	if diff := cmp.Diff([]string{"docker-bake.json", "Dockerfile.11.8-debian12", "Dockerfile.12.4-debian13"}, names); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
-}
-
-func TestGoldenGitHub(t *testing.T) {
-	t.Parallel()
-	files, err := emit.GitHub(cells(t, catalog(t)), emit.Origin{File: "matrix.yaml", Group: "debian", Recipes: []string{"my recipes"}})
-	if err != nil || len(files) != 1 {
-		t.Fatal(files, err)
-	}
-	golden.Check(t, filepath.Join("testdata", "golden", files[0].Name), files[0].Text)
 }

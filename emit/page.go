@@ -141,8 +141,8 @@ func (p *page) addSteps(catalog *recipes.Catalog, cells []matrix.Cell) error {
 		if chain := p.Release.Chain(flavor); len(chain) > 1 {
 			below = string(chain[len(chain)-2])
 		}
-		values["EPOCH"] = "0" // for the dates that cudabuild gives to files
-		text := script(variables(values), "sh -eu "+scriptPath+"\n"+p.Release.Layers[flavor].Place())
+		install := "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
+		text := script(variables(values), install+p.Release.Layers[flavor].Place())
 		p.Steps = append(p.Steps, step{Flavor: flavor, Below: below, Script: text})
 	}
 	return nil

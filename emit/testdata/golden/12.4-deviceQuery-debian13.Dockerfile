@@ -77,7 +77,6 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
-EPOCH='0'
 GUARD=$(cat <<'TEXT'
 Package: cudabuild-guard-driver-comes-from-host
 Version: 12.4
@@ -96,8 +95,8 @@ Description: keeps the NVIDIA driver out of this image
 TEXT
 )
 PACKAGES='libcudart12'
-export EPOCH GUARD PACKAGES
-sh -eu /run/cudabuild/install
+export GUARD PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
 STEP
 
 FROM base AS runtime
@@ -110,10 +109,9 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
-EPOCH='0'
 PACKAGES='libcublas12 libcublaslt12 libcufft11 libcufftw11 libcurand10 libcusolver11 libcusolvermg11 libcusparse12 libnppc12 libnppial12 libnppicc12 libnppidei12 libnppif12 libnppig12 libnppim12 libnppist12 libnppisu12 libnppitc12 libnpps12 libnvblas12 libnvfatbin12 libnvjitlink12 libnvjpeg12 libnvrtc-builtins12.4 libnvrtc12 libnvtoolsext1'
-export EPOCH PACKAGES
-sh -eu /run/cudabuild/install
+export PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
 STEP
 
 FROM runtime AS devel
@@ -126,10 +124,9 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
-EPOCH='0'
 PACKAGES='nvidia-cuda-toolkit-gcc'
-export EPOCH PACKAGES
-sh -eu /run/cudabuild/install
+export PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
 STEP
 
 # deviceQuery is compiled in devel; nothing of devel comes along.
