@@ -165,7 +165,7 @@ func (x exporter) dockerfile(t *testing.T, id string) content {
 	for name, layout := range x.contexts {
 		args = append(args, "--build-context", name+"="+layout)
 	}
-	x.buildx.run(t, x.dir, x.plan(t, "--dockerfile", id), args...)
+	x.run(t, x.dir, x.plan(t, "--dockerfile", id), args...)
 	return x.look(t, dir, "")
 }
 
@@ -189,7 +189,7 @@ func (x exporter) bake(t *testing.T, ids []string) map[string]content {
 	if err := os.WriteFile(filepath.Join(dir, "test.json"), override, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	x.buildx.run(t, dir, "", "bake", "--provenance=false", "--allow=fs="+dir, "--allow=fs.read="+x.state, "-f", "docker-bake.json", "-f", "test.json")
+	x.run(t, dir, "", "bake", "--provenance=false", "--allow=fs="+dir, "--allow=fs.read="+x.state, "-f", "docker-bake.json", "-f", "test.json")
 	all := map[string]content{}
 	for id, layout := range results {
 		all[id] = x.look(t, layout, "")

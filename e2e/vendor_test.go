@@ -41,6 +41,7 @@ func TestVendorStandIn(t *testing.T) {
 		t.Fatalf("matrix: exit %d, %d of %d passed\n%s\n%s", r.code, first.Totals.Passed, len(vendorCells), r.stdout, r.stderr)
 	}
 	t.Run("images", func(t *testing.T) { testVendorImages(t, v, first) })
+	t.Run("exports", func(t *testing.T) { testVendorExports(t, v, first) })
 	t.Run("nothing changed", func(t *testing.T) { testVendorWarm(t, v, first) })
 	t.Run("refresh", func(t *testing.T) { testVendorRefresh(t, v, first) })
 	t.Run("failures", func(t *testing.T) { testVendorFailures(t, v) })

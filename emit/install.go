@@ -5,8 +5,47 @@ package emit
 import (
 	"fmt"
 
+	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 )
+
+// step makes a flavor out of the one below it.
+type step struct {
+	Flavor recipes.Flavor
+	Below  string
+	Script string
+}
+
+// addSteps adds what has to be installed for the cells.
+func (p *page) addSteps(catalog *recipes.Catalog, cells []matrix.Cell) error {
+	needed := map[recipes.Flavor]bool{}
+	for _, c := range cells {
+		top := c.Flavor
+		if c.Sample != "" { // devel stands on what the sample is placed on
+			top = recipes.Devel
+		}
+		for _, flavor := range p.Release.Chain(top) {
+			needed[flavor] = true
+		}
+	}
+	for _, flavor := range p.Release.Flavors() {
+		if !needed[flavor] {
+			continue
+		}
+		values, err := catalog.Variables(p.OS, p.Release, flavor)
+		if err != nil {
+			return err
+		}
+		below := "root"
+		if chain := p.Release.Chain(flavor); len(chain) > 1 {
+			below = string(chain[len(chain)-2])
+		}
+		install := "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
+		text := script(variables(values), install+p.Release.Layers[flavor].Place())
+		p.Steps = append(p.Steps, step{Flavor: flavor, Below: below, Script: text})
+	}
+	return nil
+}
 
 // scriptPath is where an installation sees the manager's script.
 const scriptPath = "/run/cudabuild/install"

@@ -5,6 +5,7 @@ package emit
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,13 +30,6 @@ type page struct {
 	Steps     []step   // lowest first
 	Programs  []program
 	Images    []finished
-}
-
-// step makes a flavor out of the one below it.
-type step struct {
-	Flavor recipes.Flavor
-	Below  string
-	Script string
 }
 
 // program is a sample that is compiled.
@@ -81,7 +75,21 @@ func newPage(catalog *recipes.Catalog, cells []matrix.Cell) (*page, error) {
 	}
 	slices.Sort(p.Unsourced)
 	p.Unsourced = slices.Compact(p.Unsourced)
-	return p, p.addSteps(catalog, cells)
+	return p, errors.Join(p.addSteps(catalog, cells), p.check())
+}
+
+// check reports values that a Dockerfile has no way to say.
+func (p *page) check() error {
+	for _, image := range p.Images {
+		for _, e := range image.Envs {
+			for _, v := range e.Vars {
+				if strings.ContainsAny(v.Value, "\n\r") {
+					return fmt.Errorf("%s: variable %s has several lines, and ENV can only say one", image.Stage, v.Name)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // add adds a cell's image and, for a sample, its program.
@@ -115,37 +123,6 @@ func (p *page) environments(c matrix.Cell, top recipes.Flavor) []environment {
 		return []environment{{"", all[0].Vars}}
 	}
 	return all
-}
-
-// addSteps adds what has to be installed for the cells.
-func (p *page) addSteps(catalog *recipes.Catalog, cells []matrix.Cell) error {
-	needed := map[recipes.Flavor]bool{}
-	for _, c := range cells {
-		top := c.Flavor
-		if c.Sample != "" { // devel stands on what the sample is placed on
-			top = recipes.Devel
-		}
-		for _, flavor := range p.Release.Chain(top) {
-			needed[flavor] = true
-		}
-	}
-	for _, flavor := range p.Release.Flavors() {
-		if !needed[flavor] {
-			continue
-		}
-		values, err := catalog.Variables(p.OS, p.Release, flavor)
-		if err != nil {
-			return err
-		}
-		below := "root"
-		if chain := p.Release.Chain(flavor); len(chain) > 1 {
-			below = string(chain[len(chain)-2])
-		}
-		install := "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
-		text := script(variables(values), install+p.Release.Layers[flavor].Place())
-		p.Steps = append(p.Steps, step{Flavor: flavor, Below: below, Script: text})
-	}
-	return nil
 }
 
 // arch is what Dockerfiles call TARGETARCH.

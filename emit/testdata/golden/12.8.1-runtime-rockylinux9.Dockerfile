@@ -78,7 +78,7 @@ install() {
   run $pm $options install "$@" && return
   bad=$(said 'filtered out by exclude')
   [ -n "$bad" ] || missing "$@"
-  fail "${pm##*/} install: ${bad:-$(said '(^Failing|is not installed\. Failing|GPG|Curl error|Cannot download|^(Error|error))')}"
+  fail "${pm##*/} install: ${bad:-$(said '(not correct for this package|GPG check|Public key for|Curl error|Cannot download|^(Error|error))')}"
 }
 $pm -q clean expire-cache || true
 if [ -n "${GUARD:-}" ]; then
