@@ -94,10 +94,15 @@ func readImage(t *testing.T, dir, digest string) v1.Image {
 	}
 	if digest == "" {
 		manifest, err := index.IndexManifest()
-		if err != nil || len(manifest.Manifests) != 1 {
-			t.Fatalf("%s: %+v, %v, want one image", dir, manifest, err)
+		if err != nil || len(manifest.Manifests) == 0 {
+			t.Fatalf("%s: %+v, %v, want an image", dir, manifest, err)
 		}
 		digest = manifest.Manifests[0].Digest.String()
+		for _, m := range manifest.Manifests { // one for each tag
+			if m.Digest.String() != digest {
+				t.Fatalf("%s: %+v, want one image", dir, manifest)
+			}
+		}
 	}
 	hash, err := v1.NewHash(digest)
 	if err != nil {
