@@ -42,20 +42,21 @@ gpu: deps build $(ENGINE) $(NVIDIA) ## build bin/gpu/cudabuild, with GPU support
 	@scripts/gpu-build.sh
 	@scripts/gpu-build.sh 'bin/gpu/cudabuild version; bin/gpu/cudabuild host --json >/dev/null || [ $$? = 3 ]'
 
-lint: bin/golangci-lint ## check formatting, imports and style
+lint: bin/golangci-lint bin/actionlint ## check formatting, imports, style and workflows
 	go mod tidy -diff
 	bin/golangci-lint run --timeout 10m ./...
+	bin/actionlint .github/workflows/*.yml emit/testdata/golden/*.yml
 fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
 golden: ## rewrite the golden graphs
-	go test ./llb ./matrix/... ./recipes ./cmd/cudabuild -update
+	go test ./llb ./matrix/... ./recipes ./emit ./cmd/cudabuild -update
 fuzz: ## run each fuzz target for FUZZTIME
 fuzz-long: FUZZTIME = 10000000x
 fuzz-long: ## run each fuzz target ten million times
 fuzz fuzz-long:
 	@scripts/fuzz.sh $(FUZZTIME) $(FUZZ)
 
-e2e: tools build ## build real images end to end and look at them with other people's tools
+e2e: tools build bin/buildx ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 30m -v ./e2e/...
 
@@ -87,8 +88,8 @@ bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
 
 bin/golangci-lint: tools/lint/go.mod
-bin/buildx bin/dive: bin/%: tools/%/go.mod
-bin/golangci-lint bin/buildx bin/dive:
+bin/actionlint bin/buildx bin/dive: bin/%: tools/%/go.mod
+bin/golangci-lint bin/actionlint bin/buildx bin/dive:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
 bin/runc: LDFLAGS = -extldflags -static
 bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd tools && go list -m -f '{{.Version}}' github.com/moby/buildkit)

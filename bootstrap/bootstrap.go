@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bootstrap makes root file systems out of a distribution's own packages,
-// so that images need no registry to start from.
+// so that images need no registry to start from, and pulls those that do start from
+// a vendor's image.
 //
 // [Store.Base] returns the root file system of an OS as an OCI image, and beside
 // it the package lists (the index) that were current when it was made. Build steps
 // install from that index, so every layer of an OS comes from one state of its
-// repositories, and a digest names that state. Roots are kept in the store and
+// repositories, and a digest names that state. For a vendor's image the index holds
+// the signing keys of its repositories, checked against their pins, and which state
+// they had (docs/sources.md). Roots are kept in the store and
 // made again only when they are missing, or with [Store.Refresh] when the
 // repositories have moved.
 //
@@ -22,6 +25,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +47,8 @@ type Base struct {
 	Index  digest.Digest `json:"index"` // manifest of a tree with sources.list and lists/
 	// Dates is the date of each repository index used, by its address without a mirror.
 	Dates map[string]time.Time `json:"dates"`
+	// Sums are the sums of the same files, of a vendor's repositories only.
+	Sums map[string]digest.Digest `json:"sums,omitempty"`
 	// Epoch is the newest of Dates: the date of everything made from them.
 	Epoch time.Time `json:"epoch"`
 }
@@ -56,7 +62,10 @@ type Store struct {
 	// while building ([CheckMirror] says what it may be). It is where packages come from,
 	// not what they are: no image keeps it, and another one makes no other base.
 	Mirror string
-	Log    *slog.Logger
+	// Catalog knows the repositories of an OS that starts from a vendor's image. It may
+	// be nil for all others.
+	Catalog *recipes.Catalog
+	Log     *slog.Logger
 
 	dir     string
 	content content.Store
@@ -90,6 +99,14 @@ func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, 
 	if ok && !s.Refresh {
 		return known, nil
 	}
+	if o.Image != "" {
+		made, err := s.fromImage(ctx, o, platform)
+		if err != nil {
+			return Base{}, fmt.Errorf("base of %s: %w", o.Name, err)
+		}
+		made.Recipe = s.recipeDigest(o, platform)
+		return made, s.save(made)
+	}
 	if err := able(); err != nil {
 		return Base{}, err
 	}
@@ -104,28 +121,44 @@ func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, 
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
 	}
-	made.Recipe = recipeDigest(o, platform)
+	made.Recipe = s.recipeDigest(o, platform)
 	return made, s.save(made)
 }
 
 // Known returns the root that an earlier call of Base has left.
 func (s *Store) Known(ctx context.Context, o recipes.OS, platform string) (Base, bool) {
 	known, ok := s.load(o.Name, platform)
-	return known, ok && known.Recipe == recipeDigest(o, platform) && s.whole(ctx, known)
+	return known, ok && known.Recipe == s.recipeDigest(o, platform) && s.whole(ctx, known)
 }
 
-// Config returns the image configuration of a base's root file system.
+// Config returns the image configuration of a base's root file system. Its history has
+// a line for every layer, which not every image in a registry has.
 func (s *Store) Config(ctx context.Context, b Base) (ocispec.Image, error) {
 	var manifest ocispec.Manifest
 	var config ocispec.Image
 	if err := s.readJSON(ctx, b.Root, &manifest); err != nil {
 		return config, err
 	}
-	return config, s.readJSON(ctx, manifest.Config.Digest, &config)
+	if err := s.readJSON(ctx, manifest.Config.Digest, &config); err != nil {
+		return config, err
+	}
+	layers := 0
+	for _, line := range config.History {
+		if !line.EmptyLayer {
+			layers++
+		}
+	}
+	if want := len(config.RootFS.DiffIDs); layers != want {
+		config.History = slices.Repeat([]ocispec.History{{Created: config.Created, CreatedBy: "layer of " + b.Root.String()}}, want)
+	}
+	return config, nil
 }
 
 // recipeDigest covers the form of the root too: raise the number when make changes.
-func recipeDigest(o recipes.OS, platform string) digest.Digest {
+func (s *Store) recipeDigest(o recipes.OS, platform string) digest.Digest {
+	if o.Image != "" {
+		return addressDigest(o, s.addresses(o, platform), platform)
+	}
 	const form = 2
 	data, _ := json.Marshal([]any{form, o.Bootstrap.Suite, o.Bootstrap.Components, platform})
 	return digest.FromBytes(data)

@@ -15,10 +15,6 @@ import (
 	"time"
 )
 
-// ErrUnreachable is the condition that a package repository, or the mirror in its
-// place, does not answer.
-var ErrUnreachable = errors.New("cannot reach the package repositories")
-
 // A mirror has the distribution's paths, so it has none of its own. The characters of
 // its host are those that apt takes into the name of a list as they are.
 var (
@@ -84,13 +80,19 @@ func (s *Store) AptConfig() []byte {
 }
 
 // Reachable returns an error that matches [ErrUnreachable] if the mirror does not
-// answer for a repository that b was made from. Without a mirror it asks nobody.
+// answer for a repository that b was made from, or a vendor's repository does not.
+// Without a mirror it asks nobody for the distribution's own.
 func (s *Store) Reachable(ctx context.Context, b Base) error {
-	if s.Mirror == "" {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
+	for _, address := range slices.Sorted(maps.Keys(b.Sums)) {
+		if _, err := fetch(ctx, address); errors.Is(err, ErrUnreachable) {
+			return err
+		}
+	}
+	if s.Mirror == "" || len(b.Sums) > 0 {
+		return nil
+	}
 	for _, address := range slices.Sorted(maps.Keys(b.Dates)) {
 		if _, err := indexDate(ctx, mirrored(address, s.Mirror)); errors.Is(err, ErrUnreachable) {
 			return err

@@ -101,7 +101,7 @@ func parseDate(r io.Reader, address string) (time.Time, error) {
 	lines := bufio.NewScanner(io.LimitReader(r, 64<<10))
 	for lines.Scan() {
 		if value, ok := strings.CutPrefix(lines.Text(), "Date: "); ok {
-			return time.Parse(time.RFC1123, strings.TrimSpace(value))
+			return time.Parse(time.RFC1123, strings.TrimSpace(value)) // "UTC", or "+0000" for a flat repository
 		}
 	}
 	return time.Time{}, fmt.Errorf("%s has no Date field", address)
@@ -119,12 +119,4 @@ func (s sources) sameDates(known map[string]time.Time) bool {
 	return true
 }
 
-func (s sources) epoch() time.Time {
-	var newest time.Time
-	for _, date := range s.dates {
-		if date.After(newest) {
-			newest = date
-		}
-	}
-	return newest.UTC()
-}
+func (s sources) epoch() time.Time { return newest(s.dates) }

@@ -94,3 +94,14 @@ func FuzzParseDate(f *testing.F) {
 		}
 	})
 }
+
+func FuzzRepomdDate(f *testing.F) {
+	f.Add([]byte(`<repomd><revision>1763200800</revision><data><timestamp>1763200801.5</timestamp></data></repomd>`))
+	f.Add([]byte(`<repomd><revision>8.1</revision></repomd>`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		date, err := repomdDate(text, "http://own.example")
+		if (err == nil) == date.IsZero() || err == nil && date.Unix() <= 0 {
+			t.Errorf("repomdDate(%q) = %v, %v, want a date after 1970 or an error", text, date, err)
+		}
+	})
+}

@@ -43,7 +43,11 @@ func (r *run) base(ctx context.Context, p *part) (llb.Base, error) {
 
 func (r *run) bootstrap(ctx context.Context, b *base, p *part) (err error) {
 	os, _ := r.Catalog.OS(p.cell.OS)
-	done := r.Display.Step("[" + os.Name + "] bootstrap " + os.Bootstrap.Suite + " for " + p.platform)
+	title := "bootstrap " + os.Bootstrap.Suite
+	if os.Image != "" {
+		title = "pull " + os.Image
+	}
+	done := r.Display.Step("[" + os.Name + "] " + title + " for " + p.platform)
 	defer func() { done(err) }()
 	if _, known := r.Bases.Known(ctx, os, p.platform); !known || r.Bases.Refresh {
 		if err := r.prepare(ctx); err != nil {

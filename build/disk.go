@@ -107,8 +107,8 @@ func (r *run) unpackedMB(ctx context.Context) int {
 		}
 		os, _ := r.Catalog.OS(p.cell.OS)
 		release, _ := r.Catalog.Find(p.cell.OS, p.cell.CUDA)
-		size := os.Bootstrap.SizeMB
-		for _, flavor := range upTo(p.cell) {
+		size := os.Bootstrap.SizeMB + os.SizeMB
+		for _, flavor := range release.Chain(unpacked(p.cell)) {
 			size += release.Layers[flavor].SizeMB
 		}
 		key := p.baseKey() + " " + p.cell.CUDA
@@ -141,13 +141,11 @@ func (r *run) known(ctx context.Context, p *part) bool {
 	return ok
 }
 
-// upTo returns the flavors that building a cell unpacks; a sample is compiled in devel.
-func upTo(c matrix.Cell) []recipes.Flavor {
-	flavors := recipes.Flavors()
-	for i, flavor := range flavors {
-		if flavor == c.Flavor {
-			return flavors[:i+1]
-		}
+// unpacked is the highest flavor that building a cell unpacks; a sample is compiled in
+// devel.
+func unpacked(c matrix.Cell) recipes.Flavor {
+	if c.Sample != "" {
+		return recipes.Devel
 	}
-	return flavors
+	return c.Flavor
 }

@@ -77,6 +77,15 @@ func Drivers() []string {
 	return drivers
 }
 
+// Branches returns every driver branch known here, oldest first.
+func Branches() []int {
+	var majors []int
+	for _, b := range branches {
+		majors = append(majors, b.major)
+	}
+	return majors
+}
+
 func (b branch) driver() string {
 	driver := strconv.Itoa(b.major)
 	for _, d := range knownDrivers() {

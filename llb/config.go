@@ -4,21 +4,17 @@ package llb
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/containerd/platforms"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/samples"
 )
-
-// sourceURL is where this image's recipe is from.
-const sourceURL = "https://github.com/cudabuild/cudabuild"
-
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // config is the cell's image configuration: the base's, with the environment that
 // the runtime hook reads, labels, command, and one honest history line a layer.
@@ -39,45 +35,33 @@ func (c *compiler) config() ocispec.Image {
 	return config
 }
 
-// env is the environment of every flavor up to the cell's, sorted by name.
+// env is the environment of the image, sorted by name.
 func (c *compiler) env() []string {
-	values := map[string]string{
-		"PATH":                       defaultPath,
-		"CUDA_VERSION":               c.release.Version,
-		"NVIDIA_VISIBLE_DEVICES":     "all",
-		"NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
-		"NVIDIA_REQUIRE_CUDA":        compat.RequireCUDA(c.release.CUDA),
-	}
-	for _, flavor := range c.flavors() {
-		for name, value := range c.release.Layers[flavor].Env {
-			values[name] = value
-		}
-	}
+	values := c.release.Environment(c.top(), platforms.Format(c.platform))
 	var env []string
-	for name, value := range values {
-		env = append(env, name+"="+value)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		env = append(env, name+"="+values[name])
 	}
-	slices.Sort(env)
 	return env
 }
 
-// flavors are the flavors that the cell's image holds, lowest first.
-func (c *compiler) flavors() []recipes.Flavor {
-	all := recipes.Flavors()
-	top := max(0, slices.Index(all, c.cell.Flavor)) // a sample sits on base
-	return all[:top+1]
+// top is the highest flavor that the cell's image holds.
+func (c *compiler) top() recipes.Flavor {
+	if c.cell.Sample != "" {
+		return c.release.Lowest()
+	}
+	return c.cell.Flavor
 }
 
 func (c *compiler) labels(created time.Time) map[string]string {
-	return map[string]string{
-		ocispec.AnnotationTitle:   c.cell.ID,
-		ocispec.AnnotationVersion: c.release.Version,
-		ocispec.AnnotationSource:  sourceURL,
-		ocispec.AnnotationCreated: created.Format(time.RFC3339),
-		// No base.name: that is a reference to pull from (image-spec, annotations), and the
-		// root was never pushed. The run record lists the roots by this digest.
-		ocispec.AnnotationBaseImageDigest: c.base.Root.String(),
+	labels := c.release.Labels(c.cell.ID)
+	labels[ocispec.AnnotationCreated] = created.Format(time.RFC3339)
+	// The run record lists the roots by this digest.
+	labels[ocispec.AnnotationBaseImageDigest] = c.base.Root.String()
+	if c.os.Image != "" { // else the root was never pushed, and there is nothing to pull
+		labels[ocispec.AnnotationBaseImageName] = c.os.Image
 	}
+	return labels
 }
 
 // history has one line for each layer of this cell, none for the base's.
@@ -86,12 +70,13 @@ func (c *compiler) history(created time.Time) []ocispec.History {
 		return ocispec.History{Created: &created, CreatedBy: fmt.Sprintf(format, args...), Comment: "cudabuild"}
 	}
 	var lines []ocispec.History
-	for _, flavor := range c.flavors() {
+	program, _, _ := strings.Cut(c.manager.Name, "-") // apt-nvidia is apt
+	for _, flavor := range c.release.Chain(c.top()) {
 		packages := strings.Join(c.release.Layers[flavor].Packages, " ")
-		if flavor == recipes.Base && c.guard != "" {
+		if c.steps[flavor]["GUARD"] != "" && program == "apt" {
 			packages = "./cudabuild-guard.deb " + packages
 		}
-		lines = append(lines, line("%s install %s # CUDA %s %s", c.manager.Name, packages, c.release.CUDA, flavor))
+		lines = append(lines, line("%s install %s # CUDA %s %s", program, packages, c.release.CUDA, flavor))
 	}
 	if s, ok := samples.Lookup(c.cell.Sample); ok {
 		lines = append(lines, line("%s # compiled in %s", c.nvcc(s), c.cell.Builder))

@@ -20,6 +20,12 @@ var graphs = []string{
 	"12.4-devel-debian13",       // the whole chain
 	"12.4-deviceQuery-debian13", // compiled in devel, placed on base
 	"11.8-devel-debian12",       // another OS: other data, same shape
+
+	"9.0-devel-ubuntu16.04",            // NVIDIA's packages with apt: a guard that provides nothing, holds
+	"7.5-deviceQuery-ubuntu14.04",      // no base: the sample sits on runtime; files and links
+	"8.0-runtime-centos7",              // yum, and an OS whose own repositories have moved
+	"12.8.1-runtime-rockylinux9",       // dnf
+	"12.8.1-cudnn-runtime-ubuntu24.04", // a variant on top
 }
 
 func TestGoldenGraph(t *testing.T) {
@@ -41,7 +47,7 @@ func TestGoldenGraph(t *testing.T) {
 }
 
 // configs are one flavor with everything in its environment, and a sample.
-var configs = []string{"12.4-devel-debian13", "12.4-nbody-debian13"}
+var configs = []string{"12.4-devel-debian13", "12.4-nbody-debian13", "9.0-devel-ubuntu16.04"}
 
 func TestGoldenConfig(t *testing.T) {
 	t.Parallel()

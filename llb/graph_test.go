@@ -135,6 +135,9 @@ func TestSource(t *testing.T) {
 				places = append(places, fmt.Sprintf("%s:%d", source.Infos[at.SourceIndex].Filename, at.Ranges[0].Start.Line))
 			}
 			want := fmt.Sprintf("recipes/cuda/%s-%s.yaml:", cell.CUDA, cell.OS)
+			if cell.Source == "nvidia" {
+				want = fmt.Sprintf("recipes/toolkit/%s.yaml:", cell.CUDA)
+			}
 			places = slices.Compact(places) // a sample's graph has base twice
 			if len(places) != 1 || !strings.HasPrefix(places[0], want) || strings.HasSuffix(places[0], ":0") {
 				t.Errorf("%s comes from %v, want one line of %s", name, places, want)

@@ -66,35 +66,38 @@ type compiler struct {
 	os       recipes.OS
 	release  recipes.Release
 	manager  recipes.Manager
-	guard    string
+	steps    map[recipes.Flavor]map[string]string // variables of each
 	platform ocispec.Platform
 	base     Base
 }
 
 func newCompiler(catalog *recipes.Catalog, cell matrix.Cell, platform string, base Base) (*compiler, error) {
 	os, known := catalog.OS(cell.OS)
-	release, packaged := catalog.Find(cell.OS, cell.CUDA)
+	release, packaged := cell.Release(catalog)
 	if !known || !packaged {
 		return nil, fmt.Errorf("cell %s: no recipe for CUDA %s on %s", cell.ID, cell.CUDA, cell.OS)
+	}
+	if cell.Compat {
+		release = release.WithCompat()
 	}
 	p, err := platforms.Parse(platform)
 	if err != nil {
 		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
 	}
 	manager := catalog.Manager(os)
-	var guard string // a release whose packages ask for nothing of the driver needs none
-	if len(release.Guard.Provides) > 0 {
-		if guard, err = manager.Guard(release); err != nil {
+	steps := map[recipes.Flavor]map[string]string{}
+	for _, flavor := range release.Flavors() {
+		if steps[flavor], err = catalog.Variables(os, release, flavor); err != nil {
 			return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
 		}
 	}
-	return &compiler{cell: cell, os: os, release: release, manager: manager, guard: guard, platform: p, base: base}, nil
+	return &compiler{cell: cell, os: os, release: release, manager: manager, steps: steps, platform: p, base: base}, nil
 }
 
 // state is the root file system of the cell.
 func (c *compiler) state() bkllb.State {
 	if c.cell.Sample != "" {
-		return c.sample(c.chain(recipes.Base), c.chain(recipes.Devel))
+		return c.sample(c.chain(c.release.Lowest()), c.chain(recipes.Devel))
 	}
 	return c.chain(c.cell.Flavor)
 }
@@ -102,11 +105,8 @@ func (c *compiler) state() bkllb.State {
 // chain stacks the layers of every flavor up to last on the root.
 func (c *compiler) chain(last recipes.Flavor) bkllb.State {
 	state := c.image(c.base.Root, "root file system")
-	for _, flavor := range recipes.Flavors() {
+	for _, flavor := range c.release.Chain(last) {
 		state = c.install(state, flavor)
-		if flavor == last {
-			break
-		}
 	}
 	return state
 }

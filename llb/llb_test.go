@@ -24,6 +24,11 @@ groups:
     - {os: [debian11], cuda: ["11.2"]}
     - {os: [debian12], cuda: ["11.8"]}
     - {os: [debian13], cuda: ["12.4"]}
+    - {os: [ubuntu14.04], cuda: ["7.5"], flavors: [runtime, devel]}
+    - {os: [ubuntu16.04], cuda: ["9.0"]}
+    - {os: [centos7], cuda: ["8.0"], flavors: [runtime], samples: []}
+    - {os: [rockylinux9], cuda: ["12.8.1"], flavors: [runtime], samples: []}
+    - {os: [ubuntu24.04], cuda: ["12.8.1"], flavors: [cudnn-runtime], samples: []}
 `
 
 func catalog(t testing.TB, overlays ...string) *recipes.Catalog {

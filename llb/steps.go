@@ -3,11 +3,9 @@
 package llb
 
 import (
-	"fmt"
 	"maps"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/containerd/platforms"
@@ -33,21 +31,19 @@ const AptConfigSecret = "cudabuild-apt.conf"
 
 // install is the step that makes a flavor out of the one below it.
 func (c *compiler) install(state bkllb.State, flavor recipes.Flavor) bkllb.State {
-	packages := strings.Join(c.release.Layers[flavor].Packages, " ")
 	opts := []bkllb.RunOption{
-		c.title("install %s: %s", flavor, packages),
+		c.title("install %s: %s", flavor, c.steps[flavor]["PACKAGES"]),
 		c.from(string(flavor)),
 		bkllb.AddEnv("EPOCH", c.epoch()),
-		bkllb.AddEnv("PACKAGES", packages),
 		bkllb.AddSecret("/run/cudabuild/apt.conf", bkllb.SecretID(AptConfigSecret), bkllb.SecretOptional),
 	}
-	if flavor == recipes.Base && c.guard != "" {
-		opts = append(opts, bkllb.AddEnv("GUARD", c.guard))
+	for _, name := range slices.Sorted(maps.Keys(c.steps[flavor])) {
+		opts = append(opts, bkllb.AddEnv(name, c.steps[flavor][name]))
 	}
 	for _, mount := range c.manager.Mounts {
 		opts = append(opts, c.mount(mount))
 	}
-	return state.Run(c.script(c.manager.Install+seal), runOptions(opts)).Root()
+	return state.Run(c.script(c.manager.Install+c.release.Layers[flavor].Place()+seal), runOptions(opts)).Root()
 }
 
 func (c *compiler) mount(m recipes.Mount) bkllb.RunOption {
@@ -68,7 +64,7 @@ func (c *compiler) sample(base, devel bkllb.State) bkllb.State {
 	source := bkllb.Scratch().File(
 		bkllb.Mkfile("/"+s.File, 0o644, s.Source, bkllb.WithCreatedTime(time.Unix(c.base.Epoch, 0))),
 		bkllb.WithCustomNamef("[samples] %s", s.File))
-	compile := withEnv(devel, c.release.Layers[recipes.Devel].Env).Run(
+	compile := withEnv(devel, c.release.LayerEnv(recipes.Devel)).Run(
 		c.script(c.nvcc(s)+"\n"),
 		c.title("compile %s", s.File),
 		c.from("samples"),
@@ -92,17 +88,9 @@ func withEnv(state bkllb.State, env map[string]string) bkllb.State {
 	return state
 }
 
-// nvcc is the command that compiles a sample: machine code for every architecture
-// that the release knows, and PTX of the newest for those that come after it.
+// nvcc is the command that compiles a sample.
 func (c *compiler) nvcc(s samples.Sample) string {
-	args := []string{"nvcc", "-O3", "-cudart", "static", "-Wno-deprecated-gpu-targets"}
-	for _, arch := range c.release.Samples.SASS {
-		args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=sm_%[1]d", arch))
-	}
-	args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=compute_%[1]d", c.release.Samples.PTX),
-		"-Xlinker", "-s", // nvcc leaves the number of its process in a symbol
-		"-o", "/run/cudabuild/out/"+s.Name, "/run/cudabuild/src/"+s.File)
-	return strings.Join(args, " ")
+	return c.release.Nvcc("/run/cudabuild/src/"+s.File, "/run/cudabuild/out/"+s.Name)
 }
 
 // script runs text with sh -eu, from a file of its own so that errors stay short.

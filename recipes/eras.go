@@ -3,7 +3,6 @@
 package recipes
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -73,14 +72,6 @@ func (l *loader) add(c *Catalog, e Era, t Toolkit) {
 		}
 		c.releases = append(c.releases, r)
 	}
-}
-
-// toolkitLines returns where a toolkit says what is in its layers.
-func toolkitLines(f *file) map[string]int {
-	_, pins := find(f.root, "pins")
-	_, cuda := find(f.root, "cuda")
-	pins = cmp.Or(pins, cuda)
-	return map[string]int{string(Base): pins, string(Runtime): pins, string(Devel): pins, "samples": cuda}
 }
 
 func (l *loader) checkEra(c *Catalog, e Era) {

@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cudabuild/cudabuild/internal/suggest"
 )
 
 //go:embed os cuda manager era toolkit repository
@@ -50,14 +52,18 @@ func Load(dirs ...string) (*Catalog, error) {
 func (l *loader) load() (*Catalog, error) {
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
 	readAll(l, "manager", func(name string, m Manager) {
-		c.managers[m.Name] = m
+		m.path = l.files[name].path
+		c.managers[m.Name] = m.prepared()
 		l.named(name, "manager", m.Name)
 	})
+	l.alike(c.managers)
 	readAll(l, "os", func(name string, o OS) {
+		o.path = l.files[name].path
 		c.os[o.Name] = o.current()
 		l.named(name, "os", o.Name)
 	})
 	readAll(l, "repository", func(name string, s Source) {
+		s.path = l.files[name].path
 		c.sources[s.Name] = s
 		l.named(name, "source", s.Name)
 	})
@@ -106,6 +112,23 @@ func readAll[T any](l *loader, dir string, add func(name string, value T)) {
 		if f.decode(data, &value) {
 			add(name, value)
 		}
+	}
+}
+
+// alike fills in managers that are another name for one.
+func (l *loader) alike(managers map[string]Manager) {
+	for _, name := range sortedKeys(managers) {
+		m := managers[name]
+		if m.Like == "" {
+			continue
+		}
+		other, ok := managers[m.Like]
+		if !ok || other.Like != "" {
+			l.files["manager/"+name+".yaml"].bad("like", suggest.Hint(m.Like, sortedKeys(managers)), "manager %q is like %q, which is none of its own", name, m.Like)
+			continue
+		}
+		other.Name, other.Like = m.Name, m.Like
+		managers[name] = other
 	}
 }
 

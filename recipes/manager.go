@@ -5,22 +5,43 @@ package recipes
 import (
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"text/template"
+
+	"github.com/cudabuild/cudabuild/compat"
 )
 
 // Manager is how one package manager is driven in a build step.
 type Manager struct {
 	Name string `yaml:"manager"`
+	// Like names the manager that all the rest is taken from, if this is another name
+	// for it.
+	Like string `yaml:"like"`
 	// Install is a shell script, run by "sh -eu" with the mounts below and with
-	// PACKAGES, EPOCH (seconds) and, in the lowest CUDA layer, GUARD (the description
-	// of the guard package) in its environment.
+	// PACKAGES, HOLD (if any are to be held) and EPOCH (seconds) and, in the lowest CUDA
+	// layer, GUARD (the guard's text), PREREQUISITES and VAULT (those of the OS) in its
+	// environment.
 	Install string  `yaml:"install"`
 	Mounts  []Mount `yaml:"mounts"`
-	// GuardTemplate describes the guard package to this manager (text/template over
-	// the release's CUDA and Provides and this manager's DriverPackages).
-	GuardTemplate  string   `yaml:"guard"`
+	// GuardTemplate describes the guard to this manager (text/template over the
+	// release's CUDA and Provides and this manager's DriverPackages).
+	GuardTemplate string `yaml:"guard"`
+	// DriverPackages are names, or patterns if the manager knows such. One with {branch}
+	// in its file stands for as many as there are driver branches.
 	DriverPackages []string `yaml:"driver_packages"`
+
+	guard    *template.Template // of GuardTemplate
+	guardErr error
+	path     string // of the file, with the directory that it was read from
+}
+
+// prepared returns the manager as the catalog has it: its template parsed and its
+// names filled in once, and not for every release.
+func (m Manager) prepared() Manager {
+	m.DriverPackages = m.driverPackages()
+	m.guard, m.guardErr = m.guardTemplate()
+	return m
 }
 
 // MountKind says what a build step sees at a mount. Nothing of it stays in the image.
@@ -41,15 +62,29 @@ type Mount struct {
 
 // Guard renders the description of the guard package of a release.
 func (m Manager) Guard(r Release) (string, error) {
-	tmpl, err := m.guardTemplate()
-	if err != nil {
-		return "", err
+	if m.guardErr != nil {
+		return "", m.guardErr
 	}
 	var text strings.Builder
-	err = tmpl.Execute(&text, map[string]any{
+	err := m.guard.Execute(&text, map[string]any{
 		"CUDA": r.CUDA, "Provides": r.Guard.Provides, "DriverPackages": m.DriverPackages,
 	})
 	return text.String(), err
+}
+
+// driverPackages returns the names with every driver branch filled in.
+func (m Manager) driverPackages() []string {
+	var names []string
+	for _, name := range m.DriverPackages {
+		if !strings.Contains(name, "{branch}") {
+			names = append(names, name)
+			continue
+		}
+		for _, branch := range compat.Branches() {
+			names = append(names, strings.ReplaceAll(name, "{branch}", strconv.Itoa(branch)))
+		}
+	}
+	return names
 }
 
 func (m Manager) guardTemplate() (*template.Template, error) {
@@ -75,7 +110,7 @@ func (m Manager) check(f *file) {
 			f.bad("mounts", "", "mount %q: want an absolute path", mount.Path)
 		}
 	}
-	if _, err := m.guardTemplate(); err != nil {
-		f.bad("guard", "", "%v", err)
+	if m.guardErr != nil {
+		f.bad("guard", "", "%v", m.guardErr)
 	}
 }

@@ -22,6 +22,8 @@ type OS struct {
 	// Overrides are in force already: Image, Vault and the repository's scheme are what
 	// the last of them says. They stay for whoever asks why.
 	Overrides []Override `yaml:"overrides"`
+
+	path string // of the file, with the directory that it was read from
 }
 
 // Bootstrap makes a root file system out of a distribution's own packages.
@@ -29,6 +31,9 @@ type Bootstrap struct {
 	Suite      string   `yaml:"suite"`
 	Components []string `yaml:"components"`
 	SizeMB     int      `yaml:"size_mb"` // unpacked
+	// Image is a public image that nearly is this root, for those who build without
+	// cudabuild (plan --dockerfile, plan --emit bake).
+	Image string `yaml:"image"`
 }
 
 // Repository is the place of an OS below a source's roots.

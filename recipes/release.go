@@ -83,6 +83,7 @@ type Pin struct {
 	Version string // "9.0.176-1"
 	Source  string // "nvidia/cuda's Dockerfiles for ubuntu16.04, merge request 3"
 	Date    string // of the source, 2018-11-12
+	Where   string // file and line of the recipe: "recipes/toolkit/9.0.yaml:7"
 }
 
 // Layer is what one flavor adds to the one below it.
@@ -115,7 +116,13 @@ type Samples struct {
 
 // Where returns the file and line that say how a part of the release is made: the
 // packages of a flavor, or "samples". The line is 0 if the recipe does not say it.
-func (r Release) Where(part string) (file string, line int) { return r.path, r.lines[part] }
+func (r Release) Where(part string) (file string, line int) {
+	line, ok := r.lines[part]
+	if !ok { // a variant
+		line = r.lines[string(Flavor(part).stem())]
+	}
+	return r.path, line
+}
 
 // Flavors returns the flavors that the release has, in the order of [CompareFlavors].
 // The first is what samples stand on: base, or runtime before CUDA 9.0.

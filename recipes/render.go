@@ -125,7 +125,7 @@ func (r *renderer) add(l *rendered, template string) error {
 	default:
 		l.Packages = append(l.Packages, name+r.os.joint()+version)
 		from := r.source.Documents[document]
-		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date})
+		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.os.Name)})
 	}
 	return nil
 }

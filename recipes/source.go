@@ -27,6 +27,8 @@ type Source struct {
 	Brands map[string][]string `yaml:"brands"`
 	// Compilers says what nvcc compiles for, from a CUDA release on.
 	Compilers []Compiler `yaml:"compilers"`
+
+	path string // of the file, with the directory that it was read from
 }
 
 // Key is one that repositories are signed with.

@@ -54,12 +54,17 @@ func vendorFiles() map[string]string {
 
 func TestVendorOfOnesOwn(t *testing.T) {
 	t.Parallel()
-	c := load(t, dir(t, vendorFiles()))
+	own := dir(t, vendorFiles())
+	c := load(t, own)
 	r := find(t, c, "mine1", "12.6.9")
 	if got := r.Layers[recipes.Base].Packages; len(got) != 1 || got[0] != "cudart-12-6=12.6.1-1" {
 		t.Errorf("base installs %v", got)
 	}
-	if want := (recipes.Pin{Package: "cudart-12-6", Version: "12.6.1-1", Source: "the notes", Date: "2024-01-01"}); r.Pins[0] != want {
+	want := recipes.Pin{
+		Package: "cudart-12-6", Version: "12.6.1-1", Source: "the notes", Date: "2024-01-01",
+		Where: filepath.Join(own, "toolkit", "12.6.9.yaml") + ":5",
+	}
+	if r.Pins[0] != want {
 		t.Errorf("pin %+v, want %+v", r.Pins[0], want)
 	}
 	o, _ := c.OS("mine1")

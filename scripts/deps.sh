@@ -20,6 +20,10 @@ LIST
     e2e) cat <<'LIST'
 skopeo                  reads out/images as other people do
 docker.io               loads and runs an exported image
+apt-utils               writes the index of the stand-in apt repository (apt-ftparchive)
+gnupg                   signs the stand-in repositories
+rpm                     makes and signs the packages of the stand-in rpm repository
+createrepo-c            writes its index
 LIST
       ;;
     emulator) cat <<'LIST'

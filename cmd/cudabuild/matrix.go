@@ -32,6 +32,7 @@ type matrixFlags struct {
 	builder, compression, mirror   string
 	jobs                           int
 	failFast, keepGoing, refresh   bool
+	unpinned                       bool
 	noWait, asJSON, dryRun, silent bool
 }
 
@@ -60,6 +61,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image")
 	flags.BoolVar(&f.refresh, "refresh", false, "look whether the package repositories have moved, and build from their new state if so")
+	flags.BoolVar(&f.unpinned, "unpinned", false, "build images with packages whose version no document gives, with whatever the repository has")
 	flags.BoolVar(&f.noWait, "no-wait", false, "exit with code 3 instead of waiting for another run to end")
 	flags.BoolVar(&f.asJSON, "json", false, "print the record of this run, or the problems of the matrix, instead of the table")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and build nothing")
@@ -90,6 +92,11 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	}
 	if f.dryRun {
 		return f.plan(cmd, cells)
+	}
+	if !f.unpinned {
+		if err := checkPinned(cells); err != nil {
+			return err
+		}
 	}
 	if _, err := f.earlier(); err != nil { // better now than after all the work
 		return err
@@ -126,7 +133,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 	if err != nil {
 		return nil, err
 	}
-	bases.Refresh, bases.Mirror, bases.Log = f.refresh, f.mirror, slog.Default()
+	bases.Refresh, bases.Mirror, bases.Catalog, bases.Log = f.refresh, f.mirror, catalog, slog.Default()
 	display := f.display(cmd)
 	defer display.Close()
 	result, err = build.Run(ctx, cells, build.Options{
@@ -192,6 +199,7 @@ func couldNot(err error) error {
 	var disk *build.DiskError
 	var address *engine.AddressError
 	var platform *build.PlatformError
+	var vendor *bootstrap.UnreachableError
 	var coded *exitError
 	if errors.As(err, &coded) {
 		return err
@@ -203,6 +211,8 @@ func couldNot(err error) error {
 		coded.hint = "wait for that run to end, or choose another --state-dir and --out"
 	case errors.As(err, &disk):
 		coded.hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir or --out"
+	case errors.As(err, &vendor):
+		coded.hint = "is the network up? http_proxy names a proxy; the address is one of recipes/os or recipes/repository, and --recipes DIR can give another"
 	case errors.Is(err, bootstrap.ErrUnreachable):
 		coded.hint = "is the network up? --debian-mirror or " + mirrorVariable + " names a mirror, http_proxy a proxy"
 	case errors.Is(err, bootstrap.ErrUnavailable) && root:

@@ -22,6 +22,7 @@ func newPlan() *cobra.Command {
 	var sel selection
 	var asJSON bool
 	var view planView
+	var out exports
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Expand and check the matrix without building",
@@ -32,10 +33,16 @@ of one group in the order in which they are built. It builds nothing.`,
   cudabuild plan --group debian --only '*-base-*' --only '*-runtime-*'
   cudabuild plan --json
   cudabuild plan --graph
-  git show HEAD~:plan.json | cudabuild plan --diff -`,
+  git show HEAD~:plan.json | cudabuild plan --diff -
+  cudabuild plan --dockerfile 12.4-runtime-debian13 | docker buildx build --tag cuda:12.4-runtime-debian13 -
+  cudabuild plan --emit bake --out bake && cd bake && docker buildx bake
+  cudabuild plan --emit github > .github/workflows/cuda-images.yml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := bootstrap.CheckMirror(os.Getenv(mirrorVariable)); err != nil {
 				return fmt.Errorf("%s %w", mirrorVariable, err)
+			}
+			if out.asked() {
+				return out.run(cmd, &sel)
 			}
 			_, cells, err := sel.load(cmd, asJSON)
 			if err != nil {
@@ -56,6 +63,7 @@ of one group in the order in which they are built. It builds nothing.`,
 	sel.register(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document, problems included")
 	view.register(cmd)
+	out.register(cmd)
 	return cmd
 }
 
@@ -103,11 +111,16 @@ type selection struct {
 
 // register adds the flags that every command on cells has.
 func (s *selection) register(cmd *cobra.Command) {
+	s.registerMatrix(cmd)
+	cmd.Flags().StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
+	cmd.Flags().StringVar(&s.release, "release", "", "`YY.MM` of a release: make the tags with {yy} and {mm} too")
+}
+
+// registerMatrix adds the flags that say which matrix.
+func (s *selection) registerMatrix(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
 	flags.StringVar(&s.group, "group", "default", "`GROUP` of the matrix")
-	flags.StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
-	flags.StringVar(&s.release, "release", "", "`YY.MM` of a release: make the tags with {yy} and {mm} too")
 	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
 }
 
@@ -116,6 +129,16 @@ func (s *selection) register(cmd *cobra.Command) {
 func (s *selection) load(cmd *cobra.Command, asJSON bool) (*recipes.Catalog, []matrix.Cell, error) {
 	catalog, cells, err := s.resolve(cmd.InOrStdin())
 	return catalog, cells, tell(cmd, err, asJSON)
+}
+
+// find is load for one cell, of whatever group.
+func (s *selection) find(cmd *cobra.Command, id string, asJSON bool) (*recipes.Catalog, matrix.Cell, error) {
+	catalog, m, err := s.open(cmd.InOrStdin())
+	if err != nil {
+		return nil, matrix.Cell{}, tell(cmd, err, asJSON)
+	}
+	cell, err := m.Find(s.group, id)
+	return catalog, cell, tell(cmd, err, asJSON)
 }
 
 // tell reports an error that is a matrix.Problems, and returns one that is told.
@@ -136,16 +159,22 @@ func tell(cmd *cobra.Command, err error, asJSON bool) error {
 // resolve reads recipes and matrix and expands the group. The error is a
 // matrix.Problems, of the recipes too.
 func (s *selection) resolve(stdin io.Reader) (*recipes.Catalog, []matrix.Cell, error) {
-	catalog, err := recipes.Load(s.recipes...)
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := s.read(stdin, catalog)
+	catalog, m, err := s.open(stdin)
 	if err != nil {
 		return nil, nil, err
 	}
 	cells, err := m.Expand(s.group, s.only)
 	return catalog, cells, err
+}
+
+// open reads recipes and matrix. The error is a matrix.Problems.
+func (s *selection) open(stdin io.Reader) (*recipes.Catalog, *matrix.Matrix, error) {
+	catalog, err := recipes.Load(s.recipes...)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := s.read(stdin, catalog)
+	return catalog, m, err
 }
 
 func (s *selection) read(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Matrix, error) {

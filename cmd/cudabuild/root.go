@@ -94,7 +94,7 @@ func newRoot() *cobra.Command {
 	}
 	root.AddCommand(newVersion())
 	root.AddCommand(newVerify())
-	root.AddCommand(newPlan())
+	root.AddCommand(newPlan(), newExplain())
 	root.AddCommand(newMatrix(), newExport(), newPrune())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
 	running, verbose := newRun(), *root.PersistentFlags().Lookup("verbose")

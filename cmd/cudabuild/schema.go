@@ -31,6 +31,7 @@ func documents() []document {
 	return []document{
 		{"plan", "plan --json, and the problems of an invalid matrix", plan.Document{}},
 		{"plan-diff", "plan --diff --json", plan.Diff{}},
+		{"explain", "explain CELL --json", cellReasons{}},
 		{"matrix-run", "matrix --json, and OUT/run.json", record.Run{}},
 		{"verify", "verify --json", format.Document{}},
 		{"verify-explain", "verify --explain PATH --json", explainDocument{}},

@@ -75,7 +75,7 @@ func printedBy(args []string, data []byte) string {
 		return ""
 	}
 	switch {
-	case args[0] == "matrix" && (has("--dry-run") || bytes.Contains(data, []byte(`"problems"`))):
+	case args[0] == "matrix" && has("--dry-run"), (args[0] == "matrix" || args[0] == "explain") && bytes.Contains(data, []byte(`"problems"`)):
 		return "plan"
 	case args[0] == "matrix":
 		return "matrix-run"

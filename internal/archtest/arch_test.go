@@ -46,7 +46,8 @@ var arrows = map[string][]string{
 	"verify":    {"image", "compat"},
 	"gpu":       {"image", "compat", "verify"},
 	"record":    {"compat", "image", "verify", "gpu"},
-	"bootstrap": {"recipes"},
+	"bootstrap": {"recipes", "image"}, // image: pulls what an OS starts from
+	"emit":      {"matrix", "recipes", "samples"},
 	"build":     {"bootstrap", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
 	"internal":  {"image"},
 }

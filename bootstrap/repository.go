@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cudabuild/cudabuild/bootstrap/internal/pgpkey"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// repository is one of a vendor's repositories as it stands now.
+type repository struct {
+	recipes.Address
+
+	armored, binary []byte // its key
+	state           string // address of the file that names the rest by their sums
+	sum             digest.Digest
+	date            time.Time
+}
+
+// KeyError means that a repository's signing key is not the one that the recipes pin,
+// or is of no use any more.
+type KeyError struct {
+	Address string
+	Problem string
+}
+
+func (e *KeyError) Error() string { return fmt.Sprintf("signing key %s: %s", e.Address, e.Problem) }
+
+// readRepository fetches the key and the state of a repository and checks the key
+// against its pin. That the state is signed by it is for the package manager to see.
+func readRepository(ctx context.Context, a recipes.Address, packages string) (repository, error) {
+	r := repository{Address: a}
+	address := a.URL + "/" + a.Key.File
+	text, err := fetch(ctx, address)
+	if err != nil {
+		return r, err
+	}
+	key, err := checkKey(a.Key, address, text)
+	if err != nil {
+		return r, err
+	}
+	r.armored, r.binary = text, key.Binary
+	return r, r.readState(ctx, packages)
+}
+
+// checkKey compares a key with its pin, and with the calendar: apt refuses a key that
+// has expired, rpm does not look.
+func checkKey(pin recipes.Key, address string, text []byte) (pgpkey.Key, error) {
+	bad := func(format string, args ...any) error {
+		return &KeyError{address, fmt.Sprintf(format, args...)}
+	}
+	const next = " (if the vendor says that it is a new one, add it there with its date)"
+	sum := sha256.Sum256(withoutVersion(text))
+	key, err := pgpkey.Parse(text)
+	switch got := hex.EncodeToString(sum[:]); {
+	case err != nil:
+		return key, bad("%v (sha256 %s, want %s)", err, got, pin.SHA256)
+	case pin.Fingerprint != "" && !strings.EqualFold(key.Fingerprint, pin.Fingerprint):
+		return key, bad("its fingerprint is %s, want %s: another key than recipes/repository pins as %s%s", key.Fingerprint, strings.ToLower(pin.Fingerprint), pin.ID, next)
+	case got != pin.SHA256:
+		return key, bad("its sha256 is %s, want %s: another text than recipes/repository pins as %s, fingerprint %s%s", got, pin.SHA256, pin.ID, key.Fingerprint, next)
+	case !key.Expires.IsZero() && time.Now().After(key.Expires):
+		return key, bad("%s expired on %s: look for the one that the vendor signs with now and add it to recipes/repository", pin.ID, key.Expires.Format(time.DateOnly))
+	}
+	return key, nil
+}
+
+// withoutVersion is the text of a key that NVIDIA's own sums are over.
+func withoutVersion(text []byte) []byte {
+	var kept []byte
+	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(line, []byte("Version")) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
+}
+
+// states are the files that a repository's own tools read first, by kind of packages.
+var states = map[string][]string{"deb": {"InRelease", "Release"}, "rpm": {"repodata/repomd.xml"}}
+
+func (r *repository) readState(ctx context.Context, packages string) error {
+	var data []byte
+	err := fmt.Errorf("packages %q: want deb or rpm", packages)
+	for _, name := range states[packages] {
+		r.state = r.URL + "/" + name
+		if data, err = fetch(ctx, r.state); !errors.Is(err, errNoFile) {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	r.sum = digest.FromBytes(data)
+	if packages == "deb" {
+		r.date, err = parseDate(bytes.NewReader(data), r.state)
+	} else {
+		r.date, err = repomdDate(data, r.state)
+	}
+	return err
+}
+
+// repomdDate is the newest date in a repomd.xml.
+func repomdDate(data []byte, address string) (time.Time, error) {
+	var repomd struct {
+		Revision string `xml:"revision"`
+		Data     []struct {
+			Timestamp string `xml:"timestamp"`
+		} `xml:"data"`
+	}
+	if err := xml.Unmarshal(data, &repomd); err != nil {
+		return time.Time{}, fmt.Errorf("%s: %w", address, err)
+	}
+	newest, _ := strconv.ParseInt(repomd.Revision, 10, 64)
+	for _, d := range repomd.Data {
+		seconds, _ := strconv.ParseFloat(d.Timestamp, 64) // some tools write fractions
+		newest = max(newest, int64(seconds))
+	}
+	if newest <= 0 || newest > 1<<40 {
+		return time.Time{}, fmt.Errorf("%s has no date", address)
+	}
+	return time.Unix(newest, 0).UTC(), nil
+}
+
+// maxIndex bounds what is read of a key or a state. The largest seen have 200 KB.
+const maxIndex = 16 << 20
+
+// errNoFile is the condition that a server answers, but not with the file.
+var errNoFile = errors.New("no such file (has the repository moved? an override in the recipe of the OS can say where)")
+
+// fetch reads a file of a repository.
+func fetch(ctx context.Context, address string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
+	if err != nil {
+		return nil, &UnreachableError{What: "the repository", Err: err}
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
+		return nil, &UnreachableError{What: "the repository", Err: fmt.Errorf("%s: %s", address, resp.Status)}
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("%s: %s: %w", address, resp.Status, errNoFile)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxIndex))
+	if err != nil {
+		return nil, &UnreachableError{What: "the repository", Err: fmt.Errorf("%s: %w", address, err)}
+	}
+	return data, nil
+}

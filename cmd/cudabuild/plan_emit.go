@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/emit"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// exports are the ways of plan to say what is built in the language of another tool.
+type exports struct{ dockerfile, format, dir string }
+
+func (e *exports) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&e.dockerfile, "dockerfile", "", "print a Dockerfile of `CELL`, of any group")
+	flags.StringVar(&e.format, "emit", "", "write the plan for another tool: `FORMAT` is bake or github")
+	flags.StringVarP(&e.dir, "out", "o", "", "`DIR` for the files of --emit; a single file is printed without it")
+	cmd.MarkFlagsMutuallyExclusive("json", "dockerfile", "emit")
+	cmd.MarkFlagsMutuallyExclusive("graph", "diff", "dockerfile", "emit")
+	cmd.MarkFlagsMutuallyExclusive("dockerfile", "out")
+}
+
+// asked reports whether one of these ways was chosen.
+func (e *exports) asked() bool { return e.dockerfile != "" || e.format != "" || e.dir != "" }
+
+func (e *exports) run(cmd *cobra.Command, sel *selection) error {
+	if e.dockerfile != "" {
+		return e.printDockerfile(cmd, sel)
+	}
+	write := map[string]func(*recipes.Catalog, []matrix.Cell) ([]emit.File, error){"bake": emit.Bake, "github": sel.github}[e.format]
+	switch {
+	case e.format == "":
+		return errors.New("--out says where --emit writes: add --emit bake or --emit github")
+	case write == nil:
+		return fmt.Errorf("--emit %q: want bake or github", e.format)
+	}
+	catalog, cells, err := sel.load(cmd, false)
+	if err != nil {
+		return err
+	}
+	files, err := write(catalog, cells)
+	if err != nil {
+		return err
+	}
+	return e.write(cmd.OutOrStdout(), files)
+}
+
+// printDockerfile prints the Dockerfile of one cell.
+func (e *exports) printDockerfile(cmd *cobra.Command, sel *selection) error {
+	catalog, cell, err := sel.find(cmd, e.dockerfile, false)
+	if err != nil {
+		return err
+	}
+	text, err := emit.Dockerfile(catalog, []matrix.Cell{cell})
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), text)
+	return err
+}
+
+// github makes workflows that select the same cells as the command line did.
+func (s *selection) github(_ *recipes.Catalog, cells []matrix.Cell) ([]emit.File, error) {
+	if s.file == "-" {
+		return nil, errors.New("--emit github: the workflow has to name the matrix, so --file cannot be stdin")
+	}
+	return emit.GitHub(cells, emit.Origin{File: s.file, Group: s.group, Recipes: s.recipes})
+}
+
+// write puts the files into the folder, or prints the only one.
+func (e *exports) write(stdout io.Writer, files []emit.File) error {
+	if e.dir == "" && len(files) == 1 {
+		_, err := io.WriteString(stdout, files[0].Text)
+		return err
+	}
+	if e.dir == "" {
+		return &exitError{
+			code: exitUsage,
+			err:  fmt.Errorf("--emit %s makes %d files", e.format, len(files)),
+			hint: "name a folder for them with --out DIR",
+		}
+	}
+	if err := os.MkdirAll(e.dir, 0o755); err != nil {
+		return &exitError{code: exitUnknown, err: err}
+	}
+	for _, f := range files {
+		if err := image.WriteFile(filepath.Join(e.dir, f.Name), []byte(f.Text)); err != nil {
+			return &exitError{code: exitUnknown, err: err}
+		}
+		fmt.Fprintln(stdout, filepath.Join(e.dir, f.Name))
+	}
+	return nil
+}

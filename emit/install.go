@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package emit
+
+import (
+	"fmt"
+
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// step makes a flavor out of the one below it.
+type step struct {
+	Flavor recipes.Flavor
+	Below  string
+	Script string
+}
+
+// addSteps adds what has to be installed for the cells.
+func (p *page) addSteps(catalog *recipes.Catalog, cells []matrix.Cell) error {
+	needed := map[recipes.Flavor]bool{}
+	for _, c := range cells {
+		top := c.Flavor
+		if c.Sample != "" { // devel stands on what the sample is placed on
+			top = recipes.Devel
+		}
+		for _, flavor := range p.Release.Chain(top) {
+			needed[flavor] = true
+		}
+	}
+	for _, flavor := range p.Release.Flavors() {
+		if !needed[flavor] {
+			continue
+		}
+		values, err := catalog.Variables(p.OS, p.Release, flavor)
+		if err != nil {
+			return err
+		}
+		below := "root"
+		if chain := p.Release.Chain(flavor); len(chain) > 1 {
+			below = string(chain[len(chain)-2])
+		}
+		install := "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
+		text := script(variables(values), install+p.Release.Layers[flavor].Place())
+		p.Steps = append(p.Steps, step{Flavor: flavor, Below: below, Script: text})
+	}
+	return nil
+}
+
+// scriptPath is where an installation sees the manager's script.
+const scriptPath = "/run/cudabuild/install"
+
+// mounts are the flags of RUN that give an installation what the manager wants, as in
+// package llb.
+func mounts(o recipes.OS, m recipes.Manager) []string {
+	flags := []string{
+		"--mount=type=tmpfs,target=/run",
+		"--mount=type=bind,from=manager,source=/install,target=" + scriptPath,
+	}
+	for _, mount := range m.Mounts {
+		switch mount.Kind {
+		case recipes.IndexMount:
+			flags = append(flags, "--mount=type=bind,from=index,source=/index,target="+mount.Path)
+		case recipes.CacheMount:
+			flags = append(flags, fmt.Sprintf("--mount=type=cache,sharing=locked,id=cudabuild/%s%s,target=%[2]s", o.Name, mount.Path))
+		default:
+			flags = append(flags, "--mount=type=tmpfs,target="+mount.Path)
+		}
+	}
+	return flags
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package emit_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"github.com/cudabuild/cudabuild/emit"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/samples"
+)
+
+// TestDockerfilesParse reads the Dockerfile of every family of the catalog with
+// BuildKit's own parser: each cell has its stage, every stage stands on one above it,
+// and sample sources come through byte for byte.
+func TestDockerfilesParse(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	of := map[string][]matrix.Cell{}
+	for _, cell := range everyCell(t, c) {
+		of[cell.CUDA+" "+cell.OS] = append(of[cell.CUDA+" "+cell.OS], cell)
+	}
+	for name, cells := range of {
+		text, err := emit.Dockerfile(c, cells)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := parser.Parse(strings.NewReader(text))
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, text)
+		}
+		stages, _, err := instructions.Parse(file.AST, nil)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, text)
+		}
+		checkStages(t, name, stages, cells)
+	}
+	if len(of) < 100 {
+		t.Errorf("%d families, want every one of the catalog", len(of))
+	}
+}
+
+func checkStages(t *testing.T, name string, stages []instructions.Stage, cells []matrix.Cell) {
+	t.Helper()
+	above := []string{"scratch"}
+	for i, stage := range stages {
+		from := strings.Replace(stage.BaseName, "${TARGETARCH}", "amd64", 1)
+		if i > 0 && !slices.Contains(above, from) {
+			t.Errorf("%s: stage %s stands on %s, want one of %v", name, stage.Name, from, above)
+		}
+		above = append(above, stage.Name)
+		for _, command := range stage.Commands {
+			if copied, ok := command.(*instructions.CopyCommand); ok {
+				checkSources(t, name, copied)
+			}
+		}
+	}
+	for _, cell := range cells {
+		if !slices.Contains(above, emit.Stage(cell)) {
+			t.Errorf("%s: no stage %s for %s in %v", name, emit.Stage(cell), cell.ID, above)
+		}
+	}
+}
+
+func checkSources(t *testing.T, name string, copied *instructions.CopyCommand) {
+	t.Helper()
+	for _, content := range copied.SourceContents {
+		file, isSource := strings.CutPrefix(copied.DestPath, "/src/")
+		if !isSource {
+			continue
+		}
+		s, _ := samples.Lookup(strings.TrimSuffix(file, ".cu"))
+		if content.Data != string(s.Source) || content.Expand {
+			t.Errorf("%s: %s is not the sample's source", name, copied.DestPath)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+# 12.4-runtime-debian13: made by 'cudabuild plan' for 'docker buildx build' (Docker 23 or newer).
+# It needs no files beside it. Packages, install scripts, guard, environment and sample sources are cudabuild's own.
+# The images differ from those that 'cudabuild matrix' makes:
+# - The root is a public image, by tag; cudabuild makes one from the distribution's packages with mmdebstrap.
+# - Packages are those that stage index found when it was last built; --no-cache-filter index builds it again.
+#   cudabuild keeps the package lists and builds every layer of an OS from them until --refresh.
+# - Files carry the time of the build, so the same packages do not give the same digests.
+# - Nothing has looked for the driver in their layers: 'cudabuild verify' does.
+
+FROM docker.io/library/debian:trixie-slim AS root
+# CUDA's packages are in contrib and non-free. docker-clean would empty the cache of packages below.
+RUN <<'STEP'
+set -eu
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+  [ ! -f "$file" ] || sed -i -e 's/^Components: main$/Components: main contrib non-free non-free-firmware/' -e 's/^\(deb .*\) main$/\1 main contrib non-free non-free-firmware/' "$file"
+done
+rm -f /etc/apt/apt.conf.d/docker-clean
+STEP
+
+# What installations know about the repositories; images do not keep it.
+FROM root AS index
+RUN <<'STEP'
+set -eu
+mkdir -p /index/lists/partial
+apt-get update -o Dir::State::Lists=/index/lists -o APT::Sandbox::User=root
+apt-get indextargets -o Dir::State::Lists=/index/lists --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
+  sort --unique >/index/sources.list
+test -s /index/sources.list
+STEP
+
+# How apt installs; the same for every layer.
+FROM scratch AS manager
+COPY <<'SCRIPT' /install
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C SOURCE_DATE_EPOCH="$EPOCH"
+index=/run/cudabuild/index
+sources=$index/sources.list lists=$index/lists
+mirror=$(sed -n 's/^Cudabuild::Mirror "\(.*\)";$/\1/p' /run/cudabuild/apt.conf 2>/dev/null || true)
+if [ -n "$mirror" ]; then
+  sources=/tmp/sources.list lists=/tmp/lists
+  sed "s,[a-z]*://[^/ ]*,$mirror," "$index/sources.list" >$sources
+  mkdir -p $lists/partial
+  for list in "$index"/lists/*_*; do
+    name=${list##*/}
+    ln -s "$list" "$lists/${mirror#*://}_${name#*_}"
+  done
+fi
+cat >/tmp/apt.conf <<CONF
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Retries "3";
+Binary::apt-get::APT::Keep-Downloaded-Packages "true";
+Dir::Etc::SourceList "$sources";
+Dir::Etc::SourceParts "/dev/null";
+Dpkg::Use-Pty "false";
+Dir::State::Lists "$lists";
+DPkg::Options { "--force-unsafe-io"; };
+CONF
+cat /run/cudabuild/apt.conf >>/tmp/apt.conf 2>/dev/null || true
+export APT_CONFIG=/tmp/apt.conf
+if [ -n "${GUARD:-}" ]; then
+  mkdir -p /tmp/guard/DEBIAN
+  printf '%s\n' "$GUARD" >/tmp/guard/DEBIAN/control
+  dpkg-deb --root-owner-group --build /tmp/guard /tmp/guard.deb
+  dpkg --install /tmp/guard.deb
+fi
+apt-get install --yes $PACKAGES
+rm -f /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old
+SCRIPT
+
+FROM root AS base
+RUN --mount=type=tmpfs,target=/run \
+    --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
+    --mount=type=tmpfs,target=/tmp \
+    --mount=type=tmpfs,target=/var/log \
+    --mount=type=tmpfs,target=/var/cache/apt \
+    --mount=type=cache,sharing=locked,id=cudabuild/debian13/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    <<'STEP'
+set -eu
+GUARD=$(cat <<'TEXT'
+Package: cudabuild-guard-driver-comes-from-host
+Version: 12.4
+Architecture: all
+Maintainer: cudabuild
+Section: admin
+Priority: required
+Protected: yes
+Multi-Arch: foreign
+Provides: libcuda-12.4-1, libnvidia-ml.so.1 (= 550)
+Conflicts: libcuda.so.1, libcuda1-any, libnvidia-ml.so.1, libcuda1, libcudadebugger1, libegl-nvidia0, libgles-nvidia1, libgles-nvidia2, libgl1-nvidia-glvnd-glx, libglx-nvidia0, libnvcuvid1, libnvoptix1, libnvidia-allocator1, libnvidia-api1, libnvidia-cfg1, libnvidia-compiler, libnvidia-eglcore, libnvidia-encode1, libnvidia-fbc1, libnvidia-glcore, libnvidia-glvkspirv, libnvidia-gpucomp, libnvidia-ml1, libnvidia-ngx1, libnvidia-nvvm4, libnvidia-opticalflow1, libnvidia-pkcs11-openssl3, libnvidia-ptxjitcompiler1, libnvidia-rtcore, nvidia-alternative, nvidia-cuda-mps, nvidia-driver, nvidia-driver-bin, nvidia-driver-libs, nvidia-kernel-dkms, nvidia-kernel-open-dkms, nvidia-kernel-source, nvidia-kernel-support, nvidia-modprobe, nvidia-opencl-icd, nvidia-persistenced, nvidia-powerd, nvidia-settings, nvidia-smi, nvidia-vdpau-driver, nvidia-vulkan-icd, xserver-xorg-video-nvidia
+Description: keeps the NVIDIA driver out of this image
+ The container runtime brings the host's driver in when a container starts. An
+ image that holds a driver of its own breaks on the next driver, so this package
+ provides what the CUDA toolkit asks for and conflicts with the driver.
+TEXT
+)
+PACKAGES='libcudart12'
+export GUARD PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
+STEP
+
+FROM base AS runtime
+RUN --mount=type=tmpfs,target=/run \
+    --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
+    --mount=type=tmpfs,target=/tmp \
+    --mount=type=tmpfs,target=/var/log \
+    --mount=type=tmpfs,target=/var/cache/apt \
+    --mount=type=cache,sharing=locked,id=cudabuild/debian13/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    <<'STEP'
+set -eu
+PACKAGES='libcublas12 libcublaslt12 libcufft11 libcufftw11 libcurand10 libcusolver11 libcusolvermg11 libcusparse12 libnppc12 libnppial12 libnppicc12 libnppidei12 libnppif12 libnppig12 libnppim12 libnppist12 libnppisu12 libnppitc12 libnpps12 libnvblas12 libnvfatbin12 libnvjitlink12 libnvjpeg12 libnvrtc-builtins12.4 libnvrtc12 libnvtoolsext1'
+export PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
+STEP
+
+FROM runtime AS image-runtime
+ENV CUDA_VERSION="12.4.1" \
+    NVIDIA_DRIVER_CAPABILITIES="compute,utility" \
+    NVIDIA_REQUIRE_CUDA="driver>=525.60.13" \
+    NVIDIA_VISIBLE_DEVICES="all" \
+    PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LABEL org.opencontainers.image.source="https://github.com/cudabuild/cudabuild" \
+      org.opencontainers.image.title="12.4-runtime-debian13" \
+      org.opencontainers.image.version="12.4.1"
+CMD ["bash"]

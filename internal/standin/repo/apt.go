@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package repo
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Apt writes a flat apt repository, as NVIDIA's are, into dir, which it empties.
+func Apt(t testing.TB, key *Key, dir string, packages []Package) {
+	t.Helper()
+	renew(t, dir)
+	for _, p := range packages {
+		p.deb(t, dir)
+	}
+	index := tool(t, dir, nil, "apt-ftparchive", "packages", ".")
+	put(t, filepath.Join(dir, "Packages"), index)
+	put(t, filepath.Join(dir, "Packages.gz"), zip(t, index))
+	release := tool(t, dir, nil, "apt-ftparchive", "-o", "APT::FTPArchive::Release::Origin=cudabuild stand-in",
+		"-o", "APT::FTPArchive::Release::Architectures=amd64", "release", ".")
+	file := filepath.Join(dir, "Release")
+	put(t, file, release)
+	key.sign(t, file, filepath.Join(dir, "InRelease"), "--clearsign")
+	key.sign(t, file, file+".gpg", "--detach-sign")
+	put(t, filepath.Join(dir, KeyFile), key.Armored)
+}
+
+// KeyFile is the name that a repository's own key has in it.
+const KeyFile = "stand-in.pub"
+
+// deb builds a binary package.
+func (p Package) deb(t testing.TB, dir string) {
+	t.Helper()
+	root := t.TempDir()
+	p.write(t, root)
+	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: amd64\nMaintainer: cudabuild stand-in\nDescription: stand-in for %s\n", p.Name, p.Version, p.Name)
+	if len(p.Depends) > 0 {
+		control += "Depends: " + strings.Join(p.Depends, ", ") + "\n"
+	}
+	put(t, filepath.Join(root, "DEBIAN", "control"), []byte(control))
+	tool(t, "", nil, "dpkg-deb", "--root-owner-group", "-Zgzip", "--build", root, filepath.Join(dir, p.Name+"_"+p.Version+"_amd64.deb"))
+}
+
+func renew(t testing.TB, dir string) {
+	t.Helper()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t testing.TB, file string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func zip(t testing.TB, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

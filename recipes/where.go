@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// toolkitLines returns where a toolkit says what is in its layers, and each version:
+// "pin cublas", or "pin ubuntu20.04 cublas" where an OS differs.
+func toolkitLines(f *file) map[string]int {
+	pins, at := find(f.root, "pins")
+	_, cuda := find(f.root, "cuda")
+	_, version := find(f.root, "version")
+	at = cmp.Or(at, cuda) // one number may be all there is
+	lines := map[string]int{string(Base): at, string(Runtime): at, string(Devel): at, "samples": cuda, "version": cmp.Or(version, cuda)}
+	pinLines(lines, "pin ", pins)
+	if differ, _ := find(f.root, "differ"); differ != nil && differ.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(differ.Content); i += 2 {
+			pinLines(lines, "pin "+differ.Content[i].Value+" ", differ.Content[i+1])
+		}
+	}
+	return lines
+}
+
+func pinLines(lines map[string]int, prefix string, pins *yaml.Node) {
+	if pins == nil || pins.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(pins.Content); i += 2 {
+		lines[prefix+pins.Content[i].Value] = pins.Content[i].Line
+	}
+}
+
+// where is file and line of the number that fills in a template such as "{cublas}-1".
+// What the toolkit does not say itself, its era makes from the toolkit's own number.
+func (t Toolkit) where(template, os string) string {
+	line := t.lines["version"]
+	for part := range strings.SplitSeq(template, "{") {
+		word, _, closed := strings.Cut(part, "}")
+		if !closed {
+			continue
+		}
+		for _, key := range []string{"pin " + word, "pin " + os + " " + word} {
+			if at := t.lines[key]; at > 0 {
+				line = at
+			}
+		}
+	}
+	return fmt.Sprintf("%s:%d", t.path, line)
+}
+
+// Pin returns the pin that a package of a layer's list is from, if it has one.
+func (r Release) Pin(arg string) (Pin, bool) {
+	for _, p := range r.Pins {
+		if rest, ok := strings.CutPrefix(arg, p.Package); ok && (rest == "="+p.Version || rest == "-"+p.Version) {
+			return p, true
+		}
+	}
+	return Pin{}, false
+}
+
+// Where is the file that says what an OS is.
+func (o OS) Where() string { return o.path }
+
+// Where is the file that says how a package manager is driven.
+func (m Manager) Where() string { return m.path }
+
+// Where is the file that says where a vendor's repositories are and who signs them.
+func (s Source) Where() string { return s.path }
