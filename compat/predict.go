@@ -42,10 +42,18 @@ type Prediction struct {
 	// Why names the library or requirement that decides, one sentence without a full
 	// stop. It is never "".
 	Why string `json:"why"`
+	// CUDAError is the code of the CUDA runtime's error that a start shows, 0 where the
+	// image runs, where it is not started, and where the rules do not know.
+	CUDAError int `json:"cuda_error_code,omitempty"`
 }
 
 func say(v Verdict, format string, args ...any) Prediction {
-	return Prediction{v, fmt.Sprintf(format, args...)}
+	return Prediction{Verdict: v, Why: fmt.Sprintf(format, args...)}
+}
+
+// fails says that it does not run and with which error.
+func fails(code int, format string, args ...any) Prediction {
+	return Prediction{Verdict: No, Why: fmt.Sprintf(format, args...), CUDAError: code}
 }
 
 // Predict says what an image with these needs will do on a host. Checks come in
@@ -81,24 +89,21 @@ func Predict(n Needs, h Host) Prediction {
 // hostProblem says what rules a host out, or leaves it unknown, whatever the image.
 func hostProblem(n Needs, h Host) *Prediction {
 	gpu, known := h.GPU.architecture()
-	problem := func(v Verdict, format string, args ...any) *Prediction {
-		p := say(v, format, args...)
-		return &p
-	}
+	problem := func(p Prediction) *Prediction { return &p }
 	switch major := Major(h.Driver); {
 	case !IsVersion(h.Driver) || h.CUDA == "":
-		return problem(Unknown, "driver %q is not in the tables", h.Driver)
+		return problem(say(Unknown, "driver %q is not in the tables", h.Driver))
 	case !known:
-		return problem(Unknown, "%s is not in the tables", h.GPU)
+		return problem(say(Unknown, "%s is not in the tables", h.GPU))
 	case gpu.tegra:
 		if p := n.code(h.GPU, releases[len(releases)-1].cuda); p.Verdict == No {
 			return &p
 		}
-		return problem(Unknown, "%s (%s) is a Tegra part: its driver comes with JetPack and is not in the tables", h.GPU, gpu.name)
+		return problem(say(Unknown, "%s (%s) is a Tegra part: its driver comes with JetPack and is not in the tables", h.GPU, gpu.name))
 	case major < gpu.first:
-		return problem(No, "driver %s does not know %s (%s): driver branch %d is the first that does", h.Driver, h.GPU, gpu.name, gpu.first)
+		return problem(fails(ErrorNoDevice, "driver %s does not know %s (%s): driver branch %d is the first that does", h.Driver, h.GPU, gpu.name, gpu.first))
 	case gpu.last > 0 && major > gpu.last:
-		return problem(No, "driver %s has dropped %s (%s): driver branch %d is the last for it", h.Driver, h.GPU, gpu.name, gpu.last)
+		return problem(fails(ErrorNoDevice, "driver %s has dropped %s (%s): driver branch %d is the last for it", h.Driver, h.GPU, gpu.name, gpu.last))
 	}
 	return nil
 }
@@ -113,7 +118,7 @@ func (n Needs) on(driver, cuda string, gpu Target) Prediction {
 			floor = FirstDriver(release)
 		}
 		if !promised || Compare(driver, floor) < 0 {
-			return say(No, "%s needs CUDA %s: driver %s offers CUDA %s%s", by, release, driver, cuda, wouldDo(floor, driver))
+			return fails(ErrorDriver, "%s needs CUDA %s: driver %s offers CUDA %s%s", by, release, driver, cuda, wouldDo(floor, driver))
 		}
 	}
 	code := n.code(gpu, cuda)
@@ -151,7 +156,7 @@ func (n Needs) code(gpu Target, cuda string) Prediction {
 		x := p.bestPTX(gpu)
 		switch {
 		case x == nil:
-			return say(No, "%s has no code for %s, only for %s", p.Name, gpu, p.targets())
+			return fails(ErrorNoKernelImage, "%s has no code for %s, only for %s", p.Name, gpu, p.targets())
 		case !x.knownTo(cuda):
 			return p.tooNew(gpu, *x)
 		case jit == nil:
@@ -193,7 +198,7 @@ func (p Part) tooNew(gpu Target, x PTX) Prediction {
 	if release == "" {
 		return say(Unknown, "%s has only PTX %s for %s, which the tables do not know", p.Name, x.ISA, gpu)
 	}
-	return say(No, "%s has no machine code for %s, and its PTX %s needs the compiler of driver %s (CUDA %s; error 222)",
+	return fails(ErrorPTXVersion, "%s has no machine code for %s, and its PTX %s needs the compiler of driver %s (CUDA %s; error 222)",
 		p.Name, gpu, x.ISA, FirstDriver(release), release)
 }
 

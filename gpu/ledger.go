@@ -41,10 +41,12 @@ func Append(dir string, host Host, row Row) error {
 		return err
 	}
 	file.Version, file.Host = 1, host
-	if n := len(file.Rows); n > 0 && file.Rows[n-1].Started.Equal(row.Started) && file.Rows[n-1].Result == "" {
-		file.Rows = file.Rows[:n-1]
+	pending := func(r Row) bool { return r.Result == "" && r.Started.Equal(row.Started) }
+	if i := slices.IndexFunc(file.Rows, pending); i >= 0 {
+		file.Rows[i] = row
+	} else {
+		file.Rows = append(file.Rows, row)
 	}
-	file.Rows = append(file.Rows, row)
 	file.Rows = file.Rows[max(0, len(file.Rows)-maxKept):]
 	return writeFile(name, file)
 }

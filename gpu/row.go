@@ -23,9 +23,11 @@ type Prediction struct {
 	Why     string `json:"why"`
 	// Result is what the run should say, "" where the rules cannot tell.
 	Result Result `json:"result"`
-	// CUDAError is the error that the run should show, "" if none or not known.
-	CUDAError string    `json:"cuda_error"`
-	Made      time.Time `json:"made"`
+	// CUDAError is the error that the run should show by CUDA's name, CUDAErrorCode its
+	// number; "" and 0 if none or not known, as in all rows made before 2026-11-22 08:00.
+	CUDAError     string    `json:"cuda_error"`
+	CUDAErrorCode int       `json:"cuda_error_code,omitempty"`
+	Made          time.Time `json:"made"`
 }
 
 // Row is one observation beside its prediction: a sample of an image, run once on a
@@ -54,6 +56,22 @@ type Row struct {
 	DeviceNodes []string `json:"device_nodes"` // NVIDIA's, as the container had them; never null
 	Left        Left     `json:"left"`
 	Seconds     Seconds  `json:"seconds"`
+	Sharing     *Sharing `json:"sharing,omitempty"` // nil where the program had its GPU to itself
+}
+
+// Ways to share a GPU.
+const (
+	ByMPS   = "mps"         // through one server, at the same time
+	ByTurns = "time-slices" // in turns, as the driver does by itself
+)
+
+// Sharing says how a client shared its GPU with others of its kind, at the same time.
+type Sharing struct {
+	By      string  `json:"by"`           // ByMPS or ByTurns
+	Clients int     `json:"clients"`      // all of them
+	Client  int     `json:"client"`       // this one, from 0
+	Threads int     `json:"threads"`      // percentage of the GPU's threads that it may use; 100 by turns
+	Wall    float64 `json:"wall_seconds"` // from the start of the first client to the end of the last
 }
 
 // Figures are what the sample reported. Fields that it does not report are left out.
@@ -90,7 +108,9 @@ type Seconds struct {
 }
 
 // Judge fills Agrees from the prediction and the result. A sample that was predicted
-// to fail and finds no usable driver (waived) is as predicted: it does not run.
+// to fail and finds no usable driver (waived) is as predicted: it does not run. Where
+// an error was predicted it must be that one; a prediction without one is compared by
+// its result alone.
 func (r *Row) Judge() {
 	p := r.Prediction
 	if p.Result == "" || r.Result == "" {

@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
@@ -29,6 +30,8 @@ type Libcuda struct {
 	// Winner is HostLibcuda, or the path of the image's file that is found first.
 	Winner string `json:"winner"`
 	Why    string `json:"why"`
+	// File says what the winner is; its zero value means nothing for the host's.
+	File compat.Libcuda `json:"-"`
 }
 
 // HostLibcuda is the Libcuda.Winner of an image that leaves the driver to the host.
@@ -104,14 +107,26 @@ func (m *merged) libcuda() Libcuda {
 	const name = "libcuda.so.1"
 	found := m.im.Find(m.abi, name)
 	if len(found) == 0 {
-		return Libcuda{HostLibcuda, "no search path of the image leads to a " + name + m.compatAside()}
+		return Libcuda{Winner: HostLibcuda, Why: "no search path of the image leads to a " + name + m.compatAside()}
 	}
 	f := found[0]
 	what := m.describe(f)
 	if m.isHostDir(f.Dir.Path) {
-		return Libcuda{HostLibcuda, fmt.Sprintf("%s, %s, lies where the runtime hook puts the host's and links the higher version", f.Path, what)}
+		return Libcuda{Winner: HostLibcuda, Why: fmt.Sprintf("%s, %s, lies where the runtime hook puts the host's and links the higher version", f.Path, what)}
 	}
-	return Libcuda{f.Path, fmt.Sprintf("%s, found through %s before the host's", what, f.Dir.From)}
+	return Libcuda{Winner: f.Path, Why: fmt.Sprintf("%s, found through %s before the host's", what, f.Dir.From), File: ofCompat(f)}
+}
+
+// ofCompat is the file in the words of package compat.
+func ofCompat(f loader.Found) compat.Libcuda {
+	if f.File == nil {
+		return compat.Libcuda{Broken: true}
+	}
+	l := compat.Libcuda{Stub: f.File.Stub}
+	if v := libraryVersion(f.File.Real); driverVersion.MatchString(v) {
+		l.Driver = v
+	}
+	return l
 }
 
 // describe says what a file at libcuda's name is.

@@ -29,7 +29,7 @@ type gpuFlags struct {
 	engines                  []string
 	bundle, ledger, baseline string
 	limit                    time.Duration
-	repeat                   int
+	repeat, mps, threads     int
 	asJSON                   bool
 }
 
@@ -52,6 +52,7 @@ Exit code: 0 all passed, 1 a sample failed, was refused, did other than predicte
 worse than the baseline, 3 waived or could not run.`,
 		Example: `  cudabuild gpu oci:out/images:12.4-deviceQuery-debian13
   cudabuild gpu --gpus 1 --engine direct --ledger ledger --baseline ledger oci:out/images:12.4-nbody-debian13
+  cudabuild gpu --gpus 0 --mps 3 --threads 33 oci:out/images:12.4-nbody-debian13
   cudabuild gpu --bundle samples.tar.gz oci:out/images:12.4-deviceQuery-debian13 oci:out/images:12.4-nbody-debian13`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -60,6 +61,8 @@ worse than the baseline, 3 waived or could not run.`,
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.engines, "engine", []string{"direct", "nvidia"}, "what brings the driver into the container: direct, nvidia")
 	flags.IntVar(&f.repeat, "repeat", 1, "runs of each image by each engine")
+	flags.IntVar(&f.mps, "mps", 0, "run `N` clients of nbody at once on one GPU, first by turns, then through MPS")
+	flags.IntVar(&f.threads, "threads", 0, "`PERCENT` of the GPU's threads that a client of MPS may use (default 100/N)")
 	flags.DurationVar(&f.limit, "timeout", time.Minute, "time that a sample may take")
 	flags.StringVar(&f.ledger, "ledger", "", "`DIR` to write the rows to, predictions first")
 	flags.StringVar(&f.baseline, "baseline", "", "ledger `DIR` of earlier rows to compare with")
@@ -75,6 +78,9 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	}
 	if f.repeat < 1 || f.limit <= 0 || f.stateDir == "" {
 		return errors.New("--repeat, --timeout and --state-dir must not be empty or zero")
+	}
+	if err := f.checkSharing(); err != nil {
+		return err
 	}
 	sources, closeAll, err := openAll(cmd.Context(), refs)
 	if err != nil {
@@ -156,9 +162,15 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 			return couldNot(err)
 		}
 	}
+	look := st.Image
+	if f.mps > 0 {
+		if look, err = f.share(st); err != nil {
+			return couldNot(err)
+		}
+	}
 	rows, problems := []gpu.Row{}, []error{}
 	for _, src := range sources {
-		more, err := st.Image(cmd.Context(), src)
+		more, err := look(cmd.Context(), src)
 		rows = append(rows, more...)
 		if err != nil {
 			problems = append(problems, err)

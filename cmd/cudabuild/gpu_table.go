@@ -40,6 +40,9 @@ func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regressio
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	for _, line := range sharing(rows) {
+		fmt.Fprintln(w, line)
+	}
 	for _, problem := range host.Problems {
 		fmt.Fprintf(w, "problem: %s\n", problem)
 	}
@@ -55,6 +58,26 @@ func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regressio
 	}
 	_, err := fmt.Fprintf(w, "%d rows, %s\n", len(rows), where)
 	return err
+}
+
+// sharing sums clients up that shared a GPU: a line for each group of them.
+func sharing(rows []gpu.Row) []string {
+	var lines []string
+	sum, passed := 0.0, 0
+	for _, r := range rows {
+		s := r.Sharing
+		if s == nil {
+			continue
+		}
+		if sum += r.Figures.GFLOPS; r.Result == gpu.Passed {
+			passed++
+		}
+		if s.Client == s.Clients-1 {
+			lines = append(lines, fmt.Sprintf("%s, %s: %d of %d clients at %d %% passed, together %.0f GFLOP/s in %.2f s", r.Engine, s.By, passed, s.Clients, s.Threads, sum, s.Wall))
+			sum, passed = 0, 0
+		}
+	}
+	return lines
 }
 
 func regressions(worse []gpu.Regression) []regression {
@@ -87,6 +110,9 @@ func shown(r gpu.Row) string {
 		words = append(words, fmt.Sprintf("%.0f GFLOP/s on %d bodies", f.GFLOPS, f.Bodies))
 	case f.DriverCUDA != "":
 		words = append(words, fmt.Sprintf("driver CUDA %s, runtime %s, %s", f.DriverCUDA, f.RuntimeCUDA, strings.Join(f.Names, ", ")))
+	}
+	if s := r.Sharing; s != nil {
+		words = append(words, fmt.Sprintf("client %d of %d by %s", s.Client+1, s.Clients, s.By))
 	}
 	if r.PTXJIT && r.Result == gpu.Passed {
 		words = append(words, "by JIT")

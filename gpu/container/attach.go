@@ -32,26 +32,22 @@ func (r *Runner) Attach(ctx context.Context, p Program, s Streams) (code int, er
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	j, err := r.job(dir, p)
-	if err != nil {
-		return 0, err
-	}
-	j.Attached = true
 	connect := s.pipes
 	if p.Open != nil && p.Open.Terminal {
-		j.Terminal, connect = true, s.console
+		connect = s.console
 		sized := *p.Open
 		sized.size = sizeOf(s.Terminal)
 		p.Open = &sized
 	}
-	if err := p.writeConfig(dir, marks{}); err != nil {
+	p.attached = true
+	if err := r.prepare(dir, p); err != nil {
 		return 0, err
 	}
 	wires, err := connect(dir)
 	if err != nil {
 		return 0, err
 	}
-	err = r.contained(ctx, dir, j, wires.far, func(error) { wires.closeFar() })
+	err = r.contained(ctx, dir, wires.far, func(error) { wires.closeFar() })
 	var out Outcome
 	if err == nil {
 		err = readJSON(filepath.Join(dir, outcomeFile), &out)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +17,17 @@ import (
 // cgroupParent holds a cgroup for each run.
 const cgroupParent = "/cudabuild-gpu"
 
-func cgroup(dir string) string { return filepath.Join(cgroupParent, filepath.Base(dir)) }
+// runPrefix begins the names of the runs' folders.
+const runPrefix = "run-"
+
+// cgroup is that of a run's folder, or of a member's folder in one.
+func cgroup(dir string) string {
+	name := filepath.Base(dir)
+	if run := filepath.Base(filepath.Dir(dir)); strings.HasPrefix(run, runPrefix) {
+		name = run + "." + name
+	}
+	return filepath.Join(cgroupParent, name)
+}
 
 // claim makes the folder of a new run, after sweeping away those of runs that were
 // killed. A folder belongs to a run for as long as its lock is held, and the kernel
@@ -33,7 +44,7 @@ func (r *Runner) claim() (dir string, release func() error, err error) {
 	if err := r.sweep(); err != nil {
 		return "", nil, err
 	}
-	if dir, err = os.MkdirTemp(r.Dir, "run-"); err != nil {
+	if dir, err = os.MkdirTemp(r.Dir, runPrefix); err != nil {
 		return "", nil, err
 	}
 	held, err := lock(filepath.Join(dir, "lock"), unix.LOCK_EX)
@@ -56,7 +67,7 @@ func Quiet(dir string) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	runs, err := filepath.Glob(filepath.Join(dir, "run-*"))
+	runs, err := filepath.Glob(filepath.Join(dir, runPrefix+"*"))
 	for _, run := range runs {
 		held, lockErr := lock(filepath.Join(run, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -74,7 +85,7 @@ func Quiet(dir string) (release func(), err error) {
 
 // sweep removes the folders and cgroups of runs that nobody holds.
 func (r *Runner) sweep() error {
-	dirs, err := filepath.Glob(filepath.Join(r.Dir, "run-*"))
+	dirs, err := filepath.Glob(filepath.Join(r.Dir, runPrefix+"*"))
 	for _, dir := range dirs {
 		held, lockErr := lock(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(lockErr, unix.EWOULDBLOCK) {
@@ -94,7 +105,8 @@ func discard(dir string) error {
 	var err error
 	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
 		found, _ := filepath.Glob(root + cgroup(dir))
-		for _, group := range found {
+		members, _ := filepath.Glob(root + cgroup(dir) + ".*")
+		for _, group := range append(found, members...) {
 			err = errors.Join(err, removeGroup(group))
 		}
 	}
@@ -104,11 +116,11 @@ func discard(dir string) error {
 // removeGroup removes a cgroup. The kernel drops the lock of an owner that was killed a
 // little before it has ended all that ran for it.
 func removeGroup(group string) error {
-	for patience := 1000; ; patience-- {
+	for tries := 1000; ; tries-- {
 		switch err := unix.Rmdir(group); {
 		case err == nil, errors.Is(err, fs.ErrNotExist):
 			return nil
-		case !errors.Is(err, unix.EBUSY) || patience == 0:
+		case !errors.Is(err, unix.EBUSY) || tries == 0:
 			return &fs.PathError{Op: "rmdir", Path: group, Err: err}
 		}
 		time.Sleep(10 * time.Millisecond)

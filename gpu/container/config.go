@@ -42,6 +42,11 @@ func (p Program) writeConfig(dir string, hooks marks) error {
 			return err
 		}
 	}
+	if p.shared {
+		if err := p.join(spec); err != nil {
+			return err
+		}
+	}
 	spec.Linux.Seccomp = seccomp.DefaultProfile(spec)
 	if p.Engine == Direct && len(p.Devices) > 0 {
 		if err := hooks.around(spec, func() error { return p.inject(dir, spec) }); err != nil {
@@ -122,6 +127,17 @@ func (m marks) add(spec *oci.Spec, file string) func() error {
 		spec.Hooks.CreateContainer = append(spec.Hooks.CreateContainer, more.Hooks.CreateContainer...)
 		return nil
 	}
+}
+
+// parts makes parts of a specification from their JSON, because the module that has
+// their types is not one that we require.
+func parts(value any) (*oci.Spec, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	spec := new(oci.Spec)
+	return spec, json.Unmarshal(data, spec)
 }
 
 // errorsOf runs steps up to the first that has an error.

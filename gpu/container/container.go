@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cudabuild/cudabuild/internal/contain"
 )
 
@@ -50,6 +52,10 @@ type Program struct {
 	Devices   []string // UUIDs; none means no GPU at all
 	Limit     time.Duration
 	Open      *Open // nil for a program that is as shut as can be
+
+	attached bool   // to a caller's streams, or to a terminal
+	shared   bool   // it shares the run's namespaces of processes and of IPC
+	binds    []Bind // that it gets besides
 }
 
 // Outcome is what was seen of a run.
@@ -79,38 +85,57 @@ func (r *Runner) Run(ctx context.Context, p Program) (out Outcome, err error) {
 		return Outcome{}, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	begin, hooks := time.Now(), newMarks(dir)
-	if err := p.writeConfig(dir, hooks); err != nil {
+	if err := r.prepare(dir, p); err != nil {
 		return Outcome{}, err
+	}
+	ctx, cancel := bounded(ctx, p.Limit)
+	defer cancel()
+	if err := r.contained(ctx, dir, nil, nil); err != nil {
+		return Outcome{}, err
+	}
+	return readOutcome(dir)
+}
+
+// prepare writes the OCI bundle of a program and its job into dir.
+func (r *Runner) prepare(dir string, p Program) error {
+	begin, hooks := time.Now(), marks{}
+	if !p.attached { // there nobody asks how long they take
+		hooks = newMarks(dir)
+	}
+	if err := p.writeConfig(dir, hooks); err != nil {
+		return err
 	}
 	config := time.Since(begin)
 	j, err := r.job(dir, p)
 	if err != nil {
-		return Outcome{}, err
+		return err
 	}
-	// The limit inside ends the program; this one, longer, a runtime or a hook that hangs.
-	ctx, cancel := context.WithTimeoutCause(ctx, p.Limit+30*time.Second, errors.New("the container runtime or a hook does not come to an end"))
-	defer cancel()
-	if err := r.contained(ctx, dir, j, nil, nil); err != nil {
-		return Outcome{}, err
-	}
+	j.Config = config
+	return writeJSON(filepath.Join(dir, jobFile), j)
+}
+
+// bounded ends a runtime or a hook that hangs. The limit inside, shorter, ends the program.
+func bounded(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit+30*time.Second, errors.New("the container runtime or a hook does not come to an end"))
+}
+
+// readOutcome reads what Inside saw of an observed program.
+func readOutcome(dir string) (out Outcome, err error) {
 	if err := readJSON(filepath.Join(dir, outcomeFile), &out); err != nil {
 		return Outcome{}, err
 	}
-	out.Times.Config, out.Times.Hooks = config, hooks.between()
+	out.Times.Hooks = newMarks(dir).between()
 	out.Upper, err = os.ReadFile(filepath.Join(dir, upperFile))
 	return out, err
 }
 
-// contained has Inside do the job in namespaces of its own, which get files and are
-// reported to started, if that is not nil.
-func (r *Runner) contained(ctx context.Context, dir string, j job, files []*os.File, started func(error)) error {
-	if err := writeJSON(filepath.Join(dir, jobFile), j); err != nil {
-		return err
-	}
+// contained has Inside do what is prepared in dir, in namespaces of its own, which get
+// files and are reported to started, if that is not nil.
+func (r *Runner) contained(ctx context.Context, dir string, files []*os.File, started func(error)) error {
 	cmd := contain.Command(r.Inside[0], append(r.Inside[1:], dir)...)
 	log := new(strings.Builder)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, files
+	cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWIPC // for containers that share one
 	cmd.WaitDelay = 5 * time.Second
 	err := contain.Run(ctx, cmd, started)
 	switch {

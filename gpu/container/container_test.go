@@ -155,9 +155,14 @@ func TestOwner(t *testing.T) {
 	if dir == "" {
 		t.Skip("only as a child of TestKilled")
 	}
-	r, p := place(t)
+	r, p, mps := placeNBody(t)
 	r.Dir = dir
-	p.Args = append(p.Args, "sleep")
+	p.Args = []string{"deviceQuery", "sleep"}
+	if os.Getenv("CUDABUILD_TEST_TOGETHER") != "" {
+		_, err := r.Together(t.Context(), p, 2, mps)
+		t.Log(err)
+		return
+	}
 	_, err := r.Run(t.Context(), p)
 	t.Log(err)
 }

@@ -4,8 +4,9 @@
 //
 // [Runner.Run] observes a sample in a container that is as shut as a program on a GPU
 // can bear: no capabilities, no new privileges, seccomp, no network, a read-only root,
-// a time limit. [Runner.Attach] connects a program with somebody who is there; [Open]
-// is what such a program may have besides. Two engines differ in one thing: [Direct]
+// a time limit. [Runner.Together] observes several at once, which may share a GPU by
+// [MPS]. [Runner.Attach] connects a program with somebody who is there; [Open] is what
+// such a program may have besides. Two engines differ in one thing: [Direct]
 // edits the OCI configuration by a CDI specification and starts runc; [Nvidia] leaves
 // that to nvidia-container-runtime, as docker and containerd do, through its create
 // and start.

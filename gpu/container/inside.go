@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,12 +22,25 @@ import (
 // containerID needs no more: every run has a state directory of its own.
 const containerID = "c"
 
-// Inside is the first process of a run's namespaces. It does the job that lies in
-// dir and leaves the outcome beside it. Nobody but [Runner.Run] starts it.
+// Inside is the first process of a run's namespaces. It does the job, or the jobs of a
+// group, that lie in dir and leaves the outcome beside them. Nobody but a [Runner]
+// starts it.
 func Inside(ctx context.Context, dir string) error {
 	if os.Getpid() != 1 {
 		return errors.New("this command is a part of others and not to be called by hand")
 	}
+	var g group
+	switch err := readJSON(filepath.Join(dir, groupFile), &g); {
+	case errors.Is(err, fs.ErrNotExist):
+		return once(ctx, dir)
+	case err != nil:
+		return err
+	}
+	return g.run(ctx, dir)
+}
+
+// once does the job that lies in dir.
+func once(ctx context.Context, dir string) error {
 	var j job
 	if err := readJSON(filepath.Join(dir, jobFile), &j); err != nil {
 		return err
@@ -40,6 +54,7 @@ func Inside(ctx context.Context, dir string) error {
 		out = j.attend(ctx, dir)
 	} else {
 		out = j.observe(ctx, dir)
+		out.Times.Config = j.Config
 		if out.Left, err = leftIn(upper, filepath.Join(dir, upperFile)); err != nil {
 			return err
 		}
@@ -209,6 +224,11 @@ func reason(text []byte) string {
 			return message
 		}
 	}
+	return tail(text)
+}
+
+// tail is the end of what somebody said.
+func tail(text []byte) string {
 	s := strings.TrimSpace(string(text))
 	return s[max(0, len(s)-1000):]
 }

@@ -17,15 +17,16 @@ const (
 	upperFile   = "upper.tar"
 )
 
-// job is what Inside is to do.
+// job is what Inside is to do with one container.
 type job struct {
 	Lower     string
 	Runtime   []string // the runtime with its global arguments
 	Env       []string
 	Libraries string
 	Limit     time.Duration
-	Attached  bool // to a caller's streams, or to a terminal
-	Terminal  bool
+	Attached  bool          // to a caller's streams, or to a terminal
+	Terminal  bool          // of the program's own
+	Config    time.Duration // that it took to prepare
 }
 
 func (r *Runner) job(dir string, p Program) (job, error) {
@@ -35,7 +36,10 @@ func (r *Runner) job(dir string, p Program) (job, error) {
 			return job{}, fmt.Errorf("%s: a path with a comma, colon or backslash cannot be mounted as an overlay", name)
 		}
 	}
-	j := job{Lower: p.Root, Limit: p.Limit, Env: []string{"PATH=" + os.Getenv("PATH")}}
+	j := job{
+		Lower: p.Root, Limit: p.Limit, Env: []string{"PATH=" + os.Getenv("PATH")},
+		Attached: p.attached, Terminal: p.attached && p.Open != nil && p.Open.Terminal,
+	}
 	program := r.Runc
 	if p.Engine == Nvidia {
 		program, j.Libraries = r.Runtime, r.Libraries

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/containers"
@@ -29,12 +28,6 @@ type Open struct {
 	Network  bool          // the host's; without it there is nothing but loopback
 	Terminal bool          // of its own
 	size     *unix.Winsize // of that, nil if not known
-}
-
-// Bind shows a file or folder of the host to the program.
-type Bind struct {
-	Source, Target string // absolute paths
-	ReadOnly       bool   // with all that is mounted below
 }
 
 // opened is what open containers have besides, or in place of, the base.
@@ -56,17 +49,8 @@ func (o Open) apply(spec *oci.Spec, root, dir string) error {
 	if err != nil {
 		return err
 	}
-	replaced := []string{"/tmp"} // by the image's own
-	for _, m := range more.Mounts {
-		replaced = append(replaced, m.Destination)
-	}
-	kept := spec.Mounts[:0]
-	for _, m := range spec.Mounts {
-		if !slices.Contains(replaced, m.Destination) {
-			kept = append(kept, m)
-		}
-	}
-	spec.Mounts = slices.Concat(kept, more.Mounts, binds.Mounts)
+	remount(spec, more, "/tmp") // the image has its own
+	spec.Mounts = append(spec.Mounts, binds.Mounts...)
 	spec.Root.Readonly = false
 	spec.Process.Cwd, spec.Process.Terminal = "/"+strings.TrimPrefix(o.Dir, "/"), o.Terminal
 	edits := []oci.SpecOpts{}
@@ -134,37 +118,4 @@ func (o Open) networkFiles(dir string) ([]Bind, error) {
 		binds = append(binds, Bind{Source: file, Target: "/etc/" + name, ReadOnly: true})
 	}
 	return binds, nil
-}
-
-// bindMounts returns a specification with nothing but these mounts.
-func bindMounts(binds []Bind) (*oci.Spec, error) {
-	mounts := []map[string]any{}
-	for _, b := range binds {
-		options := []string{"rbind", "rprivate"}
-		if b.ReadOnly {
-			options = readOnly()
-		}
-		mounts = append(mounts, map[string]any{"destination": b.Target, "type": "bind", "source": b.Source, "options": options})
-	}
-	return parts(map[string]any{"mounts": mounts})
-}
-
-// readOnly are the options of a mount that cannot be written to. Before Linux 5.12
-// what is mounted below it would stay writable, and so is left out there.
-func readOnly() []string {
-	if err := unix.MountSetattr(-1, "", 0, &unix.MountAttr{}); errors.Is(err, unix.ENOSYS) {
-		return []string{"bind", "rprivate", "ro"}
-	}
-	return []string{"rbind", "rprivate", "rro"}
-}
-
-// parts makes parts of a specification from their JSON, because the module that has
-// their types is not one that we require.
-func parts(value any) (*oci.Spec, error) {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return nil, err
-	}
-	spec := new(oci.Spec)
-	return spec, json.Unmarshal(data, spec)
 }

@@ -58,6 +58,25 @@ func (t Tools) Missing(names ...string) []string {
 	return missing
 }
 
+// FindMPS returns the paths of the driver's MPS programs: on the PATH, or in the bin
+// folder beside that of the driver's libraries.
+func FindMPS(libraries string) (control, server string, err error) {
+	find := func(name string) string {
+		if file, err := exec.LookPath(name); err == nil {
+			return file
+		}
+		if file := filepath.Join(filepath.Dir(libraries), "bin", name); libraries != "" && isProgram(file) {
+			return file
+		}
+		return ""
+	}
+	control, server = find("nvidia-cuda-mps-control"), find("nvidia-cuda-mps-server")
+	if control == "" || server == "" {
+		return "", "", errors.New("nvidia-cuda-mps-control and nvidia-cuda-mps-server are not on the PATH; they come with the driver")
+	}
+	return control, server, nil
+}
+
 // Host returns what the operating system says. What concerns the driver is for
 // package nvidia to fill in, and for [Nodes] to check afterwards.
 func Host(ctx context.Context, tools Tools) gpu.Host {

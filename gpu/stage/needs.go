@@ -11,16 +11,18 @@ import (
 )
 
 // libcuda predicts from a libcuda of the image that is loaded in place of the host's.
-// It decides nothing where the host's is loaded.
-func libcuda(report verify.Report, driver string) (gpu.Prediction, bool) {
+// It decides nothing where the host's is loaded, or one of the same version.
+func (s *Stage) libcuda(report verify.Report) (gpu.Prediction, bool) {
 	found := report.Libcuda
 	if found.Winner == verify.HostLibcuda {
 		return gpu.Prediction{}, false
 	}
-	return gpu.Prediction{
-		Verdict: verdictLibcuda, Result: gpu.Failed,
-		Why: fmt.Sprintf("the image's own %s is loaded in place of driver %s's: %s", found.Winner, driver, found.Why),
-	}, true
+	p, decides := found.File.Predict(s.Host.Compat(s.GPUs[0]))
+	if !decides {
+		return gpu.Prediction{}, false
+	}
+	p.Why = fmt.Sprintf("the image's own %s is loaded in place of driver %s's: %s (%s)", found.Winner, s.Host.Driver, p.Why, found.Why)
+	return predicted(verdictLibcuda, p), true
 }
 
 // code predicts from the CUDA runtime and the device code in the image. Of several
@@ -32,7 +34,12 @@ func (s *Stage) code(report verify.Report) gpu.Prediction {
 			break
 		}
 	}
-	out := gpu.Prediction{Verdict: string(p.Verdict), Why: p.Why}
+	return predicted(string(p.Verdict), p)
+}
+
+// predicted is p as a row has it.
+func predicted(verdict string, p compat.Prediction) gpu.Prediction {
+	out := gpu.Prediction{Verdict: verdict, Why: p.Why, CUDAError: gpu.CUDAErrorName(p.CUDAError), CUDAErrorCode: p.CUDAError}
 	switch {
 	case p.Verdict.Runs():
 		out.Result = gpu.Passed

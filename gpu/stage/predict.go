@@ -5,6 +5,7 @@ package stage
 import (
 	"time"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -28,13 +29,13 @@ func (s *Stage) judge(report verify.Report, subject subject) gpu.Prediction {
 	if len(s.GPUs) == 0 {
 		return gpu.Prediction{
 			Verdict: verdictNoGPU, Why: "no GPU is given, so the container gets no driver",
-			Result: gpu.Waived, CUDAError: gpu.CUDAErrorName(35),
+			Result: gpu.Waived, CUDAError: gpu.CUDAErrorName(compat.ErrorDriver), CUDAErrorCode: compat.ErrorDriver,
 		}
 	}
 	if why := s.Host.Unmet(subject.env, s.GPUs); why != "" {
 		return gpu.Prediction{Verdict: verdictRequire, Why: why, Result: gpu.Refused}
 	}
-	if p, decided := libcuda(report, s.Host.Driver); decided {
+	if p, decided := s.libcuda(report); decided {
 		return p
 	}
 	return s.code(report)

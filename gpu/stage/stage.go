@@ -4,7 +4,8 @@
 // report, the prediction, the image's own requirement, then the sample in a container
 // of each engine, and the comparison of the two.
 //
-// [Stage.Image] is the only entry. The prediction is made, and written to the ledger,
+// [Stage.Image] runs an image by itself, [Stage.Share] several times at once on one
+// GPU, with and without MPS. The prediction is made, and written to the ledger,
 // before anything of the image runs. A row that failed is a result; an error means
 // that nothing could be seen.
 package stage
@@ -87,20 +88,30 @@ func (s *Stage) keep(row gpu.Row) error {
 
 // run fills the row with what was seen.
 func (s *Stage) run(ctx context.Context, subject subject, row *gpu.Row) error {
-	program, spent, err := s.Program(ctx, subject.image, container.Engine(row.Engine))
+	program, spec, err := s.ready(ctx, subject, row)
 	if err != nil {
 		return err
 	}
-	row.Seconds.Unpack, row.Seconds.NVML = spent.Unpack.Seconds(), s.NVML.Seconds()
-	s.NVML = 0
-	program.Args, program.Env, program.Limit = subject.args, subject.env, s.Limit
 	out, err := s.Runner.Run(ctx, program)
 	if err != nil {
 		return err
 	}
-	row.Seconds.Spec = (spent.Spec + out.Times.Config).Seconds()
+	row.Seconds.Spec = (spec + out.Times.Config).Seconds()
 	s.fill(row, out)
 	return s.judgeLeft(ctx, row, out)
+}
+
+// ready returns what the row's container runs, and how long its CDI specification took.
+// What is paid once goes into the row.
+func (s *Stage) ready(ctx context.Context, subject subject, row *gpu.Row) (p container.Program, spec time.Duration, err error) {
+	p, spent, err := s.Program(ctx, subject.image, container.Engine(row.Engine))
+	if err != nil {
+		return p, 0, err
+	}
+	row.Seconds.Unpack, row.Seconds.NVML = spent.Unpack.Seconds(), s.NVML.Seconds()
+	s.NVML = 0
+	p.Args, p.Env, p.Limit = subject.args, subject.env, s.Limit
+	return p, spent.Spec, nil
 }
 
 // subject is an image as something to run.

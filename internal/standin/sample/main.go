@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command sample stands in for deviceQuery where there is no GPU: it prints the same
-// document, made from the files that a runtime hook would have brought. With an
-// argument it does something else that tests of containers look at.
+// document, made from the files that a runtime hook would have brought. Under other
+// names it stands in for nbody and for the MPS control daemon. With an argument it does something else that tests of containers look at.
 package main
 
 import (
@@ -18,6 +18,9 @@ import (
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == nameControl {
+		os.Exit(control()) //nolint:forbidigo // this is a program
+	}
 	switch os.Args[len(os.Args)-1] {
 	case "sleep":
 		time.Sleep(time.Hour)
@@ -31,6 +34,10 @@ func main() {
 	case "seven":
 		os.Exit(7) //nolint:forbidigo // this is a program
 	default:
+		if filepath.Base(os.Args[0]) == nameNBody {
+			nbody()
+			return
+		}
 		query()
 	}
 }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compat
+
+// Errors of the CUDA runtime that the rules predict.
+// Source: CUDA Runtime API, enum cudaError.
+const (
+	ErrorStub          = 34  // the libcuda for linking was loaded
+	ErrorDriver        = 35  // there is no libcuda, or one older than the runtime
+	ErrorNoDevice      = 100 // the driver knows no GPU here
+	ErrorNoKernelImage = 209 // no code for the GPU
+	ErrorPTXVersion    = 222 // PTX newer than the driver's compiler
+	ErrorMismatch      = 803 // libcuda is of another driver than the kernel's part
+)
+
+// Libcuda is a libcuda of the image's own that programs load in place of the host's.
+type Libcuda struct {
+	Driver string // the driver that it belongs to, "" if that is not known
+	Stub   bool   // it is the one for linking
+	Broken bool   // there is no library under its name
+}
+
+// Predict says what a start with the library comes to. It returns false where that
+// depends on the code alone, because the library is the host's own version.
+func (l Libcuda) Predict(h Host) (p Prediction, decides bool) {
+	switch {
+	case l.Broken:
+		return fails(ErrorDriver, "no library at all under libcuda's name, so no driver is found (error 35)"), true
+	case l.Stub:
+		return fails(ErrorStub, "a link-time stub (error 34)"), true
+	case l.Driver == "":
+		return fails(ErrorMismatch, "a libcuda of a version that is not known does not go with driver %s (error 803)", h.Driver), true
+	case Compare(l.Driver, h.Driver) == 0:
+		return Prediction{}, false
+	case Major(l.Driver) > Major(h.Driver):
+		return say(Unknown, "libcuda of driver %s is newer than driver %s: data-center GPUs may accept it as cuda-compat", l.Driver, h.Driver), true
+	}
+	return fails(ErrorMismatch, "libcuda of driver %s does not go with driver %s (error 803)", l.Driver, h.Driver), true
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/image"
+)
+
+// What each client computes: as many bodies whatever share of the GPU it has, and long
+// enough that the clients' starts do not count. 135,168 is what nbody takes by itself
+// on an H100.
+var clientArgs = []string{"-benchmark", "-numbodies=135168", "-i=200"}
+
+// CanShare says why clients of MPS in containers cannot share these GPUs, "" if they can.
+// Before Volta all clients of a server had one address space.
+func CanShare(gpus []gpu.GPU) string {
+	if len(gpus) != 1 {
+		return fmt.Sprintf("MPS clients share one GPU, and %d are chosen", len(gpus))
+	}
+	if compat.Compare(gpus[0].Capability, "7.0") < 0 {
+		return fmt.Sprintf("GPU %d (%s) has compute capability %s: MPS for containers needs 7.0 (Volta) or later", gpus[0].Index, gpus[0].Name, gpus[0].Capability)
+	}
+	return ""
+}
+
+// Share runs the image n times at once on one GPU, by turns and then through MPS, and
+// returns a row for each client, in that order for each engine. The image must be
+// nbody's.
+func (s *Stage) Share(ctx context.Context, src image.Source, n int, mps container.MPS) ([]gpu.Row, error) {
+	subject, err := newSubject(src)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", src.Ref, err)
+	}
+	if subject.sample != gpu.NBody {
+		return nil, fmt.Errorf("%s: clients of MPS must be %s, the image runs %s", src.Ref, gpu.NBody, subject.sample)
+	}
+	subject.args = append(subject.args, clientArgs...)
+	report, err := s.Verifier.Image(ctx, src.Ref, src.Image)
+	if err != nil {
+		return nil, err
+	}
+	prediction := s.predict(report, subject)
+	var rows []gpu.Row
+	for _, engine := range s.Engines {
+		for _, how := range []*container.MPS{nil, &mps} {
+			clients, err := s.clients(ctx, subject, engine, prediction, n, how)
+			rows = append(rows, clients...)
+			if err != nil {
+				return rows, fmt.Errorf("%s: engine %s: %w", src.Ref, engine, err)
+			}
+		}
+	}
+	return rows, nil
+}
+
+// clients runs the clients once and returns their rows, none if nothing could be seen.
+func (s *Stage) clients(ctx context.Context, subject subject, engine container.Engine, p gpu.Prediction, n int, mps *container.MPS) ([]gpu.Row, error) {
+	p.Made = p.Made.UTC()
+	rows := make([]gpu.Row, n)
+	for i := range rows {
+		row := subject.row(engine, s)
+		row.Prediction = p
+		// The ledger tells rows apart by their start.
+		row.Started = time.Now().UTC().Truncate(time.Microsecond).Add(time.Duration(i))
+		row.Sharing = &gpu.Sharing{By: gpu.ByTurns, Clients: n, Client: i, Threads: 100}
+		if mps != nil {
+			row.Sharing.By, row.Sharing.Threads = gpu.ByMPS, mps.Threads
+		}
+		if err := s.keep(row); err != nil {
+			return nil, err
+		}
+		rows[i] = row
+	}
+	if p.Result == gpu.Refused {
+		for i := range rows {
+			rows[i].Result, rows[i].Reason = gpu.Refused, p.Why
+		}
+	} else if err := s.runClients(ctx, subject, rows, mps); err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		rows[i].Judge()
+		if err := s.keep(rows[i]); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// runClients fills the rows with what was seen.
+func (s *Stage) runClients(ctx context.Context, subject subject, rows []gpu.Row, mps *container.MPS) error {
+	program, spec, err := s.ready(ctx, subject, &rows[0])
+	if err != nil {
+		return err
+	}
+	together, err := s.Runner.Together(ctx, program, len(rows), mps)
+	if err != nil {
+		return err
+	}
+	for i, out := range together.Outcomes {
+		row := &rows[i]
+		row.Seconds.Spec = (spec + out.Times.Config).Seconds()
+		row.Sharing.Wall = together.Wall.Seconds()
+		s.fill(row, out)
+		if mps != nil && row.Result == gpu.Passed && together.Served < len(rows) {
+			row.Result = gpu.Failed
+			row.Reason = fmt.Sprintf("the MPS control daemon saw %d of %d clients: %s", together.Served, len(rows), together.Log)
+		}
+		if err := s.judgeLeft(ctx, row, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
