@@ -15,25 +15,31 @@ const (
 
 // Libcuda is a libcuda of the image's own that programs load in place of the host's.
 type Libcuda struct {
-	Driver string // the driver that it belongs to, "" if that is not known
-	Stub   bool   // it is the one for linking
-	Broken bool   // there is no library under its name
+	Driver  string // the driver that it belongs to, "" if that is not known
+	Stub    bool   // it is the one for linking
+	Broken  bool   // there is no library under its name
+	Forward bool   // it is that of the package cuda-compat
 }
 
-// Predict says what a start with the library comes to. It returns false where that
-// depends on the code alone, because the library is the host's own version.
-func (l Libcuda) Predict(h Host) (p Prediction, decides bool) {
+// PredictWith says what a start with an image's own libcuda comes to. It returns false
+// where that depends on the code alone, because the library is the host's own version.
+// The CUDA runtime asks libcuda for its version before libcuda looks at the kernel's
+// part of the driver, so one that is too old for the runtime says that first.
+func (n Needs) PredictWith(l Libcuda, h Host) (p Prediction, decides bool) {
 	switch {
 	case l.Broken:
-		return fails(ErrorDriver, "no library at all under libcuda's name, so no driver is found (error 35)"), true
+		return fails(ErrorDriver, "there is no library under libcuda's name, so no driver is found (error 35)"), true
 	case l.Stub:
-		return fails(ErrorStub, "a link-time stub (error 34)"), true
+		return fails(ErrorStub, "it is a link-time stub (error 34)"), true
 	case l.Driver == "":
-		return fails(ErrorMismatch, "a libcuda of a version that is not known does not go with driver %s (error 803)", h.Driver), true
+		return fails(ErrorMismatch, "it is of a version that is not known, which does not go with driver %s (error 803)", h.Driver), true
 	case Compare(l.Driver, h.Driver) == 0:
 		return Prediction{}, false
 	case Major(l.Driver) > Major(h.Driver):
-		return say(Unknown, "libcuda of driver %s is newer than driver %s: data-center GPUs may accept it as cuda-compat", l.Driver, h.Driver), true
+		return say(Unknown, "it is of driver %s, newer than %s: data-center GPUs may accept it as cuda-compat", l.Driver, h.Driver), true
 	}
-	return fails(ErrorMismatch, "libcuda of driver %s does not go with driver %s (error 803)", l.Driver, h.Driver), true
+	if p := n.on(l.Driver, DriverCUDA(l.Driver), h.GPU); p.CUDAError == ErrorDriver {
+		return p, true
+	}
+	return fails(ErrorMismatch, "it is of driver %s, which does not go with driver %s (error 803)", l.Driver, h.Driver), true
 }

@@ -94,6 +94,60 @@ func TestPredict(t *testing.T) {
 	}
 }
 
+// TestPredictError: the error's number is predicted wherever the verdict is no.
+func TestPredictError(t *testing.T) {
+	t.Parallel()
+	app := func(runtime, code string) compat.Needs {
+		return compat.Needs{Parts: []compat.Part{part(t, "app", runtime, code)}}
+	}
+	asking := app("12.4", "sm_90")
+	asking.Require = require(t, "cuda>=99.0")
+	for name, tc := range map[string]struct {
+		needs       compat.Needs
+		driver, gpu string
+		want        int
+	}{
+		"runs":                  {app("12.4", "sm_90"), "580.159.04", "sm_90", 0},
+		"driver too old":        {app("12.4", "sm_80"), "470.57.02", "sm_80", compat.ErrorDriver},
+		"no code":               {app("12.4", "sm_80"), "580.159.04", "sm_90", compat.ErrorNoKernelImage},
+		"PTX too new":           {app("12.4", "ptx9.3:compute_90"), "580.159.04", "sm_90", compat.ErrorPTXVersion},
+		"GPU not known":         {app("12.4", "sm_100"), "550.54.14", "sm_100", compat.ErrorNoDevice},
+		"GPU dropped":           {app("12.4", "sm_61"), "590.44.01", "sm_61", compat.ErrorNoDevice},
+		"requirement":           {asking, "580.159.04", "sm_90", 0},
+		"tables do not know it": {app("12.4", "sm_90"), "latest", "sm_90", 0},
+	} {
+		if got := compat.Predict(tc.needs, compat.Host{Driver: tc.driver, GPU: target(t, tc.gpu)}); got.CUDAError != tc.want {
+			t.Errorf("%s: error %d (%s), want %d", name, got.CUDAError, got.Why, tc.want)
+		}
+	}
+}
+
+func TestPredictWith(t *testing.T) {
+	t.Parallel()
+	needs := compat.Needs{Parts: []compat.Part{part(t, "app", "12.4", "sm_90")}}
+	host := compat.Host{Driver: "580.159.04", GPU: compat.Target{SM: 90}}
+	for name, tc := range map[string]struct {
+		libcuda compat.Libcuda
+		want    compat.Verdict // "" where the library decides nothing
+		code    int
+	}{
+		"broken":                    {compat.Libcuda{Broken: true}, compat.No, 35},
+		"stub":                      {compat.Libcuda{Stub: true}, compat.No, 34},
+		"older":                     {compat.Libcuda{Driver: "550.163.01"}, compat.No, 803},
+		"older, of the same branch": {compat.Libcuda{Driver: "580.95.05", Forward: true}, compat.No, 803},
+		"newer, of the same branch": {compat.Libcuda{Driver: "580.200.01"}, compat.No, 803},
+		"too old for the runtime":   {compat.Libcuda{Driver: "470.256.02"}, compat.No, 35},
+		"of no known version":       {compat.Libcuda{}, compat.No, 803},
+		"newer branch":              {compat.Libcuda{Driver: "610.43.02"}, compat.Unknown, 0},
+		"the host's own version":    {compat.Libcuda{Driver: "580.159.04"}, "", 0},
+	} {
+		p, decides := needs.PredictWith(tc.libcuda, host)
+		if p.Verdict != tc.want || p.CUDAError != tc.code || decides != (tc.want != "") || decides && p.Why == "" {
+			t.Errorf("%s: %+v, %v, want %q and error %d", name, p, decides, tc.want, tc.code)
+		}
+	}
+}
+
 func TestForwardCompatLeavesGeForceOut(t *testing.T) {
 	t.Parallel()
 	needs := compat.Needs{Runtime: "12.4", Compat: []compat.Compat{{Driver: "550.54.14", Branches: []int{470}}}}

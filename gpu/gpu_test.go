@@ -213,7 +213,7 @@ func TestLedger(t *testing.T) {
 	if err != nil || len(all) != 2 {
 		t.Fatalf("ReadLedger = %d rows, %v, want the two that ended", len(all), err)
 	}
-	if diff := cmp.Diff(gpu.Observation{Host: host, Row: row(2, nil)}, all[1]); diff != "" {
+	if diff := cmp.Diff(gpu.Observation{Host: host, Row: row(2, nil), File: "9d17278aa6cd/nvidia-h100-80gb-hbm3_580.159.04/direct.json"}, all[1]); diff != "" {
 		t.Error(diff)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "x.json"), []byte(`{"version":2}`), 0o600); err != nil {
@@ -244,6 +244,7 @@ func TestRegressions(t *testing.T) {
 		"another engine":                {row(9, func(r *gpu.Row) { r.Engine, r.Result = "nvidia", gpu.Failed }), host, ""},
 		"a stand-in":                    {row(9, func(r *gpu.Row) { r.StandIn, r.Result = true, gpu.Failed }), host, ""},
 		"more GPUs":                     {row(9, func(r *gpu.Row) { r.Devices = []string{"a", "b"}; r.Figures.GFLOPS = 1 }), host, ""},
+		"shares its GPU":                {row(9, func(r *gpu.Row) { r.Sharing = &gpu.Sharing{By: gpu.ByMPS}; r.Figures.GFLOPS = 1 }), host, ""},
 		"older than the baseline":       {row(0, fast(1)), host, ""},
 	}
 	var baseline []gpu.Observation

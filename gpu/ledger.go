@@ -89,8 +89,12 @@ func ReadLedger(dir string) ([]Observation, error) {
 		if err != nil {
 			return err
 		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
 		for _, row := range slices.DeleteFunc(file.Rows, func(r Row) bool { return r.Result == "" }) {
-			all = append(all, Observation{Host: file.Host, Row: row})
+			all = append(all, Observation{Host: file.Host, Row: row, File: filepath.ToSlash(rel)})
 		}
 		return nil
 	})
@@ -101,4 +105,5 @@ func ReadLedger(dir string) ([]Observation, error) {
 type Observation struct {
 	Host Host
 	Row  Row
+	File string // of the ledger, relative to its directory, with slashes
 }

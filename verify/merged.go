@@ -122,7 +122,7 @@ func ofCompat(f loader.Found) compat.Libcuda {
 	if f.File == nil {
 		return compat.Libcuda{Broken: true}
 	}
-	l := compat.Libcuda{Stub: f.File.Stub}
+	l := compat.Libcuda{Stub: f.File.Stub, Forward: isCompat(f.File)}
 	if v := libraryVersion(f.File.Real); driverVersion.MatchString(v) {
 		l.Driver = v
 	}

@@ -131,8 +131,21 @@ func TestMergedView(t *testing.T) {
 			if report.Libcuda.Winner != winner || !strings.Contains(report.Libcuda.Why, why) {
 				t.Errorf("libcuda %+v, want %s", report.Libcuda, tc.libcuda)
 			}
+			if !fileAsTold(report.Libcuda) {
+				t.Errorf("libcuda %+v: its file is told otherwise", report.Libcuda)
+			}
 		})
 	}
+}
+
+// fileAsTold reports whether the file is what the reason says in words.
+func fileAsTold(l verify.Libcuda) bool {
+	if l.Winner == verify.HostLibcuda {
+		return l.File == verify.Libcuda{}.File
+	}
+	told := func(words string) bool { return strings.Contains(l.Why, words) }
+	return l.File.Broken == told("error 35") && l.File.Stub == told("error 34") && l.File.Forward == told("forward-compat") &&
+		(l.File.Forward || told(l.File.Driver))
 }
 
 // compareFindings wants each finding to begin and to go on as one of want, in order.

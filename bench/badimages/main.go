@@ -3,48 +3,62 @@
 // Command badimages derives images that must not pass on a GPU from one that does,
 // each with one thing wrong, to see that the GPU stage says what:
 //
-//	badimages -layout oci-dir -from 12.4-deviceQuery-debian13 -out bad [-libcuda FILE] [-stub FILE] [-sm80 FILE] [-ptx FILE]
+//	badimages -layout oci-dir -from 12.4-deviceQuery-debian13 -out bad [-libcuda FILE]... [-compat FILE]... [-stub FILE] [-sm80 FILE] [-ptx FILE]
 //
-// It writes an OCI layout with a tag for each: "requirement" asks for a CUDA release
-// that there is not, "empty" has a libcuda of no bytes on the library path, "leaked"
-// and "stub" a libcuda of another driver and the stub for linking there; "sm80" and
-// "newptx" have another program: one that was compiled for sm_80 alone, and one with
-// nothing but PTX whose version was raised. NVIDIA's files are given by the caller
-// and stay on the caller's machine.
+// It writes an OCI layout with a tag for each, FROM-WHAT: "requirement", "-arch" and
+// "-brand" ask for what there is not, "empty" has a libcuda of no bytes on the library
+// path, "leaked-VERSION" and "stub" a libcuda of another driver and the stub for linking
+// there; "compat-VERSION" has one in the place of cuda-compat and names that place;
+// "sm80" and "newptx" have another program: one that was compiled for sm_80 alone, and
+// one with nothing but PTX whose version is raised here. NVIDIA's files are given by the
+// caller and stay on the caller's machine.
 package main
 
 import (
-	"archive/tar"
-	"bytes"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path"
+	"path/filepath"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/image"
 )
 
-// place is a folder that the images name in LD_LIBRARY_PATH.
-const place = "usr/local/lib/leak"
+// Folders that the images name in LD_LIBRARY_PATH.
+const (
+	leakDir   = "usr/local/lib/leak"
+	compatDir = "usr/local/cuda/compat"
+)
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string     { return strings.Join(*l, ",") }
+func (l *list) Set(s string) error { *l = append(*l, s); return nil }
+
+// given are the files that the caller names.
+type given struct {
+	libcuda, compat list
+	stub, sm80, ptx string
+}
 
 func main() {
 	dir := flag.String("layout", "out/images", "OCI layout with the good image")
 	from := flag.String("from", "12.4-deviceQuery-debian13", "tag of the good image")
 	out := flag.String("out", "bad", "folder to write")
-	files := map[string]*string{}
-	for _, name := range []string{"libcuda", "stub", "sm80", "ptx"} {
-		files[name] = flag.String(name, "", "file for the image of that name")
-	}
+	var files given
+	flag.Var(&files.libcuda, "libcuda", "libcuda.so.VERSION of another driver (repeatable)")
+	flag.Var(&files.compat, "compat", "libcuda.so.VERSION for the place of cuda-compat (repeatable)")
+	flag.StringVar(&files.stub, "stub", "", "the libcuda.so for linking")
+	flag.StringVar(&files.sm80, "sm80", "", "program for sm_80 alone")
+	flag.StringVar(&files.ptx, "ptx", "", "program with PTX alone, not compressed")
 	flag.Parse()
 	if err := write(*dir, *from, *out, files); err != nil {
 		fmt.Fprintln(os.Stderr, "badimages:", err)
@@ -52,7 +66,7 @@ func main() {
 	}
 }
 
-func write(dir, from, out string, files map[string]*string) error {
+func write(dir, from, out string, files given) error {
 	good, err := find(dir, from)
 	if err != nil {
 		return err
@@ -61,57 +75,76 @@ func write(dir, from, out string, files map[string]*string) error {
 	if err != nil {
 		return err
 	}
-	program := path.Join("usr/local/bin", config.Config.Cmd[0])
+	changes, err := files.changes(path.Join("usr/local/bin", config.Config.Cmd[0]))
+	if err != nil {
+		return err
+	}
 	index, err := layout.Write(out, empty.Index)
 	if err != nil {
 		return err
 	}
-	add := func(tag, name string, data []byte, env ...string) error {
-		img, err := derive(good, tag, name, data, env)
+	for _, c := range changes {
+		img, err := c.derive(good)
 		if err != nil {
 			return err
 		}
-		return index.AppendImage(img, layout.WithAnnotations(map[string]string{ocispec.AnnotationRefName: tag}))
-	}
-	onPath := "LD_LIBRARY_PATH=/" + place
-	err = errors.Join(
-		add("requirement", "etc/requirement", []byte("cuda>=99.0\n"), "NVIDIA_REQUIRE_CUDA=cuda>=99.0"),
-		add("empty", place+"/libcuda.so.1", nil, onPath))
-	for _, bad := range []struct{ tag, file, name, env string }{
-		{"leaked", *files["libcuda"], place + "/libcuda.so.1", onPath},
-		{"stub", *files["stub"], place + "/libcuda.so.1", onPath},
-		{"sm80", *files["sm80"], program, "SM80=1"},
-		{"newptx", *files["ptx"], program, "PTX=1"},
-	} {
-		if bad.file == "" {
-			continue
+		tag := layout.WithAnnotations(map[string]string{ocispec.AnnotationRefName: from + "-" + c.tag})
+		if err := index.AppendImage(img, tag); err != nil {
+			return err
 		}
-		data, readErr := os.ReadFile(bad.file)
-		err = errors.Join(err, readErr)
-		if bad.tag == "newptx" {
-			data, readErr = raisePTX(data)
-			err = errors.Join(err, readErr)
-		}
-		err = errors.Join(err, add(bad.tag, bad.name, data, bad.env))
 	}
-	return err
+	return nil
 }
 
-// raisePTX makes the PTX in a program, which must not be compressed, that of CUDA 13.3,
-// which no driver before 610 knows: in the text that the driver compiles, and in the
-// header before it, where 1 and 0x101 are the kind and the version of the header and
-// the minor number stands at byte 24.
-func raisePTX(program []byte) ([]byte, error) {
-	for minor := byte('0'); minor < '3'; minor++ {
-		at := bytes.Index(program, []byte(".version 9."+string(minor)))
-		header := bytes.LastIndex(program[:max(at, 0)], []byte{1, 0, 1, 1})
-		if header < 0 {
-			continue
-		}
-		program[at+len(".version 9.")], program[header+24] = '3', 3
-		return program, nil
+// changes returns what is wrong with each of the images; program is the path of the
+// good one's.
+func (g given) changes(program string) ([]change, error) {
+	leaked := func(tag, dir, name string, data []byte) change {
+		return change{tag: tag, files: map[string][]byte{path.Join(dir, name): data}, env: []string{"LD_LIBRARY_PATH=/" + dir}}
 	}
-	return nil, errors.New("the program for -ptx has no plain PTX of CUDA 13 (nvcc -compress-mode none)")
+	all := []change{
+		{tag: "requirement", env: []string{"NVIDIA_REQUIRE_CUDA=cuda>=99.0"}},
+		{tag: "requirement-arch", env: []string{"NVIDIA_REQUIRE_ARCH=arch>=99.0"}},
+		{tag: "requirement-brand", env: []string{"NVIDIA_REQUIRE_BRAND=brand=geforce"}},
+		leaked("empty", leakDir, "libcuda.so.1", nil),
+	}
+	var problems []error
+	read := func(file string, use func(data []byte) error) {
+		if file == "" {
+			return
+		}
+		data, err := os.ReadFile(file)
+		if err == nil {
+			err = use(data)
+		}
+		problems = append(problems, err)
+	}
+	add := func(c change) error { all = append(all, c); return nil }
+	library := func(tag, dir, file string) {
+		read(file, func(data []byte) error {
+			name := filepath.Base(file)
+			c := leaked(tag+strings.TrimPrefix(name, "libcuda.so."), dir, name, data)
+			c.links = map[string]string{path.Join(dir, "libcuda.so.1"): name}
+			return add(c)
+		})
+	}
+	for _, file := range g.libcuda {
+		library("leaked-", leakDir, file)
+	}
+	for _, file := range g.compat {
+		library("compat-", compatDir, file)
+	}
+	read(g.stub, func(data []byte) error { return add(leaked("stub", leakDir, "libcuda.so.1", data)) })
+	read(g.sm80, func(data []byte) error {
+		return add(change{tag: "sm80", files: map[string][]byte{program: data}})
+	})
+	read(g.ptx, func(data []byte) error {
+		if err := raisePTX(data); err != nil {
+			return fmt.Errorf("%s: %w", g.ptx, err)
+		}
+		return add(change{tag: "newptx", files: map[string][]byte{program: data}})
+	})
+	return all, errors.Join(problems...)
 }
 
 func find(dir, tag string) (v1.Image, error) {
@@ -129,31 +162,4 @@ func find(dir, tag string) (v1.Image, error) {
 		}
 	}
 	return nil, fmt.Errorf("%s: %w: tag %s", dir, image.ErrNoImage, tag)
-}
-
-// derive adds one file and some environment to an image.
-func derive(good v1.Image, tag, name string, data []byte, env []string) (v1.Image, error) {
-	var layer bytes.Buffer
-	w := tar.NewWriter(&layer)
-	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(data)), Typeflag: tar.TypeReg}); err != nil {
-		return nil, err
-	}
-	if _, err := io.Copy(w, bytes.NewReader(data)); err != nil {
-		return nil, err
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	img, err := mutate.AppendLayers(good, static.NewLayer(layer.Bytes(), types.OCIUncompressedLayer))
-	if err != nil {
-		return nil, err
-	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	config = config.DeepCopy()
-	config.Config.Env = append(config.Config.Env, env...)
-	config.Config.Labels[ocispec.AnnotationTitle] += "-" + tag
-	return mutate.ConfigFile(img, config)
 }

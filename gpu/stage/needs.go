@@ -17,11 +17,14 @@ func (s *Stage) libcuda(report verify.Report) (gpu.Prediction, bool) {
 	if found.Winner == verify.HostLibcuda {
 		return gpu.Prediction{}, false
 	}
-	p, decides := found.File.Predict(s.Host.Compat(s.GPUs[0]))
+	p, decides := report.Portability.Needs.PredictWith(found.File, s.Host.Compat(s.GPUs[0]))
 	if !decides {
 		return gpu.Prediction{}, false
 	}
 	p.Why = fmt.Sprintf("the image's own %s is loaded in place of driver %s's: %s (%s)", found.Winner, s.Host.Driver, p.Why, found.Why)
+	if found.File.Forward {
+		return predicted(verdictCompat, p), true
+	}
 	return predicted(verdictLibcuda, p), true
 }
 

@@ -15,6 +15,7 @@ const (
 	verdictNoGPU   = "no-gpu"
 	verdictRequire = "requirement"
 	verdictLibcuda = "wrong-libcuda"
+	verdictCompat  = "wrong-compat" // a libcuda of cuda-compat where it does not help
 )
 
 // predict says what the sample will do, from the verifier's report and the host's

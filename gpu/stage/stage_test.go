@@ -171,6 +171,39 @@ func TestImageRefused(t *testing.T) {
 	}
 }
 
+// TestImageOwnLibcuda: the stand-in program passes whatever it loads, so a right
+// prediction does not agree with it.
+func TestImageOwnLibcuda(t *testing.T) {
+	cases := map[string]struct {
+		path string
+		data []byte
+		want gpu.Prediction
+	}{
+		"empty": {"opt/libcuda.so.1", nil, gpu.Prediction{Verdict: "wrong-libcuda", CUDAError: "cudaErrorInsufficientDriver", CUDAErrorCode: 35}},
+		"older": {
+			"opt/libcuda.so.550.163.01", imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit"}, Exec: 4096, Sections: true}.Bytes(),
+			gpu.Prediction{Verdict: "wrong-libcuda", CUDAError: "cudaErrorSystemDriverMismatch", CUDAErrorCode: 803},
+		},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "0")
+			files := map[string]imagetest.Entry{test.path: imagetest.File(test.data)}
+			if test.data != nil {
+				files["opt/libcuda.so.1"] = imagetest.Entry{Symlink: filepath.Base(test.path)}
+			}
+			row := one(t, s, sample(t, []string{"LD_LIBRARY_PATH=/opt"}, files))
+			test.want.Result, test.want.Why, test.want.Made = gpu.Failed, row.Prediction.Why, row.Prediction.Made
+			if row.Prediction != test.want {
+				t.Errorf("predicted %+v, want %+v", row.Prediction, test.want)
+			}
+			if row.Agrees == nil || *row.Agrees {
+				t.Error("a pass agrees with a predicted error")
+			}
+		})
+	}
+}
+
 // TestImageWithoutGPU: the container gets nothing of the driver.
 func TestImageWithoutGPU(t *testing.T) {
 	s := newStage(t, "none")
