@@ -33,12 +33,15 @@ type Prediction struct {
 // Row is one observation beside its prediction: a sample of an image, run once on a
 // host by one engine with some of the GPUs.
 type Row struct {
-	Image      string     `json:"image"` // the reference
-	Digest     string     `json:"digest"`
-	Cell       string     `json:"cell"` // "" if the image does not say
-	Sample     string     `json:"sample"`
-	Engine     string     `json:"engine"`   // "direct" or "nvidia"
-	Devices    []string   `json:"devices"`  // UUIDs; never null
+	Image   string   `json:"image"` // the reference
+	Digest  string   `json:"digest"`
+	Cell    string   `json:"cell"` // "" if the image does not say
+	Sample  string   `json:"sample"`
+	Engine  string   `json:"engine"`  // "direct" or "nvidia"
+	Devices []string `json:"devices"` // UUIDs; never null
+	// Indexes are those of the devices on their host, which say more than the UUIDs of
+	// another machine; nil in the oldest rows.
+	Indexes    []int      `json:"device_indexes,omitempty"`
 	StandIn    bool       `json:"stand_in"` // not seen on a GPU
 	Prediction Prediction `json:"prediction"`
 	Started    time.Time  `json:"started"`

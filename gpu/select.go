@@ -98,3 +98,12 @@ func UUIDs(gpus []GPU) []string {
 	}
 	return out
 }
+
+// Indexes returns the index of each GPU, in order.
+func Indexes(gpus []GPU) []int {
+	var out []int
+	for _, g := range gpus {
+		out = append(out, g.Index)
+	}
+	return out
+}

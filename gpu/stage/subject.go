@@ -44,7 +44,7 @@ func newSubject(src image.Source) (subject, error) {
 func (s subject) row(engine container.Engine, st *Stage) gpu.Row {
 	return gpu.Row{
 		Image: s.ref, Digest: s.digest, Cell: s.cell, Sample: s.sample, Engine: string(engine),
-		Devices: gpu.UUIDs(st.GPUs), StandIn: st.Host.StandIn,
+		Devices: gpu.UUIDs(st.GPUs), Indexes: gpu.Indexes(st.GPUs), StandIn: st.Host.StandIn,
 		DeviceNodes: []string{}, Left: gpu.Left{Files: []string{}},
 	}
 }

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/gpu"
+)
+
+// one is a case: an image on some GPUs, with all its rows.
+type one struct {
+	cell, digest, gpus string
+	newest             gpu.Row
+	rows               int
+	agrees             bool     // every row
+	files              []string // of the ledger
+}
+
+// casesOf sorts cases by class, then cell and GPUs.
+func casesOf(rows []gpu.Observation) []*one {
+	byKey := map[string]*one{}
+	var all []*one
+	for _, o := range rows {
+		if o.Row.StandIn {
+			continue
+		}
+		gpus := gpusOf(o)
+		key := o.Row.Digest + " " + gpus
+		c := byKey[key]
+		if c == nil {
+			c = &one{cell: o.Row.Cell, digest: shorten(o.Row.Digest), gpus: gpus, agrees: true}
+			byKey[key] = c
+			all = append(all, c)
+		}
+		c.add(o)
+	}
+	slices.SortFunc(all, func(a, b *one) int {
+		return cmp.Or(strings.Compare(a.class(), b.class()), strings.Compare(a.cell, b.cell), strings.Compare(a.gpus, b.gpus), strings.Compare(a.digest, b.digest))
+	})
+	return all
+}
+
+func (c *one) add(o gpu.Observation) {
+	if c.rows++; !o.Row.Started.Before(c.newest.Started) {
+		c.newest = o.Row
+	}
+	c.agrees = c.agrees && o.Row.Agrees != nil && *o.Row.Agrees
+	if !slices.Contains(c.files, o.File) {
+		c.files = append(c.files, o.File)
+	}
+}
+
+// class is what was predicted: the verdict, and the error where one was.
+func (c *one) class() string {
+	p := c.newest.Prediction
+	switch {
+	case p.CUDAErrorCode != 0:
+		return fmt.Sprintf("%s, error %d", p.Verdict, p.CUDAErrorCode)
+	case p.Result == gpu.Failed:
+		return p.Verdict + ", error not predicted"
+	}
+	return p.Verdict
+}
+
+// seen is what the newest row showed: the CUDA error where there is one.
+func (c *one) seen() string { return cmp.Or(c.newest.CUDAError, string(c.newest.Result)) }
+
+// gpusOf names the GPUs by model and index, because UUIDs are those of one machine.
+// Rows without indexes are from hosts of which all GPUs were used.
+func gpusOf(o gpu.Observation) string {
+	if len(o.Row.Devices) == 0 || len(o.Host.GPUs) == 0 {
+		return "none"
+	}
+	indexes := o.Row.Indexes
+	if indexes == nil {
+		indexes = gpu.Indexes(o.Host.GPUs)
+	}
+	var words []string
+	for _, i := range indexes {
+		words = append(words, strconv.Itoa(i))
+	}
+	return fmt.Sprintf("%s, %s of %d", o.Host.GPUs[0].Name, strings.Join(words, "+"), len(o.Host.GPUs))
+}
+
+func shorten(digest string) string {
+	_, hex, _ := strings.Cut(digest, ":")
+	return hex[:min(len(hex), 12)]
+}
