@@ -49,7 +49,7 @@ lint: bin/golangci-lint bin/actionlint ## check formatting, imports, style and w
 fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
 golden: ## rewrite the golden graphs
-	go test ./llb ./matrix/... ./recipes ./emit ./cmd/cudabuild -update
+	go test ./llb ./matrix/... ./recipes ./emit ./cmd/cudabuild ./bench/predictions -update
 fuzz: ## run each fuzz target for FUZZTIME
 fuzz-long: FUZZTIME = 10000000x
 fuzz-long: ## run each fuzz target ten million times
