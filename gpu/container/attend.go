@@ -70,7 +70,7 @@ func (v *visit) serve(ctx context.Context, dir string) (int, error) {
 	pid, err := v.create(ctx, dir, streams)
 	streams.close()
 	if err != nil {
-		_ = said.SetReadDeadline(time.Now().Add(time.Second)) // somebody may be left who holds it open
+		_ = said.SetReadDeadline(time.Now().Add(patience))
 		text, _ := io.ReadAll(io.LimitReader(said, maxOutput))
 		return 0, fmt.Errorf("create: %w: %s", err, reason(text))
 	}
