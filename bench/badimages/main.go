@@ -119,13 +119,13 @@ func (g given) changes(program string) ([]change, error) {
 		}
 		problems = append(problems, err)
 	}
-	add := func(c change) error { all = append(all, c); return nil }
 	library := func(tag, dir, file string) {
 		read(file, func(data []byte) error {
 			name := filepath.Base(file)
 			c := leaked(tag+strings.TrimPrefix(name, "libcuda.so."), dir, name, data)
 			c.links = map[string]string{path.Join(dir, "libcuda.so.1"): name}
-			return add(c)
+			all = append(all, c)
+			return nil
 		})
 	}
 	for _, file := range g.libcuda {
@@ -134,15 +134,20 @@ func (g given) changes(program string) ([]change, error) {
 	for _, file := range g.compat {
 		library("compat-", compatDir, file)
 	}
-	read(g.stub, func(data []byte) error { return add(leaked("stub", leakDir, "libcuda.so.1", data)) })
+	read(g.stub, func(data []byte) error {
+		all = append(all, leaked("stub", leakDir, "libcuda.so.1", data))
+		return nil
+	})
 	read(g.sm80, func(data []byte) error {
-		return add(change{tag: "sm80", files: map[string][]byte{program: data}})
+		all = append(all, change{tag: "sm80", files: map[string][]byte{program: data}})
+		return nil
 	})
 	read(g.ptx, func(data []byte) error {
 		if err := raisePTX(data); err != nil {
 			return fmt.Errorf("%s: %w", g.ptx, err)
 		}
-		return add(change{tag: "newptx", files: map[string][]byte{program: data}})
+		all = append(all, change{tag: "newptx", files: map[string][]byte{program: data}})
+		return nil
 	})
 	return all, errors.Join(problems...)
 }

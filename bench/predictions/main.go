@@ -23,7 +23,7 @@ func main() {
 	flag.Parse()
 	rows, err := gpu.ReadLedger(*ledger)
 	if err == nil {
-		err = os.WriteFile(*out, []byte(page(casesOf(rows), "../"+*ledger)), 0o644) //nolint:gosec // a page for everybody
+		err = os.WriteFile(*out, []byte(page(casesOf(rows), "../"+*ledger)), 0o644)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "predictions:", err)
