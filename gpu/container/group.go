@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,7 +47,7 @@ func (g group) run(ctx context.Context, dir string) error {
 		err = g.members(ctx, dir)
 		d.quit(ctx)
 	}
-	log := readLogs(filepath.Join(share, "mps", "log"))
+	log := readLogs(filepath.Join(share, "mps", "log"), filepath.Join(dir, g.Daemon))
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, tail(log))
 	}
@@ -75,14 +76,19 @@ func makeShare(dir string) error {
 	return errors.Join(os.MkdirAll(filepath.Join(dir, "mps", "log"), 0o755), os.Mkdir(shm, 0o777), os.Chmod(shm, 0o1777))
 }
 
-// readLogs returns the daemon's and the server's logs.
-func readLogs(dir string) []byte {
+// readLogs returns the server's and the daemon's logs. In the foreground the daemon of
+// driver 580 writes to its own streams in place of a file.
+func readLogs(logs, container string) []byte {
 	var all []byte
 	for _, name := range []string{"server.log", "control.log"} {
-		text, _ := os.ReadFile(filepath.Join(dir, name))
+		text, _ := os.ReadFile(filepath.Join(logs, name))
 		all = append(all, text...)
 	}
-	return all
+	var out Outcome
+	if err := readJSON(filepath.Join(container, outcomeFile), &out); err != nil {
+		return all // the daemon did not start
+	}
+	return slices.Concat(all, out.Stdout, out.Stderr)
 }
 
 // daemon is a running MPS control daemon.
