@@ -7,21 +7,11 @@ package compat
 const (
 	ErrorStub          = 34  // the libcuda for linking was loaded
 	ErrorDriver        = 35  // there is no libcuda, or one older than the runtime
-	ErrorNoFunction    = 98  // no code for the GPU, to runtimes before 11.3
 	ErrorNoDevice      = 100 // the driver knows no GPU here
 	ErrorNoKernelImage = 209 // no code for the GPU
 	ErrorPTXVersion    = 222 // PTX newer than the driver's compiler
 	ErrorMismatch      = 803 // libcuda is of another driver than the kernel's part
 )
-
-// noCode is what a runtime calls the first use of a function without code for the GPU:
-// that of 11.2 has been seen to say 98, those of 11.8 and 12.4 say 209.
-func noCode(runtime string) int {
-	if runtime != "" && Compare(runtime, "11.3") < 0 {
-		return ErrorNoFunction
-	}
-	return ErrorNoKernelImage
-}
 
 // Libcuda is a libcuda of the image's own that programs load in place of the host's.
 type Libcuda struct {

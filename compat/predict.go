@@ -156,7 +156,7 @@ func (n Needs) code(gpu Target, cuda string) Prediction {
 		x := p.bestPTX(gpu)
 		switch {
 		case x == nil:
-			return fails(noCode(cmp.Or(p.Runtime, n.Runtime)), "%s has no code for %s, only for %s", p.Name, gpu, p.targets())
+			return fails(ErrorNoKernelImage, "%s has no code for %s, only for %s", p.Name, gpu, p.targets())
 		case !x.knownTo(cuda):
 			return p.tooNew(gpu, *x)
 		case jit == nil:

@@ -110,7 +110,6 @@ func TestPredictError(t *testing.T) {
 		"runs":                  {app("12.4", "sm_90"), "580.159.04", "sm_90", 0},
 		"driver too old":        {app("12.4", "sm_80"), "470.57.02", "sm_80", compat.ErrorDriver},
 		"no code":               {app("12.4", "sm_80"), "580.159.04", "sm_90", compat.ErrorNoKernelImage},
-		"no code, old runtime":  {app("11.2", "sm_80"), "580.159.04", "sm_90", compat.ErrorNoFunction},
 		"PTX too new":           {app("12.4", "ptx9.3:compute_90"), "580.159.04", "sm_90", compat.ErrorPTXVersion},
 		"GPU not known":         {app("12.4", "sm_100"), "550.54.14", "sm_100", compat.ErrorNoDevice},
 		"GPU dropped":           {app("12.4", "sm_61"), "590.44.01", "sm_61", compat.ErrorNoDevice},

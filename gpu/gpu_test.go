@@ -169,6 +169,8 @@ func TestJudge(t *testing.T) {
 		"did not pass":     {gpu.Prediction{Result: gpu.Passed}, gpu.Failed, "cudaErrorUnknown", &no},
 		"right error":      {gpu.Prediction{Result: gpu.Failed, CUDAError: "a"}, gpu.Failed, "a", &yes},
 		"another error":    {gpu.Prediction{Result: gpu.Failed, CUDAError: "a"}, gpu.Failed, "b", &no},
+		"the same cause":   {gpu.Prediction{Result: gpu.Failed, CUDAError: "cudaErrorNoKernelImageForDevice"}, gpu.Failed, "cudaErrorInvalidDeviceFunction", &yes},
+		"not the cause":    {gpu.Prediction{Result: gpu.Failed, CUDAError: "cudaErrorInvalidDeviceFunction"}, gpu.Failed, "cudaErrorNoKernelImageForDevice", &no},
 		"any error":        {gpu.Prediction{Result: gpu.Failed}, gpu.Failed, "b", &yes},
 		"waived is no run": {gpu.Prediction{Result: gpu.Failed}, gpu.Waived, "b", &yes},
 		"nothing said":     {gpu.Prediction{}, gpu.Passed, "", nil},

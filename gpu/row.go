@@ -110,6 +110,14 @@ type Seconds struct {
 	Run    float64 `json:"run"`     // the program
 }
 
+// Where a GPU has no code of a function, a launch says noCode. Runtimes before 11.3 say
+// noFunction if the program asks for the function's occupancy first, as nbody does (seen
+// with 11.2; 11.8 and 12.4 say noCode to both).
+const (
+	noCode     = "cudaErrorNoKernelImageForDevice"
+	noFunction = "cudaErrorInvalidDeviceFunction"
+)
+
 // Judge fills Agrees from the prediction and the result. A sample that was predicted
 // to fail and finds no usable driver (waived) is as predicted: it does not run. Where
 // an error was predicted it must be that one; a prediction without one is compared by
@@ -121,6 +129,6 @@ func (r *Row) Judge() {
 		return
 	}
 	same := p.Result == r.Result || p.Result == Failed && r.Result == Waived
-	agrees := same && (p.CUDAError == "" || p.CUDAError == r.CUDAError)
+	agrees := same && (p.CUDAError == "" || p.CUDAError == r.CUDAError || p.CUDAError == noCode && r.CUDAError == noFunction)
 	r.Agrees = &agrees
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,9 +19,15 @@ import (
 // Files of a group's folder. Each member has a folder in it, which is one like that
 // of a single run.
 const (
-	groupFile = "group.json"
-	logFile   = "mps.log"
+	groupFile  = "group.json"
+	servedFile = "mps.json"
 )
+
+// service is what was seen of the MPS control daemon.
+type service struct {
+	Served int // the most clients at one time
+	Log    string
+}
 
 // daemonLimit bounds the start and the end of the MPS control daemon.
 const daemonLimit = 15 * time.Second
@@ -42,16 +47,19 @@ func (g group) run(ctx context.Context, dir string) error {
 	if err := makeShare(share); err != nil {
 		return err
 	}
+	served := 0
 	d, err := startDaemon(ctx, filepath.Join(dir, g.Daemon))
 	if err == nil {
+		most := d.watch(ctx)
 		err = g.members(ctx, dir)
+		served = most()
 		d.quit(ctx)
 	}
-	log := readLogs(filepath.Join(share, "mps", "log"), filepath.Join(dir, g.Daemon))
+	log := tail(readLogs(filepath.Join(share, "mps", "log")))
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, tail(log))
+		return fmt.Errorf("%w: %s", err, log)
 	}
-	return os.WriteFile(filepath.Join(dir, logFile), log, 0o600)
+	return writeJSON(filepath.Join(dir, servedFile), service{served, log})
 }
 
 func (g group) members(ctx context.Context, dir string) error {
@@ -76,19 +84,14 @@ func makeShare(dir string) error {
 	return errors.Join(os.MkdirAll(filepath.Join(dir, "mps", "log"), 0o755), os.Mkdir(shm, 0o777), os.Chmod(shm, 0o1777))
 }
 
-// readLogs returns the server's and the daemon's logs. In the foreground the daemon of
-// driver 580 writes to its own streams in place of a file.
-func readLogs(logs, container string) []byte {
+// readLogs returns the daemon's and the server's logs.
+func readLogs(dir string) []byte {
 	var all []byte
 	for _, name := range []string{"server.log", "control.log"} {
-		text, _ := os.ReadFile(filepath.Join(logs, name))
+		text, _ := os.ReadFile(filepath.Join(dir, name))
 		all = append(all, text...)
 	}
-	var out Outcome
-	if err := readJSON(filepath.Join(container, outcomeFile), &out); err != nil {
-		return all // the daemon did not start
-	}
-	return slices.Concat(all, out.Stdout, out.Stderr)
+	return all
 }
 
 // daemon is a running MPS control daemon.
@@ -153,6 +156,39 @@ func (d *daemon) ask(ctx context.Context, command string) (string, error) {
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	return out.String(), err
+}
+
+// watch asks for the daemon's clients until the returned function is called, which
+// returns the most that there were at one time.
+func (d *daemon) watch(ctx context.Context) (most func() int) {
+	n, over := 0, make(chan struct{})
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		for {
+			n = max(n, d.clients(ctx))
+			select {
+			case <-over:
+				n = max(n, d.clients(ctx))
+				return
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	})
+	return func() int {
+		close(over)
+		watcher.Wait()
+		return n
+	}
+}
+
+// clients is how many programs the daemon's servers do work of.
+func (d *daemon) clients(ctx context.Context) (n int) {
+	servers, _ := d.ask(ctx, "get_server_list") // the daemon that no longer answers has none
+	for _, server := range strings.Fields(servers) {
+		clients, _ := d.ask(ctx, "get_client_list "+server)
+		n += len(strings.Fields(clients))
+	}
+	return n
 }
 
 // quit ends the daemon and its server. If they do not end, they do with the run's

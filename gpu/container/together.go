@@ -27,7 +27,7 @@ type Together struct {
 	Outcomes []Outcome
 	// Wall is the time from the start of the first program to the end of the last.
 	Wall time.Duration
-	// Served is how many connections of clients the MPS control daemon took.
+	// Served is how many clients the MPS control daemon had at one time, at most.
 	Served int
 	// Log is what the daemon and the server wrote, the end of it.
 	Log string
@@ -92,11 +92,11 @@ func (g group) outcome(dir string) (t Together, err error) {
 	}
 	t.Wall = last - first
 	if g.Daemon != "" {
-		log, err := os.ReadFile(filepath.Join(dir, logFile))
-		if err != nil {
+		var s service
+		if err := readJSON(filepath.Join(dir, servedFile), &s); err != nil {
 			return Together{}, err
 		}
-		t.Served, t.Log = strings.Count(string(log), "NEW CLIENT"), tail(log)
+		t.Served, t.Log = s.Served, s.Log
 	}
 	return t, nil
 }

@@ -58,7 +58,7 @@ func daemon() int {
 		say(err.Error())
 		return 1
 	}
-	server := ""
+	server, clients := "", ""
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -71,9 +71,14 @@ func daemon() int {
 		case strings.HasPrefix(command, "start_server"):
 			server = "42"
 		case strings.HasPrefix(command, "client"):
+			clients += " 7"
 			fmt.Fprintln(log, "NEW CLIENT 7 from user 0: Server already exists,", command)
 		}
-		fmt.Fprintln(c, server)
+		if command == "get_client_list "+server {
+			fmt.Fprintln(c, clients)
+		} else {
+			fmt.Fprintln(c, server)
+		}
 		_ = c.Close()
 	}
 }
