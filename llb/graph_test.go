@@ -229,6 +229,32 @@ func TestInputsAreNotChanged(t *testing.T) {
 	}
 }
 
+// TestCompatOnce: a cell's release has its cuda-compat already.
+func TestCompatOnce(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	m, err := matrix.Parse("f", []byte("version: 1\nimage: cuda\ncompat: allow\ngroups: {default: [{os: [ubuntu24.04], cuda: [12.8.1], flavors: [base]}]}\n"), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := m.Expand("default", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := parse(t, compile(t.Context(), t, c, all[0]).Definition)
+	const name = "cuda-compat-12-8"
+	for i, op := range g.ops {
+		for _, e := range op.GetExec().GetMeta().GetEnv() {
+			if list, ok := strings.CutPrefix(e, "PACKAGES="); ok && strings.Count(list, name) != 1 {
+				t.Errorf("op %d installs %s, want one %s", i, list, name)
+			}
+		}
+	}
+	if len(all) != 1 || !all[0].Compat || !strings.Contains(g.dump(), name) {
+		t.Errorf("%v: no cuda-compat in\n%s", all, g.dump())
+	}
+}
+
 func TestCompileRefuses(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)

@@ -77,9 +77,6 @@ func newCompiler(catalog *recipes.Catalog, cell matrix.Cell, platform string, ba
 	if !known || !packaged {
 		return nil, fmt.Errorf("cell %s: no recipe for CUDA %s on %s", cell.ID, cell.CUDA, cell.OS)
 	}
-	if cell.Compat {
-		release = release.WithCompat()
-	}
 	p, err := platforms.Parse(platform)
 	if err != nil {
 		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
