@@ -28,6 +28,7 @@ import (
 	"github.com/cudabuild/cudabuild/bootstrap"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
@@ -90,7 +91,7 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Options: o, memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*base{}}
+	r := &run{Options: o, compiler: llb.NewCompiler(o.Catalog), memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*base{}}
 	byID := map[string]*task{}
 	for _, cell := range cells {
 		t := newTask(cell)

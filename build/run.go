@@ -15,6 +15,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/record"
 )
 
@@ -25,10 +26,11 @@ var errFailFast = errors.New("a cell failed")
 type run struct {
 	Options
 
-	tasks []*task
-	memo  *memo
-	jobs  chan struct{} // one token a solve in flight
-	bases map[string]*base
+	tasks    []*task
+	compiler *llb.Compiler
+	memo     *memo
+	jobs     chan struct{} // one token a solve in flight
+	bases    map[string]*base
 
 	cancel  context.CancelCauseFunc
 	disk    sync.Once

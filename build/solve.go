@@ -92,7 +92,7 @@ func (r *run) part(ctx context.Context, p *part) (built, error) {
 
 // compile returns the graph of an image on a base, and the key of all its inputs.
 func (r *run) compile(ctx context.Context, p *part, base llb.Base) (*llb.Image, digest.Digest, error) {
-	compiled, err := llb.Compile(ctx, r.Catalog, p.cell, p.platform, base)
+	compiled, err := r.compiler.Compile(ctx, p.cell, p.platform, base)
 	if err != nil {
 		return nil, "", err
 	}

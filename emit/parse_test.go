@@ -75,7 +75,7 @@ func checkSources(t *testing.T, name string, copied *instructions.CopyCommand) {
 			continue
 		}
 		s, _ := samples.Lookup(strings.TrimSuffix(file, ".cu"))
-		if content.Data != string(s.Source) || content.Expand {
+		if content.Data != s.Source || content.Expand {
 			t.Errorf("%s: %s is not the sample's source", name, copied.DestPath)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,11 +33,12 @@ func BenchmarkCompile(b *testing.B) {
 				if err != nil || len(cells) != n {
 					b.Fatalf("Expand = %d cells, %v, want %d", len(cells), err, n)
 				}
+				compiler, workers := llb.NewCompiler(c), runtime.GOMAXPROCS(0)
 				var group sync.WaitGroup
-				for worker := range runtime.GOMAXPROCS(0) {
+				for part := range slices.Chunk(cells, (n+workers-1)/workers) {
 					group.Go(func() {
-						for i := worker; i < n; i += runtime.GOMAXPROCS(0) {
-							if _, err := llb.Compile(b.Context(), c, cells[i], "linux/amd64", rootOf(cells[i].OS)); err != nil {
+						for _, cell := range part {
+							if _, err := compiler.Compile(b.Context(), cell, "linux/amd64", rootOf(cell.OS)); err != nil {
 								b.Error(err)
 							}
 						}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,8 +29,9 @@ func TestDeterministic(t *testing.T) {
 	first := map[string]*llb.Image{}
 	for range 25 {
 		c := catalog(t, "testdata/recipes")
+		compiler := llb.NewCompiler(c)
 		for _, cell := range cells(t, c) {
-			got, want := compile(t.Context(), t, c, cell), first[cell.ID]
+			got, want := compile(t.Context(), t, compiler, cell), first[cell.ID]
 			if want == nil {
 				first[cell.ID] = got
 				continue
@@ -42,6 +44,56 @@ func TestDeterministic(t *testing.T) {
 				t.Fatalf("%s: configs of two compilations (-first +again):\n%s", cell.ID, diff)
 			}
 		}
+	}
+}
+
+// TestCompanyMakesNoDifference: a cell compiles to the same alone as with all others,
+// from several goroutines.
+func TestCompanyMakesNoDifference(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	all, compiler := cells(t, c), llb.NewCompiler(c)
+	for worker := range 4 {
+		t.Run(strconv.Itoa(worker), func(t *testing.T) {
+			t.Parallel()
+			for _, cell := range all {
+				got, want := compile(t.Context(), t, compiler, cell), compile(t.Context(), t, llb.NewCompiler(c), cell)
+				if diff := cmp.Diff(encode(t, want), encode(t, got)); diff != "" {
+					t.Errorf("%s (-alone +with others):\n%s", cell.ID, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestFamilies: one compiler tells bases, platforms and cuda-compat apart.
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	compiler, seen := llb.NewCompiler(c), map[string]string{}
+	cell := cells(t, c)[slices.IndexFunc(cells(t, c), func(c matrix.Cell) bool { return c.CUDA == "12.8.1" })]
+	variants := map[string]func(*matrix.Cell, *string, *llb.Base){
+		"as it is":       func(*matrix.Cell, *string, *llb.Base) {},
+		"compat":         func(c *matrix.Cell, _ *string, _ *llb.Base) { c.Compat = true },
+		"a platform":     func(_ *matrix.Cell, p *string, _ *llb.Base) { *p = "linux/arm64" },
+		"its name":       func(c *matrix.Cell, _ *string, _ *llb.Base) { c.Platforms = []string{"linux/amd64", "linux/arm64"} },
+		"another root":   func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Root = "sha256:" + b.Root[7:] + "0" },
+		"another index":  func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Index += "0" },
+		"another epoch":  func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Epoch++ },
+		"another config": func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Config.Author = "x" },
+	}
+	for name, vary := range variants {
+		cell, platform, base := cell, "linux/amd64", rootOf(cell.OS)
+		vary(&cell, &platform, &base)
+		img, err := compiler.Compile(t.Context(), cell, platform, base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := encode(t, img)
+		if other, ok := seen[text]; ok {
+			t.Errorf("%q and %q are the same image", name, other)
+		}
+		seen[text] = name
 	}
 }
 
@@ -59,12 +111,13 @@ func encode(t *testing.T, value any) string {
 func TestSharedVertices(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
+	compiler := llb.NewCompiler(c)
 	steps := map[string]map[string]digest.Digest{} // by step, by cell
 	for _, cell := range cells(t, c) {
 		if cell.OS != "debian13" {
 			continue
 		}
-		g := parse(t, compile(t.Context(), t, c, cell).Definition)
+		g := parse(t, compile(t.Context(), t, compiler, cell).Definition)
 		for i, name := range g.names {
 			for _, step := range []string{"root file system", "package lists", "install base", "install runtime", "install devel"} {
 				if strings.Contains(name, step) {
@@ -138,7 +191,6 @@ func TestSource(t *testing.T) {
 			if cell.Source == "nvidia" {
 				want = fmt.Sprintf("recipes/toolkit/%s.yaml:", cell.CUDA)
 			}
-			places = slices.Compact(places) // a sample's graph has base twice
 			if len(places) != 1 || !strings.HasPrefix(places[0], want) || strings.HasSuffix(places[0], ":0") {
 				t.Errorf("%s comes from %v, want one line of %s", name, places, want)
 			}
@@ -211,13 +263,14 @@ func TestRootMountFirst(t *testing.T) {
 func TestInputsAreNotChanged(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
+	compiler := llb.NewCompiler(c)
 	base := rootOf("debian13")
 	base.Config.History = append(make([]ocispec.History, 0, 8), base.Config.History...)
 	for _, cell := range cells(t, c) {
 		if cell.OS != "debian13" {
 			continue
 		}
-		if _, err := llb.Compile(t.Context(), c, cell, "linux/amd64", base); err != nil {
+		if _, err := compiler.Compile(t.Context(), cell, "linux/amd64", base); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -241,7 +294,7 @@ func TestCompatOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := parse(t, compile(t.Context(), t, c, all[0]).Definition)
+	g := parse(t, compile(t.Context(), t, llb.NewCompiler(c), all[0]).Definition)
 	const name = "cuda-compat-12-8"
 	for i, op := range g.ops {
 		for _, e := range op.GetExec().GetMeta().GetEnv() {
@@ -266,6 +319,8 @@ func TestCompileRefuses(t *testing.T) {
 	}{
 		"unknown OS":      {func(c *matrix.Cell) { c.OS = "plan9" }, "linux/amd64", "no recipe for CUDA 11.2 on plan9"},
 		"impossible pair": {func(c *matrix.Cell) { c.CUDA = "12.4" }, "linux/amd64", "no recipe for CUDA 12.4 on debian11"},
+		"unknown flavor":  {func(c *matrix.Cell) { c.Flavor = "cudnn9-devel" }, "linux/amd64", `CUDA 11.2 on debian11 has no "cudnn9-devel"`},
+		"unknown sample":  {func(c *matrix.Cell) { c.Flavor, c.Sample = "", "life" }, "linux/amd64", `no sample "life"`},
 		"bad platform":    {func(*matrix.Cell) {}, "linux/amd64/v2/x", "linux/amd64/v2/x"},
 	}
 	for name, test := range cases {
@@ -273,7 +328,7 @@ func TestCompileRefuses(t *testing.T) {
 			t.Parallel()
 			cell := good
 			test.change(&cell)
-			img, err := llb.Compile(t.Context(), c, cell, test.platform, rootOf(good.OS))
+			img, err := llb.NewCompiler(c).Compile(t.Context(), cell, test.platform, rootOf(good.OS))
 			if img != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Compile = %v, %v, want nil, an error with %q", img, err, test.want)
 			}

@@ -70,9 +70,9 @@ func rootOf(os string) llb.Base {
 	}
 }
 
-func compile(ctx context.Context, t testing.TB, c *recipes.Catalog, cell matrix.Cell) *llb.Image {
+func compile(ctx context.Context, t testing.TB, c *llb.Compiler, cell matrix.Cell) *llb.Image {
 	t.Helper()
-	img, err := llb.Compile(ctx, c, cell, "linux/amd64", rootOf(cell.OS))
+	img, err := c.Compile(ctx, cell, "linux/amd64", rootOf(cell.OS))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,10 +83,11 @@ func compile(ctx context.Context, t testing.TB, c *recipes.Catalog, cell matrix.
 func each(t *testing.T, test func(*testing.T, matrix.Cell, *llb.Image)) {
 	t.Helper()
 	c := catalog(t)
+	compiler := llb.NewCompiler(c)
 	for _, cell := range cells(t, c) {
 		t.Run(cell.ID, func(t *testing.T) {
 			t.Parallel()
-			test(t, cell, compile(t.Context(), t, c, cell))
+			test(t, cell, compile(t.Context(), t, compiler, cell))
 		})
 	}
 }

@@ -6,13 +6,11 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"time"
 
 	"github.com/containerd/platforms"
 	bkllb "github.com/moby/buildkit/client/llb"
 
 	"github.com/cudabuild/cudabuild/recipes"
-	"github.com/cudabuild/cudabuild/samples"
 )
 
 // seal ends every step: what the step touched gets the time of its inputs, so that
@@ -30,52 +28,53 @@ const scriptPath = "/run/cudabuild/step"
 const AptConfigSecret = "cudabuild-apt.conf"
 
 // install is the step that makes a flavor out of the one below it.
-func (c *compiler) install(state bkllb.State, flavor recipes.Flavor) bkllb.State {
+func (f *family) install(state bkllb.State, flavor recipes.Flavor) bkllb.State {
 	opts := []bkllb.RunOption{
-		c.title("install %s: %s", flavor, c.steps[flavor]["PACKAGES"]),
-		c.from(string(flavor)),
-		bkllb.AddEnv("EPOCH", c.epoch()),
+		f.title("install %s: %s", flavor, f.steps[flavor]["PACKAGES"]),
+		f.from(string(flavor)),
+		bkllb.AddEnv("EPOCH", f.date()),
 		bkllb.AddSecret("/run/cudabuild/apt.conf", bkllb.SecretID(AptConfigSecret), bkllb.SecretOptional),
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.steps[flavor])) {
-		opts = append(opts, bkllb.AddEnv(name, c.steps[flavor][name]))
+	for _, name := range slices.Sorted(maps.Keys(f.steps[flavor])) {
+		opts = append(opts, bkllb.AddEnv(name, f.steps[flavor][name]))
 	}
-	for _, mount := range c.manager.Mounts {
-		opts = append(opts, c.mount(mount))
+	for _, mount := range f.manager.Mounts {
+		opts = append(opts, f.mount(mount))
 	}
-	return state.Run(c.script(c.manager.Install+c.release.Layers[flavor].Place()+seal), runOptions(opts)).Root()
+	return state.Run(f.script(f.manager.Install+f.release.Layers[flavor].Place()+seal), runOptions(opts)).Root()
 }
 
-func (c *compiler) mount(m recipes.Mount) bkllb.RunOption {
+func (f *family) mount(m recipes.Mount) bkllb.RunOption {
 	switch m.Kind {
 	case recipes.IndexMount:
-		return bkllb.AddMount(m.Path, c.image(c.base.Index, "package lists"), bkllb.Readonly)
+		return bkllb.AddMount(m.Path, f.lists, bkllb.Readonly)
 	case recipes.CacheMount:
-		id := path.Join("cudabuild", c.os.Name, platforms.Format(c.platform), m.Path)
+		id := path.Join("cudabuild", f.os.Name, platforms.Format(f.platform), m.Path)
 		return bkllb.AddMount(m.Path, bkllb.Scratch(), bkllb.AsPersistentCacheDir(id, bkllb.CacheMountLocked))
 	default:
 		return bkllb.AddMount(m.Path, bkllb.Scratch(), bkllb.Tmpfs())
 	}
 }
 
-// sample compiles the cell's program in devel and places it on base.
-func (c *compiler) sample(base, devel bkllb.State) bkllb.State {
-	s, _ := samples.Lookup(c.cell.Sample)
-	source := bkllb.Scratch().File(
-		bkllb.Mkfile("/"+s.File, 0o644, s.Source, bkllb.WithCreatedTime(time.Unix(c.base.Epoch, 0))),
-		bkllb.WithCustomNamef("[samples] %s", s.File))
-	compile := withEnv(devel, c.release.LayerEnv(recipes.Devel)).Run(
-		c.script(c.nvcc(s)+"\n"),
-		c.title("compile %s", s.File),
-		c.from("samples"),
+// compile is the program of the member's sample, made in devel.
+func (m *member) compile() bkllb.State {
+	source := m.files.state(file{"samples", m.sample.File, "/" + m.sample.File, m.sample.Source, m.epoch})
+	step := withEnv(m.flavors[recipes.Devel], m.release.LayerEnv(recipes.Devel)).Run(
+		m.script(m.nvcc()+"\n"),
+		m.title("compile %s", m.sample.File),
+		m.from("samples"),
 		bkllb.AddMount("/run/cudabuild/src", source, bkllb.Readonly),
 		bkllb.AddMount("/tmp", bkllb.Scratch(), bkllb.Tmpfs()),
 	)
-	program := compile.AddMount("/run/cudabuild/out", bkllb.Scratch())
-	return base.Run(
-		c.script("cp /run/cudabuild/out/"+s.Name+" /usr/local/bin/\n"+seal),
-		c.title("place %s", s.Name),
-		bkllb.AddEnv("EPOCH", c.epoch()),
+	return step.AddMount("/run/cudabuild/out", bkllb.Scratch())
+}
+
+// place puts the program of the member's sample on the lowest flavor.
+func (m *member) place(program bkllb.State) bkllb.State {
+	return m.flavors[m.release.Lowest()].Run(
+		m.script("cp /run/cudabuild/out/"+m.sample.Name+" /usr/local/bin/\n"+seal),
+		m.title("place %s", m.sample.Name),
+		bkllb.AddEnv("EPOCH", m.date()),
 		bkllb.AddMount("/run/cudabuild/out", program, bkllb.Readonly),
 	).Root()
 }
@@ -88,20 +87,18 @@ func withEnv(state bkllb.State, env map[string]string) bkllb.State {
 	return state
 }
 
-// nvcc is the command that compiles a sample.
-func (c *compiler) nvcc(s samples.Sample) string {
-	return c.release.Nvcc("/run/cudabuild/src/"+s.File, "/run/cudabuild/out/"+s.Name)
+// nvcc is the command that compiles the sample.
+func (m *member) nvcc() string {
+	return m.release.Nvcc("/run/cudabuild/src/"+m.sample.File, "/run/cudabuild/out/"+m.sample.Name)
 }
 
 // script runs text with sh -eu, from a file of its own so that errors stay short.
-func (c *compiler) script(text string) bkllb.RunOption {
-	file := bkllb.Scratch().File(
-		bkllb.Mkfile("/step", 0o644, []byte(text), bkllb.WithCreatedTime(time.Unix(c.base.Epoch, 0))),
-		bkllb.WithCustomNamef("[%s] script", c.os.Name))
+func (f *family) script(text string) bkllb.RunOption {
+	step := f.files.state(file{f.os.Name, "script", "/step", text, f.epoch})
 	return runOptions{
 		bkllb.Args([]string{"/bin/sh", "-eu", scriptPath}),
 		bkllb.AddMount("/run", bkllb.Scratch(), bkllb.Tmpfs()), // where the mount points below are not kept
-		bkllb.AddMount(scriptPath, file, bkllb.SourcePath("/step"), bkllb.Readonly),
+		bkllb.AddMount(scriptPath, step, bkllb.SourcePath("/step"), bkllb.Readonly),
 	}
 }
 

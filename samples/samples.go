@@ -10,20 +10,19 @@
 // compilers or images: it hands out text.
 package samples
 
-import (
-	"embed"
-	"slices"
-)
+import _ "embed" // the texts
 
-//go:embed deviceQuery/deviceQuery.cu nbody/nbody.cu
-var sources embed.FS
+//go:embed deviceQuery/deviceQuery.cu
+var deviceQuery string
+
+//go:embed nbody/nbody.cu
+var nbody string
 
 // Sample is one sample program: its name, the name and text of its only source
 // file, and the command an image runs by default.
 type Sample struct {
-	Name, File string
-	Source     []byte
-	Cmd        []string
+	Name, File, Source string
+	Cmd                []string
 }
 
 // Names returns the names of all samples, sorted.
@@ -32,14 +31,12 @@ func Names() []string { return []string{"deviceQuery", "nbody"} }
 // Lookup returns the sample of that name, and whether there is one. The caller
 // owns what it gets.
 func Lookup(name string) (Sample, bool) {
-	if !slices.Contains(Names(), name) {
+	switch name {
+	case "deviceQuery":
+		return Sample{name, name + ".cu", deviceQuery, []string{name}}, true
+	case "nbody":
+		return Sample{name, name + ".cu", nbody, []string{name, "-benchmark"}}, true
+	default:
 		return Sample{}, false
 	}
-	cmd := []string{name}
-	if name == "nbody" {
-		cmd = append(cmd, "-benchmark")
-	}
-	file := name + ".cu"
-	source, err := sources.ReadFile(name + "/" + file)
-	return Sample{Name: name, File: file, Source: source, Cmd: cmd}, err == nil
 }

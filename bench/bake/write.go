@@ -74,7 +74,7 @@ func writeSamples(folder string) error {
 	}
 	for _, name := range samples.Names() {
 		s, _ := samples.Lookup(name)
-		if err := os.WriteFile(filepath.Join(folder, s.File), s.Source, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, s.File), []byte(s.Source), 0o600); err != nil {
 			return err
 		}
 	}
