@@ -16,10 +16,22 @@ import (
 type one struct {
 	cell, digest, gpus string
 	newest             gpu.Row
-	rows               int
-	agrees             bool     // every row
-	files              []string // of the ledger
+	of                 map[string]gpu.Row // the newest of each engine
+	rows, wrong        int                // wrong ones do not agree
+	files              []string           // of the ledger
 }
+
+// agrees says whether what was seen last, by each engine, is what today's rules say.
+func (c *one) agrees() bool {
+	for _, row := range c.of {
+		if !agree(row) {
+			return false
+		}
+	}
+	return true
+}
+
+func agree(row gpu.Row) bool { return row.Agrees != nil && *row.Agrees }
 
 // casesOf sorts cases by class, then cell and GPUs.
 func casesOf(rows []gpu.Observation) []*one {
@@ -33,7 +45,7 @@ func casesOf(rows []gpu.Observation) []*one {
 		key := o.Row.Digest + " " + gpus
 		c := byKey[key]
 		if c == nil {
-			c = &one{cell: o.Row.Cell, digest: shorten(o.Row.Digest), gpus: gpus, agrees: true}
+			c = &one{cell: o.Row.Cell, digest: shorten(o.Row.Digest), gpus: gpus, of: map[string]gpu.Row{}}
 			byKey[key] = c
 			all = append(all, c)
 		}
@@ -46,10 +58,15 @@ func casesOf(rows []gpu.Observation) []*one {
 }
 
 func (c *one) add(o gpu.Observation) {
-	if c.rows++; !o.Row.Started.Before(c.newest.Started) {
+	if c.rows++; !agree(o.Row) {
+		c.wrong++
+	}
+	if !o.Row.Started.Before(c.newest.Started) {
 		c.newest = o.Row
 	}
-	c.agrees = c.agrees && o.Row.Agrees != nil && *o.Row.Agrees
+	if engine := string(o.Row.Engine); !o.Row.Started.Before(c.of[engine].Started) {
+		c.of[engine] = o.Row
+	}
 	if !slices.Contains(c.files, o.File) {
 		c.files = append(c.files, o.File)
 	}

@@ -32,12 +32,13 @@ func TestCases(t *testing.T) {
 	cases := casesOf([]gpu.Observation{
 		row(2, "sha256:a", &yes, 209, 0), row(1, "sha256:a", &yes, 0, 0), standIn,
 		row(1, "sha256:a", &yes, 0, 0, 1), row(1, "sha256:b", &yes, 222, 1), row(2, "sha256:b", &no, 222, 1),
+		row(1, "sha256:c", &no, 98, 1), row(2, "sha256:c", &yes, 209, 1),
 	})
 	var got []string
 	for _, c := range cases {
-		got = append(got, c.digest+" "+c.gpus+" "+c.class()+" "+yesNo(c.agrees))
+		got = append(got, c.digest+" "+c.gpus+" "+c.class()+" "+c.verdict())
 	}
-	want := "a H, 0 of 2 no, error 209 yes; b H, 1 of 2 no, error 222 **no**; a H, 0+1 of 2 no, error not predicted yes"
+	want := "a H, 0 of 2 no, error 209 yes; c H, 1 of 2 no, error 209 yes; 1 older rows did not; b H, 1 of 2 no, error 222 **no**; a H, 0+1 of 2 no, error not predicted yes"
 	old := row(1, "sha256:c", &yes, 0)
 	if got := gpusOf(old); got != "H, 0+1 of 2" {
 		t.Errorf("a row without indexes is of %q", got)

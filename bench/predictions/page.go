@@ -15,8 +15,9 @@ import (
 const head = `# What was predicted, and what was seen
 
 Made from the rows in [ledger](../ledger) by ` + "`go run ./bench/predictions`" + `; do not edit. A case is an image (its digest) on the GPUs that it was
-given, however often it ran; its row of the first table is the newest row's prediction, and it agrees only if every row of it does. Predictions were
-made and written down before the run, from the image's files and the host's facts ([gpu](gpu.md), [portability](portability.md)).
+given, however often it ran; it counts by its newest row, and agrees if each engine's newest row does. Rows are never changed: one that the rules of
+its day had wrong stays, and its case says so. Predictions were made and written down before the run, from the image's files and the host's facts
+([gpu](gpu.md), [portability](portability.md)).
 `
 
 // page is the whole document. ledger is the way from the page to the ledger.
@@ -42,7 +43,7 @@ func page(cases []*one, ledger string) string {
 	}
 	b.WriteString("\n## Every case\n\n| image | digest | GPUs | predicted | seen | rows | agrees |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, c := range cases {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", c.cell, c.digest, c.gpus, c.class(), c.seen(), c.links(ledger), yesNo(c.agrees))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", c.cell, c.digest, c.gpus, c.class(), c.seen(), c.links(ledger), c.verdict())
 	}
 	return b.String()
 }
@@ -81,7 +82,7 @@ func failing(cases []*one) int {
 
 func agreeing(cases []*one) (n int) {
 	for _, c := range cases {
-		if c.agrees {
+		if c.agrees() {
 			n++
 		}
 	}
@@ -95,11 +96,15 @@ func number(n int) string {
 	return fmt.Sprintf(" %d |", n)
 }
 
-func yesNo(b bool) string {
-	if b {
-		return "yes"
+// verdict says whether the case agrees, and how many rows did not before the rules were mended.
+func (c *one) verdict() string {
+	switch {
+	case !c.agrees():
+		return "**no**"
+	case c.wrong > 0:
+		return fmt.Sprintf("yes; %d older rows did not", c.wrong)
 	}
-	return "**no**"
+	return "yes"
 }
 
 // links are the files with the case's rows, by engine.
