@@ -47,7 +47,7 @@ func Bake(catalog *recipes.Catalog, cells []matrix.Cell) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []File{{"docker-bake.json", string(data) + "\n"}}
+	var files []File
 	order, of := families(cells)
 	for _, f := range order {
 		text, err := Dockerfile(catalog, of[f])
@@ -56,7 +56,8 @@ func Bake(catalog *recipes.Catalog, cells []matrix.Cell) ([]File, error) {
 		}
 		files = append(files, File{dockerfileName(f), text})
 	}
-	return files, nil
+	// Last, so that it never names a file that could not be written.
+	return append(files, File{"docker-bake.json", string(data) + "\n"}), nil
 }
 
 func dockerfileName(f family) string { return "Dockerfile." + f.String() }

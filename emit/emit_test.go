@@ -97,7 +97,7 @@ func TestGoldenBake(t *testing.T) {
 			golden.Check(t, filepath.Join("testdata", "golden", f.Name), f.Text)
 		}
 	}
-	if diff := cmp.Diff([]string{"docker-bake.json", "Dockerfile.11.8-debian12", "Dockerfile.12.4-debian13"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"Dockerfile.11.8-debian12", "Dockerfile.12.4-debian13", "docker-bake.json"}, names); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
