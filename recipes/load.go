@@ -40,12 +40,23 @@ type loader struct {
 func Load(dirs ...string) (*Catalog, error) {
 	l := &loader{layers: []layer{{embedded, "recipes"}}, files: map[string]*file{}}
 	for _, dir := range dirs {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/, toolkit/ or another folder of recipes in it", Hint: "name one with --recipes"}}
+		over := layer{os.DirFS(dir), dir}
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() || !over.hasRecipes() {
+			return nil, Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/, toolkit/ or another folder of recipes in it", Hint: "name one with --recipes; a recipe is a file NAME.yaml in one of these folders"}}
 		}
-		l.layers = append(l.layers, layer{os.DirFS(dir), dir})
+		l.layers = append(l.layers, over)
 	}
 	return l.load()
+}
+
+// hasRecipes reports whether any file of the layer would be read. A misspelt folder must
+// not look like one that changes nothing.
+func (l layer) hasRecipes() bool {
+	folders, _ := embedded.ReadDir(".") // it is in memory
+	return slices.ContainsFunc(folders, func(folder fs.DirEntry) bool {
+		names, _ := fs.Glob(l, folder.Name()+"/*.yaml")
+		return len(names) > 0
+	})
 }
 
 // load reads every layer.

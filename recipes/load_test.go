@@ -156,7 +156,8 @@ func TestLoadRefusesNames(t *testing.T) {
 func TestLoadRefusesDirectories(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(dir(t, map[string]string{"file": ""}), "file")
-	for _, path := range []string{file, file + "/absent", ""} {
+	misspelt := dir(t, map[string]string{"oses/myos.yaml": goodOS, "os/myos.yml": goodOS})
+	for _, path := range []string{file, file + "/absent", "", misspelt} {
 		c, err := recipes.Load(path)
 		if c != nil || err == nil || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("Load(%q) = %v, %v, want nil, not a directory", path, c, err)
