@@ -112,6 +112,21 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestAnswerNotWritten: a full disk under stdout is no error of usage.
+func TestAnswerNotWritten(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	var stderr strings.Builder
+	code := run(t.Context(), []string{"schema", "matrix"}, strings.NewReader(""), full, &stderr)
+	if want := "cudabuild: error: write /dev/full: no space left on device\n"; code != exitUnknown || stderr.String() != want {
+		t.Errorf("exit code %d, %q; want %d, %q", code, stderr.String(), exitUnknown, want)
+	}
+}
+
 // TestHintForRoot: who is root already is not told to become it.
 func TestHintForRoot(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func usage(cmd *cobra.Command, err error) error {
 	if coded := (*exitError)(nil); err == nil || errors.As(err, &coded) {
 		return err
+	}
+	if path := (*fs.PathError)(nil); errors.As(err, &path) && path.Op == "write" {
+		return &exitError{code: exitUnknown, err: err} // the answer itself could not be written
 	}
 	return &exitError{code: exitUsage, err: err, hint: "run '" + cmd.CommandPath() + " --help'"}
 }
