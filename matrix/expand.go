@@ -23,7 +23,7 @@ func expandAll(r *report, catalog *recipes.Catalog, f file) *Matrix {
 			}
 		}
 	}
-	m := &Matrix{file: r.file, cells: map[string][]Cell{}}
+	m := &Matrix{file: r.file, cells: map[string][]Cell{}, catalog: catalog}
 	m.tagging = tagging{image: f.image, aliases: f.tags, places: places(byEntry)}
 	twins := &duplicates{report: r, told: map[pair]bool{}}
 	for _, g := range f.groups {

@@ -26,6 +26,10 @@ func (m *Matrix) Find(group, id string) (Cell, error) {
 			ids = append(ids, c.ID)
 		}
 	}
+	if why := impossibleID(m.catalog, id); why != "" {
+		r.at(0, 0, "", "no cell %q: %s", id, why)
+		return Cell{}, r.err()
+	}
 	slices.Sort(ids)
 	r.at(0, 0, suggest.Hint(id, slices.Compact(ids)), "no cell %q", id)
 	return Cell{}, r.err()

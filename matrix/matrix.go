@@ -45,6 +45,7 @@ type Matrix struct {
 	groups  []string          // in the order of the file
 	cells   map[string][]Cell // by group, ordered
 	tagging tagging
+	catalog *recipes.Catalog
 }
 
 // Load reads and checks a matrix file against the catalog. The error is a

@@ -87,7 +87,7 @@ func TestExpandOnly(t *testing.T) {
 		"in matrix order": {"default", []string{"12.4-nbody-*", "11.8-devel-*", "*-devel-debian12"}, []string{"11.8-devel-debian12", "12.4-nbody-debian13"}},
 		"no match":        {"default", []string{"12.4-bas-debian13"}, []string{`f: no cell of group "default" matches "12.4-bas-debian13"`, "near: 12.4-base-debian13, 11.8-base-debian12, 12.4-nbody-debian13"}},
 		"other group":     {"default", []string{"11.2-*"}, []string{`f: no cell of group "default" matches "11.2-*"`, `11.2-base-debian11 is in group "debian"`}},
-		"bad glob":        {"default", []string{"[a", "*"}, []string{`f: only "[a": syntax error in pattern`, "a glob has * ? and [a-z]; \\ before one of these takes it as it is"}},
+		"bad glob":        {"default", []string{"[a", "*"}, []string{`f: --only "[a": syntax error in pattern`, "a glob has * ? and [a-z]; \\ before one of these takes it as it is"}},
 		"unknown group":   {"debain", nil, []string{`f: no group "debain"`, `did you mean "debian"?`}},
 		"no group":        {"", nil, []string{`f: no group ""`, "known: default, debian"}},
 	}

@@ -23,6 +23,7 @@ type made struct {
 // and flavors that do not exist. Of what a glob stands for, those are left out.
 func multiply(r *report, catalog *recipes.Catalog, f file, e *entry) []made {
 	l := e.or(f.defaults)
+	before, cells := len(r.problems), 0
 	if len(l.flavors)+len(l.samples) == 0 && !l.partial {
 		r.node(e.at, "list flavors or samples", "the entry has neither flavors nor samples")
 		return nil
@@ -53,7 +54,11 @@ func multiply(r *report, catalog *recipes.Catalog, f file, e *entry) []made {
 				release = release.WithCompat()
 			}
 			all = append(all, made{p, release.Version, cellsOf(p, l, release, f)})
+			cells += len(all[len(all)-1].cells)
 		}
+	}
+	if cells == 0 && len(e.os) > 0 && len(e.cuda) > 0 && len(r.problems) == before && !l.partial {
+		r.node(e.at, "its globs match no CUDA release that was packaged for one of its OSes, with its platforms and flavors", "the entry makes no image")
 	}
 	return all
 }
@@ -129,43 +134,70 @@ func checkPlatforms(r *report, p pair, platforms []word, known []string) []word 
 }
 
 func reportImpossible(r *report, c *recipes.Catalog, p pair) {
-	message := fmt.Sprintf("CUDA %s was never packaged for %s", p.cuda.text, p.os.text)
+	r.node(p.cuda.at, fmt.Sprintf("take the pair out, or exclude it with a reason: {os: %s, cuda: %q, reason: ...}", p.os.text, p.cuda.text),
+		"%s", impossible(c, p.os.text, p.cuda.text))
+}
+
+// impossible says that a pair does not exist, and which ones near it do.
+func impossible(c *recipes.Catalog, os, cuda string) string {
+	message := fmt.Sprintf("CUDA %s was never packaged for %s", cuda, os)
 	var near []string
-	if cuda := nearestCUDA(c, p); cuda != "" {
-		near = append(near, fmt.Sprintf("CUDA %s for %s", cuda, p.os.text))
+	if other := nearestCUDA(c, os, cuda); other != "" {
+		near = append(near, fmt.Sprintf("CUDA %s for %s", other, os))
 	}
-	if os := nearestOS(c, p); os != "" {
-		near = append(near, fmt.Sprintf("CUDA %s for %s", p.cuda.text, os))
+	if other := nearestOS(c, os, cuda); other != "" {
+		near = append(near, fmt.Sprintf("CUDA %s for %s", cuda, other))
 	}
 	if len(near) > 0 {
 		message += "; nearest: " + strings.Join(near, ", ")
 	}
-	r.node(p.cuda.at, fmt.Sprintf("take the pair out, or exclude it with a reason: {os: %s, cuda: %q, reason: ...}", p.os.text, p.cuda.text),
-		"%s", message)
+	return message
+}
+
+// impossibleID is [impossible] for the ID of a cell, or a glob on IDs, that names a known
+// OS and a known CUDA release without a recipe for the two; else it is empty.
+func impossibleID(c *recipes.Catalog, id string) string {
+	cuda, rest, _ := strings.Cut(id, "-")
+	os := rest[strings.LastIndex(rest, "-")+1:]
+	if !slices.Contains(c.CUDAVersions(), cuda) || !slices.Contains(c.OSNames(), os) {
+		return ""
+	}
+	if _, ok := c.Find(os, cuda); ok {
+		return ""
+	}
+	return impossible(c, os, cuda)
 }
 
 // nearestCUDA returns the release for that OS with the fewest releases between,
 // the newer of two.
-func nearestCUDA(c *recipes.Catalog, p pair) string {
+func nearestCUDA(c *recipes.Catalog, os, cuda string) string {
 	all := c.CUDAVersions()
-	want := slices.Index(all, p.cuda.text)
+	want := slices.Index(all, cuda)
 	best, bestFar := "", len(all)
-	for i, cuda := range all {
-		if far := max(want-i, i-want); far <= bestFar && slices.Contains(c.CUDAFor(p.os.text), cuda) {
-			best, bestFar = cuda, far
+	for i, other := range all {
+		if far := max(want-i, i-want); far <= bestFar && slices.Contains(c.CUDAFor(os), other) {
+			best, bestFar = other, far
 		}
 	}
 	return best
 }
 
-// nearestOS returns the OS with that release whose name looks most alike.
-func nearestOS(c *recipes.Catalog, p pair) string {
-	systems := c.OSFor(p.cuda.text)
+// nearestOS returns the OS with that release whose directory in the vendor's repository
+// (rhel8 of rockylinux8) looks most alike, by name the first of several.
+func nearestOS(c *recipes.Catalog, os, cuda string) string {
+	systems := c.OSFor(cuda)
 	if len(systems) == 0 {
 		return ""
 	}
+	want, _ := c.OS(os)
+	far := func(name string) (directory, word int) {
+		other, _ := c.OS(name)
+		return suggest.Distance(want.Repository.Dir, other.Repository.Dir), suggest.Distance(os, name)
+	}
 	return slices.MinFunc(systems, func(a, b string) int {
-		return cmp.Compare(suggest.Distance(p.os.text, a), suggest.Distance(p.os.text, b))
+		directoryA, wordA := far(a)
+		directoryB, wordB := far(b)
+		return cmp.Or(cmp.Compare(directoryA, directoryB), cmp.Compare(wordA, wordB))
 	})
 }
 

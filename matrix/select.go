@@ -49,7 +49,7 @@ const globForm = `a glob has * ? and [a-z]; \ before one of these takes it as it
 
 func (m *Matrix) checkGlob(r *report, group, glob string) {
 	if _, err := path.Match(glob, ""); err != nil {
-		r.at(0, 0, globForm, "only %q: %v", glob, err)
+		r.at(0, 0, globForm, "--only %q: %v", glob, err)
 		return
 	}
 	var ids []string
@@ -62,7 +62,8 @@ func (m *Matrix) checkGlob(r *report, group, glob string) {
 	r.at(0, 0, m.globHint(glob, ids), "no cell of group %q matches %q", group, glob)
 }
 
-// globHint names a group in which the glob matches, else IDs that look like it.
+// globHint names a group in which the glob matches, else says that there is no such pair,
+// else names IDs that look like it.
 func (m *Matrix) globHint(glob string, ids []string) string {
 	for _, name := range m.groups {
 		for _, cell := range m.cells[name] {
@@ -70,6 +71,9 @@ func (m *Matrix) globHint(glob string, ids []string) string {
 				return fmt.Sprintf("%s is in group %q", cell.ID, name)
 			}
 		}
+	}
+	if why := impossibleID(m.catalog, glob); why != "" {
+		return why
 	}
 	if near := suggest.Nearest(glob, ids, 3); len(near) > 0 {
 		return "near: " + suggest.List(near)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -74,10 +75,13 @@ func planJSON(w io.Writer, cells []matrix.Cell, problems matrix.Problems) error 
 func planTable(w io.Writer, group string, cells []matrix.Cell) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CELL\tOS\tCUDA\tPARENT\tPLATFORMS\tTAG")
-	samples := 0
+	samples, unsourced := 0, 0
 	for _, c := range cells {
 		if c.Sample != "" {
 			samples++
+		}
+		if len(c.Unsourced) > 0 {
+			unsourced++
 		}
 		parent := c.Parent
 		if parent == "" {
@@ -89,7 +93,10 @@ func planTable(w io.Writer, group string, cells []matrix.Cell) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s of group %s, %s among them\n", counted(len(cells), "cell"), group, counted(samples, "sample"))
+	if _, err := fmt.Fprintf(w, "%s of group %s, %s among them\n", counted(len(cells), "cell"), group, counted(samples, "sample")); err != nil || unsourced == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s with unsourced packages: matrix builds none of them without --unpinned; explain CELL names them\n", counted(unsourced, "cell"))
 	return err
 }
 
@@ -137,7 +144,11 @@ func (s *selection) find(cmd *cobra.Command, id string, asJSON bool) (*recipes.C
 	if err != nil {
 		return nil, matrix.Cell{}, tell(cmd, err, asJSON)
 	}
-	cell, err := m.Find(s.group, id)
+	group := s.group
+	if !cmd.Flags().Changed("group") && !slices.Contains(m.Groups(), group) {
+		group = m.Groups()[0]
+	}
+	cell, err := m.Find(group, id)
 	return catalog, cell, tell(cmd, err, asJSON)
 }
 

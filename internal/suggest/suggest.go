@@ -15,9 +15,18 @@ import (
 // maxListed is how many names a hint lists.
 const maxListed = 12
 
-// Hint returns a hint for a word that is none of known: the one that was
-// probably meant, else what there is.
+// Hint returns a hint for a word that is none of known: those that go on where it
+// ends (13.0 of 13.0.1), the one that was probably meant, else what there is.
 func Hint(word string, known []string) string {
+	var longer []string
+	for _, name := range known {
+		if strings.HasPrefix(name, word+".") {
+			longer = append(longer, name)
+		}
+	}
+	if len(longer) > 0 {
+		return "known: " + List(longer)
+	}
 	if near := Nearest(word, known, 1); len(near) > 0 {
 		return fmt.Sprintf("did you mean %q?", near[0])
 	}
