@@ -24,6 +24,7 @@ const maxJobs = 256
 type Origin struct {
 	File, Group string
 	Recipes     []string
+	Release     string // "" or a release whose tags the images get too
 }
 
 // Flags selects the same matrix for another command.
@@ -31,6 +32,9 @@ func (o Origin) Flags() string {
 	flags := "--file " + shellQuote(o.File) + " --group " + shellQuote(o.Group)
 	for _, dir := range o.Recipes {
 		flags += " --recipes " + shellQuote(dir)
+	}
+	if o.Release != "" {
+		flags += " --release " + shellQuote(o.Release)
 	}
 	return flags
 }

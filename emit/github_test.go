@@ -34,7 +34,7 @@ type workflow struct {
 
 func github(t *testing.T, cells []matrix.Cell) (text string, w workflow) {
 	t.Helper()
-	files, err := emit.GitHub(cells, emit.Origin{File: "matrix.yaml", Group: "debian", Recipes: []string{"my recipes"}})
+	files, err := emit.GitHub(cells, emit.Origin{File: "matrix.yaml", Group: "debian", Recipes: []string{"my recipes"}, Release: "26.11"})
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}

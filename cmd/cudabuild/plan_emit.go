@@ -74,7 +74,7 @@ func (s *selection) github(_ *recipes.Catalog, cells []matrix.Cell) ([]emit.File
 	if s.file == "-" {
 		return nil, errors.New("--emit github: the workflow has to name the matrix, so --file cannot be stdin")
 	}
-	return emit.GitHub(cells, emit.Origin{File: s.file, Group: s.group, Recipes: s.recipes})
+	return emit.GitHub(cells, emit.Origin{File: s.file, Group: s.group, Recipes: s.recipes, Release: s.release})
 }
 
 // write puts the files into the folder, or prints the only one.
