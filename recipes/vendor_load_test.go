@@ -108,6 +108,7 @@ func TestVendorLoadRefuses(t *testing.T) {
 		"key without date":      {"repository/mine.yaml", "since: 2024-01-01, serves", "since: soon, serves", `want since, a date`},
 		"no key for the os":     {"repository/mine.yaml", "serves: [deb]", "serves: [rpm]", `no key of source "mine" serves mine1`},
 		"image and bootstrap":   {"os/mine1.yaml", "title: Mine\n", "title: Mine\nbootstrap: {suite: x}\n", `want one of the two`},
+		"image with a space":    {"os/mine1.yaml", `"docker.io/library/mine:2"`, "my image", `"my image" is no name of an image`},
 		"no packages kind":      {"os/mine1.yaml", "packages: deb", "packages: apk", `want dir, arch, and packages: deb or rpm`},
 		"unknown root":          {"os/mine1.yaml", "dir: mine1,", "dir: mine1, also: [more],", `source "mine" has no root "more"`},
 		"override without date": {"os/mine1.yaml", "since: 2024-01-01", "since: later", `want since, a date`},
