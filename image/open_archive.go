@@ -5,6 +5,7 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -164,7 +166,19 @@ func (a *tarArchive) savedImages(ref, tag string) ([]Source, error) {
 		}
 		sources = append(sources, src)
 	}
+	if len(sources) == 0 {
+		return nil, noSavedImage(saved)
+	}
 	return sources, nil
+}
+
+// noSavedImage says what the archive holds in place of the image that was asked for.
+func noSavedImage(saved []savedImage) error {
+	var names []string
+	for _, s := range saved {
+		names = append(names, s.RepoTags...)
+	}
+	return fmt.Errorf("%w: the archive holds: %s", ErrNoImage, cmp.Or(strings.Join(names, ", "), "nothing that has a tag"))
 }
 
 // savedImage writes the manifest that docker save leaves out. A layer's digest is

@@ -300,7 +300,7 @@ func TestOpenDockerArchive(t *testing.T) {
 			t.Errorf("Open(%s) = %+v, %v", ref, got, err)
 		}
 	}
-	if _, err := open(t, "docker-archive:"+file+":other:1", image.OpenOptions{}); !errors.Is(err, image.ErrNoImage) {
+	if _, err := open(t, "docker-archive:"+file+":other:1", image.OpenOptions{}); !errors.Is(err, image.ErrNoImage) || !strings.HasSuffix(err.Error(), "the archive holds: example.com/cuda:12.4") {
 		t.Errorf("a name that is not there: %v", err)
 	}
 	whole, err := os.ReadFile(file)
