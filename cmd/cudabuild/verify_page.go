@@ -53,8 +53,17 @@ func onePage(w *bytes.Buffer, r verify.Report) {
 			fmt.Fprintf(w, "    ...   more of %s: see --json\n", f.Rule)
 		}
 	}
+	ownLibcuda(w, r.Libcuda)
 	portability(w, r.Portability)
 	advice(w, r)
+}
+
+// ownLibcuda says that programs get a libcuda of the image. What follows on portability
+// is about the host's.
+func ownLibcuda(w *bytes.Buffer, l verify.Libcuda) {
+	if l.Winner != "" && l.Winner != verify.HostLibcuda {
+		fmt.Fprintf(w, "\n  libcuda      of the image, not the host's: %s\n    %s\n", oneLine(l.Winner), foreign(l.Why))
+	}
 }
 
 func layerHead(w *bytes.Buffer, l verify.Layer) {
@@ -130,10 +139,10 @@ func advice(w *bytes.Buffer, r verify.Report) {
 	}
 }
 
-// oneLine makes foreign text harmless for a terminal.
+// oneLine makes foreign text harmless for a terminal. Quotation marks are.
 func oneLine(s string) string {
 	if quoted := strconv.Quote(s); len(quoted) != len(s)+2 {
-		s = strings.Trim(quoted, `"`)
+		s = strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 	}
 	if len(s) > 200 {
 		s = s[:197] + "..."

@@ -68,11 +68,13 @@ var scriptImages = map[string][]map[string]imagetest.Entry{
 
 	"gpu":      {{"usr/bin/app": gpuProgram()}},
 	"mismatch": {{"usr/bin/app": gpuProgram()}},
+	"shadow":   {{"usr/bin/app": gpuProgram(), "opt/lib/libcuda.so.1": {}}},
 }
 
 var scriptEnv = map[string][]string{
 	"gpu":      {"CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=driver>=525.60.13"},
 	"mismatch": {"CUDA_VERSION=11.8.0"},
+	"shadow":   {"LD_LIBRARY_PATH=/opt/lib"},
 }
 
 // gpuProgram has the runtime of CUDA 12.4 inside, and code for Ampere and Hopper.
