@@ -10,6 +10,7 @@
 package format
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -68,11 +69,11 @@ func byRule(r verify.Report, rule string) []verify.Finding {
 // where says in words what a finding is about.
 func where(f verify.Finding) string {
 	path := f.Path
-	if path == "" {
+	switch {
+	case f.Layer == nil:
+		return cmp.Or(path, "the image")
+	case path == "":
 		path = "the whole layer"
-	}
-	if f.Layer == nil {
-		return path
 	}
 	return fmt.Sprintf("%s in layer %d", path, f.Layer.Index)
 }
@@ -82,6 +83,9 @@ func sentence(f verify.Finding) string {
 	s := where(f) + ": " + f.Detail
 	if f.DeletedIn != nil {
 		s += fmt.Sprintf("; hidden by layer %d, shipped all the same", *f.DeletedIn)
+	}
+	if e := f.Exception; e != nil {
+		s += fmt.Sprintf("; excepted until %s by %s: %s", e.Expires, e.Owner, e.Reason)
 	}
 	return s
 }
