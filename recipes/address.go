@@ -12,7 +12,7 @@ func (a Address) Entry(packages string) (name, text string) {
 		return a.Name + ".list", fmt.Sprintf("deb %s /\n", a.URL)
 	}
 	return a.Name + ".repo", fmt.Sprintf(`[%[1]s]
-name=%[1]s without the driver: that comes from the host, so its packages are excluded here
+name=%[1]s, no driver (that comes from the host)
 baseurl=%[2]s
 enabled=1
 gpgcheck=1

@@ -12,7 +12,7 @@ FROM root AS index-amd64
 ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64/D42D0685.pub /index/nvidia.asc
 COPY <<'LIST' /index/nvidia.repo
 [nvidia]
-name=nvidia without the driver: that comes from the host, so its packages are excluded here
+name=nvidia, no driver (that comes from the host)
 baseurl=https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64
 enabled=1
 gpgcheck=1
@@ -30,7 +30,7 @@ FROM root AS index-arm64
 ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/rhel9/sbsa/D42D0685.pub /index/nvidia.asc
 COPY <<'LIST' /index/nvidia.repo
 [nvidia]
-name=nvidia without the driver: that comes from the host, so its packages are excluded here
+name=nvidia, no driver (that comes from the host)
 baseurl=https://developer.download.nvidia.com/compute/cuda/repos/rhel9/sbsa
 enabled=1
 gpgcheck=1
