@@ -4,11 +4,11 @@ package matrix_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/cudabuild/cudabuild/internal/manycells"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -39,7 +39,7 @@ func BenchmarkExpand(b *testing.B) {
 func BenchmarkExpandVendor(b *testing.B) {
 	for _, n := range []int{100, 1000, 10000} {
 		b.Run(fmt.Sprintf("cells=%d", n), func(b *testing.B) {
-			dir, data := generateVendor(b, n/5/10, 10)
+			dir, data := manycells.Vendor(b, n/5/10, 10)
 			b.ReportAllocs()
 			for b.Loop() {
 				c, err := recipes.Load(dir)
@@ -60,27 +60,6 @@ func BenchmarkExpandVendor(b *testing.B) {
 	}
 }
 
-// generateVendor is generate for toolkits of era 12.8.1.
-func generateVendor(b *testing.B, releases, systems int) (dir string, data []byte) {
-	b.Helper()
-	dir = b.TempDir()
-	var osNames, cudaNames []string
-	for i := range systems {
-		name := fmt.Sprintf("os%d", i)
-		osNames = append(osNames, name)
-		write(b, filepath.Join(dir, "os", name+".yaml"), "os: %s\ntitle: x\nsource: nvidia\nmanager: apt\nimage: x\nsize_mb: 1\n"+
-			"repository: {dir: x, packages: deb, arch: {linux/amd64: x86_64}}\n", name)
-	}
-	for i := range releases {
-		cuda := fmt.Sprintf("20.%d", i)
-		cudaNames = append(cudaNames, fmt.Sprintf("%q", cuda))
-		write(b, filepath.Join(dir, "toolkit", cuda+".yaml"), "cuda: %q\nera: \"12.8.1\"\nos: {linux/amd64: [%s]}\nread: {S1: [%[2]s]}\n"+
-			"pins: {cudart: 1, nvtx: 1, npp: 1, cusparse: 1, cublas: 1, nvml: 1, nvprof: 1, nccl: 1}\n", cuda, strings.Join(osNames, ", "))
-	}
-	return dir, fmt.Appendf(nil, "version: 1\nimage: cuda\ndefaults: {samples: [deviceQuery, nbody]}\ngroups:\n  default:\n    - {os: [%s], cuda: [%s]}\n",
-		strings.Join(osNames, ", "), strings.Join(cudaNames, ", "))
-}
-
 // generate makes recipes of releases for systems and a matrix of all of them.
 func generate(b *testing.B, releases, systems int) (*recipes.Catalog, []byte) {
 	b.Helper()
@@ -89,13 +68,13 @@ func generate(b *testing.B, releases, systems int) (*recipes.Catalog, []byte) {
 	for i := range systems {
 		name := fmt.Sprintf("os%d", i)
 		osNames = append(osNames, name)
-		write(b, filepath.Join(dir, "os", name+".yaml"),
+		manycells.Write(b, filepath.Join(dir, "os", name+".yaml"),
 			"os: %s\ntitle: x\nsource: made\nmanager: apt\nbootstrap: {suite: x, size_mb: 1}\n", name)
 	}
 	for i := range releases {
 		cuda := fmt.Sprintf("20.%d", i)
 		cudaNames = append(cudaNames, fmt.Sprintf("%q", cuda))
-		write(b, filepath.Join(dir, "cuda", cuda+".yaml"), "cuda: %q\nsource: made\nos: [%s]\nplatforms: [linux/amd64]\nversion: %q\n"+
+		manycells.Write(b, filepath.Join(dir, "cuda", cuda+".yaml"), "cuda: %q\nsource: made\nos: [%s]\nplatforms: [linux/amd64]\nversion: %q\n"+
 			"layers: {base: {packages: [a]}, runtime: {packages: [b]}, devel: {packages: [c]}}\nsamples: {sass: [50], ptx: 50}\n",
 			cuda, strings.Join(osNames, ", "), cuda)
 	}
@@ -105,14 +84,4 @@ func generate(b *testing.B, releases, systems int) (*recipes.Catalog, []byte) {
 	}
 	return c, fmt.Appendf(nil, "version: 1\nimage: cuda\ndefaults: {samples: [deviceQuery, nbody]}\ntags: {\"{cuda}-{kind}\": '*-os0', latest: 20.0-devel-os0, \"{cuda}.0-{kind}-{os}\": '*'}\ngroups:\n  default:\n    - {os: [%s], cuda: [%s]}\n",
 		strings.Join(osNames, ", "), strings.Join(cudaNames, ", "))
-}
-
-func write(b *testing.B, file, format string, args ...any) {
-	b.Helper()
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, format, args...), 0o600); err != nil {
-		b.Fatal(err)
-	}
 }
