@@ -3,7 +3,6 @@
 package container_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,30 +12,16 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/gpu/container"
-	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/gpu/station/stationtest"
 	"github.com/cudabuild/cudabuild/internal/standin"
 )
 
 // TestMain makes the test binary also the first process of its containers.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "inside" {
-		if err := container.Inside(context.Background(), os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(stationtest.Main(m)) }
 
 // place is a runner with an image of one program.
 func place(t *testing.T) (*container.Runner, container.Program) {
 	t.Helper()
-	tool := func(name string) string { return require.Tool(t, "../../bin", name) }
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	root := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, "usr/bin"), 0o755); err != nil {
 		t.Fatal(err)
@@ -44,11 +29,7 @@ func place(t *testing.T) (*container.Runner, container.Program) {
 	if err := os.WriteFile(filepath.Join(root, "usr/bin/deviceQuery"), standin.Sample(t), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r := &container.Runner{
-		Dir: filepath.Join(t.TempDir(), "runs"), Inside: []string{self, "inside"},
-		Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
-	}
-	return r, container.Program{Root: root, Args: []string{"deviceQuery"}, Env: []string{"PATH=/usr/bin", "NVIDIA_VISIBLE_DEVICES=all"}, Engine: container.Direct, Limit: time.Minute}
+	return stationtest.Runner(t), container.Program{Root: root, Args: []string{"deviceQuery"}, Env: []string{"PATH=/usr/bin", "NVIDIA_VISIBLE_DEVICES=all"}, Engine: container.Direct, Limit: time.Minute}
 }
 
 func run(t *testing.T, r *container.Runner, p container.Program, args ...string) container.Outcome {

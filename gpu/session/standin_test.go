@@ -6,9 +6,7 @@ package session_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,54 +15,22 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
-	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
-	"github.com/cudabuild/cudabuild/gpu/nvidia"
-	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/gpu/session"
 	"github.com/cudabuild/cudabuild/gpu/station"
+	"github.com/cudabuild/cudabuild/gpu/station/stationtest"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
-	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/internal/standin"
 )
 
 // TestMain makes the test binary also the first process of its containers.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "inside" {
-		if err := container.Inside(context.Background(), os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-const version = "580.159.04"
+func TestMain(m *testing.M) { os.Exit(stationtest.Main(m)) }
 
 // newStation is a host of two stand-in GPUs, of which request are used.
 func newStation(t *testing.T, request string) *station.Station {
 	t.Helper()
-	tool := func(name string) string { return require.Tool(t, "../../bin", name) }
-	self, err1 := os.Executable()
-	roots, err2 := rootfs.Open(filepath.Join(t.TempDir(), "roots"))
-	driver, err3 := nvidia.StandIn(standin.NVML(t, version, 2), standin.DriverRoot(t, version, 2))
-	if err := errors.Join(err1, err2, err3); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = driver.Close() })
-	st := &station.Station{Roots: roots, Driver: driver, Runner: &container.Runner{
-		Dir: filepath.Join(t.TempDir(), "runs"), Inside: []string{self, "inside"},
-		Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
-	}}
-	err := driver.Describe(&st.Host)
-	if err == nil {
-		st.GPUs, err = gpu.Select(st.Host.GPUs, request)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st
+	st := stationtest.New(t, request)
+	return &st
 }
 
 // picture is an image with this host's shell, in which libraries can be made known.
@@ -87,7 +53,7 @@ func picture(t *testing.T, env ...string) v1.Image {
 // TestRunGPUs: the program has the GPUs that were chosen, the driver with them, and
 // nothing of either without.
 func TestRunGPUs(t *testing.T) {
-	libcuda := "/usr/lib/x86_64-linux-gnu/libcuda.so." + version
+	libcuda := "/usr/lib/x86_64-linux-gnu/libcuda.so." + stationtest.Version
 	for request, want := range map[string]string{
 		"all": "/dev/nvidia0 /dev/nvidia1 " + libcuda, "1": "/dev/nvidia1 " + libcuda, "0000:00:00.0": "/dev/nvidia0 " + libcuda,
 		"none": "/dev/nvidia? /usr/lib/*/libcuda.so.*.*",

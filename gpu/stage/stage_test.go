@@ -5,8 +5,6 @@
 package stage_test
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,63 +17,24 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
-	"github.com/cudabuild/cudabuild/gpu/nvidia"
-	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/gpu/stage"
+	"github.com/cudabuild/cudabuild/gpu/station/stationtest"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
-	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/internal/standin"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
 // TestMain makes the test binary also the first process of its containers.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "inside" {
-		if err := container.Inside(context.Background(), os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-const version = "580.159.04"
+func TestMain(m *testing.M) { os.Exit(stationtest.Main(m)) }
 
 // newStage is a stage on a host of two stand-in GPUs, of which request are used.
 func newStage(t *testing.T, request string) *stage.Stage {
 	t.Helper()
-	tool := func(name string) string { return require.Tool(t, "../../bin", name) }
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	return &stage.Stage{
+		Station: stationtest.New(t, request), Verifier: verify.New(verify.Options{}),
+		Engines: []container.Engine{container.Direct}, Limit: time.Minute, Ledger: t.TempDir(),
 	}
-	roots, err := rootfs.Open(filepath.Join(t.TempDir(), "roots"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stage.Stage{
-		Verifier: verify.New(verify.Options{}), Engines: []container.Engine{container.Direct}, Limit: time.Minute, Ledger: t.TempDir(),
-	}
-	s.Roots = roots
-	s.Runner = &container.Runner{
-		Dir: filepath.Join(t.TempDir(), "runs"), Inside: []string{self, "inside"},
-		Runc: tool("runc"), Hook: tool("nvidia-cdi-hook"), Runtime: tool("nvidia-container-runtime"),
-	}
-	driver, err := nvidia.StandIn(standin.NVML(t, version, 2), standin.DriverRoot(t, version, 2))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = driver.Close() })
-	if err := driver.Describe(&s.Host); err != nil {
-		t.Fatal(err)
-	}
-	s.Driver = driver
-	if s.GPUs, err = gpu.Select(s.Host.GPUs, request); err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // sample is an image that runs the stand-in for deviceQuery, with more files.
@@ -138,7 +97,7 @@ func TestImage(t *testing.T) {
 	if slices.Contains(row.DeviceNodes, "/dev/nvidia0") || !slices.Contains(row.DeviceNodes, "/dev/nvidia1") {
 		t.Errorf("device nodes %v, want only the second GPU's", row.DeviceNodes)
 	}
-	if row.LoadedLibcuda != "/usr/lib/x86_64-linux-gnu/libcuda.so."+version {
+	if row.LoadedLibcuda != "/usr/lib/x86_64-linux-gnu/libcuda.so."+stationtest.Version {
 		t.Errorf("libcuda %q", row.LoadedLibcuda)
 	}
 	if len(row.Left.Files) == 0 || row.Left.Verdict != string(verify.Fail) {
