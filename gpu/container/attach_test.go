@@ -122,6 +122,35 @@ func TestAttachEarlySignal(t *testing.T) {
 	empty(t, r)
 }
 
+// heard says so when something is written to it.
+type heard chan struct{}
+
+func (h heard) Write(b []byte) (int, error) {
+	h <- struct{}{}
+	return len(b), nil
+}
+
+// TestAttachSignalAtStart: the program may run before the runtime that starts it has
+// ended, and a signal is the program's then.
+func TestAttachSignalAtStart(t *testing.T) {
+	r, p := shell(t, "echo ready; exec sleep 60")
+	slow := filepath.Join(t.TempDir(), "runc")
+	if err := os.WriteFile(slow, []byte("#!/bin/sh\n"+r.Runc+` "$@" || exit; case $* in *start*) sleep 2;; esac`), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r.Runc = slow
+	ready, signals := make(heard, 1), make(chan os.Signal, 1)
+	go func() {
+		<-ready
+		signals <- syscall.SIGTERM
+	}()
+	code, err := r.Attach(t.Context(), p, container.Streams{Out: ready, Err: io.Discard, Signals: signals})
+	if want := 128 + int(syscall.SIGTERM); code != want || err != nil {
+		t.Errorf("Attach = %d, %v, want %d", code, err, want)
+	}
+	empty(t, r)
+}
+
 // terminal is a pair of ends of one: who types holds the first, a program the second.
 func terminal(t *testing.T) (keys, screen *os.File) {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,8 @@ func given(fd int) *os.File {
 // visit is a run that somebody is there for.
 type visit struct {
 	job
-	pid    atomic.Int32 // of the program, 0 before it is started
+	mu     sync.Mutex
+	pid    int          // of the program, 0 before it is started
 	ended  atomic.Int32 // the signal that was meant to end it, where that took another
 	cancel context.CancelFunc
 }
@@ -79,13 +81,21 @@ func (v *visit) serve(ctx context.Context, dir string) (int, error) {
 		defer close(passed)
 		_, _ = io.Copy(stderr, said)
 	}()
-	if err := v.release(ctx); err != nil {
+	v.begin(pid)
+	if err := v.release(ctx); err != nil && v.ended.Load() == 0 {
 		return 0, err
 	}
-	v.pid.Store(int32(pid))
 	code, err := v.exitCode(pid)
 	<-passed
 	return code, err
+}
+
+// begin says that from here on a signal is the program's, who may run before the
+// runtime that starts it has ended.
+func (v *visit) begin(pid int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.pid = pid
 }
 
 func (s stdio) close() {
@@ -119,19 +129,27 @@ func (v *visit) passSignals(r io.Reader) {
 		if err != nil {
 			return
 		}
-		if pid := int(v.pid.Load()); pid != 0 {
+		if pid := v.started(); pid != 0 {
 			v.pass(pid, unix.Signal(number))
-		} else {
-			v.cancel()
 		}
 	}
+}
+
+// started is the program's process. If there is none yet there will be none.
+func (v *visit) started() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.pid == 0 {
+		v.cancel()
+	}
+	return v.pid
 }
 
 // pass sends a signal. The first process of a container is immune to those that it has
 // no handler for; they are meant to end it, so it is ended.
 func (v *visit) pass(pid int, signal unix.Signal) {
 	proc := fmt.Sprintf("/proc/%d", pid)
-	for i := 0; i < 1000 && strings.HasPrefix(nameOf(proc), runtimeName); i++ { // it was started a moment ago
+	for i := 0; i < 10000 && strings.HasPrefix(nameOf(proc), runtimeName); i++ { // it is being started
 		time.Sleep(time.Millisecond)
 	}
 	sent := false
