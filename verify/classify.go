@@ -240,6 +240,19 @@ func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, empty b
 	return true
 }
 
+// groupOf returns the path under which p is part of a finding, "" if it would be one
+// of its own.
+func (s *ruleSet) groupOf(p string) string {
+	for _, g := range s.words {
+		for _, pattern := range g.patterns {
+			if m := pattern.re.FindStringSubmatch(p); m != nil && pattern.at >= 0 {
+				return m[pattern.at]
+			}
+		}
+	}
+	return ""
+}
+
 // isProgram tells a program from its manual page, its completion and the like.
 func isProgram(p string, h *tar.Header, empty bool) bool {
 	dir := path.Base(path.Dir(p))

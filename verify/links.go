@@ -142,13 +142,21 @@ func libraryVersion(p string) string {
 func (v view) hardHits(i int) []hit {
 	var hits []hit
 	for _, l := range v[i].Hard {
-		for j := i - 1; j >= 0; j-- {
-			at := slices.IndexFunc(v[j].Hits, func(h hit) bool { return h.Path == l.Target })
-			if at >= 0 {
-				hits = append(hits, hit{v[j].Hits[at].Rule, l.Path, "hard link to " + l.Target + ": " + v[j].Hits[at].Detail})
-				break
-			}
+		if h := v[:i].found(l.Target); h != nil {
+			hits = append(hits, hit{h.Rule, l.Path, "hard link to " + l.Target + ": " + h.Detail})
 		}
 	}
 	return hits
+}
+
+// found returns the topmost finding that p has part in, nil if there is none.
+func (v view) found(p string) *hit {
+	group := loadRules().groupOf(p)
+	for _, f := range slices.Backward(v) {
+		at := slices.IndexFunc(f.Hits, func(h hit) bool { return h.Path == p || group != "" && h.Path == group })
+		if at >= 0 {
+			return &f.Hits[at]
+		}
+	}
+	return nil
 }
