@@ -27,7 +27,7 @@ var cells = []string{
 	"12.4-deviceQuery-debian13", "12.4-nbody-debian13",
 }
 
-// fixture is one state directory and one output folder for all tests.
+// fixture is the state directory and the output folder of a test.
 type fixture struct{ state, out, program, matrix string }
 
 func newFixture(t *testing.T) fixture {
@@ -40,6 +40,7 @@ func newFixture(t *testing.T) fixture {
 	if dir == "" {
 		dir = t.TempDir()
 	}
+	dir = filepath.Join(dir, t.Name())
 	return fixture{
 		state: filepath.Join(dir, "state"), out: filepath.Join(dir, "out"),
 		program: filepath.Join(root, "bin", "cudabuild"), matrix: filepath.Join(root, "matrix.yaml"),

@@ -20,6 +20,7 @@ import (
 
 // TestEndToEnd is one story: each part starts from what the one before has left.
 func TestEndToEnd(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	first, r := f.build(t, "--only", "12.4-*")
 	if r.code != 0 || first.Totals.Passed != len(cells) {

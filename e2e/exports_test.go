@@ -35,6 +35,7 @@ type exporter struct {
 // from are out of reach of a test: in their place, under the same names, stand the roots
 // that cudabuild has bootstrapped.
 func TestExports(t *testing.T) {
+	t.Parallel()
 	f := newFixture(t)
 	ids := []string{"12.4-base-debian13", "11.8-base-debian12"}
 	doc, r := f.build(t, only(ids)...)

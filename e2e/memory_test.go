@@ -37,6 +37,7 @@ const maxRSS = 300e6
 // TestVerifyMemory judges large and hostile images with the program itself, and
 // looks at the memory that the kernel says it took.
 func TestVerifyMemory(t *testing.T) {
+	t.Parallel()
 	program := filepath.Join(t.TempDir(), "cudabuild")
 	if r := run(t, "go", "build", "-o", program, "../cmd/cudabuild"); r.code != 0 {
 		t.Fatal(r.stderr)

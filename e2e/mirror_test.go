@@ -27,8 +27,8 @@ import (
 // comes from the new mirror, and a build from nothing gives the same bits with nothing
 // of the mirror in them.
 func TestMirror(t *testing.T) {
-	f, dir := newFixture(t), t.TempDir()
-	f.state, f.out = filepath.Join(dir, "state"), filepath.Join(dir, "out")
+	t.Parallel()
+	f := newFixture(t)
 	only := []string{"--only", cells[0]}
 	first, r := f.build(t, only...)
 	if r.code != 0 {
@@ -49,7 +49,7 @@ func TestMirror(t *testing.T) {
 	}
 
 	fresh := f
-	fresh.state, fresh.out = filepath.Join(dir, "state2"), filepath.Join(dir, "out2")
+	fresh.state, fresh.out = f.state+"2", f.out+"2"
 	second, r := fresh.build(t, append(only, "--debian-mirror", m.URL)...)
 	if r.code != 0 || first.Inputs[0].Root != second.Inputs[0].Root || first.Inputs[0].Index != second.Inputs[0].Index ||
 		first.Cells[0].Digest != second.Cells[0].Digest {

@@ -35,6 +35,7 @@ var vendorCells = []string{
 // and base images, with a real apt, a real dnf and the real recipes; then it breaks
 // one thing after the other.
 func TestVendorStandIn(t *testing.T) {
+	t.Parallel()
 	v := newVendor(t)
 	first, r := v.build(t)
 	if r.code != 0 || first.Totals.Passed != len(vendorCells) {
