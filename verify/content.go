@@ -14,13 +14,11 @@ import (
 // An ELF file of up to wholeELF bytes is held whole. Of a bigger one, its first
 // headELF and last tailELF bytes and its dynamic section are held: linkers put
 // the symbol tables in front, patchelf puts them at the end. A table that is
-// elsewhere, or a dynamic section of more than maxDynamic bytes, makes the file
-// unreadable.
+// elsewhere makes the file unreadable.
 const (
-	wholeELF   = 48 << 20
-	headELF    = 39 << 20
-	tailELF    = 8 << 20
-	maxDynamic = 1 << 20
+	wholeELF = 48 << 20
+	headELF  = 39 << 20
+	tailELF  = 8 << 20
 )
 
 // elfHeaderSize is the least that an ELF file of either class has.
@@ -117,7 +115,8 @@ func (b *elfBuffer) read(start []byte, size int64, body io.Reader) (dynelf.File,
 		return f, nil
 	}
 	at := keep
-	if off, n, ok := dynelf.DynamicRange(b.head, f.Size); ok && off >= headELF && off+n <= f.Size-tailELF && n <= maxDynamic {
+	if off, n, ok := dynelf.DynamicRange(b.head, f.Size); ok && off >= headELF && off < f.Size-tailELF {
+		n = min(n, f.Size-tailELF-off)
 		if err := skip(body, int64(off)-at); err != nil {
 			return f, err
 		}

@@ -38,7 +38,7 @@ const (
 	elfSymbol = 24
 )
 
-// Bytes returns the file. Addresses are file offsets plus elfBase.
+// Bytes returns the file. Addresses are file offsets plus a base.
 func (e ELF) Bytes() []byte {
 	const headers = elfHeader + progHeads*progHead
 	code := bytes.Repeat([]byte{0x90}, e.Exec)
@@ -69,11 +69,11 @@ func (e ELF) Bytes() []byte {
 	le.PutUint16(out[54:], progHead)
 	le.PutUint16(out[56:], progHeads)
 	tablesOff := start
-	programHeader(out[elfHeader:], 1, 4, tablesOff, uint64(len(tables)))
-	programHeader(out[elfHeader+progHead:], 1, 5, codeOff, uint64(len(code)))
-	programHeader(out[elfHeader+2*progHead:], 2, 6, dynOff, dynLen)
+	programHeader(out[elfHeader:], 1, 4, tablesOff, uint64(len(tables)), elfBase)
+	programHeader(out[elfHeader+progHead:], 1, 5, codeOff, uint64(len(code)), codeBase)
+	programHeader(out[elfHeader+2*progHead:], 2, 6, dynOff, dynLen, elfBase)
 	if e.Interp != "" {
-		programHeader(out[elfHeader+3*progHead:], 3, 4, interpOff, interpLen)
+		programHeader(out[elfHeader+3*progHead:], 3, 4, interpOff, interpLen, elfBase)
 	}
 	out = append(out, body...)
 	if e.Sections {
@@ -85,16 +85,20 @@ func (e ELF) Bytes() []byte {
 	return out
 }
 
-// elfBase makes addresses differ from file offsets, so that mixing them up shows.
-const elfBase = 0x10000
+// elfBase makes addresses differ from file offsets, so that mixing them up shows, and
+// codeBase those of the code from all others: segments share no page.
+const (
+	elfBase  = 0x10000
+	codeBase = 1 << 40
+)
 
-func programHeader(h []byte, kind, flags uint32, off, n uint64) {
+func programHeader(h []byte, kind, flags uint32, off, n, base uint64) {
 	le := binary.LittleEndian
 	le.PutUint32(h, kind)
 	le.PutUint32(h[4:], flags)
 	le.PutUint64(h[8:], off)
-	le.PutUint64(h[16:], off+elfBase)
-	le.PutUint64(h[24:], off+elfBase)
+	le.PutUint64(h[16:], off+base)
+	le.PutUint64(h[24:], off+base)
 	le.PutUint64(h[32:], n)
 	le.PutUint64(h[40:], n)
 }
@@ -161,12 +165,18 @@ func symbol(name uint64, section uint16) []byte {
 	return s
 }
 
-// hash returns a hash table that says how many symbols there are; nothing looks
+// hash returns a hash table that leads to all symbols, in one chain; nothing looks
 // names up in it.
 func (e ELF) hash(count uint64) (table []byte, tag uint64) {
 	le := binary.LittleEndian
 	if !e.GNUHash {
-		return le.AppendUint32(le.AppendUint32(nil, 1), uint32(count)), 4
+		for _, word := range []uint32{1, uint32(count), uint32(min(count-1, 1)), 0} { // buckets, chains, the bucket, chain of nothing
+			table = le.AppendUint32(table, word)
+		}
+		for s := uint64(1); s < count; s++ {
+			table = le.AppendUint32(table, uint32((s+1)%count))
+		}
+		return table, 4
 	}
 	first := uint32(1 + len(e.Imports))
 	for _, word := range []uint32{1, first, 1, 6} { // buckets, first symbol, bloom words, shift

@@ -11,16 +11,22 @@ import (
 // tables holds the entries of the dynamic section that matter here: addresses,
 // and offsets into the string table. Zero means absent.
 type tables struct {
-	strtab, strsz, symtab, hash, gnuHash uint64
-	soname, rpath, runpath, flags1       uint64
-	verneed, verneednum                  uint64
-	verdef, verdefnum                    uint64
-	needed                               []uint64
+	strtab, symtab, hash, gnuHash  uint64
+	soname, rpath, runpath, flags1 uint64
+	verneed, verneednum            uint64
+	verdef, verdefnum              uint64
+	needed                         []uint64
 }
 
+// dynamic reads entries until one says that it is the last, as the dynamic linker
+// does: the size that the program header gives is not believed.
 func (r *reader) dynamic() (tables, error) {
 	var d tables
-	data, err := r.at(r.dyn.addr, r.dyn.n)
+	var data []byte
+	p, err := r.place(r.dyn.addr)
+	if err == nil {
+		data, err = r.f.UpTo(p.off, min(p.n, MaxDynamic))
+	}
 	if err != nil {
 		if errors.Is(err, ErrMalformed) { // a separate debug file: headers, but no content
 			return d, ErrNotDynamic
@@ -38,10 +44,10 @@ func (r *reader) dynamic() (tables, error) {
 		}
 		d.set(tag, value)
 	}
-	if !r.f.whole() {
-		return d, fmt.Errorf("dynamic section: %w", ErrNotHeld)
+	if p.zeros && p.n < MaxDynamic && r.f.whole() { // zeros are the end
+		return d, nil
 	}
-	return d, nil
+	return d, fmt.Errorf("dynamic section without an end: %w", r.short())
 }
 
 func (d *tables) set(tag int64, value uint64) {
@@ -68,8 +74,6 @@ func (d *tables) set(tag int64, value uint64) {
 		d.verdefnum = value
 	case dtStrtab:
 		d.strtab = value
-	case dtStrsz:
-		d.strsz = value
 	case dtSymtab:
 		d.symtab = value
 	case dtHash:
@@ -86,33 +90,46 @@ func (r *reader) word(b []byte) uint64 {
 	return uint64(r.order.Uint32(b))
 }
 
-func (r *reader) stringTable(d tables) ([]byte, error) {
+// texts is the string table: what follows its address in its segment. The dynamic
+// linker does not look at the size that the file gives, so it is not believed.
+type texts struct {
+	data   []byte
+	cut    bool // not all of it is held
+	missed bool // something was looked up that is not held
+}
+
+func (r *reader) stringTable(d tables) (*texts, error) {
 	if d.strtab == 0 {
-		return nil, nil
+		return &texts{}, nil
 	}
-	data, err := r.at(d.strtab, d.strsz)
+	p, err := r.place(d.strtab)
 	if err != nil {
 		return nil, fmt.Errorf("string table: %w", err)
 	}
-	if uint64(len(data)) < d.strsz && !r.f.whole() {
-		return nil, fmt.Errorf("string table: %w", ErrNotHeld)
+	data, err := r.f.UpTo(p.off, p.n)
+	if err != nil {
+		return nil, fmt.Errorf("string table: %w", err)
 	}
-	return data, nil
+	return &texts{data: data, cut: uint64(len(data)) < p.n}, nil
 }
 
-// name returns the string at off, cut at MaxNameLen, "" if off is out of range.
-func name(table []byte, off uint64) string { return string(nameBytes(table, off)) }
-
-func nameBytes(table []byte, off uint64) []byte { return textAt(table, off, MaxNameLen) }
-
-func textAt(table []byte, off uint64, limit int) []byte {
-	if off == 0 || off >= uint64(len(table)) {
-		return nil
+// name returns the string at off, cut at limit bytes, "" if off is out of range, or
+// zero, which means that there is none.
+func (t *texts) name(off uint64, limit int) string {
+	if off == 0 {
+		return ""
 	}
-	s := table[off:]
+	return string(t.at(off, limit))
+}
+
+func (t *texts) at(off uint64, limit int) []byte {
+	s := t.data[min(off, uint64(len(t.data))):]
 	s = s[:min(len(s), limit)]
 	if end := bytes.IndexByte(s, 0); end >= 0 {
-		s = s[:end]
+		return s[:end]
+	}
+	if t.cut && len(s) < limit {
+		t.missed = true
 	}
 	return s
 }

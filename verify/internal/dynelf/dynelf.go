@@ -14,9 +14,11 @@ package dynelf
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Sentinels of [Read].
@@ -61,28 +63,47 @@ const (
 	MaxPathLen = 64 << 10
 )
 
+// MaxDynamic bounds what is read of a dynamic section, in bytes.
+const MaxDynamic = 1 << 20
+
 const (
-	ptLoad, ptDynamic, ptInterp                 = 1, 2, 3
-	dtNeeded, dtHash, dtStrtab, dtSymtab        = 1, 4, 5, 6
-	dtStrsz, dtSoname, dtRPath, dtRunPath       = 10, 14, 15, 29
-	dtGNUHash                             int64 = 0x6ffffef5
-	dtFlags1                              int64 = 0x6ffffffb
-	dtVerdef, dtVerdefnum                 int64 = 0x6ffffffc, 0x6ffffffd
-	dtVerneed, dtVerneednum               int64 = 0x6ffffffe, 0x6fffffff
-	flagExec                                    = 1
-	flagNoDefault                               = 0x800
-	maxNeeded                                   = 4096
+	ptLoad, ptDynamic, ptInterp                = 1, 2, 3
+	dtNeeded, dtHash, dtStrtab, dtSymtab       = 1, 4, 5, 6
+	dtSoname, dtRPath, dtRunPath               = 14, 15, 29
+	dtGNUHash                            int64 = 0x6ffffef5
+	dtFlags1                             int64 = 0x6ffffffb
+	dtVerdef, dtVerdefnum                int64 = 0x6ffffffc, 0x6ffffffd
+	dtVerneed, dtVerneednum              int64 = 0x6ffffffe, 0x6fffffff
+	flagExec                                   = 1
+	flagNoDefault                              = 0x800
+	maxNeeded                                  = 4096
 )
 
-// segment is one PT_LOAD: n file bytes at off appear in memory at addr.
-type segment struct{ addr, off, n uint64 }
+// segment is one PT_LOAD: n file bytes at off appear in memory at addr, and zeros
+// behind them up to mem bytes.
+type segment struct{ addr, off, n, mem uint64 }
+
+// pages widens a segment to what is mapped of the file: whole pages, but for what is
+// cleared behind it.
+func (s segment) pages() segment {
+	const page = 4096
+	front := min(s.addr%page, s.off)
+	s.addr, s.off, s.n = s.addr-front, s.off-front, s.n+front
+	if rest := -(s.addr + s.n) % page; s.mem+front <= s.n && s.n+rest > s.n {
+		s.n += rest
+	}
+	return s
+}
+
+// cleared reports whether addr is among the zeros.
+func (s segment) cleared(addr uint64) bool { return addr-s.addr >= s.n && addr-s.addr < s.mem }
 
 type reader struct {
 	f     File
 	order binary.ByteOrder
 	is64  bool
 	loads []segment
-	dyn   segment
+	dyn   *segment
 	// interp holds file offsets, unlike the others.
 	interp segment
 }
@@ -108,18 +129,21 @@ func Read(f File, wanted map[string]bool) (Info, error) {
 	if err := r.symbols(d, strings, wanted, &info); err != nil {
 		return Info{}, err
 	}
+	if strings.missed {
+		return Info{}, fmt.Errorf("string table: %w", ErrNotHeld)
+	}
 	return info, nil
 }
 
 // names fills in what the dynamic section says in words.
-func (r *reader) names(d tables, strings []byte, info *Info) {
-	info.SOName = name(strings, d.soname)
+func (r *reader) names(d tables, strings *texts, info *Info) {
+	info.SOName = strings.name(d.soname, MaxNameLen)
 	for _, off := range d.needed {
-		info.Needed = append(info.Needed, name(strings, off))
+		info.Needed = append(info.Needed, strings.name(off, MaxNameLen))
 	}
-	info.RunPath = string(textAt(strings, d.runpath, MaxPathLen))
+	info.RunPath = strings.name(d.runpath, MaxPathLen)
 	if d.runpath == 0 {
-		info.RPath = string(textAt(strings, d.rpath, MaxPathLen))
+		info.RPath = strings.name(d.rpath, MaxPathLen)
 	}
 	info.NoDefault = d.flags1&flagNoDefault != 0
 	info.VersionNeeds = r.versionNeeds(d, strings)
@@ -181,8 +205,25 @@ func (r *reader) programHeaders(off uint64, size, count int, info *Info) error {
 	for ; len(table) >= size; table = table[size:] {
 		r.programHeader(table[:size], info)
 	}
-	if r.dyn.n == 0 {
+	if r.dyn == nil {
 		return ErrNotDynamic
+	}
+	return r.overlap()
+}
+
+// overlap refuses segments that share memory: which of them is seen there depends on
+// who maps them, and no linker writes such a file.
+func (r *reader) overlap() error {
+	var end uint64
+	for _, s := range slices.SortedFunc(slices.Values(r.loads), func(a, b segment) int { return cmp.Compare(a.addr, b.addr) }) {
+		if s.n == 0 {
+			continue
+		}
+		s = s.pages()
+		if s.addr < end || s.addr+s.n < s.addr {
+			return fmt.Errorf("segments that share memory: %w", ErrMalformed)
+		}
+		end = s.addr + s.n
 	}
 	return nil
 }
@@ -192,10 +233,10 @@ func (r *reader) programHeader(h []byte, info *Info) {
 	var flags uint32
 	if r.is64 {
 		flags = r.order.Uint32(h[4:])
-		s = segment{off: r.order.Uint64(h[8:]), addr: r.order.Uint64(h[16:]), n: r.order.Uint64(h[32:])}
+		s = segment{off: r.order.Uint64(h[8:]), addr: r.order.Uint64(h[16:]), n: r.order.Uint64(h[32:]), mem: r.order.Uint64(h[40:])}
 	} else {
 		flags = r.order.Uint32(h[24:])
-		s = segment{off: uint64(r.order.Uint32(h[4:])), addr: uint64(r.order.Uint32(h[8:])), n: uint64(r.order.Uint32(h[16:]))}
+		s = segment{off: uint64(r.order.Uint32(h[4:])), addr: uint64(r.order.Uint32(h[8:])), n: uint64(r.order.Uint32(h[16:])), mem: uint64(r.order.Uint32(h[20:]))}
 	}
 	switch r.order.Uint32(h) {
 	case ptLoad:
@@ -204,7 +245,7 @@ func (r *reader) programHeader(h []byte, info *Info) {
 			info.ExecBytes += min(s.n, r.f.Size-s.off)
 		}
 	case ptDynamic:
-		r.dyn = s
+		r.dyn = &s
 	case ptInterp:
 		r.interp = s
 	}
@@ -214,15 +255,36 @@ func (r *reader) programHeader(h []byte, info *Info) {
 // segment, at most limit bytes. The dynamic linker goes by addresses, so the
 // offsets of PT_DYNAMIC and of sections are not believed.
 func (r *reader) at(addr, limit uint64) ([]byte, error) {
-	for _, s := range r.loads {
-		if addr < s.addr || addr-s.addr >= s.n {
-			continue
-		}
-		off := s.off + (addr - s.addr)
-		if off < s.off || off >= r.f.Size {
-			break
-		}
-		return r.f.UpTo(off, min(limit, s.n-(addr-s.addr)))
+	p, err := r.place(addr)
+	if err != nil {
+		return nil, err
 	}
-	return nil, ErrMalformed
+	return r.f.UpTo(p.off, min(limit, p.n))
+}
+
+// place is where in the file an address is.
+type place struct {
+	off, n uint64 // offset, and what of the file follows there in memory
+	zeros  bool   // what is behind that is cleared
+}
+
+// place looks into the segments themselves before it looks at what their pages hold.
+func (r *reader) place(addr uint64) (place, error) {
+	exact := func(s segment) bool { return addr-s.addr < s.n }
+	i := slices.IndexFunc(r.loads, exact)
+	if i < 0 && slices.ContainsFunc(r.loads, func(s segment) bool { return s.cleared(addr) }) {
+		return place{}, ErrMalformed
+	}
+	if i < 0 {
+		i = slices.IndexFunc(r.loads, func(s segment) bool { return s.n > 0 && exact(s.pages()) })
+	}
+	if i < 0 {
+		return place{}, ErrMalformed
+	}
+	s := r.loads[i].pages()
+	off := s.off + (addr - s.addr)
+	if off < s.off || off >= r.f.Size {
+		return place{}, ErrMalformed
+	}
+	return place{off, min(s.n-(addr-s.addr), r.f.Size-off), r.loads[i].mem > r.loads[i].n}, nil
 }

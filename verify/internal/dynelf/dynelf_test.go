@@ -3,7 +3,9 @@
 package dynelf_test
 
 import (
+	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +103,51 @@ func TestReadRefuses(t *testing.T) {
 	} {
 		if _, err := dynelf.Read(dynelf.Whole(tc.data), wanted); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+	}
+}
+
+// TestReadBelievesNoSize changes what the dynamic linker does not look at: the library
+// is the same to it.
+func TestReadBelievesNoSize(t *testing.T) {
+	t.Parallel()
+	good := imagetest.ELF{SOName: "x", Exports: []string{"other", "cuInit"}}.Bytes()
+	dynamic := 64 + 2*56
+	for name, change := range map[string]func([]byte){
+		"size of the dynamic section":    func(b []byte) { binary.LittleEndian.PutUint64(b[dynamic+32:], 16) },
+		"no size of the dynamic section": func(b []byte) { binary.LittleEndian.PutUint64(b[dynamic+32:], 0) },
+		"size of the string table":       func(b []byte) { binary.LittleEndian.PutUint64(entry(b, 10)[8:], 1) },
+		"no size of the string table":    func(b []byte) { binary.LittleEndian.PutUint64(entry(b, 10), 0x6ffffeff) },
+		"length of the hash chains": func(b []byte) {
+			table := binary.LittleEndian.Uint64(entry(b, 4)[8:]) - 0x10000
+			binary.LittleEndian.PutUint32(b[table+4:], 1)
+		},
+	} {
+		data := slices.Clone(good)
+		change(data)
+		got, err := dynelf.Read(dynelf.Whole(data), wanted)
+		if err != nil || !got.Found["cuInit"] || !got.Found["other"] || got.SOName != "x" {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+// TestReadOverlap: a segment over another would show the dynamic linker other tables.
+func TestReadOverlap(t *testing.T) {
+	t.Parallel()
+	data := imagetest.ELF{SOName: "x", Exports: []string{"cuInit"}, Exec: 5000}.Bytes()
+	first, second := data[64:120], data[120:176]
+	copy(second[16:24], first[16:24]) // the address
+	if _, err := dynelf.Read(dynelf.Whole(data), wanted); !errors.Is(err, dynelf.ErrMalformed) {
+		t.Errorf("Read = %v, want ErrMalformed", err)
+	}
+}
+
+// entry is the entry of that tag in the dynamic section.
+func entry(b []byte, tag uint64) []byte {
+	for at := binary.LittleEndian.Uint64(b[64+2*56+8:]); ; at += 16 {
+		if binary.LittleEndian.Uint64(b[at:]) == tag {
+			return b[at:]
 		}
 	}
 }

@@ -2,13 +2,10 @@
 
 package dynelf
 
-import (
-	"cmp"
-	"fmt"
-)
+import "fmt"
 
 // symbols counts the exports and looks for the wanted ones.
-func (r *reader) symbols(d tables, strings []byte, wanted map[string]bool, info *Info) error {
+func (r *reader) symbols(d tables, strings *texts, wanted map[string]bool, info *Info) error {
 	if d.symtab == 0 {
 		return nil
 	}
@@ -33,7 +30,7 @@ func (r *reader) symbols(d tables, strings []byte, wanted map[string]bool, info 
 	return nil
 }
 
-func (r *reader) symbol(s, strings []byte, wanted map[string]bool, info *Info) {
+func (r *reader) symbol(s []byte, strings *texts, wanted map[string]bool, info *Info) {
 	bind, section := s[12]>>4, r.order.Uint16(s[14:])
 	if r.is64 {
 		bind, section = s[4]>>4, r.order.Uint16(s[6:])
@@ -42,7 +39,7 @@ func (r *reader) symbol(s, strings []byte, wanted map[string]bool, info *Info) {
 		return
 	}
 	info.Exports++
-	if n := nameBytes(strings, uint64(r.order.Uint32(s))); wanted[string(n)] {
+	if n := strings.at(uint64(r.order.Uint32(s)), MaxNameLen); wanted[string(n)] {
 		info.Found[string(n)] = true
 	}
 }
@@ -53,11 +50,11 @@ func (r *reader) symbol(s, strings []byte, wanted map[string]bool, info *Info) {
 func (r *reader) symbolCount(d tables, size int) (uint64, error) {
 	var count uint64
 	if d.hash != 0 {
-		head, err := r.at(d.hash, 8)
-		if err != nil || len(head) < 8 {
-			return 0, fmt.Errorf("hash table: %w", cmp.Or(err, r.short()))
+		n, err := r.hashCount(d.hash)
+		if err != nil {
+			return 0, fmt.Errorf("hash table: %w", err)
 		}
-		count = uint64(r.order.Uint32(head[4:]))
+		count = n
 	}
 	if d.gnuHash != 0 {
 		n, err := r.gnuHashCount(d.gnuHash)
@@ -70,6 +67,38 @@ func (r *reader) symbolCount(d tables, size int) (uint64, error) {
 		count = (d.strtab - d.symtab) / uint64(size)
 	}
 	return min(count, r.f.Size/uint64(size)), nil
+}
+
+// hashCount finds the highest symbol that a chain leads to: the length of the chains,
+// which is in the table as well, is nothing that the dynamic linker looks at.
+// Layout: nbuckets, nchains, buckets, chains.
+func (r *reader) hashCount(addr uint64) (uint64, error) {
+	data, err := r.at(addr, r.f.Size)
+	if err != nil {
+		return 0, err
+	}
+	words := uint64(len(data) / 4)
+	if words < 2 {
+		return 0, r.short()
+	}
+	word := func(i uint64) uint64 { return uint64(r.order.Uint32(data[4*i:])) }
+	buckets, last := word(0), word(1)
+	if 2+buckets+last > words {
+		return 0, r.short()
+	}
+	steps := words
+	for b := range buckets {
+		for s := word(2 + b); s != 0; s = word(2 + buckets + s) {
+			if 2+buckets+s >= words {
+				return 0, r.short()
+			}
+			if steps--; steps == 0 {
+				return 0, ErrMalformed
+			}
+			last = max(last, s+1)
+		}
+	}
+	return last, nil
 }
 
 // gnuHashCount finds the end of the chain of the highest bucket.

@@ -21,14 +21,14 @@ const (
 
 // versionNeeds walks the Verneed records: version, count, file, aux, next; each
 // leads to Vernaux records: hash, flags, other, name, next.
-func (r *reader) versionNeeds(d tables, strings []byte) []VersionNeed {
+func (r *reader) versionNeeds(d tables, strings *texts) []VersionNeed {
 	var needs []VersionNeed
 	left := maxVersions
 	r.chain(d.verneed, d.verneednum, 16, &left, func(record []byte) uint32 {
-		need := VersionNeed{Lib: name(strings, uint64(r.order.Uint32(record[4:])))}
+		need := VersionNeed{Lib: strings.name(uint64(r.order.Uint32(record[4:])), MaxNameLen)}
 		walk(record, r.order.Uint32(record[8:]), uint64(r.order.Uint16(record[2:])), 16, &left, func(aux []byte) uint32 {
 			if r.order.Uint16(aux[4:])&flagWeak == 0 {
-				need.Versions = append(need.Versions, name(strings, uint64(r.order.Uint32(aux[8:]))))
+				need.Versions = append(need.Versions, strings.name(uint64(r.order.Uint32(aux[8:])), MaxNameLen))
 			}
 			return r.order.Uint32(aux[12:])
 		})
@@ -40,13 +40,13 @@ func (r *reader) versionNeeds(d tables, strings []byte) []VersionNeed {
 
 // versionDefs walks the Verdef records: version, flags, index, count, hash, aux,
 // next; the first Verdaux record of each begins with the name.
-func (r *reader) versionDefs(d tables, strings []byte) []string {
+func (r *reader) versionDefs(d tables, strings *texts) []string {
 	var defs []string
 	left := maxVersions
 	r.chain(d.verdef, d.verdefnum, 20, &left, func(record []byte) uint32 {
 		if r.order.Uint16(record[2:])&flagBase == 0 {
 			walk(record, r.order.Uint32(record[12:]), 1, 8, &left, func(aux []byte) uint32 {
-				defs = append(defs, name(strings, uint64(r.order.Uint32(aux))))
+				defs = append(defs, strings.name(uint64(r.order.Uint32(aux)), MaxNameLen))
 				return 0
 			})
 		}
