@@ -19,19 +19,7 @@ type names struct {
 }
 
 func namesOf(c *recipes.Catalog) names {
-	n := names{os: c.OSNames(), cuda: c.CUDAVersions(), samples: recipes.SampleNames()}
-	for _, os := range n.os {
-		for _, cuda := range c.CUDAFor(os) {
-			release, _ := c.Find(os, cuda)
-			n.platforms = append(n.platforms, release.Platforms...)
-			n.flavors = append(n.flavors, release.Flavors()...)
-		}
-	}
-	slices.Sort(n.platforms)
-	n.platforms = slices.Compact(n.platforms)
-	slices.SortFunc(n.flavors, recipes.CompareFlavors)
-	n.flavors = slices.Compact(n.flavors)
-	return n
+	return names{os: c.OSNames(), cuda: c.CUDAVersions(), platforms: c.Platforms(), samples: recipes.SampleNames(), flavors: c.Flavors()}
 }
 
 // oneOf reads a string that must be one of known; noun says what it stands for.

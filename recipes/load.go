@@ -92,13 +92,7 @@ func (l *loader) load() (*Catalog, error) {
 		})
 		return nil, slices.Compact(l.problems)
 	}
-	slices.SortFunc(c.releases, compareReleases)
-	c.byPair = map[pair]int{}
-	for i, r := range c.releases {
-		for _, os := range r.OS {
-			c.byPair[pair{os, r.CUDA}] = i
-		}
-	}
+	c.index()
 	return c, nil
 }
 

@@ -19,7 +19,10 @@
 // could not be part of a tag.
 package recipes
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // Catalog is every OS, package manager and CUDA release at hand. It is read-only.
 type Catalog struct {
@@ -28,6 +31,9 @@ type Catalog struct {
 	sources  map[string]Source
 	releases []Release    // ascending by CUDA version, then by first OS
 	byPair   map[pair]int // index of releases
+
+	platforms []string // of any release, sorted
+	flavors   []Flavor // of any release, in the order of CompareFlavors
 }
 
 // pair is an OS and a CUDA release by their names.
@@ -86,6 +92,32 @@ func (c *Catalog) CUDAVersions() []string {
 		versions = append(versions, r.CUDA)
 	}
 	return slices.Compact(versions)
+}
+
+// Platforms returns every platform that a release is for, sorted.
+func (c *Catalog) Platforms() []string { return slices.Clone(c.platforms) }
+
+// Flavors returns every flavor that a release has, in the order of [CompareFlavors].
+func (c *Catalog) Flavors() []Flavor { return slices.Clone(c.flavors) }
+
+// index makes what the catalog answers from, once its releases are known.
+func (c *Catalog) index() {
+	slices.SortFunc(c.releases, compareReleases)
+	c.byPair = map[pair]int{}
+	platforms, flavors := map[string]bool{}, map[Flavor]bool{}
+	for i, r := range c.releases {
+		for _, os := range r.OS {
+			c.byPair[pair{os, r.CUDA}] = i
+		}
+		for _, p := range r.Platforms {
+			platforms[p] = true
+		}
+		for f := range r.Layers {
+			flavors[f] = true
+		}
+	}
+	c.platforms = sortedKeys(platforms)
+	c.flavors = slices.SortedFunc(maps.Keys(flavors), CompareFlavors)
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K {
