@@ -68,17 +68,33 @@ func (r *chunkReader) advance(n int) {
 	r.n += int64(n)
 }
 
+// drop gives the current chunk's buffer back. Its error stays.
+func (r *chunkReader) drop() {
+	if r.cur.buf != nil {
+		chunkPool.Put(r.cur.buf)
+	}
+	r.cur, r.pos = chunk{err: r.cur.err}, 0
+}
+
+// free gives back what nobody will read, once nothing more is sent.
+func (r *chunkReader) free() {
+	for {
+		r.drop()
+		select {
+		case r.cur = <-r.in:
+		default:
+			return
+		}
+	}
+}
+
 // next makes sure that cur has an unread byte.
 func (r *chunkReader) next() error {
 	for r.pos == r.cur.n {
+		r.drop()
 		if r.cur.err != nil {
 			return r.cur.err
 		}
-		if r.cur.buf != nil {
-			chunkPool.Put(r.cur.buf)
-			r.cur = chunk{}
-		}
-		r.pos = 0
 		select {
 		case r.cur = <-r.in:
 		case <-r.ctx.Done():

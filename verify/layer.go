@@ -10,6 +10,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 )
 
 // Fixed limits of the walk over one layer. Reaching one is a finding of rule
@@ -98,12 +99,15 @@ func (w *walker) walk(content io.Reader) error {
 	}
 }
 
+var paddingPool = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 // behindArchive reads what follows the end-of-archive marker, which extractors
 // ignore and in which a second archive could hide. Zeros are padding.
 func behindArchive(r io.Reader) error {
-	buf := make([]byte, 32<<10)
+	buf := paddingPool.Get().(*[32 << 10]byte)
+	defer paddingPool.Put(buf)
 	for {
-		n, err := r.Read(buf)
+		n, err := r.Read(buf[:])
 		for _, b := range buf[:n] {
 			if b != 0 {
 				return errors.New("data behind the end of the archive")

@@ -35,6 +35,7 @@ type chunk struct {
 // only cost that shows. The decoded bytes are read through the embedded reader.
 type stream struct {
 	chunkReader
+	stages   [2]*chunkReader // what the others read
 	how      reading
 	blobSum  hash.Hash
 	rawSum   hash.Hash
@@ -56,11 +57,12 @@ func newStream(ctx context.Context, src io.ReadCloser, how reading) *stream {
 	decoded := make(chan chunk, chunksInFlight)
 	hashed := make(chan chunk, chunksInFlight)
 	s.chunkReader = chunkReader{ctx: ctx, in: hashed}
+	s.stages = [2]*chunkReader{{ctx: ctx, in: blob}, {ctx: ctx, in: decoded}}
 	s.wg.Go(func() {
 		defer stop()
 		s.readBlob(ctx, src, blob)
 	})
-	s.wg.Go(func() { s.decode(ctx, &chunkReader{ctx: ctx, in: blob}, decoded) })
+	s.wg.Go(func() { s.decode(ctx, s.stages[0], decoded) })
 	s.wg.Go(func() { s.hashRaw(ctx, decoded, hashed) })
 	return s
 }
@@ -70,6 +72,10 @@ func newStream(ctx context.Context, src io.ReadCloser, how reading) *stream {
 func (s *stream) close() {
 	s.cancel()
 	s.wg.Wait()
+	s.free()
+	for _, r := range s.stages {
+		r.free()
+	}
 }
 
 // maxStall is how long a source may give nothing.
