@@ -48,6 +48,7 @@ type Image struct {
 	sonames  map[string]map[string]*File
 	loaders  map[ABI]family
 	search   map[searchKey]searched
+	libPaths map[ABI][]Dir // of LD_LIBRARY_PATH
 	systems  map[systemKey][]Dir
 	owns     map[ownKey][]Dir
 	lacking  map[[2]*File][]string
@@ -66,7 +67,7 @@ func New(layers []Layer, env Env) *Image {
 		layers: layers, env: env,
 		byReal: map[string]*File{}, inDir: map[string][]*File{}, links: make(map[string]placed, linkCount(layers)), configs: map[string]string{},
 		realDirs: map[string]string{}, sonames: map[string]map[string]*File{}, loaders: map[ABI]family{},
-		search: map[searchKey]searched{}, systems: map[systemKey][]Dir{}, owns: map[ownKey][]Dir{}, lacking: map[[2]*File][]string{},
+		search: map[searchKey]searched{}, libPaths: map[ABI][]Dir{}, systems: map[systemKey][]Dir{}, owns: map[ownKey][]Dir{}, lacking: map[[2]*File][]string{},
 	}
 	im.addLinks()
 	for i, l := range layers {

@@ -99,7 +99,12 @@ func (im *Image) libraryPath(abi ABI) []Dir {
 	if im.env.LibraryPath == "" {
 		return nil
 	}
-	return im.expand(strings.ReplaceAll(im.env.LibraryPath, ";", ":"), "", abi, fromEnv)
+	dirs, known := im.libPaths[abi]
+	if !known {
+		dirs = im.expand(strings.ReplaceAll(im.env.LibraryPath, ";", ":"), "", abi, fromEnv)
+		im.libPaths[abi] = dirs
+	}
+	return dirs
 }
 
 type ownKey struct {
