@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -136,7 +137,7 @@ func FuzzParseOutput(f *testing.F) {
 		}
 		out, err := gpu.ParseOutput(sample, data)
 		if err != nil {
-			if !cmp.Equal(out, gpu.Output{}) {
+			if !reflect.DeepEqual(out, gpu.Output{}) {
 				t.Fatalf("%+v beside error %v", out, err)
 			}
 			return

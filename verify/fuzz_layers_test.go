@@ -24,10 +24,10 @@ func FuzzLayers(f *testing.F) {
 		var layers [][]byte
 		model := newModel()
 		for _, ops := range bytes.Split(program, []byte{0xff}) {
-			if len(layers) == 6 {
+			if len(layers) == maxProgram {
 				break
 			}
-			layers = append(layers, model.layer(ops[:min(len(ops), 24)]))
+			layers = append(layers, model.layer(ops[:min(len(ops), 2*maxProgram)]))
 		}
 		findings, err := verify.JudgeArchives(layers...)
 		if err != nil {
@@ -36,6 +36,10 @@ func FuzzLayers(f *testing.F) {
 		model.check(t, findings)
 	})
 }
+
+// maxProgram is how many layers a program makes at most, and half of the entries of each:
+// enough for a name to come, go and come back in several ways, and little to read.
+const maxProgram = 5
 
 // fuzzNames are the names that a program uses: a driver's file, its directories, and others.
 var fuzzNames = []string{

@@ -68,8 +68,9 @@ func FuzzNested(f *testing.F) {
 	small, _ := base64.StdEncoding.DecodeString(xzTexts[0]) // xzModule has 64 MiB allocated for each execution
 	f.Add(small)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		archive := imagetest.Files(entries{"x": imagetest.File(data)})
 		for _, nested := range []bool{false, true} {
-			hits, err := verify.ScanArchive(bytes.NewReader(imagetest.Files(entries{"x": imagetest.File(data)})), verify.Options{Nested: nested, MaxEntries: 10_000})
+			hits, err := verify.ScanArchive(bytes.NewReader(archive), verify.Options{Nested: nested, MaxEntries: 10_000})
 			if err != nil || hits > 8*len(data)+1 {
 				t.Errorf("%d findings in %d bytes, error %v", hits, len(data), err)
 			}
