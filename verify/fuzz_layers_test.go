@@ -46,6 +46,36 @@ var fuzzNames = []string{
 	"usr/lib/libcuda.so.550.54.15", "usr/lib/libnvidia-ml.so.1", "usr/lib/other", "usr/lib", "usr", "opt/libcuda.so.1", "opt", "etc/x",
 }
 
+// fuzzEntries are the pieces of archives that operations stand for, by kind and name:
+// to make them takes longer than to read them.
+var fuzzEntries = func() (pieces [5]map[string][]byte) {
+	for kind := range pieces {
+		pieces[kind] = map[string][]byte{}
+		for _, name := range fuzzNames {
+			var piece bytes.Buffer
+			w := tar.NewWriter(&piece)
+			dir, base := path.Split(name)
+			switch kind {
+			case 0:
+				imagetest.Tar(w, name, imagetest.Entry{Data: "content"})
+			case 1:
+				imagetest.Tar(w, dir+".wh."+base, imagetest.Entry{})
+			case 2:
+				imagetest.Tar(w, name+"/.wh..wh..opq", imagetest.Entry{})
+			case 3:
+				imagetest.Tar(w, name, imagetest.Entry{Dir: true})
+			case 4:
+				imagetest.Tar(w, "./"+dir+"//"+base, imagetest.Entry{Symlink: "/nowhere-at-all"})
+			}
+			if err := w.Flush(); err != nil {
+				panic(err)
+			}
+			pieces[kind][name] = piece.Bytes()
+		}
+	}
+	return pieces
+}()
+
 // model is what a container would see, and which driver files were ever there.
 type model struct {
 	visible map[string]int // path of an entry that is no directory -> its layer
@@ -63,8 +93,7 @@ func newModel() *model { return &model{visible: map[string]int{}, added: map[lea
 // layer makes the archive of one layer and applies it. The low three bits of an
 // operation are the name, the others what to do with it.
 func (m *model) layer(ops []byte) []byte {
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
+	var archive []byte
 	type entry struct {
 		name string
 		kind byte
@@ -73,21 +102,9 @@ func (m *model) layer(ops []byte) []byte {
 	for _, op := range ops {
 		name, kind := fuzzNames[op&7], op>>3%5
 		own = append(own, entry{name, kind})
-		dir, base := path.Split(name)
-		switch kind {
-		case 0:
-			imagetest.Tar(w, name, imagetest.Entry{Data: "content"})
-		case 1:
-			imagetest.Tar(w, dir+".wh."+base, imagetest.Entry{})
-		case 2:
-			imagetest.Tar(w, name+"/.wh..wh..opq", imagetest.Entry{})
-		case 3:
-			imagetest.Tar(w, name, imagetest.Entry{Dir: true})
-		case 4:
-			imagetest.Tar(w, "./"+dir+"//"+base, imagetest.Entry{Symlink: "/nowhere-at-all"})
-		}
+		archive = append(archive, fuzzEntries[kind][name]...)
 	}
-	_ = w.Close()
+	archive = append(archive, make([]byte, 1024)...)
 	// What a layer hides, it hides of the layers below, wherever it says so.
 	for _, e := range own {
 		for p, at := range m.visible {
@@ -111,7 +128,7 @@ func (m *model) layer(ops []byte) []byte {
 		}
 	}
 	m.layers++
-	return buf.Bytes()
+	return archive
 }
 
 // check wants each driver file that was ever added among the findings, hidden by

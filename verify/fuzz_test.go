@@ -5,7 +5,10 @@ package verify_test
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/verify"
@@ -42,7 +45,13 @@ func FuzzLayer(f *testing.F) {
 		if wrong {
 			b.Diff = imagetest.Digest([]byte("other content"))
 		}
-		report, err := verify.New(opts).Image(t.Context(), "x", imagetest.New(b))
+		manifest := fmt.Sprintf(`{"schemaVersion":2,"layers":[{"mediaType":%q,"size":%d,"digest":%q}]}`, b.Type, len(data), b.Want)
+		config := fmt.Sprintf(`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[%q]}}`, b.Diff)
+		img, err := partial.CompressedToImage(rawImage{[]byte(manifest), []byte(config), b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := verify.New(opts).Image(t.Context(), "x", img)
 		if err != nil {
 			t.Fatalf("Image: %v", err)
 		}
