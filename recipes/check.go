@@ -4,6 +4,8 @@ package recipes
 
 import (
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
@@ -20,8 +22,9 @@ var imageForm = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._:/@-]*$`)
 
 const osMax = 64
 
-// check reports recipes that do not fit together.
-func (l *loader) check(c *Catalog) {
+// checkParts reports what releases cannot stand on, and returns whether nothing is wrong.
+func (l *loader) checkParts(c *Catalog) bool {
+	before := len(l.problems)
 	for _, name := range sortedKeys(c.sources) {
 		c.sources[name].check(l.files["repository/"+name+".yaml"])
 	}
@@ -31,6 +34,11 @@ func (l *loader) check(c *Catalog) {
 	for _, name := range c.OSNames() {
 		c.checkOS(l.files["os/"+name+".yaml"], c.os[name])
 	}
+	return len(l.problems) == before
+}
+
+// checkReleases reports releases that do not fit together with the rest.
+func (l *loader) checkReleases(c *Catalog) {
 	first := map[string]*file{} // of each OS and CUDA release
 	for _, r := range c.releases {
 		f := l.files[r.file]
@@ -68,8 +76,14 @@ func (c *Catalog) checkOS(f *file, o OS) {
 // checkRepository reports an OS whose packages cannot be found.
 func (c *Catalog) checkRepository(f *file, o OS) {
 	r := o.Repository
-	if r.Dir == "" || len(r.Arch) == 0 || r.Packages != "deb" && r.Packages != "rpm" {
+	switch {
+	case r.Packages != "" && r.Packages != "deb" && r.Packages != "rpm":
+		f.at(f.find("repository", "packages"), suggest.Hint(r.Packages, []string{"deb", "rpm"}), "unknown kind of packages %q (want deb or rpm)", r.Packages)
+	case r.Dir == "" || len(r.Arch) == 0 || r.Packages == "":
 		f.bad("repository", "", "want dir, arch, and packages: deb or rpm")
+	}
+	for _, platform := range sortedKeys(r.Arch) {
+		checkPlatform(f, platform, "repository", "arch", platform)
 	}
 	source, ok := c.sources[o.Source]
 	if !ok {
@@ -78,15 +92,25 @@ func (c *Catalog) checkRepository(f *file, o OS) {
 	}
 	for _, root := range append([]string{source.Name}, r.Also...) {
 		if source.Roots[root] == "" {
-			f.bad("repository", suggest.Hint(root, sortedKeys(source.Roots)), "source %q has no root %q", source.Name, root)
+			f.at(f.find("repository", "also", root), suggest.Hint(root, sortedKeys(source.Roots)), "source %q has no root %q", source.Name, root)
 		} else if _, ok := source.key(root, r); !ok {
 			f.bad("repository", "", "no key of source %q serves %s", source.Name, r.Dir)
 		}
 	}
 	for i, change := range o.Overrides {
 		if !isDate(change.Since) || change.Why == "" || i > 0 && change.Since < o.Overrides[i-1].Since {
-			f.bad("overrides", "", "override of %q: want since, a date not before the last one's, and why", change.Since)
+			f.at(f.find("overrides", strconv.Itoa(i), "since"), "", "override of %q: want since, a date not before the last one's, and why", change.Since)
 		}
+	}
+}
+
+// platforms are those that CUDA was ever packaged for.
+var platforms = []string{"linux/amd64", "linux/arm64", "linux/ppc64le"}
+
+// checkPlatform reports a platform that there is not, at that path of the file.
+func checkPlatform(f *file, platform string, path ...string) {
+	if !slices.Contains(platforms, platform) {
+		f.at(f.find(path...), suggest.Hint(platform, platforms), "unknown platform %q", platform)
 	}
 }
 
@@ -100,11 +124,16 @@ func (c *Catalog) checkRelease(f *file, r Release) {
 	for _, name := range r.OS {
 		o, ok := c.os[name]
 		if !ok {
-			f.bad("os", suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
+			f.at(f.find("os", name), suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
 		} else if o.Source != r.Source {
 			f.bad("source", "", "os %q has source %q, not %q", name, o.Source, r.Source)
 		} else if _, err := c.managers[o.Manager].Guard(r); err != nil {
 			f.bad("guard", "", "%v", err)
+		}
+	}
+	for _, platform := range r.Platforms {
+		if strings.HasPrefix(r.file, "cuda/") {
+			checkPlatform(f, platform, "platforms", platform)
 		}
 	}
 	for _, flavor := range Flavors() {
@@ -114,7 +143,7 @@ func (c *Catalog) checkRelease(f *file, r Release) {
 	}
 	for _, flavor := range sortedKeys(r.Layers) {
 		if !flavor.known() {
-			f.bad("layers", "", "unknown layer %q (want base, runtime, devel, or a variant such as cudnn8-runtime)", flavor)
+			f.at(f.find("layers", string(flavor)), "", "unknown layer %q (want base, runtime, devel, or a variant such as cudnn8-runtime)", flavor)
 		}
 	}
 	if len(r.Samples.SASS) == 0 || r.Samples.PTX == 0 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 
 	"gopkg.in/yaml.v3"
 
@@ -33,13 +34,44 @@ func (f *file) at(n *yaml.Node, hint, format string, args ...any) {
 
 // bad adds a problem with a key of the file, at the top of the file if it lacks it.
 func (f *file) bad(key, hint, format string, args ...any) {
-	at := f.root
-	for i := 0; i < len(f.root.Content); i += 2 {
-		if f.root.Content[i].Value == key {
-			at = f.root.Content[i]
+	f.at(f.find(key), hint, format, args...)
+}
+
+// find returns the node that a path leads to: keys of mappings, and of lists the numbers
+// or the words of their items. Where the file ends earlier, because a template or another
+// file says the rest, it is the last node on the way.
+func (f *file) find(path ...string) *yaml.Node {
+	at, in := f.root, f.root
+	for _, step := range path {
+		if in.Kind == yaml.AliasNode {
+			in = in.Alias
+		}
+		key, value := child(in, step)
+		if key == nil {
+			break
+		}
+		at, in = key, value
+	}
+	return at
+}
+
+// child returns the key of a mapping or the item of a list, and what it holds.
+func child(n *yaml.Node, step string) (key, value *yaml.Node) {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == step {
+				return n.Content[i], n.Content[i+1]
+			}
+		}
+	case yaml.SequenceNode:
+		for i, item := range n.Content {
+			if item.Value == step || strconv.Itoa(i) == step {
+				return item, item
+			}
 		}
 	}
-	f.at(at, hint, format, args...)
+	return nil, nil
 }
 
 // decode reads the file into value, a pointer to a struct. It reports everything

@@ -59,9 +59,29 @@ func (l layer) hasRecipes() bool {
 	})
 }
 
-// load reads every layer.
+// load reads every layer and puts together what is in them.
 func (l *loader) load() (*Catalog, error) {
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
+	l.readParts(c)
+	eras, toolkits := l.readToolkits()
+	if len(l.problems) == 0 { // all that is read can be read
+		if l.checkParts(c) {
+			l.render(c, eras, toolkits)
+		}
+		l.checkReleases(c)
+	}
+	if len(l.problems) > 0 {
+		slices.SortStableFunc(l.problems, func(a, b Problem) int {
+			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
+		return nil, slices.Compact(l.problems)
+	}
+	c.index()
+	return c, nil
+}
+
+// readParts reads everything but eras and toolkits.
+func (l *loader) readParts(c *Catalog) {
 	readAll(l, "manager", func(name string, m Manager) {
 		m.path = l.files[name].path
 		c.managers[m.Name] = m.prepared()
@@ -82,18 +102,6 @@ func (l *loader) load() (*Catalog, error) {
 		r.file, r.path, r.lines = name, l.files[name].path, partLines(l.files[name].root)
 		c.releases = append(c.releases, r)
 	})
-	l.toolkits(c)
-	if len(l.problems) == 0 {
-		l.check(c)
-	}
-	if len(l.problems) > 0 {
-		slices.SortStableFunc(l.problems, func(a, b Problem) int {
-			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-		})
-		return nil, slices.Compact(l.problems)
-	}
-	c.index()
-	return c, nil
 }
 
 // readAll decodes every *.yaml file of dir, the last layer that holds a path winning.
@@ -153,10 +161,8 @@ func partLines(root *yaml.Node) map[string]int {
 // find returns the value of a key in a mapping and the key's line, or nil and 0.
 func find(n *yaml.Node, key string) (*yaml.Node, int) {
 	if n != nil && n.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key {
-				return n.Content[i+1], n.Content[i].Line
-			}
+		if at, value := child(n, key); at != nil {
+			return value, at.Line
 		}
 	}
 	return nil, 0

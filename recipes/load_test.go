@@ -47,10 +47,12 @@ func dir(t testing.TB, files map[string]string) string {
 func TestOverlayAdds(t *testing.T) {
 	t.Parallel()
 	c := load(t, dir(t, map[string]string{
-		"os/myos.yaml":    goodOS,
-		"cuda/mine.yaml":  strings.Replace(goodRelease, "debian13", "debian13, myos", 1),
-		"README":          "files of other names are not read",
-		"cuda/notes.text": "nor these: [",
+		"os/myos.yaml":     goodOS,
+		"cuda/mine.yaml":   strings.Replace(goodRelease, "debian13", "debian13, myos", 1),
+		"matrix.yaml":      "what is beside the folders is not read",
+		"docs/notes.txt":   "nor are other folders",
+		"cuda/README.md":   "nor this: [",
+		"cuda/.mine.yaml~": "nor what an editor leaves: [",
 	}))
 	if names := c.OSNames(); !slices.Contains(names, "myos") || !slices.Contains(names, "debian11") {
 		t.Errorf("OSNames = %v, want myos among them", names)
@@ -105,19 +107,20 @@ func TestLoadRefuses(t *testing.T) {
 		"unknown manager":      {"os/myos.yaml", with(goodOS, "apt", "atp"), []string{`FILE:4:1: unknown package manager "atp"`}},
 		"no suite":             {"os/myos.yaml", with(goodOS, "suite: mine", ""), []string{"FILE:5:1: no bootstrap suite"}},
 		"no bootstrap":         {"os/myos.yaml", with(goodOS, "bootstrap: {suite: mine}\n", ""), []string{"FILE:1:1: no bootstrap suite"}},
-		"unknown mount kind":   {"manager/mine.yaml", with(goodManager, "tmpfs", "ramdisk"), []string{"FILE:3:1: mount /tmp", `"ramdisk"`, "cache, tmpfs or index"}},
-		"relative mount":       {"manager/mine.yaml", with(goodManager, "/tmp", "tmp"), []string{`FILE:3:1: mount "tmp"`, "absolute"}},
+		"unknown mount kind":   {"manager/mine.yaml", with(goodManager, "tmpfs", "ramdisk"), []string{"FILE:3:23: mount /tmp", `"ramdisk"`, "cache, tmpfs or index"}},
+		"relative mount":       {"manager/mine.yaml", with(goodManager, "/tmp", "tmp"), []string{`FILE:3:11: mount "tmp"`, "absolute"}},
 		"no install script":    {"manager/mine.yaml", with(goodManager, "install: true\n", ""), []string{"FILE:1:1: no install script"}},
 		"bad guard":            {"manager/mine.yaml", goodManager + "guard: '{{.CUDA'\n", []string{"FILE:4:1: ", "guard"}},
 		"guard of nothing":     {"manager/apt.yaml", "manager: apt\ninstall: true\nguard: '{{.Nothing}}'\n", []string{"recipes/cuda/12.4-debian13.yaml:", "Nothing"}},
-		"unknown os":           {"cuda/a.yaml", with(goodRelease, "debian13", "plan9"), []string{`FILE:3:1: os "plan9" has no recipe`}},
+		"unknown platform":     {"cuda/a.yaml", with(goodRelease, "linux/amd64", "linux/arm65"), []string{`FILE:4:13: unknown platform "linux/arm65"`}},
+		"unknown os":           {"cuda/a.yaml", with(goodRelease, "debian13", "plan9"), []string{`FILE:3:6: os "plan9" has no recipe`}},
 		"other source":         {"cuda/a.yaml", with(goodRelease, "source: debian", "source: nvidia"), []string{`FILE:2:1: os "debian13" has source "debian", not "nvidia"`}},
 		"no os":                {"cuda/a.yaml", with(goodRelease, "debian13", ""), []string{"FILE:3:1: needs at least one os"}},
 		"no platform":          {"cuda/a.yaml", with(goodRelease, "linux/amd64", ""), []string{"FILE:3:1: ", "one platform"}},
 		"no version":           {"cuda/a.yaml", with(goodRelease, "12.6.3", "latest"), []string{"FILE:5:1: ", `"latest"`}},
 		"cuda no version":      {"cuda/a.yaml", with(goodRelease, "12.6", "12/6"), []string{"FILE:5:1: ", `"12/6"`}},
 		"layer missing":        {"cuda/a.yaml", with(goodRelease, ", devel: {packages: [c]}", ""), []string{`FILE:6:1: layer "devel" installs nothing`}},
-		"unknown layer":        {"cuda/a.yaml", with(goodRelease, "base:", "extra: {packages: [x]}, base:"), []string{`FILE:6:1: unknown layer "extra"`}},
+		"unknown layer":        {"cuda/a.yaml", with(goodRelease, "base:", "extra: {packages: [x]}, base:"), []string{`FILE:6:10: unknown layer "extra"`}},
 		"no samples":           {"cuda/a.yaml", with(goodRelease, "sass: [50], ", ""), []string{"FILE:7:1: samples need sass"}},
 		"release twice":        {"cuda/z.yaml", with(goodRelease, "12.6", "12.4"), []string{"FILE:1:1: CUDA 12.4 for debian13 is in recipes/cuda/12.4-debian13.yaml"}},
 	}
@@ -172,6 +175,11 @@ func TestLoadHints(t *testing.T) {
 	var problems recipes.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != `did you mean "title"?` {
 		t.Errorf("Load = %#v, want one problem with a hint at \"title\"", err)
+	}
+	vendor := "os: myos\nsource: nvidia\nmanager: apt\nimage: mine\nrepository: {dir: mine, packages: deb, arch: {linux/amd64: a, linux/arm65: b}}\n"
+	_, err = recipes.Load(dir(t, map[string]string{"os/myos.yaml": vendor}))
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != `did you mean "linux/arm64"?` {
+		t.Errorf("Load = %#v, want one problem with a hint at \"linux/arm64\"", err)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/template"
 
+	"gopkg.in/yaml.v3"
+
 	"github.com/cudabuild/cudabuild/compat"
 )
 
@@ -100,14 +102,15 @@ func (m Manager) check(f *file) {
 	if m.Install == "" {
 		f.bad("install", "", "no install script")
 	}
-	for _, mount := range m.Mounts {
+	for i, mount := range m.Mounts {
+		at := func(key string) *yaml.Node { return f.find("mounts", strconv.Itoa(i), key) }
 		switch mount.Kind {
 		case CacheMount, TmpfsMount, IndexMount:
 		default:
-			f.bad("mounts", "", "mount %s: unknown kind %q (want cache, tmpfs or index)", mount.Path, mount.Kind)
+			f.at(at("kind"), "", "mount %s: unknown kind %q (want cache, tmpfs or index)", mount.Path, mount.Kind)
 		}
 		if !path.IsAbs(mount.Path) {
-			f.bad("mounts", "", "mount %q: want an absolute path", mount.Path)
+			f.at(at("path"), "", "mount %q: want an absolute path", mount.Path)
 		}
 	}
 	if m.guardErr != nil {

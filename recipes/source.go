@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -125,35 +126,43 @@ func (s Source) check(f *file) {
 	}
 	for _, name := range sortedKeys(s.Roots) {
 		if !rootForm.MatchString(s.Roots[name]) {
-			f.bad("roots", "", "root %s: %q is not an address", name, s.Roots[name])
+			f.at(f.find("roots", name), "", "root %s: %q is not an address", name, s.Roots[name])
 		}
 	}
-	for _, k := range s.Keys {
-		switch {
-		case !keyID.MatchString(k.ID) || k.Fingerprint != "" && !fingerprint.MatchString(k.Fingerprint):
-			f.bad("keys", "", "key %q: want an id of 8 and a fingerprint of 40 hexadecimal digits", k.ID)
-		case k.Fingerprint != "" && !strings.EqualFold(k.Fingerprint[32:], k.ID):
-			f.bad("keys", "", "key %q: its fingerprint ends in %s", k.ID, k.Fingerprint[32:])
-		case !sha256Form.MatchString(k.SHA256):
-			f.bad("keys", "", "key %s: sha256 %q is not one", k.ID, k.SHA256)
-		case k.File == "" || k.File != path.Base(k.File):
-			f.bad("keys", "", "key %s: want the name of its file, got %q", k.ID, k.File)
-		case !isDate(k.Since) || len(k.Serves) == 0:
-			f.bad("keys", "", "key %s: want since, a date such as 2022-04-27, and what it serves", k.ID)
-		}
+	for i, k := range s.Keys {
+		k.check(f, strconv.Itoa(i))
 	}
 	for _, name := range sortedKeys(s.Documents) {
 		if d := s.Documents[name]; d.Title == "" || !isDate(d.Date) {
-			f.bad("documents", "", "document %s: want a title and a date", name)
+			f.at(f.find("documents", name), "", "document %s: want a title and a date", name)
 		}
 	}
 	for i, c := range s.Compilers {
 		if len(c.SASS) == 0 || c.PTX == 0 || !slices.IsSorted(c.SASS) {
-			f.bad("compilers", "", "compilers since %q: samples need sass, ascending, and ptx", c.Since)
+			f.at(f.find("compilers", strconv.Itoa(i)), "", "compilers since %q: samples need sass, ascending, and ptx", c.Since)
 		}
 		if i > 0 && compat.Compare(s.Compilers[i-1].Since, c.Since) >= 0 {
-			f.bad("compilers", "", "compilers: %q is not after %q", c.Since, s.Compilers[i-1].Since)
+			f.at(f.find("compilers", strconv.Itoa(i), "since"), "", "compilers: %q is not after %q", c.Since, s.Compilers[i-1].Since)
 		}
+	}
+}
+
+// check reports what is wrong with the source's key i.
+func (k Key) check(f *file, i string) {
+	bad := func(key, format string, args ...any) { f.at(f.find("keys", i, key), "", format, args...) }
+	switch {
+	case !keyID.MatchString(k.ID):
+		bad("id", "key %q: want an id of 8 hexadecimal digits", k.ID)
+	case k.Fingerprint != "" && !fingerprint.MatchString(k.Fingerprint):
+		bad("fingerprint", "key %s: want a fingerprint of 40 hexadecimal digits, got %q", k.ID, k.Fingerprint)
+	case k.Fingerprint != "" && !strings.EqualFold(k.Fingerprint[32:], k.ID):
+		bad("fingerprint", "key %q: its fingerprint ends in %s", k.ID, k.Fingerprint[32:])
+	case !sha256Form.MatchString(k.SHA256):
+		bad("sha256", "key %s: sha256 %q is not one", k.ID, k.SHA256)
+	case k.File == "" || k.File != path.Base(k.File):
+		bad("file", "key %s: want the name of its file, got %q", k.ID, k.File)
+	case !isDate(k.Since) || len(k.Serves) == 0:
+		bad("since", "key %s: want since, a date such as 2022-04-27, and what it serves", k.ID)
 	}
 }
 

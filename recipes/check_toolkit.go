@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/suggest"
+)
+
+// checkToolkit returns the toolkit's era, and reports what would keep it from being
+// rendered.
+func (l *loader) checkToolkit(c *Catalog, eras map[string]Era, t Toolkit) (Era, bool) {
+	before := len(l.problems)
+	f := l.files[t.file]
+	if !compat.IsVersion(t.CUDA) || minor(t.CUDA) != t.CUDA && !compat.IsVersion(t.words()["version"]) {
+		f.bad("cuda", "", "cuda %q: want a version number", t.CUDA)
+	}
+	if len(t.OS) == 0 {
+		f.bad("os", "", "needs at least one os")
+	}
+	source := t.source(c)
+	e, ok := t.eraOf(eras, source)
+	switch {
+	case ok:
+		source = e.Source
+		t.checkPins(f, e)
+		t.checkDocuments(f, c.sources[source])
+	case t.Era != "":
+		f.bad("era", suggest.Hint(t.Era, sortedKeys(eras)), "unknown era %q", t.Era)
+	case source != "" && compat.IsVersion(t.CUDA):
+		f.bad("cuda", "add one to era/, or name one as era", "source %q has no era as old as CUDA %s", source, t.CUDA)
+	}
+	t.checkSystems(f, c, source)
+	return e, len(l.problems) == before
+}
+
+// eraOf returns the era that the toolkit names, or else the newest of the source that is
+// not newer than the toolkit.
+func (t Toolkit) eraOf(eras map[string]Era, source string) (newest Era, ok bool) {
+	if t.Era != "" {
+		e, ok := eras[t.Era]
+		return e, ok
+	}
+	for _, name := range sortedKeys(eras) {
+		e := eras[name]
+		fits := e.Source == source && compat.IsVersion(name) && compat.Compare(name, t.CUDA) <= 0
+		if fits && (!ok || compat.Compare(newest.Name, name) < 0) {
+			newest, ok = e, true
+		}
+	}
+	return newest, ok
+}
+
+// source returns the source of the toolkit's first OS that has a recipe.
+func (t Toolkit) source(c *Catalog) (source string) {
+	for _, name := range sortedKeys(t.systems()) {
+		source = cmp.Or(source, c.os[name].Source)
+	}
+	return source
+}
+
+func (t Toolkit) checkSystems(f *file, c *Catalog, source string) {
+	for _, platform := range sortedKeys(t.OS) {
+		for _, name := range t.OS[platform] {
+			at := f.find("os", platform, name)
+			o, ok := c.os[name]
+			switch {
+			case !ok:
+				f.at(at, suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
+			case o.Source != source:
+				f.at(at, "", "os %q has source %q, not %q", name, o.Source, source)
+			case o.Repository.Arch[platform] == "":
+				f.at(at, suggest.Hint(platform, sortedKeys(o.Repository.Arch)), "the repository for %s has nothing for %s", name, platform)
+			}
+		}
+	}
+}
+
+// checkPins reports pins that nothing uses: most likely their name is wrong.
+func (t Toolkit) checkPins(f *file, e Era) {
+	check := func(pins map[string]string, path ...string) {
+		for _, name := range sortedKeys(pins) {
+			at := f.find(append(slices.Clip(path), name)...)
+			if !slices.Contains(e.used, name) {
+				f.at(at, suggest.Hint(name, e.used), "no package of era %q uses the pin %q", e.Name, name)
+			}
+			if !pinForm.MatchString(pins[name]) {
+				f.at(at, "", "pin %s: %q is no version", name, pins[name])
+			}
+		}
+	}
+	check(t.Pins, "pins")
+	for _, os := range sortedKeys(t.Differ) {
+		t.checkOS(f, os, "differ", os)
+		check(t.Differ[os], "differ", os)
+	}
+}
+
+// checkOS reports an OS that the toolkit is not for, at that path of its file.
+func (t Toolkit) checkOS(f *file, os string, path ...string) {
+	systems := t.systems()
+	if _, ok := systems[os]; !ok {
+		f.at(f.find(path...), suggest.Hint(os, sortedKeys(systems)), "the toolkit has no os %q", os)
+	}
+}
+
+// pinForm is what versions of deb and rpm may be, without an epoch.
+var pinForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`)
+
+func (t Toolkit) checkDocuments(f *file, s Source) {
+	if len(t.Read) == 0 {
+		f.bad("read", "", "needs a document that the pins were read from")
+	}
+	for _, document := range sortedKeys(t.Read) {
+		if _, ok := s.Documents[document]; !ok {
+			f.at(f.find("read", document), suggest.Hint(document, sortedKeys(s.Documents)), "unknown document %q", document)
+		}
+		for _, os := range t.Read[document] {
+			t.checkOS(f, os, "read", document, os)
+		}
+	}
+	for i, a := range t.Admits {
+		t.checkAdmits(f, s, a, strconv.Itoa(i))
+	}
+	if s.samples(t.CUDA).PTX == 0 {
+		f.bad("cuda", "", "source %q has no compiler as old as CUDA %s", s.Name, t.CUDA)
+	}
+}
+
+// checkAdmits reports words of the toolkit's entry i that stand for nothing.
+func (t Toolkit) checkAdmits(f *file, s Source, a Admits, i string) {
+	for word := range strings.FieldsSeq(a.Branches) {
+		if _, err := s.alternatives(word); err != nil {
+			f.at(f.find("admits", i, "branches"), "", "%v", err)
+		}
+	}
+	for _, os := range a.OS {
+		t.checkOS(f, os, "admits", i, "os", os)
+	}
+	if a.Platform != "" && t.OS[a.Platform] == nil {
+		f.at(f.find("admits", i, "platform"), suggest.Hint(a.Platform, sortedKeys(t.OS)), "the toolkit is not for %s", a.Platform)
+	}
+}
