@@ -44,6 +44,7 @@ func Load(dirs ...string) (*Catalog, error) {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() || !over.hasRecipes() {
 			return nil, Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/, toolkit/ or another folder of recipes in it", Hint: "name one with --recipes; a recipe is a file NAME.yaml in one of these folders"}}
 		}
+		l.problems = append(l.problems, over.strays()...)
 		l.layers = append(l.layers, over)
 	}
 	return l.load()
@@ -62,9 +63,10 @@ func (l layer) hasRecipes() bool {
 // load reads every layer and puts together what is in them.
 func (l *loader) load() (*Catalog, error) {
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
+	strays := len(l.problems)
 	l.readParts(c)
 	eras, toolkits := l.readToolkits()
-	if len(l.problems) == 0 { // all that is read can be read
+	if len(l.problems) == strays { // all that is read can be read
 		if l.checkParts(c) {
 			l.render(c, eras, toolkits)
 		}

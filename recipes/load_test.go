@@ -4,6 +4,7 @@ package recipes_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,6 +165,34 @@ func TestLoadRefusesDirectories(t *testing.T) {
 		c, err := recipes.Load(path)
 		if c != nil || err == nil || !strings.Contains(err.Error(), "not a directory") {
 			t.Errorf("Load(%q) = %v, %v, want nil, not a directory", path, c, err)
+		}
+	}
+}
+
+// TestLoadRefusesStrays: what is in a folder of recipes and is none would change nothing,
+// silently.
+func TestLoadRefusesStrays(t *testing.T) {
+	t.Parallel()
+	for stray, want := range map[string]string{
+		"toolkit/13.2.0.yml": `is no recipe: want NAME.yaml ("did you mean 13.2.0.yaml?")`,
+		"toolkit/foo.txt":    `is no recipe: want NAME.yaml ("move it away: only recipes, README files and names that start with a dot may be here")`,
+		"toolkit/yaml":       `is no recipe: want NAME.yaml ("move it away: only recipes, README files and names that start with a dot may be here")`,
+		"os/old/a.yaml":      `is a folder, in which nothing is read ("move the recipes in it up, or the folder away")`,
+		"toolkits/a.yaml":    `is no folder of recipes ("did you mean \"toolkit\"?")`,
+	} {
+		root := dir(t, map[string]string{"os/myos.yaml": goodOS, stray: goodOS})
+		_, err := recipes.Load(root)
+		var problems recipes.Problems
+		if !errors.As(err, &problems) || len(problems) != 1 {
+			t.Errorf("Load with %s = %v, want one problem", stray, err)
+			continue
+		}
+		file := filepath.Join(root, stray)
+		if strings.Contains(want, "folder") {
+			file = filepath.Dir(file)
+		}
+		if got := fmt.Sprintf("%s (%q)", problems[0].Message, problems[0].Hint); got != want || problems[0].File != file {
+			t.Errorf("Load with %s: %s: %s, want %s", stray, problems[0].File, got, want)
 		}
 	}
 }
