@@ -74,7 +74,18 @@ func (s *selection) github(_ *recipes.Catalog, cells []matrix.Cell) ([]emit.File
 	if s.file == "-" {
 		return nil, errors.New("--emit github: the workflow has to name the matrix, so --file cannot be stdin")
 	}
-	return emit.GitHub(cells, emit.Origin{File: s.file, Group: s.group, Recipes: s.recipes, Release: s.release})
+	file, err := inRepository(s.file)
+	if err != nil {
+		return nil, err
+	}
+	from := emit.Origin{File: file, Group: s.group, Release: s.release}
+	for _, dir := range s.recipes {
+		if dir, err = inRepository(dir); err != nil {
+			return nil, err
+		}
+		from.Recipes = append(from.Recipes, dir)
+	}
+	return emit.GitHub(cells, from)
 }
 
 // write puts the files into the folder, or prints the only one.
