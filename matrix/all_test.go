@@ -76,6 +76,47 @@ func TestAll(t *testing.T) {
 	}
 }
 
+// TestUnsourced holds how many cells from NVIDIA's repositories install something for
+// which no document gives a version, and what that is.
+func TestUnsourced(t *testing.T) {
+	t.Parallel()
+	m, err := matrix.Load("../matrix.yaml", catalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells, err := m.Expand("all", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, c := range cells {
+		if c.Source != "nvidia" {
+			continue
+		}
+		got["cells"]++
+		if len(c.Unsourced) > 0 {
+			got["unsourced"]++
+		}
+		if len(c.Unsourced) > 0 && c.Flavor == "base" {
+			got["unsourced base"]++
+		}
+		for _, what := range []string{"nccl", "cudnn", "cublas", "core"} {
+			if slices.ContainsFunc(c.Unsourced, func(p string) bool { return strings.Contains(p, what) }) {
+				got[what]++
+			}
+		}
+		for _, p := range c.Unsourced {
+			if !strings.Contains(p, "nccl") && !strings.Contains(p, "cudnn") && c.CUDA+" "+c.OS != "9.0 ubi7" {
+				t.Errorf("%s installs some %s", c.ID, p)
+			}
+		}
+	}
+	want := map[string]int{"cells": 2181, "unsourced": 742, "nccl": 738, "cudnn": 98, "cublas": 4, "core": 3}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("cells (-want +got):\n%s", diff)
+	}
+}
+
 func table(t testing.TB, name string) (rows [][]string) {
 	t.Helper()
 	data, err := os.ReadFile("../recipes/testdata/facts/" + name)

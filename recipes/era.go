@@ -36,7 +36,8 @@ type Era struct {
 // compatLayer is the name of the layer that holds cuda-compat in an era.
 const compatLayer Flavor = "compat"
 
-// Checked says that some pins of a toolkit hold for more OSes than those read.
+// Checked says that some pins of a toolkit hold for more OSes than those read, because the
+// files of all were compared. It is about releases that the document has.
 type Checked struct {
 	OS       []string `yaml:"os"`
 	Pins     []string `yaml:"pins"` // none: all of them

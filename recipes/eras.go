@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/suggest"
 )
 
@@ -90,8 +91,11 @@ func (l *loader) checkEra(c *Catalog, e Era, own []Checked) {
 		}
 	}
 	for i, check := range own {
-		if _, ok := c.sources[e.Source].Documents[check.Document]; !ok {
-			f.at(f.find("checked", strconv.Itoa(i), "document"), "", "unknown document %q", check.Document)
+		at := f.find("checked", strconv.Itoa(i), "document")
+		if d, ok := c.sources[e.Source].Documents[check.Document]; !ok {
+			f.at(at, "", "unknown document %q", check.Document)
+		} else if !compat.IsVersion(d.Newest) {
+			f.at(at, "give it newest, a CUDA release, in repository/", "document %q does not say what its newest release is", check.Document)
 		}
 	}
 }

@@ -207,20 +207,19 @@ func TestNothingInvented(t *testing.T) {
 	}
 }
 
-// equal is what is said about OSes that have no row: for CUDA 12 and 13 NCCL, cublas and
-// NVML on UBI 8, 9 and Oracle Linux are those of Rocky Linux, and on CentOS 7 and UBI 7
-// everything is (with two NCCLs given by name).
+// equal is what is said about OSes that have no row. A toolkit's own components are the
+// same everywhere, cublas and core of 9.0 excepted. NCCL differs, but for CUDA 12 and 13 it
+// is the same on all of UBI 8, 9, Oracle and Rocky Linux, and on CentOS 7 and UBI 7 (with two
+// NCCLs given by name).
 func equal(os, cuda, pkg string) bool {
-	if compat.Compare(cuda, "12.0") < 0 {
+	if strings.Contains(pkg, "cudnn") {
 		return false
 	}
-	switch os {
-	case "centos7", "ubi7":
-		return true
-	case "ubi8", "ubi9", "oraclelinux8", "oraclelinux9":
-		return strings.Contains(pkg, "nccl") || strings.Contains(pkg, "cublas") || strings.Contains(pkg, "nvml")
+	if !strings.Contains(pkg, "nccl") {
+		return cuda != "9.0"
 	}
-	return false
+	same := []string{"centos7", "ubi7", "ubi8", "ubi9", "oraclelinux8", "oraclelinux9", "rockylinux8", "rockylinux9"}
+	return compat.Compare(cuda, "12.0") >= 0 && slices.Contains(same, os)
 }
 
 // odd are the rows of NVIDIA's requirements that are not repeated, each with why.

@@ -192,7 +192,7 @@ func (r *renderer) word(name string) (text, document string, err error) {
 	if text, ok := r.words[name]; ok {
 		return text, "", nil
 	}
-	switch version, document := r.toolkit.pin(r.era, name, r.os.Name); version {
+	switch version, document := r.toolkit.pin(r.era, r.source, name, r.os.Name); version {
 	case "":
 		return "", "", fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
 	case pinNone:

@@ -49,6 +49,9 @@ type Key struct {
 type Document struct {
 	Title string `yaml:"title"`
 	Date  string `yaml:"date"`
+	// Newest is the last CUDA release that it has; what an era has checked in it goes no
+	// further.
+	Newest string `yaml:"newest"`
 }
 
 // Compiler is what a release's nvcc compiles samples for.

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
 )
 
 // Toolkit is one CUDA release of a vendor's repository, recipes/toolkit/NAME.yaml: its
@@ -77,7 +79,7 @@ func (t Toolkit) document(os string) string {
 
 // pin returns a component's version on an OS and the document that gives it. The
 // document is "" if none does.
-func (t Toolkit) pin(e Era, name, os string) (version, document string) {
+func (t Toolkit) pin(e Era, s Source, name, os string) (version, document string) {
 	version = cmp.Or(t.Differ[os][name], t.Pins[name], e.Pins[name])
 	if version == pinNone || version == pinUnsourced {
 		return version, ""
@@ -88,7 +90,8 @@ func (t Toolkit) pin(e Era, name, os string) (version, document string) {
 		}
 	}
 	for _, c := range e.Checked {
-		if slices.Contains(c.OS, os) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
+		compared := compat.Compare(t.CUDA, s.Documents[c.Document].Newest) <= 0
+		if compared && slices.Contains(c.OS, os) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
 			return version, c.Document
 		}
 	}

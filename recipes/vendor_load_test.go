@@ -96,7 +96,8 @@ func TestVendorLoadRefuses(t *testing.T) {
 		"differs for another os":   {"toolkit/12.6.9.yaml", "admits:", "differ:\n  mine2: {cudart: 1.2}\nadmits:", `FILE:7:3: the toolkit has no os "mine2"`},
 		"wrong pin differs":        {"toolkit/12.6.9.yaml", "admits:", "differ:\n  mine1: {extra: 1.2, cudrat: 1.2}\nadmits:", `FILE:7:23: no package of era "mine" uses the pin "cudrat"`},
 		"no era is that old":       {"toolkit/12.6.9.yaml", "era: mine\n", "", `FILE:1:1: source "mine" has no era as old as CUDA 12.6.9`},
-		"unknown document checked": {"era/mine.yaml", "layers:", "checked:\n  - {document: D}\n  - {os: [mine1], document: E}\nlayers:", `FILE:6:19: unknown document "E"`},
+		"document without an end":  {"era/mine.yaml", "layers:", "checked:\n  - {os: [mine1], document: D}\nlayers:", `FILE:5:19: document "D" does not say what its newest release is`},
+		"unknown document checked": {"era/mine.yaml", "layers:", "checked:\n  - {document: E}\n  - {os: [mine1], document: E}\nlayers:", `FILE:5:6: unknown document "E"`},
 		"unknown list":             {"toolkit/12.6.9.yaml", "X@535", "Y@535", `FILE:6:11: "Y@535": no list of brands is named Y`},
 		"bad branch":               {"toolkit/12.6.9.yaml", "X@535", "driver>=450", `FILE:6:11: "driver>=450": want a brand`},
 		"too old for a sample":     {"repository/mine.yaml", `since: "12.0"`, `since: "12.7"`, `source "mine" has no compiler as old as CUDA 12.6.9`},
@@ -136,5 +137,20 @@ func TestVendorLoadRefuses(t *testing.T) {
 				t.Errorf("Load = %v\nwant it to hold %q", err, want)
 			}
 		})
+	}
+}
+
+// TestCheckedEnds: what was compared in a document says nothing of a release after it.
+func TestCheckedEnds(t *testing.T) {
+	t.Parallel()
+	for newest, want := range map[string]int{"12.6.8": 1, "12.6.9": 0} {
+		files := vendorFiles()
+		files["repository/mine.yaml"] = strings.Replace(goodRepository, "date: 2024-01-01}", `date: 2024-01-01, newest: "`+newest+`"}`, 1)
+		files["era/mine.yaml"] += "checked: [{os: [mine2], pins: [cudart], document: D}]\n"
+		files["os/mine2.yaml"] = strings.Replace(goodVendorOS, "os: mine1", "os: mine2", 1)
+		files["toolkit/12.6.9.yaml"] = strings.Replace(goodToolkit, "amd64: [mine1]", "amd64: [mine1, mine2]", 1)
+		if got := find(t, load(t, dir(t, files)), "mine2", "12.6.9").Unsourced; len(got) != want {
+			t.Errorf("document up to %s: %v unsourced, want %d", newest, got, want)
+		}
 	}
 }

@@ -137,7 +137,7 @@ func TestPlanDocument(t *testing.T) {
 	t.Parallel()
 	args := []string{"plan", "-f", "../../matrix.yaml", "--group", "all", "--json"}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != 0 || stdout.Len() < 1<<20 {
+	if code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr); code != 0 || stdout.Len() < 1<<19 {
 		t.Fatalf("exit code %d, %d bytes, %s", code, stdout.Len(), &stderr)
 	}
 	if err := checkPrinted(args, stdout.Bytes()); err != nil {
