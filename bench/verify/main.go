@@ -6,7 +6,10 @@
 // The sides alternate, all input is in the page cache, and medians are printed.
 //
 // Then a family of images is verified at once, against one image that has each of
-// their layers once, and a second time from the cache.
+// their layers once, and a second time from the cache. -only family, or layer, does
+// one of the two; the family's three sides take a few minutes.
+//
+// It runs in the repository's root and measures bin/cudabuild, which `make build` makes.
 package main
 
 import (
@@ -24,19 +27,25 @@ import (
 )
 
 func main() {
-	family := flag.String("family", "oci:out/images", "the images; 'make matrix' builds the default ones")
-	image := flag.String("image", "oci:out/images:12.4-runtime-debian13", "image whose largest layer is taken for the one layer")
+	var r contestants
+	only := flag.String("only", "", "run the contests of the one layer or of the family: layer or family (default both)")
+	flag.StringVar(&r.family, "family", "oci:out/images", "the images; 'make matrix' builds the default ones")
+	flag.StringVar(&r.image, "image", "oci:out/images:12.4-runtime-debian13", "image whose largest layer is taken for the one layer")
 	megabytes := flag.Int64("mb", 850, "size of that layer, uncompressed")
-	runs := flag.Int("n", 5, "runs of each side")
-	work := flag.String("work", "/var/tmp/cudabuild-bench-verify", "folder for the sample, removed at the end")
+	flag.IntVar(&r.runs, "n", 5, "runs of each side")
+	flag.StringVar(&r.work, "work", "/var/tmp/cudabuild-bench-verify", "folder for the sample, removed at the end")
 	flag.Parse()
+	r.size = *megabytes << 20
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := race(ctx, *image, *family, *megabytes<<20, *runs, *work); err != nil {
+	if err := r.race(ctx, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "verify:", err)
 		os.Exit(1)
 	}
 }
+
+// cudabuild is the program that is measured.
+const cudabuild = "bin/cudabuild"
 
 // side is one contestant. Ratio is to the side of that name.
 type side struct {
@@ -49,25 +58,45 @@ type side struct {
 // usage is what a run took; on a busy machine CPU time says more than the clock.
 type usage struct{ cpu, rssMB float64 }
 
-func race(ctx context.Context, image, family string, size int64, runs int, work string) (err error) {
-	if err := os.MkdirAll(work, 0o700); err != nil {
+// contestants is what the contests are about.
+type contestants struct {
+	image, family, work string
+	size                int64
+	runs                int
+}
+
+func (c contestants) race(ctx context.Context, only string) (err error) {
+	if err := os.MkdirAll(c.work, 0o700); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	s, err := newSample(ctx, image, size, work)
+	defer func() { err = errors.Join(err, os.RemoveAll(c.work)) }()
+	switch only {
+	case "layer":
+		return c.oneLayer(ctx)
+	case "family":
+		return c.manyImages(ctx)
+	case "":
+		return errors.Join(c.oneLayer(ctx), c.manyImages(ctx))
+	}
+	return fmt.Errorf("-only %q: want layer or family", only)
+}
+
+func (c contestants) oneLayer(ctx context.Context) error {
+	s, err := newSample(ctx, c.image, c.size, c.work)
 	if err != nil {
 		return err
 	}
 	fmt.Printf("layer of %.0f MB: %.0f MB as gzip, %.0f MB as zstd\n", float64(s.raw)/1e6, float64(s.gzipped)/1e6, float64(s.zstded)/1e6)
-	if err := contest(ctx, layerSides(s), runs); err != nil {
-		return err
-	}
-	all, n, err := distinct(ctx, family, work)
+	return contest(ctx, layerSides(s), c.runs)
+}
+
+func (c contestants) manyImages(ctx context.Context) error {
+	d, err := newDistinct(ctx, c.family, filepath.Join(c.work, "distinct"))
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nfamily %s, %d distinct layers\n", family, n)
-	return contest(ctx, familySides(family, all, filepath.Join(work, "facts")), runs)
+	fmt.Printf("family %s: %d images, %d distinct layers of %.0f MB\n", c.family, d.images, d.layers, float64(d.bytes)/1e6)
+	return contest(ctx, familySides(c.family, d.ref, filepath.Join(c.work, "facts")), c.runs)
 }
 
 func layerSides(s sample) []*side {
@@ -75,34 +104,33 @@ func layerSides(s sample) []*side {
 	sides := []*side{
 		{name: "sha256 of the gzip blob and the layer", run: inProcess(s.hash)}, // verify does it beside decoding
 		{name: "gzip: decode", run: inProcess(s.decodeGzip)},
-		{name: "gzip: cudabuild verify", against: "gzip: decode", run: program(plain, "cudabuild", "verify", "--no-cache", s.gzipImage)},
+		{name: "gzip: cudabuild verify", against: "gzip: decode", run: program(plain, cudabuild, "verify", "--no-cache", s.gzipImage)},
 		{name: "zstd: decode", run: inProcess(s.decodeZstd)},
-		{name: "zstd: cudabuild verify", against: "zstd: decode", run: program(plain, "cudabuild", "verify", "--no-cache", s.zstdImage)},
-		{name: "docker archive: dive", run: program("CI=true", "dive", "--source", "docker-archive", s.archive)},
-		{name: "docker archive: cudabuild verify", against: "docker archive: dive", run: program(plain, "cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)},
+		{name: "zstd: cudabuild verify", against: "zstd: decode", run: program(plain, cudabuild, "verify", "--no-cache", s.zstdImage)},
+		{name: "docker archive: dive", run: program("CI=true", "bin/dive", "--source", "docker-archive", s.archive)},
+		{name: "docker archive: cudabuild verify", against: "docker archive: dive", run: program(plain, cudabuild, "verify", "--no-cache", "docker-archive:"+s.archive)},
 	}
 	if igzip, err := exec.LookPath("igzip"); err == nil {
 		path := "PATH=" + filepath.Dir(igzip)
 		sides = append(sides,
 			&side{name: "igzip: decode", run: program(path, igzip, "-d", "-c", s.gzipBlob)},
-			&side{name: "igzip: cudabuild verify", against: "igzip: decode", run: program(path, "cudabuild", "verify", "--no-cache", s.gzipImage)},
-			&side{name: "docker archive, igzip: cudabuild verify", against: "docker archive: dive", run: program(path, "cudabuild", "verify", "--no-cache", "docker-archive:"+s.archive)})
+			&side{name: "igzip: cudabuild verify", against: "igzip: decode", run: program(path, cudabuild, "verify", "--no-cache", s.gzipImage)},
+			&side{name: "docker archive, igzip: cudabuild verify", against: "docker archive: dive", run: program(path, cudabuild, "verify", "--no-cache", "docker-archive:"+s.archive)})
 	}
 	return sides
 }
 
-func familySides(family, all, facts string) []*side {
-	first := program("", "cudabuild", "verify", "--cache-dir", facts, family)
+func familySides(family, once, facts string) []*side {
+	all := program("", cudabuild, "verify", "--cache-dir", facts, family)
 	return []*side{
-		{name: "each distinct layer once", run: program("", "cudabuild", "verify", "--no-cache", all)},
-		{name: "all images", against: "each distinct layer once", run: program("", "cudabuild", "verify", "--no-cache", family)},
-		{name: "all images, first with a cache", against: "each distinct layer once", run: func(ctx context.Context) (usage, error) {
+		{name: "each distinct layer once", run: program("", cudabuild, "verify", "--no-cache", once)},
+		{name: "all images, filling the cache", against: "each distinct layer once", run: func(ctx context.Context) (usage, error) {
 			if err := os.RemoveAll(facts); err != nil {
 				return usage{}, err
 			}
-			return first(ctx)
+			return all(ctx)
 		}},
-		{name: "all images, from the cache", run: first},
+		{name: "all images, from the cache", run: all},
 	}
 }
 
@@ -141,7 +169,7 @@ func median(values []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// program runs a command, found on our own PATH, with one more variable. Exit code
+// program runs a command with one more variable. Exit code
 // 1, a verdict, is an answer.
 func program(env string, command ...string) func(context.Context) (usage, error) {
 	return func(ctx context.Context) (usage, error) {
