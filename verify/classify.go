@@ -130,7 +130,8 @@ const (
 )
 
 // identify reports which library of the driver a file is and what says so. Exports
-// win over the SONAME, that over the file name, and text counts if nothing else does.
+// win over the SONAME, that over the file name, and text counts if nothing else does;
+// but of two libraries whose exports the file has, it is the one that it calls itself.
 func (w *walker) identify(c content, named *library) (*library, []string) {
 	var evidence []string
 	found, elf := named, c.elf
@@ -144,7 +145,10 @@ func (w *walker) identify(c content, named *library) (*library, []string) {
 		found, evidence = l, append(evidence, bySOName)
 	}
 	if l := w.rules.exporting(elf); l != nil {
-		found, evidence = l, append(evidence, byExports)
+		if found == nil || !found.exportedBy(elf) {
+			found = l
+		}
+		evidence = append(evidence, byExports)
 	}
 	if found == nil {
 		if found = w.rules.depending(elf); found != nil {
@@ -161,14 +165,19 @@ func (w *walker) identify(c content, named *library) (*library, []string) {
 func (s *ruleSet) exporting(elf *dynelf.Info) *library {
 	var best *library
 	for _, l := range s.libraries {
-		if len(l.Exports) == 0 || best != nil && len(best.Exports) >= len(l.Exports) {
+		if best != nil && len(best.Exports) >= len(l.Exports) {
 			continue
 		}
-		if allOf(l.Exports, elf.Found) && (l.Needed == "" || needs(elf, l.Needed)) {
+		if l.exportedBy(elf) {
 			best = l
 		}
 	}
 	return best
+}
+
+// exportedBy reports whether a file has the library's exports.
+func (l *library) exportedBy(elf *dynelf.Info) bool {
+	return len(l.Exports) > 0 && allOf(l.Exports, elf.Found) && (l.Needed == "" || needs(elf, l.Needed))
 }
 
 // depending returns the library class that is known by its dependencies alone.

@@ -117,3 +117,34 @@ func TestVersionInLibraries(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoLibrariesByExports has a file with the exports of two: 525's libnvidia-compiler
+// took in those of libnvidia-nvvm.
+func TestTwoLibrariesByExports(t *testing.T) {
+	t.Parallel()
+	const compiler, nvvm = "libnvidia-compiler.so.525.147.05", "libnvidia-nvvm.so.4"
+	for soname, want := range map[string]string{
+		compiler: "libnvidia-compiler of driver 525.147.05 (by file name, SONAME, exports)",
+		nvvm:     "libnvidia-nvvm of driver 525.147.05 (by file name, SONAME, exports)",
+		"x.so":   "libnvidia-compiler of driver 525.147.05 (by file name, exports)",
+	} {
+		if f := only(t, verify.Options{}, "opt/"+compiler, realLibrary(soname, "NvCliCompileProgram", "__nvvmHandle")); f.Detail != want {
+			t.Errorf("%s: %q, want %q", soname, f.Detail, want)
+		}
+	}
+	if f := only(t, verify.Options{}, "opt/x", realLibrary("x.so", "NvCliCompileProgram", "__nvvmHandle")); f.Detail != "libnvidia-nvvm (by exports)" {
+		t.Errorf("without a name: %q", f.Detail)
+	}
+}
+
+// TestOlderFiles has what 470 wrote another way than the branches after it.
+func TestOlderFiles(t *testing.T) {
+	t.Parallel()
+	control := append(imagetest.ELF{Exec: 300 << 10}.Bytes(), "the CUDA MPS, see the nvidia-cuda-mps-control manual page.\x00/tmp/nvidia-mps\x00"...)
+	if f := only(t, verify.Options{}, "opt/helper.bin", control); f.Rule != "driver-program" {
+		t.Errorf("nvidia-cuda-mps-control: %+v", f)
+	}
+	if f := only(t, verify.Options{}, "opt/gsp.bin", []byte("x")); f.Rule != "driver-firmware" {
+		t.Errorf("gsp.bin: %+v", f)
+	}
+}
