@@ -69,7 +69,7 @@ bench-bake: deps build $(ENGINE) bin/buildx ## race `buildx bake` on the same im
 	go run ./bench/bake
 bench-verify: matrix bin/dive ## time `cudabuild verify` against decoding alone and against dive
 	go run ./bench/verify
-corpus: ## measure what verify finds of the drivers that Debian carries (5 GB to download): docs/recall.md
+corpus: ## measure what verify finds of the drivers that Debian carries (8 GB to download): docs/recall.md
 	go run ./bench/corpus -o docs/recall.md
 clean: ## remove what was built, images included
 	rm -rf bin out

@@ -8,7 +8,8 @@
 // branch only if the same evidence also found a file of another branch.
 //
 // Packages that look like the driver and are none of it are judged as well: nothing may be
-// said about them. With -n the CUDA toolkit, over a gigabyte, is left out.
+// said about them. -drivers and -clean choose some of it: the CUDA toolkit alone is over a
+// gigabyte, its stubs in three releases are two more.
 //
 // Nothing of a package is kept but the packages themselves, in the folder -cache. The
 // exit code is 1 if a library that has an export class was missed in any disguise, if
@@ -23,79 +24,70 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/bench/corpus/recall"
 )
 
 func main() {
 	cache := flag.String("cache", "/var/tmp/cudabuild-corpus", "folder that keeps the packages")
-	most := flag.Int("n", 0, "how many driver releases to take, newest and oldest first; 0 is all")
+	drivers := flag.String("drivers", "all", "driver branches to judge, as 470,525; all or none")
+	clean := flag.String("clean", "all", "packages without the driver to judge, of "+strings.Join(recall.CleanGroups(), ",")+"; all or none")
 	out := flag.String("o", "", "file to write the tables to, besides standard output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *cache, *most, *out); err != nil {
+	if err := run(ctx, *cache, *drivers, *clean, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "corpus:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, cache string, most int, out string) error {
-	releases, err := findReleases(ctx, cache)
-	if err != nil {
-		return err
-	}
-	releases = choose(releases, most)
-	var all score
-	var judged []release
-	for _, r := range releases {
-		fmt.Fprintf(os.Stderr, "corpus: driver %s: %d packages of %s\n", r.version, len(r.packages), r.suite.name)
-		files, err := r.download(ctx, filepath.Join(cache, "packages"))
-		if err != nil { // the mirror lists more than it has
-			fmt.Fprintf(os.Stderr, "corpus: without driver %s: %v\n", r.version, err)
-			continue
+func run(ctx context.Context, cache, drivers, clean, out string) error {
+	var page string
+	var verdict error
+	if drivers != "none" {
+		score, err := judgeDrivers(ctx, cache, drivers)
+		if err != nil {
+			return err
 		}
-		judged = append(judged, r)
-		for _, file := range files {
-			if err := all.judgePackage(ctx, r, file); err != nil {
-				return fmt.Errorf("%s: %w", filepath.Base(file), err)
-			}
+		page, verdict = score.Page(), score.Verdict()
+	}
+	if clean != "none" {
+		groups := recall.CleanGroups()
+		if clean != "all" {
+			groups = strings.Split(clean, ",")
 		}
+		alarms, err := recall.FalseAlarms(ctx, cache, groups)
+		if err != nil {
+			return err
+		}
+		page, verdict = page+alarms.Page(), errors.Join(verdict, alarms.Verdict())
 	}
-	packages := neighbours
-	if most == 0 {
-		packages = slices.Concat(neighbours, toolkit)
-	}
-	clean, alarms, err := falseAlarms(ctx, cache, packages)
-	page := all.page(judged) + alarmPage(clean, alarms)
 	fmt.Print(page)
-	if out != "" && err == nil {
-		err = os.WriteFile(out, []byte(page), 0o644)
+	if out != "" {
+		verdict = errors.Join(os.WriteFile(out, []byte(page), 0o644), verdict)
 	}
-	if len(alarms) > 0 {
-		err = errors.Join(err, fmt.Errorf("%d false alarms", len(alarms)))
-	}
-	return errors.Join(err, all.verdict())
+	return verdict
 }
 
-// whole is how many packages a release of a driver has at least; modprobe and the like
-// have releases of their own.
-const whole = 20
-
-// choose takes the newest, the oldest, the second newest whole driver and so on.
-func choose(releases []release, most int) []release {
-	if most == 0 {
-		return releases
+func judgeDrivers(ctx context.Context, cache, drivers string) (*recall.Score, error) {
+	var branches []string
+	if drivers != "all" {
+		branches = strings.Split(drivers, ",")
 	}
-	releases = slices.DeleteFunc(releases, func(r release) bool { return len(r.packages) < whole })
-	var chosen []release
-	for len(chosen) < most && len(releases) > 0 {
-		at := 0
-		if len(chosen)%2 == 0 {
-			at = len(releases) - 1
+	releases, err := recall.Releases(ctx, cache, branches...)
+	if err != nil {
+		return nil, err
+	}
+	var score recall.Score
+	for _, r := range releases {
+		if err := score.Judge(ctx, r); errors.Is(err, recall.ErrNotThere) && !slices.Contains(branches, r.Branch()) {
+			fmt.Fprintln(os.Stderr, "corpus: without", err)
+		} else if err != nil {
+			return nil, err
 		}
-		chosen = append(chosen, releases[at])
-		releases = slices.Delete(releases, at, at+1)
 	}
-	return chosen
+	return &score, nil
 }

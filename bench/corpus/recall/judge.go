@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package recall
 
 import (
 	"archive/tar"
@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -30,13 +31,37 @@ type result struct {
 	wrong    string // what the finding says that is not so
 }
 
-type score struct{ results []result }
+// Score is what was found of every file under every disguise.
+type Score struct {
+	results []result
+	judged  []Release
+}
 
 // branch is the major number of the driver.
 func (r result) branch() string { return r.release[:3] }
 
-// judgePackage judges each file of the driver in one package, and the package itself.
-func (s *score) judgePackage(ctx context.Context, r release, file string) error {
+// Judge downloads a release and judges each file of the driver in it under every
+// disguise. [ErrNotThere] means that no suite has the packages it lists.
+func (s *Score) Judge(ctx context.Context, r Release) error {
+	files, from, err := r.download(ctx)
+	if err != nil {
+		return fmt.Errorf("driver %s: %w: %w", r.Version, ErrNotThere, err)
+	}
+	fmt.Fprintf(os.Stderr, "corpus: driver %s: %d packages of %s\n", r.Version, len(files), from.name)
+	s.judged = append(s.judged, r)
+	for _, file := range files {
+		if err := s.judgePackage(ctx, r, file); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Base(file), err)
+		}
+	}
+	return nil
+}
+
+// ErrNotThere means that the mirror lists packages that it does not have.
+var ErrNotThere = errors.New("the mirror does not have its packages")
+
+// judgePackage judges each file of the driver in one package.
+func (s *Score) judgePackage(ctx context.Context, r Release, file string) error {
 	cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", file)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -61,7 +86,9 @@ func (s *score) judgePackage(ctx context.Context, r release, file string) error 
 		if one.data, err = io.ReadAll(archive); err != nil {
 			return errors.Join(err, cmd.Wait())
 		}
-		if c := classOf(one); c.name != "" {
+		c := classOf(one)
+		c.exports = c.exports && !twins[r.Branch()+" "+c.name]
+		if c.name != "" {
 			if err := s.judgeFile(ctx, r, one, c); err != nil {
 				return errors.Join(fmt.Errorf("%s: %w", one.path, err), cmd.Wait())
 			}
@@ -70,7 +97,7 @@ func (s *score) judgePackage(ctx context.Context, r release, file string) error 
 	return cmd.Wait()
 }
 
-func (s *score) judgeFile(ctx context.Context, r release, one sample, c class) error {
+func (s *Score) judgeFile(ctx context.Context, r Release, one sample, c class) error {
 	for _, d := range disguises {
 		if d.elfOnly && c.kind != library {
 			continue
@@ -80,7 +107,7 @@ func (s *score) judgeFile(ctx context.Context, r release, one sample, c class) e
 		if err != nil {
 			return err
 		}
-		res := result{disguise: d.name, renamed: d.renamed, release: r.version, class: c}
+		res := result{disguise: d.name, renamed: d.renamed, release: r.Version, class: c}
 		res.read(report, at)
 		s.results = append(s.results, res)
 	}
@@ -139,6 +166,9 @@ type class struct {
 
 // sameAs reports whether another label of the rules is right for the class as well.
 func (c class) sameAs(label string) bool {
+	if c.name == "libnvidia-compiler" && label == "libnvidia-nvvm" { // 525's has the exports of both; its names tell
+		return true
+	}
 	return label == "GL core user" || label == "EGL core user" || label == "driver component" || strings.HasPrefix(c.name, "libnvidia-gtk") && label == "libnvidia-gtk" || label == "libGLX_nvidia" && c.name == "libGL" || label == c.name+"_nvidia"
 }
 
@@ -154,7 +184,7 @@ func classOf(s sample) class {
 	base := path.Base(s.path)
 	isELF := bytes.HasPrefix(s.data, []byte("\x7fELF"))
 	switch m := soName.FindStringSubmatch(base); {
-	case strings.HasPrefix(base, "gsp_"):
+	case base == "gsp.bin", strings.HasPrefix(base, "gsp_"):
 		return class{kind: firmware, name: strings.TrimSuffix(base, filepath.Ext(base))}
 	case !isELF:
 		return class{}
@@ -169,6 +199,10 @@ func classOf(s sample) class {
 	}
 	return class{}
 }
+
+// twins are libraries that nothing but their names tells from the toolkit's: 470's
+// libnvidia-nvvm is libnvvm.so.4, with the same 14 exports and the same texts.
+var twins = map[string]bool{"470 libnvidia-nvvm": true}
 
 func exportClass(stem string) bool {
 	for _, rule := range verify.Rules() {
