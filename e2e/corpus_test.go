@@ -15,6 +15,7 @@ import (
 // TestRealDrivers judges every file of the two smallest drivers that Debian carries, under
 // every disguise: about 105 MB to download. `make corpus` has all of them.
 func TestRealDrivers(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"apt-get", "dpkg-deb"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			require.Missing(t, "apt", err)
