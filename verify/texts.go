@@ -51,15 +51,21 @@ func (w *walker) texts(p string, f dynelf.File, elf *dynelf.Info) said {
 	return s
 }
 
-// textsIn returns the first rows of which all texts are in the parts.
+// textsIn returns the first rows of which all texts are in the parts. A file that has the
+// texts of most rows is no part of a driver: it is cudabuild, which has the rules in it.
 func (s *ruleSet) textsIn(parts []dynelf.Part) said {
 	var found said
+	matches := 0
 	for _, row := range s.anchored(parts) {
 		rest := row.texts[1:]
 		if slices.ContainsFunc(rest, func(t string) bool { return !inParts(parts, t) }) {
 			continue
 		}
 		found.lib, found.path = cmp.Or(found.lib, row.lib), cmp.Or(found.path, row.path)
+		matches++
+	}
+	if 2*matches > len(s.texts) {
+		return said{}
 	}
 	return found
 }
