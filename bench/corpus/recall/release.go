@@ -95,13 +95,37 @@ var (
 	upstream  = regexp.MustCompile(`^(?:[0-9]+:)?([0-9]{3}\.[0-9]{2,3}(?:\.[0-9]{2})?)-`)
 )
 
+// origin is what packages of one driver and one source package have in common.
+type origin struct{ version, source string }
+
 // drivers returns the driver packages among the records of a Packages file, by driver
 // version, sorted. Where two source packages carry the same driver (tesla-470 and the
 // plain one) it takes the larger.
 func drivers(records []byte) (map[string][]string, error) {
-	type key struct{ version, source string }
-	bySource := map[key][]string{}
-	fields := map[string]string{}
+	all, err := origins(records)
+	if err != nil {
+		return nil, err
+	}
+	larger := func(a, b origin) int {
+		return cmp.Or(cmp.Compare(len(all[b]), len(all[a])), cmp.Compare(a.source, b.source))
+	}
+	found, whole := map[string][]string{}, map[string]bool{}
+	for _, o := range slices.SortedFunc(maps.Keys(all), larger) {
+		if isWhole(o.source) && whole[o.version] {
+			continue
+		}
+		whole[o.version] = whole[o.version] || isWhole(o.source)
+		found[o.version] = append(found[o.version], all[o]...)
+	}
+	for _, packages := range found {
+		slices.Sort(packages)
+	}
+	return found, nil
+}
+
+// origins returns the driver packages, "name=version", by where they come from.
+func origins(records []byte) (map[origin][]string, error) {
+	all, fields := map[origin][]string{}, map[string]string{}
 	lines := bufio.NewScanner(bytes.NewReader(append(records, '\n')))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -114,28 +138,12 @@ func drivers(records []byte) (map[string][]string, error) {
 		source, _, _ := strings.Cut(cmp.Or(fields["Source"], fields["Package"]), " ")
 		m := upstream.FindStringSubmatch(fields["Version"])
 		if m != nil && driverSource.MatchString(source) && !notDriver.MatchString(fields["Package"]) {
-			k := key{m[1], source}
-			bySource[k] = append(bySource[k], fields["Package"]+"="+fields["Version"])
+			o := origin{m[1], source}
+			all[o] = append(all[o], fields["Package"]+"="+fields["Version"])
 		}
 		fields = map[string]string{}
 	}
-	whole := map[string]string{} // version -> the source that counts
-	for k, packages := range bySource {
-		if have := bySource[key{k.version, whole[k.version]}]; isWhole(k.source) &&
-			cmp.Or(cmp.Compare(len(packages), len(have)), cmp.Compare(whole[k.version], k.source)) > 0 {
-			whole[k.version] = k.source
-		}
-	}
-	found := map[string][]string{}
-	for k, packages := range bySource {
-		if !isWhole(k.source) || whole[k.version] == k.source {
-			found[k.version] = append(found[k.version], packages...)
-		}
-	}
-	for _, packages := range found {
-		slices.Sort(packages)
-	}
-	return found, lines.Err()
+	return all, lines.Err()
 }
 
 // isWhole tells the sources of drivers from those of the programs around them.
