@@ -48,7 +48,7 @@ func newDistinct(ctx context.Context, family, dir string) (distinct, error) {
 		if err != nil {
 			return d, err
 		}
-		if img, err = mutate.Append(img, mutate.Addendum{Layer: l.Layer, MediaType: kind}); err != nil {
+		if img, err = mutate.Append(img, mutate.Addendum{Layer: l, MediaType: kind}); err != nil {
 			return d, err
 		}
 		if err := link(family, dir, l.digest); err != nil {
@@ -69,10 +69,13 @@ func newDistinct(ctx context.Context, family, dir string) (distinct, error) {
 	return d, nil
 }
 
+// blob is a layer that takes its diff ID from the config, in place of decoding all of it.
 type blob struct {
 	v1.Layer
-	digest v1.Hash
+	digest, diffID v1.Hash
 }
+
+func (b blob) DiffID() (v1.Hash, error) { return b.diffID, nil } //nolint:unparam // as v1.Layer wants it
 
 // distinctLayers returns each layer once, in order of the first image that has it.
 func distinctLayers(sources []image.Source) ([]blob, error) {
@@ -83,13 +86,17 @@ func distinctLayers(sources []image.Source) ([]blob, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range all {
+		config, err := s.Image.ConfigFile()
+		if err != nil {
+			return nil, err
+		}
+		for i, l := range all {
 			digest, err := l.Digest()
 			if err != nil {
 				return nil, err
 			}
 			if !seen[digest] {
-				layers = append(layers, blob{l, digest})
+				layers = append(layers, blob{l, digest, config.RootFS.DiffIDs[i]})
 			}
 			seen[digest] = true
 		}
