@@ -75,7 +75,7 @@ type blob struct {
 	digest, diffID v1.Hash
 }
 
-func (b blob) DiffID() (v1.Hash, error) { return b.diffID, nil } //nolint:unparam // as v1.Layer wants it
+func (b blob) DiffID() (v1.Hash, error) { return b.diffID, nil }
 
 // distinctLayers returns each layer once, in order of the first image that has it.
 func distinctLayers(sources []image.Source) ([]blob, error) {

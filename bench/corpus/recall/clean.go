@@ -162,8 +162,8 @@ func (a Alarms) Page() string {
 		page += "- " + s + "\n"
 	}
 	if len(a.stubs) > 0 {
-		page += fmt.Sprintf("\nStubs that lie in their place, of the toolkit's libraries and of the driver's, in %s. The same stubs on a search path, and each "+
-			"linked under the name that programs load, fail, but for %d.\n", strings.Join(a.stubs, ", "), len(a.silence))
+		page += fmt.Sprintf("\nAmong them are stubs in their place, of the toolkit's libraries and of the driver's: %s. On the linker's path, and each "+
+			"linked under the name that programs load, they fail; %d cases do not.\n", strings.Join(a.stubs, ", "), len(a.silence))
 	}
 	for _, s := range a.silence {
 		page += "- " + s + "\n"
