@@ -128,8 +128,9 @@ func assemble(in inspected, layers view, merged [][]hit) []Finding {
 		if h, ok := odd(ref.mediaType, facts.Encoding); ok && !ref.foreign {
 			add(h, nil)
 		}
+		place := layers[:i+1].placer()
 		for _, h := range slices.Concat(facts.Hits, layers.linkHits(i), layers.hardHits(i), merged[i]) {
-			add(h, layers.deletedIn(i, h.Path))
+			add(place(h), layers.deletedIn(i, h.Path))
 		}
 		hits, gone := layers.packageHits(i)
 		for k, h := range hits {

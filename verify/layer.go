@@ -151,11 +151,12 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 		w.device(p, h)
 		return nil
 	}
-	if w.whiteout(p) {
-		return nil
+	if !w.whiteout(p) {
+		w.facts.Paths.add(pathFile, p)
+		w.search.forget(p)
+	} else if h.Size == 0 {
+		return nil // else a tool that knows no whiteouts makes a file of it
 	}
-	w.facts.Paths.add(pathFile, p)
-	w.search.forget(p)
 	switch h.Typeflag {
 	case tar.TypeSymlink:
 		w.search.link(p, h.Linkname)
@@ -172,11 +173,11 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 }
 
 // whiteout records a whiteout and reports whether p was one. Other names that
-// begin with ".wh..wh." are reserved and mean nothing.
+// begin with ".wh..wh." are reserved and mean nothing. Archives inside have none.
 func (w *walker) whiteout(p string) bool {
 	dir, base := path.Split(p)
 	name, ok := strings.CutPrefix(base, ".wh.")
-	if !ok {
+	if !ok || w.depth > 0 {
 		return false
 	}
 	switch {

@@ -7,6 +7,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
 // symlink keeps a link at a driver's name. What it means depends on whether its
@@ -130,6 +133,22 @@ func (v view) hitFor(i int, l link) (h hit, ok bool) {
 	}
 	h.Detail += l.Owner
 	return h, true
+}
+
+// placer returns a function for the findings of the topmost layer. What lies in the
+// place of the forward-compat package by its name alone, through a linked directory of
+// this layer or of one below, is a driver library where it really lies.
+func (v view) placer() func(hit) hit {
+	im := sync.OnceValue(func() *loader.Image { return loader.New(v.searchLayers(), loader.Env{}) })
+	return func(h hit) hit {
+		if h.Rule != ruleForwardCompat || strings.Contains(h.Path, inArchive) {
+			return h
+		}
+		if dir, ok := im().Real(path.Dir(h.Path)); !ok || !compatDir.MatchString(dir+"/") {
+			h.Rule, h.Detail = ruleLibrary, h.Detail+"; its directory is a link to /"+dir
+		}
+		return h
+	}
 }
 
 // libraryVersion returns what follows ".so." in a file name.

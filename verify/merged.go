@@ -152,9 +152,7 @@ func (m *merged) compatAside() string {
 	return ""
 }
 
-func isCompat(f *loader.File) bool {
-	return compatDir.MatchString(f.Path) || compatDir.MatchString(f.Real)
-}
+func isCompat(f *loader.File) bool { return compatDir.MatchString(f.Real) }
 
 // isStubInPlace reports whether f is a stub that is harmless as long as no search path leads to it.
 func isStubInPlace(f *loader.File) bool { return inStubs(f.Path) || inStubs(f.Real) }

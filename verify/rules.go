@@ -35,6 +35,7 @@ const (
 	ruleStubMisplaced = "stub-misplaced"
 	ruleProvider      = "driver-api-provider"
 	ruleForwardCompat = "forward-compat"
+	ruleLibrary       = "driver-library"
 	ruleMediaType     = "media-type"
 	ruleLinkerCache   = "ld-cache-residue"
 	ruleDriverPackage = "driver-package"
