@@ -125,8 +125,8 @@ func TestDied(t *testing.T) {
 	kill(t, using(t, dir))
 	select {
 	case <-e.Died():
-	case <-time.After(10 * time.Second):
-		t.Fatal("Died was not closed 10 s after the daemon was killed")
+	case <-time.After(patience):
+		t.Fatal("Died was not closed after the daemon was killed")
 	}
 	text := e.Failure().Error()
 	if !strings.Contains(text, "killed") || !strings.Contains(text, "engine.log") || strings.Count(text, "\n") < 2 {
@@ -144,13 +144,12 @@ func TestCancelWhileStarting(t *testing.T) {
 	for _, after := range []time.Duration{0, 5 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond} {
 		dir := t.TempDir()
 		ctx, cancel := context.WithTimeout(t.Context(), after)
-		begun := time.Now()
 		e, err := engine.Open(ctx, engine.Options{StateDir: dir, ToolDir: tools, Lock: acquire(t, dir)})
-		if took := time.Since(begun); took > after+time.Second && err != nil {
-			t.Errorf("Open cancelled after %v took %v", after, took)
-		}
 		if err == nil {
 			_ = e.Close() // it was faster
+			if after == 0 {
+				t.Error("Open heeds no context that had ended before")
+			}
 		} else if errors.Is(err, engine.ErrUnavailable) {
 			require.Missing(t, "buildkit", err)
 		} else if !errors.Is(err, context.DeadlineExceeded) {
@@ -200,8 +199,7 @@ func TestNoTools(t *testing.T) {
 }
 
 // TestBrokenDaemon: a buildkitd that ends at once is told from one that is slow.
-func TestBrokenDaemon(t *testing.T) {
-	t.Parallel()
+func TestBrokenDaemon(t *testing.T) { // not parallel: it writes programs and runs them
 	if os.Geteuid() != 0 {
 		require.Missing(t, "buildkit", errors.New("not root"))
 	}
@@ -212,13 +210,9 @@ func TestBrokenDaemon(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	begun := time.Now()
 	e, err := engine.Open(t.Context(), engine.Options{StateDir: dir, ToolDir: bin, Lock: acquire(t, dir)})
 	if e != nil || !errors.Is(err, engine.ErrUnavailable) || !strings.Contains(err.Error(), "cannot bear this machine") || !strings.Contains(err.Error(), "exit status 7") {
 		t.Errorf("Open = %v, %v, want nil, ErrUnavailable with the daemon's last line and exit status", e, err)
-	}
-	if took := time.Since(begun); took > 10*time.Second {
-		t.Errorf("Open took %v to see that the daemon has ended", took)
 	}
 	nothingLeft(t, dir)
 }

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/internal/require"
@@ -102,11 +101,12 @@ func TestOwnerKilled(t *testing.T) {
 	nothingLeft(t, dir)
 }
 
-// inherit makes this process the owner after one that was killed. The kernel may let
-// go of the lock a moment after that process is out of sight.
+// inherit makes this process the owner after another. The kernel may let go of the lock
+// a moment after a process that was killed is out of sight, and a child that is being
+// forked just now holds a copy of it until it becomes another program.
 func inherit(t *testing.T, dir string) *engine.Lock {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	lock, err := engine.Acquire(ctx, dir, func(*engine.BusyError) {})
 	if err != nil {

@@ -41,7 +41,7 @@ func TestAcquireBusy(t *testing.T) {
 	if err := lock.Release(); err != nil {
 		t.Fatal(err)
 	}
-	acquire(t, dir)
+	inherit(t, dir)
 }
 
 func TestAcquireWaits(t *testing.T) {
@@ -70,14 +70,10 @@ func TestAcquireCancelled(t *testing.T) {
 	dir := t.TempDir()
 	acquire(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
-	begun := time.Now()
 	lock, err := engine.Acquire(ctx, dir, func(*engine.BusyError) { cancel() })
 	var busy *engine.BusyError
 	if lock != nil || !errors.Is(err, context.Canceled) || !errors.As(err, &busy) {
 		t.Errorf("Acquire = %v, %v, want nil, and an error that is both BusyError and Canceled", lock, err)
-	}
-	if took := time.Since(begun); took > time.Second {
-		t.Errorf("Acquire took %v to notice", took)
 	}
 }
 
