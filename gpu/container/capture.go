@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxOutput bounds what is kept of a program's output. The rest is read and dropped,
@@ -27,13 +29,29 @@ func newCapture() (*capture, error) {
 		return nil, err
 	}
 	c := &capture{r: r, w: w, end: make(chan struct{})}
-	go func() {
-		defer close(c.end)
-		defer r.Close()
-		_, _ = io.Copy(&c.buf, io.LimitReader(r, maxOutput))
-		_, _ = io.Copy(io.Discard, r)
-	}()
+	go c.listen()
 	return c, nil
+}
+
+// listen reads until the end or the deadline, and then what is in the pipe all the
+// same: where the machine was held up, that is all of it.
+func (c *capture) listen() {
+	defer close(c.end)
+	defer c.r.Close()
+	if _, err := io.Copy(c, c.r); err != nil {
+		_ = control(c.r, func(fd int) error {
+			rest := make([]byte, 1<<20) // a pipe holds no more
+			n, err := unix.Read(fd, rest)
+			_, _ = c.Write(rest[:max(n, 0)])
+			return err
+		})
+	}
+}
+
+// Write keeps the first bytes and drops the rest.
+func (c *capture) Write(p []byte) (int, error) {
+	_, err := c.buf.Write(p[:min(len(p), maxOutput-c.buf.Len())])
+	return len(p), err
 }
 
 // done closes this process's end of the pipe.

@@ -36,7 +36,7 @@ func (r *Runner) claim() (dir string, release func() error, err error) {
 	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
 		return "", nil, err
 	}
-	gate, err := lock(filepath.Join(r.Dir, "lock"), unix.LOCK_EX)
+	gate, err := openGate(r.Dir)
 	if err != nil {
 		return "", nil, err
 	}
@@ -51,8 +51,14 @@ func (r *Runner) claim() (dir string, release func() error, err error) {
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return dir, func() error { return errors.Join(discard(dir), held.Close()) }, nil
+	return dir, func() error {
+		gate, err := openGate(r.Dir) // who sweeps must not meet a folder that is half gone
+		return errors.Join(err, discard(dir), held.Close(), gate.Close())
+	}, nil
 }
+
+// openGate waits until nobody else makes or removes folders of runs in dir.
+func openGate(dir string) (*os.File, error) { return lock(filepath.Join(dir, "lock"), unix.LOCK_EX) }
 
 // ErrBusy means that a container is running.
 var ErrBusy = errors.New("a container is running")
@@ -60,7 +66,7 @@ var ErrBusy = errors.New("a container is running")
 // Quiet keeps runs out of dir, a Runner's, until release is called. The error wraps
 // [ErrBusy] while there is one.
 func Quiet(dir string) (release func(), err error) {
-	gate, err := lock(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	gate, err := openGate(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return func() {}, nil // nothing ever ran there
 	}

@@ -136,7 +136,7 @@ func (r *Runner) contained(ctx context.Context, dir string, files []*os.File, st
 	log := new(strings.Builder)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, files
 	cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWIPC // for containers that share one
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = 30 * time.Second
 	err := contain.Run(ctx, cmd, started)
 	switch {
 	case err == nil:

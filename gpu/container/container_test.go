@@ -100,10 +100,8 @@ func TestRunIsShut(t *testing.T) {
 func TestRunLimits(t *testing.T) {
 	r, p := place(t)
 	p.Limit = 300 * time.Millisecond
-	begin := time.Now()
-	out := run(t, r, p, "sleep")
-	if !out.TimedOut || out.ExitCode != -1 || time.Since(begin) > 20*time.Second {
-		t.Errorf("a program without end: %s after %s", brief(out), time.Since(begin))
+	if out := run(t, r, p, "sleep"); !out.TimedOut || out.ExitCode != -1 {
+		t.Errorf("a program without end: %s", brief(out))
 	}
 	p.Limit = time.Minute
 	if out := run(t, r, p, "shout"); out.ExitCode != 0 || len(out.Stdout) != 4<<20 {
@@ -148,6 +146,17 @@ func TestOwner(t *testing.T) {
 	t.Log(err)
 }
 
+// startOwner starts that copy. All that it leaves lies in folders of this test's own.
+func startOwner(t *testing.T, dir string, env ...string) *exec.Cmd {
+	t.Helper()
+	owner := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOwner$")
+	owner.Env = append(append(os.Environ(), runDir+"="+dir, "TMPDIR="+t.TempDir()), env...)
+	if err := owner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return owner
+}
+
 // TestKilled: whoever of those that take part in a run is killed, the next run finds
 // the house clean.
 func TestKilled(t *testing.T) {
@@ -161,11 +170,7 @@ func TestKilled(t *testing.T) {
 	for name, strike := range cases {
 		t.Run(name, func(t *testing.T) {
 			r, p := place(t)
-			owner := exec.Command(os.Args[0], "-test.run=^TestOwner$")
-			owner.Env = append(os.Environ(), runDir+"="+r.Dir)
-			if err := owner.Start(); err != nil {
-				t.Fatal(err)
-			}
+			owner := startOwner(t, r.Dir)
 			program(t, r.Dir) // wait until it runs
 			strike(t, owner, r.Dir)
 			_ = owner.Wait()
@@ -187,9 +192,8 @@ func TestHookKilled(t *testing.T) {
 		}
 		broken := *r
 		broken.Runc = file
-		begin := time.Now()
-		if out := run(t, &broken, p); out.Problem == "" || time.Since(begin) > 20*time.Second {
-			t.Errorf("a runtime that %s: %s after %s, want a problem at once", name, brief(out), time.Since(begin))
+		if out := run(t, &broken, p); out.Problem == "" {
+			t.Errorf("a runtime that %s: %s, want a problem", name, brief(out))
 		}
 		if name == "leaves a child" {
 			continue // runc waits for what a hook leaves, until the run's limit

@@ -30,7 +30,7 @@ type service struct {
 }
 
 // daemonLimit bounds the start and the end of the MPS control daemon.
-const daemonLimit = 15 * time.Second
+const daemonLimit = time.Minute
 
 // group is what Inside is to do when programs run together.
 type group struct {
@@ -153,7 +153,7 @@ func (d *daemon) ask(ctx context.Context, command string) (string, error) {
 	cmd.Stdin = strings.NewReader(command + "\n")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second
 	err := cmd.Run()
 	return out.String(), err
 }

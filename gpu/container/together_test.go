@@ -4,7 +4,6 @@ package container_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -77,11 +76,7 @@ func TestTogetherWithoutDaemon(t *testing.T) {
 // TestTogetherKilled: when the owner of clients and daemon is killed, all of them end.
 func TestTogetherKilled(t *testing.T) {
 	r, p, _ := placeNBody(t)
-	owner := exec.Command(os.Args[0], "-test.run=^TestOwner$")
-	owner.Env = append(os.Environ(), runDir+"="+r.Dir, "CUDABUILD_TEST_TOGETHER=1")
-	if err := owner.Start(); err != nil {
-		t.Fatal(err)
-	}
+	owner := startOwner(t, r.Dir, "CUDABUILD_TEST_TOGETHER=1")
 	program(t, r.Dir) // wait until a client runs
 	kill(t, owner.Process.Pid)
 	_ = owner.Wait()

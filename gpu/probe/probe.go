@@ -122,7 +122,7 @@ func versionOf(ctx context.Context, program string) string {
 	if program == "" {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	out, _ := exec.CommandContext(ctx, program, "--version").Output()
 	line, _, _ := strings.Cut(string(out), "\n")
