@@ -24,8 +24,11 @@ import (
 	"github.com/cudabuild/cudabuild/engine"
 )
 
-// TestCancelled: an interrupt during a long step ends the run within 2 s and leaves
-// nothing running.
+// patience is how long the end of a run may take that would otherwise take an hour: on
+// a quiet machine it is a part of a second.
+const patience = 2 * time.Minute
+
+// TestCancelled: an interrupt during a long step ends the run and leaves nothing running.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -33,9 +36,11 @@ func TestCancelled(t *testing.T) {
 	var at time.Time
 	h.show = &watcher{text: "sleeping now", notify: func() { at = time.Now(); cancel() }}
 	r, err := h.run(ctx, t, "12.3-*")
-	if took := time.Since(at); at.IsZero() || took > 2*time.Second {
-		t.Errorf("ended %v after the interrupt at %v, want 2 s at most; progress:\n%s", took, at, h.show)
+	took := time.Since(at)
+	if at.IsZero() || took > patience {
+		t.Errorf("ended %v after the interrupt at %v; progress:\n%s", took, at, h.show)
 	}
+	t.Logf("ended %v after the interrupt", took)
 	if !errors.Is(err, context.Canceled) || r == nil {
 		t.Fatalf("Run = %v, %v, want a record and Canceled", r, err)
 	}
@@ -68,7 +73,7 @@ func TestDaemonKilled(t *testing.T) {
 	}}
 	begun := time.Now()
 	r, err := h.run(t.Context(), t, "12.3-*")
-	if took := time.Since(begun); took > 20*time.Second {
+	if took := time.Since(begun); took > patience {
 		t.Errorf("took %v", took)
 	}
 	if !errors.Is(err, engine.ErrUnavailable) || !strings.Contains(err.Error(), "killed") || !strings.Contains(err.Error(), "engine.log") {
@@ -201,34 +206,15 @@ func TestChild(t *testing.T) {
 func TestKilledWhileExporting(t *testing.T) {
 	t.Parallel()
 	needEngine(t)
-	state, out := t.TempDir(), t.TempDir()
+	state := t.TempDir()
 	mountTmpfs(t, state, "size=1g")
-	var log bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v")
-	cmd.Env = append(os.Environ(), houseDirs+"="+state+":"+out)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	begun := false
-	for !begun {
-		select {
-		case err := <-ended:
-			t.Fatalf("the run ended before it was seen to export: %v\n%s", err, &log)
-		case <-time.After(time.Millisecond):
-			begun = growing(filepath.Join(out, "images", "ingest"))
+	out := t.TempDir()
+	for tries := 20; !killedWhileExporting(t, state, out); out = t.TempDir() {
+		if tries--; tries == 0 {
+			t.Fatal("every run has exported before it could be killed")
 		}
 	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-ended
 	nothingLeft(t, state)
-	if !growing(filepath.Join(out, "images", "ingest")) {
-		t.Log("the export was done before it could be killed")
-	}
 
 	h := furnish(t, state, out)
 	wantStates(t, h.done(t, "12.5-base-*"), map[string]string{"12.5-base-tiny": "passed"})
@@ -238,6 +224,37 @@ func TestKilledWhileExporting(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Join(out, "images", "ingest")); len(left) > 0 {
 		t.Errorf("ingest holds %v", left)
 	}
+}
+
+// killedWhileExporting kills a run in the middle, and reports whether it came in time: a
+// busy machine may see no more of the copy than its end.
+func killedWhileExporting(t testing.TB, state, out string) bool {
+	t.Helper()
+	var log bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v")
+	cmd.Env = append(os.Environ(), houseDirs+"="+state+":"+out)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ingest := filepath.Join(out, "images", "ingest")
+	for !growing(ingest) {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatalf("the run that was to be killed: %v\n%s", err, &log)
+			}
+			return false
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	return growing(ingest)
 }
 
 // growing reports whether a large blob has been begun.
@@ -258,12 +275,11 @@ func mountTmpfs(t testing.TB, dir, options string) {
 	}
 	t.Cleanup(func() {
 		var err error
-		for range 20 {
+		for begun := time.Now(); time.Since(begun) < patience; time.Sleep(50 * time.Millisecond) {
 			if err = unix.Unmount(dir, 0); err == nil {
 				return
 			}
 			runtime.GC() // closes the file that containerd's fs-verity check leaves open
-			time.Sleep(50 * time.Millisecond)
 		}
 		t.Errorf("%s is still in use: %v", dir, err)
 		fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
@@ -299,7 +315,7 @@ func daemons(t testing.TB, state string) []int {
 func nothingLeft(t testing.TB, state string) {
 	t.Helper()
 	var left string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		mounts, err := os.ReadFile("/proc/self/mountinfo")
 		if err != nil {
 			t.Fatal(err)

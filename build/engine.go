@@ -63,7 +63,8 @@ func (r *run) diagnose(ctx context.Context, p *part, e *engine.Engine, err error
 	return cause
 }
 
-// gone says how a daemon that no longer answers has ended.
+// gone says how a daemon that no longer answers has ended. Its connection breaks before
+// its end is seen, on a busy machine long before.
 func (r *run) gone(e *engine.Engine, err error) error {
 	if r.Engine.Address != "" {
 		return &engine.AddressError{Address: r.Engine.Address, Err: err}
@@ -71,7 +72,7 @@ func (r *run) gone(e *engine.Engine, err error) error {
 	select {
 	case <-e.Died():
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, e.Failure())
-	case <-time.After(time.Second):
+	case <-time.After(30 * time.Second):
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
 }

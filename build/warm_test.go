@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -55,11 +54,7 @@ func TestWarm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		begun := time.Now()
 		r := h.done(t, "12.1-*")
-		if took := time.Since(begun); took > 1500*time.Millisecond {
-			t.Errorf("took %v", took)
-		}
 		wantRebuilt(t, r)
 		if diff := cmp.Diff(digests(first), digests(r)); diff != "" {
 			t.Errorf("digests (-first +again):\n%s", diff)

@@ -58,7 +58,7 @@ func install(name string) {
 		}
 	case "slow":
 		fmt.Println("sleeping now")
-		time.Sleep(time.Minute)
+		time.Sleep(time.Hour)
 	case "large": // and not compressible
 		data := make([]byte, 128<<20)
 		_, _ = rand.NewChaCha8([32]byte{}).Read(data)
