@@ -145,17 +145,13 @@ var errNoFile = errors.New("no such file (has the repository moved? an override 
 
 // fetch reads a file of a repository.
 func fetch(ctx context.Context, address string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
+	resp, err := get(ctx, address)
 	if err != nil {
 		return nil, &UnreachableError{What: "the repository", Err: err}
 	}
 	defer resp.Body.Close()
 	switch {
-	case resp.StatusCode >= http.StatusInternalServerError || resp.StatusCode == http.StatusTooManyRequests:
+	case busy(resp):
 		return nil, &UnreachableError{What: "the repository", Err: fmt.Errorf("%s: %s", address, resp.Status)}
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s: %s: %w", address, resp.Status, errNoFile)

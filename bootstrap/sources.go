@@ -81,11 +81,7 @@ func inReleases(list string) []string {
 }
 
 func indexDate(ctx context.Context, address string) (time.Time, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return time.Time{}, err
-	}
-	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
+	resp, err := get(ctx, address)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

@@ -43,7 +43,8 @@ type vendor struct {
 
 	files   map[string]string // by path
 	recipes string
-	pulls   int // of layers
+	pulls   int            // of layers
+	busy    map[string]int // how often a path is not served yet
 }
 
 const (
@@ -70,6 +71,9 @@ func newVendor(t *testing.T, packages, key string) *vendor {
 				v.pulls++
 			}
 			inner.ServeHTTP(w, r)
+		} else if v.busy[r.URL.Path] > 0 {
+			v.busy[r.URL.Path]--
+			w.WriteHeader(http.StatusServiceUnavailable)
 		} else if file, ok := v.files[r.URL.Path]; ok {
 			fmt.Fprint(w, file)
 		} else {
@@ -271,6 +275,25 @@ func TestVendorRefresh(t *testing.T) {
 	v.Close()
 	if diff := cmp.Diff(moved, again(false)); diff != "" {
 		t.Errorf("without a network (-moved +again):\n%s", diff)
+	}
+}
+
+// TestVendorBusy: a server that has no answer for a moment is asked again, and not for ever.
+func TestVendorBusy(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		times int
+		want  error
+	}{"for a moment": {2, nil}, "for long": {3, bootstrap.ErrUnreachable}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVendor(t, "deb", "never.asc")
+			v.busy = map[string]int{"/repos/old1/x86_64/Release": test.times}
+			s, o := v.store(t, t.TempDir())
+			if _, err := s.Base(t.Context(), o, "linux/amd64"); !errors.Is(err, test.want) {
+				t.Errorf("Base = %v, want %v", err, test.want)
+			}
+		})
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cudabuild/cudabuild/record"
 )
@@ -26,6 +27,9 @@ var cells = []string{
 	"12.4-base-debian13", "12.4-runtime-debian13", "12.4-devel-debian13",
 	"12.4-deviceQuery-debian13", "12.4-nbody-debian13",
 }
+
+// patience is how long a daemon may take to answer, on a busy machine.
+const patience = 2 * time.Minute
 
 // fixture is the state directory and the output folder of a test.
 type fixture struct{ state, out, program, matrix string }

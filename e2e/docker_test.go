@@ -94,11 +94,10 @@ func startDocker(t *testing.T) func(args ...string) result {
 		t.Helper()
 		return run(t, "docker", append([]string{"--host", address}, args...)...)
 	}
-	for range 100 {
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(200 * time.Millisecond) {
 		if client("version").code == 0 {
 			return client
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
 	text, _ := os.ReadFile(log.Name())
 	t.Fatalf("dockerd does not answer:\n%s", text)

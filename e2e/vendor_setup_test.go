@@ -220,13 +220,12 @@ func startRegistry(t *testing.T, program string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Wait(); log.Close() }) // the test's context has ended it
-	for range 100 {
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Millisecond) {
 		resp, err := http.Get("http://" + host + "/v2/") //nolint:forbidigo,noctx // loopback, in a test
 		if err == nil {
 			resp.Body.Close()
 			return host
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	t.Fatalf("the registry does not answer:\n%s", cmp.Or(read(t, log.Name()), "no log"))
 	return ""
