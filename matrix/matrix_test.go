@@ -210,7 +210,7 @@ func TestHostile(t *testing.T) {
 			if m != nil || !errors.As(err, &problems) || len(problems) > 101 || len(err.Error()) > 1<<16 {
 				t.Errorf("Parse = %v, %.200v; want at most 101 short problems", m, err)
 			}
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > 2*time.Minute {
 				t.Errorf("Parse took %v", took)
 			}
 			t.Logf("%v %.150q", time.Since(start).Round(time.Millisecond), err)
