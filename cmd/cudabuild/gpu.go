@@ -68,6 +68,8 @@ worse than the baseline, 3 waived or could not run.`,
 	flags.StringVar(&f.baseline, "baseline", "", "ledger `DIR` of earlier rows to compare with")
 	flags.StringVar(&f.bundle, "bundle", "", "run nothing: write `FILE`, a tar.gz with these images and all programs, for a GPU host")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
+	cmd.MarkFlagsMutuallyExclusive("mps", "bundle")
+	cmd.MarkFlagsMutuallyExclusive("mps", "repeat")
 	return cmd
 }
 
@@ -79,7 +81,7 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	if f.repeat < 1 || f.limit <= 0 || f.stateDir == "" {
 		return errors.New("--repeat, --timeout and --state-dir must not be empty or zero")
 	}
-	if err := f.checkSharing(); err != nil {
+	if err := f.checkSharing(cmd.Flags()); err != nil {
 		return err
 	}
 	sources, closeAll, err := openAll(cmd.Context(), refs)
@@ -87,6 +89,9 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 		return err
 	}
 	defer closeAll()
+	if err := f.checkClients(sources); err != nil {
+		return err
+	}
 	tools := probe.FindTools(toolDir())
 	if f.bundle != "" {
 		return f.writeBundle(tools, sources)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spf13/pflag"
+
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/probe"
@@ -19,16 +21,33 @@ import (
 const maxClients = 48
 
 // checkSharing checks the flags about it.
-func (f *gpuFlags) checkSharing() error {
-	if f.mps < 0 || f.mps > maxClients || f.threads < 0 || f.threads > 100 || f.mps == 0 && f.threads > 0 {
+func (f *gpuFlags) checkSharing(flags *pflag.FlagSet) error {
+	mps, threads := flags.Changed("mps"), flags.Changed("threads")
+	if mps && (f.mps < 1 || f.mps > maxClients) || threads && (!mps || f.threads < 1 || f.threads > 100) {
 		return fmt.Errorf("--mps takes 1 to %d clients, --threads with it 1 to 100 percent", maxClients)
+	}
+	return nil
+}
+
+// checkClients checks that the images can be clients, if they are to be some.
+func (f *gpuFlags) checkClients(sources []image.Source) error {
+	if f.mps == 0 {
+		return nil
+	}
+	for _, src := range sources {
+		if err := stage.CheckClient(src); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // share returns what looks at clients that share a GPU.
 func (f *gpuFlags) share(st *stage.Stage) (func(context.Context, image.Source) ([]gpu.Row, error), error) {
-	if why := stage.CanShare(st.GPUs); why != "" {
+	if len(st.GPUs) != 1 {
+		return nil, &exitError{code: exitUsage, err: fmt.Errorf("--mps takes one GPU, and %d are chosen", len(st.GPUs)), hint: "name it with --gpus"}
+	}
+	if why := stage.CanShare(st.GPUs[0]); why != "" {
 		return nil, errors.New(why)
 	}
 	control, server, err := probe.FindMPS(st.Host.Library)

@@ -47,6 +47,7 @@ var runImages = map[string]struct {
 		Entrypoint: []string{"sh", "-c"}, Cmd: []string{"echo $A; id; pwd"}, User: "app", WorkingDir: "/srv/made/on/the/way", Env: []string{"A=image"},
 	}},
 	"nothing": {},
+	"nbody":   {config: v1.Config{Cmd: []string{"nbody"}}}, // in name only
 	"hostile": {
 		config: v1.Config{Cmd: []string{"sh", "-c", "echo inside"}},
 		files: []map[string]imagetest.Entry{

@@ -18,30 +18,41 @@ import (
 // on an H100.
 var clientArgs = []string{"-benchmark", "-numbodies=135168", "-i=200"}
 
-// CanShare says why clients of MPS in containers cannot share these GPUs, "" if they can.
+// CanShare says why clients of MPS in containers cannot share a GPU, "" if they can.
 // Before Volta all clients of a server had one address space.
-func CanShare(gpus []gpu.GPU) string {
-	if len(gpus) != 1 {
-		return fmt.Sprintf("MPS clients share one GPU, and %d are chosen", len(gpus))
-	}
-	if compat.Compare(gpus[0].Capability, "7.0") < 0 {
-		return fmt.Sprintf("GPU %d (%s) has compute capability %s: MPS for containers needs 7.0 (Volta) or later", gpus[0].Index, gpus[0].Name, gpus[0].Capability)
+func CanShare(g gpu.GPU) string {
+	if compat.Compare(g.Capability, "7.0") < 0 {
+		return fmt.Sprintf("GPU %d (%s) has compute capability %s: MPS for containers needs 7.0 (Volta) or later", g.Index, g.Name, g.Capability)
 	}
 	return ""
+}
+
+// CheckClient says why an image cannot be a client, nil if it can.
+func CheckClient(src image.Source) error {
+	_, err := newClient(src)
+	return err
+}
+
+func newClient(src image.Source) (subject, error) {
+	client, err := newSubject(src)
+	if err != nil {
+		return subject{}, fmt.Errorf("%s: %w", src.Ref, err)
+	}
+	if client.sample != gpu.NBody {
+		return subject{}, fmt.Errorf("%s: clients of MPS must be %s, the image runs %s", src.Ref, gpu.NBody, client.sample)
+	}
+	client.args = append(client.args, clientArgs...)
+	return client, nil
 }
 
 // Share runs the image n times at once on one GPU, by turns and then through MPS, and
 // returns a row for each client, in that order for each engine. The image must be
 // nbody's.
 func (s *Stage) Share(ctx context.Context, src image.Source, n int, mps container.MPS) ([]gpu.Row, error) {
-	subject, err := newSubject(src)
+	subject, err := newClient(src)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", src.Ref, err)
+		return nil, err
 	}
-	if subject.sample != gpu.NBody {
-		return nil, fmt.Errorf("%s: clients of MPS must be %s, the image runs %s", src.Ref, gpu.NBody, subject.sample)
-	}
-	subject.args = append(subject.args, clientArgs...)
 	report, err := s.Verifier.Image(ctx, src.Ref, src.Image)
 	if err != nil {
 		return nil, err
