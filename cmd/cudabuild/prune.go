@@ -88,9 +88,9 @@ func (f *pruneFlags) run(cmd *cobra.Command) (done pruned, err error) {
 	return done, err
 }
 
-// keepOut owns the state directory until release is called, if there is one.
+// keepOut owns the state directory until release is called, if a run was ever there.
 func (f *pruneFlags) keepOut(ctx context.Context) (release func() error, err error) {
-	if _, err := os.Stat(f.stateDir); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(f.stateDir, lockFile)); errors.Is(err, fs.ErrNotExist) && !owned(f.stateDir) {
 		return func() error { return nil }, nil
 	}
 	dir, err := filepath.Abs(f.stateDir)
