@@ -156,7 +156,7 @@ func TestRecordMerges(t *testing.T) {
 	for _, cells := range [][]record.Cell{
 		{cell("a", record.Passed), cell("b", record.Failed)},
 		{cell("b", record.Passed)},
-		{{ID: "c", Status: record.Cancelled, Reason: "not started: the run ended first"}},
+		{{ID: "c", Status: record.Cancelled, Reason: "not <started>: the run & all ended first"}},
 	} {
 		r := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: cells}
 		if err := w.keep(t.Context(), images, r); err != nil {
@@ -171,9 +171,12 @@ func TestRecordMerges(t *testing.T) {
 	for _, c := range got.Cells {
 		states = append(states, c.ID+" "+string(c.Status)+" "+c.Reason)
 	}
-	want := []string{"a passed ", "b passed ", "c cancelled not started: the run ended first"}
+	want := []string{"a passed ", "b passed ", "c cancelled not <started>: the run & all ended first"}
 	if !slices.Equal(states, want) || got.Totals.Passed != 2 || got.Totals.Cancelled != 1 {
 		t.Errorf("cells = %q, totals %+v, want %q", states, got.Totals, want)
+	}
+	if text, err := os.ReadFile(w.recordPath()); err != nil || !strings.Contains(string(text), "not <started>: the run & all ended first") {
+		t.Errorf("run.json is not for people to read: %s, %v", text, err)
 	}
 }
 

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -144,7 +143,7 @@ func (f *pruneFlags) blobs(cmd *cobra.Command) (image.Pruned, error) {
 
 func (f *pruneFlags) print(w io.Writer, done pruned) error {
 	if f.asJSON {
-		return json.NewEncoder(w).Encode(done)
+		return printJSON(w, done)
 	}
 	verb := "removed"
 	if f.dryRun {

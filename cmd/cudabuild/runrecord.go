@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,11 +55,11 @@ func (w *workspace) keep(ctx context.Context, images *image.Store, result *recor
 	if all.Totals.SizeBytes, err = totalSize(ctx, images, all); err != nil {
 		all.Totals.SizeBytes = 0 // an image of an earlier run is not whole
 	}
-	data, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
+	var data bytes.Buffer
+	if err := printJSON(&data, all); err != nil {
 		return err
 	}
-	return image.WriteFile(w.recordPath(), append(data, '\n'))
+	return image.WriteFile(w.recordPath(), data.Bytes())
 }
 
 // totalSize counts each blob of the images that stand under their tags once.

@@ -6,9 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -105,11 +103,4 @@ func describe(e verify.PathEntry) string {
 func describeELF(e verify.ELF) string {
 	return fmt.Sprintf("SONAME %s, %d exports, %s of code, needs %s", oneLine(cmp.Or(e.SOName, "(none)")), e.Exports,
 		megabytes(int64(e.ExecBytes)), oneLine(cmp.Or(strings.Join(e.Needed, " "), "nothing")))
-}
-
-func printJSON(w io.Writer, document any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(document)
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime/debug"
 
@@ -27,7 +26,7 @@ func newVersion() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			version, goVersion := buildVersion()
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(versionDocument{1, version, goVersion})
+				return printJSON(cmd.OutOrStdout(), versionDocument{1, version, goVersion})
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "cudabuild %s (%s)\n", version, goVersion)
 			return err
