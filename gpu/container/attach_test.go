@@ -87,7 +87,7 @@ func TestAttachProblems(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		p.Open.Terminal = terminal
 		var stderr bytes.Buffer
-		if _, err := r.Attach(t.Context(), p, container.Streams{Out: &stderr, Err: &stderr}); err == nil || !strings.Contains(err.Error(), `"nothing-of-this-name": executable file not found`) || stderr.Len() > 0 {
+		if _, err := r.Attach(t.Context(), p, container.Streams{Out: &stderr, Err: &stderr}); err == nil || err.Error() != `"nothing-of-this-name": not found in the image's PATH` || stderr.Len() > 0 {
 			t.Errorf("a program that is not there: %v, on stderr %q", err, &stderr)
 		}
 	}

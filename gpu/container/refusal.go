@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import "regexp"
+
+// quoted is a name as the runtime writes it.
+const quoted = `("(?:[^"\\]|\\.)*")`
+
+// refusals are what a runtime says of a program that it cannot start, and that in words.
+var refusals = []struct {
+	says  *regexp.Regexp
+	words string
+}{
+	{regexp.MustCompile(`exec: ` + quoted + `: executable file not found in \$PATH$`), "${1}: not found in the image's PATH"},
+	{regexp.MustCompile(`exec: ` + quoted + `: stat .*: (?:no such file or directory|not a directory)$`), "${1}: not in the image"},
+	{regexp.MustCompile(`exec: ` + quoted + `: permission denied$`), "${1}: not executable"},
+	{regexp.MustCompile(`exec (/.*): permission denied$`), `"${1}": not executable by this user`},
+}
+
+// inWords is a problem in words, if it is that a program cannot be started.
+func inWords(problem string) string {
+	for _, r := range refusals {
+		if found := r.says.FindStringSubmatchIndex(problem); found != nil {
+			return string(r.says.ExpandString(nil, r.words, problem, found))
+		}
+	}
+	return problem
+}
