@@ -32,8 +32,7 @@ func TestMirrorInStep(t *testing.T) {
 		"http://10.0.0.1:3142":        "'http://10.0.0.1:3142/debian/pool/h/hello_1_amd64.deb'",
 		"https://Mirror-1.Example:81": "'https://Mirror-1.Example:81/debian/pool/h/hello_1_amd64.deb'",
 	} {
-		t.Run(mirror, func(t *testing.T) {
-			t.Parallel()
+		t.Run(mirror, func(t *testing.T) { // not parallel: it writes programs and runs them
 			dir := t.TempDir()
 			files := map[string]string{
 				"step":                   script(t, dir),
