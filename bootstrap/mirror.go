@@ -83,7 +83,7 @@ func (s *Store) AptConfig() []byte {
 // answer for a repository that b was made from, or a vendor's repository does not.
 // Without a mirror it asks nobody for the distribution's own.
 func (s *Store) Reachable(ctx context.Context, b Base) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for _, address := range slices.Sorted(maps.Keys(b.Sums)) {
 		if _, err := fetch(ctx, address); errors.Is(err, ErrUnreachable) {

@@ -96,7 +96,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 func given(ctx context.Context, address string) (*Engine, error) {
 	c, err := bk.New(ctx, address)
 	if err == nil {
-		timeout, cancel := context.WithTimeout(ctx, 10*time.Second)
+		timeout, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		_, err = c.Info(timeout)
 	}
