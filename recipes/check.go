@@ -104,8 +104,9 @@ func (c *Catalog) checkRepository(f *file, o OS) {
 	}
 }
 
-// platforms are those that CUDA was ever packaged for.
-var platforms = []string{"linux/amd64", "linux/arm64", "linux/ppc64le"}
+// platforms are those that images are made for: CUDA was packaged for the first three
+// only, but an OS may be for others.
+var platforms = []string{"linux/amd64", "linux/arm64", "linux/ppc64le", "linux/386", "linux/arm", "linux/riscv64", "linux/s390x"}
 
 // checkPlatform reports a platform that there is not, at that path of the file.
 func checkPlatform(f *file, platform string, path ...string) {
