@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -45,6 +46,7 @@ type OpenOptions struct {
 	Platform     string
 	AllPlatforms bool // every platform of an index; Platform is ignored
 	Keychain     authn.Keychain
+	Patience     time.Duration // how long a registry may give nothing; 0 means a minute
 }
 
 // Open resolves a reference in skopeo's spelling:
@@ -100,7 +102,8 @@ func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, er
 	if opts.Keychain == nil {
 		opts.Keychain = authn.DefaultKeychain
 	}
-	desc, err := remote.Get(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(opts.Keychain))
+	bounded := &patient{remote.DefaultTransport, cmp.Or(opts.Patience, patience)}
+	desc, err := remote.Get(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(opts.Keychain), remote.WithTransport(bounded))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// Bounds on what a registry may do.
+const (
+	// patience is how long it may give nothing, before its answer and inside of it.
+	patience = time.Minute
+	// maxRedirects is what net/http allows; the registry client puts a check of its
+	// own in the place of that one, and it counts nothing.
+	maxRedirects = 10
+	// maxErrorBody bounds the body of an error. The registry client asks again after
+	// a 500, but not if more than 64 KiB come with it.
+	maxErrorBody = 4 << 10
+)
+
+// silentError is a registry that gave nothing for that long. It is not temporary:
+// whoever waited a minute is not made to wait three.
+type silentError time.Duration
+
+func (e silentError) Error() string { return fmt.Sprintf("no answer for %v", time.Duration(e)) }
+
+// patient is a transport with these bounds.
+type patient struct {
+	inner    http.RoundTripper
+	patience time.Duration
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
+	if redirects(req) > maxRedirects {
+		return nil, fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	ctx, cancel := context.WithCancelCause(req.Context())
+	body := &patientBody{ctx: ctx, cancel: cancel, patience: p.patience}
+	body.watchdog = time.AfterFunc(p.patience, func() { cancel(silentError(p.patience)) })
+	resp, err := p.inner.RoundTrip(req.WithContext(ctx))
+	body.watchdog.Stop()
+	if err != nil {
+		err = body.cause(err)
+		cancel(nil)
+		return nil, err
+	}
+	body.ReadCloser, resp.Body = resp.Body, body
+	if resp.StatusCode >= http.StatusBadRequest {
+		resp.Body = errorBody{io.LimitReader(body, maxErrorBody), body}
+	}
+	return resp, nil
+}
+
+// redirects counts the answers that led to this request.
+func redirects(req *http.Request) (n int) {
+	for ; req != nil && req.Response != nil; req = req.Response.Request {
+		n++
+	}
+	return n
+}
+
+// errorBody is the beginning of a body.
+type errorBody struct {
+	io.Reader
+	io.Closer
+}
+
+// patientBody is a body each read of which ends in time.
+type patientBody struct {
+	io.ReadCloser
+
+	ctx      context.Context //nolint:containedctx // of the request that the body belongs to
+	cancel   context.CancelCauseFunc
+	watchdog *time.Timer
+	patience time.Duration
+}
+
+// Read implements io.Reader.
+func (b *patientBody) Read(p []byte) (int, error) {
+	b.watchdog.Reset(b.patience)
+	n, err := b.ReadCloser.Read(p)
+	b.watchdog.Stop()
+	return n, b.cause(err)
+}
+
+// Close implements io.Closer.
+func (b *patientBody) Close() error {
+	defer b.cancel(nil)
+	return b.ReadCloser.Close()
+}
+
+// cause returns the silence that led to err, else err.
+func (b *patientBody) cause(err error) error {
+	if silent := silentError(0); err != nil && errors.As(context.Cause(b.ctx), &silent) {
+		return silent
+	}
+	return err
+}
