@@ -140,7 +140,7 @@ func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) st
 	}
 	var sources []Source
 	for _, e := range chosen {
-		img, err := e.index.Image(e.Digest)
+		img, err := imageIn(e.index, e.Descriptor)
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +180,7 @@ func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
 			if depth == 0 {
 				return nil, fmt.Errorf("indexes inside each other, more than %d deep", maxNesting)
 			}
-			nested, err := index.ImageIndex(d.Digest)
+			nested, err := indexIn(index, d)
 			if err != nil {
 				return nil, err
 			}
@@ -194,6 +194,32 @@ func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
 		}
 	}
 	return images, nil
+}
+
+// imageIn returns an image of an index, and indexIn an index of one, if its manifest
+// is as long as the index says.
+func imageIn(index v1.ImageIndex, d v1.Descriptor) (v1.Image, error) {
+	img, err := index.Image(d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return img, checkSize(img, d)
+}
+
+func indexIn(index v1.ImageIndex, d v1.Descriptor) (v1.ImageIndex, error) {
+	nested, err := index.ImageIndex(d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	return nested, checkSize(nested, d)
+}
+
+func checkSize(m interface{ Size() (int64, error) }, d v1.Descriptor) error {
+	size, err := m.Size()
+	if err == nil && size != d.Size {
+		err = fmt.Errorf("manifest %s has %d bytes, its index says %d", d.Digest, size, d.Size)
+	}
+	return err
 }
 
 func platformNames(images []indexed) []string {

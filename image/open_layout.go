@@ -86,13 +86,13 @@ func readLayout(open opener, ref, tag string, opts OpenOptions) ([]Source, error
 // fromDescriptor opens an image, or what opts asks for of an index.
 func fromDescriptor(root *layoutIndex, d v1.Descriptor, ref string, opts OpenOptions) ([]Source, error) {
 	if d.MediaType.IsIndex() {
-		index, err := root.ImageIndex(d.Digest)
+		index, err := indexIn(root, d)
 		if err != nil {
 			return nil, err
 		}
 		return fromIndex(index, opts, func(v1.Descriptor) string { return ref })
 	}
-	img, err := root.Image(d.Digest)
+	img, err := imageIn(root, d)
 	if err != nil {
 		return nil, err
 	}

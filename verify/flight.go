@@ -78,9 +78,9 @@ func (v *Verifier) release(digest string, c *call) {
 }
 
 // load takes the facts from the cache or reads the blob. A blob that is known is
-// not read again, but it must be there.
+// not read again, but it must be there, and be as long as the manifest says.
 func (v *Verifier) load(ctx context.Context, ref layerRef) (facts *layerFacts, known bool, err error) {
-	if f := readCache(v.opts, ref.digest); f != nil {
+	if f := readCache(v.opts, ref.digest); f != nil && f.Size == ref.size {
 		exists, err := partial.Exists(ref.layer)
 		if err == nil && !exists {
 			err = errors.New("the blob is missing")

@@ -3,6 +3,7 @@
 package verify
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -54,7 +55,7 @@ func inspect(img v1.Image) (inspected, error) {
 	if err := plausible(manifest); err != nil {
 		return inspected{}, fmt.Errorf("manifest: %w", err)
 	}
-	config, err := img.ConfigFile()
+	config, err := readConfig(img, manifest.Config.Size)
 	if err != nil {
 		return inspected{}, fmt.Errorf("config: %w", err)
 	}
@@ -75,6 +76,18 @@ func inspect(img v1.Image) (inspected, error) {
 		in.layers = append(in.layers, ref)
 	}
 	return in, nil
+}
+
+// readConfig returns the config, which has size bytes as the manifest says.
+func readConfig(img v1.Image, size int64) (*v1.ConfigFile, error) {
+	raw, err := img.RawConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(raw)) != size {
+		return nil, fmt.Errorf("it has %d bytes, the manifest says %d", len(raw), size)
+	}
+	return v1.ParseConfigFile(bytes.NewReader(raw))
 }
 
 // plausible reports what is no image, or too much, before anything is read of it.
@@ -124,6 +137,9 @@ func assemble(in inspected, layers view, merged [][]hit) []Finding {
 		}
 		if facts.DiffID != "" && facts.DiffID != ref.diffID {
 			add(hit{Rule: ruleUnreadable, Detail: fmt.Sprintf("content has digest %s, the config says %s", facts.DiffID, ref.diffID)}, nil)
+		}
+		if facts.complete() && !ref.foreign && facts.Size != ref.size {
+			add(hit{Rule: ruleUnreadable, Detail: fmt.Sprintf("the blob has %d bytes, the manifest says %d", facts.Size, ref.size)}, nil)
 		}
 		if h, ok := odd(ref.mediaType, facts.Encoding); ok && !ref.foreign {
 			add(h, nil)

@@ -239,20 +239,26 @@ func TestVerifySchema1(t *testing.T) {
 	}
 }
 
-// TestVerifyAttestations holds that what is no image in an index is left out.
-func TestVerifyAttestations(t *testing.T) {
-	t.Parallel()
+// serveIndex serves an index and what is in it.
+func serveIndex(t *testing.T, index v1.ImageIndex) string {
+	t.Helper()
 	ref := serve(t, imagetest.New(servedLayer), nil)
 	parsed, err := name.ParseReference(ref)
 	if err != nil {
 		t.Fatal(err)
 	}
-	index := mutate.AppendManifests(empty.Index,
-		mutate.IndexAddendum{Add: imagetest.New(servedLayer), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}},
-		mutate.IndexAddendum{Add: imagetest.New(), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}})
 	if err := remote.WriteIndex(parsed, index); err != nil {
 		t.Fatal(err)
 	}
+	return ref
+}
+
+// TestVerifyAttestations holds that what is no image in an index is left out.
+func TestVerifyAttestations(t *testing.T) {
+	t.Parallel()
+	ref := serveIndex(t, mutate.AppendManifests(empty.Index,
+		mutate.IndexAddendum{Add: imagetest.New(servedLayer), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}},
+		mutate.IndexAddendum{Add: imagetest.New(), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}}))
 	for _, flags := range [][]string{{"--all-platforms"}, {"--platform", "linux/arm64"}} {
 		code, stdout, stderr := verifyCommand(t, append(flags, ref)...)
 		if code != 0 || strings.Count(stdout, "PASS") != 1 {
