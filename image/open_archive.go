@@ -38,7 +38,7 @@ type member struct {
 }
 
 func openArchive(name string) (*tarArchive, error) {
-	f, err := os.Open(name)
+	f, err := OpenRegular(name)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,9 @@ type opener func(name string) (io.ReadCloser, error)
 
 func openLayout(rest string, opts OpenOptions) ([]Source, error) {
 	dir, tag := splitRef(rest)
-	open := func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(dir, filepath.FromSlash(name))) }
+	open := func(name string) (io.ReadCloser, error) {
+		return OpenRegular(filepath.Join(dir, filepath.FromSlash(name)))
+	}
 	return readLayout(open, "oci:"+dir, tag, opts)
 }
 

@@ -236,7 +236,10 @@ func verifyError(reports []verify.Report, problem error) error {
 func openHint(err error) string {
 	var spelling *image.SpellingError
 	var platform *image.PlatformError
+	var irregular *image.NotRegularError
 	switch {
+	case errors.As(err, &irregular) && !irregular.Mode.IsDir():
+		return "save it to a file first, and name that"
 	case errors.As(err, &platform):
 		return "name one of these with --platform, or judge all with --all-platforms"
 	case errors.As(err, &spelling):
