@@ -205,7 +205,7 @@ func writeLayer(t *testing.T, dir string, write func(*tar.Writer), window int) (
 func judgeByProgram(t *testing.T, program string, args ...string) (verdict string, rss float64) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, append([]string{"verify"}, args...)...)
-	cmd.Env = append(os.Environ(), "CUDABUILD_CACHE_DIR="+t.TempDir())
+	cmd.Env = append(os.Environ(), "CUDABUILD_CACHE_DIR="+filepath.Join(t.TempDir(), "facts"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Start(); err != nil {

@@ -37,7 +37,7 @@ func readCache(opts Options, digest string) *layerFacts {
 	if opts.CacheDir == "" {
 		return nil
 	}
-	data, err := os.ReadFile(cacheFile(opts, digest))
+	data, err := readOwn(cacheFile(opts, digest))
 	if err != nil {
 		return nil
 	}

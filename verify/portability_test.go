@@ -189,7 +189,7 @@ func TestDeviceCodeOfBigFiles(t *testing.T) {
 
 func TestDeviceCodeIsCached(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := ownDir(t)
 	img := imagetest.New(layer(files{"opt/app": gpuFile("", 12040, all124)}))
 	var reports [2]verify.Report
 	for i := range reports {

@@ -284,7 +284,7 @@ func TestForeignLayersAreNotRead(t *testing.T) {
 
 func TestKnownBlobsMustBeThere(t *testing.T) {
 	t.Parallel()
-	opts := verify.Options{CacheDir: t.TempDir()}
+	opts := verify.Options{CacheDir: ownDir(t)}
 	b := layer(map[string]imagetest.Entry{"a": {Data: "x"}})
 	img := imagetest.New(b)
 	if report, err := verify.New(opts).Image(t.Context(), "x", img); err != nil || report.Verdict != verify.Pass {
@@ -299,7 +299,7 @@ func TestKnownBlobsMustBeThere(t *testing.T) {
 // TestDamagedFactsAreNotUsed changes every byte of a cached file in turn.
 func TestDamagedFactsAreNotUsed(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := ownDir(t)
 	b := layer(map[string]imagetest.Entry{"usr/lib/libcuda.so.1": {Data: "x"}, "b": {Symlink: "c"}})
 	img := imagetest.New(b)
 	read := func() verify.Report {
@@ -340,7 +340,7 @@ func TestDamagedFactsAreNotUsed(t *testing.T) {
 
 func TestOldFactsAreSwept(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := ownDir(t)
 	old := time.Now().Add(-30 * 24 * time.Hour)
 	names := []string{"sha256-aa.0123456789abcdef.facts", "sha256-bb." + verify.RulesVersion() + ".facts", ".facts-123", "mine.txt"}
 	for _, name := range names {

@@ -19,7 +19,8 @@ import (
 // Options tunes a [Verifier]. The zero value is good.
 type Options struct {
 	// CacheDir keeps what was learned about each layer, by digest and rule set.
-	// "" keeps it in memory only.
+	// "" keeps it in memory only, and so does, with a warning, a folder to which others
+	// than this user and root may write.
 	CacheDir string
 	// TrustDigests spares hashing: the blobs come from a builder of our own that has
 	// just hashed them. What was damaged since then shows in the checksums of zstd and
@@ -85,6 +86,7 @@ const maxFacts = 64 << 20
 // New returns a Verifier with an empty memory.
 func New(opts Options) *Verifier {
 	opts = opts.withDefaults()
+	opts.CacheDir = ownCache(opts.CacheDir)
 	return &Verifier{opts: opts, slots: newSlots(opts.Parallel), igzip: findIgzip(), igzipFrom: igzipFrom, layers: map[string]*call{}}
 }
 

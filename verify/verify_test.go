@@ -247,7 +247,7 @@ func TestSharedLayersAreReadOnce(t *testing.T) {
 	var opened atomic.Int32
 	shared := layer(map[string]imagetest.Entry{"usr/lib/libcuda.so.1": {Data: "x"}})
 	shared.Opened = func() { opened.Add(1) }
-	dir := t.TempDir()
+	dir := ownDir(t)
 	v := verify.New(verify.Options{CacheDir: dir})
 	var wg sync.WaitGroup
 	for range 8 {

@@ -40,7 +40,8 @@ func TestVerifySizes(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			dir, cache := t.TempDir(), t.TempDir()
+			dir := t.TempDir()
+			cache := filepath.Join(t.TempDir(), "facts")
 			path, err := layout.Write(dir, empty.Index)
 			if err != nil {
 				t.Fatal(err)
