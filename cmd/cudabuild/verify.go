@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/image"
@@ -179,6 +181,7 @@ func overImages[T any](ctx context.Context, f *verifyFlags, refs []string, unrea
 	each(len(refs), func(i int) {
 		sources, closer, err := image.Open(ctx, refs[i], image.OpenOptions{Platform: f.platform, AllPlatforms: f.allPlatforms})
 		if err != nil {
+			err = printable{err}
 			perRef[i], problems[i] = []T{unread(refs[i], err)}, err
 			return
 		}
@@ -187,6 +190,7 @@ func overImages[T any](ctx context.Context, f *verifyFlags, refs []string, unrea
 		perRef[i] = make([]T, len(sources))
 		each(len(sources), func(k int) {
 			if perRef[i][k], errs[k] = look(ctx, sources[k]); errs[k] != nil {
+				errs[k] = printable{errs[k]}
 				perRef[i][k] = unread(sources[k].Ref, errs[k])
 			}
 		})
@@ -237,7 +241,10 @@ func openHint(err error) string {
 	var spelling *image.SpellingError
 	var platform *image.PlatformError
 	var irregular *image.NotRegularError
+	var answer *transport.Error
 	switch {
+	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
+		return "log in with 'docker login' or 'podman login', whose credentials are used, or look whether there is such a repository"
 	case errors.As(err, &irregular) && !irregular.Mode.IsDir():
 		return "save it to a file first, and name that"
 	case errors.As(err, &platform):

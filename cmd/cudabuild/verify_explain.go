@@ -53,8 +53,8 @@ func unexplained(ref string, err error) verify.Explanation {
 }
 
 func explanation(w *bytes.Buffer, e verify.Explanation) {
-	if e.Error != "" { // said in full on stderr
-		fmt.Fprintf(w, "%s\n  could not be read\n", oneLine(e.Ref))
+	if e.Error != "" {
+		fmt.Fprintf(w, "%s\n  could not be read: %s\n", oneLine(e.Ref), why(e.Ref, e.Error))
 		return
 	}
 	fmt.Fprintf(w, "%s in %s\n  %s, %s\n", oneLine(e.Path), oneLine(e.Ref), e.Digest, oneLine(e.Platform))

@@ -34,8 +34,8 @@ func verifyPage(w io.Writer, reports []verify.Report) error {
 
 func onePage(w *bytes.Buffer, r verify.Report) {
 	fmt.Fprintf(w, "%s  %s\n", strings.ToUpper(string(r.Verdict)), oneLine(r.Ref))
-	if r.Error != "" { // said in full on stderr
-		fmt.Fprintln(w, "  could not be read")
+	if r.Error != "" {
+		fmt.Fprintf(w, "  could not be read: %s\n", why(r.Ref, r.Error))
 		return
 	}
 	fmt.Fprintf(w, "  %s, %s\n  %s in %s, %s read, %s from the cache, %.1f s\n", r.Digest, oneLine(r.Platform), bySeverity(r.Findings),
@@ -138,6 +138,9 @@ func advice(w *bytes.Buffer, r verify.Report) {
 		}
 	}
 }
+
+// why is the cause of an error about ref, which the page names already.
+func why(ref, problem string) string { return foreign(strings.TrimPrefix(problem, ref+": ")) }
 
 // oneLine makes foreign text harmless for a terminal. Quotation marks are.
 func oneLine(s string) string {

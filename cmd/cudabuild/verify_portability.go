@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -201,9 +202,15 @@ func foreign(s string) string {
 		s = s[:most] + "..."
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u202e' {
+		if !strconv.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, s)
 }
+
+// printable is an error in whose text a registry or an image may have had a say.
+type printable struct{ error }
+
+func (p printable) Error() string { return foreign(p.error.Error()) }
+func (p printable) Unwrap() error { return p.error }

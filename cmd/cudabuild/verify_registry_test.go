@@ -113,11 +113,13 @@ func TestVerifyRegistryTrouble(t *testing.T) {
 		{"well", nil, 0, "PASS"},
 		{"busy for a while", times(isLayer, http.StatusTooManyRequests, 2), 0, "PASS"},
 		{"down for a while", times(isManifest, http.StatusServiceUnavailable, 2), 0, "PASS"},
+		{"broken for a while", times(isManifest, http.StatusInternalServerError, 2), 0, "PASS"},
 		{"busy", always(isLayer, http.StatusTooManyRequests), exitUnknown, "429"},
 		{"down", always(isManifest, http.StatusInternalServerError), exitUnknown, "500"},
 		{"no such blob", always(isLayer, http.StatusNotFound), exitUnknown, "404"},
 		{"no such manifest", always(isManifest, http.StatusNotFound), exitUnknown, "404"},
 		{"not allowed", always(isManifest, http.StatusForbidden), exitUnknown, "403"},
+		{"not allowed, and what to do", always(isManifest, http.StatusForbidden), exitUnknown, "\ncudabuild: hint: log in with 'docker login'"},
 		{"ends early", layerBody(func(w http.ResponseWriter) { flushed(w, half) }), exitUnknown, "broke off after"},
 		{"breaks off", layerBody(func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(servedLayer.Data)))
@@ -139,6 +141,26 @@ func TestVerifyRegistryTrouble(t *testing.T) {
 				t.Errorf("exit code %d, want %d and %q\nstdout: %s\nstderr: %s", code, tc.code, tc.says, stdout, stderr)
 			}
 		})
+	}
+}
+
+// TestVerifyForeignErrors: what a registry says reaches page, terminal and document
+// short and printable.
+func TestVerifyForeignErrors(t *testing.T) {
+	t.Parallel()
+	ref := serve(t, imagetest.New(servedLayer), func(w http.ResponseWriter, r *http.Request) bool {
+		if isManifest(r) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, "no \x1b[31mred\x07 \u202eimage\nPASS  "+strings.Repeat("A", 60_000))
+		}
+		return isManifest(r)
+	})
+	for _, form := range []string{"text", "json"} {
+		code, stdout, stderr := verifyCommand(t, "--format", form, ref)
+		said := stdout + stderr
+		if code != exitUnknown || !strings.Contains(stdout, "no ?[31mred? ?image?PASS  AAAA") || strings.ContainsAny(said, "\x1b\x07\u202e") || len(said) > 2500 {
+			t.Errorf("exit code %d\nstdout: %q\nstderr: %q", code, stdout, stderr)
+		}
 	}
 }
 
