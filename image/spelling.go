@@ -5,6 +5,7 @@ package image
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,6 +26,9 @@ func (e *SpellingError) Unwrap() error { return ErrBadReference }
 // repository with a tag.
 var foreign = []string{"docker-daemon", "containers-storage"}
 
+// pathOf is a path behind a word and a colon, which is no tag: those begin with neither.
+var pathOf = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+._-]*):([/.].*)$`)
+
 // checkSpelling returns a [*SpellingError] for a reference without a transport that
 // looks like an address, a mistyped transport, or something on this machine's disk.
 func checkSpelling(ref string) error {
@@ -37,6 +41,9 @@ func checkSpelling(ref string) error {
 	}
 	if near := suggest.Nearest(transport, []string{"oci-archive", "docker-archive"}, 1); rest != "" && len(near) > 0 {
 		return &SpellingError{"there is no transport " + transport + ":", []string{near[0] + ":" + rest}}
+	}
+	if m := pathOf.FindStringSubmatch(ref); m != nil {
+		return &SpellingError{"there is no transport " + m[1] + ":", []string{"oci:" + m[2], "oci-archive:" + m[2], "docker-archive:" + m[2]}}
 	}
 	info, err := os.Stat(ref)
 	switch {

@@ -93,7 +93,7 @@ func (e *Exception) UnmarshalYAML(node *yaml.Node) error {
 
 func (e *Exception) check() error {
 	for _, f := range []struct{ name, value string }{{"rule", e.Rule}, {"path", e.Path}, {"owner", e.Owner}, {"reason", e.Reason}, {"expires", e.Expires}} {
-		if f.value == "" {
+		if strings.TrimSpace(f.value) == "" {
 			return fmt.Errorf("the exception has no %s", f.name)
 		}
 	}

@@ -147,6 +147,7 @@ func TestPolicyErrors(t *testing.T) {
 		"version":      {"version: 2", "version is 2"},
 		"unknown key":  {"version: 1\nexception: []", "exception"},
 		"inner key":    {"version: 1\nexceptions:\n  - {rule: x, paths: y}", `line 3: key "paths"`},
+		"blank owner":  {"version: 1\nexceptions:\n  - {rule: driver-library, path: x, owner: \"  \", reason: y, expires: \"2999-01-01\"}", "line 3: the exception has no owner"},
 		"no owner":     {"version: 1\nexceptions:\n  - {rule: driver-library, path: x, reason: y, expires: \"2999-01-01\"}", "line 3: the exception has no owner"},
 		"unknown rule": {"version: 1\nexceptions:\n  - {rule: drivers, path: x, owner: o, reason: y, expires: \"2999-01-01\"}", `no rule is called "drivers"`},
 		"bad day":      {"version: 1\nexceptions:\n  - {rule: driver-library, path: x, owner: o, reason: y, expires: soon}", "want a day"},

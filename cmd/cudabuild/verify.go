@@ -131,6 +131,9 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	if cmd.Flags().Changed("explain") && f.explain == "" {
+		return errors.New("--explain: want a path in the image, such as usr/lib/libcuda.so.1")
+	}
 	opts := verify.Options{CacheDir: f.cacheDir, Nested: f.nested, Strict: f.strict}
 	if f.policy != "" {
 		policy, err := verify.LoadPolicy(f.policy)
