@@ -135,7 +135,10 @@ func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) st
 		chosen = slices.DeleteFunc(slices.Clone(images), func(e indexed) bool { return !matches(platformOf(e.Descriptor), want) })
 		chosen = chosen[:min(len(chosen), 1)]
 	}
-	if len(chosen) == 0 {
+	switch {
+	case len(images) == 0:
+		return nil, fmt.Errorf("%w: the index names none", ErrNoImage)
+	case len(chosen) == 0:
 		return nil, &PlatformError{want, platformNames(images)}
 	}
 	var sources []Source
@@ -164,7 +167,7 @@ type indexed struct {
 }
 
 // imagesOf returns the images of an index and of the indexes in it, in their order.
-// Attestations are left out. It reads left entries at most, which it counts down.
+// Attestations, as BuildKit marks them, are left out. It reads left entries at most, which it counts down.
 func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
 	manifest, err := index.IndexManifest()
 	if err != nil {
@@ -189,11 +192,19 @@ func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
 				return nil, err
 			}
 			images = append(images, more...)
-		case d.MediaType.IsImage() && platformOf(d) != "unknown/unknown":
+		case d.MediaType.IsSchema1():
+			return nil, errSchema1
+		case d.MediaType.IsImage() && !isAttestation(d):
 			images = append(images, indexed{d, index})
 		}
 	}
 	return images, nil
+}
+
+// isAttestation reports whether an entry is about an image and none itself: BuildKit gives
+// it a platform that no image has, and says what it is. One without the other may be an image.
+func isAttestation(d v1.Descriptor) bool {
+	return platformOf(d) == "unknown/unknown" && d.Annotations["vnd.docker.reference.type"] == "attestation-manifest"
 }
 
 // imageIn returns an image of an index, and indexIn an index of one, if its manifest

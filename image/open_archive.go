@@ -5,7 +5,6 @@ package image
 import (
 	"archive/tar"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -174,11 +172,14 @@ func (a *tarArchive) savedImages(ref, tag string) ([]Source, error) {
 
 // noSavedImage says what the archive holds in place of the image that was asked for.
 func noSavedImage(saved []savedImage) error {
+	if len(saved) == 0 {
+		return fmt.Errorf("%w: manifest.json names none", ErrNoImage)
+	}
 	var names []string
 	for _, s := range saved {
 		names = append(names, s.RepoTags...)
 	}
-	return fmt.Errorf("%w: the archive holds: %s", ErrNoImage, cmp.Or(strings.Join(names, ", "), "nothing that has a tag"))
+	return &NameError{"archive", names}
 }
 
 // savedImage writes the manifest that docker save leaves out. A layer's digest is

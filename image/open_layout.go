@@ -79,11 +79,27 @@ func readLayout(open opener, ref, tag string, opts OpenOptions) ([]Source, error
 		}
 		sources = append(sources, found...)
 	}
-	if len(sources) == 0 && tag != "" {
-		return nil, fmt.Errorf("%w: the layout holds: %s", ErrNoImage, cmp.Or(strings.Join(names, ", "), "nothing that has a tag"))
+	switch {
+	case len(root.manifest.Manifests) == 0:
+		return nil, fmt.Errorf("%w: index.json names none", ErrNoImage)
+	case len(sources) == 0:
+		return nil, &NameError{"layout", names}
 	}
 	return sources, nil
 }
+
+// NameError is an image that is not under the name that was asked for, where there are
+// others. It matches [ErrNoImage].
+type NameError struct {
+	Where string   // "layout" or "archive"
+	Have  []string // names of the others, if they have any
+}
+
+func (e *NameError) Error() string {
+	return fmt.Sprintf("%v: the %s holds: %s", ErrNoImage, e.Where, cmp.Or(strings.Join(e.Have, ", "), "nothing that has a tag"))
+}
+
+func (e *NameError) Unwrap() error { return ErrNoImage }
 
 // fromDescriptor opens an image, or what opts asks for of an index.
 func fromDescriptor(root *layoutIndex, d v1.Descriptor, ref string, opts OpenOptions) ([]Source, error) {
@@ -149,6 +165,9 @@ func (i *layoutIndex) Image(h v1.Hash) (v1.Image, error) {
 	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
 	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", h, err)
+	}
+	if manifest.SchemaVersion == 1 {
+		return nil, errSchema1
 	}
 	return partial.CompressedToImage(&blobImage{open: i.open, raw: raw, manifest: manifest})
 }

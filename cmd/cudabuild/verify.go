@@ -243,6 +243,7 @@ func verifyError(reports []verify.Report, problem error) error {
 func openHint(err error) string {
 	var spelling *image.SpellingError
 	var platform *image.PlatformError
+	var named *image.NameError
 	var irregular *image.NotRegularError
 	var answer *transport.Error
 	switch {
@@ -256,8 +257,10 @@ func openHint(err error) string {
 		return "write " + strings.Join(spelling.Try, ", or ")
 	case errors.Is(err, image.ErrBadReference):
 		return "an image is registry/repo:tag, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE"
-	case errors.Is(err, image.ErrNoImage):
-		return "name one of these, or leave the tag out to judge all of a layout"
+	case errors.As(err, &named) && len(named.Have) == 0:
+		return "leave the tag out to judge all"
+	case errors.As(err, &named):
+		return "name one of these, or leave the tag out to judge all"
 	}
 	return ""
 }

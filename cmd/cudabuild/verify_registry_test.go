@@ -275,16 +275,41 @@ func serveIndex(t *testing.T, index v1.ImageIndex) string {
 	return ref
 }
 
-// TestVerifyAttestations holds that what is no image in an index is left out.
+// TestVerifyAttestations holds that what is no image in an index is left out, and that
+// nothing else is.
 func TestVerifyAttestations(t *testing.T) {
 	t.Parallel()
-	ref := serveIndex(t, mutate.AppendManifests(empty.Index,
-		mutate.IndexAddendum{Add: imagetest.New(servedLayer), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}},
-		mutate.IndexAddendum{Add: imagetest.New(), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "unknown", Architecture: "unknown"}}}))
-	for _, flags := range [][]string{{"--all-platforms"}, {"--platform", "linux/arm64"}} {
-		code, stdout, stderr := verifyCommand(t, append(flags, ref)...)
-		if code != 0 || strings.Count(stdout, "PASS") != 1 {
-			t.Errorf("%v: exit code %d\nstdout: %s\nstderr: %s", flags, code, stdout, stderr)
+	unknown := &v1.Platform{OS: "unknown", Architecture: "unknown"}
+	marked := map[string]string{"vnd.docker.reference.type": "attestation-manifest"}
+	image := mutate.IndexAddendum{Add: imagetest.New(servedLayer), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "arm64"}}}
+	leak := imagetest.New(imagetest.Layer(imagetest.Gzip, imagetest.Files(map[string]imagetest.Entry{"usr/bin/nvidia-smi": {Mode: 0o755}})))
+	entry := func(p *v1.Platform, annotations map[string]string) mutate.IndexAddendum {
+		return mutate.IndexAddendum{Add: leak, Descriptor: v1.Descriptor{Platform: p, Annotations: annotations}}
+	}
+	for _, tc := range []struct {
+		name   string
+		second mutate.IndexAddendum // beside the image
+		flags  []string
+		code   int
+	}{
+		{"attestation", entry(unknown, marked), []string{"--all-platforms"}, 0},
+		{"attestation, one platform", entry(unknown, marked), []string{"--platform", "linux/arm64"}, 0},
+		{"not marked", entry(unknown, nil), []string{"--all-platforms"}, exitFailed},
+		{"not marked, one platform", entry(unknown, nil), []string{"--platform", "linux/arm64"}, 0},
+		{"of a platform", entry(&v1.Platform{OS: "linux", Architecture: "s390x"}, marked), []string{"--all-platforms"}, exitFailed},
+		{"of no platform", entry(nil, marked), []string{"--all-platforms"}, exitFailed},
+	} {
+		ref := serveIndex(t, mutate.AppendManifests(empty.Index, image, tc.second))
+		code, stdout, stderr := verifyCommand(t, append(tc.flags, ref)...)
+		if code != tc.code || strings.Count(stdout, "PASS") != 1 {
+			t.Errorf("%s: exit code %d, want %d\nstdout: %s\nstderr: %s", tc.name, code, tc.code, stdout, stderr)
+		}
+	}
+	ref := serveIndex(t, mutate.AppendManifests(empty.Index, entry(unknown, marked)))
+	for _, flags := range [][]string{nil, {"--all-platforms"}} {
+		code, _, stderr := verifyCommand(t, append(flags, ref)...)
+		if code != exitUnknown || !strings.HasSuffix(stderr, "no such image: the index names none\n") {
+			t.Errorf("nothing but an attestation, %v: exit code %d, %s", flags, code, stderr)
 		}
 	}
 }
