@@ -47,6 +47,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 		return err
 	}
 	body = io.MultiReader(bytes.NewReader(head), body)
+	w.ambiguous(p, head)
 	var c content
 	var err error
 	if isLinkerConfig(p) {
@@ -54,13 +55,21 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 			return err
 		}
 	}
-	switch k := sniff(head); k {
+	k := sniff(head)
+	end := w.tail(body, k, h.Size)
+	opened := k == kindZip && w.opts.Nested
+	switch k {
 	case kindOther:
-		c, err = w.examine(p, h, body)
-	case kindObject, kindScript:
-		c, err = w.listen(k, h, body)
+		c, err = w.examine(p, h, end)
+	case kindObject:
+		c, err = w.listen(k, h, end)
+	case kindScript:
+		c, opened, err = w.script(p, h, end)
 	default:
-		c, err = w.nested(p, k, h, body)
+		c, err = w.nested(p, k, h, end)
+	}
+	if err == nil && !opened {
+		err = w.zipBehind(p, end)
 	}
 	if err != nil {
 		return err
@@ -70,6 +79,13 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	}
 	w.file(p, h, c)
 	return nil
+}
+
+// ambiguous notes a file that loads as a program and unpacks as an archive: it is examined as a program.
+func (w *walker) ambiguous(p string, head []byte) {
+	if isELF(head) && isTar(head) {
+		w.unreadable(p, "an ELF file and a tar archive at the same time")
+	}
 }
 
 // file judges one file by content and name.

@@ -52,6 +52,8 @@ type content struct {
 	size int64
 	elf  *dynelf.Info // nil if it is no dynamic ELF file
 	said said
+
+	notELF bool // its first bytes say so
 }
 
 // examine reads body as far as needed to tell what it is. The error is that of
@@ -59,6 +61,7 @@ type content struct {
 func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, error) {
 	c := content{size: h.Size}
 	if h.Size < elfHeaderSize {
+		c.notELF = h.Size > 0
 		return c, nil
 	}
 	var head [20]byte
@@ -68,7 +71,8 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	if isDeviceCode(head[:]) {
 		return c, w.looseCode(p, head[:], h.Size, body)
 	}
-	if string(head[:4]) != "\x7fELF" || !mayBeDynamic(head[:]) {
+	c.notELF = string(head[:4]) != "\x7fELF"
+	if c.notELF || !mayBeDynamic(head[:]) {
 		return c, nil
 	}
 	buf := newELFBuffer()

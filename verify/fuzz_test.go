@@ -73,6 +73,12 @@ func FuzzNested(f *testing.F) {
 	for _, streamed := range []bool{false, true} {
 		f.Add(zipFile(streamed, map[string][]byte{"libcuda.so.1": {1}, "x.gz": imagetest.Encode(imagetest.Gzip, fuzzArchive)}))
 	}
+	pex := append([]byte("#!/usr/bin/env python3\n"), zipFile(true, map[string][]byte{"libcuda.so.1": {1}})...)
+	f.Add(pex)
+	f.Add(append([]byte("GIF89a"), pex...))
+	f.Add(append([]byte("#!/bin/sh\n"), imagetest.Encode(imagetest.Gzip, fuzzArchive)...))
+	f.Add(cpioFile("libcuda.so.1", []byte("x")))
+	f.Add(tarELF())
 	f.Add(imagetest.Encode(imagetest.Zstd, fuzzArchive))
 	small, _ := base64.StdEncoding.DecodeString(xzTexts[0]) // xzModule has 64 MiB allocated for each execution
 	f.Add(small)

@@ -64,6 +64,7 @@ type walker struct {
 	dropped int // hits beyond the limits
 	watch   *watch
 	head    [sniffed]byte
+	held    []byte // see tail
 	depth   int    // how many archives this walk is inside
 	within  int    // how many compressed streams
 	decoded *int64 // bytes of nested archives, over all of the layer

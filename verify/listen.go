@@ -31,7 +31,7 @@ var listenPool = sync.Pool{New: func() any { return new([listenWindow]byte) }}
 
 // listen searches a file for the texts of the rows of its kind.
 func (w *walker) listen(k kind, h *tar.Header, body io.Reader) (content, error) {
-	c := content{size: h.Size}
+	c := content{size: h.Size, notELF: k == kindScript}
 	rows, most := w.rules.streamed[typeObject], h.Size
 	if k == kindScript {
 		rows, most = w.rules.streamed[typeScript], listenWindow

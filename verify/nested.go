@@ -4,6 +4,7 @@ package verify
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"compress/bzip2"
 	"errors"
@@ -42,9 +43,9 @@ var kernelModule = regexp.MustCompile(`\.ko\.(xz|zst|gz)$`)
 // The error is that of what holds the archive. An archive that makes no sense is a
 // finding only where its content was asked for.
 func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (content, error) {
-	c := content{size: h.Size}
-	whole := w.opts.Nested || kernelModule.MatchString(p)
-	if !whole && k.compressed() {
+	c := content{size: h.Size, notELF: true}
+	cheap := k == kindTar || k == kindDeb || k == kindRPM
+	if !cheap && !w.opts.Nested && !kernelModule.MatchString(p) {
 		return c, nil
 	}
 	counted := &countReader{r: body}
@@ -57,7 +58,7 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 	case k.compressed():
 		c.elf, c.said, err = inner.decompressed(k, counted)
 	default:
-		err = inner.archive(k, h.Size, counted)
+		err = inner.archive(k, counted)
 	}
 	w.adopt(p, inner.finish())
 	if counted.err != nil {
@@ -69,8 +70,8 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 	return c, nil
 }
 
-// archive examines what r holds, an archive of size bytes.
-func (w *walker) archive(k kind, size int64, r io.Reader) error {
+// archive examines what r holds.
+func (w *walker) archive(k kind, r io.Reader) error {
 	switch k {
 	case kindTar:
 		return w.walk(r)
@@ -78,11 +79,16 @@ func (w *walker) archive(k kind, size int64, r io.Reader) error {
 		return w.deb(r)
 	case kindRPM:
 		return w.rpm(r)
-	}
-	if w.opts.Nested {
+	case kindZip:
 		return w.unzip(r)
+	case kindCpio:
+		buf := bufio.NewReader(r) // which cpio uses too
+		if err := w.cpio(buf); err != nil {
+			return err
+		}
+		return behindArchive(buf)
 	}
-	return w.listZip(r, size)
+	return errors.New("of a format that is not read")
 }
 
 // adopt takes over what was found in the archive at p.
@@ -101,8 +107,8 @@ func (w *walker) adopt(p string, f *layerFacts) {
 }
 
 func inside(archive, p string) string {
-	if p == "" {
-		return archive
+	if p == "" || archive == "" {
+		return archive + p
 	}
 	return archive + inArchive + p
 }
@@ -127,11 +133,15 @@ func (w *walker) unsized(p string, r io.Reader) (content, error) {
 		return content{}, err
 	}
 	all := io.MultiReader(bytes.NewReader(head[:n]), r)
+	w.ambiguous(p, head[:n])
 	switch k := sniff(head[:n]); {
 	case k == kindTar && p == "":
 		return content{}, w.walk(all)
-	case k == kindObject, k == kindScript:
+	case k == kindObject:
 		return w.listen(k, &tar.Header{Size: math.MaxInt64}, all)
+	case k == kindScript:
+		c, _, err := w.script(p, &tar.Header{Size: math.MaxInt64}, all)
+		return c, err
 	case k != kindOther:
 		return w.nested(p, k, &tar.Header{Size: 1}, all)
 	case bytes.HasPrefix(head[:n], []byte("\x7fELF")):
@@ -145,7 +155,7 @@ func (w *walker) unsized(p string, r io.Reader) (content, error) {
 		return w.examine(p, &tar.Header{Size: int64(len(data))}, bytes.NewReader(data))
 	}
 	_, err = io.Copy(io.Discard, r)
-	return content{size: 1}, err
+	return content{size: 1, notELF: true}, err
 }
 
 // decompress decodes a stream until done is called. Of streams in streams only the

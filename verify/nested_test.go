@@ -146,19 +146,25 @@ func TestNested(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			for nested, want := range map[bool][]string{false: tc.listed, true: tc.nested} {
-				report, err := verify.New(verify.Options{Nested: nested}).Image(t.Context(), "x", imagetest.New(layer(entries{tc.path: imagetest.File(tc.data)})))
-				if err != nil {
-					t.Fatal(err)
-				}
-				var got []string
-				for _, f := range report.Findings {
-					got = append(got, f.Rule+" "+f.Path)
-				}
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("nested %t (-want +got):\n%s\n%+v", nested, diff, report.Findings)
-				}
+				wantOf(t, nested, tc.path, tc.data, want)
 			}
 		})
+	}
+}
+
+// wantOf judges an image with one file, and wants these findings: rule and path.
+func wantOf(t *testing.T, nested bool, name string, data []byte, want []string) {
+	t.Helper()
+	report, err := verify.New(verify.Options{Nested: nested}).Image(t.Context(), "x", imagetest.New(layer(entries{name: imagetest.File(data)})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range report.Findings {
+		got = append(got, f.Rule+" "+f.Path)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("nested %t (-want +got):\n%s\n%+v", nested, diff, report.Findings)
 	}
 }
 

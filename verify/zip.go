@@ -4,7 +4,6 @@ package verify
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bufio"
 	"bytes"
 	"encoding/binary"
@@ -15,54 +14,10 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// maxZipTail bounds what is held of a zip file to list it; its directory is at the end.
-const maxZipTail = 16 << 20
-
-// listZip judges the names in a zip file of size bytes: wheels and jars are zip files.
-func (w *walker) listZip(r io.Reader, size int64) error {
-	held := min(size, maxZipTail)
-	if _, err := io.CopyN(io.Discard, r, size-held); err != nil {
-		return err
-	}
-	tail, err := io.ReadAll(io.LimitReader(r, held))
-	if err != nil {
-		return err
-	}
-	archive, err := zip.NewReader(tailReader{tail, size - held}, size)
-	if archive == nil {
-		return err
-	}
-	for _, f := range archive.File {
-		if !f.FileInfo().IsDir() {
-			w.listed(f.Name)
-		}
-	}
-	return nil
-}
-
-// listed judges a name of which the content is not looked at.
-func (w *walker) listed(name string) {
-	if len(name) <= maxNameLen {
-		w.file(clean(name), &tar.Header{Typeflag: tar.TypeReg, Mode: 0o755}, content{size: 1})
-	}
-}
-
-// tailReader is the end of a file, from off on.
-type tailReader struct {
-	data []byte
-	off  int64
-}
-
-func (t tailReader) ReadAt(p []byte, off int64) (int, error) {
-	if off < t.off {
-		return 0, errors.New("the directory of the zip file is too big")
-	}
-	return bytes.NewReader(t.data).ReadAt(p, off-t.off)
-}
-
 // Signatures, flags and methods of APPNOTE.TXT 4.3 and 4.4.
 const (
 	zipLocal      = 0x04034b50
+	zipLocalSize  = 30
 	zipDescriptor = 0x08074b50
 	zipEncrypted  = 1
 	zipStreamed   = 8 // sizes follow the data
@@ -79,7 +34,8 @@ type localHeader struct {
 	big          bool // has 64-bit sizes
 }
 
-// unzip examines all files of a zip, in the order in which they stand in the stream.
+// unzip examines all files of a zip, in the order in which they stand in the stream,
+// whatever is between them. The directory at the end is not asked.
 func (w *walker) unzip(r io.Reader) error {
 	buf := bufio.NewReaderSize(r, 64<<10)
 	for {
@@ -99,12 +55,12 @@ func (w *walker) unzip(r io.Reader) error {
 	}
 }
 
-// readLocalHeader returns io.EOF where the files end and the directory begins.
+// readLocalHeader searches for the next file, and returns io.EOF if there is none.
 func readLocalHeader(r *bufio.Reader) (h localHeader, err error) {
-	var b [30]byte
-	if start, err := r.Peek(4); err != nil || binary.LittleEndian.Uint32(start) != zipLocal {
-		return h, io.EOF
+	if err := seekLocal(r); err != nil {
+		return h, err
 	}
+	var b [zipLocalSize]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return h, err
 	}
@@ -118,6 +74,26 @@ func readLocalHeader(r *bufio.Reader) (h localHeader, err error) {
 	h.name = string(rest[:le.Uint16(b[26:])])
 	h.extra(rest[len(h.name):])
 	return h, nil
+}
+
+// seekLocal skips what is not the signature of a local header.
+func seekLocal(r *bufio.Reader) error {
+	if start, err := r.Peek(4); err == nil && binary.LittleEndian.Uint32(start) == zipLocal {
+		return nil
+	}
+	for {
+		start, err := r.Peek(r.Size())
+		if at := bytes.Index(start, []byte("PK\x03\x04")); at >= 0 {
+			_, err := r.Discard(at)
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := r.Discard(len(start) - 3); err != nil {
+			return err
+		}
+	}
 }
 
 // extra reads the 64-bit sizes, if there are any.
@@ -168,6 +144,7 @@ func (w *walker) zipEntry(h localHeader, r *bufio.Reader) error {
 }
 
 func (w *walker) zipContent(h localHeader, body io.Reader, streamed bool) error {
+	h.name = zipPath(h.name)
 	header := &tar.Header{Name: h.name, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(min(h.size, 1<<62))}
 	if len(h.name) > 0 && h.name[len(h.name)-1] == '/' {
 		header.Typeflag = tar.TypeDir

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+)
+
+// script examines a script, and with Options.Nested the archive behind it, if there is one: an
+// executable Python archive, a jar, an installer that unpacks itself. It
+// reports whether there was one.
+func (w *walker) script(p string, h *tar.Header, body io.Reader) (c content, opened bool, err error) {
+	if !w.opts.Nested {
+		c, err = w.listen(kindScript, h, body)
+		return c, false, err
+	}
+	buf := listenPool.Get().(*[listenWindow]byte)
+	defer listenPool.Put(buf)
+	n, err := fill(body, buf[:])
+	if err != nil && !errors.Is(err, io.EOF) {
+		return c, false, err
+	}
+	start := buf[:n]
+	if c, err = w.listen(kindScript, h, bytes.NewReader(start)); err != nil {
+		return c, false, err
+	}
+	k, at := payload(start)
+	if at == 0 {
+		_, err = io.Copy(io.Discard, body)
+		return c, false, err
+	}
+	_, err = w.nested(p, k, &tar.Header{Size: h.Size - int64(at)}, io.MultiReader(bytes.NewReader(start[at:]), body))
+	return c, true, err
+}
+
+// payload returns where an archive begins in a script, 0 if there is none: after a newline.
+func payload(script []byte) (kind, int) {
+	for at := 0; ; {
+		line := bytes.IndexByte(script[at:], '\n')
+		if line < 0 {
+			return kindOther, 0
+		}
+		at += line + 1
+		head := script[at:min(len(script), at+sniffed)]
+		k := sniff(head)
+		if k == kindBzip2 && (len(head) < 10 || string(head[4:10]) != "1AY&SY") { // three letters are text
+			continue
+		}
+		if k == kindZip || k == kindTar || k.compressed() {
+			return k, at
+		}
+	}
+}
