@@ -96,17 +96,20 @@ func (w *walker) file(p string, h *tar.Header, c content) {
 		named = nil
 	}
 	lib, evidence := w.identify(c, named)
-	empty := c.size == 0 && h.Typeflag != tar.TypeFifo
+	empty := isEmpty(h, c)
 	switch {
 	case lib != nil && empty:
 		w.hit(ruleMountPoint, p, "empty file at the name of "+lib.label()+ofDriver(version))
 	case lib != nil:
 		w.library(p, lib, c, evidence, version)
-	case w.path(p, h, empty, c.said.version):
+	case w.path(p, h, c):
 	case c.said.path != nil:
 		w.hit(c.said.path.rule.ID, p, c.said.path.rule.noun()+ofDriver(cmp.Or(versionOf(p), c.said.version))+" (by "+byText+")")
 	}
 }
+
+// isEmpty reports whether a file is a mount point by its look.
+func isEmpty(h *tar.Header, c content) bool { return c.size == 0 && h.Typeflag != tar.TypeFifo }
 
 // library judges a file that is, or calls itself, a library of the driver.
 func (w *walker) library(p string, lib *library, c content, evidence []string, version string) {
@@ -220,16 +223,15 @@ func inStubs(p string) bool {
 	return strings.Contains("/"+path.Dir(p)+"/", "/stubs/") && strings.HasSuffix(p, ".so")
 }
 
-// path judges a file by its path and reports whether a rule is about it. version is
-// that of the driver as far as the content tells.
-func (w *walker) path(p string, h *tar.Header, empty bool, version string) bool {
+// path judges a file by its path and reports whether a rule is about it.
+func (w *walker) path(p string, h *tar.Header, c content) bool {
 	for i := range w.rules.words {
 		g := &w.rules.words[i]
 		if !strings.Contains(p, g.word) {
 			continue
 		}
 		for _, pattern := range g.patterns {
-			if w.matchPath(pattern, p, h, empty, version) {
+			if w.matchPath(pattern, p, h, c) {
 				return true
 			}
 		}
@@ -237,18 +239,20 @@ func (w *walker) path(p string, h *tar.Header, empty bool, version string) bool 
 	return false
 }
 
-func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, empty bool, version string) bool {
-	isDevice := h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock
+func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, c content) bool {
 	m := pattern.re.FindStringSubmatch(p)
-	if m == nil || pattern.kind == "program" && !isProgram(p, h, empty) {
+	if m == nil {
 		return false
 	}
-	version = cmp.Or(versionOf(p), version)
-	switch {
-	case empty && pattern.at < 0:
+	version := cmp.Or(versionOf(p), c.said.version)
+	if isEmpty(h, c) && pattern.at < 0 {
+		if !pattern.mounted(p) {
+			return false
+		}
 		w.hit(ruleMountPoint, p, "empty file in the place of "+pattern.rule.noun()+ofDriver(version))
 		return true
-	case pattern.kind == "device" && !isDevice:
+	}
+	if !pattern.fits(p, h, c) {
 		return false
 	}
 	if pattern.at < 0 {
@@ -278,10 +282,35 @@ func (s *ruleSet) groupOf(p string) string {
 	return ""
 }
 
-// isProgram tells a program from its manual page, its completion and the like.
-func isProgram(p string, h *tar.Header, empty bool) bool {
+// fits reports whether a file at a name of the pattern is of its type: a mock of a
+// program is a script, and its manual page is not executable.
+func (pattern *pathPattern) fits(p string, h *tar.Header, c content) bool {
+	switch pattern.kind {
+	case "device":
+		return h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock
+	case "firmware":
+		return !c.notELF
+	case "program":
+		return !c.notELF && (inBin(p) || h.Typeflag == tar.TypeSymlink || h.Mode&0o111 != 0)
+	}
+	return true
+}
+
+// mounted reports whether the runtime hook mounts such a file at p, as far as the
+// pattern leaves it open.
+func (pattern *pathPattern) mounted(p string) bool {
+	switch pattern.kind {
+	case "firmware":
+		return strings.Contains("/"+p, "/firmware/")
+	case "program":
+		return inBin(p) || strings.Contains("/"+path.Dir(p)+"/", "/nvidia/") // Debian has them in usr/lib/nvidia/current
+	}
+	return true
+}
+
+func inBin(p string) bool {
 	dir := path.Base(path.Dir(p))
-	return empty || dir == "bin" || dir == "sbin" || h.Typeflag == tar.TypeSymlink || h.Mode&0o111 != 0
+	return dir == "bin" || dir == "sbin"
 }
 
 // noun is the rule's id as words: "driver firmware".
@@ -289,7 +318,7 @@ func (r *Rule) noun() string { return strings.ReplaceAll(r.ID, "-", " ") }
 
 // device judges a device node by path, then by number.
 func (w *walker) device(p string, h *tar.Header) {
-	if !w.path(p, h, false, "") && h.Typeflag == tar.TypeChar && h.Devmajor == nvidiaMajor {
+	if !w.path(p, h, content{size: 1}) && h.Typeflag == tar.TypeChar && h.Devmajor == nvidiaMajor {
 		w.hit("device-node", p, fmt.Sprintf("character device %d:%d", h.Devmajor, h.Devminor))
 	}
 }

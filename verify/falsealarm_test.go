@@ -3,6 +3,7 @@
 package verify_test
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/cudabuild/cudabuild/internal/imagetest"
@@ -33,6 +34,24 @@ func TestFalseAlarms(t *testing.T) {
 		"etc/alternatives/nvcc":                                               {Symlink: "/usr/bin/nvcc"},
 		"usr/lib/x86_64-linux-gnu/libcudart.so":                               {Symlink: "libcudart.so.12"},
 	}
+	mock := imagetest.Entry{Data: "#!/bin/sh\necho no GPU\n", Mode: 0o755}
+	maps.Copy(files, entries{
+		"bin/true": {Data: "x", Mode: 0o755}, "opt/mock/nvidia-smi": mock,
+		"usr/bin/nvidia-settings":     {Symlink: "/bin/true"},
+		"usr/bin/nvidia-debugdump":    {Symlink: "/opt/mock/nvidia-smi"},
+		"usr/local/bin/nvidia-smi":    mock,
+		"opt/test/bin/nvidia-smi":     {Data: "#!/usr/bin/env python3\n", Mode: 0o755},
+		"opt/bin/nvidia-persistenced": {Data: "echo without a first line\n", Mode: 0o755},
+		"opt/w.whl":                   imagetest.File(zipFile(false, map[string][]byte{"test/nvidia-smi": []byte(mock.Data)})),
+		"opt/w.tar":                   imagetest.File(imagetest.Files(entries{"bin/nvidia-smi": mock, "sbin/nvidia-settings": {Symlink: "../bin/nvidia-smi"}})),
+		"opt/gsp_log.bin":             text,
+		"opt/gsp.bin":                 text,
+		"opt/gsp_tu10x.bin":           {},
+		"usr/local/nvidia/README":     text,
+		"usr/share/bash-completion/completions/nvidia-imex": {},
+		"usr/share/icons/hicolor/nvidia-settings":           {},
+		"app/tests/fixtures/nvidia-smi":                     {Mode: 0o755},
+	})
 	for _, stem := range []string{
 		"libcudart", "libcublas", "libcublasLt", "libcufft", "libcurand", "libcusolver", "libcusparse", "libnppc", "libnvrtc",
 		"libnvrtc-builtins", "libnvJitLink", "libnvfatbin", "libnvjpeg", "libnvblas", "libnvvm", "libnvToolsExt", "libnvtx3interop",
@@ -55,7 +74,17 @@ func TestFalseAlarms(t *testing.T) {
 		status += "Package: " + pkg + "\nStatus: install ok installed\nVersion: 1\nProvides: libcuda1, libcuda.so.1 (= 550)\n\n"
 	}
 	files["var/lib/dpkg/status"] = imagetest.Entry{Data: status}
-	report := judge(t, imagetest.New(layer(files)))
+	for _, nested := range []bool{false, true} {
+		falseAlarms(t, verify.Options{Nested: nested}, files)
+	}
+}
+
+func falseAlarms(t *testing.T, opts verify.Options, files entries) {
+	t.Helper()
+	report, err := verify.New(opts).Image(t.Context(), "test", imagetest.New(layer(files)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if report.Verdict != verify.Pass || len(report.Findings) > 0 {
 		t.Errorf("verdict %s, findings %+v, want none", report.Verdict, report.Findings)
 	}

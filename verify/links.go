@@ -40,7 +40,7 @@ func linkTarget(p, target string) string {
 // linkRule returns the path rule that a link at p breaks.
 func (w *walker) linkRule(p string) string {
 	probe := walker{rules: w.rules, facts: &layerFacts{}, hitAt: map[string]int{}}
-	probe.path(p, &tar.Header{Typeflag: tar.TypeSymlink}, false, "")
+	probe.path(p, &tar.Header{Typeflag: tar.TypeSymlink}, content{size: 1})
 	if len(probe.facts.Hits) == 0 || probe.facts.Hits[0].Path != p {
 		return ""
 	}
@@ -106,7 +106,7 @@ func (v view) deletedIn(i int, p string) *int {
 // exists reports whether p is in the image as seen from layer i. Parent
 // directories that are links are not followed, but for the merged /usr.
 func (v view) exists(i int, p string) bool {
-	for _, p := range []string{p, "usr/" + p, strings.TrimPrefix(p, "usr/")} {
+	for _, p := range mergedNames(p) {
 		for j := range v {
 			if v[j].Paths.exists(p) && (j >= i || v.deletedBefore(j, i, p) == nil) {
 				return true
@@ -115,6 +115,9 @@ func (v view) exists(i int, p string) bool {
 	}
 	return false
 }
+
+// mergedNames returns the paths that are one with a merged /usr.
+func mergedNames(p string) []string { return []string{p, "usr/" + p, strings.TrimPrefix(p, "usr/")} }
 
 func (v view) deletedBefore(j, i int, p string) *int { return v[:i+1].deletedIn(j, p) }
 
@@ -125,6 +128,8 @@ func (v view) hitFor(i int, l link) (h hit, ok bool) {
 	switch {
 	case fails && !v.exists(i, l.Target):
 		h.Rule, h.Detail = ruleMountPoint, "dangling "+h.Detail
+	case l.Rule == ruleProgram && !v.isProgram(l):
+		return h, false
 	case l.Stub && inStubs(l.Target):
 		h.Rule, h.Detail = ruleStubMisplaced, "link to the stub "+l.Target
 		return h, !inStubs(l.Path)
@@ -149,6 +154,15 @@ func (v view) placer() func(hit) hit {
 		}
 		return h
 	}
+}
+
+// isProgram reports whether a link at the name of a driver's program leads to one, or
+// to another such link, and not to some other file that stands in for it.
+func (v view) isProgram(l link) bool {
+	return slices.ContainsFunc(mergedNames(l.Target), func(p string) bool {
+		isTarget := func(other link) bool { return other.Path == p }
+		return v.found(p) != nil || slices.ContainsFunc(v, func(f *layerFacts) bool { return slices.ContainsFunc(f.Links, isTarget) })
+	})
 }
 
 // libraryVersion returns what follows ".so." in a file name.

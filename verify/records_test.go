@@ -122,7 +122,7 @@ exceptions:
 		t.Fatal(err)
 	}
 	img := imagetest.New(layer(entries{
-		"opt/a/b/libcuda.so.1": {Data: "x"}, "usr/bin/nvidia-smi": imagetest.File([]byte("x")), "x/broken.so": imagetest.File(brokenELF),
+		"opt/a/b/libcuda.so.1": {Data: "x"}, "usr/bin/nvidia-smi": imagetest.File(imagetest.ELF{}.Bytes()), "x/broken.so": imagetest.File(brokenELF),
 	}))
 	report, err := verify.New(verify.Options{Policy: policy}).Image(t.Context(), "x", img)
 	if err != nil {

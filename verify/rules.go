@@ -33,6 +33,7 @@ const (
 	ruleUnreadable    = "unreadable"
 	ruleMountPoint    = "mount-point"
 	ruleStubMisplaced = "stub-misplaced"
+	ruleProgram       = "driver-program"
 	ruleProvider      = "driver-api-provider"
 	ruleForwardCompat = "forward-compat"
 	ruleLibrary       = "driver-library"

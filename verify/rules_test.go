@@ -67,7 +67,10 @@ func patternFixture(r verify.Rule, p verify.Pattern) map[string]imagetest.Entry 
 			return map[string]imagetest.Entry{"opt/helper.bin": imagetest.File([]byte("#!/bin/sh\nlabel=\"" + strings.Join(p.Text, " ") + "\"\n"))}
 		}
 		e := imagetest.Entry{Data: "x", Mode: 0o755}
-		if p.Type == "device" {
+		switch p.Type {
+		case "program", "firmware":
+			e.Data = string(imagetest.ELF{}.Bytes())
+		case "device":
 			e = imagetest.Entry{Device: &imagetest.Device{Major: 240, Minor: 1}}
 		}
 		return map[string]imagetest.Entry{p.Example: e}

@@ -144,7 +144,7 @@ func TestOlderFiles(t *testing.T) {
 	if f := only(t, verify.Options{}, "opt/helper.bin", control); f.Rule != "driver-program" {
 		t.Errorf("nvidia-cuda-mps-control: %+v", f)
 	}
-	if f := only(t, verify.Options{}, "opt/gsp.bin", []byte("x")); f.Rule != "driver-firmware" {
+	if f := only(t, verify.Options{}, "opt/gsp.bin", imagetest.ELF{}.Bytes()); f.Rule != "driver-firmware" {
 		t.Errorf("gsp.bin: %+v", f)
 	}
 }

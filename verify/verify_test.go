@@ -56,6 +56,7 @@ func briefly(findings []verify.Finding) []brief {
 func TestLayers(t *testing.T) {
 	t.Parallel()
 	lib := imagetest.File(realLibrary("libcuda.so.1", "cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"))
+	elf := imagetest.Entry{Data: string(imagetest.ELF{}.Bytes()), Mode: 0o755}
 	const name = "usr/lib/libcuda.so.550.54.15"
 	type files = map[string]imagetest.Entry
 	for _, tc := range []struct {
@@ -92,6 +93,15 @@ func TestLayers(t *testing.T) {
 		{"odd names", []files{{"./../usr//lib/x/../libnvidia-ml.so.1": {Data: "x"}}}, []brief{{"driver-library", "usr/lib/libnvidia-ml.so.1", 0, -1}}},
 		{"device by number", []files{{"opt/d": {Device: &imagetest.Device{Major: 195, Minor: 3}}}}, []brief{{"device-node", "opt/d", 0, -1}}},
 		{"socket as mount point", []files{{"run/nvidia-persistenced/socket": {}}}, []brief{{"mount-point", "run/nvidia-persistenced/socket", 0, -1}}},
+		{"program", []files{{"usr/lib/x/nvidia-smi": elf}}, []brief{{"driver-program", "usr/lib/x/nvidia-smi", 0, -1}}},
+		{"link to a program", []files{{"usr/bin/nvidia-smi": {Symlink: "/lib/nvidia/nvidia-smi"}}, {"usr/lib/nvidia/nvidia-smi": elf}}, []brief{{"driver-program", "usr/bin/nvidia-smi", 0, -1}, {"driver-program", "usr/lib/nvidia/nvidia-smi", 1, -1}}},
+		{"links to a program", []files{{"usr/bin/nvidia-smi": {Symlink: "../lib/nvidia-smi"}, "usr/lib/nvidia-smi": {Symlink: "x/nvidia-smi"}, "usr/lib/x/nvidia-smi": elf}}, []brief{{"driver-program", "usr/bin/nvidia-smi", 0, -1}, {"driver-program", "usr/lib/nvidia-smi", 0, -1}, {"driver-program", "usr/lib/x/nvidia-smi", 0, -1}}},
+		{"dangling link of a program", []files{{"usr/bin/nvidia-smi": {Symlink: "/opt/gone"}}}, []brief{{"mount-point", "usr/bin/nvidia-smi", 0, -1}}},
+		{"programs as mount points", []files{{"usr/sbin/nvidia-smi": {}, "usr/lib/nvidia/current/nvidia-debugdump": {}}}, []brief{{"mount-point", "usr/lib/nvidia/current/nvidia-debugdump", 0, -1}, {"mount-point", "usr/sbin/nvidia-smi", 0, -1}}},
+		{"firmware as mount point", []files{{"lib/firmware/6.1/nvidia/gsp_tu10x.bin": {}}}, []brief{{"mount-point", "lib/firmware/6.1/nvidia/gsp_tu10x.bin", 0, -1}}},
+		{"a program that is a script", []files{{"opt/nvidia-bug-report.sh": {Data: "#!/bin/sh\n"}}}, []brief{{"driver-program", "opt/nvidia-bug-report.sh", 0, -1}}},
+		{"a program in a zip, by its name", []files{{"x.zip": imagetest.File(zipFile(false, map[string][]byte{"a/nvidia-smi": make([]byte, 5000)}))}}, []brief{{"driver-program", "x.zip!/a/nvidia-smi", 0, -1}}},
+		{"volume of nvidia-docker", []files{{"usr/local/nvidia/bin/tool": {Data: "x"}}}, []brief{{"driver-data", "usr/local/nvidia/bin/tool", 0, -1}}},
 		{"driver sources are one finding", []files{{"usr/src/nvidia-550.54.15/a.c": {Data: "x"}, "usr/src/nvidia-550.54.15/b.c": {Data: "x"}}}, []brief{{"kernel-module", "usr/src/nvidia-550.54.15", 0, -1}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
