@@ -45,8 +45,8 @@ func FuzzLayer(f *testing.F) {
 		if wrong {
 			b.Diff = imagetest.Digest([]byte("other content"))
 		}
-		manifest := fmt.Sprintf(`{"schemaVersion":2,"layers":[{"mediaType":%q,"size":%d,"digest":%q}]}`, b.Type, len(data), b.Want)
 		config := fmt.Sprintf(`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[%q]}}`, b.Diff)
+		manifest := fmt.Sprintf(`{"schemaVersion":2,"config":{"size":%d},"layers":[{"mediaType":%q,"size":%d,"digest":%q}]}`, len(config), b.Type, len(data), b.Want)
 		img, err := partial.CompressedToImage(rawImage{[]byte(manifest), []byte(config), b})
 		if err != nil {
 			t.Fatal(err)
