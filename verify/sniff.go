@@ -40,6 +40,7 @@ var magics = []struct {
 	{"PK\x03\x04", kindZip},
 	{"PK00PK\x03\x04", kindZip}, // APPNOTE.TXT 8.5.4: was made to be split, and was not
 	{"PK\x07\x08PK\x03\x04", kindZip},
+	{"JM\x01\x00PK\x03\x04", kindZip}, // a module of a JDK
 	{"\x1f\x8b\x08", kindGzip},
 	{"\x28\xb5\x2f\xfd", kindZstd},
 	{"\xfd7zXZ\x00", kindXz},

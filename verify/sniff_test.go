@@ -101,6 +101,7 @@ func TestDisguisedArchives(t *testing.T) {
 		{"pex, other names", slices.Concat(python, plain), nil, []string{helper}},
 		{"jar behind a script", slices.Concat(sh, bytes.Repeat([]byte("# long\n"), 2000), wheel), []string{named}, []string{named}},
 		{"zip that was to be split", slices.Concat([]byte("PK00"), wheel), []string{named}, []string{named}},
+		{"module of a JDK", slices.Concat([]byte("JM\x01\x00"), wheel), []string{named}, []string{named}},
 		{"zip with a comment", append(wheel[:len(wheel)-2:len(wheel)-2], "\x05\x00hello"...), []string{named}, []string{named}},
 		{"zip with junk behind", append(bytes.Clone(wheel), "junk"...), []string{named}, []string{named}},
 		{"zip behind a zip", slices.Concat(zipFile(true, map[string][]byte{"a": {1}}), plain), nil, []string{helper}},
@@ -141,6 +142,7 @@ func TestBigZipDirectory(t *testing.T) {
 	const named = "driver-library x!/lib/libcuda.so.1"
 	wantOf(t, false, "x", data, []string{named})
 	wantOf(t, false, "x", slices.Concat([]byte("#!/bin/sh\n"), data), []string{named})
+	wantOf(t, false, "x", slices.Concat([]byte("JM\x01\x00"), data), []string{named})
 	wantOf(t, false, "x", slices.Concat([]byte("\x89PNG"), data), []string{"unreadable x"})
 	wantOf(t, false, "x", manyNames(1<<16), []string{named}) // which takes 64-bit fields
 }
