@@ -54,6 +54,20 @@ func (t *tail) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// drain reads the rest, in larger pieces than io.Discard does.
+func (t *tail) drain() error {
+	buf := paddingPool.Get().(*[32 << 10]byte)
+	defer paddingPool.Put(buf)
+	for {
+		switch _, err := t.Read(buf[:]); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
 var errZipDirectory = errors.New("the directory of the zip file is too big")
 
 // zipDirectory finds the directory of a zip with this end, nil if there is none. In a
@@ -131,7 +145,7 @@ func (w *walker) listed(name string, size int64) {
 
 // zipBehind lists the zip that a file ends with, if its content was not examined.
 func (w *walker) zipBehind(p string, t *tail) error {
-	if _, err := io.Copy(io.Discard, t); err != nil {
+	if err := t.drain(); err != nil {
 		return err
 	}
 	dir, err := t.zipDirectory()
