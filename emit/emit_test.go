@@ -27,6 +27,7 @@ groups:
     - {os: [ubuntu16.04], cuda: ["9.0"]}
     - {os: [ubuntu14.04], cuda: ["7.5"]}
     - {os: [rockylinux9], cuda: ["12.8.1"], platforms: [linux/amd64, linux/arm64]}
+    - {os: [ubuntu24.04], cuda: ["12.6.0"], platforms: [linux/amd64, linux/arm64]}
   every:
     - {os: ["*"], cuda: ["*"]}
 `
@@ -69,6 +70,7 @@ var dockerfiles = map[string]string{
 	"9.0-runtime-ubuntu16.04":    "vendor",  // two repositories and their keys
 	"7.5-devel-ubuntu14.04":      "vendor",  // no base
 	"12.8.1-runtime-rockylinux9": "vendor",  // rpm, two architectures
+	"12.6.0-devel-ubuntu24.04":   "vendor",  // of which one lacks packages
 }
 
 func TestGoldenDockerfile(t *testing.T) {

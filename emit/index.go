@@ -4,7 +4,6 @@ package emit
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/matrix"
@@ -29,12 +28,7 @@ func indexes(catalog *recipes.Catalog, o recipes.OS, cells []matrix.Cell) []inde
 	if o.Bootstrap.Suite != "" {
 		return []index{{Script: debianIndex}}
 	}
-	var platforms []string
-	for _, c := range cells {
-		platforms = append(platforms, c.Platforms...)
-	}
-	slices.Sort(platforms)
-	platforms = slices.Compact(platforms)
+	platforms := platforms(cells)
 	var all []index
 	for _, platform := range platforms {
 		i := vendorIndex(catalog.Addresses(o, platform), o.Repository.Packages)

@@ -4,6 +4,7 @@ package emit
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -13,7 +14,14 @@ import (
 type step struct {
 	Flavor recipes.Flavor
 	Below  string
-	Script string
+	// Scripts are those for each architecture, one if all have the same.
+	Scripts []stepScript
+}
+
+// stepScript is how a step is made on one architecture.
+type stepScript struct {
+	Suffix string // of the stage; "" if all architectures have the same
+	Text   string
 }
 
 // addSteps adds what has to be installed for the cells.
@@ -32,19 +40,45 @@ func (p *page) addSteps(catalog *recipes.Catalog, cells []matrix.Cell) error {
 		if !needed[flavor] {
 			continue
 		}
-		values, err := catalog.Variables(p.OS, p.Release, flavor)
-		if err != nil {
-			return err
-		}
 		below := "root"
 		if chain := p.Release.Chain(flavor); len(chain) > 1 {
 			below = string(chain[len(chain)-2])
 		}
-		install := "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
-		text := script(variables(values), install+p.Release.Layers[flavor].Place())
-		p.Steps = append(p.Steps, step{Flavor: flavor, Below: below, Script: text})
+		scripts, err := p.scripts(catalog, flavor, platforms(cells))
+		if err != nil {
+			return err
+		}
+		p.Steps = append(p.Steps, step{Flavor: flavor, Below: below, Scripts: scripts})
 	}
 	return nil
+}
+
+// scripts make a flavor on the platforms out of the one below it.
+func (p *page) scripts(catalog *recipes.Catalog, flavor recipes.Flavor, platforms []string) ([]stepScript, error) {
+	const install = "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
+	var all []stepScript
+	for _, platform := range platforms {
+		r := p.Release.On(platform)
+		values, err := catalog.Variables(p.OS, r, flavor)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, stepScript{"-" + arch(platform), script(variables(values), install+r.Layers[flavor].Place())})
+	}
+	if !slices.ContainsFunc(all, func(s stepScript) bool { return s.Text != all[0].Text }) {
+		return []stepScript{{"", all[0].Text}}, nil
+	}
+	return all, nil
+}
+
+// platforms returns those of any of the cells, sorted.
+func platforms(cells []matrix.Cell) []string {
+	var all []string
+	for _, c := range cells {
+		all = append(all, c.Platforms...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // scriptPath is where an installation sees the manager's script.

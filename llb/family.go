@@ -53,6 +53,7 @@ func (c *Compiler) newFamily(cell matrix.Cell, platform string, k kin) (*family,
 	if err != nil {
 		return nil, err
 	}
+	release = release.On(platform)
 	f := &family{kin: k, os: os, release: release, manager: c.catalog.Manager(os), platform: p, files: &c.files}
 	f.steps = map[recipes.Flavor]map[string]string{}
 	for _, flavor := range release.Flavors() {

@@ -335,3 +335,32 @@ func TestCompileRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestPlatformsOwnPackages: on arm64, steps install and the history tells what there is for
+// arm64, and the environment names no NCCL that is not there.
+func TestPlatformsOwnPackages(t *testing.T) {
+	t.Parallel()
+	c := catalog(t)
+	compiler := llb.NewCompiler(c)
+	cell := matrix.Cell{ID: "12.6.0-devel-ubuntu24.04", OS: "ubuntu24.04", CUDA: "12.6.0", Flavor: "devel", Platforms: []string{"linux/amd64", "linux/arm64"}}
+	for platform, want := range map[string]bool{"linux/amd64": true, "linux/arm64": false} {
+		img, err := compiler.Compile(t.Context(), cell, platform, rootOf(cell.OS))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, err := json.Marshal(img.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, text := range map[string]string{"graph": parse(t, img.Definition).dump(), "config": string(config)} {
+			for _, word := range []string{"cuda-nvprof-12-6=12.6.37-1", "libnccl2", "libnccl-dev"} {
+				if strings.Contains(text, word) != want {
+					t.Errorf("%s of %s: %s is in it: %v", what, platform, word, !want)
+				}
+			}
+		}
+		if strings.Contains(string(config), "NCCL_VERSION") != want || !strings.Contains(string(config), "cuda-nsight-compute-12-6=12.6.0-1") {
+			t.Errorf("config of %s: %s", platform, config)
+		}
+	}
+}

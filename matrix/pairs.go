@@ -81,7 +81,7 @@ func cellsOf(p pair, l lists, release recipes.Release, f file) []Cell {
 			continue
 		}
 		c := cell
-		c.Flavor, c.Unsourced = flavor, release.UnsourcedIn(flavor)
+		c.Flavor, c.Unsourced = flavor, release.UnsourcedOn(flavor, c.Platforms)
 		if chain := release.Chain(flavor); len(chain) > 1 {
 			c.Parent = id(string(chain[len(chain)-2]))
 		}
@@ -90,7 +90,7 @@ func cellsOf(p pair, l lists, release recipes.Release, f file) []Cell {
 	for _, sample := range l.samples {
 		c := cell
 		c.Sample, c.Parent, c.Builder = sample.text, id(string(release.Flavors()[0])), id(string(recipes.Devel))
-		c.Unsourced = release.UnsourcedIn(recipes.Devel) // the lowest flavor's among them
+		c.Unsourced = release.UnsourcedOn(recipes.Devel, c.Platforms) // the lowest flavor's among them
 		add(c, sample.text)
 	}
 	return cells

@@ -16,7 +16,10 @@ func (r Release) WithCompat() Release {
 	if r.compat == nil {
 		return r
 	}
-	r.Layers = maps.Clone(r.Layers)
+	r.Layers, r.on = maps.Clone(r.Layers), maps.Clone(r.on)
+	for platform, other := range r.on {
+		r.on[platform] = other.WithCompat()
+	}
 	r.add(r.Flavors()[0], r.compat.rendered)
 	r.require = map[string]string{}
 	for _, platform := range r.Platforms {

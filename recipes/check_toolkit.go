@@ -82,23 +82,48 @@ func (t Toolkit) checkSystems(f *file, c *Catalog, source string) {
 	}
 }
 
-// checkPins reports pins that nothing uses: most likely their name is wrong.
+// checkPins reports pins that nothing uses, that are no versions, or that change nothing.
 func (t Toolkit) checkPins(f *file, e Era) {
 	check := func(pins map[string]string, path ...string) {
+		e.checkUsed(f, pins, path...)
 		for _, name := range sortedKeys(pins) {
-			at := f.find(append(slices.Clip(path), name)...)
-			if !slices.Contains(e.used, name) {
-				f.at(at, suggest.Hint(name, e.used), "no package of era %q uses the pin %q", e.Name, name)
-			}
 			if !pinForm.MatchString(pins[name]) {
-				f.at(at, "", "pin %s: %q is no version", name, pins[name])
+				f.at(f.find(append(slices.Clip(path), name)...), "", "pin %s: %q is no version", name, pins[name])
 			}
 		}
 	}
 	check(t.Pins, "pins")
-	for _, os := range sortedKeys(t.Differ) {
-		t.checkOS(f, os, "differ", os)
-		check(t.Differ[os], "differ", os)
+	for _, key := range sortedKeys(t.Differ) {
+		t.checkPlace(f, key)
+		check(t.Differ[key], "differ", key)
+		for _, name := range sortedKeys(t.Differ[key]) {
+			if version := t.Differ[key][name]; version == t.elsewhere(e, key, name) {
+				f.at(f.find("differ", key, name), "take it out", "pin %s is %s for %s without that", name, version, key)
+			}
+		}
+	}
+}
+
+// elsewhere returns a pin as it would be if the toolkit did not say at that key of differ
+// that it is another.
+func (t Toolkit) elsewhere(e Era, key, name string) string {
+	var wider []string
+	if os, platform := place(key); os != "" && platform != "" {
+		wider = places(os, platform)[1:]
+	}
+	return cmp.Or(e.Differ[key][name], t.version(e, name, wider...))
+}
+
+// checkPlace reports a key of differ that is about no OS and platform of the toolkit.
+func (t Toolkit) checkPlace(f *file, key string) {
+	os, platform := place(key)
+	switch {
+	case platform == "":
+		t.checkOS(f, os, "differ", key)
+	case t.OS[platform] == nil:
+		f.at(f.find("differ", key), suggest.Hint(platform, sortedKeys(t.OS)), "the toolkit is not for %s", platform)
+	case os != "" && !slices.Contains(t.OS[platform], os):
+		f.at(f.find("differ", key), suggest.Hint(os, t.OS[platform]), "the toolkit has no os %q for %s", os, platform)
 	}
 }
 

@@ -22,6 +22,8 @@ type Era struct {
 	Like string `yaml:"like"`
 	// Pins are what a toolkit need not say. They may have words in braces, too.
 	Pins map[string]string `yaml:"pins"`
+	// Differ is pins that are others on an OS, a platform or both, as in [Toolkit].
+	Differ map[string]map[string]string `yaml:"differ"`
 	// Checked is what documents say about operating systems that they do not show.
 	Checked []Checked `yaml:"checked"`
 	// Layers is what images have whatever their packages are.
@@ -47,6 +49,7 @@ type Checked struct {
 // over returns the era with what it leaves out taken from the one that it is like.
 func (e Era) over(old Era) Era {
 	e.Pins = merge(old.Pins, e.Pins)
+	e.Differ = mergeDiffer(old.Differ, e.Differ)
 	e.Checked = append(slices.Clip(old.Checked), e.Checked...)
 	e.Layers = mergeLayers(old.Layers, e.Layers)
 	packages := maps.Clone(old.Packages)
@@ -55,6 +58,15 @@ func (e Era) over(old Era) Era {
 	}
 	e.Packages = packages
 	return e
+}
+
+func mergeDiffer(old, changes map[string]map[string]string) map[string]map[string]string {
+	merged := map[string]map[string]string{}
+	maps.Copy(merged, old)
+	for place, pins := range changes {
+		merged[place] = merge(merged[place], pins)
+	}
+	return merged
 }
 
 // layers returns the era's layers for a kind of packages.

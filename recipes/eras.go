@@ -33,7 +33,7 @@ func (l *loader) render(c *Catalog, eras map[string]Era, toolkits []Toolkit) {
 	for _, name := range sortedKeys(eras) {
 		e := l.whole(eras, name, nil)
 		e.used = e.words()
-		l.checkEra(c, e, eras[name].Checked)
+		l.checkEra(c, e, eras[name])
 		full[name] = e
 	}
 	for _, t := range toolkits {
@@ -65,7 +65,7 @@ func (l *loader) add(c *Catalog, e Era, t Toolkit) {
 	source := c.sources[e.Source]
 	systems := t.systems()
 	for _, name := range sortedKeys(systems) {
-		r, err := t.release(e, source, c.os[name], systems[name])
+		r, err := t.everywhere(e, source, c.os[name], systems[name])
 		if err != nil {
 			l.files[t.file].bad("pins", "", "%v", err)
 			return
@@ -74,8 +74,8 @@ func (l *loader) add(c *Catalog, e Era, t Toolkit) {
 	}
 }
 
-// checkEra reports what is wrong with an era; own is what its file has under checked.
-func (l *loader) checkEra(c *Catalog, e Era, own []Checked) {
+// checkEra reports what is wrong with an era; own is what its file says itself.
+func (l *loader) checkEra(c *Catalog, e, own Era) {
 	f := l.files["era/"+e.Name+".yaml"]
 	if _, ok := c.sources[e.Source]; !ok {
 		f.bad("source", suggest.Hint(e.Source, sortedKeys(c.sources)), "source %q has no recipe", e.Source)
@@ -90,12 +90,47 @@ func (l *loader) checkEra(c *Catalog, e Era, own []Checked) {
 			}
 		}
 	}
-	for i, check := range own {
+	e.checkDiffer(f, c, own.Differ)
+	for i, check := range own.Checked {
 		at := f.find("checked", strconv.Itoa(i), "document")
 		if d, ok := c.sources[e.Source].Documents[check.Document]; !ok {
 			f.at(at, "", "unknown document %q", check.Document)
 		} else if !compat.IsVersion(d.Newest) {
 			f.at(at, "give it newest, a CUDA release, in repository/", "document %q does not say what its newest release is", check.Document)
+		}
+	}
+}
+
+// checkDiffer reports what a file of the era says of no package, or of no OS and platform.
+func (e Era) checkDiffer(f *file, c *Catalog, own map[string]map[string]string) {
+	for _, key := range sortedKeys(own) {
+		name, platform := place(key)
+		at := f.find("differ", key)
+		if _, known := c.os[name]; name != "" && !known {
+			f.at(at, suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
+		} else if platform != "" && !c.packaged(e.Source, name, platform) {
+			f.at(at, "", "source %q has no packages for %s", e.Source, key)
+		}
+		e.checkUsed(f, own[key], "differ", key)
+	}
+}
+
+// packaged reports whether the source has a repository of that OS for that platform; of
+// any OS if its name is "".
+func (c *Catalog) packaged(source, name, platform string) bool {
+	for _, o := range c.os {
+		if o.Source == source && (name == "" || o.Name == name) && o.Repository.Arch[platform] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// checkUsed reports pins that nothing uses: most likely their name is wrong.
+func (e Era) checkUsed(f *file, pins map[string]string, path ...string) {
+	for _, name := range sortedKeys(pins) {
+		if !slices.Contains(e.used, name) {
+			f.at(f.find(append(slices.Clip(path), name)...), suggest.Hint(name, e.used), "no package of era %q uses the pin %q", e.Name, name)
 		}
 	}
 }

@@ -52,7 +52,8 @@ func CompareFlavors(a, b Flavor) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 }
 
-// Release is one CUDA release as packaged for some operating systems.
+// Release is one CUDA release as packaged for some operating systems. Layers, Pins and
+// Unsourced are those of the first platform; [Release.On] has those of another.
 type Release struct {
 	CUDA      string           `yaml:"cuda"` // "12.4": the word in cell IDs
 	Source    string           `yaml:"source"`
@@ -70,11 +71,12 @@ type Release struct {
 	// no source gives one. A cell that installs any is not reproducible.
 	Unsourced []string
 
-	compat  *forward          // if there is a cuda-compat
-	require map[string]string // NVIDIA_REQUIRE_CUDA by platform, of images with cuda-compat
-	file    string            // "cuda/ANY.yaml"
-	path    string            // the same with the directory that it was read from
-	lines   map[string]int    // of the parts that become build steps
+	compat  *forward           // if there is a cuda-compat
+	require map[string]string  // NVIDIA_REQUIRE_CUDA by platform, of images with cuda-compat
+	on      map[string]Release // on other platforms than the first, where it is another there
+	file    string             // "cuda/ANY.yaml"
+	path    string             // the same with the directory that it was read from
+	lines   map[string]int     // of the parts that become build steps
 }
 
 // Pin is a package's version and who says so.
@@ -144,6 +146,27 @@ func (r Release) Chain(f Flavor) []Flavor {
 		return []Flavor{f}
 	}
 	return append(r.Chain(Flavors()[i-1]), f)
+}
+
+// On returns the release with the layers that it has on one of its platforms.
+func (r Release) On(platform string) Release {
+	if other, ok := r.on[platform]; ok {
+		return other
+	}
+	return r
+}
+
+// UnsourcedOn returns what [Release.UnsourcedIn] does on any of the platforms, each once.
+func (r Release) UnsourcedOn(f Flavor, platforms []string) []string {
+	var names []string
+	for _, platform := range platforms {
+		for _, name := range r.On(platform).UnsourcedIn(f) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // UnsourcedIn returns those of Unsourced that an image of a flavor installs.

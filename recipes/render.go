@@ -10,12 +10,13 @@ import (
 	"strings"
 )
 
-// renderer fills the templates of an era in for one toolkit on one OS.
+// renderer fills the templates of an era in for one toolkit on one platform of an OS.
 type renderer struct {
 	toolkit Toolkit
 	era     Era
 	source  Source
 	os      OS
+	places  []string          // where pins may be others, for this platform
 	words   map[string]string // what is known without a document
 }
 
@@ -33,9 +34,32 @@ type rendered struct {
 	unsourced []string
 }
 
-// release makes the release that the rest of the program sees.
-func (t Toolkit) release(e Era, s Source, o OS, platforms []string) (Release, error) {
-	r := &renderer{t, e, s, o, t.words()}
+// everywhere makes the release that the rest of the program sees: as it is on the first
+// platform, and how it is on others where any pin differs.
+func (t Toolkit) everywhere(e Era, s Source, o OS, platforms []string) (Release, error) {
+	r, err := t.release(e, s, o, platforms, platforms[0])
+	for _, platform := range platforms[1:] {
+		if err != nil || !t.differs(e, o.Name, platform) && !t.differs(e, o.Name, platforms[0]) {
+			continue
+		}
+		var other Release
+		if other, err = t.release(e, s, o, platforms, platform); err != nil {
+			break
+		}
+		if got, want := other.Flavors(), r.Flavors(); !slices.Equal(got, want) {
+			return r, fmt.Errorf("CUDA %s on %s has %v for %s and %v for %s: all platforms need the same", t.CUDA, o.Name, got, platform, want, platforms[0])
+		}
+		if r.on == nil {
+			r.on = map[string]Release{}
+		}
+		r.on[platform] = other
+	}
+	return r, err
+}
+
+// release makes the release as it is on one of its platforms.
+func (t Toolkit) release(e Era, s Source, o OS, platforms []string, platform string) (Release, error) {
+	r := &renderer{t, e, s, o, places(o.Name, platform), t.words()}
 	release := Release{
 		CUDA: t.CUDA, Source: s.Name, OS: []string{o.Name}, Platforms: platforms, Version: t.words()["version"],
 		Layers: map[Flavor]Layer{}, Samples: s.samples(t.CUDA), file: t.file, path: t.path, lines: t.lines,
@@ -125,7 +149,7 @@ func (r *renderer) add(l *rendered, template string) error {
 	default:
 		l.Packages = append(l.Packages, name+r.os.joint()+version)
 		from := r.source.Documents[document]
-		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.os.Name)})
+		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places)})
 	}
 	return nil
 }
@@ -192,7 +216,7 @@ func (r *renderer) word(name string) (text, document string, err error) {
 	if text, ok := r.words[name]; ok {
 		return text, "", nil
 	}
-	switch version, document := r.toolkit.pin(r.era, r.source, name, r.os.Name); version {
+	switch version, document := r.toolkit.pin(r.era, r.source, name, r.os.Name, r.places); version {
 	case "":
 		return "", "", fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
 	case pinNone:

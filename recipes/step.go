@@ -71,7 +71,7 @@ func (r Release) Environment(f Flavor, platform string) map[string]string {
 		"NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
 		"NVIDIA_REQUIRE_CUDA":        r.RequireFor(platform),
 	}
-	maps.Copy(values, r.LayerEnv(f))
+	maps.Copy(values, r.On(platform).LayerEnv(f))
 	return values
 }
 

@@ -25,7 +25,8 @@ type Toolkit struct {
 	// Pins are versions by component; "none" is not in the images, "unsourced" is in
 	// them, but no document says in which version.
 	Pins map[string]string `yaml:"pins"`
-	// Differ is pins that are others on an OS.
+	// Differ is pins that are others on an OS ("ubuntu20.04"), on a platform ("linux/arm64")
+	// or on an OS for a platform ("ubuntu20.04 linux/arm64").
 	Differ map[string]map[string]string `yaml:"differ"`
 	// Admits is which older drivers NVIDIA's images with cuda-compat admit. Of several
 	// entries for a platform and OS the last counts.
@@ -77,10 +78,40 @@ func (t Toolkit) document(os string) string {
 	return documents[0]
 }
 
-// pin returns a component's version on an OS and the document that gives it. The
-// document is "" if none does.
-func (t Toolkit) pin(e Era, s Source, name, os string) (version, document string) {
-	version = cmp.Or(t.Differ[os][name], t.Pins[name], e.Pins[name])
+// places returns the keys of differ that are about an OS on a platform. Of several with
+// one pin the first counts.
+func places(os, platform string) []string { return []string{os + " " + platform, platform, os} }
+
+// place returns the OS and the platform of a key of differ, either of which may be "".
+func place(key string) (os, platform string) {
+	os, platform, both := strings.Cut(key, " ")
+	if !both && strings.Contains(key, "/") {
+		return "", key
+	}
+	return os, platform
+}
+
+// differs reports whether any pin is another on that platform of the OS.
+func (t Toolkit) differs(e Era, os, platform string) bool {
+	return slices.ContainsFunc(places(os, platform)[:2], func(key string) bool {
+		return len(t.Differ[key]) > 0 || len(e.Differ[key]) > 0
+	})
+}
+
+// version returns a component's version at these places, "" if nothing gives one.
+func (t Toolkit) version(e Era, name string, places ...string) string {
+	for _, place := range places {
+		if version := cmp.Or(t.Differ[place][name], e.Differ[place][name]); version != "" {
+			return version
+		}
+	}
+	return cmp.Or(t.Pins[name], e.Pins[name])
+}
+
+// pin returns a component's version at the places of an OS and the document that gives
+// it. The document is "" if none does.
+func (t Toolkit) pin(e Era, s Source, name, os string, places []string) (version, document string) {
+	version = t.version(e, name, places...)
 	if version == pinNone || version == pinUnsourced {
 		return version, ""
 	}

@@ -5,13 +5,14 @@ package recipes
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
 
 // toolkitLines returns where a toolkit says what is in its layers, and each version:
-// "pin cublas", or "pin ubuntu20.04 cublas" where an OS differs.
+// "pin cublas", or "pin ubuntu20.04 cublas" where an OS (or a platform, or both) differs.
 func toolkitLines(f *file) map[string]int {
 	pins, at := find(f.root, "pins")
 	_, cuda := find(f.root, "cuda")
@@ -38,17 +39,19 @@ func pinLines(lines map[string]int, prefix string, pins *yaml.Node) {
 
 // where is file and line of the number that fills in a template such as "{cublas}-1".
 // What the toolkit does not say itself, its era makes from the toolkit's own number.
-func (t Toolkit) where(template, os string) string {
+func (t Toolkit) where(template string, places []string) string {
 	line := t.lines["version"]
 	for part := range strings.SplitSeq(template, "{") {
 		word, _, closed := strings.Cut(part, "}")
 		if !closed {
 			continue
 		}
-		for _, key := range []string{"pin " + word, "pin " + os + " " + word} {
-			if at := t.lines[key]; at > 0 {
-				line = at
-			}
+		key := "pin " + word
+		if i := slices.IndexFunc(places, func(place string) bool { return t.Differ[place][word] != "" }); i >= 0 {
+			key = "pin " + places[i] + " " + word
+		}
+		if at := t.lines[key]; at > 0 {
+			line = at
 		}
 	}
 	return fmt.Sprintf("%s:%d", t.path, line)

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func explainCell(catalog *recipes.Catalog, cell matrix.Cell) (*cellReasons, erro
 		}
 	}
 	for _, flavor := range r.Chain(top) {
-		e.Layers = append(e.Layers, explainLayer(r, flavor))
+		e.Layers = append(e.Layers, explainLayers(r, flavor, cell.Platforms)...)
 	}
 	return e, nil
 }
@@ -101,6 +102,21 @@ func whyRequired(c matrix.Cell) string {
 		return fmt.Sprintf("without cuda-compat: the first driver that runs every minor release of CUDA %d", compat.Major(c.CUDA))
 	}
 	return "without cuda-compat: a driver of that CUDA release; none older is promised to run it"
+}
+
+// explainLayers explains a layer once, or for each platform if any has another.
+func explainLayers(r recipes.Release, flavor recipes.Flavor, platforms []string) []layerReasons {
+	var all []layerReasons
+	for _, platform := range platforms {
+		all = append(all, explainLayer(r.On(platform), flavor))
+	}
+	if !slices.ContainsFunc(all, func(l layerReasons) bool { return !reflect.DeepEqual(l, all[0]) }) {
+		return all[:1]
+	}
+	for i, platform := range platforms {
+		all[i].Platform = platform
+	}
+	return all
 }
 
 func explainLayer(r recipes.Release, flavor recipes.Flavor) layerReasons {

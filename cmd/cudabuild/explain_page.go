@@ -69,6 +69,7 @@ type guardReasons struct {
 
 type layerReasons struct {
 	Flavor   recipes.Flavor    `json:"flavor"`
+	Platform string            `json:"platform,omitempty"` // only where it is another on the others
 	Where    string            `json:"where"`
 	Packages []packageReasons  `json:"packages"`
 	Env      map[string]string `json:"env"`
@@ -136,7 +137,11 @@ func (e *cellReasons) page() []byte {
 }
 
 func (l layerReasons) write(w *bytes.Buffer, fact func(name, format string, args ...any)) {
-	fact(string(l.Flavor), "%s", l.Where)
+	where := l.Where
+	if l.Platform != "" {
+		where += " (" + l.Platform + ")"
+	}
+	fact(string(l.Flavor), "%s", where)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range l.Packages {
 		fmt.Fprintf(table, "    %s\t%s\n", p.Name, p.why())

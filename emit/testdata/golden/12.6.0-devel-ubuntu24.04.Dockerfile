@@ -1,0 +1,239 @@
+# 12.6.0-devel-ubuntu24.04: made by 'cudabuild plan' for 'docker buildx build' (Docker 23 or newer).
+# It needs no files beside it. Packages, install scripts, guard, environment and sample sources are cudabuild's own.
+# The images differ from those that 'cudabuild matrix' makes:
+# - The root is a public image, by tag; cudabuild keeps it by digest until --refresh.
+# - Files carry the time of the build, so the same packages do not give the same digests.
+# - Nothing has looked for the driver in their layers: 'cudabuild verify' does.
+
+FROM docker.io/library/ubuntu:24.04 AS root
+
+# What installations know about the repositories; images do not keep it.
+FROM root AS index-amd64
+ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/3bf863cc.pub /index/nvidia.asc
+COPY <<'LIST' /index/nvidia.list
+deb https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64 /
+LIST
+RUN <<'STEP'
+set -eu
+cd /index
+sum=$(sed /^Version/d nvidia.asc | sha256sum)
+[ "${sum%% *}" = a21c1a0b18a4196fa901b833e13c4fa64f094d7d9e8a6495318e7255f0ef23d1 ] || { echo "nvidia.asc is not the key 3bf863cc: its sha256 is $sum" >&2; exit 1; }
+sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' nvidia.asc | base64 -di >nvidia.gpg
+STEP
+
+FROM root AS index-arm64
+ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/sbsa/3bf863cc.pub /index/nvidia.asc
+COPY <<'LIST' /index/nvidia.list
+deb https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/sbsa /
+LIST
+RUN <<'STEP'
+set -eu
+cd /index
+sum=$(sed /^Version/d nvidia.asc | sha256sum)
+[ "${sum%% *}" = a21c1a0b18a4196fa901b833e13c4fa64f094d7d9e8a6495318e7255f0ef23d1 ] || { echo "nvidia.asc is not the key 3bf863cc: its sha256 is $sum" >&2; exit 1; }
+sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' nvidia.asc | base64 -di >nvidia.gpg
+STEP
+
+FROM index-${TARGETARCH} AS index
+
+# How apt-nvidia installs; the same for every layer.
+FROM scratch AS manager
+COPY <<'SCRIPT' /install
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C SOURCE_DATE_EPOCH="$EPOCH" APT_CONFIG=/tmp/apt.conf
+index=/run/cudabuild/index
+cat >/tmp/apt.conf <<CONF
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Binary::apt-get::APT::Keep-Downloaded-Packages "true";
+Dpkg::Use-Pty "false";
+DPkg::Options { "--force-unsafe-io"; };
+CONF
+cat /run/cudabuild/apt.conf >>/tmp/apt.conf 2>/dev/null || true
+# run shows what a command prints and keeps it; what is said last, to stderr, is the
+# reason that a failed build gives.
+run() { rm -f /tmp/failed; { "$@" 2>&1 || : >/tmp/failed; } | tee /tmp/said; [ ! -e /tmp/failed ]; }
+fail() { echo "$*" >&2; exit 1; }
+said() { grep -E -m 1 "$1" /tmp/said || true; }
+# apt 1.0 calls it a warning if an index is missing or badly signed.
+update() {
+  ok=yes; run apt-get update || ok=no
+  bad=$(said '^(E: |W: GPG error|W: Failed to fetch|W: Some index files)')
+  [ $ok = yes ] && [ -z "$bad" ] || fail "apt-get update: ${bad:-failed}"
+}
+# A pin that is not there is named with its version and with those that are there.
+missing() {
+  for p in $PACKAGES; do
+    name=${p%%=*} version=${p#*=}
+    there=$(apt-cache madison "$name" 2>/dev/null | cut -d '|' -f 2 | tr -d ' ' | sort -u | tr '\n' ' ')
+    [ -n "$there" ] || [ -n "$(apt-cache search --names-only "^$name\$")" ] || fail "package $name${p#"$name"}: there is no $name in the repositories"
+    [ "$name" = "$p" ] || case " $there" in *" $version "*) ;; *) fail "package $name: version $version is not in the repositories, they have $there" ;; esac
+  done
+}
+if [ -n "${VAULT:-}" ]; then
+  sed -i "s,http://\(archive\|security\)\.ubuntu\.com/ubuntu,$VAULT," /etc/apt/sources.list
+fi
+if [ -n "${GUARD:-}" ]; then
+  if [ -n "${PREREQUISITES:-}" ]; then
+    update
+    run apt-get install --yes $PREREQUISITES || fail "apt-get install $PREREQUISITES: $(said '^E: ')"
+  fi
+  for list in "$index"/*.list; do
+    name=$(basename "$list" .list)
+    cp "$index/$name.gpg" "/etc/apt/trusted.gpg.d/$name.gpg"
+    cp "$list" "/etc/apt/sources.list.d/$name.list"
+  done
+  mkdir -p /tmp/guard/DEBIAN
+  printf '%s\n' "$GUARD" >/tmp/guard/DEBIAN/control
+  dpkg-deb --build /tmp/guard /tmp/guard.deb
+  dpkg --install /tmp/guard.deb
+fi
+update
+run apt-get install --yes $PACKAGES || {
+  missing
+  fail "apt-get install: $(said '(cudabuild-guard|^E: )')"
+}
+[ -z "${HOLD:-}" ] || apt-mark hold $HOLD
+rm -f /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old
+SCRIPT
+
+FROM root AS base
+RUN --mount=type=tmpfs,target=/run \
+    --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
+    --mount=type=tmpfs,target=/tmp \
+    --mount=type=tmpfs,target=/var/log \
+    --mount=type=tmpfs,target=/var/lib/apt/lists \
+    --mount=type=tmpfs,target=/var/cache/apt \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    <<'STEP'
+set -eu
+GUARD=$(cat <<'TEXT'
+Package: cudabuild-guard-driver-comes-from-host
+Version: 12.6.0
+Architecture: all
+Maintainer: cudabuild
+Section: admin
+Priority: required
+Protected: yes
+Multi-Arch: foreign
+Conflicts: libnvidia-ml.so.1, libnvidia-ml1, cuda, cuda-drivers, cuda-drivers-340, cuda-drivers-346, cuda-drivers-352, cuda-drivers-361, cuda-drivers-384, cuda-drivers-387, cuda-drivers-390, cuda-drivers-396, cuda-drivers-410, cuda-drivers-418, cuda-drivers-440, cuda-drivers-450, cuda-drivers-455, cuda-drivers-460, cuda-drivers-465, cuda-drivers-470, cuda-drivers-495, cuda-drivers-510, cuda-drivers-515, cuda-drivers-520, cuda-drivers-525, cuda-drivers-530, cuda-drivers-535, cuda-drivers-545, cuda-drivers-550, cuda-drivers-555, cuda-drivers-560, cuda-drivers-565, cuda-drivers-570, cuda-drivers-575, cuda-drivers-580, cuda-drivers-590, cuda-drivers-595, cuda-drivers-610, cuda-drivers-615, libcuda1-340, libcuda1-346, libcuda1-352, libcuda1-361, libcuda1-384, libcuda1-387, libcuda1-390, libcuda1-396, libcuda1-410, libcuda1-418, libcuda1-440, libcuda1-450, libcuda1-455, libcuda1-460, libcuda1-465, libcuda1-470, libcuda1-495, libcuda1-510, libcuda1-515, libcuda1-520, libcuda1-525, libcuda1-530, libcuda1-535, libcuda1-545, libcuda1-550, libcuda1-555, libcuda1-560, libcuda1-565, libcuda1-570, libcuda1-575, libcuda1-580, libcuda1-590, libcuda1-595, libcuda1-610, libcuda1-615, libnvidia-compute-340, libnvidia-compute-346, libnvidia-compute-352, libnvidia-compute-361, libnvidia-compute-384, libnvidia-compute-387, libnvidia-compute-390, libnvidia-compute-396, libnvidia-compute-410, libnvidia-compute-418, libnvidia-compute-440, libnvidia-compute-450, libnvidia-compute-455, libnvidia-compute-460, libnvidia-compute-465, libnvidia-compute-470, libnvidia-compute-495, libnvidia-compute-510, libnvidia-compute-515, libnvidia-compute-520, libnvidia-compute-525, libnvidia-compute-530, libnvidia-compute-535, libnvidia-compute-545, libnvidia-compute-550, libnvidia-compute-555, libnvidia-compute-560, libnvidia-compute-565, libnvidia-compute-570, libnvidia-compute-575, libnvidia-compute-580, libnvidia-compute-590, libnvidia-compute-595, libnvidia-compute-610, libnvidia-compute-615, libnvidia-compute-340-server, libnvidia-compute-346-server, libnvidia-compute-352-server, libnvidia-compute-361-server, libnvidia-compute-384-server, libnvidia-compute-387-server, libnvidia-compute-390-server, libnvidia-compute-396-server, libnvidia-compute-410-server, libnvidia-compute-418-server, libnvidia-compute-440-server, libnvidia-compute-450-server, libnvidia-compute-455-server, libnvidia-compute-460-server, libnvidia-compute-465-server, libnvidia-compute-470-server, libnvidia-compute-495-server, libnvidia-compute-510-server, libnvidia-compute-515-server, libnvidia-compute-520-server, libnvidia-compute-525-server, libnvidia-compute-530-server, libnvidia-compute-535-server, libnvidia-compute-545-server, libnvidia-compute-550-server, libnvidia-compute-555-server, libnvidia-compute-560-server, libnvidia-compute-565-server, libnvidia-compute-570-server, libnvidia-compute-575-server, libnvidia-compute-580-server, libnvidia-compute-590-server, libnvidia-compute-595-server, libnvidia-compute-610-server, libnvidia-compute-615-server, nvidia-340, nvidia-346, nvidia-352, nvidia-361, nvidia-384, nvidia-387, nvidia-390, nvidia-396, nvidia-410, nvidia-418, nvidia-440, nvidia-450, nvidia-455, nvidia-460, nvidia-465, nvidia-470, nvidia-495, nvidia-510, nvidia-515, nvidia-520, nvidia-525, nvidia-530, nvidia-535, nvidia-545, nvidia-550, nvidia-555, nvidia-560, nvidia-565, nvidia-570, nvidia-575, nvidia-580, nvidia-590, nvidia-595, nvidia-610, nvidia-615, nvidia-driver, nvidia-driver-340, nvidia-driver-346, nvidia-driver-352, nvidia-driver-361, nvidia-driver-384, nvidia-driver-387, nvidia-driver-390, nvidia-driver-396, nvidia-driver-410, nvidia-driver-418, nvidia-driver-440, nvidia-driver-450, nvidia-driver-455, nvidia-driver-460, nvidia-driver-465, nvidia-driver-470, nvidia-driver-495, nvidia-driver-510, nvidia-driver-515, nvidia-driver-520, nvidia-driver-525, nvidia-driver-530, nvidia-driver-535, nvidia-driver-545, nvidia-driver-550, nvidia-driver-555, nvidia-driver-560, nvidia-driver-565, nvidia-driver-570, nvidia-driver-575, nvidia-driver-580, nvidia-driver-590, nvidia-driver-595, nvidia-driver-610, nvidia-driver-615, nvidia-driver-340-open, nvidia-driver-346-open, nvidia-driver-352-open, nvidia-driver-361-open, nvidia-driver-384-open, nvidia-driver-387-open, nvidia-driver-390-open, nvidia-driver-396-open, nvidia-driver-410-open, nvidia-driver-418-open, nvidia-driver-440-open, nvidia-driver-450-open, nvidia-driver-455-open, nvidia-driver-460-open, nvidia-driver-465-open, nvidia-driver-470-open, nvidia-driver-495-open, nvidia-driver-510-open, nvidia-driver-515-open, nvidia-driver-520-open, nvidia-driver-525-open, nvidia-driver-530-open, nvidia-driver-535-open, nvidia-driver-545-open, nvidia-driver-550-open, nvidia-driver-555-open, nvidia-driver-560-open, nvidia-driver-565-open, nvidia-driver-570-open, nvidia-driver-575-open, nvidia-driver-580-open, nvidia-driver-590-open, nvidia-driver-595-open, nvidia-driver-610-open, nvidia-driver-615-open, nvidia-driver-340-server, nvidia-driver-346-server, nvidia-driver-352-server, nvidia-driver-361-server, nvidia-driver-384-server, nvidia-driver-387-server, nvidia-driver-390-server, nvidia-driver-396-server, nvidia-driver-410-server, nvidia-driver-418-server, nvidia-driver-440-server, nvidia-driver-450-server, nvidia-driver-455-server, nvidia-driver-460-server, nvidia-driver-465-server, nvidia-driver-470-server, nvidia-driver-495-server, nvidia-driver-510-server, nvidia-driver-515-server, nvidia-driver-520-server, nvidia-driver-525-server, nvidia-driver-530-server, nvidia-driver-535-server, nvidia-driver-545-server, nvidia-driver-550-server, nvidia-driver-555-server, nvidia-driver-560-server, nvidia-driver-565-server, nvidia-driver-570-server, nvidia-driver-575-server, nvidia-driver-580-server, nvidia-driver-590-server, nvidia-driver-595-server, nvidia-driver-610-server, nvidia-driver-615-server, nvidia-fabricmanager, nvidia-fabricmanager-340, nvidia-fabricmanager-346, nvidia-fabricmanager-352, nvidia-fabricmanager-361, nvidia-fabricmanager-384, nvidia-fabricmanager-387, nvidia-fabricmanager-390, nvidia-fabricmanager-396, nvidia-fabricmanager-410, nvidia-fabricmanager-418, nvidia-fabricmanager-440, nvidia-fabricmanager-450, nvidia-fabricmanager-455, nvidia-fabricmanager-460, nvidia-fabricmanager-465, nvidia-fabricmanager-470, nvidia-fabricmanager-495, nvidia-fabricmanager-510, nvidia-fabricmanager-515, nvidia-fabricmanager-520, nvidia-fabricmanager-525, nvidia-fabricmanager-530, nvidia-fabricmanager-535, nvidia-fabricmanager-545, nvidia-fabricmanager-550, nvidia-fabricmanager-555, nvidia-fabricmanager-560, nvidia-fabricmanager-565, nvidia-fabricmanager-570, nvidia-fabricmanager-575, nvidia-fabricmanager-580, nvidia-fabricmanager-590, nvidia-fabricmanager-595, nvidia-fabricmanager-610, nvidia-fabricmanager-615, nvidia-modprobe, nvidia-open, nvidia-open-340, nvidia-open-346, nvidia-open-352, nvidia-open-361, nvidia-open-384, nvidia-open-387, nvidia-open-390, nvidia-open-396, nvidia-open-410, nvidia-open-418, nvidia-open-440, nvidia-open-450, nvidia-open-455, nvidia-open-460, nvidia-open-465, nvidia-open-470, nvidia-open-495, nvidia-open-510, nvidia-open-515, nvidia-open-520, nvidia-open-525, nvidia-open-530, nvidia-open-535, nvidia-open-545, nvidia-open-550, nvidia-open-555, nvidia-open-560, nvidia-open-565, nvidia-open-570, nvidia-open-575, nvidia-open-580, nvidia-open-590, nvidia-open-595, nvidia-open-610, nvidia-open-615, nvidia-persistenced, nvidia-settings, nvidia-smi, nvidia-utils-340, nvidia-utils-346, nvidia-utils-352, nvidia-utils-361, nvidia-utils-384, nvidia-utils-387, nvidia-utils-390, nvidia-utils-396, nvidia-utils-410, nvidia-utils-418, nvidia-utils-440, nvidia-utils-450, nvidia-utils-455, nvidia-utils-460, nvidia-utils-465, nvidia-utils-470, nvidia-utils-495, nvidia-utils-510, nvidia-utils-515, nvidia-utils-520, nvidia-utils-525, nvidia-utils-530, nvidia-utils-535, nvidia-utils-545, nvidia-utils-550, nvidia-utils-555, nvidia-utils-560, nvidia-utils-565, nvidia-utils-570, nvidia-utils-575, nvidia-utils-580, nvidia-utils-590, nvidia-utils-595, nvidia-utils-610, nvidia-utils-615, nvidia-utils-340-server, nvidia-utils-346-server, nvidia-utils-352-server, nvidia-utils-361-server, nvidia-utils-384-server, nvidia-utils-387-server, nvidia-utils-390-server, nvidia-utils-396-server, nvidia-utils-410-server, nvidia-utils-418-server, nvidia-utils-440-server, nvidia-utils-450-server, nvidia-utils-455-server, nvidia-utils-460-server, nvidia-utils-465-server, nvidia-utils-470-server, nvidia-utils-495-server, nvidia-utils-510-server, nvidia-utils-515-server, nvidia-utils-520-server, nvidia-utils-525-server, nvidia-utils-530-server, nvidia-utils-535-server, nvidia-utils-545-server, nvidia-utils-550-server, nvidia-utils-555-server, nvidia-utils-560-server, nvidia-utils-565-server, nvidia-utils-570-server, nvidia-utils-575-server, nvidia-utils-580-server, nvidia-utils-590-server, nvidia-utils-595-server, nvidia-utils-610-server, nvidia-utils-615-server, xserver-xorg-video-nvidia-340, xserver-xorg-video-nvidia-346, xserver-xorg-video-nvidia-352, xserver-xorg-video-nvidia-361, xserver-xorg-video-nvidia-384, xserver-xorg-video-nvidia-387, xserver-xorg-video-nvidia-390, xserver-xorg-video-nvidia-396, xserver-xorg-video-nvidia-410, xserver-xorg-video-nvidia-418, xserver-xorg-video-nvidia-440, xserver-xorg-video-nvidia-450, xserver-xorg-video-nvidia-455, xserver-xorg-video-nvidia-460, xserver-xorg-video-nvidia-465, xserver-xorg-video-nvidia-470, xserver-xorg-video-nvidia-495, xserver-xorg-video-nvidia-510, xserver-xorg-video-nvidia-515, xserver-xorg-video-nvidia-520, xserver-xorg-video-nvidia-525, xserver-xorg-video-nvidia-530, xserver-xorg-video-nvidia-535, xserver-xorg-video-nvidia-545, xserver-xorg-video-nvidia-550, xserver-xorg-video-nvidia-555, xserver-xorg-video-nvidia-560, xserver-xorg-video-nvidia-565, xserver-xorg-video-nvidia-570, xserver-xorg-video-nvidia-575, xserver-xorg-video-nvidia-580, xserver-xorg-video-nvidia-590, xserver-xorg-video-nvidia-595, xserver-xorg-video-nvidia-610, xserver-xorg-video-nvidia-615
+Description: keeps the NVIDIA driver out of this image
+ The container runtime brings the host's driver in when a container starts. An
+ image that holds a driver of its own breaks on the next driver, so this package
+ conflicts with the driver.
+TEXT
+)
+PACKAGES='cuda-cudart-12-6=12.6.37-1'
+PREREQUISITES='ca-certificates'
+export GUARD PACKAGES PREREQUISITES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
+mkdir -p '/etc/ld.so.conf.d'
+printf '%s' '/usr/local/nvidia/lib
+/usr/local/nvidia/lib64
+' >'/etc/ld.so.conf.d/nvidia.conf'
+ldconfig
+rm -f /var/cache/ldconfig/aux-cache
+STEP
+
+FROM base AS runtime-amd64
+RUN --mount=type=tmpfs,target=/run \
+    --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
+    --mount=type=tmpfs,target=/tmp \
+    --mount=type=tmpfs,target=/var/log \
+    --mount=type=tmpfs,target=/var/lib/apt/lists \
+    --mount=type=tmpfs,target=/var/cache/apt \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    <<'STEP'
+set -eu
+HOLD='libcublas-12-6 libnccl2'
+PACKAGES='cuda-libraries-12-6=12.6.0-1 libnpp-12-6=12.3.1.23-1 cuda-nvtx-12-6=12.6.37-1 libcusparse-12-6=12.5.2.23-1 libcublas-12-6=12.6.0.22-1 libnccl2=2.22.3-1+cuda12.6'
+export HOLD PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
+STEP
+
+FROM base AS runtime-arm64
+RUN --mount=type=tmpfs,target=/run \
+    --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
+    --mount=type=tmpfs,target=/tmp \
+    --mount=type=tmpfs,target=/var/log \
+    --mount=type=tmpfs,target=/var/lib/apt/lists \
+    --mount=type=tmpfs,target=/var/cache/apt \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    <<'STEP'
+set -eu
+HOLD='libcublas-12-6'
+PACKAGES='cuda-libraries-12-6=12.6.0-1 libnpp-12-6=12.3.1.23-1 cuda-nvtx-12-6=12.6.37-1 libcusparse-12-6=12.5.2.23-1 libcublas-12-6=12.6.0.22-1'
+export HOLD PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
+STEP
+
+FROM runtime-${TARGETARCH} AS runtime
+
+FROM runtime AS devel-amd64
+RUN --mount=type=tmpfs,target=/run \
+    --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
+    --mount=type=tmpfs,target=/tmp \
+    --mount=type=tmpfs,target=/var/log \
+    --mount=type=tmpfs,target=/var/lib/apt/lists \
+    --mount=type=tmpfs,target=/var/cache/apt \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    <<'STEP'
+set -eu
+HOLD='libcublas-dev-12-6 libnccl-dev'
+PACKAGES='cuda-cudart-dev-12-6=12.6.37-1 cuda-command-line-tools-12-6=12.6.0-1 cuda-minimal-build-12-6=12.6.0-1 cuda-libraries-dev-12-6=12.6.0-1 cuda-nvml-dev-12-6=12.6.37-1 cuda-nvprof-12-6=12.6.37-1 libnpp-dev-12-6=12.3.1.23-1 libcusparse-dev-12-6=12.5.2.23-1 libcublas-dev-12-6=12.6.0.22-1 libnccl-dev=2.22.3-1+cuda12.6 cuda-nsight-compute-12-6=12.6.0-1'
+export HOLD PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
+STEP
+
+FROM runtime AS devel-arm64
+RUN --mount=type=tmpfs,target=/run \
+    --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
+    --mount=type=tmpfs,target=/tmp \
+    --mount=type=tmpfs,target=/var/log \
+    --mount=type=tmpfs,target=/var/lib/apt/lists \
+    --mount=type=tmpfs,target=/var/cache/apt \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    <<'STEP'
+set -eu
+HOLD='libcublas-dev-12-6'
+PACKAGES='cuda-cudart-dev-12-6=12.6.37-1 cuda-command-line-tools-12-6=12.6.0-1 cuda-minimal-build-12-6=12.6.0-1 cuda-libraries-dev-12-6=12.6.0-1 cuda-nvml-dev-12-6=12.6.37-1 libnpp-dev-12-6=12.3.1.23-1 libcusparse-dev-12-6=12.5.2.23-1 libcublas-dev-12-6=12.6.0.22-1 cuda-nsight-compute-12-6=12.6.0-1'
+export HOLD PACKAGES
+EPOCH=$(date +%s) sh -eu /run/cudabuild/install
+STEP
+
+FROM devel-${TARGETARCH} AS devel
+
+FROM devel AS image-devel-amd64
+ENV CUDA_VERSION="12.6.0" \
+    LD_LIBRARY_PATH="/usr/local/nvidia/lib:/usr/local/nvidia/lib64" \
+    LIBRARY_PATH="/usr/local/cuda/lib64/stubs" \
+    NCCL_VERSION="2.22.3-1" \
+    NVIDIA_DRIVER_CAPABILITIES="compute,utility" \
+    NVIDIA_REQUIRE_CUDA="driver>=525.60.13" \
+    NVIDIA_VISIBLE_DEVICES="all" \
+    PATH="/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LABEL org.opencontainers.image.source="https://github.com/cudabuild/cudabuild" \
+      org.opencontainers.image.title="12.6.0-devel-ubuntu24.04" \
+      org.opencontainers.image.version="12.6.0"
+CMD ["bash"]
+
+FROM devel AS image-devel-arm64
+ENV CUDA_VERSION="12.6.0" \
+    LD_LIBRARY_PATH="/usr/local/nvidia/lib:/usr/local/nvidia/lib64" \
+    LIBRARY_PATH="/usr/local/cuda/lib64/stubs" \
+    NVIDIA_DRIVER_CAPABILITIES="compute,utility" \
+    NVIDIA_REQUIRE_CUDA="driver>=525.60.13" \
+    NVIDIA_VISIBLE_DEVICES="all" \
+    PATH="/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LABEL org.opencontainers.image.source="https://github.com/cudabuild/cudabuild" \
+      org.opencontainers.image.title="12.6.0-devel-ubuntu24.04" \
+      org.opencontainers.image.version="12.6.0"
+CMD ["bash"]
+
+FROM image-devel-${TARGETARCH} AS image-devel
