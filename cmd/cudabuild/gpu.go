@@ -81,7 +81,7 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	if f.repeat < 1 || f.limit <= 0 || f.stateDir == "" {
 		return errors.New("--repeat, --timeout and --state-dir must not be empty or zero")
 	}
-	if err := f.checkSharing(cmd.Flags()); err != nil {
+	if err := f.checkSharing(cmd); err != nil {
 		return err
 	}
 	sources, closeAll, err := openAll(cmd.Context(), refs)

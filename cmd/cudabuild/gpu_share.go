@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
@@ -21,8 +21,8 @@ import (
 const maxClients = 48
 
 // checkSharing checks the flags about it.
-func (f *gpuFlags) checkSharing(flags *pflag.FlagSet) error {
-	mps, threads := flags.Changed("mps"), flags.Changed("threads")
+func (f *gpuFlags) checkSharing(cmd *cobra.Command) error {
+	mps, threads := cmd.Flags().Changed("mps"), cmd.Flags().Changed("threads")
 	if mps && (f.mps < 1 || f.mps > maxClients) || threads && (!mps || f.threads < 1 || f.threads > 100) {
 		return fmt.Errorf("--mps takes 1 to %d clients, --threads with it 1 to 100 percent", maxClients)
 	}
