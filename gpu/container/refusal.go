@@ -15,7 +15,7 @@ var refusals = []struct {
 	{regexp.MustCompile(`exec: ` + quoted + `: executable file not found in \$PATH$`), "${1}: not found in the image's PATH"},
 	{regexp.MustCompile(`exec: ` + quoted + `: stat .*: (?:no such file or directory|not a directory)$`), "${1}: not in the image"},
 	{regexp.MustCompile(`exec: ` + quoted + `: (?:permission denied|is a directory)$`), "${1}: not executable"},
-	{regexp.MustCompile(`exec (/.*): permission denied$`), `"${1}": not executable by this user`},
+	{regexp.MustCompile(`exec (/.*): permission denied$`), `"${1}": not executable`},
 }
 
 // inWords is a problem in words, if it is that a program cannot be started.
