@@ -45,6 +45,9 @@ func newFixture(t *testing.T) fixture {
 		dir = t.TempDir()
 	}
 	dir = filepath.Join(dir, t.Name())
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	return fixture{
 		state: filepath.Join(dir, "state"), out: filepath.Join(dir, "out"),
 		program: filepath.Join(root, "bin", "cudabuild"), matrix: filepath.Join(root, "matrix.yaml"),

@@ -273,8 +273,14 @@ func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, c conte
 // of its own.
 func (s *ruleSet) groupOf(p string) string {
 	for _, g := range s.words {
+		if !strings.Contains(p, g.word) {
+			continue
+		}
 		for _, pattern := range g.patterns {
-			if m := pattern.re.FindStringSubmatch(p); m != nil && pattern.at >= 0 {
+			if pattern.at < 0 {
+				continue
+			}
+			if m := pattern.re.FindStringSubmatch(p); m != nil {
 				return m[pattern.at]
 			}
 		}

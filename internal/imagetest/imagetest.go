@@ -116,6 +116,7 @@ type Blob struct {
 	Gone   bool                       // the blob is missing
 	Opened func()                     // called at every Compressed, may be nil
 	Reader func([]byte) io.ReadCloser // makes the blob's reader, may be nil
+	Length int64                      // of what Reader reads, if Data is not that
 	Plain  bool                       // Uncompressed works, for those who unpack
 }
 
@@ -137,7 +138,7 @@ func Digest(data []byte) v1.Hash {
 
 func (b *Blob) Digest() (v1.Hash, error)            { return b.Want, nil }
 func (b *Blob) DiffID() (v1.Hash, error)            { return b.Diff, nil }
-func (b *Blob) Size() (int64, error)                { return int64(len(b.Data)), nil }
+func (b *Blob) Size() (int64, error)                { return max(b.Length, int64(len(b.Data))), nil }
 func (b *Blob) MediaType() (types.MediaType, error) { return b.Type, nil }
 func (b *Blob) Exists() (bool, error)               { return !b.Gone, nil }
 

@@ -115,8 +115,7 @@ func (a *Alarms) judge(ctx context.Context, file string, hasStubs bool) error {
 func judgeClean(ctx context.Context, name, file string) (said []string, found files, err error) {
 	var failed error
 	stubs := newCollector()
-	streamed := trusted(nil)
-	streamed.Reader = func([]byte) io.ReadCloser {
+	open := func() io.ReadCloser {
 		cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", file)
 		out, err := cmd.StdoutPipe()
 		if err == nil {
@@ -126,7 +125,20 @@ func judgeClean(ctx context.Context, name, file string) (said []string, found fi
 			failed = err
 			return io.NopCloser(bytes.NewReader(nil))
 		}
-		return &process{Reader: io.TeeReader(out, stubs), out: out, wait: sync.OnceValue(cmd.Wait)}
+		return &process{Reader: out, out: out, wait: sync.OnceValue(cmd.Wait)}
+	}
+	streamed := trusted(nil)
+	first := open() // a manifest says how long a layer is, and a package does not
+	streamed.Length, err = io.Copy(io.Discard, first)
+	if err = errors.Join(err, first.Close(), failed); err != nil {
+		return nil, nil, err
+	}
+	streamed.Reader = func([]byte) io.ReadCloser {
+		p := open()
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(p, stubs), p}
 	}
 	status := imagetest.Files(files{"var/lib/dpkg/status": {Data: "Package: " + name + "\nStatus: install ok installed\nVersion: 1\n"}})
 	report, err := verify.New(verify.Options{TrustDigests: true}).Image(ctx, name, imagetest.New(streamed, trusted(status)))
