@@ -5,6 +5,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"os/exec"
 	"testing"
 
@@ -22,6 +23,9 @@ func TestRealDrivers(t *testing.T) {
 		}
 	}
 	releases, err := recall.Releases(t.Context(), t.TempDir(), "340", "390")
+	if errors.Is(err, recall.ErrNoMirror) {
+		require.Missing(t, "apt", err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,8 +39,11 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 	return out, nil
 }
 
+// ErrNoMirror means that nothing says where Debian's packages are.
+var ErrNoMirror = errors.New("apt here knows no Debian mirror: CUDABUILD_DEBIAN_MIRROR, scheme and host of one, names it")
+
 // mirrors returns the addresses that the host's own apt uses for Debian, by whether
-// they are for security updates; Debian's own ones on other systems.
+// they are for security updates; on other systems those of CUDABUILD_DEBIAN_MIRROR.
 func mirrors(ctx context.Context) (map[bool]string, error) {
 	out, err := output(exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)"))
 	if err != nil {
@@ -51,7 +55,12 @@ func mirrors(ctx context.Context) (map[bool]string, error) {
 			found[strings.Contains(f[1], "Security")] = strings.TrimSuffix(f[2], "/")
 		}
 	}
-	found[false] = cmp.Or(found[false], "http://deb.debian.org/debian")
+	if mirror := os.Getenv("CUDABUILD_DEBIAN_MIRROR"); mirror != "" && found[false] == "" {
+		found[false] = mirror + "/debian"
+	}
+	if found[false] == "" {
+		return nil, ErrNoMirror
+	}
 	found[true] = cmp.Or(found[true], found[false]+"-security")
 	return found, nil
 }
