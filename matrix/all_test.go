@@ -29,10 +29,9 @@ var notImages = map[string]string{
 	"13.0.2 rockylinux10 linux/amd64": "missing in that release alone, as ubi10 is",
 }
 
-// TestAll compares the group "all" of the project's own matrix.yaml with the tables of
-// NVIDIA's files: packages.tsv for CUDA up to 10.2, require.tsv for all.
-func TestAll(t *testing.T) {
-	t.Parallel()
+// all is the cells of the group "all" of the project's own matrix.yaml.
+func all(t *testing.T) []matrix.Cell {
+	t.Helper()
 	m, err := matrix.Load("../matrix.yaml", catalog(t))
 	if err != nil {
 		t.Fatal(err)
@@ -41,6 +40,14 @@ func TestAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return cells
+}
+
+// TestAll compares the group "all" of the project's own matrix.yaml with the tables of
+// NVIDIA's files: packages.tsv for CUDA up to 10.2, require.tsv for all.
+func TestAll(t *testing.T) {
+	t.Parallel()
+	cells := all(t)
 	got, tags := map[string]bool{}, map[string][]string{}
 	for _, c := range cells {
 		tags[c.ID] = c.Tags
@@ -80,14 +87,7 @@ func TestAll(t *testing.T) {
 // which no document gives a version, and what that is.
 func TestUnsourced(t *testing.T) {
 	t.Parallel()
-	m, err := matrix.Load("../matrix.yaml", catalog(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cells, err := m.Expand("all", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cells := all(t)
 	got := map[string]int{}
 	for _, c := range cells {
 		if c.Source != "nvidia" {
