@@ -9,6 +9,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -44,6 +45,7 @@ func TestVerifyMemory(t *testing.T) {
 	}
 	driver := imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"}, Exec: 300 << 10}.Bytes()
 	leak := func(w *tar.Writer) { imagetest.Tar(w, "opt/leak.bin", imagetest.File(driver)) }
+	late := imagetest.ELF{SOName: "libx.so", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"}, Exec: 60 << 20, TablesLast: true}.Bytes()
 	long := strings.Repeat("n/", 2000)
 	random := make([]byte, 80<<20) // fills each window, decoded or not
 	_, _ = rand.NewChaCha8([32]byte{}).Read(random)
@@ -71,6 +73,12 @@ func TestVerifyMemory(t *testing.T) {
 		flags  []string
 	}{
 		{"an ELF file of 2 GB", []func(*tar.Writer){func(w *tar.Writer) { bigELF(w, driver, 2<<30) }}, 0, "FAIL", nil},
+		{"tables in the middle of an ELF file of 2 GB", []func(*tar.Writer){func(w *tar.Writer) { bigELF(w, late, 2<<30) }}, 0, "FAIL", nil},
+		{"ELF files that claim tables of 1 GB", repeat(4, func(w *tar.Writer) {
+			for range 3 {
+				bigELF(w, endless(late), 200<<20)
+			}
+		}), 0, "UNKNOWN", nil},
 		{"a million entries", []func(*tar.Writer){func(w *tar.Writer) {
 			for i := range 1_000_000 {
 				if i == 500_000 {
@@ -139,6 +147,18 @@ func bigELF(w *tar.Writer, library []byte, size int64) {
 	_ = w.WriteHeader(&tar.Header{Name: "usr/lib/big.so", Mode: 0o755, Size: size})
 	_, _ = w.Write(library)
 	_, _ = io.CopyN(w, zeros{}, size-int64(len(library)))
+}
+
+// endless gives the tables at the end of a library a segment and a hash table of 1 GB.
+func endless(library []byte) []byte {
+	library = slices.Clone(library)
+	le, segment := binary.LittleEndian, library[64:]
+	for _, size := range []int{32, 40} { // in the file, in memory
+		le.PutUint64(segment[size:], 1<<30)
+	}
+	tables := library[le.Uint64(segment[8:]):]
+	le.PutUint32(tables[bytes.Index(tables, []byte{1, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0}):], 1<<28) // buckets
+	return library
 }
 
 type zeros struct{}

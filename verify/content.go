@@ -13,8 +13,8 @@ import (
 
 // An ELF file of up to wholeELF bytes is held whole. Of a bigger one, its first
 // headELF and last tailELF bytes and its dynamic section are held: linkers put
-// the symbol tables in front, patchelf puts them at the end. A table that is
-// elsewhere makes the file unreadable.
+// the symbol tables in front, patchelf puts them at the end. Tables that are
+// elsewhere are for a second reading of the layer, see revisit.
 const (
 	wholeELF = 48 << 20
 	headELF  = 39 << 20
@@ -78,12 +78,18 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	buf := newELFBuffer()
 	defer buf.free()
 	code := newDeviceScan(p, h.Size, head[:])
-	file, err := buf.read(head[:], h.Size, io.TeeReader(body, code))
+	tables := w.revisit.tables(h.Size, head[:])
+	defer tables.free()
+	file, err := buf.read(head[:], h.Size, io.TeeReader(body, io.MultiWriter(code, tables)))
 	if err != nil {
 		return c, err
 	}
+	file.Parts = append(file.Parts, tables.parts...)
 	info, err := dynelf.Read(file, w.rules.symbols)
 	w.deviceCode(code, info)
+	if errors.Is(err, dynelf.ErrNotHeld) {
+		w.revisit.lacks(file)
+	}
 	switch {
 	case err == nil:
 		c.elf = &info

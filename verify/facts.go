@@ -26,6 +26,8 @@ type layerFacts struct {
 	Paths    pathSet      `json:"-"`               // the cache has a place of its own for it
 	Search   loader.Facts `json:"search"`          // what the dynamic linker goes by
 	watched  *watch       // for Explain only
+	lacked   elfTables    // what a second reading is for
+	read     int64        // bytes of the blob that were read for these facts
 }
 
 // weight is the bytes that the facts keep in memory, nearly.

@@ -27,6 +27,7 @@ const (
 func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading) (*layerFacts, error) {
 	w := newWalker(loadRules(), how.Options)
 	w.watch = newWatch(how.watch)
+	w.revisit.known = how.tables
 	s := newStream(ctx, src, how)
 	err := w.walk(s)
 	s.close()
@@ -43,11 +44,13 @@ func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading
 		return f, nil
 	}
 	blob, diffID := s.digests()
+	f.DiffID = diffID
 	if blob != "" && blob != ref.digest {
 		f.Digest = blob
 		f.unreadable(fmt.Sprintf("blob has digest %s, the manifest says %s", blob, ref.digest))
+		return f, nil
 	}
-	f.DiffID = diffID
+	f.lacked = w.revisit.lacked
 	return f, nil
 }
 
@@ -68,6 +71,7 @@ type walker struct {
 	depth   int    // how many archives this walk is inside
 	within  int    // how many compressed streams
 	decoded *int64 // bytes of nested archives, over all of the layer
+	revisit *revisit
 
 	needBytes int // of facts.Needs
 }
@@ -75,7 +79,7 @@ type walker struct {
 func newWalker(rules *ruleSet, opts Options) *walker {
 	return &walker{
 		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), search: newCollector(),
-		facts: &layerFacts{Rules: rules.version}, decoded: new(int64),
+		facts: &layerFacts{Rules: rules.version}, decoded: new(int64), revisit: &revisit{lacked: elfTables{}},
 	}
 }
 

@@ -51,6 +51,7 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 	counted := &countReader{r: body}
 	inner := newWalker(w.rules, w.opts)
 	inner.depth, inner.within, inner.decoded = w.depth+1, w.within, w.decoded
+	inner.revisit = w.revisit
 	var err error
 	switch {
 	case inner.depth > maxNesting:

@@ -13,9 +13,18 @@ import (
 // reading says how one layer is read.
 type reading struct {
 	Options
-	igzip  string // the program that decodes gzip; "" is our own decoder
-	window int    // index in windows: the largest zstd window
-	watch  string // the path that Explain asks about, "" for none
+	igzip  string    // the program that decodes gzip; "" is our own decoder
+	window int       // index in windows: the largest zstd window
+	watch  string    // the path that Explain asks about, "" for none
+	tables elfTables // for the second reading of a layer, nil in the first
+}
+
+// slots is how many slots the memory takes: a second reading has two buffers for files.
+func (how reading) slots() int {
+	if how.tables != nil {
+		return 2 * windows[how.window].slots
+	}
+	return windows[how.window].slots
 }
 
 // windows are what zstd frames may ask for, and how many slots that takes: memory
@@ -54,12 +63,14 @@ func (e *brokenOffError) Error() string {
 func (e *brokenOffError) Unwrap() error { return e.err }
 
 // read returns the facts of one layer. It reads the blob again where that can
-// help: a connection that broke, a frame that needs more memory, an igzip that failed.
+// help: a connection that broke, a frame that needs more memory, an igzip that failed,
+// tables of big files that passed before it was known that they are tables.
 func (v *Verifier) read(ctx context.Context, ref layerRef, watch string) (*layerFacts, error) {
 	how := reading{Options: v.opts, watch: watch}
 	if ref.size >= v.igzipFrom {
 		how.igzip = v.igzip
 	}
+	first := int64(0) // bytes of the first reading, where a second one was for tables
 	for tries := 0; ; {
 		facts, err := v.readOnce(ctx, ref, how)
 		var broken *brokenOffError
@@ -73,14 +84,19 @@ func (v *Verifier) read(ctx context.Context, ref layerRef, watch string) (*layer
 				return nil, err
 			}
 			tries++
+		case err != nil:
+			return nil, err
+		case len(facts.lacked) > 0 && how.tables == nil:
+			how.tables, first = facts.lacked, facts.Size
 		default:
-			return facts, err
+			facts.read = first + facts.Size
+			return facts, nil
 		}
 	}
 }
 
 func (v *Verifier) readOnce(ctx context.Context, ref layerRef, how reading) (*layerFacts, error) {
-	release, err := v.slots.acquire(ctx, ref.size, windows[how.window].slots)
+	release, err := v.slots.acquire(ctx, ref.size, how.slots())
 	if err != nil {
 		return nil, err
 	}

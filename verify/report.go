@@ -74,7 +74,7 @@ type Layer struct {
 // Stats says what the judgement cost. Bytes are those of blobs as stored.
 type Stats struct {
 	Layers      int     `json:"layers"`
-	BytesRead   int64   `json:"bytes_read"`
+	BytesRead   int64   `json:"bytes_read"`   // twice of a layer that was read twice
 	BytesCached int64   `json:"bytes_cached"` // of layers that were known already
 	Seconds     float64 `json:"seconds"`
 }

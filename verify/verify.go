@@ -27,7 +27,8 @@ type Options struct {
 	// gzip. Never set it for somebody else's image.
 	TrustDigests bool
 	// Parallel is how many layers are read at once; 0 means one a CPU, at most 4.
-	// Each may hold up to 48 MiB of one file.
+	// Each may hold up to 48 MiB of one file; one that is read a second time counts
+	// as two, and holds as much.
 	Parallel int
 	// MaxLayerBytes bounds a decoded layer, MaxEntries its entries. 0 means 256 GiB
 	// and 5 million.
@@ -154,7 +155,7 @@ func (v *Verifier) readLayers(ctx context.Context, layers []layerRef) (view, Sta
 		if known[i] {
 			stats.BytesCached += f.Size
 		} else {
-			stats.BytesRead += f.Size
+			stats.BytesRead += f.read
 		}
 	}
 	return facts, stats, nil

@@ -106,6 +106,7 @@ type reader struct {
 	dyn   *segment
 	// interp holds file offsets, unlike the others.
 	interp segment
+	missed bool // something that is optional is not held
 }
 
 // Read examines f. wanted tells which exported names the caller cares about.
@@ -132,6 +133,9 @@ func Read(f File, wanted map[string]bool) (Info, error) {
 	if strings.missed {
 		return Info{}, fmt.Errorf("string table: %w", ErrNotHeld)
 	}
+	if r.missed {
+		return Info{}, fmt.Errorf("interpreter or versions: %w", ErrNotHeld)
+	}
 	return info, nil
 }
 
@@ -154,6 +158,7 @@ func (r *reader) names(d tables, strings *texts, info *Info) {
 func (r *reader) interpreter() string {
 	data, err := r.f.Slice(r.interp.off, min(r.interp.n, MaxPathLen))
 	if err != nil {
+		r.missed = r.missed || errors.Is(err, ErrNotHeld)
 		return ""
 	}
 	text, _, _ := bytes.Cut(data, []byte{0})

@@ -81,6 +81,53 @@ func TestReadParts(t *testing.T) {
 	}
 }
 
+// TestTables holds that of a file with its tables in the middle the headers, the
+// dynamic section and what Tables asks for are enough, and less is an error.
+func TestTables(t *testing.T) {
+	t.Parallel()
+	data := append(imagetest.ELF{
+		Interp: "/lib64/ld.so", SOName: "x", Exports: []string{"cuInit"}, Exec: 9000, TablesLast: true,
+		VersionNeeds: map[string][]string{"libc.so.6": {"GLIBC_2.4"}}, VersionDefs: []string{"X_1"},
+	}.Bytes(), make([]byte, 9000)...)
+	size := uint64(len(data))
+	off, n, _ := dynelf.DynamicRange(data[:300], size)
+	known := []dynelf.Part{{Data: data[:300]}, {Off: off, Data: data[off : off+n]}}
+	want, err := dynelf.Read(dynelf.Whole(data), wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := dynelf.Tables(dynelf.File{Size: size, Parts: known}, size)
+	held := func(ranges []dynelf.Range) dynelf.File {
+		f := dynelf.File{Size: size, Parts: slices.Clone(known)}
+		for _, r := range ranges {
+			f.Parts = append(f.Parts, dynelf.Part{Off: r.Off, Data: data[r.Off : r.Off+r.N]})
+		}
+		return f
+	}
+	got, err := dynelf.Read(held(whole), wanted)
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("with %v: %v (-want +got):\n%s", whole, err, diff)
+	}
+	for i, r := range whole { // whatever is missing was needed
+		without := slices.Delete(slices.Clone(whole), i, i+1)
+		if info, err := dynelf.Read(held(without), wanted); !errors.Is(err, dynelf.ErrNotHeld) {
+			t.Errorf("without %v: %+v, %v, want ErrNotHeld", r, info, err)
+		}
+	}
+	if got := dynelf.Tables(dynelf.File{Size: size, Parts: known[:1]}, size); got != nil {
+		t.Errorf("Tables without a dynamic section = %v", got)
+	}
+	for _, budget := range []uint64{0, 1, 50, 200} {
+		sum := uint64(0)
+		for _, r := range dynelf.Tables(held(nil), budget) {
+			sum += r.N
+		}
+		if sum != budget {
+			t.Errorf("Tables asks for %d bytes, want the budget of %d", sum, budget)
+		}
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	good := imagetest.ELF{SOName: "x", Exports: []string{"cuInit"}}.Bytes()
@@ -160,6 +207,10 @@ func FuzzELF(f *testing.F) {
 		f.Add(imagetest.ELF{
 			Interp: "/i", SOName: "a", RPath: "/r", VersionNeeds: map[string][]string{"b": {"V1", "V2"}, "c": {"V3"}}, VersionDefs: []string{"D1"}, GNUHash: gnu,
 		}.Bytes(), uint16(300))
+		f.Add(imagetest.ELF{
+			Interp: "/i", SOName: "a", Needed: []string{"b"}, Exports: []string{"cuInit"}, Exec: 400, TablesLast: true, GNUHash: gnu,
+			VersionNeeds: map[string][]string{"b": {"V1"}}, VersionDefs: []string{"D1"},
+		}.Bytes(), uint16(300))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
 		whole := dynelf.Whole(data)
@@ -184,9 +235,32 @@ func FuzzELF(f *testing.F) {
 			case info.Found != nil:
 				t.Errorf("Read = %+v and %v", info, err)
 			}
-			if off, n, ok := dynelf.DynamicRange(data[:held], uint64(len(data))); ok && off+n > uint64(len(data)) {
-				t.Errorf("DynamicRange = %d, %d of %d bytes", off, n, len(data))
-			}
 		}
+		if off, n, ok := dynelf.DynamicRange(data[:held], uint64(len(data))); ok {
+			parts.Parts = append(parts.Parts, dynelf.Part{Off: off, Data: data[off : off+n]})
+		}
+		checkParts(t, data, parts)
 	})
+}
+
+// checkParts asserts that a file of which parts are held, and one of which also what
+// Tables asks for is held, says what the whole file says, or is an error.
+func checkParts(t *testing.T, data []byte, file dynelf.File) {
+	want, wantErr := dynelf.Read(dynelf.Whole(data), wanted)
+	const budget = 1000
+	for _, tables := range [][]dynelf.Range{nil, dynelf.Tables(file, budget)} {
+		var end, sum uint64
+		for _, r := range tables {
+			sum += r.N
+			if r.Off < end || r.Off+r.N < r.Off || r.Off+r.N > file.Size || sum > budget {
+				t.Fatalf("Tables asks for %v of %d bytes", tables, file.Size)
+			}
+			end = r.Off + r.N
+			file.Parts = append(file.Parts, dynelf.Part{Off: r.Off, Data: data[r.Off:end]})
+		}
+		got, err := dynelf.Read(file, wanted)
+		if diff := cmp.Diff(want, got); err == nil && (wantErr != nil || diff != "") {
+			t.Errorf("with %v held: %v (-whole +parts):\n%s", tables, wantErr, diff)
+		}
+	}
 }

@@ -23,10 +23,10 @@ const (
 // leads to Vernaux records: hash, flags, other, name, next.
 func (r *reader) versionNeeds(d tables, strings *texts) []VersionNeed {
 	var needs []VersionNeed
-	left := maxVersions
-	r.chain(d.verneed, d.verneednum, 16, &left, func(record []byte) uint32 {
+	s := &steps{left: maxVersions}
+	r.chain(d.verneed, d.verneednum, 16, s, func(record []byte) uint32 {
 		need := VersionNeed{Lib: strings.name(uint64(r.order.Uint32(record[4:])), MaxNameLen)}
-		walk(record, r.order.Uint32(record[8:]), uint64(r.order.Uint16(record[2:])), 16, &left, func(aux []byte) uint32 {
+		walk(record, r.order.Uint32(record[8:]), uint64(r.order.Uint16(record[2:])), 16, s, func(aux []byte) uint32 {
 			if r.order.Uint16(aux[4:])&flagWeak == 0 {
 				need.Versions = append(need.Versions, strings.name(uint64(r.order.Uint32(aux[8:])), MaxNameLen))
 			}
@@ -42,10 +42,10 @@ func (r *reader) versionNeeds(d tables, strings *texts) []VersionNeed {
 // next; the first Verdaux record of each begins with the name.
 func (r *reader) versionDefs(d tables, strings *texts) []string {
 	var defs []string
-	left := maxVersions
-	r.chain(d.verdef, d.verdefnum, 20, &left, func(record []byte) uint32 {
+	s := &steps{left: maxVersions}
+	r.chain(d.verdef, d.verdefnum, 20, s, func(record []byte) uint32 {
 		if r.order.Uint16(record[2:])&flagBase == 0 {
-			walk(record, r.order.Uint32(record[12:]), 1, 8, &left, func(aux []byte) uint32 {
+			walk(record, r.order.Uint32(record[12:]), 1, 8, s, func(aux []byte) uint32 {
 				defs = append(defs, strings.name(uint64(r.order.Uint32(aux)), MaxNameLen))
 				return 0
 			})
@@ -55,24 +55,32 @@ func (r *reader) versionDefs(d tables, strings *texts) []string {
 	return defs
 }
 
+// steps bounds a walk.
+type steps struct {
+	left int
+	past bool // it came to the end of the bytes
+}
+
 // chain walks the records of a table at an address, if there is one.
-func (r *reader) chain(addr, count uint64, size int, left *int, each func([]byte) uint32) {
-	if addr == 0 {
+func (r *reader) chain(addr, count uint64, size int, s *steps, each func([]byte) uint32) {
+	p, err := r.place(addr)
+	if addr == 0 || err != nil {
 		return
 	}
-	if table, err := r.at(addr, r.f.Size); err == nil {
-		walk(table, 0, count, size, left, each)
-	}
+	table, err := r.f.UpTo(p.off, p.n)
+	walk(table, 0, count, size, s, each)
+	r.missed = r.missed || err != nil || s.past && uint64(len(table)) < p.n
 }
 
 // walk calls each for up to count records of at least size bytes, the first at
 // off. Each returns how far behind it the next one lies, 0 for none.
-func walk(table []byte, off uint32, count uint64, size int, left *int, each func([]byte) uint32) {
-	for ; count > 0 && *left > 0; count-- {
+func walk(table []byte, off uint32, count uint64, size int, s *steps, each func([]byte) uint32) {
+	for ; count > 0 && s.left > 0; count-- {
 		if uint64(off)+uint64(size) > uint64(len(table)) {
+			s.past = true
 			return
 		}
-		*left--
+		s.left--
 		table = table[off:]
 		if off = each(table); off == 0 {
 			return

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package dynelf
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Range is N bytes of a file from Off on.
+type Range struct{ Off, N uint64 }
+
+// maxVersionTable bounds what Tables asks for of a table of symbol versions, in bytes.
+const maxVersionTable = 1 << 20
+
+// Tables returns where in the file lies what Read looks at beside the program headers
+// and the dynamic section: sorted, apart, at most budget bytes in all. It returns nil
+// if f does not hold these two.
+//
+// Where a table ends shows only in the table. So each is taken to reach as far as the
+// next one, or its segment; where that is more than budget, the longest are cut.
+func Tables(f File, budget uint64) []Range {
+	r := &reader{f: f}
+	if r.header(&Info{}) != nil {
+		return nil
+	}
+	d, err := r.dynamic()
+	if err != nil {
+		return nil
+	}
+	var ranges []Range
+	add := func(addr, most uint64) {
+		if p, err := r.place(addr); addr != 0 && err == nil {
+			ranges = append(ranges, Range{p.off, min(p.n, most)})
+		}
+	}
+	for _, addr := range []uint64{d.symtab, d.strtab, d.hash, d.gnuHash} {
+		add(addr, f.Size)
+	}
+	add(d.verneed, maxVersionTable)
+	add(d.verdef, maxVersionTable)
+	if i := r.interp; i.off < f.Size {
+		ranges = append(ranges, Range{i.off, min(i.n, MaxPathLen, f.Size-i.off)})
+	}
+	separate(ranges)
+	share(ranges, budget)
+	return join(ranges)
+}
+
+// separate sorts ranges and ends each where the next one begins.
+func separate(ranges []Range) {
+	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Or(cmp.Compare(a.Off, b.Off), cmp.Compare(a.N, b.N)) })
+	for i := range ranges[:max(len(ranges), 1)-1] {
+		ranges[i].N = min(ranges[i].N, ranges[i+1].Off-ranges[i].Off)
+	}
+}
+
+// share cuts ranges to budget bytes in all: none is cut below what its equal share is.
+func share(ranges []Range, budget uint64) {
+	var shortest []*Range
+	for i := range ranges {
+		shortest = append(shortest, &ranges[i])
+	}
+	slices.SortFunc(shortest, func(a, b *Range) int { return cmp.Compare(a.N, b.N) })
+	for i, r := range shortest {
+		r.N = min(r.N, budget/uint64(len(shortest)-i))
+		budget -= r.N
+	}
+}
+
+// join makes one of ranges that touch: a table may go on in the next one.
+func join(ranges []Range) (joined []Range) {
+	for _, r := range ranges {
+		if n := len(joined); n > 0 && joined[n-1].Off+joined[n-1].N == r.Off {
+			joined[n-1].N += r.N
+		} else {
+			joined = append(joined, r)
+		}
+	}
+	return joined
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// bigELF is a file of 49 MiB of which the tables stand in front of the dynamic section
+// and neither in the first nor in the last part. Their segment goes on to its end.
+func bigELF(elf imagetest.ELF) []byte {
+	elf.Exec, elf.TablesLast = 40<<20, true
+	data := append(elf.Bytes(), make([]byte, 9<<20)...)
+	segment := data[64:]
+	size := uint64(len(data)) - binary.LittleEndian.Uint64(segment[8:])
+	binary.LittleEndian.PutUint64(segment[32:], size)
+	binary.LittleEndian.PutUint64(segment[40:], size)
+	return data
+}
+
+var bigCUDA = imagetest.ELF{SOName: "libx.so", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"}}
+
+// counted counts how often a layer is read.
+func counted(b *imagetest.Blob) *atomic.Int32 {
+	var opened atomic.Int32
+	b.Opened = func() { opened.Add(1) }
+	return &opened
+}
+
+func TestTablesInTheMiddle(t *testing.T) {
+	t.Parallel()
+	driver := imagetest.File(bigELF(bigCUDA))
+	gnu := bigCUDA
+	gnu.GNUHash, gnu.VersionNeeds, gnu.Needed = true, map[string][]string{"libc.so.6": {"GLIBC_2.4"}}, []string{"libc.so.6"}
+	other := imagetest.File(bigELF(imagetest.ELF{SOName: "libother.so", Exports: []string{"f"}}))
+	claim := bigELF(bigCUDA)
+	hash := bytes.Index(claim[40<<20:], []byte{1, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0}) + 40<<20
+	binary.LittleEndian.PutUint32(claim[hash:], 1<<28) // buckets
+	const library = "usr/lib/libcuda.so.550.54.15"
+	type files = map[string]imagetest.Entry
+	for _, tc := range []struct {
+		name   string
+		files  files
+		nested bool
+		opened int32
+		want   []brief
+		by     string // how the first finding was told
+	}{
+		{"plain", files{library: driver}, false, 2, []brief{{"driver-library", library, 0, -1}}, "file name, exports"},
+		{"renamed", files{"a.so": other, "opt/helper.bin": driver, "opt/x": {Data: "x"}}, false, 2, []brief{{"driver-library", "opt/helper.bin", 0, -1}}, "by exports"},
+		{"GNU hash", files{"opt/helper.bin": imagetest.File(bigELF(gnu))}, false, 2, []brief{{"driver-library", "opt/helper.bin", 0, -1}}, "by exports"},
+		{"in an archive", files{"a.so": other, "x.tar": imagetest.File(imagetest.Files(files{"b.so": driver})), "y": imagetest.File(realLibrary("y.so"))}, true, 2, []brief{{"driver-library", "x.tar!/b.so", 0, -1}}, "by exports"},
+		{"tables of 1 GiB", files{"a.so": imagetest.File(claim), "b.so": driver}, false, 2, []brief{{"unreadable", "a.so", 0, -1}, {"driver-library", "b.so", 0, -1}}, "hash table: table lies outside"},
+		{"tables in front", files{library: imagetest.File(append(bigCUDA.Bytes(), make([]byte, 49<<20)...))}, false, 1, []brief{{"stub-misplaced", library, 0, -1}}, "exports"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := imagetest.Layer(imagetest.Plain, imagetest.Files(tc.files))
+			opened := counted(b)
+			report, err := verify.New(verify.Options{Nested: tc.nested, TrustDigests: true}).Image(t.Context(), "x", imagetest.New(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, briefly(report.Findings)); diff != "" {
+				t.Errorf("findings (-want +got):\n%s\n%+v", diff, report.Findings)
+			}
+			if len(report.Findings) > 0 && !strings.Contains(report.Findings[0].Detail, tc.by) {
+				t.Errorf("told by %q, want %q", report.Findings[0].Detail, tc.by)
+			}
+			if n, read := opened.Load(), report.Stats.BytesRead; n != tc.opened || read != int64(n)*int64(len(b.Data)) {
+				t.Errorf("opened %d times, %d bytes read of %d, want %d times", n, read, len(b.Data), tc.opened)
+			}
+		})
+	}
+}
+
+// TestSecondReadingIsChecked: what the second reading gives is what is judged.
+func TestSecondReadingIsChecked(t *testing.T) {
+	t.Parallel()
+	good := imagetest.Files(map[string]imagetest.Entry{"a.so": imagetest.File(bigELF(imagetest.ELF{SOName: "a.so"}))})
+	bad := bytes.Clone(good)
+	bad[len(bad)/2] ^= 1
+	for name, tc := range map[string]struct {
+		readings [][]byte
+		want     verify.Verdict
+		detail   string
+	}{
+		"the same":      {[][]byte{good, good}, verify.Pass, ""},
+		"another":       {[][]byte{good, bad}, verify.Unknown, "blob has digest"},
+		"another first": {[][]byte{bad}, verify.Unknown, "blob has digest"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := imagetest.Layer(imagetest.Plain, good)
+			opened := counted(b)
+			b.Reader = func([]byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(tc.readings[opened.Load()-1])) }
+			opts := verify.Options{CacheDir: ownDir(t)}
+			report, err := verify.New(opts).Image(t.Context(), "x", imagetest.New(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			details := ""
+			for _, f := range report.Findings {
+				details += f.Detail + "\n"
+			}
+			if report.Verdict != tc.want || !strings.Contains(details, tc.detail) || int(opened.Load()) != len(tc.readings) {
+				t.Fatalf("verdict %s after %d readings, want %s after %d: %s", report.Verdict, opened.Load(), tc.want, len(tc.readings), details)
+			}
+			if tc.want != verify.Pass {
+				return
+			}
+			again, err := verify.New(opts).Image(t.Context(), "x", imagetest.New(b))
+			if err != nil || again.Stats.BytesRead != 0 || again.Stats.BytesCached != int64(len(good)) || again.Verdict != tc.want {
+				t.Errorf("from the cache: %+v, %v", again, err)
+			}
+		})
+	}
+}
