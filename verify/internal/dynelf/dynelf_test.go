@@ -108,11 +108,21 @@ func TestTables(t *testing.T) {
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("with %v: %v (-want +got):\n%s", whole, err, diff)
 	}
-	for i, r := range whole { // whatever is missing was needed
-		without := slices.Delete(slices.Clone(whole), i, i+1)
-		if info, err := dynelf.Read(held(without), wanted); !errors.Is(err, dynelf.ErrNotHeld) {
-			t.Errorf("without %v: %+v, %v, want ErrNotHeld", r, info, err)
+	missed := 0
+	for i, r := range whole {
+		for at := r.Off; at < r.Off+r.N; at++ {
+			without := append(slices.Delete(slices.Clone(whole), i, i+1), dynelf.Range{Off: r.Off, N: at - r.Off}, dynelf.Range{Off: at + 1, N: r.Off + r.N - at - 1})
+			got, err := dynelf.Read(held(without), wanted)
+			if diff := cmp.Diff(want, got); err == nil && diff != "" || err != nil && !errors.Is(err, dynelf.ErrNotHeld) {
+				t.Errorf("without byte %d: %v (-want +got):\n%s", at, err, diff)
+			}
+			if err != nil {
+				missed++
+			}
 		}
+	}
+	if missed < 150 {
+		t.Errorf("%d bytes were missed, want those of all tables", missed)
 	}
 	if got := dynelf.Tables(dynelf.File{Size: size, Parts: known[:1]}, size); got != nil {
 		t.Errorf("Tables without a dynamic section = %v", got)
