@@ -12,7 +12,7 @@ import (
 )
 
 // An ELF file of up to wholeELF bytes is held whole. Of a bigger one, its first
-// headELF and last tailELF bytes and its dynamic section are held: linkers put
+// headELF and last tailELF bytes, program headers and dynamic section are held: linkers put
 // the symbol tables in front, patchelf puts them at the end. Tables that are
 // elsewhere are for a second reading of the layer, see revisit.
 const (
@@ -124,19 +124,23 @@ func (b *elfBuffer) read(start []byte, size int64, body io.Reader) (dynelf.File,
 	if size <= wholeELF {
 		return f, nil
 	}
-	at := keep
-	if off, n, ok := dynelf.DynamicRange(b.head, f.Size); ok && off >= headELF && off < f.Size-tailELF {
-		n = min(n, f.Size-tailELF-off)
-		if err := skip(body, int64(off)-at); err != nil {
+	at, last := uint64(keep), f.Size-tailELF
+	for b.mid = b.mid[:0]; ; {
+		lead, ok := dynelf.Lead(f)
+		if !ok || lead.Off < at || lead.Off >= last {
+			break
+		}
+		if err := skip(body, int64(lead.Off-at)); err != nil {
 			return f, err
 		}
-		if b.mid, err = readMore(b.mid[:0], int64(n), body); err != nil {
+		from := len(b.mid)
+		at = min(lead.Off+lead.N, last)
+		if b.mid, err = readMore(b.mid, int64(at-lead.Off), body); err != nil {
 			return f, err
 		}
-		at = int64(off + n)
-		f.Parts = append(f.Parts, dynelf.Part{Off: off, Data: b.mid})
+		f.Parts = append(f.Parts, dynelf.Part{Off: lead.Off, Data: b.mid[from:]})
 	}
-	if err := skip(body, size-tailELF-at); err != nil {
+	if err := skip(body, int64(last-at)); err != nil {
 		return f, err
 	}
 	b.tail, err = readMore(b.tail[:0], tailELF, body)

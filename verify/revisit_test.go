@@ -28,6 +28,27 @@ func bigELF(elf imagetest.ELF) []byte {
 	return data
 }
 
+// scattered is a file of 49 MiB that begins with its tables; its dynamic section stands in
+// the middle, and its program headers behind that, where BOLT puts them.
+func scattered(elf imagetest.ELF) []byte {
+	const dynamicAt, headersAt, address = 41 << 20, 42 << 20, 1 << 41
+	data := append(elf.Bytes(), make([]byte, 49<<20)...)
+	le, headers := binary.LittleEndian, data[64:64+4*56]
+	dynamic := headers[2*56 : 3*56]
+	off, n := le.Uint64(dynamic[8:]), le.Uint64(dynamic[32:])
+	copy(data[dynamicAt:], data[off:off+n])
+	clear(data[off : off+n])
+	le.PutUint64(dynamic[8:], dynamicAt)
+	le.PutUint64(dynamic[16:], address)
+	segment := headers[3*56:]
+	copy(segment, dynamic)
+	segment[0] = 1 // PT_LOAD
+	copy(data[headersAt:], headers)
+	clear(headers)
+	le.PutUint64(data[32:], headersAt)
+	return data
+}
+
 var bigCUDA = imagetest.ELF{SOName: "libx.so", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"}}
 
 // counted counts how often a layer is read.
@@ -59,6 +80,7 @@ func TestTablesInTheMiddle(t *testing.T) {
 		{"plain", files{library: driver}, false, 2, []brief{{"driver-library", library, 0, -1}}, "file name, exports"},
 		{"renamed", files{"a.so": other, "opt/helper.bin": driver, "opt/x": {Data: "x"}}, false, 2, []brief{{"driver-library", "opt/helper.bin", 0, -1}}, "by exports"},
 		{"GNU hash", files{"opt/helper.bin": imagetest.File(bigELF(gnu))}, false, 2, []brief{{"driver-library", "opt/helper.bin", 0, -1}}, "by exports"},
+		{"headers behind all", files{"opt/helper.bin": imagetest.File(scattered(bigCUDA))}, false, 2, []brief{{"stub-misplaced", "opt/helper.bin", 0, -1}}, "by exports"},
 		{"in an archive", files{"a.so": other, "x.tar": imagetest.File(imagetest.Files(files{"b.so": driver})), "y": imagetest.File(realLibrary("y.so"))}, true, 2, []brief{{"driver-library", "x.tar!/b.so", 0, -1}}, "by exports"},
 		{"tables of 1 GiB", files{"a.so": imagetest.File(claim), "b.so": driver}, false, 2, []brief{{"unreadable", "a.so", 0, -1}, {"driver-library", "b.so", 0, -1}}, "hash table: table lies outside"},
 		{"tables in front", files{library: imagetest.File(append(bigCUDA.Bytes(), make([]byte, 49<<20)...))}, false, 1, []brief{{"stub-misplaced", library, 0, -1}}, "exports"},

@@ -105,8 +105,9 @@ type reader struct {
 	loads []segment
 	dyn   *segment
 	// interp holds file offsets, unlike the others.
-	interp segment
-	missed bool // something that is optional is not held
+	interp  segment
+	headers Range
+	missed  bool // something that is optional is not held
 }
 
 // Read examines f. wanted tells which exported names the caller cares about.
@@ -203,7 +204,8 @@ func (r *reader) programHeaders(off uint64, size, count int, info *Info) error {
 	if size < least {
 		return fmt.Errorf("program headers of %d bytes: %w", size, ErrMalformed)
 	}
-	table, err := r.f.Slice(off, uint64(size)*uint64(count))
+	r.headers = Range{off, uint64(size) * uint64(count)}
+	table, err := r.f.Slice(off, r.headers.N)
 	if err != nil {
 		return fmt.Errorf("program headers: %w", err)
 	}

@@ -67,15 +67,22 @@ func TestReadParts(t *testing.T) {
 	t.Parallel()
 	data := imagetest.ELF{SOName: "x", Exports: []string{"cuInit"}, Exec: 9000, TablesLast: true}.Bytes()
 	size := uint64(len(data))
-	off, n, ok := dynelf.DynamicRange(data[:300], size)
-	if !ok || off+n != size {
-		t.Errorf("DynamicRange = %d, %d, %t, want the last bytes of %d", off, n, ok, size)
+	held := func(n int) dynelf.File { return dynelf.File{Size: size, Parts: []dynelf.Part{{Data: data[:n]}}} }
+	if lead, ok := dynelf.Lead(held(100)); !ok || lead != (dynelf.Range{Off: 64, N: 4 * 56}) {
+		t.Errorf("Lead = %v, %t, want the program headers", lead, ok)
+	}
+	lead, ok := dynelf.Lead(held(300))
+	if !ok || lead.Off+lead.N != size {
+		t.Errorf("Lead = %v, %t, want the last bytes of %d", lead, ok, size)
+	}
+	if got := dynelf.Tables(held(300), size); len(got) != 1 || got[0] != lead {
+		t.Errorf("Tables without a dynamic section = %v, want %v", got, lead)
 	}
 	parts := []dynelf.Part{{Data: data[:300]}, {Off: 9000, Data: data[9000:]}}
 	if got, err := dynelf.Read(dynelf.File{Size: size, Parts: parts}, wanted); err != nil || !got.Found["cuInit"] {
 		t.Errorf("with both parts: %+v, %v", got, err)
 	}
-	parts[1] = dynelf.Part{Off: off, Data: data[off:]}
+	parts[1] = dynelf.Part{Off: lead.Off, Data: data[lead.Off:]}
 	if _, err := dynelf.Read(dynelf.File{Size: size, Parts: parts}, wanted); !errors.Is(err, dynelf.ErrNotHeld) {
 		t.Errorf("without the tables: %v, want ErrNotHeld", err)
 	}
@@ -90,8 +97,9 @@ func TestTables(t *testing.T) {
 		VersionNeeds: map[string][]string{"libc.so.6": {"GLIBC_2.4"}}, VersionDefs: []string{"X_1"},
 	}.Bytes(), make([]byte, 9000)...)
 	size := uint64(len(data))
-	off, n, _ := dynelf.DynamicRange(data[:300], size)
-	known := []dynelf.Part{{Data: data[:300]}, {Off: off, Data: data[off : off+n]}}
+	known := []dynelf.Part{{Data: data[:300]}}
+	lead, _ := dynelf.Lead(dynelf.File{Size: size, Parts: known})
+	known = append(known, dynelf.Part{Off: lead.Off, Data: data[lead.Off : lead.Off+lead.N]})
 	want, err := dynelf.Read(dynelf.Whole(data), wanted)
 	if err != nil {
 		t.Fatal(err)
@@ -123,9 +131,6 @@ func TestTables(t *testing.T) {
 	}
 	if missed < 150 {
 		t.Errorf("%d bytes were missed, want those of all tables", missed)
-	}
-	if got := dynelf.Tables(dynelf.File{Size: size, Parts: known[:1]}, size); got != nil {
-		t.Errorf("Tables without a dynamic section = %v", got)
 	}
 	for _, budget := range []uint64{0, 1, 50, 200} {
 		sum := uint64(0)
@@ -246,8 +251,10 @@ func FuzzELF(f *testing.F) {
 				t.Errorf("Read = %+v and %v", info, err)
 			}
 		}
-		if off, n, ok := dynelf.DynamicRange(data[:held], uint64(len(data))); ok {
-			parts.Parts = append(parts.Parts, dynelf.Part{Off: off, Data: data[off : off+n]})
+		for range 2 {
+			if lead, ok := dynelf.Lead(parts); ok {
+				parts.Parts = append(parts.Parts, dynelf.Part{Off: lead.Off, Data: data[lead.Off : lead.Off+lead.N]})
+			}
 		}
 		checkParts(t, data, parts)
 	})

@@ -60,14 +60,3 @@ func (f File) from(off uint64) []byte {
 
 // whole reports whether every byte of the file is at hand.
 func (f File) whole() bool { return uint64(len(f.from(0))) == f.Size }
-
-// DynamicRange returns where in the file the dynamic section lies at most, as the
-// program headers in head say; ok is false if head does not tell.
-func DynamicRange(head []byte, size uint64) (off, n uint64, ok bool) {
-	r := &reader{f: File{Size: size, Parts: []Part{{Data: head}}}}
-	if r.header(&Info{}) != nil {
-		return 0, 0, false
-	}
-	p, err := r.place(r.dyn.addr)
-	return p.off, min(p.n, MaxDynamic), err == nil
-}

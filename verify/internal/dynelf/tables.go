@@ -4,18 +4,34 @@ package dynelf
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 )
 
 // Range is N bytes of a file from Off on.
 type Range struct{ Off, N uint64 }
 
+// Lead returns where in the file lies, at most, what leads to all else: the program
+// headers, or the dynamic section if f holds those; ok is false if f does not tell.
+func Lead(f File) (lead Range, ok bool) {
+	r := &reader{f: f}
+	err := r.header(&Info{})
+	if errors.Is(err, ErrNotHeld) {
+		return Range{r.headers.Off, min(r.headers.N, MaxDynamic)}, true
+	}
+	if err != nil {
+		return Range{}, false
+	}
+	p, err := r.place(r.dyn.addr)
+	return Range{p.off, min(p.n, MaxDynamic)}, err == nil
+}
+
 // maxVersionTable bounds what Tables asks for of a table of symbol versions, in bytes.
 const maxVersionTable = 1 << 20
 
 // Tables returns where in the file lies what Read looks at beside the program headers
-// and the dynamic section: sorted, apart, at most budget bytes in all. It returns nil
-// if f does not hold these two.
+// and the dynamic section: sorted, apart, at most budget bytes in all. If f does not
+// hold the dynamic section, that is among it, and nothing is if it lacks program headers.
 //
 // Where a table ends shows only in the table. So each is taken to reach as far as the
 // next one, or its segment; where that is more than budget, the longest are cut.
@@ -24,22 +40,22 @@ func Tables(f File, budget uint64) []Range {
 	if r.header(&Info{}) != nil {
 		return nil
 	}
-	d, err := r.dynamic()
-	if err != nil {
-		return nil
-	}
 	var ranges []Range
 	add := func(addr, most uint64) {
 		if p, err := r.place(addr); addr != 0 && err == nil {
 			ranges = append(ranges, Range{p.off, min(p.n, most)})
 		}
 	}
+	d, err := r.dynamic()
+	if errors.Is(err, ErrNotHeld) {
+		add(r.dyn.addr, MaxDynamic)
+	}
 	for _, addr := range []uint64{d.symtab, d.strtab, d.hash, d.gnuHash} {
 		add(addr, f.Size)
 	}
 	add(d.verneed, maxVersionTable)
 	add(d.verdef, maxVersionTable)
-	if i := r.interp; i.off < f.Size {
+	if i := r.interp; i.n > 0 && i.off < f.Size {
 		ranges = append(ranges, Range{i.off, min(i.n, MaxPathLen, f.Size-i.off)})
 	}
 	separate(ranges)
