@@ -3,7 +3,7 @@
 package emit
 
 import (
-	"fmt"
+	"path"
 	"slices"
 
 	"github.com/cudabuild/cudabuild/matrix"
@@ -96,7 +96,8 @@ func mounts(o recipes.OS, m recipes.Manager) []string {
 		case recipes.IndexMount:
 			flags = append(flags, "--mount=type=bind,from=index,source=/index,target="+mount.Path)
 		case recipes.CacheMount:
-			flags = append(flags, fmt.Sprintf("--mount=type=cache,sharing=locked,id=cudabuild/%s%s,target=%[2]s", o.Name, mount.Path))
+			id := path.Join("cudabuild", o.Name, "${TARGETPLATFORM}", mount.Path)
+			flags = append(flags, "--mount=type=cache,sharing=locked,id="+id+",target="+mount.Path)
 		default:
 			flags = append(flags, "--mount=type=tmpfs,target="+mount.Path)
 		}

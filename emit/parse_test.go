@@ -3,6 +3,7 @@
 package emit_test
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,7 @@ func checkStages(t *testing.T, name string, stages []instructions.Stage, cells [
 			t.Errorf("%s: stage %s stands on %s, want one of %v", name, stage.Name, from, above)
 		}
 		above = append(above, stage.Name)
+		checkCaches(t, name, cells[0].OS, stage)
 		for _, command := range stage.Commands {
 			if copied, ok := command.(*instructions.CopyCommand); ok {
 				checkSources(t, name, copied)
@@ -63,6 +65,31 @@ func checkStages(t *testing.T, name string, stages []instructions.Stage, cells [
 	for _, cell := range cells {
 		if !slices.Contains(above, emit.Stage(cell)) {
 			t.Errorf("%s: no stage %s for %s in %v", name, emit.Stage(cell), cell.ID, above)
+		}
+	}
+}
+
+// checkCaches wants the IDs that package llb gives: platforms that shared a cache would
+// wait for each other. BuildKit expands what the stage has declared.
+func checkCaches(t *testing.T, name, os string, stage instructions.Stage) {
+	t.Helper()
+	declared := map[string]string{}
+	for _, command := range stage.Commands {
+		switch c := command.(type) {
+		case *instructions.ArgCommand:
+			declared[c.Args[0].Key] = "linux/arm64"
+		case *instructions.RunCommand:
+			expand := func(word string) (string, error) {
+				return regexp.MustCompile(`\$\{\w+\}`).ReplaceAllStringFunc(word, func(v string) string { return declared[v[2:len(v)-1]] }), nil
+			}
+			if err := c.Expand(expand); err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range instructions.GetMounts(c) {
+				if want := "cudabuild/" + os + "/linux/arm64" + m.Target; m.Type == instructions.MountTypeCache && m.CacheID != want {
+					t.Errorf("%s: stage %s has the cache %s, want %s", name, stage.Name, m.CacheID, want)
+				}
+			}
 		}
 	}
 }

@@ -78,12 +78,13 @@ rm -f /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old
 SCRIPT
 
 FROM root AS base
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/debian13/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/debian13/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -110,12 +111,13 @@ EPOCH=$(date +%s) sh -eu /run/cudabuild/install
 STEP
 
 FROM base AS runtime
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/debian13/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/debian13/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -125,12 +127,13 @@ EPOCH=$(date +%s) sh -eu /run/cudabuild/install
 STEP
 
 FROM runtime AS devel
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/debian13/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/debian13/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu

@@ -99,13 +99,14 @@ rm -f /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old
 SCRIPT
 
 FROM root AS base
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -138,13 +139,14 @@ rm -f /var/cache/ldconfig/aux-cache
 STEP
 
 FROM base AS runtime-amd64
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -155,13 +157,14 @@ EPOCH=$(date +%s) sh -eu /run/cudabuild/install
 STEP
 
 FROM base AS runtime-arm64
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -174,13 +177,14 @@ STEP
 FROM runtime-${TARGETARCH} AS runtime
 
 FROM runtime AS devel-amd64
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -191,13 +195,14 @@ EPOCH=$(date +%s) sh -eu /run/cudabuild/install
 STEP
 
 FROM runtime AS devel-arm64
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu

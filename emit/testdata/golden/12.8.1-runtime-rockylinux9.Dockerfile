@@ -101,13 +101,14 @@ run rpm -q $PACKAGES || { missing $PACKAGES; fail "$(said 'is not installed')"; 
 SCRIPT
 
 FROM root AS base
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache \
-    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/var/cache/dnf,target=/var/cache/dnf \
-    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/var/cache/yum,target=/var/cache/yum \
+    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/var/cache/dnf,target=/var/cache/dnf \
+    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/var/cache/yum,target=/var/cache/yum \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -126,13 +127,14 @@ rm -f /var/cache/ldconfig/aux-cache
 STEP
 
 FROM base AS runtime
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache \
-    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/var/cache/dnf,target=/var/cache/dnf \
-    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/var/cache/yum,target=/var/cache/yum \
+    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/var/cache/dnf,target=/var/cache/dnf \
+    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/var/cache/yum,target=/var/cache/yum \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu

@@ -91,13 +91,14 @@ rm -f /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old
 SCRIPT
 
 FROM root AS runtime
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -134,13 +135,14 @@ rm -f /var/cache/ldconfig/aux-cache
 STEP
 
 FROM runtime AS devel
+ARG TARGETPLATFORM
 RUN --mount=type=tmpfs,target=/run \
     --mount=type=bind,from=manager,source=/install,target=/run/cudabuild/install \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
