@@ -3,10 +3,13 @@
 package container_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,18 +46,36 @@ func run(t *testing.T, r *container.Runner, p container.Program, args ...string)
 	return out
 }
 
+// before are the cgroups of runs that were killed before these tests began.
+var before = groups()
+
+// groupParent is where runs have their cgroups.
+const groupParent = "/cudabuild-gpu/"
+
+// groups are those that there are, of anybody's runs.
+func groups() []string {
+	one, _ := filepath.Glob("/sys/fs/cgroup" + groupParent + "run-*")
+	each, _ := filepath.Glob("/sys/fs/cgroup/*" + groupParent + "run-*")
+	return append(one, each...)
+}
+
 // empty checks that a run has left nothing in its folder, in no cgroup and no mount.
 func empty(t *testing.T, r *container.Runner) {
 	t.Helper()
 	if found, _ := filepath.Glob(filepath.Join(r.Dir, "run-*")); len(found) > 0 {
 		t.Errorf("left behind: %v", found)
 	}
-	if found, _ := filepath.Glob("/sys/fs/cgroup/cudabuild-gpu/" + "run-*"); len(found) > 0 {
-		for _, group := range found {
-			if strings.Contains(group, filepath.Base(r.Dir)) {
-				t.Errorf("left behind: %v", group)
-			}
+	for _, group := range groups() {
+		if slices.Contains(before, group) {
+			continue
 		}
+		// A run of another package's test may have it: that one ends.
+		wait(t, "left behind: "+group, func() int {
+			if _, err := os.Stat(group); errors.Is(err, fs.ErrNotExist) {
+				return 1
+			}
+			return 0
+		})
 	}
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil || strings.Contains(string(mounts), r.Dir) {

@@ -52,7 +52,7 @@ func gone(t *testing.T, dir string) {
 func mine(group, dir string) bool {
 	runs, _ := filepath.Glob(filepath.Join(dir, "run-*"))
 	for _, run := range runs {
-		if strings.Contains(group, filepath.Base(run)) {
+		if strings.Contains(group, groupParent+filepath.Base(run)) {
 			return true
 		}
 	}
