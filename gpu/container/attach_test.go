@@ -91,6 +91,14 @@ func TestAttachProblems(t *testing.T) {
 			t.Errorf("a program that is not there: %v, on stderr %q", err, &stderr)
 		}
 	}
+	if err := os.WriteFile(filepath.Join(p.Root, "usr/bin/script"), []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p.Args = []string{"script"}
+	var terminal bytes.Buffer
+	if _, err := r.Attach(t.Context(), p, container.Streams{Out: &terminal}); err == nil || !strings.Contains(err.Error(), "its terminal says why") || !strings.Contains(terminal.String(), "no such file") {
+		t.Errorf("a script without an interpreter: %v, on the terminal %q", err, &terminal)
+	}
 	p.Open.User = "nobody:none"
 	if _, err := r.Attach(t.Context(), p, container.Streams{}); err == nil || !strings.Contains(err.Error(), "not in the image") {
 		t.Errorf("a user that is not there: %v", err)

@@ -5,6 +5,7 @@ package container
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,8 +59,8 @@ func (j job) attend(ctx context.Context, dir string) Outcome {
 }
 
 func (v *visit) serve(ctx context.Context, dir string) (int, error) {
-	// What comes by way of stderr is the runtime's until the container is there, and
-	// the program's from then on.
+	// What comes by way of stderr is the runtime's until its process has become the
+	// program, and the program's from then on.
 	said, say, err := os.Pipe()
 	if err != nil {
 		return 0, err
@@ -72,22 +73,33 @@ func (v *visit) serve(ctx context.Context, dir string) (int, error) {
 	pid, err := v.create(ctx, dir, streams)
 	streams.close()
 	if err != nil {
-		_ = said.SetReadDeadline(time.Now().Add(patience))
-		text, _ := io.ReadAll(io.LimitReader(said, maxOutput))
-		return 0, fmt.Errorf("create: %w: %s", err, reason(text))
+		return 0, fmt.Errorf("create: %w: %s", err, reason(words(said)))
+	}
+	v.begin(pid)
+	if err := v.release(ctx); err != nil && v.ended.Load() == 0 {
+		return 0, err
+	}
+	if !becomesProgram(pid) && v.ended.Load() == 0 {
+		if v.Terminal {
+			return 0, errors.New("the program cannot be started: its terminal says why")
+		}
+		return 0, fmt.Errorf("the program cannot be started: %s", tail(words(said)))
 	}
 	passed := make(chan struct{})
 	go func() {
 		defer close(passed)
 		_, _ = io.Copy(stderr, said)
 	}()
-	v.begin(pid)
-	if err := v.release(ctx); err != nil && v.ended.Load() == 0 {
-		return 0, err
-	}
 	code, err := v.exitCode(pid)
 	<-passed
 	return code, err
+}
+
+// words are what the runtime said before it gave up.
+func words(said *os.File) []byte {
+	_ = said.SetReadDeadline(time.Now().Add(patience))
+	text, _ := io.ReadAll(io.LimitReader(said, maxOutput))
+	return text
 }
 
 // begin says that from here on a signal is the program's, who may run before the

@@ -16,6 +16,8 @@ var refusals = []struct {
 	{regexp.MustCompile(`exec: ` + quoted + `: stat .*: (?:no such file or directory|not a directory)$`), "${1}: not in the image"},
 	{regexp.MustCompile(`exec: ` + quoted + `: (?:permission denied|is a directory)$`), "${1}: not executable"},
 	{regexp.MustCompile(`exec (/.*): permission denied$`), `"${1}": not executable`},
+	{regexp.MustCompile(`exec (/.*): exec format error$`), `"${1}": no program for this machine, and no script that names its interpreter`},
+	{regexp.MustCompile(`exec (/.*): no such file or directory$`), `"${1}": its interpreter is not in the image`},
 }
 
 // inWords is a problem in words, if it is that a program cannot be started.

@@ -3,11 +3,13 @@
 package container
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -73,6 +75,27 @@ const runtimeName = "runc"
 func nameOf(proc string) string {
 	name, _ := os.ReadFile(proc + "/comm")
 	return string(name)
+}
+
+// becomesProgram waits until the runtime's process, a child that was let go, has become
+// the program. It reports false if that process ended as it was: the kernel did not
+// take the program. Then it waits to be waited for, and what it said is all there.
+func becomesProgram(pid int) bool {
+	const forkedNoExec = 0x40 // PF_FORKNOEXEC of linux/sched.h
+	for {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // the state is the first, proc_pid_stat(5)
+		if err != nil || len(fields) < 7 {
+			return true
+		}
+		if flags, err := strconv.ParseUint(fields[6], 10, 64); err != nil || flags&forkedNoExec == 0 {
+			return true
+		}
+		if fields[0] == "Z" {
+			return false
+		}
+		time.Sleep(500 * time.Microsecond)
+	}
 }
 
 func (w *watch) readMaps() {
