@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cudabuild/cudabuild/image"
 )
 
 // Policy is the exceptions that an organisation makes from the rules. Each has an
@@ -34,9 +36,15 @@ type Exception struct {
 	last time.Time
 }
 
-// LoadPolicy reads a policy from a file. Mistakes name the file and the line.
+// LoadPolicy reads a policy from a regular file, as [image.OpenRegular] has it. Mistakes
+// name the file and the line.
 func LoadPolicy(file string) (*Policy, error) {
-	data, err := os.ReadFile(file)
+	f, err := image.OpenRegular(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,7 +139,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if f.policy != "" {
 		policy, err := verify.LoadPolicy(f.policy)
 		if err != nil {
-			return &exitError{code: exitUsage, err: err, hint: "docs/verify.md shows a policy file"}
+			return &exitError{code: exitUsage, err: err, hint: cmp.Or(openHint(err), "docs/verify.md shows a policy file")}
 		}
 		opts.Policy = policy
 	}
