@@ -46,7 +46,7 @@ type OpenOptions struct {
 	Platform     string
 	AllPlatforms bool // every platform of an index; Platform is ignored
 	Keychain     authn.Keychain
-	Patience     time.Duration // how long a registry may give nothing; 0 means a minute
+	Patience     time.Duration // how long a registry may take to begin, and for each 64 KiB; 0 means a minute
 }
 
 // Open resolves a reference in skopeo's spelling:

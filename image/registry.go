@@ -13,8 +13,10 @@ import (
 
 // Bounds on what a registry may do.
 const (
-	// patience is how long it may give nothing, before its answer and inside of it.
+	// patience is how long it may give nothing, before its answer and inside of it, and
+	// how long it may take for a portion of it. That is about 1 KiB a second.
 	patience = time.Minute
+	portion  = 64 << 10
 	// maxRedirects is what net/http allows; the registry client puts a check of its
 	// own in the place of that one, and it counts nothing.
 	maxRedirects = 10
@@ -23,11 +25,19 @@ const (
 	maxErrorBody = 4 << 10
 )
 
-// silentError is a registry that gave nothing for that long. It is not temporary:
-// whoever waited a minute is not made to wait three.
-type silentError time.Duration
+// slowError is a registry that gave nothing, or little, for that long. It is not
+// temporary: whoever waited a minute is not made to wait three.
+type slowError struct {
+	waited time.Duration
+	got    int // bytes
+}
 
-func (e silentError) Error() string { return fmt.Sprintf("no answer for %v", time.Duration(e)) }
+func (e *slowError) Error() string {
+	if e.got == 0 {
+		return fmt.Sprintf("no answer for %v", e.waited)
+	}
+	return fmt.Sprintf("too slow: %d bytes in %v", e.got, e.waited)
+}
 
 // patient is a transport with these bounds.
 type patient struct {
@@ -41,8 +51,8 @@ func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("more than %d redirects", maxRedirects)
 	}
 	ctx, cancel := context.WithCancelCause(req.Context())
-	body := &patientBody{ctx: ctx, cancel: cancel, patience: p.patience}
-	body.watchdog = time.AfterFunc(p.patience, func() { cancel(silentError(p.patience)) })
+	body := &patientBody{ctx: ctx, cancel: cancel, patience: p.patience, left: p.patience}
+	body.watchdog = time.AfterFunc(p.patience, func() { cancel(&slowError{waited: p.patience}) })
 	resp, err := p.inner.RoundTrip(req.WithContext(ctx))
 	body.watchdog.Stop()
 	if err != nil {
@@ -71,7 +81,8 @@ type errorBody struct {
 	io.Closer
 }
 
-// patientBody is a body each read of which ends in time.
+// patientBody is a body each portion of which comes in time. Only time spent in reads
+// counts: who reads may be slow.
 type patientBody struct {
 	io.ReadCloser
 
@@ -79,13 +90,20 @@ type patientBody struct {
 	cancel   context.CancelCauseFunc
 	watchdog *time.Timer
 	patience time.Duration
+	left     time.Duration // for the rest of this portion
+	got      int           // bytes of it
 }
 
 // Read implements io.Reader.
 func (b *patientBody) Read(p []byte) (int, error) {
-	b.watchdog.Reset(b.patience)
+	begun := time.Now()
+	b.watchdog.Reset(b.left)
 	n, err := b.ReadCloser.Read(p)
 	b.watchdog.Stop()
+	b.left -= time.Since(begun)
+	if b.got += n; b.got >= portion {
+		b.left, b.got = b.patience, 0
+	}
 	return n, b.cause(err)
 }
 
@@ -95,10 +113,11 @@ func (b *patientBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// cause returns the silence that led to err, else err.
+// cause returns the slowness that led to err, else err.
 func (b *patientBody) cause(err error) error {
-	if silent := silentError(0); err != nil && errors.As(context.Cause(b.ctx), &silent) {
-		return silent
+	var slow *slowError
+	if err != nil && errors.As(context.Cause(b.ctx), &slow) {
+		return &slowError{slow.waited, b.got}
 	}
 	return err
 }

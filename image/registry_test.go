@@ -31,7 +31,19 @@ func TestOpenBoundsRegistry(t *testing.T) {
 			_, _ = w.Write([]byte(`{"schemaVersion"`))
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
-		}, "no answer for 2s", 1},
+		}, "too slow: 16 bytes in 2s", 1},
+		{"drips", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			for range 40 {
+				_, _ = w.Write([]byte(" "))
+				_ = http.NewResponseController(w).Flush()
+				select {
+				case <-r.Context().Done():
+					return
+				case <-time.After(500 * time.Millisecond):
+				}
+			}
+		}, " bytes in 2s", 1},
 		{"500 with a long page", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = w.Write([]byte(strings.Repeat("oops", 50_000)))
