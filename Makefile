@@ -6,27 +6,23 @@ export CGO_ENABLED := 0
 FLAGS  := -trimpath -gcflags=all=-dwarf=false
 export GOFLAGS := $(filter-out $(FLAGS),$(shell go env GOFLAGS)) $(FLAGS)
 STRIP  := -s -w
-TOOL    = go build -C tools -ldflags '$(STRIP) $(LDFLAGS)' -o ../bin/
+TOOL    = go build -C tools -ldflags '$(STRIP) $(1)' -o ../bin/
+VERSION = $(shell go list -C tools -m -f '{{.Version}}' $(1))
 PINS   := tools/go.mod tools/go.sum
+BUILDKIT := github.com/moby/buildkit
+TOOLKIT := github.com/NVIDIA/nvidia-container-toolkit
 ENGINE := bin/buildkitd bin/runc
 NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
 QUIET   = -O2 -Wno-deprecated-declarations
-FUZZTIME ?= 20s
-help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 build: ## build bin/cudabuild, nothing else
 	go build -ldflags '$(STRIP)' -o bin/ ./cmd/cudabuild
-
 deps: ## install missing system packages (apt-get, root)
 	@scripts/deps.sh build
-
-BINFMT := /proc/sys/fs/binfmt_misc
 emulator: ## let this machine, all of it, run programs of amd64 and arm64 (root; docs/platforms.md)
-	@scripts/deps.sh emulator
-	mountpoint -q $(BINFMT) || mount -t binfmt_misc binfmt_misc $(BINFMT)
-	update-binfmts --enable $(if $(filter aarch64,$(shell uname -m)),qemu-x86_64,qemu-aarch64)
-
+	@scripts/emulator.sh
 tools: $(ENGINE) $(NVIDIA) bin/registry ## build the pinned daemons into bin/
 
 matrix: deps build $(ENGINE) ## build and verify the default image family: out/images, out/run.json
@@ -37,8 +33,6 @@ test: tools build ## run every test that needs no GPU
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -timeout 20m ./gpu/...
 
 gpu: deps build $(ENGINE) $(NVIDIA) ## build bin/gpu/cudabuild, with GPU support and for old C libraries, and test it there
-	go mod download
-	go mod download -C tools
 	@scripts/gpu-build.sh
 	@scripts/gpu-build.sh 'bin/gpu/cudabuild version; bin/gpu/cudabuild host --json >/dev/null || [ $$? = 3 ]'
 
@@ -50,50 +44,37 @@ fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
 golden: ## rewrite the golden graphs
 	go test ./llb ./matrix/... ./recipes ./emit ./cmd/cudabuild ./bench/predictions -update
-fuzz: ## run each fuzz target for FUZZTIME
 fuzz-long: FUZZTIME = 10000000x
-fuzz-long: ## run each fuzz target ten million times
-fuzz fuzz-long:
-	@scripts/fuzz.sh $(FUZZTIME) $(FUZZ)
+fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
+	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
 
 e2e: tools build bin/buildx ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 30m -v ./e2e/...
 
-repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests
-	go run ./bench/repro
-
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests
 bench-bake: deps build $(ENGINE) bin/buildx ## race `buildx bake` on the same images
-	go run ./bench/bake
 bench-verify: matrix bin/dive ## time `cudabuild verify` against decoding alone and against dive
-	go run ./bench/verify
 corpus: ## measure what verify finds of the drivers that Debian carries (8 GB to download): docs/recall.md
-	go run ./bench/corpus -o docs/recall.md
+corpus: REPORT = -o docs/recall.md
+repro bench-bake bench-verify corpus:
+	go run ./bench/$(@:bench-%=%) $(REPORT)
 clean: ## remove what was built, images included
 	rm -rf bin out
 
 bin/buildkitd: $(PINS)
-	$(TOOL) github.com/moby/buildkit/cmd/buildkitd
-
+	$(call TOOL,-X $(BUILDKIT)/version.Version=$(call VERSION,$(BUILDKIT))) $(BUILDKIT)/cmd/buildkitd
 # runc needs cgo, and without seccomp it refuses every step; static, so that it also serves where the C library is older.
 bin/runc: $(PINS) | deps
-	CGO_ENABLED=1 $(TOOL) -tags 'seccomp netgo osusergo urfave_cli_no_docs' github.com/opencontainers/runc
-
+	CGO_ENABLED=1 $(call TOOL,-extldflags -static) -tags 'seccomp netgo osusergo urfave_cli_no_docs' github.com/opencontainers/runc
 $(NVIDIA): $(PINS) | deps
-	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' $(TOOL) -tags 'netgo osusergo' github.com/NVIDIA/nvidia-container-toolkit/cmd/$(@F)
-
+	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' $(call TOOL,-X $(TOOLKIT)/internal/info.version=$(patsubst v%,%,$(call VERSION,$(TOOLKIT)))) -tags 'netgo osusergo' $(TOOLKIT)/cmd/$(@F)
 bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
-
 bin/golangci-lint: tools/lint/go.mod
 bin/actionlint bin/buildx bin/dive: bin/%: tools/%/go.mod
 bin/golangci-lint bin/actionlint bin/buildx bin/dive:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
-bin/runc: LDFLAGS = -extldflags -static
-bin/buildkitd: LDFLAGS = -X github.com/moby/buildkit/version.Version=$(shell cd tools && go list -m -f '{{.Version}}' github.com/moby/buildkit)
-
-$(NVIDIA): LDFLAGS = -X github.com/NVIDIA/nvidia-container-toolkit/internal/info.version=$(patsubst v%,%,$(shell cd tools && go list -m -f '{{.Version}}' github.com/NVIDIA/nvidia-container-toolkit))
-
 .PHONY: help build deps emulator tools matrix test lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify corpus clean

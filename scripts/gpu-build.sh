@@ -22,6 +22,8 @@ go build -C tools -ldflags "-s -w -X github.com/NVIDIA/nvidia-container-toolkit/
   github.com/NVIDIA/nvidia-container-toolkit/cmd/nvidia-cdi-hook github.com/NVIDIA/nvidia-container-toolkit/cmd/nvidia-container-runtime
 '
 command=${1:-$build}
+go mod download # there is no network in the root
+go mod download -C tools
 goroot=$(go env GOROOT) modules=$(go env GOMODCACHE) cache=$(go env GOCACHE)
 mkdir -p bin/gpu
 bin=$(readlink -f bin)
