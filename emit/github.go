@@ -25,6 +25,7 @@ type Origin struct {
 	File, Group string
 	Recipes     []string
 	Release     string // "" or a release whose tags the images get too
+	Commit      string // of cudabuild; "" if that is not known, and the workflow takes the newest
 }
 
 // Flags selects the same matrix for another command.

@@ -32,9 +32,12 @@ type workflow struct {
 	} `yaml:"jobs"`
 }
 
+// commit is cudabuild's in these tests.
+const commit = "0123456789abcdef0123456789abcdef01234567"
+
 func github(t *testing.T, cells []matrix.Cell) (text string, w workflow) {
 	t.Helper()
-	files, err := emit.GitHub(cells, emit.Origin{File: "matrix.yaml", Group: "debian", Recipes: []string{"my recipes"}, Release: "26.11"})
+	files, err := emit.GitHub(cells, emit.Origin{File: "matrix.yaml", Group: "debian", Recipes: []string{"my recipes"}, Release: "26.11", Commit: commit})
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
 	}
@@ -107,6 +110,23 @@ func TestManyJobs(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"base", "base-2", "base-3"}, w.Jobs["runtime-2"].Needs); diff != "" {
 		t.Errorf("needs of runtime-2 (-want +got):\n%s", diff)
+	}
+}
+
+// TestOwnCommit: the tools are built from the commit that made the workflow, where that
+// is known, and each job's matrix and recipes are those of the run's own commit.
+func TestOwnCommit(t *testing.T) {
+	t.Parallel()
+	known, _ := github(t, cells(t, catalog(t)))
+	files, err := emit.GitHub(cells(t, catalog(t)), emit.Origin{File: "matrix.yaml", Group: "debian"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(known, "ref: "); n != 1 || !strings.Contains(known, "{repository: cudabuild/cudabuild, ref: "+commit+", ") {
+		t.Errorf("%d checkouts have a ref, want that of cudabuild alone, %s", n, commit)
+	}
+	if strings.Contains(files[0].Text, ", ref: ") || !strings.Contains(files[0].Text, "The newest cudabuild") {
+		t.Error("without a commit the workflow does not say that it takes the newest")
 	}
 }
 

@@ -78,7 +78,7 @@ func (s *selection) github(_ *recipes.Catalog, cells []matrix.Cell) ([]emit.File
 	if err != nil {
 		return nil, err
 	}
-	from := emit.Origin{File: file, Group: s.group, Release: s.release}
+	from := emit.Origin{File: file, Group: s.group, Release: s.release, Commit: buildCommit()}
 	for _, dir := range s.recipes {
 		if dir, err = inRepository(dir); err != nil {
 			return nil, err

@@ -45,3 +45,24 @@ func buildVersion() (version, goVersion string) {
 	}
 	return info.Main.Version, info.GoVersion
 }
+
+// buildCommit is the commit that the binary was built from, "" if the toolchain did not
+// stamp one into it or the tree had changes.
+func buildCommit() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	return commitOf(info.Settings)
+}
+
+func commitOf(settings []debug.BuildSetting) string {
+	stamps := map[string]string{}
+	for _, s := range settings {
+		stamps[s.Key] = s.Value
+	}
+	if stamps["vcs"] != "git" || stamps["vcs.modified"] != "false" {
+		return ""
+	}
+	return stamps["vcs.revision"]
+}
