@@ -173,6 +173,46 @@ func wanted(row []string, flavor recipes.Flavor) []string {
 	return list
 }
 
+// TestAbsent: nsight-compute and NCCL are in the images that NVIDIA has them in, and in
+// no others.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	c := load(t)
+	absent := map[string]bool{}
+	for _, row := range facts(t, "absent.tsv", 4) {
+		for cuda := range strings.FieldsSeq(row[3]) {
+			absent[strings.Join([]string{row[0], row[1], row[2], cuda}, " ")] = true
+		}
+	}
+	for _, name := range c.OSNames() {
+		for _, cuda := range c.CUDAFor(name) {
+			r, _ := c.Find(name, cuda)
+			if r.Source != "nvidia" || compat.Compare(cuda, "11.0") < 0 {
+				continue
+			}
+			for _, platform := range r.Platforms {
+				layers := r.On(platform).Layers
+				for flavor, pkg := range map[recipes.Flavor]string{recipes.Devel: "cuda-nsight-compute", recipes.Runtime: "libnccl"} {
+					key := strings.Join([]string{pkg, name, platform, cuda}, " ")
+					has := slices.ContainsFunc(layers[flavor].Packages, func(p string) bool { return strings.HasPrefix(p, pkg) })
+					if has == absent[key] {
+						t.Errorf("%s: is there: %v, in NVIDIA's: %v", key, has, !absent[key])
+					}
+					delete(absent, key)
+				}
+				headers := slices.ContainsFunc(layers[recipes.Devel].Packages, func(p string) bool { return strings.HasPrefix(p, "libnccl-dev") })
+				library := slices.ContainsFunc(layers[recipes.Runtime].Packages, func(p string) bool { return strings.HasPrefix(p, "libnccl") })
+				if headers != library {
+					t.Errorf("CUDA %s for %s on %s: NCCL is in runtime: %v, in devel: %v", cuda, name, platform, library, headers)
+				}
+			}
+		}
+	}
+	for key := range absent {
+		t.Errorf("%s: there is no such release", key)
+	}
+}
+
 // TestNothingInvented: a component has a version on an OS only if a table above has it
 // there, or if NVIDIA's files were compared and found equal.
 func TestNothingInvented(t *testing.T) {
