@@ -111,7 +111,7 @@ func TestUnsourced(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"cells": 2181, "unsourced": 610, "nccl": 598, "cudnn": 98, "cublas": 4, "core": 3}
+	want := map[string]int{"cells": 2181, "unsourced": 118, "nccl": 16, "cudnn": 98, "cublas": 4, "core": 3}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("cells (-want +got):\n%s", diff)
 	}

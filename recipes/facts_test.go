@@ -173,17 +173,18 @@ func wanted(row []string, flavor recipes.Flavor) []string {
 	return list
 }
 
-// TestAbsent: nsight-compute and NCCL are in the images that NVIDIA has them in, and in
-// no others.
-func TestAbsent(t *testing.T) {
+// TestNCCL: it has the version that NVIDIA's images have, on each platform, and is
+// nowhere else.
+func TestNCCL(t *testing.T) {
 	t.Parallel()
 	c := load(t)
-	absent := map[string]bool{}
-	for _, row := range facts(t, "absent.tsv", 4) {
-		for cuda := range strings.FieldsSeq(row[3]) {
-			absent[strings.Join([]string{row[0], row[1], row[2], cuda}, " ")] = true
+	want := map[string]string{}
+	for _, row := range facts(t, "nccl.tsv", 4) {
+		for os := range strings.FieldsSeq(row[3]) {
+			want[row[0]+" "+os+" "+row[1]] = row[2]
 		}
 	}
+	got := map[string]string{}
 	for _, name := range c.OSNames() {
 		for _, cuda := range c.CUDAFor(name) {
 			r, _ := c.Find(name, cuda)
@@ -191,25 +192,46 @@ func TestAbsent(t *testing.T) {
 				continue
 			}
 			for _, platform := range r.Platforms {
-				layers := r.On(platform).Layers
-				for flavor, pkg := range map[recipes.Flavor]string{recipes.Devel: "cuda-nsight-compute", recipes.Runtime: "libnccl"} {
-					key := strings.Join([]string{pkg, name, platform, cuda}, " ")
-					has := slices.ContainsFunc(layers[flavor].Packages, func(p string) bool { return strings.HasPrefix(p, pkg) })
-					if has == absent[key] {
-						t.Errorf("%s: is there: %v, in NVIDIA's: %v", key, has, !absent[key])
+				for _, p := range r.On(platform).Pins {
+					if version, _, _ := strings.Cut(p.Version, "-"); strings.HasPrefix(p.Package, "libnccl") {
+						got[cuda+" "+name+" "+platform] = version
 					}
-					delete(absent, key)
-				}
-				headers := slices.ContainsFunc(layers[recipes.Devel].Packages, func(p string) bool { return strings.HasPrefix(p, "libnccl-dev") })
-				library := slices.ContainsFunc(layers[recipes.Runtime].Packages, func(p string) bool { return strings.HasPrefix(p, "libnccl") })
-				if headers != library {
-					t.Errorf("CUDA %s for %s on %s: NCCL is in runtime: %v, in devel: %v", cuda, name, platform, library, headers)
 				}
 			}
 		}
 	}
-	for key := range absent {
-		t.Errorf("%s: there is no such release", key)
+	if diff := cmp.Diff(want, got); diff != "" || len(want) < 500 {
+		t.Errorf("NCCL of %d images (-NVIDIA +ours):\n%s", len(want), diff)
+	}
+}
+
+// TestAbsent: nsight-compute is in all images for development from 11.0 on but those of
+// which NVIDIA's lack it.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	c := load(t)
+	want := map[string]bool{}
+	for _, row := range facts(t, "absent.tsv", 3) {
+		for cuda := range strings.FieldsSeq(row[2]) {
+			want[cuda+" "+row[0]+" "+row[1]] = true
+		}
+	}
+	got := map[string]bool{}
+	for _, name := range c.OSNames() {
+		for _, cuda := range c.CUDAFor(name) {
+			r, _ := c.Find(name, cuda)
+			if r.Source != "nvidia" || compat.Compare(cuda, "11.0") < 0 {
+				continue
+			}
+			for _, platform := range r.Platforms {
+				if !slices.ContainsFunc(r.On(platform).Layers[recipes.Devel].Packages, func(p string) bool { return strings.HasPrefix(p, "cuda-nsight-compute-") }) {
+					got[cuda+" "+name+" "+platform] = true
+				}
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("without nsight-compute (-NVIDIA +ours):\n%s", diff)
 	}
 }
 
@@ -233,7 +255,7 @@ func TestNothingInvented(t *testing.T) {
 				if p.Source == "" || p.Date == "" {
 					t.Errorf("CUDA %s for %s: %s has no source: %+v", cuda, name, p.Package, p)
 				}
-				if p.Version != r.Version+"-1" && !read[cuda+" "+name] && !equal(name, cuda, p.Package) {
+				if p.Version != r.Version+"-1" && !read[cuda+" "+name] && !equal(cuda, p.Package) {
 					t.Errorf("CUDA %s for %s: no document gives %s %s there", cuda, name, p.Package, p.Version)
 				}
 			}
@@ -248,18 +270,16 @@ func TestNothingInvented(t *testing.T) {
 }
 
 // equal is what is said about OSes that have no row. A toolkit's own components are the
-// same everywhere, cublas and core of 9.0 excepted. NCCL differs, but for CUDA 12 and 13 it
-// is the same on all of UBI 8, 9, Oracle and Rocky Linux, and on CentOS 7 and UBI 7 (with two
-// NCCLs given by name).
-func equal(os, cuda, pkg string) bool {
-	if strings.Contains(pkg, "cudnn") {
+// same everywhere, cublas and core of 9.0 excepted. NCCL is in a table from 11.0 on, for
+// [TestNCCL].
+func equal(cuda, pkg string) bool {
+	switch {
+	case strings.Contains(pkg, "cudnn"):
 		return false
+	case strings.Contains(pkg, "nccl"):
+		return compat.Compare(cuda, "11.0") >= 0
 	}
-	if !strings.Contains(pkg, "nccl") {
-		return cuda != "9.0"
-	}
-	same := []string{"centos7", "ubi7", "ubi8", "ubi9", "oraclelinux8", "oraclelinux9", "rockylinux8", "rockylinux9"}
-	return compat.Compare(cuda, "12.0") >= 0 && slices.Contains(same, os)
+	return cuda != "9.0"
 }
 
 // odd are the rows of NVIDIA's requirements that are not repeated, each with why.
