@@ -129,6 +129,9 @@ func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) st
 	if err != nil {
 		return nil, err
 	}
+	if !opts.AllPlatforms { // what is not known as an image is asked for only with all
+		images = slices.DeleteFunc(images, func(e indexed) bool { return !e.MediaType.IsImage() })
+	}
 	want := cmp.Or(opts.Platform, hostPlatform)
 	chosen := images
 	if !opts.AllPlatforms && len(images) > 1 {
@@ -143,6 +146,9 @@ func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) st
 	}
 	var sources []Source
 	for _, e := range chosen {
+		if !e.MediaType.IsImage() {
+			return nil, fmt.Errorf("%s of its index has media type %q, which is not known as that of an image", e.Digest, e.MediaType)
+		}
 		img, err := imageIn(e.index, e.Descriptor)
 		if err != nil {
 			return nil, err
@@ -159,15 +165,16 @@ const (
 	maxEntries = 1000
 )
 
-// indexed is an image of an index, maybe one inside the index that was opened.
+// indexed is an entry of an index, maybe one inside the index that was opened.
 type indexed struct {
 	v1.Descriptor
 
 	index v1.ImageIndex
 }
 
-// imagesOf returns the images of an index and of the indexes in it, in their order.
-// Attestations, as BuildKit marks them, are left out. It reads left entries at most, which it counts down.
+// imagesOf returns the images of an index and of the indexes in it, in their order, with what
+// may be one and is of an unknown media type. Attestations, as BuildKit marks them, are left
+// out. It reads left entries at most, which it counts down.
 func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
 	manifest, err := index.IndexManifest()
 	if err != nil {
@@ -194,7 +201,7 @@ func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
 			images = append(images, more...)
 		case d.MediaType.IsSchema1():
 			return nil, errSchema1
-		case d.MediaType.IsImage() && !isAttestation(d):
+		case !isAttestation(d):
 			images = append(images, indexed{d, index})
 		}
 	}

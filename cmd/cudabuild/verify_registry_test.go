@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
@@ -305,7 +306,15 @@ func TestVerifyAttestations(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d\nstdout: %s\nstderr: %s", tc.name, code, tc.code, stdout, stderr)
 		}
 	}
-	ref := serveIndex(t, mutate.AppendManifests(empty.Index, entry(unknown, marked)))
+	const odd = "application/vnd.example.manifest.v9+json"
+	ref := serveIndex(t, mutate.AppendManifests(empty.Index, image, mutate.IndexAddendum{Add: static.NewLayer([]byte("{}"), odd)}))
+	if code, _, stderr := verifyCommand(t, "--all-platforms", ref); code != exitUnknown || !strings.Contains(stderr, odd) {
+		t.Errorf("unknown media type: exit code %d, want %d and the type: %s", code, exitUnknown, stderr)
+	}
+	if code, stdout, stderr := verifyCommand(t, ref); code != 0 { // the only image that is one
+		t.Errorf("unknown media type, one platform: exit code %d, %s%s", code, stdout, stderr)
+	}
+	ref = serveIndex(t, mutate.AppendManifests(empty.Index, entry(unknown, marked)))
 	for _, flags := range [][]string{nil, {"--all-platforms"}} {
 		code, _, stderr := verifyCommand(t, append(flags, ref)...)
 		if code != exitUnknown || !strings.HasSuffix(stderr, "no such image: the index names none\n") {
