@@ -16,11 +16,12 @@ import (
 // maxControl bounds the control file of a package.
 const maxControl = 1 << 20
 
-// deb examines a Debian package: which one it is, and its files with Options.Nested.
-// It is an ar archive (deb(5)) of debian-binary, control.tar.* and data.tar.*.
-func (w *walker) deb(r io.Reader) error {
+// ar examines an archive of that kind. A Debian package is one (deb(5)), of
+// debian-binary, control.tar.* and data.tar.*: which one it is, and its files with
+// Options.Nested. dpkg wants debian-binary first; other tools do not ask for it.
+func (w *walker) ar(r io.Reader) error {
 	buf := bufio.NewReader(r)
-	if _, err := buf.Discard(len("!<arch>\n")); err != nil {
+	if _, err := buf.Discard(len(arMagic)); err != nil {
 		return err
 	}
 	for {
@@ -36,7 +37,7 @@ func (w *walker) deb(r io.Reader) error {
 		case strings.HasPrefix(name, "control.tar"):
 			err = w.payload(member, w.control)
 		case strings.HasPrefix(name, "data.tar") && w.opts.Nested:
-			err = w.payload(member, w.walk)
+			err = w.payload(member, w.tars)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -45,6 +46,24 @@ func (w *walker) deb(r io.Reader) error {
 			return err
 		}
 	}
+}
+
+// oldDeb examines a Debian package as they were before 1995 (deb-old(5)): a version, the
+// length of control.tar.gz, both in lines of their own, and then that and the files.
+func (w *walker) oldDeb(r io.Reader) error {
+	buf := bufio.NewReader(r)
+	var version, size int64
+	if _, err := fmt.Fscanf(buf, "0.%d\n%d\n", &version, &size); err != nil {
+		return err
+	}
+	control := io.LimitReader(buf, size)
+	if err := w.payload(control, w.control); err != nil || !w.opts.Nested {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, control); err != nil {
+		return err
+	}
+	return w.payload(buf, w.tars)
 }
 
 // arHeader reads the 60 bytes before each member of an ar archive.
@@ -65,7 +84,10 @@ func (w *walker) payload(r io.Reader, use func(io.Reader) error) error {
 	buf := bufio.NewReaderSize(r, sniffed)
 	head, _ := buf.Peek(sniffed) // fewer bytes are no error yet
 	k := sniff(head)
-	if !k.compressed() {
+	switch {
+	case k == kindSealed:
+		return errSealed
+	case !k.compressed():
 		return use(buf)
 	}
 	dec, done, err := w.decompress(k, buf)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -79,6 +80,9 @@ func FuzzNested(f *testing.F) {
 	f.Add(append([]byte("#!/bin/sh\n"), imagetest.Encode(imagetest.Gzip, fuzzArchive)...))
 	f.Add(cpioFile("libcuda.so.1", []byte("x")))
 	f.Add(tarELF())
+	f.Add(slices.Concat(fuzzArchive, fuzzArchive))
+	f.Add(slices.Concat(imagetest.Encode(imagetest.Zstd, []byte("x")), imagetest.Encode(imagetest.Zstd, fuzzArchive)))
+	f.Add([]byte("0.939000\n10\n" + string(imagetest.Encode(imagetest.Gzip, fuzzArchive))))
 	f.Add(imagetest.Encode(imagetest.Zstd, fuzzArchive))
 	small, _ := base64.StdEncoding.DecodeString(xzTexts[0]) // xzModule has 64 MiB allocated for each execution
 	f.Add(small)

@@ -86,11 +86,19 @@ func newWalker(rules *ruleSet, opts Options) *walker {
 // walk reads content, an archive, and then what is behind it. The error describes
 // content, unless reading it failed.
 func (w *walker) walk(content io.Reader) error {
+	if err := w.entries(content); err != nil {
+		return err
+	}
+	return behindArchive(content)
+}
+
+// entries reads an archive to its end.
+func (w *walker) entries(content io.Reader) error {
 	archive := tar.NewReader(content)
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return behindArchive(content)
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("archive, entry %d: %w", w.facts.Entries, err)

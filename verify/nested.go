@@ -6,7 +6,6 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
-	"compress/bzip2"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/therootcompany/xz"
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 )
@@ -44,14 +42,12 @@ var kernelModule = regexp.MustCompile(`\.ko\.(xz|zst|gz)$`)
 // finding only where its content was asked for.
 func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (content, error) {
 	c := content{size: h.Size, notELF: true}
-	cheap := k == kindTar || k == kindDeb || k == kindRPM
+	cheap := k == kindTar || k == kindAr || k == kindOldDeb || k == kindRPM
 	if !cheap && !w.opts.Nested && !kernelModule.MatchString(p) {
 		return c, nil
 	}
 	counted := &countReader{r: body}
-	inner := newWalker(w.rules, w.opts)
-	inner.depth, inner.within, inner.decoded = w.depth+1, w.within, w.decoded
-	inner.revisit = w.revisit
+	inner := w.inner()
 	var err error
 	switch {
 	case inner.depth > maxNesting:
@@ -71,26 +67,34 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 	return c, nil
 }
 
+// inner returns the walker of an archive that this one has come upon.
+func (w *walker) inner() *walker {
+	inner := newWalker(w.rules, w.opts)
+	inner.depth, inner.within, inner.decoded = w.depth+1, w.within, w.decoded
+	inner.revisit = w.revisit
+	return inner
+}
+
 // archive examines what r holds.
 func (w *walker) archive(k kind, r io.Reader) error {
 	switch k {
 	case kindTar:
-		return w.walk(r)
-	case kindDeb:
-		return w.deb(r)
+		return w.tars(r)
+	case kindAr:
+		return w.ar(r)
+	case kindOldDeb:
+		return w.oldDeb(r)
 	case kindRPM:
 		return w.rpm(r)
 	case kindZip:
 		return w.unzip(r)
 	case kindCpio:
-		buf := bufio.NewReader(r) // which cpio uses too
-		if err := w.cpio(buf); err != nil {
-			return err
-		}
-		return behindArchive(buf)
+		return w.cpio(r)
 	}
-	return errors.New("of a format that is not read")
+	return errSealed
 }
+
+var errSealed = errors.New("of a format that is not read")
 
 // adopt takes over what was found in the archive at p.
 func (w *walker) adopt(p string, f *layerFacts) {
@@ -114,7 +118,7 @@ func inside(archive, p string) string {
 	return archive + inArchive + p
 }
 
-// decompressed examines the one file that a compressed stream holds. If that is an
+// decompressed examines the one file that a compressed file holds. If that is an
 // archive, its entries are this walker's.
 func (w *walker) decompressed(k kind, r io.Reader) (*dynelf.Info, said, error) {
 	dec, done, err := w.decompress(k, r)
@@ -122,7 +126,15 @@ func (w *walker) decompressed(k kind, r io.Reader) (*dynelf.Info, said, error) {
 		return nil, said{}, err
 	}
 	defer done()
-	c, err := w.unsized("", &decodedReader{r: dec, n: w.decoded})
+	buf := bufio.NewReaderSize(&decodedReader{r: dec, n: w.decoded}, sniffed)
+	head, _ := buf.Peek(sniffed) // fewer bytes are no error yet
+	if sniff(head) == kindTar {
+		return nil, said{}, w.tars(buf)
+	}
+	c, err := w.unsized("", buf)
+	if err == nil && dec.begins {
+		err = errors.New("a later stream in it begins as a file of its own")
+	}
 	return c.elf, c.said, err
 }
 
@@ -133,35 +145,41 @@ func (w *walker) unsized(p string, r io.Reader) (content, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return content{}, err
 	}
-	all := io.MultiReader(bytes.NewReader(head[:n]), r)
 	w.ambiguous(p, head[:n])
-	switch k := sniff(head[:n]); {
-	case k == kindTar && p == "":
-		return content{}, w.walk(all)
+	k := sniff(head[:n])
+	end := w.tail(io.MultiReader(bytes.NewReader(head[:n]), r), k, 0)
+	c, opened := content{size: 1, notELF: true}, k == kindZip && w.opts.Nested
+	switch err = nil; {
 	case k == kindObject:
-		return w.listen(k, &tar.Header{Size: math.MaxInt64}, all)
+		c, err = w.listen(k, &tar.Header{Size: math.MaxInt64}, end)
 	case k == kindScript:
-		c, _, err := w.script(p, &tar.Header{Size: math.MaxInt64}, all)
-		return c, err
+		c, opened, err = w.script(p, &tar.Header{Size: math.MaxInt64}, end)
 	case k != kindOther:
-		return w.nested(p, k, &tar.Header{Size: 1}, all)
+		c, err = w.nested(p, k, &tar.Header{Size: 1}, end)
 	case bytes.HasPrefix(head[:n], []byte("\x7fELF")):
-		data, err := io.ReadAll(io.LimitReader(all, maxUnsized+1))
-		if len(data) > maxUnsized {
-			err = fmt.Errorf("compressed ELF file of more than %d bytes", maxUnsized)
-		}
-		if err != nil {
-			return content{}, err
-		}
-		return w.examine(p, &tar.Header{Size: int64(len(data))}, bytes.NewReader(data))
+		c, err = w.unsizedELF(p, end)
 	}
-	_, err = io.Copy(io.Discard, r)
-	return content{size: 1, notELF: true}, err
+	if err == nil && !opened {
+		err = w.zipBehind(p, end)
+	}
+	return c, err
 }
 
-// decompress decodes a stream until done is called. Of streams in streams only the
+// unsizedELF examines an ELF file in memory.
+func (w *walker) unsizedELF(p string, r io.Reader) (content, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxUnsized+1))
+	if len(data) > maxUnsized {
+		err = fmt.Errorf("compressed ELF file of more than %d bytes", maxUnsized)
+	}
+	if err != nil {
+		return content{}, err
+	}
+	return w.examine(p, &tar.Header{Size: int64(len(data))}, bytes.NewReader(data))
+}
+
+// decompress decodes streams until done is called. Of streams in streams only the
 // outermost gets much memory, so that they cannot add up.
-func (w *walker) decompress(k kind, r io.Reader) (dec io.Reader, done func(), err error) {
+func (w *walker) decompress(k kind, r io.Reader) (dec *streams, done func(), err error) {
 	dict := maxDict
 	if w.within > 0 {
 		dict = innerDict
@@ -173,13 +191,13 @@ func (w *walker) decompress(k kind, r io.Reader) (dec io.Reader, done func(), er
 		dec, err = newGunzip(r)
 	case kindZstd:
 		var z *zstd.Decoder
-		if z, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(dict)), zstd.WithDecoderLowmem(true)); err == nil {
-			dec, done = z, func() { w.within--; z.Close() }
+		if dec, z, err = newUnzstd(r, dict); err == nil {
+			done = func() { w.within--; z.Close() }
 		}
 	case kindXz:
-		dec, err = xz.NewReader(r, uint32(dict))
+		dec, err = newUnxz(r, dict)
 	case kindBzip2:
-		dec = bzip2.NewReader(r)
+		dec, err = newBunzip2(r)
 	}
 	return dec, done, err
 }

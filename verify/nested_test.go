@@ -24,17 +24,24 @@ type entries = map[string]imagetest.Entry
 
 // debFile is a Debian package: an ar archive.
 func debFile(control string, data entries) []byte {
+	return arFile(
+		"debian-binary", []byte("2.0\n"),
+		"control.tar.zst", imagetest.Encode(imagetest.Zstd, imagetest.Files(entries{"./control": {Data: control}})),
+		"data.tar.gz", imagetest.Encode(imagetest.Gzip, imagetest.Files(data)),
+	)
+}
+
+// arFile is an archive of names and contents by turns.
+func arFile(members ...any) []byte {
 	out := []byte("!<arch>\n")
-	member := func(name string, content []byte) {
-		out = append(out, fmt.Sprintf("%-16s%-12d%-6d%-6d%-8s%-10d`\n", name, 0, 0, 0, "100644", len(content))...)
+	for ; len(members) > 0; members = members[2:] {
+		content := members[1].([]byte)
+		out = fmt.Appendf(out, "%-16s%-12d%-6d%-6d%-8s%-10d`\n", members[0], 0, 0, 0, "100644", len(content))
 		out = append(out, content...)
 		if len(content)%2 == 1 {
 			out = append(out, '\n')
 		}
 	}
-	member("debian-binary", []byte("2.0\n"))
-	member("control.tar.zst", imagetest.Encode(imagetest.Zstd, imagetest.Files(entries{"./control": {Data: control}})))
-	member("data.tar.gz", imagetest.Encode(imagetest.Gzip, imagetest.Files(data)))
 	return out
 }
 

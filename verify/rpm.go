@@ -78,7 +78,7 @@ const (
 	cpioDir  = 0o040000
 )
 
-// cpio examines the files of an RPM's payload, a cpio archive in the "newc" format.
+// cpio examines a cpio archive in the "newc" format, an RPM's payload is one.
 func (w *walker) cpio(r io.Reader) error {
 	buf := bufio.NewReader(r)
 	for {
@@ -87,7 +87,7 @@ func (w *walker) cpio(r io.Reader) error {
 			return err
 		}
 		if h == nil {
-			return nil
+			return behindArchive(buf)
 		}
 		if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
 			return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)

@@ -6,9 +6,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"math"
 	"math/bits"
 	"strconv"
-	"strings"
 )
 
 // kind is what the first bytes of a file say it is, as far as it matters here.
@@ -18,7 +18,8 @@ const (
 	kindOther  kind = iota
 	kindObject      // ELF object file: kernel modules and firmware are
 	kindScript
-	kindDeb
+	kindAr
+	kindOldDeb
 	kindRPM
 	kindTar
 	kindZip
@@ -30,12 +31,15 @@ const (
 	kindSealed // an archive of a format that is not read
 )
 
+// arMagic begins Debian packages, and static libraries.
+const arMagic = "!<arch>\n"
+
 var magics = []struct {
 	bytes string
 	kind  kind
 }{
 	{"#!", kindScript},
-	{"!<arch>\ndebian-binary", kindDeb},
+	{arMagic, kindAr},
 	{"\xed\xab\xee\xdb", kindRPM},
 	{"PK\x03\x04", kindZip},
 	{"PK00PK\x03\x04", kindZip}, // APPNOTE.TXT 8.5.4: was made to be split, and was not
@@ -49,7 +53,17 @@ var magics = []struct {
 	{"Rar!\x1a\x07", kindSealed},
 	{"hsqs", kindSealed},             // squashfs
 	{"\x04\x22\x4d\x18", kindSealed}, // lz4
+	{"\x02\x21\x4c\x18", kindSealed}, // lz4 -l
 	{"LZIP\x01", kindSealed},
+	{"LZIP\x00", kindSealed},
+	{"\x89LZO\x00\r\n\x1a\n", kindSealed},
+	{"LRZI\x00", kindSealed},
+	{"\x1f\x9d", kindSealed}, // compress, which gzip reads as it does the next two
+	{"\x1f\x1e", kindSealed}, // pack
+	{"\x1f\xa0", kindSealed}, // lzh
+	{"xar!", kindSealed},
+	{"MSWIM\x00\x00\x00", kindSealed},
+	{"MSCF\x00\x00\x00\x00", kindSealed}, // cabinet
 }
 
 // sniff tells what a file is. A tar header is known by its checksum, which no other
@@ -66,6 +80,8 @@ func sniff(head []byte) kind {
 		return kindCpio
 	case isLzma(head):
 		return kindSealed
+	case isOldDeb(head):
+		return kindOldDeb
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix(head, []byte(m.bytes)) {
@@ -112,13 +128,29 @@ func isCpio(head []byte) bool {
 	return err == nil
 }
 
-// isLzma knows what xz(1) writes as .lzma: default parameters, a dictionary of a power
-// of 2, and no size.
+// isLzma knows what xz(1) takes for .lzma: parameters that go together, a dictionary of
+// 2 to a power or half as much again, a size that is unknown or under 256 GiB; and data
+// that begins with a byte of zero and a literal.
 func isLzma(head []byte) bool {
-	if len(head) < 13 || string(head[:3]) != "\x5d\x00\x00" || string(head[5:13]) != strings.Repeat("\xff", 8) {
+	if len(head) < 15 || head[0] >= 225 || head[0]%45/9+head[0]%9 > 4 || head[13] != 0 || head[14] >= 0x80 {
 		return false
 	}
-	return bits.OnesCount16(binary.LittleEndian.Uint16(head[3:])) <= 2
+	dict, size := binary.LittleEndian.Uint32(head[1:]), binary.LittleEndian.Uint64(head[5:])
+	if dict < 4<<10 || size == 0 || size >= 1<<38 && size != math.MaxUint64 {
+		return false
+	}
+	half := uint32(1) << (bits.Len32(dict) - 2)
+	return bits.OnesCount32(dict&^half) == 1 || dict == math.MaxUint32
+}
+
+// isOldDeb knows how Debian packages began before they were ar archives: lines with a
+// version and a size, and gzip.
+func isOldDeb(head []byte) bool {
+	if !bytes.HasPrefix(head, []byte("0.93")) {
+		return false
+	}
+	lines := bytes.SplitN(head, []byte("\n"), 3)
+	return len(lines) == 3 && bytes.HasPrefix(lines[2], []byte("\x1f\x8b"))
 }
 
 // isObject reports whether an ELF file is ET_REL, but not for a GPU.

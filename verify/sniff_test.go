@@ -54,6 +54,26 @@ func concatZips(a, b []byte) []byte {
 	return append(bytes.Clone(a[:bytes.Index(a, []byte("PK\x01\x02"))]), b...)
 }
 
+// methodZip is one file, stored, under a name that another method of compression gives it.
+func methodZip(name string, data []byte, method byte) []byte {
+	out := zipFile(false, map[string][]byte{name: data})
+	out[8] = method
+	out[bytes.Index(out, []byte("PK\x01\x02"))+10] = method
+	return out
+}
+
+// badPAX is an extended header of a tar that makes no sense, which ends in the middle of a block.
+func badPAX() []byte {
+	h := make([]byte, 1024)
+	copy(h, "x")
+	copy(h[100:], "0000644\x000000000\x000000000\x0000000000003\x0000000000000\x00")
+	h[156] = 'x'
+	copy(h[257:], "ustar\x0000")
+	copy(h[512:], "bad")
+	sign(h)
+	return h
+}
+
 func cpioFile(name string, data []byte) []byte {
 	entry := func(name string, mode int, data []byte) (out []byte) {
 		out = fmt.Appendf(nil, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00", 1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name)+1, 0, name)
@@ -82,6 +102,8 @@ func TestDisguisedArchives(t *testing.T) {
 	png := []byte("\x89PNG\r\n\x1a\n")
 	tarball := imagetest.Files(entries{"opt/helper.bin": imagetest.File(realCUDA)})
 	gz := imagetest.Encode(imagetest.Gzip, tarball)
+	text := imagetest.Files(entries{"a": {Data: "x"}})
+	far := make([]byte, 70_000)
 	skippable := binary.LittleEndian.AppendUint32([]byte("\x53\x2a\x4d\x18"), 4)
 	for _, tc := range []struct {
 		name   string
@@ -108,7 +130,17 @@ func TestDisguisedArchives(t *testing.T) {
 		{"zip of another system", zipFile(true, map[string][]byte{`lib\libcuda.so.1`: realCUDA}), []string{named}, []string{named}},
 		{"zip behind a program", slices.Concat(elf, wheel), []string{named}, []string{"unreadable x", named}},
 		{"zip behind a picture", slices.Concat(png, wheel), []string{named}, []string{"unreadable x", named}},
-		{"zip in the middle of a picture", slices.Concat(png, wheel, png), nil, nil},
+		{"zip between pictures", slices.Concat(png, wheel, png), []string{named}, []string{"unreadable x", named}},
+		{"zip that no reader finds in a picture", slices.Concat(png, wheel, far), nil, nil},
+		{"zip with much junk behind", slices.Concat(wheel, far, far), []string{named}, []string{named}},
+		{"pex with much junk behind", slices.Concat(python, wheel, far), []string{named}, []string{named}},
+		{"zip with an entry that is not decoded", slices.Concat(methodZip("lib/libcuda.so.1", realCUDA, 93), plain), []string{named}, []string{"unreadable x", helper, named}},
+		{"zip behind a program, gzipped", imagetest.Encode(imagetest.Gzip, slices.Concat(elf, wheel)), nil, []string{"unreadable x", named}},
+		{"tar behind a tar", slices.Concat(text, tarball), []string{lib}, []string{lib}},
+		{"tar behind a single block of zeros", slices.Concat(text[:1024], make([]byte, 512), text[:1024], tarball), []string{lib}, []string{"unreadable x", lib}},
+		{"tar behind junk", slices.Concat(text[:1024], bytes.Repeat([]byte("junk"), 200), make([]byte, 224), tarball), []string{lib}, []string{"unreadable x", lib}},
+		{"tar with junk behind", slices.Concat(text, []byte("junk")), nil, []string{"unreadable x"}},
+		{"tar with a broken extension in front", slices.Concat(badPAX(), tarball), []string{lib}, []string{"unreadable x", lib}},
 		{"cut off zip", wheel[:len(wheel)-30], nil, []string{named}},
 		{"start of a zip", []byte("PK\x03\x04"), nil, []string{"unreadable x"}},
 		{"zip of a zip, gzipped", imagetest.Encode(imagetest.Gzip, wheel), nil, []string{named}},
@@ -119,10 +151,20 @@ func TestDisguisedArchives(t *testing.T) {
 		{"cpio.gz", imagetest.Encode(imagetest.Gzip, cpioFile("helper.bin", realCUDA)), nil, []string{helper}},
 		{"cpio with something behind", append(cpioFile("a", []byte("x")), gz...), nil, []string{"unreadable x"}},
 		{"text like cpio", []byte(strings.Repeat("0707010 ", 30)), nil, nil},
-		{"lzma", []byte("\x5d\x00\x00\x80\x00" + strings.Repeat("\xff", 8) + "data"), nil, []string{"unreadable x"}},
+		{"cpio with another behind", slices.Concat(cpioFile("a", nil), cpioFile("helper.bin", realCUDA)), nil, []string{"unreadable x"}},
+		{"lzma", []byte("\x5d\x00\x00\x80\x00" + strings.Repeat("\xff", 8) + "\x00\x37\x9c\x0a"), nil, []string{"unreadable x"}},
+		{"lzma -lc0 -lp2, 3 MiB", []byte("\x6c\x00\x00\x30\x00" + strings.Repeat("\xff", 8) + "\x00\x37\x9c\x0a"), nil, []string{"unreadable x"}},
+		{"lzma of a known size", []byte("\x5d\x00\x00\x80\x00\x00\xf0\x37\x00\x00\x00\x00\x00\x00\x37\x9c\x0a"), nil, []string{"unreadable x"}},
+		{"picture like lzma", []byte("\x00\x00\x01\x00\x01\x00\x10\x10\x00\x00\x01\x00\x20\x00\x68\x04\x00"), nil, nil},
 		{"7z", []byte("7z\xbc\xaf\x27\x1cdata"), nil, []string{"unreadable x"}},
 		{"rar", []byte("Rar!\x1a\x07\x01\x00data"), nil, []string{"unreadable x"}},
 		{"squashfs", []byte("hsqsdata"), nil, []string{"unreadable x"}},
+		{"lz4", []byte("\x04\x22\x4d\x18data"), nil, []string{"unreadable x"}},
+		{"lz4 -l", []byte("\x02\x21\x4c\x18data"), nil, []string{"unreadable x"}},
+		{"lz4 behind a frame to skip", slices.Concat(skippable, []byte("size\x04\x22\x4d\x18data")), nil, []string{"unreadable x"}},
+		{"lzip", []byte("LZIP\x01data"), nil, []string{"unreadable x"}},
+		{"lzop", []byte("\x89LZO\x00\r\n\x1a\ndata"), nil, []string{"unreadable x"}},
+		{"compress", []byte("\x1f\x9d\x90data"), nil, []string{"unreadable x"}},
 		{"static library", []byte("!<arch>\nx.o/            0           0     0     644     1         `\nx\n"), nil, nil},
 		{"hidden name in a tar", imagetest.Files(entries{"opt/.wh.x": imagetest.File(realCUDA)}), []string{"driver-library x!/opt/.wh.x"}, []string{"driver-library x!/opt/.wh.x"}},
 	} {

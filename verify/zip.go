@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -35,22 +36,25 @@ type localHeader struct {
 }
 
 // unzip examines all files of a zip, in the order in which they stand in the stream,
-// whatever is between them. The directory at the end is not asked.
+// whatever is between them. The directory at the end is not asked. What cannot be
+// decoded is judged by its name. The error is the first one.
 func (w *walker) unzip(r io.Reader) error {
 	buf := bufio.NewReaderSize(r, 64<<10)
+	var first error
 	for {
 		h, err := readLocalHeader(buf)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return first
 		}
 		if err != nil {
-			return err
+			return cmp.Or(first, err)
 		}
 		if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
 			return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
 		}
 		if err := w.zipEntry(h, buf); err != nil {
-			return fmt.Errorf("%q: %w", shorten(h.name), err)
+			w.listed(zipPath(h.name), int64(min(h.size, 1<<62)))
+			first = cmp.Or(first, fmt.Errorf("%q: %w", shorten(h.name), err))
 		}
 	}
 }

@@ -12,13 +12,13 @@ import (
 )
 
 // A zip file is one by its end: whatever stands in front of it (a line for the kernel, a
-// program, an image), zip readers find its directory from there. So the end of every
-// file is held while the file streams by: maxZipTail bytes of those that are a zip or
-// a script by their first bytes, as wheels and executable Python archives are.
+// program, an image), zip readers find its directory from there, and most of them
+// whatever stands behind it. So zipTail bytes at the end of every file are held while
+// it streams by. What is a zip or a script by its first bytes, as wheels and executable
+// Python archives are, is searched for records of a directory from its start to its end.
 const (
-	maxZipTail  = 16 << 20
 	zipTail     = 256 << 10
-	maxZipEnd   = zipEndSize + 1<<16 // with a comment
+	maxZipEnd   = 66000 // as far from the end unzip looks; others stop at the longest comment
 	zipEndSize  = 22
 	zipDirSize  = 46
 	zip64At     = 20 // size of the locator, which is before the end
@@ -26,31 +26,37 @@ const (
 	smallestELF = 4 << 10 // no program of a driver is smaller
 )
 
-// tail reads a file of which the last bytes are to be held.
+// tail reads a file of which the last bytes are to be held, or what may be the
+// beginning of a record if all of it is searched.
 type tail struct {
-	r    io.Reader
-	skip int64 // bytes up to those
-	held []byte
-	size int64 // of the file
-	loud bool  // by its first bytes the file may be a zip
+	r     io.Reader
+	skip  int64 // bytes up to those
+	held  []byte
+	size  int64   // read so far
+	names *walker // of the zip that the file is, nil if only its end is searched
 }
 
-// tail uses the buffer of the last one again, unless that grew big.
+// tail reads r, a file of size bytes, 0 if that is not known. It uses the buffer of the last one again.
 func (w *walker) tail(r io.Reader, k kind, size int64) *tail {
-	t := &tail{r: r, held: w.held[:0], size: size, loud: k == kindZip || k == kindScript}
-	most := int64(zipTail)
-	if t.loud {
-		most, t.held = maxZipTail, nil
+	t := &tail{r: r, held: w.held[:0], skip: max(0, size-zipTail)}
+	if k == kindScript || k == kindZip && !w.opts.Nested {
+		t.names, t.skip = w.inner(), 0
 	}
-	t.skip = max(0, size-most)
 	return t
 }
 
 func (t *tail) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p)
+	t.size += int64(n)
 	skip := min(t.skip, int64(n))
 	t.skip -= skip
 	t.held = append(t.held, p[skip:n]...)
+	switch {
+	case t.names != nil:
+		t.held = t.names.listZip(t.held)
+	case len(t.held) > 2*zipTail:
+		t.held = append(t.held[:0], t.held[len(t.held)-zipTail:]...)
+	}
 	return n, err
 }
 
@@ -70,9 +76,7 @@ func (t *tail) drain() error {
 
 var errZipDirectory = errors.New("the directory of the zip file is too big")
 
-// zipDirectory finds the directory of a zip with this end, nil if there is none. In a
-// file that starts as something else, only one that ends where the file ends counts, so
-// that a zip inside another file is none.
+// zipDirectory finds the directory of a zip with this end, nil if there is none.
 func (t *tail) zipDirectory() ([]byte, error) {
 	data, before := t.held, t.size-int64(len(t.held))
 	for at := max(0, len(data)-maxZipEnd); ; at++ {
@@ -81,12 +85,7 @@ func (t *tail) zipDirectory() ([]byte, error) {
 			return nil, nil
 		}
 		at += next
-		end := data[at:]
-		comment := int(binary.LittleEndian.Uint16(end[20:]))
-		if !t.loud && zipEndSize+comment != len(end) {
-			continue
-		}
-		if dir, err := zipDirectoryBefore(data[:at], end, uint64(before)); dir != nil || err != nil {
+		if dir, err := zipDirectoryBefore(data[:at], data[at:], uint64(before)); dir != nil || err != nil {
 			return dir, err
 		}
 	}
@@ -117,20 +116,34 @@ func zipDirectoryBefore(data, end []byte, before uint64) ([]byte, error) {
 	return dir, nil
 }
 
-// listZip judges the names in the directory of a zip: wheels and jars are zip files.
-func (w *walker) listZip(dir []byte) {
+// listZip judges the names in the directory of a zip, wheels and jars among them, as far as data
+// holds its records. It returns the rest of data, which more may follow, and reuses its memory.
+func (w *walker) listZip(data []byte) []byte {
 	le := binary.LittleEndian
-	for len(dir) >= zipDirSize && string(dir[:4]) == "PK\x01\x02" {
-		size := int64(le.Uint32(dir[24:]))
-		name, extra, comment := int(le.Uint16(dir[28:])), int(le.Uint16(dir[30:])), int(le.Uint16(dir[32:]))
-		if dir = dir[zipDirSize:]; len(dir) < name+extra+comment {
-			return
+	at := 0
+	for ; ; at++ {
+		next := bytes.Index(data[at:], []byte("PK\x01\x02"))
+		if next < 0 {
+			at = max(at, len(data)-3)
+			break
 		}
-		if p := zipPath(string(dir[:name])); !strings.HasSuffix(p, "/") {
-			w.listed(p, size)
+		at += next
+		if len(data)-at < zipDirSize {
+			break
 		}
-		dir = dir[name+extra+comment:]
+		record, name := data[at:], int(le.Uint16(data[at+28:]))
+		if name == 0 || name > maxNameLen {
+			continue
+		}
+		if len(record) < zipDirSize+name {
+			break
+		}
+		w.facts.Entries++
+		if p := zipPath(string(record[zipDirSize:][:name])); !strings.HasSuffix(p, "/") {
+			w.listed(p, int64(le.Uint32(record[24:])))
+		}
 	}
+	return append(data[:0], data[at:]...)
 }
 
 // zipPath turns the names that some tools write into paths.
@@ -143,27 +156,28 @@ func (w *walker) listed(name string, size int64) {
 	}
 }
 
-// zipBehind lists the zip that a file ends with, if its content was not examined.
+// zipBehind lists the zip that a file is by its end, if its content was not examined.
 func (w *walker) zipBehind(p string, t *tail) error {
 	if err := t.drain(); err != nil {
 		return err
 	}
-	dir, err := t.zipDirectory()
-	if !t.loud {
-		w.held = t.held
+	names, err := t.names, error(nil)
+	if names == nil {
+		var dir []byte
+		if dir, err = t.zipDirectory(); dir != nil || err != nil {
+			names = w.inner()
+			names.listZip(dir)
+		}
 	}
-	if dir == nil && err == nil {
-		return nil
-	}
-	inner := newWalker(w.rules, w.opts)
-	inner.depth = w.depth + 1
-	inner.listZip(dir)
-	w.adopt(p, inner.finish())
+	w.held = t.held
 	switch {
 	case err != nil:
 		w.unreadable(p, "nested archive: "+err.Error())
+	case names == nil || names.facts.Entries == 0:
+		return nil
 	case w.opts.Nested:
 		w.unreadable(p, "nested archive: a zip behind other content is listed, and not opened")
 	}
+	w.adopt(p, names.finish())
 	return nil
 }

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"errors"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
+)
+
+// streams decodes all streams of a compressed file, one behind the other, as every tool
+// does. Between them it looks whether a later one begins as a file of its own does: a
+// tar goes on anywhere, but what stands in front of a program or a zip is not all there is.
+type streams struct {
+	io.Reader                           // decodes the current stream
+	next      func() (io.Reader, error) // returns the one behind it, io.EOF at the end of the file
+	any       bool                      // something was decoded
+	begins    bool
+}
+
+// newStreams reads the first stream by next.
+func newStreams(next func() (io.Reader, error)) (*streams, error) {
+	first, err := next()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return &streams{Reader: first, next: next}, err
+}
+
+// Read implements io.Reader.
+func (s *streams) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	s.any = s.any || n > 0
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	next, err := s.next()
+	if err != nil {
+		return n, err
+	}
+	head := make([]byte, sniffed)
+	m, err := fill(next, head)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	s.begins = s.begins || s.any && (sniff(head[:m]) != kindOther || isELF(head[:m]))
+	s.Reader = io.MultiReader(bytes.NewReader(head[:m]), next)
+	return n, nil
+}
+
+// newGunzip decodes gzip one member at a time: to the library a stream that ends
+// within the name in a member's header is one that ended before it.
+func newGunzip(r io.Reader) (*streams, error) {
+	in, member := bufio.NewReaderSize(r, 64<<10), new(gzip.Reader)
+	return newStreams(func() (io.Reader, error) {
+		if _, err := in.Peek(1); err != nil {
+			return nil, err
+		}
+		err := member.Reset(in)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		member.Multistream(false)
+		return member, err
+	})
+}
+
+// newUnxz decodes xz with dictionaries of up to dict bytes.
+func newUnxz(r io.Reader, dict int) (*streams, error) {
+	z, err := xz.NewReader(r, uint32(dict))
+	if err != nil {
+		return nil, err
+	}
+	z.Multistream(false)
+	s := &streams{Reader: z}
+	s.next = func() (io.Reader, error) {
+		err := z.Reset(nil) // goes on behind the stream that ended
+		z.Multistream(false)
+		return z, err
+	}
+	return s, nil
+}
+
+// newUnzstd decodes zstd with windows of up to dict bytes, until the decoder is closed.
+func newUnzstd(r io.Reader, dict int) (*streams, *zstd.Decoder, error) {
+	in := bufio.NewReader(r)
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(dict)), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := newStreams(func() (io.Reader, error) {
+		frame, err := nextFrame(in)
+		if err != nil {
+			return nil, err
+		}
+		return z, z.Reset(frame)
+	})
+	if err != nil {
+		z.Close()
+	}
+	return s, z, err
+}
+
+// zstdFrame reads one frame and ends where that ends (RFC 8878, 3.1), which its decoder
+// does not tell.
+type zstdFrame struct {
+	in   *bufio.Reader
+	left int64 // bytes up to the next block, or to the end
+	last bool  // of these
+	tail int64 // bytes behind the last block
+}
+
+func nextFrame(in *bufio.Reader) (*zstdFrame, error) {
+	start, err := in.Peek(zstd.HeaderMaxSize)
+	if len(start) == 0 {
+		return nil, err
+	}
+	var h zstd.Header
+	if err := h.Decode(start); err != nil {
+		return nil, noEOF(err)
+	}
+	f := &zstdFrame{in: in, left: int64(h.HeaderSize) + int64(h.SkippableSize), last: h.Skippable}
+	if h.HasCheckSum {
+		f.tail = 4
+	}
+	return f, nil
+}
+
+// Read implements io.Reader.
+func (f *zstdFrame) Read(p []byte) (int, error) {
+	if f.left == 0 {
+		if f.last {
+			return 0, io.EOF
+		}
+		if err := f.block(); err != nil {
+			return 0, noEOF(err)
+		}
+	}
+	n, err := f.in.Read(p[:min(int64(len(p)), f.left)])
+	f.left -= int64(n)
+	return n, noEOF(err)
+}
+
+// block reads the header of a block: whether it is the last, a type, a size.
+func (f *zstdFrame) block() error {
+	const repeated = 1 // the type of a block that is one byte
+	b, err := f.in.Peek(3)
+	if err != nil {
+		return err
+	}
+	h := int64(b[0]) | int64(b[1])<<8 | int64(b[2])<<16
+	f.last, f.left = h&1 == 1, 3+h>>3
+	if h>>1&3 == repeated {
+		f.left = 3 + 1
+	}
+	if f.last {
+		f.left += f.tail
+	}
+	return nil
+}
+
+// newBunzip2 decodes bzip2.
+func newBunzip2(r io.Reader) (*streams, error) {
+	in := bufio.NewReader(r)
+	return newStreams(func() (io.Reader, error) {
+		if _, err := in.Peek(1); err != nil {
+			return nil, err
+		}
+		return bzip2.NewReader(&bzip2Stream{Reader: in}), nil
+	})
+}
+
+// bzip2Stream ends before the next stream, which begins with 10 bytes that nothing else
+// contains but by intent; then the decoder misses what it needs.
+type bzip2Stream struct {
+	*bufio.Reader
+
+	begun bool
+}
+
+// What follows "BZh" and a digit: a block, or the end of a stream without any.
+const (
+	bzip2Block = "1AY&SY"
+	bzip2End   = "\x17\x72\x45\x38\x50\x90"
+)
+
+// ReadByte implements io.ByteReader, which is all that the decoder uses.
+func (b *bzip2Stream) ReadByte() (byte, error) {
+	start, _ := b.Peek(10)
+	if b.begun && len(start) == 10 && string(start[:3]) == "BZh" && (string(start[4:]) == bzip2Block || string(start[4:]) == bzip2End) {
+		return 0, io.EOF
+	}
+	b.begun = true
+	return b.Reader.ReadByte()
+}
+
+// noEOF makes an end where there must be more an error.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
