@@ -22,6 +22,7 @@ type streams struct {
 	next      func() (io.Reader, error) // returns the one behind it, io.EOF at the end of the file
 	any       bool                      // something was decoded
 	begins    bool
+	err       error // the one that reading ended with, for good: who peeks forgets it
 }
 
 // newStreams reads the first stream by next.
@@ -34,24 +35,33 @@ func newStreams(next func() (io.Reader, error)) (*streams, error) {
 }
 
 // Read implements io.Reader.
-func (s *streams) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
-	s.any = s.any || n > 0
-	if !errors.Is(err, io.EOF) {
-		return n, err
+func (s *streams) Read(p []byte) (n int, err error) {
+	if s.err != nil {
+		return 0, s.err
 	}
+	n, err = s.Reader.Read(p)
+	s.any = s.any || n > 0
+	if errors.Is(err, io.EOF) {
+		err = s.goOn()
+	}
+	s.err = err
+	return n, err
+}
+
+// goOn turns to the next stream.
+func (s *streams) goOn() error {
 	next, err := s.next()
 	if err != nil {
-		return n, err
+		return err
 	}
 	head := make([]byte, sniffed)
-	m, err := fill(next, head)
+	n, err := fill(next, head)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return n, err
+		return err
 	}
-	s.begins = s.begins || s.any && (sniff(head[:m]) != kindOther || isELF(head[:m]))
-	s.Reader = io.MultiReader(bytes.NewReader(head[:m]), next)
-	return n, nil
+	s.begins = s.begins || s.any && (sniff(head[:n]) != kindOther || isELF(head[:n]))
+	s.Reader = io.MultiReader(bytes.NewReader(head[:n]), next)
+	return nil
 }
 
 // newGunzip decodes gzip one member at a time: to the library a stream that ends

@@ -48,6 +48,8 @@ func TestStreams(t *testing.T) {
 				"program, library":      {streams(elf, realCUDA), unreadable},
 				"text, package":         {streams(text, debFile("", nil)), unreadable},
 				"text, junk":            {append(streams(text), "junk"...), unreadable},
+				"damaged":               {damaged(streams(text)), unreadable},
+				"second damaged":        {damaged(streams(text, text)), unreadable},
 				"cut off":               {streams(text, text)[:len(streams(text))+8], unreadable},
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -57,6 +59,12 @@ func TestStreams(t *testing.T) {
 			}
 		})
 	}
+}
+
+// damaged is data with another byte where all formats have what is checked.
+func damaged(data []byte) []byte {
+	data[len(data)-3] ^= 1
+	return data
 }
 
 // filter has a program of the machine turn data into what it writes.
