@@ -70,7 +70,7 @@ type walker struct {
 	held    []byte // see tail
 	depth   int    // how many archives this walk is inside
 	within  int    // how many compressed streams
-	decoded *int64 // bytes of nested archives, over all of the layer
+	decoded *int64 // bytes of nested archives and sparse files, over all of the layer
 	revisit *revisit
 
 	needBytes int // of facts.Needs
@@ -140,6 +140,11 @@ func (w *walker) entry(h *tar.Header, body io.Reader) error {
 	if len(h.Name) > maxNameLen || len(h.Linkname) > maxNameLen {
 		w.unreadable(shorten(h.Name), fmt.Sprintf("name of more than %d bytes", maxNameLen))
 		return nil
+	}
+	if isSparse(h) {
+		if err := overDecoded(w.decoded, h.Size); err != nil {
+			return err
+		}
 	}
 	p := clean(h.Name)
 	if w.watch.is(p) {

@@ -12,6 +12,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -21,7 +22,7 @@ import (
 // Limits of archives inside a layer. Reaching one is a finding of rule "unreadable".
 const (
 	maxNesting = 4        // archives in archives
-	maxDecoded = 64 << 30 // bytes decoded for all archives of a layer
+	maxDecoded = 64 << 30 // bytes decoded for all archives of a layer, and of its sparse files
 	maxDict    = 64 << 20 // dictionary of an xz stream (xz -9), window of a zstd frame
 	innerDict  = 8 << 20  // the same of one inside another (xz -6, zstd up to -19)
 	maxUnsized = 48 << 20 // bytes of an ELF file that is compressed by itself
@@ -210,8 +211,27 @@ type decodedReader struct {
 
 func (d *decodedReader) Read(p []byte) (int, error) {
 	n, err := d.r.Read(p)
-	if *d.n += int64(n); *d.n > maxDecoded {
-		return 0, fmt.Errorf("nested archives hold more than %d bytes", int64(maxDecoded))
+	if over := overDecoded(d.n, int64(n)); over != nil {
+		return 0, over
 	}
 	return n, err
+}
+
+// overDecoded adds more bytes to what a layer has taken of maxDecoded.
+func overDecoded(taken *int64, more int64) error {
+	if more > maxDecoded-*taken {
+		return fmt.Errorf("nested archives and sparse files hold more than %d bytes", int64(maxDecoded))
+	}
+	*taken += more
+	return nil
+}
+
+// isSparse reports whether an entry is longer than what the archive holds of it.
+func isSparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
 }

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -213,6 +214,35 @@ func hugeClaim() []byte {
 	w := tar.NewWriter(&buf)
 	_ = w.WriteHeader(&tar.Header{Name: "x", Typeflag: tar.TypeReg, Size: 1 << 62, Format: tar.FormatGNU})
 	return buf.Bytes()
+}
+
+// sparseFile is an archive of a sparse file (the old GNU format) of 4 TB, of which it
+// holds nothing.
+func sparseFile() []byte {
+	var b [3 * 512]byte
+	copy(b[:], "big")
+	copy(b[124:], "00000000000") // bytes in the archive
+	copy(b[148:], "        ")    // the checksum counts as spaces
+	b[156] = 'S'
+	copy(b[257:], "ustar  ")
+	copy(b[386:], "000000000000")                                // the first piece: where,
+	copy(b[398:], "000000000000")                                // and how long
+	copy(b[483:], []byte{0x80, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0}) // its size
+	var sum int
+	for _, c := range b[:512] {
+		sum += int(c)
+	}
+	copy(b[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return b[:]
+}
+
+// Zeros that no archive holds would be read for hours.
+func TestSparseFile(t *testing.T) {
+	t.Parallel()
+	report := judge(t, imagetest.New(imagetest.Layer(imagetest.Gzip, sparseFile())))
+	if report.Verdict != verify.Unknown || len(report.Findings) != 1 || !strings.Contains(report.Findings[0].Detail, "sparse files") {
+		t.Errorf("verdict %s, findings %+v, want unknown for its size", report.Verdict, report.Findings)
+	}
 }
 
 func TestLimits(t *testing.T) {
