@@ -4,6 +4,7 @@ package recipes_test
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,6 +174,25 @@ func wanted(row []string, flavor recipes.Flavor) []string {
 	return list
 }
 
+// from11 yields NVIDIA's releases from 11.0 on by "CUDA OS PLATFORM", as on that platform.
+func from11(c *recipes.Catalog) iter.Seq2[string, recipes.Release] {
+	return func(yield func(string, recipes.Release) bool) {
+		for _, name := range c.OSNames() {
+			for _, cuda := range c.CUDAFor(name) {
+				r, _ := c.Find(name, cuda)
+				if r.Source != "nvidia" || compat.Compare(cuda, "11.0") < 0 {
+					continue
+				}
+				for _, platform := range r.Platforms {
+					if !yield(cuda+" "+name+" "+platform, r.On(platform)) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestNCCL: it has the version that NVIDIA's images have, on each platform, and is
 // nowhere else.
 func TestNCCL(t *testing.T) {
@@ -185,18 +205,10 @@ func TestNCCL(t *testing.T) {
 		}
 	}
 	got := map[string]string{}
-	for _, name := range c.OSNames() {
-		for _, cuda := range c.CUDAFor(name) {
-			r, _ := c.Find(name, cuda)
-			if r.Source != "nvidia" || compat.Compare(cuda, "11.0") < 0 {
-				continue
-			}
-			for _, platform := range r.Platforms {
-				for _, p := range r.On(platform).Pins {
-					if version, _, _ := strings.Cut(p.Version, "-"); strings.HasPrefix(p.Package, "libnccl") {
-						got[cuda+" "+name+" "+platform] = version
-					}
-				}
+	for image, r := range from11(c) {
+		for _, p := range r.Pins {
+			if version, _, _ := strings.Cut(p.Version, "-"); strings.HasPrefix(p.Package, "libnccl") {
+				got[image] = version
 			}
 		}
 	}
@@ -217,17 +229,10 @@ func TestAbsent(t *testing.T) {
 		}
 	}
 	got := map[string]bool{}
-	for _, name := range c.OSNames() {
-		for _, cuda := range c.CUDAFor(name) {
-			r, _ := c.Find(name, cuda)
-			if r.Source != "nvidia" || compat.Compare(cuda, "11.0") < 0 {
-				continue
-			}
-			for _, platform := range r.Platforms {
-				if !slices.ContainsFunc(r.On(platform).Layers[recipes.Devel].Packages, func(p string) bool { return strings.HasPrefix(p, "cuda-nsight-compute-") }) {
-					got[cuda+" "+name+" "+platform] = true
-				}
-			}
+	for image, r := range from11(c) {
+		nsight := func(p string) bool { return strings.HasPrefix(p, "cuda-nsight-compute-") }
+		if !slices.ContainsFunc(r.Layers[recipes.Devel].Packages, nsight) {
+			got[image] = true
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
