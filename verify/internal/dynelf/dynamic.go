@@ -28,7 +28,7 @@ func (r *reader) dynamic() (tables, error) {
 		data, err = r.f.UpTo(p.off, min(p.n, MaxDynamic))
 	}
 	if err != nil {
-		if errors.Is(err, ErrMalformed) { // a separate debug file: headers, but no content
+		if errors.Is(err, ErrMalformed) && !errors.Is(err, errShared) { // a separate debug file: headers, but no content
 			return d, ErrNotDynamic
 		}
 		return d, fmt.Errorf("dynamic section: %w", err)
@@ -90,11 +90,11 @@ func (r *reader) word(b []byte) uint64 {
 	return uint64(r.order.Uint32(b))
 }
 
-// texts is the string table: what follows its address in its segment. The dynamic
+// texts is the string table: what follows its address in memory. The dynamic
 // linker does not look at the size that the file gives, so it is not believed.
 type texts struct {
 	data   []byte
-	cut    bool // not all of it is held
+	cut    bool // not all of it is held, or in one piece
 	missed bool // something was looked up that is not held
 }
 
@@ -110,7 +110,7 @@ func (r *reader) stringTable(d tables) (*texts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("string table: %w", err)
 	}
-	return &texts{data: data, cut: uint64(len(data)) < p.n}, nil
+	return &texts{data: data, cut: uint64(len(data)) < p.n || p.jumps}, nil
 }
 
 // name returns the string at off, cut at limit bytes, "" if off is out of range, or

@@ -48,7 +48,7 @@ type Info struct {
 	// and that it offers. A table that makes no sense ends where that shows.
 	VersionNeeds []VersionNeed
 	VersionDefs  []string
-	// Exports counts the defined global and weak dynamic symbols.
+	// Exports counts the global and weak dynamic symbols that a lookup finds.
 	Exports int
 	// Found holds those names of the wanted ones that are exported.
 	Found map[string]bool
@@ -75,18 +75,23 @@ const (
 	dtVerdef, dtVerdefnum                int64 = 0x6ffffffc, 0x6ffffffd
 	dtVerneed, dtVerneednum              int64 = 0x6ffffffe, 0x6fffffff
 	flagExec                                   = 1
-	flagNoDefault                              = 0x800
+	flagNoDefault, flagPIE                     = 0x800, 0x08000000
 	maxNeeded                                  = 4096
 )
 
 // segment is one PT_LOAD: n file bytes at off appear in memory at addr, and zeros
 // behind them up to mem bytes.
-type segment struct{ addr, off, n, mem uint64 }
+type segment struct{ addr, off, n, mem, align uint64 }
+
+const page = 4096
+
+// bare reports whether a segment has no bytes of its own and yet brings those of the
+// file that share the page it begins on.
+func (s segment) bare() bool { return s.n == 0 && s.align%page == 0 && s.pages().n > 0 }
 
 // pages widens a segment to what is mapped of the file: whole pages, but for what is
 // cleared behind it.
 func (s segment) pages() segment {
-	const page = 4096
 	front := min(s.addr%page, s.off)
 	s.addr, s.off, s.n = s.addr-front, s.off-front, s.n+front
 	if rest := -(s.addr + s.n) % page; s.mem+front <= s.n && s.n+rest > s.n {
@@ -102,7 +107,8 @@ type reader struct {
 	f     File
 	order binary.ByteOrder
 	is64  bool
-	loads []segment
+	exec  bool      // of a fixed address: a program
+	loads []segment // sorted by address
 	dyn   *segment
 	// interp holds file offsets, unlike the others.
 	interp  segment
@@ -132,7 +138,7 @@ func Read(f File, wanted map[string]bool) (Info, error) {
 		return Info{}, err
 	}
 	if strings.missed {
-		return Info{}, fmt.Errorf("string table: %w", ErrNotHeld)
+		return Info{}, fmt.Errorf("string table: %w", r.short())
 	}
 	if r.missed {
 		return Info{}, fmt.Errorf("interpreter or versions: %w", ErrNotHeld)
@@ -185,6 +191,7 @@ func (r *reader) header(info *Info) error {
 	if kind != 2 && kind != 3 { // ET_EXEC, ET_DYN
 		return ErrNotDynamic
 	}
+	r.exec = kind == 2
 	info.Machine, info.Class, info.Data = r.order.Uint16(ident[18:]), ident[4], ident[5]
 	phoff, phentsize, phnum := uint64(r.order.Uint32(ident[28:])), 42, 44
 	if r.is64 {
@@ -221,29 +228,35 @@ func (r *reader) programHeaders(off uint64, size, count int, info *Info) error {
 // overlap refuses segments that share memory: which of them is seen there depends on
 // who maps them, and no linker writes such a file.
 func (r *reader) overlap() error {
+	slices.SortStableFunc(r.loads, func(a, b segment) int { return cmp.Compare(a.addr, b.addr) })
 	var end uint64
-	for _, s := range slices.SortedFunc(slices.Values(r.loads), func(a, b segment) int { return cmp.Compare(a.addr, b.addr) }) {
+	for _, s := range r.loads {
 		if s.n == 0 {
 			continue
 		}
 		s = s.pages()
+		if s.off+s.n < s.off {
+			return fmt.Errorf("segment of %d bytes: %w", s.n, ErrMalformed)
+		}
 		if s.addr < end || s.addr+s.n < s.addr {
-			return fmt.Errorf("segments that share memory: %w", ErrMalformed)
+			return errShared
 		}
 		end = s.addr + s.n
 	}
 	return nil
 }
 
+var errShared = fmt.Errorf("segments that share memory: %w", ErrMalformed)
+
 func (r *reader) programHeader(h []byte, info *Info) {
 	var s segment
 	var flags uint32
 	if r.is64 {
 		flags = r.order.Uint32(h[4:])
-		s = segment{off: r.order.Uint64(h[8:]), addr: r.order.Uint64(h[16:]), n: r.order.Uint64(h[32:]), mem: r.order.Uint64(h[40:])}
+		s = segment{off: r.order.Uint64(h[8:]), addr: r.order.Uint64(h[16:]), n: r.order.Uint64(h[32:]), mem: r.order.Uint64(h[40:]), align: r.order.Uint64(h[48:])}
 	} else {
 		flags = r.order.Uint32(h[24:])
-		s = segment{off: uint64(r.order.Uint32(h[4:])), addr: uint64(r.order.Uint32(h[8:])), n: uint64(r.order.Uint32(h[16:])), mem: uint64(r.order.Uint32(h[20:]))}
+		s = segment{off: uint64(r.order.Uint32(h[4:])), addr: uint64(r.order.Uint32(h[8:])), n: uint64(r.order.Uint32(h[16:])), mem: uint64(r.order.Uint32(h[20:])), align: uint64(r.order.Uint32(h[28:]))}
 	}
 	switch r.order.Uint32(h) {
 	case ptLoad:
@@ -273,25 +286,56 @@ func (r *reader) at(addr, limit uint64) ([]byte, error) {
 type place struct {
 	off, n uint64 // offset, and what of the file follows there in memory
 	zeros  bool   // what is behind that is cleared
+	jumps  bool   // what is behind that is from elsewhere in the file
 }
 
 // place looks into the segments themselves before it looks at what their pages hold.
+// What only a bare segment brings, or brings in the place of other bytes, is errShared.
 func (r *reader) place(addr uint64) (place, error) {
 	exact := func(s segment) bool { return addr-s.addr < s.n }
 	i := slices.IndexFunc(r.loads, exact)
-	if i < 0 && slices.ContainsFunc(r.loads, func(s segment) bool { return s.cleared(addr) }) {
-		return place{}, ErrMalformed
-	}
-	if i < 0 {
+	cleared := i < 0 && slices.ContainsFunc(r.loads, func(s segment) bool { return s.cleared(addr) })
+	if i < 0 && !cleared {
 		i = slices.IndexFunc(r.loads, func(s segment) bool { return s.n > 0 && exact(s.pages()) })
 	}
-	if i < 0 {
+	p := place{n: 1}
+	if i >= 0 {
+		p = r.follow(i, addr)
+	}
+	for _, s := range r.loads {
+		if b := s.pages(); s.bare() && (i < 0 || b.off-b.addr != p.off-addr) {
+			if addr-b.addr < b.n {
+				return place{}, errShared
+			}
+			if b.addr-addr < p.n {
+				p.n, p.jumps = b.addr-addr, true
+			}
+		}
+	}
+	if i < 0 || p.off >= r.f.Size {
 		return place{}, ErrMalformed
 	}
+	p.n = min(p.n, r.f.Size-p.off)
+	return p, nil
+}
+
+// follow returns the place of an address in the segment i, and goes on from there to the
+// segments that memory goes on with.
+func (r *reader) follow(i int, addr uint64) place {
 	s := r.loads[i].pages()
-	off := s.off + (addr - s.addr)
-	if off < s.off || off >= r.f.Size {
-		return place{}, ErrMalformed
+	p := place{off: s.off + (addr - s.addr), n: s.n - (addr - s.addr), zeros: s.mem > r.loads[i].n}
+	for _, next := range r.loads[i+1:] {
+		mapped := next.pages()
+		switch {
+		case p.zeros || mapped.addr > addr+p.n:
+			return p
+		case next.n == 0 || mapped.addr < addr+p.n:
+		case mapped.off == p.off+p.n:
+			p.n, p.zeros = p.n+mapped.n, next.mem > next.n
+		default:
+			p.jumps = true
+			return p
+		}
 	}
-	return place{off, min(s.n-(addr-s.addr), r.f.Size-off), r.loads[i].mem > r.loads[i].n}, nil
+	return p
 }

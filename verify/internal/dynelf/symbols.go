@@ -21,21 +21,24 @@ func (r *reader) symbols(d tables, strings *texts, wanted map[string]bool, info 
 	if err != nil {
 		return fmt.Errorf("symbol table: %w", err)
 	}
-	if uint64(len(table)) < count*uint64(size) && !r.f.whole() {
-		return fmt.Errorf("symbol table: %w", ErrNotHeld)
+	if hashed := d.hash != 0 || d.gnuHash != 0; uint64(len(table)) < count*uint64(size) && (hashed || !r.f.whole()) {
+		return fmt.Errorf("symbol table: %w", r.short())
 	}
+	program := r.exec || d.flags1&flagPIE != 0
 	for ; len(table) >= size; table = table[size:] {
-		r.symbol(table[:size], strings, wanted, info)
+		r.symbol(table[:size], program, strings, wanted, info)
 	}
 	return nil
 }
 
-func (r *reader) symbol(s []byte, strings *texts, wanted map[string]bool, info *Info) {
-	bind, section := s[12]>>4, r.order.Uint16(s[14:])
+// symbol takes an undefined symbol that has a value for an export, as dlsym(3) does; in a
+// program it is the address of a function of another library.
+func (r *reader) symbol(s []byte, program bool, strings *texts, wanted map[string]bool, info *Info) {
+	bind, section, value := s[12]>>4, r.order.Uint16(s[14:]), uint64(r.order.Uint32(s[4:]))
 	if r.is64 {
-		bind, section = s[4]>>4, r.order.Uint16(s[6:])
+		bind, section, value = s[4]>>4, r.order.Uint16(s[6:]), r.order.Uint64(s[8:])
 	}
-	if section == 0 || bind != 1 && bind != 2 && bind != 10 { // undefined; GLOBAL, WEAK, GNU_UNIQUE
+	if section == 0 && (value == 0 || program) || bind != 1 && bind != 2 && bind != 10 { // GLOBAL, WEAK, GNU_UNIQUE
 		return
 	}
 	info.Exports++
