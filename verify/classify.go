@@ -37,33 +37,33 @@ var (
 // sniffed is how much of a file tells what kind of file it is.
 const sniffed = 512
 
-// regular examines a regular file: records by path, all others by content and name.
+// regular examines a regular file by content and name. A record is read as one.
 func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
-	if handled, err := w.record(p, h, body); handled || err != nil {
-		return err
-	}
 	head := w.head[:min(sniffed, h.Size)]
 	if _, err := io.ReadFull(body, head); err != nil {
 		return err
 	}
 	body = io.MultiReader(bytes.NewReader(head), body)
 	w.ambiguous(p, head)
-	var c content
-	var err error
 	if isLinkerConfig(p) {
+		var err error
 		if body, err = w.search.linkerConfig(p, body); err != nil {
 			return err
 		}
 	}
+	var c content
 	k := sniff(head)
 	end := w.tail(body, k, h.Size)
 	opened := k == kindZip && w.opts.Nested
-	switch k {
-	case kindOther:
+	isRecord, err := w.record(p, k == kindOther && !bytes.HasPrefix(head, []byte("\x7fELF")), h, end)
+	switch {
+	case isRecord || err != nil:
+		c = content{size: h.Size, notELF: true}
+	case k == kindOther:
 		c, err = w.examine(p, h, end)
-	case kindObject:
+	case k == kindObject:
 		c, err = w.listen(k, h, end)
-	case kindScript:
+	case k == kindScript:
 		c, opened, err = w.script(p, h, end)
 	default:
 		c, err = w.nested(p, k, h, end)

@@ -29,24 +29,27 @@ var (
 	rpmFiles = []string{"Packages", "Packages.db", "rpmdb.sqlite"}
 )
 
-// record reads p if it is the record of a package manager or of the linker.
-func (w *walker) record(p string, h *tar.Header, body io.Reader) (handled bool, err error) {
+// record reads p if it is the record of a package manager or of the linker. What stands
+// at the path of a text and cannot be one is a file like others.
+func (w *walker) record(p string, text bool, h *tar.Header, body io.Reader) (handled bool, err error) {
 	limited := io.LimitReader(body, maxRecord)
 	dir, base := path.Split(p)
 	dir = strings.TrimSuffix(dir, "/")
 	switch {
+	case slices.Contains(rpmDirs, dir) && slices.Contains(rpmFiles, base):
+		return true, w.rpmDatabase(p, h.Size, body)
+	case p == loader.Cache:
+		return true, w.linkerCache(p, h.Size, body)
+	case !text:
+		return false, nil
 	case strings.HasPrefix(p, "var/lib/dpkg/"):
 		return w.dpkg(p, limited)
 	case p == apkInstalled, p == "usr/"+apkInstalled:
 		return true, w.apk(p, limited)
-	case slices.Contains(rpmDirs, dir) && slices.Contains(rpmFiles, base):
-		return true, w.rpmDatabase(p, h.Size, body)
 	case path.Base(dir) == "conda-meta" && strings.HasSuffix(base, ".json"):
 		return true, w.conda(p, body)
 	case base == "RECORD" && strings.HasSuffix(dir, ".dist-info"):
 		return true, w.wheelRecord(p, limited)
-	case p == loader.Cache:
-		return true, w.linkerCache(p, h.Size, body)
 	}
 	return false, nil
 }

@@ -4,6 +4,7 @@ package verify_test
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +75,24 @@ func TestRecords(t *testing.T) {
 		if got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
+	}
+}
+
+// TestFilesAtRecordPaths has the driver in the place of a record, and an archive behind one.
+func TestFilesAtRecordPaths(t *testing.T) {
+	t.Parallel()
+	wheel := zipFile(true, map[string][]byte{"lib/libcuda.so.1": realCUDA})
+	for _, p := range []string{
+		"var/lib/dpkg/status", "var/lib/dpkg/status.d/foo", "var/lib/dpkg/info/foo.list", "lib/apk/db/installed", "usr/lib/apk/db/installed",
+		"opt/conda/conda-meta/a.json", "opt/a-1.dist-info/RECORD",
+	} {
+		wantOf(t, false, p, realCUDA, []string{"driver-library " + p})
+		wantOf(t, true, p, imagetest.Encode(imagetest.Gzip, realCUDA), []string{"driver-library " + p})
+		wantOf(t, false, p, slices.Concat([]byte("{}\n"), wheel), []string{"driver-library " + p + "!/lib/libcuda.so.1"})
+	}
+	for _, p := range []string{"etc/ld.so.cache", "var/lib/rpm/Packages", "usr/lib/sysimage/rpm/rpmdb.sqlite"} {
+		wantOf(t, false, p, realCUDA, []string{"unreadable " + p})
+		wantOf(t, false, p, imagetest.Encode(imagetest.Gzip, realCUDA), []string{"unreadable " + p})
 	}
 }
 
