@@ -141,7 +141,7 @@ func TestDisguisedArchives(t *testing.T) {
 		{"tar behind junk", slices.Concat(text[:1024], bytes.Repeat([]byte("junk"), 200), make([]byte, 224), tarball), []string{lib}, []string{"unreadable x", lib}},
 		{"tar with junk behind", slices.Concat(text, []byte("junk")), nil, []string{"unreadable x"}},
 		{"tar with a broken extension in front", slices.Concat(badPAX(), tarball), []string{lib}, []string{"unreadable x", lib}},
-		{"cut off zip", wheel[:len(wheel)-30], nil, []string{named}},
+		{"cut off zip", wheel[:len(wheel)-30], nil, []string{"unreadable x", named}},
 		{"start of a zip", []byte("PK\x03\x04"), nil, []string{"unreadable x"}},
 		{"zip of a zip, gzipped", imagetest.Encode(imagetest.Gzip, wheel), nil, []string{named}},
 		{"installer that unpacks itself", slices.Concat(sh, gz), nil, []string{lib}},

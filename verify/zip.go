@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 
 	"github.com/klauspost/compress/flate"
@@ -17,13 +18,16 @@ import (
 
 // Signatures, flags and methods of APPNOTE.TXT 4.3 and 4.4.
 const (
-	zipLocal      = 0x04034b50
-	zipLocalSize  = 30
-	zipDescriptor = 0x08074b50
-	zipEncrypted  = 1
-	zipStreamed   = 8 // sizes follow the data
-	zipStored     = 0
-	zipDeflated   = 8
+	zipLocal       = 0x04034b50
+	zipLocalSize   = 30
+	zipDescriptor  = 0x08074b50
+	zipRecord      = 0x02014b50 // of the directory
+	zipEnd64Record = 0x06064b50
+	zipEnd         = 0x06054b50
+	zipEncrypted   = 1
+	zipStreamed    = 8 // sizes follow the data
+	zipStored      = 0
+	zipDeflated    = 8
 )
 
 // localHeader is what stands before each file of a zip.
@@ -35,35 +39,54 @@ type localHeader struct {
 	big          bool // has 64-bit sizes
 }
 
+// zipStream knows how far a zip was read.
+type zipStream struct {
+	*bufio.Reader
+
+	counted *countReader
+}
+
+func (z zipStream) at() uint64 { return uint64(z.counted.n) - uint64(z.Buffered()) }
+
 // unzip examines all files of a zip, in the order in which they stand in the stream,
-// whatever is between them. The directory at the end is not asked. What cannot be
+// whatever is between them. The directory must say the same of them. What cannot be
 // decoded is judged by its name. The error is the first one.
 func (w *walker) unzip(r io.Reader) error {
-	buf := bufio.NewReaderSize(r, 64<<10)
+	counted := &countReader{r: r}
+	in := zipStream{bufio.NewReaderSize(counted, 64<<10), counted}
+	index := zipIndex{seed: maphash.MakeSeed()}
 	var first error
 	for {
-		h, err := readLocalHeader(buf)
+		signature, err := seekZip(in.Reader)
 		if errors.Is(err, io.EOF) {
-			return first
+			return cmp.Or(first, index.complete())
 		}
+		if err != nil {
+			return cmp.Or(first, err)
+		}
+		at := in.at()
+		if signature != zipLocal {
+			first = cmp.Or(first, index.read(signature, at, in.Reader))
+			continue
+		}
+		h, err := readLocalHeader(in.Reader)
 		if err != nil {
 			return cmp.Or(first, err)
 		}
 		if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
 			return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
 		}
-		if err := w.zipEntry(h, buf); err != nil {
+		if err := w.zipEntry(&h, in); err != nil {
 			w.listed(zipPath(h.name), int64(min(h.size, 1<<62)))
 			first = cmp.Or(first, fmt.Errorf("%q: %w", shorten(h.name), err))
+			continue
 		}
+		first = cmp.Or(first, index.file(at, h))
 	}
 }
 
-// readLocalHeader searches for the next file, and returns io.EOF if there is none.
+// readLocalHeader reads what stands before a file.
 func readLocalHeader(r *bufio.Reader) (h localHeader, err error) {
-	if err := seekLocal(r); err != nil {
-		return h, err
-	}
 	var b [zipLocalSize]byte
 	if _, err := io.ReadFull(r, b[:]); err != nil {
 		return h, err
@@ -73,31 +96,48 @@ func readLocalHeader(r *bufio.Reader) (h localHeader, err error) {
 	h.packed, h.size = uint64(le.Uint32(b[18:])), uint64(le.Uint32(b[22:]))
 	rest := make([]byte, int(le.Uint16(b[26:]))+int(le.Uint16(b[28:])))
 	if _, err := io.ReadFull(r, rest); err != nil {
-		return h, err
+		return h, noEOF(err)
 	}
 	h.name = string(rest[:le.Uint16(b[26:])])
 	h.extra(rest[len(h.name):])
 	return h, nil
 }
 
-// seekLocal skips what is not the signature of a local header.
-func seekLocal(r *bufio.Reader) error {
-	if start, err := r.Peek(4); err == nil && binary.LittleEndian.Uint32(start) == zipLocal {
-		return nil
+// seekZip goes to the next file, or part of a directory, and returns its signature.
+func seekZip(r *bufio.Reader) (uint32, error) {
+	if start, err := r.Peek(4); err == nil && isZipSignature(start) {
+		return binary.LittleEndian.Uint32(start), nil
 	}
 	for {
-		start, err := r.Peek(r.Size())
-		if at := bytes.Index(start, []byte("PK\x03\x04")); at >= 0 {
-			_, err := r.Discard(at)
-			return err
+		start, end := r.Peek(r.Size())
+		for at := 0; at+4 <= len(start); at++ {
+			next := bytes.Index(start[at:], []byte("PK"))
+			if next < 0 {
+				break
+			}
+			if at += next; isZipSignature(start[at:]) {
+				signature := binary.LittleEndian.Uint32(start[at:])
+				return signature, discard(r, at)
+			}
 		}
-		if err != nil {
-			return err
+		if end != nil {
+			return 0, end
 		}
-		if _, err := r.Discard(len(start) - 3); err != nil {
-			return err
+		if err := discard(r, len(start)-3); err != nil {
+			return 0, err
 		}
 	}
+}
+
+func isZipSignature(b []byte) bool {
+	if len(b) < 4 {
+		return false
+	}
+	switch binary.LittleEndian.Uint32(b) {
+	case zipLocal, zipRecord, zipEnd64Record, zipEnd:
+		return true
+	}
+	return false
 }
 
 // extra reads the 64-bit sizes, if there are any.
@@ -115,7 +155,8 @@ func (h *localHeader) extra(fields []byte) {
 	}
 }
 
-func (w *walker) zipEntry(h localHeader, r *bufio.Reader) error {
+// zipEntry examines one file. Of one that was streamed it notes the sizes.
+func (w *walker) zipEntry(h *localHeader, r zipStream) error {
 	streamed := h.flags&zipStreamed != 0
 	switch {
 	case h.flags&zipEncrypted != 0:
@@ -125,23 +166,28 @@ func (w *walker) zipEntry(h localHeader, r *bufio.Reader) error {
 	case h.method != zipStored && h.method != zipDeflated:
 		return fmt.Errorf("compressed by method %d", h.method)
 	}
-	var packed io.Reader = r // flate reads no byte too many from it
+	begin := r.at()
+	packed := r.Reader // flate reads no byte too many from it
 	if !streamed {
 		packed = bufio.NewReader(io.LimitReader(r, int64(min(h.packed, 1<<62))))
 	}
-	body := packed
+	body := &countReader{r: packed}
 	if h.method == zipDeflated {
-		body = flate.NewReader(packed)
+		body.r = flate.NewReader(packed)
 	}
-	body = &decodedReader{r: body, n: w.decoded}
-	if err := w.zipContent(h, body, streamed); err != nil {
+	body.r = &decodedReader{r: body.r, n: w.decoded}
+	if err := w.zipContent(*h, body, streamed); err != nil {
 		return err
 	}
 	if _, err := io.Copy(io.Discard, body); err != nil {
 		return err
 	}
 	if streamed {
-		return skipDescriptor(r, h.big)
+		h.packed, h.size = r.at()-begin, uint64(body.n)
+		return skipDescriptor(r.Reader, h.big)
+	}
+	if uint64(body.n) != h.size {
+		return errors.New("is not as long as it says")
 	}
 	_, err := io.Copy(io.Discard, packed)
 	return err
