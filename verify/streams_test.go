@@ -48,6 +48,7 @@ func TestStreams(t *testing.T) {
 				"program, library":      {streams(elf, realCUDA), unreadable},
 				"text, package":         {streams(text, debFile("", nil)), unreadable},
 				"text, junk":            {append(streams(text), "junk"...), unreadable},
+				"tar, junk":             {append(streams(tarball), "junk"...), append(unreadable, lib...)},
 				"damaged":               {damaged(streams(text)), unreadable},
 				"second damaged":        {damaged(streams(text, text)), unreadable},
 				"cut off":               {streams(text, text)[:len(streams(text))+8], unreadable},

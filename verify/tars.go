@@ -44,6 +44,9 @@ func nextHeader(in *bufio.Reader) (found bool, err error) {
 		if !bytes.HasPrefix(zeroBlock[:], block) {
 			err = errors.New("data behind the end of the archive")
 		}
+		if end != nil && !errors.Is(end, io.EOF) {
+			err = end
+		}
 		if end != nil {
 			return false, err
 		}
