@@ -44,12 +44,7 @@ func payload(script []byte) (kind, int) {
 			return kindOther, 0
 		}
 		at += line + 1
-		head := script[at:min(len(script), at+sniffed)]
-		k := sniff(head)
-		if k == kindBzip2 && (len(head) < 10 || string(head[4:10]) != "1AY&SY") { // three letters are text
-			continue
-		}
-		if k == kindZip || k == kindTar || k.compressed() {
+		if k := sniff(script[at:min(len(script), at+sniffed)]); k == kindZip || k == kindTar || k.compressed() {
 			return k, at
 		}
 	}

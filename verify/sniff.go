@@ -48,7 +48,6 @@ var magics = []struct {
 	{"\x1f\x8b\x08", kindGzip},
 	{"\x28\xb5\x2f\xfd", kindZstd},
 	{"\xfd7zXZ\x00", kindXz},
-	{"BZh", kindBzip2},
 	{"7z\xbc\xaf\x27\x1c", kindSealed},
 	{"Rar!\x1a\x07", kindSealed},
 	{"hsqs", kindSealed},             // squashfs
@@ -58,9 +57,6 @@ var magics = []struct {
 	{"LZIP\x00", kindSealed},
 	{"\x89LZO\x00\r\n\x1a\n", kindSealed},
 	{"LRZI\x00", kindSealed},
-	{"\x1f\x9d", kindSealed}, // compress, which gzip reads as it does the next two
-	{"\x1f\x1e", kindSealed}, // pack
-	{"\x1f\xa0", kindSealed}, // lzh
 	{"xar!", kindSealed},
 	{"MSWIM\x00\x00\x00", kindSealed},
 	{"MSCF\x00\x00\x00\x00", kindSealed}, // cabinet
@@ -82,6 +78,10 @@ func sniff(head []byte) kind {
 		return kindSealed
 	case isOldDeb(head):
 		return kindOldDeb
+	case isBzip2(head):
+		return kindBzip2
+	case isCompress(head), isPack(head), isLZH(head):
+		return kindSealed
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix(head, []byte(m.bytes)) {
@@ -151,6 +151,44 @@ func isOldDeb(head []byte) bool {
 	}
 	lines := bytes.SplitN(head, []byte("\n"), 3)
 	return len(lines) == 3 && bytes.HasPrefix(lines[2], []byte("\x1f\x8b"))
+}
+
+// What follows "BZh" and a digit: a block, or the end of a stream without any.
+const (
+	bzip2Block = "1AY&SY"
+	bzip2End   = "\x17\x72\x45\x38\x50\x90"
+)
+
+// isBzip2 wants more than three letters, which are text.
+func isBzip2(head []byte) bool {
+	return len(head) >= 10 && string(head[:3]) == "BZh" && (string(head[4:10]) == bzip2Block || string(head[4:10]) == bzip2End)
+}
+
+// isCompress knows what compress(1) wrote, which gzip(1) reads as it does the next two: codes
+// of up to 16 bits, of which the first has 9, and is less than 256 as it stands for a byte.
+func isCompress(head []byte) bool {
+	return len(head) >= 5 && head[0] == 0x1f && head[1] == 0x9d && head[2]&0x1f <= 16 && head[4]&1 == 0
+}
+
+// isPack knows what pack(1) wrote: a size, the depth of a tree, and how many leaves each
+// level has, of which the last has two more at most.
+func isPack(head []byte) bool {
+	const start, deepest = 7, 25
+	if len(head) < start || head[0] != 0x1f || head[1] != 0x1e || head[6] < 1 || head[6] > deepest || len(head) < start+int(head[6]) {
+		return false
+	}
+	open := 1 // places in the tree
+	for _, leaves := range head[start:][:head[6]] {
+		if open = 2*open - int(leaves); open < 0 {
+			return false
+		}
+	}
+	return open <= 2
+}
+
+// isLZH knows the third of these by its first block, which is not empty.
+func isLZH(head []byte) bool {
+	return len(head) >= 4 && head[0] == 0x1f && head[1] == 0xa0 && (head[2] != 0 || head[3] != 0)
 }
 
 // isObject reports whether an ELF file is ET_REL, but not for a GPU.

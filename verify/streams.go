@@ -65,11 +65,12 @@ func (s *streams) goOn() error {
 }
 
 // newGunzip decodes gzip one member at a time: to the library a stream that ends
-// within the name in a member's header is one that ended before it.
+// within the name in a member's header is one that ended before it. Zeros behind a
+// member are padding, as tapes have it.
 func newGunzip(r io.Reader) (*streams, error) {
 	in, member := bufio.NewReaderSize(r, 64<<10), new(gzip.Reader)
 	return newStreams(func() (io.Reader, error) {
-		if _, err := in.Peek(1); err != nil {
+		if err := skipZeros(in); err != nil {
 			return nil, err
 		}
 		err := member.Reset(in)
@@ -79,6 +80,19 @@ func newGunzip(r io.Reader) (*streams, error) {
 		member.Multistream(false)
 		return member, err
 	})
+}
+
+// skipZeros goes to the next byte that is not zero.
+func skipZeros(in *bufio.Reader) error {
+	for {
+		b, err := in.ReadByte()
+		if err != nil {
+			return err
+		}
+		if b != 0 {
+			return in.UnreadByte()
+		}
+	}
 }
 
 // newUnxz decodes xz with dictionaries of up to dict bytes.
@@ -194,16 +208,10 @@ type bzip2Stream struct {
 	begun bool
 }
 
-// What follows "BZh" and a digit: a block, or the end of a stream without any.
-const (
-	bzip2Block = "1AY&SY"
-	bzip2End   = "\x17\x72\x45\x38\x50\x90"
-)
-
 // ReadByte implements io.ByteReader, which is all that the decoder uses.
 func (b *bzip2Stream) ReadByte() (byte, error) {
 	start, _ := b.Peek(10)
-	if b.begun && len(start) == 10 && string(start[:3]) == "BZh" && (string(start[4:]) == bzip2Block || string(start[4:]) == bzip2End) {
+	if b.begun && isBzip2(start) {
 		return 0, io.EOF
 	}
 	b.begun = true
