@@ -40,7 +40,7 @@ var kernelModule = regexp.MustCompile(`\.ko\.(xz|zst|gz)$`)
 // what the one file in it is.
 //
 // The error is that of what holds the archive. An archive that makes no sense is a
-// finding only where its content was asked for.
+// finding only where its content was asked for, one too deep in others always is.
 func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (content, error) {
 	c := content{size: h.Size, notELF: true}
 	cheap := k == kindTar || k == kindAr || k == kindOldDeb || k == kindRPM
@@ -62,7 +62,7 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 	if counted.err != nil {
 		return c, counted.err
 	}
-	if err != nil && w.opts.Nested {
+	if err != nil && (w.opts.Nested || inner.depth > maxNesting) {
 		w.unreadable(p, fmt.Sprintf("nested archive: %v", err))
 	}
 	return c, nil
