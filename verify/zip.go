@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"iter"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -143,15 +144,26 @@ func isZipSignature(b []byte) bool {
 // extra reads the 64-bit sizes, if there are any.
 func (h *localHeader) extra(fields []byte) {
 	le := binary.LittleEndian
-	for len(fields) >= 4 {
-		id, n := le.Uint16(fields), int(le.Uint16(fields[2:]))
-		if fields = fields[4:]; n > len(fields) {
-			return
+	for value := range zip64(fields) {
+		if len(value) >= 16 {
+			h.size, h.packed, h.big = le.Uint64(value), le.Uint64(value[8:]), true
 		}
-		if id == 1 && n >= 16 {
-			h.size, h.packed, h.big = le.Uint64(fields), le.Uint64(fields[8:]), true
+	}
+}
+
+// zip64 yields those of the extra fields of a file that hold 64-bit values.
+func zip64(extra []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(extra) >= 4 {
+			id, n := binary.LittleEndian.Uint16(extra), int(binary.LittleEndian.Uint16(extra[2:]))
+			if extra = extra[4:]; n > len(extra) {
+				return
+			}
+			if id == 1 && !yield(extra[:n]) {
+				return
+			}
+			extra = extra[n:]
 		}
-		fields = fields[n:]
 	}
 }
 

@@ -105,19 +105,12 @@ func (x *zipIndex) record(at uint64, r *bufio.Reader) error {
 
 // zip64Fields reads the fields that have no room in a record of the directory.
 func zip64Fields(extra []byte, fields ...*uint64) {
-	le := binary.LittleEndian
-	for len(extra) >= 4 {
-		id, n := le.Uint16(extra), int(le.Uint16(extra[2:]))
-		if extra = extra[4:]; n > len(extra) {
-			return
-		}
-		value := extra[:n]
+	for value := range zip64(extra) {
 		for _, f := range fields {
-			if id == 1 && *f == math.MaxUint32 && len(value) >= 8 {
-				*f, value = le.Uint64(value), value[8:]
+			if *f == math.MaxUint32 && len(value) >= 8 {
+				*f, value = binary.LittleEndian.Uint64(value), value[8:]
 			}
 		}
-		extra = extra[n:]
 	}
 }
 
