@@ -4,6 +4,8 @@ package verify
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,6 +23,18 @@ func ScanArchive(r io.Reader, opts Options) (hits int, err error) {
 	view{f}.linkHits(0)
 	view{f}.packageHits(0)
 	return len(f.Hits), err
+}
+
+// ScanFacts walks one archive in the same way and returns all that was learned, as text.
+func ScanFacts(r io.Reader, opts Options) (string, error) {
+	w := newWalker(loadRules(), opts.withDefaults())
+	err := w.walk(r)
+	f := w.finish()
+	text, jsonErr := json.MarshalIndent(f, "", " ")
+	if jsonErr != nil {
+		panic(jsonErr)
+	}
+	return fmt.Sprintf("%s\npaths %x\ntables %v", text, f.Paths, w.revisit.lacked), err
 }
 
 // JudgeArchives returns the findings of an image of these archives, again without

@@ -4,7 +4,10 @@ package verify_test
 
 import (
 	"bytes"
+	"encoding/hex"
+	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/cudabuild/cudabuild/internal/imagetest"
@@ -41,10 +44,14 @@ func TestStreams(t *testing.T) {
 				"pieces of a tar":       {streams(tarball[:700], tarball[700:1024], nil, tarball[1024:]), lib},
 				"headers, then library": {streams(tarball[:512], tarball[512:]), lib},
 				"two tars":              {streams(imagetest.Files(entries{"a": {Data: "x"}}), tarball), lib},
+				"noise, library":        {streams(imagetest.Files(entries{"a": {Data: noise(3000)}}), tarball), lib},
+				"noise, library, text":  {streams([]byte(noise(3000)), realCUDA, text), unreadable},
 				"texts":                 {streams(text, text), nil},
 				"text, tar":             {streams(text, tarball), unreadable},
 				"text, text, library":   {streams(text, text, realCUDA), unreadable},
 				"nothing, library":      {streams(nil, realCUDA), []string{"driver-library x"}},
+				"much of nothing first": {slices.Concat(bytes.Repeat(streams(nil), 150), streams(realCUDA)), []string{"driver-library x"}},
+				"much of nothing":       {slices.Concat(streams(tarball[:512]), bytes.Repeat(streams(nil), 150), streams(tarball[512:])), lib},
 				"program, library":      {streams(elf, realCUDA), unreadable},
 				"text, package":         {streams(text, debFile("", nil)), unreadable},
 				"text, junk":            {append(streams(text), "junk"...), unreadable},
@@ -59,6 +66,27 @@ func TestStreams(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// noise is text that nothing compresses much.
+func noise(n int) string {
+	data := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(data)
+	return hex.EncodeToString(data)
+}
+
+// TestModuleBehindNothing has modules, which are decoded in any case, behind streams of nothing: as many
+// as a reader of Go's library waits for something in.
+func TestModuleBehindNothing(t *testing.T) {
+	t.Parallel()
+	skippable := []byte("\x50\x2a\x4d\x18\x01\x00\x00\x00x")
+	for name, data := range map[string][]byte{
+		"lib/x.ko.gz":  slices.Concat(bytes.Repeat(imagetest.Encode(imagetest.Gzip, nil), 150), imagetest.Encode(imagetest.Gzip, smallModule())),
+		"lib/x.ko.zst": slices.Concat(bytes.Repeat(skippable, 150), imagetest.Encode(imagetest.Zstd, smallModule())),
+		"lib/x.ko.xz":  slices.Concat(bytes.Repeat(filter(t, nil, "xz"), 150), xzModule()),
+	} {
+		wantOf(t, false, name, data, []string{"kernel-module " + name})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -100,6 +101,56 @@ func flushed(w http.ResponseWriter, body []byte) {
 	_ = http.NewResponseController(w).Flush()
 }
 
+// inPieces sends the first n bytes of the layer, and the rest after a while.
+func inPieces(n int) fault {
+	return layerBody(func(w http.ResponseWriter) {
+		flushed(w, servedLayer.Data[:n])
+		time.Sleep(50 * time.Millisecond) // or they may arrive together
+		flushed(w, servedLayer.Data[n:])
+	})
+}
+
+// breaksOffAt resets the connection after n bytes of the layer, the first times.
+func breaksOffAt(n int, times int32) fault {
+	var seen atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if !isLayer(r) || seen.Add(1) > times {
+			return false
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(servedLayer.Data)))
+		flushed(w, servedLayer.Data[:n])
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// rawChunks sends the layer in chunks: this, the rest of the layer in one, that.
+func rawChunks(first, last string, data []byte) fault {
+	return layerBody(func(w http.ResponseWriter) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s%x\r\n%s\r\n%s", first, len(data), data, last)
+	})
+}
+
+// lengthOff says a wrong length of the layer.
+func lengthOff(by int) fault {
+	return layerBody(func(w http.ResponseWriter) {
+		w.Header().Set("Content-Length", fmt.Sprint(len(servedLayer.Data)+by))
+		flushed(w, servedLayer.Data[:min(len(servedLayer.Data), len(servedLayer.Data)+by)])
+	})
+}
+
+// encoded says that the body was compressed on the way.
+func encoded(body []byte) fault {
+	return layerBody(func(w http.ResponseWriter) {
+		w.Header().Set("Content-Encoding", "gzip")
+		flushed(w, body)
+	})
+}
+
 func TestVerifyRegistryTrouble(t *testing.T) {
 	t.Parallel()
 	half := servedLayer.Data[:len(servedLayer.Data)/2]
@@ -127,6 +178,23 @@ func TestVerifyRegistryTrouble(t *testing.T) {
 			flushed(w, half)
 			panic(http.ErrAbortHandler)
 		}), exitUnknown, "broke off after"},
+		{"breaks off at first", breaksOffAt(len(servedLayer.Data)/2, 2), 0, "PASS"},
+		{"breaks off after a byte at first", breaksOffAt(1, 2), 0, "PASS"},
+		{"first byte alone", inPieces(1), 0, "PASS"},
+		{"three bytes first", inPieces(3), 0, "PASS"},
+		{"last byte alone", inPieces(len(servedLayer.Data) - 1), 0, "PASS"},
+		{"byte by byte", layerBody(func(w http.ResponseWriter) {
+			for _, b := range servedLayer.Data {
+				flushed(w, []byte{b})
+			}
+		}), 0, "PASS"},
+		{"chunks with extensions", rawChunks("1;a=b\r\n\x1f\r\n", "0;c=d\r\nX-Trailer: x\r\n\r\n", servedLayer.Data[1:]), 0, "PASS"},
+		{"an empty chunk in the middle", rawChunks("1\r\n\x1f\r\n0\r\n\r\n", "0\r\n\r\n", servedLayer.Data[1:]), exitUnknown, "broke off after"},
+		{"no last chunk behind all of it", rawChunks("", "", servedLayer.Data), 0, "PASS"},
+		{"length too small", lengthOff(-1), exitUnknown, "does not match"},
+		{"length too large", lengthOff(1), exitUnknown, "does not match"},
+		{"compressed on the way", encoded(imagetest.Encode(imagetest.Gzip, servedLayer.Data)), 0, "PASS"},
+		{"said to be compressed on the way", encoded(servedLayer.Data), exitUnknown, "checksum"},
 		{"hangs up", layerBody(func(http.ResponseWriter) { panic(http.ErrAbortHandler) }), exitUnknown, "EOF"},
 		{"other bytes", layerBody(func(w http.ResponseWriter) { flushed(w, flipped) }), exitUnknown, "checksum"},
 		{"bytes behind the blob", layerBody(func(w http.ResponseWriter) { flushed(w, append(bytes.Clone(servedLayer.Data), "more"...)) }), 0, "PASS"},
