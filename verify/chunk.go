@@ -52,7 +52,8 @@ func (r *chunkReader) Seek(offset int64, whence int) (int64, error) {
 	return r.n, nil
 }
 
-// peek returns the bytes at the start of the current chunk, none at the end.
+// peek returns the bytes of the current chunk: of the first one of a blob at least
+// magicSize, unless the blob ends before.
 func (r *chunkReader) peek() []byte {
 	if r.next() != nil {
 		return nil

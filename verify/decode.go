@@ -11,6 +11,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
+// magicSize is how many bytes tell how a blob is compressed. The first chunk of a blob has
+// as many, however few of them a registry sends at first.
+const magicSize = 4
+
 // decoder turns the bytes of a blob into those of its archive.
 type decoder interface {
 	io.Reader

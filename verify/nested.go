@@ -220,6 +220,7 @@ func (d *decodedReader) Read(p []byte) (int, error) {
 // overDecoded adds more bytes to what a layer has taken of maxDecoded.
 func overDecoded(taken *int64, more int64) error {
 	if more > maxDecoded-*taken {
+		*taken = maxDecoded // for good: who peeks forgets the error
 		return fmt.Errorf("nested archives and sparse files hold more than %d bytes", int64(maxDecoded))
 	}
 	*taken += more

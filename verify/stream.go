@@ -89,10 +89,10 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 		_ = src.Close()
 	})
 	defer watchdog.Stop()
-	for {
+	for least := magicSize; ; least = 1 {
 		c := chunk{buf: chunkPool.Get().(*[chunkSize]byte)}
 		watchdog.Reset(maxStall)
-		c.n, c.err = io.ReadAtLeast(src, c.buf[:], 1)
+		c.n, c.err = atLeast(src, c.buf[:], least)
 		watchdog.Stop()
 		if !s.how.TrustDigests {
 			_, _ = s.blobSum.Write(c.buf[:c.n])
@@ -209,8 +209,12 @@ func (s *stream) digests() (blob, raw string) {
 }
 
 // fill reads until buf is full or r ends; unlike io.ReadFull it reports the end as io.EOF.
-func fill(r io.Reader, buf []byte) (n int, err error) {
-	for n < len(buf) && err == nil {
+func fill(r io.Reader, buf []byte) (n int, err error) { return atLeast(r, buf, len(buf)) }
+
+// atLeast reads until buf has least bytes or r ends; unlike io.ReadAtLeast it reports the
+// end as io.EOF, and an error also if it came with the last of the bytes.
+func atLeast(r io.Reader, buf []byte, least int) (n int, err error) {
+	for n < least && err == nil {
 		var m int
 		m, err = r.Read(buf[n:])
 		n += m

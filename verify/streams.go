@@ -39,10 +39,12 @@ func (s *streams) Read(p []byte) (n int, err error) {
 	if s.err != nil {
 		return 0, s.err
 	}
-	n, err = s.Reader.Read(p)
-	s.any = s.any || n > 0
-	if errors.Is(err, io.EOF) {
-		err = s.goOn()
+	for n == 0 && err == nil && len(p) > 0 { // streams of nothing are passed over
+		n, err = s.Reader.Read(p)
+		s.any = s.any || n > 0
+		if errors.Is(err, io.EOF) {
+			err = s.goOn()
+		}
 	}
 	s.err = err
 	return n, err
@@ -97,7 +99,7 @@ func skipZeros(in *bufio.Reader) error {
 
 // newUnxz decodes xz with dictionaries of up to dict bytes.
 func newUnxz(r io.Reader, dict int) (*streams, error) {
-	z, err := xz.NewReader(r, uint32(dict))
+	z, err := xz.NewReader(&errorLast{r: r}, uint32(dict))
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +111,23 @@ func newUnxz(r io.Reader, dict int) (*streams, error) {
 		return z, err
 	}
 	return s, nil
+}
+
+// errorLast reports the end, or an error, when all bytes before it were taken: the xz
+// decoder drops streams and bytes that come with one. Each of its reads gives something.
+type errorLast struct {
+	r   io.Reader
+	err error
+}
+
+func (e *errorLast) Read(p []byte) (n int, err error) {
+	if e.err == nil {
+		n, e.err = atLeast(e.r, p, min(1, len(p)))
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, e.err
 }
 
 // newUnzstd decodes zstd with windows of up to dict bytes, until the decoder is closed.

@@ -78,7 +78,8 @@ var errZipDirectory = errors.New("the directory of the zip file is too big")
 
 // zipDirectory finds the directory of a zip with this end, nil if there is none.
 func (t *tail) zipDirectory() ([]byte, error) {
-	data, before := t.held, t.size-int64(len(t.held))
+	data := t.held[max(0, len(t.held)-zipTail):] // of a file of unknown size more may be held, by how it was read
+	before := t.size - int64(len(data))
 	for at := max(0, len(data)-maxZipEnd); ; at++ {
 		next := bytes.Index(data[at:], []byte("PK\x05\x06"))
 		if next < 0 || len(data)-at-next < zipEndSize {
