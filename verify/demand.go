@@ -23,12 +23,12 @@ type demand struct {
 
 // demandOf puts together what the files that containers see ask for. Where the
 // image's own program loads any of them, only those that it loads must run.
-func demandOf(in inspected, layers view, s scope) demand {
+func demandOf(in inspected, layers *view, s scope) demand {
 	n := demand{}
 	n.Require, n.badEnv = compat.Requirements(in.config.Config.Env)
 	n.Runtime = releaseOf(envOf(in.config.Config, "CUDA_VERSION"))
 	var files []gpuNeed
-	for i, facts := range layers {
+	for i, facts := range layers.facts {
 		for _, f := range facts.Needs {
 			if layers.deletedIn(i, f.Path) == nil {
 				files = append(files, f)

@@ -51,7 +51,8 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, path s
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	findings := assemble(in, layers, mergedView(in, layers).hits)
+	all := newView(layers...)
+	findings := assemble(in, all, mergedView(in, all).hits)
 	for i, facts := range layers {
 		l := PathLayer{Layer: *in.layers[i].name(i), Entries: facts.watched.seen, Package: facts.watched.pkg, Findings: []Finding{}}
 		for _, f := range findings {
@@ -70,8 +71,8 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, path s
 	return e, nil
 }
 
-func (v *Verifier) watchLayers(ctx context.Context, layers []layerRef, path string) (view, error) {
-	facts, errs := make(view, len(layers)), make([]error, len(layers))
+func (v *Verifier) watchLayers(ctx context.Context, layers []layerRef, path string) ([]*layerFacts, error) {
+	facts, errs := make([]*layerFacts, len(layers)), make([]error, len(layers))
 	var wg sync.WaitGroup
 	for i, ref := range layers {
 		wg.Go(func() {

@@ -20,8 +20,8 @@ func ScanArchive(r io.Reader, opts Options) (hits int, err error) {
 	w := newWalker(loadRules(), opts.withDefaults())
 	err = w.walk(r)
 	f := w.finish()
-	view{f}.linkHits(0)
-	view{f}.packageHits(0)
+	newView(f).linkHits(0)
+	newView(f).packageHits(0)
 	return len(f.Hits), err
 }
 
@@ -41,16 +41,17 @@ func ScanFacts(r io.Reader, opts Options) (string, error) {
 // goroutines.
 func JudgeArchives(archives ...[]byte) ([]Finding, error) {
 	var in inspected
-	var layers view
+	var facts []*layerFacts
 	for _, archive := range archives {
 		w := newWalker(loadRules(), Options{}.withDefaults())
 		if err := w.walk(bytes.NewReader(archive)); err != nil {
 			return nil, err
 		}
-		layers = append(layers, w.finish())
+		facts = append(facts, w.finish())
 		in.layers = append(in.layers, layerRef{mediaType: types.OCIUncompressedLayer})
 	}
 	in.config = &v1.ConfigFile{}
+	layers := newView(facts...)
 	return assemble(in, layers, mergedView(in, layers).hits), nil
 }
 
@@ -61,5 +62,5 @@ func (v *Verifier) UseIgzip(program string, from int64) { v.igzip, v.igzipFrom =
 func LoaderImage(r io.Reader) (*loader.Image, error) {
 	w := newWalker(loadRules(), Options{}.withDefaults())
 	err := w.walk(r)
-	return loader.New(view{w.finish()}.searchLayers(), loader.Env{}), err
+	return newView(w.finish()).image(loader.Env{}), err
 }

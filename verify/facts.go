@@ -32,7 +32,7 @@ type layerFacts struct {
 
 // weight is the bytes that the facts keep in memory, nearly.
 func (f *layerFacts) weight() int64 {
-	n := 8*len(f.Paths) + searchWeight(f.Search)
+	n := 8*len(f.Paths) + f.Search.Weight()
 	for _, h := range f.Hits {
 		n += 64 + len(h.Path) + len(h.Detail)
 	}
@@ -114,11 +114,8 @@ func (s pathSet) has(kind byte, path string) bool {
 // exists reports whether the layer itself has the path.
 func (s pathSet) exists(path string) bool { return s.has(pathFile, path) || s.has(pathDir, path) }
 
-// hides reports whether the layer hides path of the layers below it: by a
-// whiteout, by another entry there, or by either of these on a parent directory.
-func (s pathSet) hides(path string) bool { return s.hiddenBy(path) != "" }
-
-// hiddenBy says what hides path of the layers below, "" if nothing does.
+// hiddenBy says what hides path of the layers below, "" if nothing does: a whiteout,
+// another entry there, or either of these on a parent directory.
 func (s pathSet) hiddenBy(path string) string {
 	switch {
 	case s.has(pathWhiteout, path):
@@ -144,10 +141,12 @@ func (s pathSet) hiddenBy(path string) string {
 
 // pathHash is FNV-1a over the kind and the path: stable, for the cache on disk.
 func pathHash(kind byte, path string) uint64 {
-	const prime = 1099511628211
-	h := (uint64(14695981039346656037) ^ uint64(kind)) * prime
+	h := hashByte(14695981039346656037, kind)
 	for i := range len(path) {
-		h = (h ^ uint64(path[i])) * prime
+		h = hashByte(h, path[i])
 	}
 	return h
 }
+
+// hashByte goes on with a hash.
+func hashByte(h uint64, b byte) uint64 { return (h ^ uint64(b)) * 1099511628211 }

@@ -124,9 +124,9 @@ func history(c *v1.ConfigFile) []string {
 
 // assemble puts the layers together and returns the findings, those of the merged
 // view among them, sorted, never nil.
-func assemble(in inspected, layers view, merged [][]hit) []Finding {
+func assemble(in inspected, layers *view, merged [][]hit) []Finding {
 	findings := []Finding{}
-	for i, facts := range layers {
+	for i, facts := range layers.facts {
 		ref := in.layers[i]
 		layer := ref.name(i)
 		add := func(h hit, deletedIn *int) {
@@ -144,7 +144,7 @@ func assemble(in inspected, layers view, merged [][]hit) []Finding {
 		if h, ok := odd(ref.mediaType, facts.Encoding); ok && !ref.foreign {
 			add(h, nil)
 		}
-		place := layers[:i+1].placer()
+		place := layers.placer(i)
 		for _, h := range slices.Concat(facts.Hits, layers.linkHits(i), layers.hardHits(i), merged[i]) {
 			add(place(h), layers.deletedIn(i, h.Path))
 		}
@@ -162,9 +162,9 @@ func compareFindings(a, b Finding) int {
 }
 
 // linkHits returns the findings about symbolic links of layer i.
-func (v view) linkHits(i int) []hit {
+func (v *view) linkHits(i int) []hit {
 	var hits []hit
-	for _, l := range v[i].Links {
+	for _, l := range v.facts[i].Links {
 		if h, ok := v.hitFor(i, l); ok {
 			hits = append(hits, h)
 		}

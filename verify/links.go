@@ -89,40 +89,8 @@ func (w *walker) resolveHardLinks() {
 	w.hard = nil
 }
 
-// view is the layers of one image, bottom first.
-type view []*layerFacts
-
-// deletedIn returns the layer that hides what layer i has at p, nil if none does.
-func (v view) deletedIn(i int, p string) *int {
-	p, _, _ = strings.Cut(p, inArchive)
-	for j := i + 1; j < len(v); j++ {
-		if v[j].Paths.hides(p) {
-			return &j
-		}
-	}
-	return nil
-}
-
-// exists reports whether p is in the image as seen from layer i. Parent
-// directories that are links are not followed, but for the merged /usr.
-func (v view) exists(i int, p string) bool {
-	for _, p := range mergedNames(p) {
-		for j := range v {
-			if v[j].Paths.exists(p) && (j >= i || v.deletedBefore(j, i, p) == nil) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// mergedNames returns the paths that are one with a merged /usr.
-func mergedNames(p string) []string { return []string{p, "usr/" + p, strings.TrimPrefix(p, "usr/")} }
-
-func (v view) deletedBefore(j, i int, p string) *int { return v[:i+1].deletedIn(j, p) }
-
 // hitFor turns a link of layer i into a finding; ok is false if it is harmless.
-func (v view) hitFor(i int, l link) (h hit, ok bool) {
+func (v *view) hitFor(i int, l link) (h hit, ok bool) {
 	h = hit{Rule: l.Rule, Path: l.Path, Detail: "link to " + l.Target + ofDriver(libraryVersion(l.Target))}
 	fails := loadRules().severity(l.Rule) == SeverityFail
 	switch {
@@ -140,14 +108,20 @@ func (v view) hitFor(i int, l link) (h hit, ok bool) {
 	return h, true
 }
 
-// placer returns a function for the findings of the topmost layer. What lies in the
+// maxPlaced bounds the links that are put together for placer, over all layers.
+const maxPlaced = 4_000_000
+
+// placer returns a function for the findings of layer i. What lies in the
 // place of the forward-compat package by its name alone, through a linked directory of
 // this layer or of one below, is a driver library where it really lies.
-func (v view) placer() func(hit) hit {
-	im := sync.OnceValue(func() *loader.Image { return loader.New(v.searchLayers(), loader.Env{}) })
+func (v *view) placer(i int) func(hit) hit {
+	im := sync.OnceValue(func() *loader.Image { return v.links(i) })
 	return func(h hit) hit {
 		if h.Rule != ruleForwardCompat || strings.Contains(h.Path, inArchive) {
 			return h
+		}
+		if im() == nil {
+			return hit{ruleUnreadable, h.Path, "too many layers have links and " + h.Detail + ": where its directory leads was not followed"}
 		}
 		if dir, ok := im().Real(path.Dir(h.Path)); !ok || !compatDir.MatchString(dir+"/") {
 			h.Rule, h.Detail = ruleLibrary, h.Detail+"; its directory is a link to /"+dir
@@ -156,12 +130,25 @@ func (v view) placer() func(hit) hit {
 	}
 }
 
+// links is the directories and links as seen from layer i, nil if that is too much.
+func (v *view) links(i int) *loader.Image {
+	var layers []loader.Layer
+	for k, f := range v.facts[:i+1] {
+		v.placed += 1 + len(f.Search.Links)
+		hidden := func(p string) bool { return v.paths.hider(p, k+1) <= i }
+		layers = append(layers, loader.Layer{Facts: &loader.Facts{Links: f.Search.Links}, Hidden: hidden})
+	}
+	if v.placed > maxPlaced {
+		return nil
+	}
+	return loader.New(layers, v.paths.has, loader.Env{})
+}
+
 // isProgram reports whether a link at the name of a driver's program leads to one, or
 // to another such link, and not to some other file that stands in for it.
-func (v view) isProgram(l link) bool {
+func (v *view) isProgram(l link) bool {
 	return slices.ContainsFunc(mergedNames(l.Target), func(p string) bool {
-		isTarget := func(other link) bool { return other.Path == p }
-		return v.found(p) != nil || slices.ContainsFunc(v, func(f *layerFacts) bool { return slices.ContainsFunc(f.Links, isTarget) })
+		return v.linkAt()[p] || v.found(p, len(v.facts)) != nil
 	})
 }
 
@@ -172,24 +159,12 @@ func libraryVersion(p string) string {
 }
 
 // hardHits returns the findings that hard links of layer i share with lower layers.
-func (v view) hardHits(i int) []hit {
+func (v *view) hardHits(i int) []hit {
 	var hits []hit
-	for _, l := range v[i].Hard {
-		if h := v[:i].found(l.Target); h != nil {
+	for _, l := range v.facts[i].Hard {
+		if h := v.found(l.Target, i); h != nil {
 			hits = append(hits, hit{h.Rule, l.Path, "hard link to " + l.Target + ": " + h.Detail})
 		}
 	}
 	return hits
-}
-
-// found returns the topmost finding that p has part in, nil if there is none.
-func (v view) found(p string) *hit {
-	group := loadRules().groupOf(p)
-	for _, f := range slices.Backward(v) {
-		at := slices.IndexFunc(f.Hits, func(h hit) bool { return h.Path == p || group != "" && h.Path == group })
-		if at >= 0 {
-			return &f.Hits[at]
-		}
-	}
-	return nil
 }

@@ -47,10 +47,10 @@ type merged struct {
 }
 
 // mergedView judges the merged view.
-func mergedView(in inspected, layers view) *merged {
+func mergedView(in inspected, layers *view) *merged {
 	config := in.config.Config
 	env := loader.Env{LibraryPath: envOf(config, "LD_LIBRARY_PATH"), WorkingDir: config.WorkingDir}
-	m := &merged{im: loader.New(layers.searchLayers(), env), config: config, abi: loader.AMD64, hits: make([][]hit, len(layers))}
+	m := &merged{im: layers.image(env), config: config, abi: loader.AMD64, hits: make([][]hit, len(layers.facts))}
 	if in.config.Architecture == "arm64" {
 		m.abi = loader.ARM64
 	}
@@ -63,16 +63,17 @@ func mergedView(in inspected, layers view) *merged {
 	return m
 }
 
-func (v view) searchLayers() []loader.Layer {
+// image is what the dynamic linker sees of the layers.
+func (v *view) image(env loader.Env) *loader.Image {
 	var layers []loader.Layer
-	for _, f := range v {
-		l := loader.Layer{Facts: &f.Search, Hides: f.Paths.hides, Has: func(p string) bool { return f.Paths.has(pathFile, p) }}
+	for i, f := range v.facts {
+		l := loader.Layer{Facts: &f.Search, Hidden: func(p string) bool { return v.paths.hider(p, i+1) < len(v.facts) }}
 		for _, h := range f.Hard {
 			l.Hard = append(l.Hard, loader.Link{Path: h.Path, Target: h.Target})
 		}
 		layers = append(layers, l)
 	}
-	return layers
+	return loader.New(layers, v.paths.has, env)
 }
 
 // envOf returns the value of a variable; of two settings the last counts.

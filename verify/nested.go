@@ -99,7 +99,7 @@ var errSealed = errors.New("of a format that is not read")
 
 // adopt takes over what was found in the archive at p.
 func (w *walker) adopt(p string, f *layerFacts) {
-	v := view{f}
+	v := newView(f)
 	packages, _ := v.packageHits(0)
 	for _, h := range slices.Concat(f.Hits, packages) {
 		w.hit(h.Rule, inside(p, h.Path), h.Detail)

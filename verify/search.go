@@ -138,22 +138,6 @@ func (c *collector) seal(paths pathSet) loader.Facts {
 	return f
 }
 
-// searchWeight is the bytes that f keeps in memory, nearly.
-func searchWeight(f loader.Facts) (n int) {
-	for _, links := range [][]loader.Link{f.Links, f.Cached} {
-		for _, l := range links {
-			n += 32 + len(l.Path) + len(l.Target)
-		}
-	}
-	for _, o := range f.Objects {
-		n += 256 + len(o.Path) + 32*(len(o.Needed)+len(o.Versions)+len(o.Defines))
-	}
-	for _, c := range f.Configs {
-		n += 32 + len(c.Path) + len(c.Text)
-	}
-	return n
-}
-
 // plain reports whether a link's target is a file of this layer that is neither
 // an ELF file nor a link.
 func (c *collector) plain(paths pathSet, p, target string) bool {

@@ -102,12 +102,13 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	layers, stats, err := v.readLayers(ctx, in.layers)
+	facts, stats, err := v.readLayers(ctx, in.layers)
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	stats.Seconds = time.Since(start).Seconds()
 	r := Report{Ref: ref, Digest: in.digest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
+	layers := newView(facts...)
 	merged := mergedView(in, layers)
 	r.Libcuda = merged.libcuda()
 	d := demandOf(in, layers, merged.scope())
@@ -128,10 +129,10 @@ func (v *Verifier) settle(findings []Finding) []Finding {
 }
 
 // readLayers returns the facts of all layers, in order.
-func (v *Verifier) readLayers(ctx context.Context, layers []layerRef) (view, Stats, error) {
+func (v *Verifier) readLayers(ctx context.Context, layers []layerRef) ([]*layerFacts, Stats, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	facts, known, errs := make(view, len(layers)), make([]bool, len(layers)), make([]error, len(layers))
+	facts, known, errs := make([]*layerFacts, len(layers)), make([]bool, len(layers)), make([]error, len(layers))
 	var wg sync.WaitGroup
 	var weight atomic.Int64
 	for i := range layers {

@@ -8,10 +8,6 @@ import (
 	"strings"
 )
 
-// maxSteps bounds the names that are looked up for one image. An image of 20,000
-// programs and libraries takes some 5 million.
-const maxSteps = 50_000_000
-
 // Closure is what the dynamic linker would load for one file.
 type Closure struct {
 	Loaded  []*Loaded // the file itself first, then in the order of loading
@@ -58,6 +54,9 @@ func (im *Image) Closure(root *File) Closure {
 		}
 	}
 	for i := 0; i < len(p.Loaded); i++ {
+		if !im.work(1 + len(p.Loaded[i].Needed)) {
+			return p.Closure
+		}
 		for _, name := range p.Loaded[i].Needed {
 			p.need(p.Loaded[i], name)
 		}
@@ -94,9 +93,6 @@ func (p *process) load(f Found, by *Loaded) *Loaded {
 // need loads one library unless a loaded one answers to the name.
 func (p *process) need(l *Loaded, name string) {
 	if _, known := p.names[name]; known || name == "" || p.musl && isMuslItself(name) {
-		return
-	}
-	if p.im.steps++; p.im.steps > maxSteps {
 		return
 	}
 	found, ok := p.find(l, name)
@@ -159,7 +155,7 @@ func (p *process) find(l *Loaded, name string) (Found, bool) {
 // only RPATH on, musl both.
 func (p *process) chain(l *Loaded, name string) (Found, bool) {
 	abi := l.ABI
-	for ; l != nil; l = l.by {
+	for ; l != nil && p.im.work(1); l = l.by {
 		if l.RPath == "" && (!p.musl || l.RunPath == "") {
 			continue
 		}
@@ -172,6 +168,9 @@ func (p *process) chain(l *Loaded, name string) (Found, bool) {
 
 func (p *process) in(dirs []Dir, name string, abi ABI) (Found, bool) {
 	for _, d := range dirs {
+		if !p.im.work(1 + len(d.Path)/32) {
+			break
+		}
 		if f, ok := p.im.at(d, name, abi); ok {
 			return f, true
 		}
@@ -219,7 +218,7 @@ func (p *process) versions() {
 	for _, l := range p.Loaded {
 		for _, v := range l.Versions {
 			in := p.names[v.Lib]
-			if in == nil || len(in.Defines) == 0 {
+			if in == nil || len(in.Defines) == 0 || !p.im.work(1) {
 				continue
 			}
 			for _, lacking := range p.im.lacks(in.File, l.File, v) {
@@ -229,17 +228,38 @@ func (p *process) versions() {
 	}
 }
 
+// maxLacking bounds the pairs of files of which is known what one lacks for the other.
+const maxLacking = 1 << 17
+
 // lacks returns the versions of v that a library does not define.
 func (im *Image) lacks(in, by *File, v Versions) []string {
 	key := [2]*File{in, by}
 	missing, known := im.lacking[key]
-	if !known {
-		for _, name := range v.Names {
-			if !slices.Contains(in.Defines, name) {
-				missing = append(missing, name)
-			}
-		}
-		im.lacking[key] = missing
+	if known || !im.work(len(v.Names)) {
+		return missing
 	}
+	defined := im.definedBy(in)
+	for _, name := range v.Names {
+		if !defined[name] {
+			missing = append(missing, name)
+		}
+	}
+	if len(im.lacking) == maxLacking {
+		clear(im.lacking)
+	}
+	im.lacking[key] = missing
 	return missing
+}
+
+// definedBy returns the versions that a library defines.
+func (im *Image) definedBy(f *File) map[string]bool {
+	set := im.defines[f]
+	if set == nil && im.work(len(f.Defines)) {
+		set = make(map[string]bool, len(f.Defines))
+		for _, name := range f.Defines {
+			set[name] = true
+		}
+		im.defines[f] = set
+	}
+	return set
 }

@@ -20,9 +20,12 @@ type Found struct {
 func (im *Image) Find(abi ABI, name string) []Found {
 	var all []Found
 	for _, d := range im.Dirs(abi) {
+		if !im.work(1 + len(d.Path)/32) {
+			break
+		}
 		if f, ok := im.at(d, name, abi); ok {
 			all = append(all, f)
-		} else if final, ok := im.Real(join(d.Path, name)); ok && im.byReal[final] == nil && im.exists(final) {
+		} else if final, ok := im.Real(join(d.Path, name)); ok && im.byReal[final] == nil && im.has(final) {
 			all = append(all, Found{Path: join(d.Path, name), Dir: d})
 		}
 	}

@@ -9,9 +9,6 @@ import (
 	"strings"
 )
 
-// maxHops is how many links Linux follows in one path.
-const maxHops = 40
-
 // Cache is the path of the cache that ldconfig writes.
 const Cache = "etc/ld.so.cache"
 
@@ -19,9 +16,8 @@ const Cache = "etc/ld.so.cache"
 type Layer struct {
 	*Facts
 	Hard []Link // hard links to files of lower layers
-	// Hides reports whether the layer hides what lower layers have at a path, Has
-	// whether it has a file there, a directory not counted.
-	Hides, Has func(path string) bool
+	// Hidden reports whether a layer above hides what this one has at a path.
+	Hidden func(path string) bool
 }
 
 // Env is the part of an image's configuration that the dynamic linker reads.
@@ -37,76 +33,66 @@ type Image struct {
 	Files []*File
 
 	layers   []Layer
+	has      func(path string) bool // a file, a directory not counted
 	env      Env
 	byReal   map[string]*File
-	inDir    map[string][]*File // by real directory
-	byName   map[string]*File   // by base name and SONAME, made when needed
-	links    map[string]placed  // by path with real parents
-	configs  map[string]string  // text by real path
-	cached   []Link             // of the ld.so.cache that is not hidden
-	realDirs map[string]string  // what resolve has learned
+	inDir    map[string][]*File  // by real directory
+	byName   map[string]*File    // by base name and SONAME, made when needed
+	links    links               // by path with real parents
+	configs  map[string]string   // text by real path
+	cached   map[string][]string // files by name, of the ld.so.cache that is not hidden
 	sonames  map[string]map[string]*File
 	loaders  map[ABI]family
 	search   map[searchKey]searched
 	libPaths map[ABI][]Dir // of LD_LIBRARY_PATH
 	systems  map[systemKey][]Dir
 	owns     map[ownKey][]Dir
+	ownBytes int
+	defines  map[*File]map[string]bool
 	lacking  map[[2]*File][]string
-	steps    int
+	budget
 }
 
-// placed is a link or a file's place in the layers.
-type placed struct {
-	target string
-	layer  int
-}
-
-// New puts the layers, bottom first, together.
-func New(layers []Layer, env Env) *Image {
+// New puts the layers, bottom first, together. has reports whether a container sees a
+// file, a directory not counted, at a path.
+func New(layers []Layer, has func(path string) bool, env Env) *Image {
 	im := &Image{
-		layers: layers, env: env,
-		byReal: map[string]*File{}, inDir: map[string][]*File{}, links: make(map[string]placed, linkCount(layers)), configs: map[string]string{},
-		realDirs: map[string]string{}, sonames: map[string]map[string]*File{}, loaders: map[ABI]family{},
+		layers: layers, has: has, env: env, budget: newBudget(layers),
+		byReal: map[string]*File{}, inDir: map[string][]*File{}, links: newLinks(layers), configs: map[string]string{}, cached: map[string][]string{},
+		sonames: map[string]map[string]*File{}, loaders: map[ABI]family{}, defines: map[*File]map[string]bool{},
 		search: map[searchKey]searched{}, libPaths: map[ABI][]Dir{}, systems: map[systemKey][]Dir{}, owns: map[ownKey][]Dir{}, lacking: map[[2]*File][]string{},
 	}
 	im.addLinks()
 	for i, l := range layers {
-		for k := range l.Objects {
-			if o := &l.Objects[k]; !im.hidden(i, o.Path) {
-				im.addFile(i, o)
-			}
-		}
-		for _, h := range l.Hard {
-			if f := im.Lookup(h.Target); f != nil && !im.hidden(i, h.Path) {
-				o := *f.Object
-				o.Path = h.Path
-				im.addFile(i, &o)
-			}
-		}
-		for _, c := range l.Configs {
-			if !im.hidden(i, c.Path) {
-				im.configs[im.place(c.Path)] = c.Text
-			}
-		}
-		if !im.hidden(i, Cache) {
-			im.cached = append(im.cached, l.Cached...)
-		}
+		im.addLayer(i, l)
 	}
 	im.index()
 	return im
 }
 
-// hidden reports whether a layer above i hides its path p.
-func (im *Image) hidden(i int, p string) bool {
-	return slices.ContainsFunc(im.layers[i+1:], func(l Layer) bool { return l.Hides(p) })
-}
-
-// linkCount is how many links the layers have.
-func linkCount(layers []Layer) (n int) {
-	for _, l := range layers {
-		n += len(l.Links)
+func (im *Image) addLayer(i int, l Layer) {
+	for k := range l.Objects {
+		if o := &l.Objects[k]; !l.Hidden(o.Path) {
+			im.addFile(i, o)
+		}
 	}
-	return n
+	for _, h := range l.Hard {
+		if f := im.Lookup(h.Target); f != nil && !l.Hidden(h.Path) {
+			o := *f.Object
+			o.Path = h.Path
+			im.addFile(i, &o)
+		}
+	}
+	for _, c := range l.Configs {
+		if !l.Hidden(c.Path) {
+			im.configs[im.place(c.Path)] = c.Text
+		}
+	}
+	if len(l.Cached) > 0 && !l.Hidden(Cache) {
+		for _, entry := range l.Cached {
+			im.cached[entry.Path] = append(im.cached[entry.Path], entry.Target)
+		}
+	}
 }
 
 // addLinks fills links. An entry below a linked directory, as "lib/x" where lib
@@ -114,24 +100,27 @@ func linkCount(layers []Layer) (n int) {
 func (im *Image) addLinks() {
 	for i, l := range im.layers {
 		for _, k := range l.Links {
-			if !im.hidden(i, k.Path) {
-				im.links[k.Path] = placed{k.Target, i}
+			if !l.Hidden(k.Path) {
+				im.links.add(k.Path, placed{k.Target, i})
 			}
 		}
 	}
 	for _, l := range im.layers {
 		for _, k := range l.Links {
-			from, ok := im.links[k.Path]
-			if p := im.place(k.Path); ok && p != k.Path && im.links[p].layer <= from.layer {
-				im.links[p] = from
+			from, ok := im.links.at[k.Path]
+			if p := im.place(k.Path); ok && p != k.Path && im.links.at[p].layer <= from.layer && im.keep(len(p)) {
+				im.links.add(p, from)
 			}
 		}
 	}
-	clear(im.realDirs)
+	im.links.forget()
 }
 
 func (im *Image) addFile(layer int, o *Object) {
-	im.byReal[im.place(o.Path)] = &File{Object: o, Real: im.place(o.Path), Layer: layer}
+	at := im.place(o.Path)
+	if at == o.Path || im.keep(len(at)) {
+		im.byReal[at] = &File{Object: o, Real: at, Layer: layer}
+	}
 }
 
 // index fills what New's callers search in.
@@ -153,41 +142,12 @@ func (im *Image) index() {
 // place returns p with the links in its parent directories followed.
 func (im *Image) place(p string) string {
 	dir := dirOf(p)
-	final, ok := im.resolve(dir, maxHops)
-	if !ok {
+	d := im.realDir(dir)
+	switch {
+	case d.hops > maxHops, d.path == dir:
 		return p
 	}
-	return join(final, path.Base(p))
-}
-
-// Real returns p with all links followed, "" and false if they go in circles.
-func (im *Image) Real(p string) (string, bool) { return im.resolve(p, maxHops) }
-
-func (im *Image) resolve(p string, hops int) (string, bool) {
-	if p == "" {
-		return "", true
-	}
-	dir, base := dirOf(p), path.Base(p)
-	if dir != "" {
-		final, known := im.realDirs[dir]
-		if !known {
-			var ok bool
-			if final, ok = im.resolve(dir, hops); !ok {
-				return "", false
-			}
-			im.realDirs[dir] = final
-		}
-		dir = final
-	}
-	p = join(dir, base)
-	link, ok := im.links[p]
-	switch {
-	case !ok:
-		return p, true
-	case hops == 0:
-		return "", false
-	}
-	return im.resolve(rooted(dir, link.target), hops-1)
+	return join(d.path, path.Base(p))
 }
 
 // Lookup returns the object at p, nil if there is none.
@@ -211,14 +171,14 @@ func (im *Image) Programs(dirs []string) []*File {
 	var found []*File
 	wanted := map[string]bool{}
 	for _, d := range dirs {
-		final, ok := im.Real(d)
+		final, ok := im.Real(rooted("", d))
 		if !ok || wanted[final] {
 			continue
 		}
 		wanted[final] = true
 		found = append(found, im.inDir[final]...)
 	}
-	for p := range im.links {
+	for p := range im.links.at {
 		if wanted[dirOf(p)] {
 			if f := im.Lookup(p); f != nil {
 				found = append(found, f)
@@ -249,11 +209,8 @@ func (im *Image) Named(abi ABI, name string) *File {
 // Cached returns the object that the image's ld.so.cache has under a name, nil if it
 // has none outside the default directories, or none that is still there.
 func (im *Image) Cached(abi ABI, name string) *File {
-	for _, entry := range im.cached {
-		if entry.Path != name {
-			continue
-		}
-		if f := im.Lookup(rooted("", entry.Target)); f != nil && f.ABI == abi {
+	for _, target := range im.cached[name] {
+		if f := im.Lookup(rooted("", target)); f != nil && f.ABI == abi {
 			return f
 		}
 	}
@@ -268,23 +225,7 @@ func (im *Image) Incomplete() (why string, layer int) {
 			return l.Incomplete, i
 		}
 	}
-	if im.steps > maxSteps {
-		return "the libraries of the image need too many others", len(im.layers) - 1
-	}
-	return "", 0
-}
-
-// exists reports whether the image has a file at a real path, a library or not.
-func (im *Image) exists(final string) bool {
-	for _, l := range slices.Backward(im.layers) {
-		if l.Has(final) {
-			return true
-		}
-		if l.Hides(final) {
-			return false
-		}
-	}
-	return false
+	return im.exceeded(), len(im.layers) - 1
 }
 
 // dirOf is path.Dir for paths without a leading slash: "" is the root.

@@ -5,6 +5,7 @@ package loader_test
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,23 +62,32 @@ func (l layer) facts() loader.Layer {
 			f.Configs = append(f.Configs, loader.Config{Path: p, Text: string(v)})
 		}
 	}
-	has := func(p string) bool { _, ok := l[p]; return ok && l[p] != gone{} }
-	hides := func(p string) bool {
-		_, ok := l[p]
-		for dir := path.Dir(p); !ok && dir != "."; dir = path.Dir(dir) {
-			_, ok = l[dir]
-		}
-		return ok
+	return loader.Layer{Facts: f}
+}
+
+// has and hides are what the layer says about a path.
+func (l layer) has(p string) bool { _, ok := l[p]; return ok && l[p] != gone{} }
+
+func (l layer) hides(p string) bool {
+	_, ok := l[p]
+	for dir := path.Dir(p); !ok && dir != "."; dir = path.Dir(dir) {
+		_, ok = l[dir]
 	}
-	return loader.Layer{Facts: f, Hides: hides, Has: has}
+	return ok
 }
 
 func image(env loader.Env, layers ...layer) *loader.Image {
 	var all []loader.Layer
-	for _, l := range layers {
-		all = append(all, l.facts())
+	for i, l := range layers {
+		f := l.facts()
+		f.Hidden = func(p string) bool { return slices.ContainsFunc(layers[i+1:], func(l layer) bool { return l.hides(p) }) }
+		all = append(all, f)
 	}
-	return loader.New(all, env)
+	has := func(p string) bool {
+		i := slices.IndexFunc(layers, func(l layer) bool { return l.has(p) })
+		return i >= 0 && !slices.ContainsFunc(layers[i+1:], func(l layer) bool { return l.hides(p) && !l.has(p) })
+	}
+	return loader.New(all, has, env)
 }
 
 // loaded describes a closure: paths in order, then "!name" for what is missing.
@@ -223,9 +233,11 @@ func TestPrograms(t *testing.T) {
 
 func TestHardLinkToALowerLayer(t *testing.T) {
 	t.Parallel()
-	upper := layer{"usr/lib/libb.so": plain{}}.facts()
+	lower, upper := layer{"usr/lib/liba.so": lib()}.facts(), layer{"usr/lib/libb.so": plain{}}.facts()
 	upper.Hard = []loader.Link{{Path: "usr/lib/libb.so", Target: "usr/lib/liba.so"}}
-	im := loader.New([]loader.Layer{layer{"usr/lib/liba.so": lib()}.facts(), upper}, loader.Env{})
+	lower.Hidden = func(p string) bool { return p == "usr/lib/libb.so" }
+	upper.Hidden = func(string) bool { return false }
+	im := loader.New([]loader.Layer{lower, upper}, func(string) bool { return true }, loader.Env{})
 	if f := im.Lookup("usr/lib/libb.so"); f == nil || f.Path != "usr/lib/libb.so" || f.Layer != 1 {
 		t.Errorf("Lookup = %+v, want a file of layer 1", f)
 	}

@@ -8,10 +8,13 @@ import (
 	"strings"
 )
 
-// Limits of one search path. Nix gives an object some 50 directories.
+// Limits of one search path. Nix gives an object some 50 directories. No directory with a
+// name of more than 4096 bytes can be opened.
 const (
 	maxElements = 512
 	maxDirs     = 2048
+	maxExpanded = 16 << 10
+	maxIncludes = 100 // files that include each other
 )
 
 // family is which dynamic linkers of an ABI an image has.
@@ -125,9 +128,22 @@ func (im *Image) own(o *Object, origin string) []Dir {
 			from = fromRunPath
 		}
 		dirs = im.expand(o.RunPath+o.RPath, origin, o.ABI, from)
-		im.owns[key] = dirs
+		im.remember(key, dirs)
 	}
 	return dirs
+}
+
+// remember keeps what an object names, and forgets all others if that is too much.
+func (im *Image) remember(key ownKey, dirs []Dir) {
+	cost := 128
+	for _, d := range dirs {
+		cost += 48 + len(d.Path)
+	}
+	if im.ownBytes += cost; im.ownBytes > maxRemembered {
+		clear(im.owns)
+		im.ownBytes = cost
+	}
+	im.owns[key] = dirs
 }
 
 // OwnDirs returns the directories that a file names itself, in its RPATH or RUNPATH.
@@ -136,8 +152,8 @@ func (im *Image) OwnDirs(f *File) []Dir { return im.own(f.Object, dirOf(f.Real))
 // expand splits a search path. An empty element is the working directory.
 func (im *Image) expand(list, origin string, abi ABI, from string) []Dir {
 	var dirs []Dir
-	for i, element := range strings.Split(list, ":") {
-		if i == maxElements {
+	for i, element := range strings.SplitN(list, ":", maxElements+1) {
+		if i == maxElements || !im.work(1+(len(element)+len(origin))/32) {
 			break
 		}
 		for _, d := range tokens(element, origin, abi) {
@@ -150,7 +166,7 @@ func (im *Image) expand(list, origin string, abi ABI, from string) []Dir {
 // tokens replaces $ORIGIN, $PLATFORM and $LIB, which is a different directory in
 // each family of distributions.
 func tokens(s, origin string, abi ABI) []string {
-	if !strings.Contains(s, "$") {
+	if !strings.Contains(s, "$") || len(s)+strings.Count(s, "$")*len(origin) > maxExpanded {
 		return []string{s}
 	}
 	p := abi.of()
@@ -184,20 +200,30 @@ func (im *Image) distinct(dirs []Dir) []Dir {
 // ldConfig returns the directories of /etc/ld.so.conf, in order.
 func (im *Image) ldConfig() []Dir {
 	c := config{im: im, seen: map[string]bool{}}
-	c.read("etc/ld.so.conf")
+	for p := range im.configs {
+		c.names = append(c.names, p)
+	}
+	for p := range im.links.at {
+		if strings.HasPrefix(p, "etc/ld.so.conf.d/") {
+			c.names = append(c.names, p)
+		}
+	}
+	slices.Sort(c.names)
+	c.read("etc/ld.so.conf", 0)
 	return c.dirs
 }
 
 // config reads ld.so.conf and what it includes.
 type config struct {
-	im   *Image
-	seen map[string]bool // files, by real path
-	dirs []Dir
+	im    *Image
+	names []string        // that can be included, sorted: of links, those in ld.so.conf.d
+	seen  map[string]bool // files, by real path, and patterns, which begin with "include "
+	dirs  []Dir
 }
 
-func (c *config) read(file string) {
+func (c *config) read(file string, depth int) {
 	final, ok := c.im.Real(file)
-	if !ok || c.seen[final] || len(c.dirs) > maxDirs {
+	if !ok || c.seen[final] || len(c.dirs) > maxDirs || depth == maxIncludes {
 		return
 	}
 	c.seen[final] = true
@@ -208,7 +234,7 @@ func (c *config) read(file string) {
 		case len(fields) == 0 || fields[0] == "hwcap":
 		case fields[0] == "include":
 			for _, pattern := range fields[1:] {
-				c.include(rooted(dirOf(file), pattern))
+				c.include(rooted(dirOf(file), pattern), depth+1)
 			}
 		case path.IsAbs(fields[0]):
 			dir, _, _ := strings.Cut(strings.TrimSpace(line), "=") // "/lib=libc6" names a kind
@@ -217,26 +243,23 @@ func (c *config) read(file string) {
 	}
 }
 
-// include reads the files that match a pattern, in the order of their names. Of
-// links, only those in ld.so.conf.d are considered.
-func (c *config) include(pattern string) {
-	var names []string
-	match := func(p string) {
-		ok, err := path.Match(pattern, p)
-		if err == nil && ok && !strings.HasPrefix(path.Base(p), ".") {
-			names = append(names, p)
+// include reads the files that match a pattern, in the order of their names.
+func (c *config) include(pattern string, depth int) {
+	if c.seen["include "+pattern] {
+		return
+	}
+	c.seen["include "+pattern] = true
+	plain, stars := pattern[:len(pattern)-len(strings.TrimLeftFunc(pattern, notMeta))], 1+strings.Count(pattern, "*")
+	from, _ := slices.BinarySearch(c.names, plain)
+	for _, name := range c.names[from:] {
+		if !strings.HasPrefix(name, plain) || !c.im.work(1+stars*len(name)/32) {
+			return
 		}
-	}
-	for p := range c.im.configs {
-		match(p)
-	}
-	for p := range c.im.links {
-		if strings.HasPrefix(p, "etc/ld.so.conf.d/") {
-			match(p)
+		if ok, err := path.Match(pattern, name); ok && err == nil && !strings.HasPrefix(path.Base(name), ".") {
+			c.read(name, depth)
 		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		c.read(name)
 	}
 }
+
+// notMeta reports whether r means itself in a pattern.
+func notMeta(r rune) bool { return !strings.ContainsRune(`*?[\`, r) }

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// view is the layers of one image, bottom first, and what is looked up in all of them:
+// nothing here asks each layer in turn, for an image may have a thousand.
+type view struct {
+	facts []*layerFacts
+	paths *pathIndex
+
+	hitsAt   func() map[string][]hitAt // by path, bottom first
+	linkAt   func() map[string]bool    // paths of links at driver names
+	packages func() map[installedAt]bool
+	placed   int // links, see placer
+}
+
+// hitAt is where the first finding of a path in a layer is.
+type hitAt struct{ layer, at int }
+
+// installedAt is one package in one database of one layer.
+type installedAt struct {
+	layer int
+	path  string
+	item  hit
+}
+
+func newView(facts ...*layerFacts) *view {
+	v := &view{facts: facts, paths: newPathIndex(facts)}
+	v.hitsAt = sync.OnceValue(v.indexHits)
+	v.linkAt = sync.OnceValue(v.indexLinks)
+	v.packages = sync.OnceValue(v.indexPackages)
+	return v
+}
+
+func (v *view) indexHits() map[string][]hitAt {
+	at := map[string][]hitAt{}
+	for i, f := range v.facts {
+		for k, h := range f.Hits {
+			if known := at[h.Path]; len(known) == 0 || known[len(known)-1].layer < i {
+				at[h.Path] = append(known, hitAt{i, k})
+			}
+		}
+	}
+	return at
+}
+
+func (v *view) indexLinks() map[string]bool {
+	at := map[string]bool{}
+	for _, f := range v.facts {
+		for _, l := range f.Links {
+			at[l.Path] = true
+		}
+	}
+	return at
+}
+
+func (v *view) indexPackages() map[installedAt]bool {
+	at := map[installedAt]bool{}
+	for i, f := range v.facts {
+		for _, set := range f.Packages {
+			for _, item := range set.Items {
+				at[installedAt{i, set.Path, item}] = true
+			}
+		}
+	}
+	return at
+}
+
+// hider returns the layer that hides what layer i has at p, len(v.facts) if none does.
+func (v *view) hider(i int, p string) int {
+	p, _, _ = strings.Cut(p, inArchive)
+	return v.paths.hider(p, i+1)
+}
+
+// deletedIn returns the layer that hides what layer i has at p, nil if none does.
+func (v *view) deletedIn(i int, p string) *int { return v.layer(v.hider(i, p)) }
+
+// layer is j as a report has it, nil if there is no such layer.
+func (v *view) layer(j int) *int {
+	if j >= len(v.facts) {
+		return nil
+	}
+	return &j
+}
+
+// exists reports whether p is in the image as seen from layer i, or in one above. Parent
+// directories that are links are not followed, but for the merged /usr.
+func (v *view) exists(i int, p string) bool {
+	return slices.ContainsFunc(mergedNames(p), func(p string) bool {
+		file, dir := pathHash(pathFile, p), pathHash(pathDir, p)
+		if min(v.paths.first(file, i), v.paths.first(dir, i)) < len(v.facts) {
+			return true
+		}
+		below := max(v.paths.last(file, i), v.paths.last(dir, i))
+		return below >= 0 && v.hider(below, p) > i
+	})
+}
+
+// mergedNames returns the paths that are one with a merged /usr.
+func mergedNames(p string) []string { return []string{p, "usr/" + p, strings.TrimPrefix(p, "usr/")} }
+
+// found returns the topmost finding under a layer that p has part in, nil if there is none.
+func (v *view) found(p string, below int) *hit {
+	at := v.foundAt(p, below)
+	if group := loadRules().groupOf(p); group != "" {
+		other := v.foundAt(group, below)
+		if c := cmp.Compare(other.layer, at.layer); c > 0 || c == 0 && other.at < at.at {
+			at = other
+		}
+	}
+	if at.layer < 0 {
+		return nil
+	}
+	return &v.facts[at.layer].Hits[at.at]
+}
+
+func (v *view) foundAt(p string, below int) hitAt {
+	all := v.hitsAt()[p]
+	n, _ := slices.BinarySearchFunc(all, below, func(a hitAt, layer int) int { return cmp.Compare(a.layer, layer) })
+	if n == 0 {
+		return hitAt{-1, 0}
+	}
+	return all[n-1]
+}
+
+// packageHits returns the driver packages of layer i that the layer below did not
+// have, each with the layer in which it is gone.
+func (v *view) packageHits(i int) (hits []hit, deletedIn []*int) {
+	for _, set := range v.facts[i].Packages {
+		below := v.recordBelow(i, set.Path)
+		for _, item := range set.Items {
+			if v.packages()[installedAt{below, set.Path, item}] {
+				continue
+			}
+			hits = append(hits, hit{item.Rule, set.Path, fmt.Sprintf("package %s %s", item.Path, item.Detail)})
+			deletedIn = append(deletedIn, v.packageGone(i, set.Path, item))
+		}
+	}
+	return hits, deletedIn
+}
+
+// recordBelow returns the topmost layer under i that has the record, -1 if none.
+func (v *view) recordBelow(i int, p string) int {
+	below := v.paths.last(pathHash(pathFile, p), i)
+	if below >= 0 && v.hider(below, p) < i {
+		return -1
+	}
+	return below
+}
+
+// packageGone returns the layer in which a record that layer i has is gone or without the
+// package.
+func (v *view) packageGone(i int, p string, item hit) *int {
+	for i = v.hider(i, p); i < len(v.facts) && v.packages()[installedAt{i, p, item}]; {
+		i = v.hider(i, p)
+	}
+	return v.layer(i)
+}
