@@ -23,6 +23,11 @@ import (
 // cacheKept is how long facts of another rule set stay: somebody may still use it.
 const cacheKept = 7 * 24 * time.Hour
 
+// maxCached bounds the facts of one layer that are kept, in bytes: a name that many
+// files share is written as often as they have it, and read as often. A layer with more is
+// read each time.
+const maxCached = 64 << 20
+
 func cacheFile(opts Options, digest string) string {
 	name := strings.ReplaceAll(digest, ":", "-") + "." + RulesVersion()
 	if opts.Nested {
@@ -54,10 +59,15 @@ func decodeFacts(data []byte) *layerFacts {
 		return nil
 	}
 	line, paths, _ := bytes.Cut(rest, []byte("\n"))
+	if len(line) > smallRecord {
+		largeRecord.Lock()
+		defer largeRecord.Unlock()
+	}
 	var f layerFacts
 	if json.Unmarshal(line, &f) != nil {
 		return nil
 	}
+	f.Search.Share()
 	f.Paths = make(pathSet, len(paths)/8)
 	for i := range f.Paths {
 		f.Paths[i] = binary.LittleEndian.Uint64(paths[8*i:])
@@ -69,7 +79,7 @@ func decodeFacts(data []byte) *layerFacts {
 // be better next time.
 func writeCache(opts Options, f *layerFacts) {
 	dir := opts.CacheDir
-	if dir == "" || !f.complete() || os.MkdirAll(dir, 0o700) != nil {
+	if dir == "" || !f.complete() || f.weight()+int64(f.Search.Words()) > maxCached || os.MkdirAll(dir, 0o700) != nil {
 		return
 	}
 	tmp, err := os.CreateTemp(dir, ".facts-*")

@@ -263,7 +263,7 @@ func (w *walker) matchPath(pattern pathPattern, p string, h *tar.Header, c conte
 	if _, ok := w.hitAt[group]; !ok {
 		w.hit(pattern.rule.ID, group, pattern.rule.noun()+ofDriver(version))
 	}
-	if at, ok := w.hitAt[group]; ok && w.keep(len(p)) {
+	if at, ok := w.hitAt[group]; ok && w.text.take(len(p)) {
 		w.hitAt[p] = at // a hard link to the file repeats the finding
 	}
 	return true

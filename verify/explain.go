@@ -52,7 +52,7 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, path s
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	all := newView(layers...)
-	findings := assemble(in, all, mergedView(in, all).hits)
+	findings := assemble(in, all, mergedView(in, all).all())
 	for i, facts := range layers {
 		l := PathLayer{Layer: *in.layers[i].name(i), Entries: facts.watched.seen, Package: facts.watched.pkg, Findings: []Finding{}}
 		for _, f := range findings {

@@ -52,7 +52,7 @@ func JudgeArchives(archives ...[]byte) ([]Finding, error) {
 	}
 	in.config = &v1.ConfigFile{}
 	layers := newView(facts...)
-	return assemble(in, layers, mergedView(in, layers).hits), nil
+	return assemble(in, layers, mergedView(in, layers).all()), nil
 }
 
 // UseIgzip makes v decode gzip blobs from a size on with another program.

@@ -34,14 +34,15 @@ type layerFacts struct {
 func (f *layerFacts) weight() int64 {
 	n := 8*len(f.Paths) + f.Search.Weight()
 	for _, h := range f.Hits {
-		n += 64 + len(h.Path) + len(h.Detail)
+		n += 256 + len(h.Path) + len(h.Detail)
 	}
 	for _, l := range slices.Concat(f.Links, f.Hard) {
 		n += 128 + len(l.Path) + len(l.Target) + len(l.Owner)
 	}
 	for _, set := range f.Packages {
+		n += 64 + len(set.Path)
 		for _, h := range set.Items {
-			n += 64 + len(h.Path) + len(h.Detail)
+			n += 256 + len(h.Path) + len(h.Detail)
 		}
 	}
 	for _, need := range f.Needs {
@@ -68,8 +69,8 @@ type link struct {
 	Owner  string `json:"owner,omitempty"`
 }
 
-// packageSet is the driver packages that one package database calls installed.
-// A database without any is kept too: it says that they are gone.
+// packageSet is the driver packages that one package database calls installed, at least
+// one: that a layer has a database without any, its paths say.
 type packageSet struct {
 	Path  string `json:"path"`
 	Items []hit  `json:"items,omitempty"` // Path is the package's name, Detail its version

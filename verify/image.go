@@ -116,22 +116,40 @@ func history(c *v1.ConfigFile) []string {
 	var createdBy []string
 	for _, h := range c.History {
 		if !h.EmptyLayer {
-			createdBy = append(createdBy, h.CreatedBy)
+			createdBy = append(createdBy, shortLine(h.CreatedBy))
 		}
 	}
 	return createdBy
 }
 
+// maxCreatedBy bounds what is shown of the line that made a layer: every finding has it.
+const maxCreatedBy = 4 << 10
+
+func shortLine(line string) string {
+	if len(line) > maxCreatedBy {
+		return strings.ToValidUTF8(line[:maxCreatedBy], "") + "..."
+	}
+	return line
+}
+
+// maxFindings bounds those of one image that are listed: as many again may deny it.
+const maxFindings = 10_000
+
 // assemble puts the layers together and returns the findings, those of the merged
 // view among them, sorted, never nil.
 func assemble(in inspected, layers *view, merged [][]hit) []Finding {
-	findings := []Finding{}
+	findings, dropped := []Finding{}, 0
 	for i, facts := range layers.facts {
 		ref := in.layers[i]
 		layer := ref.name(i)
 		add := func(h hit, deletedIn *int) {
+			severity := loadRules().severity(h.Rule)
+			if n := len(findings); n >= 2*maxFindings || n >= maxFindings && severity != SeverityFail {
+				dropped++
+				return
+			}
 			findings = append(findings, Finding{
-				Rule: h.Rule, Severity: loadRules().severity(h.Rule), Path: h.Path,
+				Rule: h.Rule, Severity: severity, Path: h.Path,
 				Layer: layer, Detail: h.Detail, DeletedIn: deletedIn,
 			})
 		}
@@ -152,6 +170,9 @@ func assemble(in inspected, layers *view, merged [][]hit) []Finding {
 		for k, h := range hits {
 			add(h, gone[k])
 		}
+	}
+	if dropped > 0 {
+		findings = append(findings, Finding{Rule: ruleUnreadable, Severity: loadRules().severity(ruleUnreadable), Layer: in.layers[len(in.layers)-1].name(len(in.layers) - 1), Detail: fmt.Sprintf("%d more findings are not listed", dropped)})
 	}
 	slices.SortStableFunc(findings, compareFindings)
 	return slices.CompactFunc(findings, func(a, b Finding) bool { return compareFindings(a, b) == 0 && a.Detail == b.Detail })

@@ -16,9 +16,8 @@ import (
 // Fixed limits of the walk over one layer. Reaching one is a finding of rule
 // "unreadable", so the verdict is never "pass".
 const (
-	maxNameLen = 4096     // PATH_MAX; archive/tar itself allows 1 MiB
-	maxHits    = 10_000   // findings kept
-	maxText    = 16 << 20 // bytes of names and details kept
+	maxNameLen = 4096   // PATH_MAX; archive/tar itself allows 1 MiB
+	maxHits    = 10_000 // findings kept
 )
 
 // scanLayer reads one blob to its end and reports what the layer holds. Content
@@ -56,14 +55,14 @@ func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading
 
 // walker turns the entries of one layer into facts.
 type walker struct {
-	rules   *ruleSet
-	opts    Options
-	facts   *layerFacts
-	hitAt   map[string]int // path -> index of its first hit
-	hard    [][2]string    // hard links of the layer that repeat no hit so far: name, target
-	owners  owners
-	search  collector
-	text    int // bytes kept, see keep
+	rules     *ruleSet
+	opts      Options
+	facts     *layerFacts
+	hardLinks [][2]string    // of the layer that repeat no hit so far: name, target
+	hitAt     map[string]int // path -> index of its first hit
+	owners    owners
+	search    collector
+	rooms
 	dropped int // hits beyond the limits
 	watch   *watch
 	head    [sniffed]byte
@@ -78,7 +77,7 @@ type walker struct {
 
 func newWalker(rules *ruleSet, opts Options) *walker {
 	return &walker{
-		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), search: newCollector(),
+		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), rooms: newRooms(), search: newCollector(),
 		facts: &layerFacts{Rules: rules.version}, decoded: new(int64), revisit: &revisit{lacked: elfTables{}},
 	}
 }
@@ -211,6 +210,9 @@ func (w *walker) whiteout(p string) bool {
 func (w *walker) finish() *layerFacts {
 	w.facts.Paths.seal()
 	w.facts.Search = w.search.seal(w.facts.Paths)
+	if w.search.size > maxSearchBytes {
+		w.facts.unreadable(w.facts.Search.Incomplete)
+	}
 	w.resolveHardLinks()
 	w.nameOwners()
 	if w.dropped > 0 {
@@ -221,7 +223,7 @@ func (w *walker) finish() *layerFacts {
 
 // hit records a finding; the first one of a path is the one that hard links repeat.
 func (w *walker) hit(rule, p, detail string) {
-	if len(w.facts.Hits) >= maxHits || !w.keep(len(p)+len(detail)) {
+	if len(w.facts.Hits) >= maxHits || !w.text.take(len(p)+len(detail)) {
 		w.dropped++
 		return
 	}
@@ -229,15 +231,6 @@ func (w *walker) hit(rule, p, detail string) {
 		w.hitAt[p] = len(w.facts.Hits)
 	}
 	w.facts.Hits = append(w.facts.Hits, hit{Rule: rule, Path: p, Detail: detail})
-}
-
-// keep reports whether n more bytes of text may be kept of this layer.
-func (w *walker) keep(n int) bool {
-	if w.text+n > maxText {
-		return false
-	}
-	w.text += n
-	return true
 }
 
 func (w *walker) unreadable(p, why string) { w.hit(ruleUnreadable, p, why) }

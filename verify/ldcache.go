@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -37,30 +36,36 @@ func (w *walker) linkerCache(p string, size int64, body io.Reader) error {
 		w.unreadable(p, fmt.Sprintf("linker cache of more than %d bytes", maxLinkerCache))
 		return nil
 	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(body, data); err != nil || size == 0 {
-		return err
-	}
+	return held(size, body, func(data []byte) { w.cachedLibraries(p, data) })
+}
+
+func (w *walker) cachedLibraries(p string, data []byte) {
 	var driver []string
+	seen, more := map[string]bool{}, 0
 	err := eachCached(data, func(name, file string) {
 		w.search.inCache(name, file)
 		lib, _ := w.rules.libraryNamed(name)
 		entry := name + " => " + file
-		if lib != nil && lib.Target == "" && lib.rule.Severity == SeverityFail && !slices.Contains(driver, entry) {
+		switch {
+		case lib == nil || lib.Target != "" || lib.rule.Severity != SeverityFail || seen[entry]:
+		case len(driver) < maxCacheNames:
 			driver = append(driver, entry)
+			seen[entry] = true
+		default:
+			more++
+			seen[entry] = len(seen) < maxHits // what is beyond counts each time
 		}
 	})
 	if err != nil {
 		w.unreadable(p, err.Error())
 	}
-	if n := len(driver); n > 0 {
-		detail := "names " + strings.Join(driver[:min(n, maxCacheNames)], ", ")
-		if n > maxCacheNames {
-			detail += fmt.Sprintf(" and %d more libraries of the driver", n-maxCacheNames)
+	if len(driver) > 0 {
+		detail := "names " + strings.Join(driver, ", ")
+		if more > 0 {
+			detail += fmt.Sprintf(" and %d more libraries of the driver", more)
 		}
 		w.hit(ruleLinkerCache, p, detail)
 	}
-	return nil
 }
 
 var errLinkerCache = errors.New("linker cache: not of a layout that glibc writes")
@@ -95,12 +100,14 @@ func eachCached(data []byte, each func(name, file string)) error {
 	return cacheEntries(data[newCacheHead:end], newCacheEntry, data, order, each)
 }
 
-// cacheEntries reads entries that begin with flags and the offsets of two strings.
+// cacheEntries reads entries that begin with flags and the offsets of two strings. Names are
+// mostly a part of a file's, and few are of several files: all texts together are not
+// much longer than the cache.
 func cacheEntries(entries []byte, size int, text []byte, order binary.ByteOrder, each func(name, file string)) error {
-	for ; len(entries) >= size; entries = entries[size:] {
+	for left := 4 * (len(entries) + len(text)); len(entries) >= size; entries = entries[size:] {
 		name, ok := cString(text, order.Uint32(entries[4:]))
 		file, ok2 := cString(text, order.Uint32(entries[8:]))
-		if !ok || !ok2 {
+		if left -= len(name) + len(file); !ok || !ok2 || left < 0 {
 			return errLinkerCache
 		}
 		each(name, file)

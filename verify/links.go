@@ -39,7 +39,7 @@ func linkTarget(p, target string) string {
 
 // linkRule returns the path rule that a link at p breaks.
 func (w *walker) linkRule(p string) string {
-	probe := walker{rules: w.rules, facts: &layerFacts{}, hitAt: map[string]int{}}
+	probe := walker{rules: w.rules, rooms: newRooms(), facts: &layerFacts{}, hitAt: map[string]int{}}
 	probe.path(p, &tar.Header{Typeflag: tar.TypeSymlink}, content{size: 1})
 	if len(probe.facts.Hits) == 0 || probe.facts.Hits[0].Path != p {
 		return ""
@@ -48,7 +48,7 @@ func (w *walker) linkRule(p string) string {
 }
 
 func (w *walker) keepLink(l link) {
-	if len(w.facts.Links) >= maxHits || !w.keep(len(l.Path)+len(l.Target)) {
+	if len(w.facts.Links) >= maxHits || !w.text.take(2*len(l.Path)+len(l.Target)) {
 		w.dropped++
 		return
 	}
@@ -64,8 +64,8 @@ func (w *walker) hardLink(p, target string) {
 		return
 	}
 	w.file(p, &tar.Header{Typeflag: tar.TypeLink, Mode: 0o755}, content{size: 1})
-	if w.keep(len(p) + len(target)) {
-		w.hard = append(w.hard, [2]string{p, target})
+	if w.hard.take(len(p) + len(target)) {
+		w.hardLinks = append(w.hardLinks, [2]string{p, target})
 	}
 }
 
@@ -80,13 +80,13 @@ func (w *walker) repeat(p, target string) bool {
 
 // resolveHardLinks keeps the links to lower layers.
 func (w *walker) resolveHardLinks() {
-	for _, l := range w.hard {
+	for _, l := range w.hardLinks {
 		if _, judged := w.hitAt[l[0]]; judged || w.repeat(l[0], l[1]) || w.facts.Paths.has(pathFile, l[1]) {
 			continue
 		}
 		w.facts.Hard = append(w.facts.Hard, link{Path: l[0], Target: l[1]})
 	}
-	w.hard = nil
+	w.hardLinks = nil
 }
 
 // hitFor turns a link of layer i into a finding; ok is false if it is harmless.

@@ -44,6 +44,19 @@ type merged struct {
 	config v1.Config
 	abi    loader.ABI
 	hits   [][]hit
+	lacks  int // and files that lack something, see maxLacks
+}
+
+// all returns the findings, and that there may be more if the view is not whole.
+func (m *merged) all() [][]hit {
+	why := m.im.Exceeded()
+	if m.lacks > maxLacks {
+		why = "the files of the image lack too many libraries"
+	}
+	if top := len(m.hits) - 1; why != "" && top >= 0 {
+		m.hits[top] = append(m.hits[top], hit{ruleUnreadable, "", why})
+	}
+	return m.hits
 }
 
 // mergedView judges the merged view.

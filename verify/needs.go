@@ -18,6 +18,7 @@ import (
 const (
 	maxMissing = 1000
 	maxAside   = 12
+	maxLacks   = 500_000 // names, and files that lack them
 )
 
 // defaultPath is what container engines set where an image has no PATH.
@@ -98,6 +99,11 @@ func (m *merged) lack(lacks map[string]*lack, missing loader.Missing, prominent 
 	}
 	key := missing.Name + "\x00" + missing.Version
 	l := lacks[key]
+	if l == nil || !l.by[missing.By] {
+		if m.lacks++; m.lacks > maxLacks {
+			return
+		}
+	}
 	switch {
 	case l == nil:
 		l = &lack{Missing: missing, by: map[*loader.File]bool{}, prominent: prominent}

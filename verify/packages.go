@@ -79,8 +79,15 @@ func (w *walker) dpkgStatus(p string, body io.Reader) error {
 		}
 	})
 	flush()
-	w.facts.Packages = append(w.facts.Packages, set)
+	w.packages(set)
 	return err
+}
+
+// packages keeps what a database lists of the driver.
+func (w *walker) packages(set packageSet) {
+	if len(set.Items) > 0 {
+		w.facts.Packages = append(w.facts.Packages, set)
+	}
 }
 
 // dpkgList notes the package of each file that a rule may be about.
@@ -94,24 +101,34 @@ func (w *walker) dpkgList(p, pkg string, body io.Reader) error {
 // installed notes a package that a database calls installed.
 func (w *walker) installed(set *packageSet, name, version string) {
 	if rule := w.rules.driverPackage(name); rule != nil {
-		if w.keep(len(name) + len(version)) {
-			set.Items = append(set.Items, hit{rule.ID, name, version})
+		if w.text.take(len(set.Path) + len(name) + len(version)) {
+			set.Items = append(set.Items, hit{rule.ID, strings.Clone(name), strings.Clone(version)})
 		} else {
 			w.dropped++
 		}
 	}
-	if w.keep(len(name) + len(version)) {
-		w.owners.version[name] = version
+	w.version(name, version)
+}
+
+// version notes the version of a package. What a long line holds beside it is not kept.
+func (w *walker) version(name, version string) {
+	if w.rooms.owners.take(len(name) + len(version)) {
+		w.owners.version[strings.Clone(name)] = strings.Clone(version)
 	}
 }
 
 // owns notes the package of a file that a rule may be about.
 func (w *walker) owns(pkg, file string) {
+	if w.ownable(file) && w.rooms.owners.take(len(file)+len(pkg)) {
+		w.owners.owner[canonical(file)] = strings.Clone(pkg)
+	}
+}
+
+// ownable reports whether a rule may be about a file.
+func (w *walker) ownable(file string) bool {
 	lib, _ := w.rules.libraryNamed(path.Base(file))
 	_, hit := w.hitAt[file]
-	if (lib != nil || hit || strings.Contains(file, "nvidia") || w.watch.is(file)) && w.keep(len(file)) {
-		w.owners.owner[canonical(file)] = pkg
-	}
+	return lib != nil || hit || strings.Contains(file, "nvidia") || w.watch.is(file)
 }
 
 // lines calls each for every line. A line or a file that is too long is recorded

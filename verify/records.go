@@ -4,12 +4,13 @@ package verify
 
 import (
 	"archive/tar"
-	"encoding/json"
 	"fmt"
 	"io"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 	"github.com/cudabuild/cudabuild/verify/internal/rpmdb"
@@ -18,7 +19,6 @@ import (
 // Limits of records that are held in memory.
 const (
 	maxRPMDatabase = 128 << 20
-	maxCondaRecord = 32 << 20
 )
 
 const apkInstalled = "lib/apk/db/installed"
@@ -71,7 +71,7 @@ func (w *walker) apk(p string, body io.Reader) error {
 			w.owns(name, clean(dir+"/"+value))
 		}
 	})
-	w.facts.Packages = append(w.facts.Packages, set)
+	w.packages(set)
 	return err
 }
 
@@ -81,42 +81,40 @@ func (w *walker) rpmDatabase(p string, size int64, body io.Reader) error {
 		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRPMDatabase))
 		return nil
 	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(body, data); err != nil || size == 0 {
-		return err
-	}
-	set := packageSet{Path: p}
-	err := rpmdb.Read(data, func(pkg rpmdb.Package) {
-		w.installed(&set, pkg.Name, pkg.Version)
-		pkg.Files(func(file string) { w.owns(pkg.Name, clean(file)) })
+	return held(size, body, func(data []byte) {
+		set := packageSet{Path: p}
+		err := rpmdb.Read(data, func(pkg rpmdb.Package) {
+			w.installed(&set, pkg.Name, pkg.Version)
+			pkg.Files(func(file string) { w.owns(pkg.Name, clean(file)) })
+		})
+		w.packages(set)
+		if err != nil {
+			w.unreadable(p, fmt.Sprintf("package record: %v", err))
+		}
 	})
-	w.facts.Packages = append(w.facts.Packages, set)
-	if err != nil {
-		w.unreadable(p, fmt.Sprintf("package record: %v", err))
-	}
-	return nil
 }
 
-// conda reads the record of one conda package.
-func (w *walker) conda(p string, body io.Reader) error {
-	counted := &countReader{r: io.LimitReader(body, maxCondaRecord)}
-	var record struct {
-		Name    string   `json:"name"`
-		Version string   `json:"version"`
-		Files   []string `json:"files"`
+// One file of more than smallRecord bytes is held at a time, of whatever layer: there is
+// memory for one.
+const smallRecord = 4 << 20
+
+var largeRecord sync.Mutex
+
+// held calls use with a file of size bytes in memory. The error is that of body.
+func held(size int64, body io.Reader, use func([]byte)) error {
+	if size == 0 {
+		return nil
 	}
-	if err := json.NewDecoder(counted).Decode(&record); counted.err != nil {
-		return counted.err
-	} else if err != nil {
-		return nil // conda-meta/history.json and the like are no records
+	if size > smallRecord {
+		largeRecord.Lock()
+		defer largeRecord.Unlock()
+		defer debug.FreeOSMemory()
 	}
-	set := packageSet{Path: p}
-	w.installed(&set, record.Name, record.Version)
-	prefix := path.Dir(path.Dir(p))
-	for _, file := range record.Files {
-		w.owns(record.Name, clean(prefix+"/"+file))
+	data := make([]byte, size)
+	if _, err := io.ReadFull(body, data); err != nil {
+		return err
 	}
-	w.facts.Packages = append(w.facts.Packages, set)
+	use(data)
 	return nil
 }
 
@@ -125,7 +123,7 @@ func (w *walker) conda(p string, body io.Reader) error {
 func (w *walker) wheelRecord(p string, body io.Reader) error {
 	dir := path.Dir(p)
 	name, version, _ := strings.Cut(strings.TrimSuffix(path.Base(dir), ".dist-info"), "-")
-	w.owners.version[name] = version
+	w.version(name, version)
 	return w.lines(p, body, func(line string) {
 		file, _, _ := strings.Cut(line, ",")
 		w.owns(name, clean(path.Dir(dir)+"/"+file))

@@ -44,7 +44,7 @@ func (w *walker) rpm(r io.Reader) error {
 	}
 	set := packageSet{}
 	w.installed(&set, pkg.Name, pkg.Version)
-	w.facts.Packages = append(w.facts.Packages, set)
+	w.packages(set)
 	if w.opts.Nested {
 		return w.payload(buf, w.cpio)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // Limits of what is kept of one layer for the dynamic linker. 32 MiB are some
-// 200,000 links, or 80,000 libraries.
+// 180,000 links, or 60,000 libraries.
 const (
 	maxSearchBytes  = 32 << 20
 	maxLinkerConfig = 64 << 10
@@ -59,14 +59,14 @@ func (c *collector) forget(p string) {
 
 // inCache keeps an entry of the linker's cache.
 func (c *collector) inCache(name, file string) {
-	if !loader.IsDefault(path.Dir(clean(file))) && c.keep(len(name)+len(file)+48) {
+	if !loader.IsDefault(path.Dir(clean(file))) && c.keep(len(name)+len(file)+96) {
 		c.cached = append(c.cached, loader.Link{Path: name, Target: file})
 	}
 }
 
 func (c *collector) link(p, target string) {
-	if c.keep(len(p) + len(target) + 48) {
-		c.links[p] = target
+	if c.keep(len(p) + len(target) + 96) {
+		c.links[p] = strings.Clone(target) // of a header it would hold all
 	}
 }
 
@@ -75,7 +75,7 @@ func (c *collector) hardLink(p, target string) {
 	if to, ok := c.links[target]; ok {
 		c.link(p, to)
 	}
-	if o, ok := c.objects[target]; ok && c.keep(len(p)+256) {
+	if o, ok := c.objects[target]; ok && c.keep(len(p)+o.Weight()) {
 		o.Path = p
 		c.objects[p] = o
 	}
@@ -83,7 +83,7 @@ func (c *collector) hardLink(p, target string) {
 
 // object keeps a dynamic ELF file; stub says that it is a driver library's stub.
 func (c *collector) object(p string, elf *dynelf.Info, stub bool) {
-	if !c.keep(len(p) + 256 + 16*(len(elf.Needed)+len(elf.VersionDefs))) {
+	if !c.keep(len(p) + 256 + 32*(len(elf.Needed)+len(elf.VersionDefs))) {
 		return
 	}
 	o := loader.Object{
@@ -92,7 +92,7 @@ func (c *collector) object(p string, elf *dynelf.Info, stub bool) {
 		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Stub: stub,
 	}
 	for _, v := range elf.VersionNeeds {
-		if c.keep(40 + 16*len(v.Versions)) {
+		if c.keep(48 + 32*len(v.Versions)) {
 			o.Versions = append(o.Versions, loader.Versions{Lib: c.word(v.Lib), Names: c.wordsOf(v.Versions)})
 		}
 	}

@@ -26,9 +26,8 @@ type Options struct {
 	// just hashed them. What was damaged since then shows in the checksums of zstd and
 	// gzip. Never set it for somebody else's image.
 	TrustDigests bool
-	// Parallel is how many layers are read at once; 0 means one a CPU, at most 4.
-	// Each may hold up to 48 MiB of one file; one that is read a second time counts
-	// as two, and holds as much.
+	// Parallel is how many layers are read at once; 0 means one a CPU, at most 6. Memory
+	// goes by it (docs/verify.md, promise 5); one that is read a second time counts as two.
 	Parallel int
 	// MaxLayerBytes bounds a decoded layer, MaxEntries its entries. 0 means 256 GiB
 	// and 5 million.
@@ -49,8 +48,11 @@ type Options struct {
 	Policy *Policy
 }
 
+// maxParallel is how many layers are read at once where there are processors enough.
+const maxParallel = 6
+
 func (o Options) withDefaults() Options {
-	o.Parallel = cmp.Or(o.Parallel, min(runtime.GOMAXPROCS(0), 4))
+	o.Parallel = cmp.Or(o.Parallel, min(runtime.GOMAXPROCS(0), maxParallel))
 	o.MaxLayerBytes = cmp.Or(o.MaxLayerBytes, 256<<30)
 	o.MaxEntries = cmp.Or(o.MaxEntries, 5_000_000)
 	o.MaxRatio = cmp.Or(o.MaxRatio, 500)
@@ -113,7 +115,7 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	r.Libcuda = merged.libcuda()
 	d := demandOf(in, layers, merged.scope())
 	r.Portability = d.portability()
-	r.Findings = v.settle(append(assemble(in, layers, merged.hits), d.disagreements()...))
+	r.Findings = v.settle(append(assemble(in, layers, merged.all()), d.disagreements()...))
 	r.Verdict = judge(r.Findings)
 	return r, nil
 }

@@ -41,8 +41,9 @@ func (b *budget) keep(n int) bool {
 	return b.placed <= maxPlacedText
 }
 
-// exceeded says which limit was reached, "" if none was.
-func (b *budget) exceeded() string {
+// Exceeded says which limit was reached so far, "" if none was: what was looked up since
+// may be wrong.
+func (b *budget) Exceeded() string {
 	switch {
 	case b.steps > b.most:
 		return "the libraries and links of the image lead to too many others"

@@ -217,15 +217,14 @@ func (im *Image) Cached(abi ABI, name string) *File {
 	return nil
 }
 
-// Incomplete says why the view of the image is not whole, and of which layer,
-// "" if nothing is missing.
+// Incomplete says what a layer has too much of, and which one, "" if none has.
 func (im *Image) Incomplete() (why string, layer int) {
 	for i, l := range im.layers {
 		if l.Incomplete != "" {
 			return l.Incomplete, i
 		}
 	}
-	return im.exceeded(), len(im.layers) - 1
+	return "", 0
 }
 
 // dirOf is path.Dir for paths without a leading slash: "" is the root.

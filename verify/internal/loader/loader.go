@@ -13,8 +13,8 @@
 // of /etc/ld.so.conf, the default ones, glibc-hwcaps) and musl (/etc/ld-musl-ARCH.path).
 // In place of /etc/ld.so.cache it uses the directories and rules that ldconfig
 // makes the cache from, because the runtime hook runs ldconfig when a container
-// starts; what only the cache leads to, [Image.Cached] tells. It is pure, knows nothing of NVIDIA, and its work is bounded; a bound
-// that was reached shows in [Image.Incomplete].
+// starts; what only the cache leads to, [Image.Cached] tells. It is pure, knows nothing of NVIDIA, and its work is bounded by the bytes of the
+// facts; a bound that was reached shows in [Image.Exceeded].
 package loader
 
 // Facts is what one layer tells the dynamic linker. It refers to no other layer.

@@ -80,7 +80,9 @@ func image(env loader.Env, layers ...layer) *loader.Image {
 	var all []loader.Layer
 	for i, l := range layers {
 		f := l.facts()
-		f.Hidden = func(p string) bool { return slices.ContainsFunc(layers[i+1:], func(l layer) bool { return l.hides(p) }) }
+		f.Hidden = func(p string) bool {
+			return slices.ContainsFunc(layers[i+1:], func(l layer) bool { return l.hides(p) })
+		}
 		all = append(all, f)
 	}
 	has := func(p string) bool {
