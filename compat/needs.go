@@ -54,7 +54,7 @@ func (c Compat) usableOn(driver string) bool {
 
 // Admits reports whether all requirements hold on a host.
 func (n Needs) Admits(h Host) bool {
-	return !slices.ContainsFunc(n.Require, func(r Requirement) bool { return !r.holds(h) })
+	return !slices.ContainsFunc(n.Require, func(r Requirement) bool { holds, _ := r.holds(h); return !holds })
 }
 
 // runtime returns the newest CUDA runtime and who asks for it, "" if none is known.
