@@ -4,29 +4,76 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
 )
 
-const ruleRequirement = "requirement-mismatch"
+// Rules about what the image's environment asks for (rules/portability.yaml).
+const (
+	ruleRequirement = "requirement-mismatch"
+	ruleMalformed   = "requirement-malformed"
+	ruleCSV         = "requirement-csv"
+	ruleStrict      = "requirement-strict"
+)
 
 // disagreements are findings about the image's own words against its content.
 func (n *demand) disagreements() []Finding {
 	var findings []Finding
-	add := func(format string, args ...any) {
-		findings = append(findings, Finding{Rule: ruleRequirement, Severity: loadRules().severity(ruleRequirement), Detail: fmt.Sprintf(format, args...)})
+	add := func(rule, format string, args ...any) {
+		findings = append(findings, Finding{Rule: rule, Severity: loadRules().severity(rule), Detail: fmt.Sprintf(format, args...)})
 	}
 	if n.badEnv != nil {
-		add("%s: some runtime hooks refuse the container, others skip the term", strings.ReplaceAll(n.badEnv.Error(), "\n", "; "))
+		add(ruleMalformed, "%s: the legacy runtime hook refuses the container where it gets to this; CDI modes look at no requirement", strings.ReplaceAll(n.badEnv.Error(), "\n", "; "))
+	}
+	for _, r := range n.Require {
+		if other := r.CSV(); other != "" {
+			add(ruleCSV, "%s: %s in the csv mode of NVIDIA's toolkit (Tegra), not by the legacy hook; CDI modes look at no requirement", r.Name, other)
+		}
 	}
 	if n.runtime != "" && n.Runtime != "" && !sameRelease(n.runtime, n.Runtime) {
-		add("CUDA_VERSION says %s, the newest CUDA runtime in the image is %s", n.Runtime, n.runtime)
+		add(ruleRequirement, "CUDA_VERSION says %s, the newest CUDA runtime in the image is %s", n.Runtime, n.runtime)
 	}
 	if p, ok := n.admitted(); ok {
-		add("%s admits driver %s with %s, where %s", n.Require[0].Name, p.Driver, p.GPU, p.Why)
+		add(ruleRequirement, "%s admits driver %s with %s, where %s", n.Require[0].Name, p.Driver, p.GPU, p.Why)
+	}
+	if asked, enough := n.strict(); asked != "" {
+		add(ruleStrict, "%s asks for driver %s; what is in the image runs from driver %s on, as long as it calls no function that is newer", n.Require[0].Name, asked, enough)
 	}
 	return findings
+}
+
+// strict returns the oldest driver that the requirements admit and an older one that is
+// enough for the programs and libraries, "" if there is none. PTX that the older one
+// cannot compile is a good reason to ask for more.
+func (n *demand) strict() (asked, enough string) {
+	if len(n.Require) == 0 || n.unsure != "" || !n.all(func(p compat.Part) bool { return len(p.SASS) > 0 }) || withoutCode(n.Parts) {
+		return "", ""
+	}
+	silent := n.Needs
+	silent.Require = nil
+	for _, gpu := range compat.GPUs() {
+		enough, _ = compat.MinDriver(silent, gpu)
+		asked, _ = compat.MinDriver(n.Needs, gpu)
+		if enough != "" && asked != "" && compat.Compare(enough, asked) < 0 {
+			break
+		}
+		asked = ""
+	}
+	if asked == "" || !n.all(func(p compat.Part) bool {
+		return !slices.ContainsFunc(p.PTX, func(x compat.PTX) bool {
+			return compat.Compare(compat.PTXRelease(x.ISA), compat.DriverCUDA(enough)) > 0
+		})
+	}) {
+		return "", ""
+	}
+	return asked, enough
+}
+
+// withoutCode reports that no part has device code.
+func withoutCode(parts []compat.Part) bool {
+	return !slices.ContainsFunc(parts, func(p compat.Part) bool { return len(p.SASS)+len(p.PTX) > 0 })
 }
 
 // sameRelease compares as far as both are known: "12" is the same as "12.4".

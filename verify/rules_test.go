@@ -32,8 +32,11 @@ var classFixtures = map[string]map[string]imagetest.Entry{
 	"version-missing":     withLibc(map[string]imagetest.Entry{"usr/bin/p": program(map[string][]string{"libc.so.6": {"GLIBC_2.38"}}, "libc.so.6")}),
 	"search-incomplete":   {"etc/ld.so.conf": {Data: strings.Repeat("/opt/lib\n", 8000)}},
 
-	"requirement-mismatch": {"usr/lib/libcudart.so.11.8.89": imagetest.File(realLibrary("libcudart.so.11.0"))},
-	"ld-cache-residue":     {"etc/ld.so.cache": imagetest.File(linkerCache("libcuda.so.1", "/usr/lib/libcuda.so.1"))},
+	"requirement-mismatch":  {"usr/lib/libcudart.so.11.8.89": imagetest.File(realLibrary("libcudart.so.11.0"))},
+	"requirement-malformed": {"etc/passwd": {Data: "root"}},
+	"requirement-csv":       {"etc/passwd": {Data: "root"}},
+	"requirement-strict":    {"opt/app": gpuFile("", 12040, imagetest.Fatbin(imagetest.SASS(80)...))},
+	"ld-cache-residue":      {"etc/ld.so.cache": imagetest.File(linkerCache("libcuda.so.1", "/usr/lib/libcuda.so.1"))},
 }
 
 // testedElsewhere are rules that no content of a layer breaks, and their tests.
@@ -44,7 +47,12 @@ var testedElsewhere = map[string]string{
 }
 
 // classEnv is the environment of the images that have these layers.
-var classEnv = map[string][]string{"requirement-mismatch": {"CUDA_VERSION=12.4.1"}}
+var classEnv = map[string][]string{
+	"requirement-mismatch":  {"CUDA_VERSION=12.4.1"},
+	"requirement-malformed": {"CUDA_VERSION=cu121"},
+	"requirement-csv":       {"NVIDIA_REQUIRE_CUDA=CUDA>=12.3"},
+	"requirement-strict":    {"NVIDIA_REQUIRE_CUDA=cuda>=12.4"},
+}
 
 var (
 	stubCUDA  = imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable"}, Exec: 200}.Bytes()
