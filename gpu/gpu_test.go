@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 )
 
@@ -274,6 +275,25 @@ func TestCUDAErrorName(t *testing.T) {
 	for code, want := range map[int]string{0: "", 35: "cudaErrorInsufficientDriver", 803: "cudaErrorSystemDriverMismatch", 12345: "cudaError 12345", -1: "cudaError -1"} {
 		if got := gpu.CUDAErrorName(code); got != want {
 			t.Errorf("CUDAErrorName(%d) = %q, want %q", code, got, want)
+		}
+	}
+}
+
+// TestOneReading: verify's prediction and what gpu and run refuse are one answer for the
+// same environment and host.
+func TestOneReading(t *testing.T) {
+	t.Parallel()
+	host := gpu.Host{Driver: "535.161.07", CUDA: "12.2", GPUs: []gpu.GPU{{Capability: "9.0", Brand: "nvidia"}}}
+	for env, holds := range map[string]bool{
+		"NVIDIA_REQUIRE_CUDA=cuda>=99 os=linux": false, "NVIDIA_REQUIRE_CUDA=cuda>=12 os=linux": true, "NVIDIA_REQUIRE_CUDA=cuda>=12.2,": true, "NVIDIA_REQUIRE_CUDA=cuda>=12.4,": false,
+		"NVIDIA_REQUIRE_CUDA=\"cuda>=12.0\"": false, "NVIDIA_REQUIRE_CUDA=cuda>=12\tdriver>=1": false, "CUDA_VERSION=cu121": false, "CUDA_VERSION=12.4.0.041": false, "CUDA_VERSION=v12.2": true, "CUDA_VERSION=12.1.1": true,
+		"NVIDIA_REQUIRE_CUDA=CUDA>=12.3": false, "NVIDIA_REQUIRE_CUDA=CUDA>=12.0": true, "NVIDIA_REQUIRE_X=brand=NVIDIA,ARCH>=9": true, "NVIDIA_REQUIRE_X=brand>=nvidia": false, "NVIDIA_REQUIRE_JETPACK=csv-mounts=all": true,
+	} {
+		why := host.Unmet([]string{env}, host.GPUs)
+		requirements, _ := compat.Requirements([]string{env})
+		p := compat.Predict(compat.Needs{Require: requirements}, host.Compat(host.GPUs[0]))
+		if (why == "") != holds || p.Verdict.Runs() != holds {
+			t.Errorf("%q: gpu and run say %q, verify %s (%s), want holds %t", env, why, p.Verdict, p.Why, holds)
 		}
 	}
 }

@@ -27,10 +27,7 @@ func (h Host) Unmet(env []string, gpus []GPU) string {
 }
 
 func unmet(env []string, host compat.Host) string {
-	requirements, err := compat.Requirements(env)
-	if err != nil {
-		return err.Error()
-	}
+	requirements, _ := compat.Requirements(env) // what is malformed is refused where the hook gets to it
 	for _, r := range requirements {
 		if a := r.Check(host); !a.Holds {
 			would := "no driver that is known would do"
