@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,32 +14,57 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
 // question is the one that --driver and --gpu ask.
-type question struct{ driver, gpu string }
+type question struct{ driver, gpu, brand string }
 
 func (q *question) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&q.driver, "driver", "", "ask one question: does it run on driver `VERSION` (with --gpu)?")
-	cmd.Flags().StringVar(&q.gpu, "gpu", "", "the GPU's architecture for --driver, `sm_NN` or its compute capability")
+	cmd.Flags().StringVar(&q.gpu, "gpu", "", "the GPU for --driver: a `NAME` such as A100 or \"RTX 4090\", sm_NN or a compute capability")
+	cmd.Flags().StringVar(&q.brand, "brand", "", "the GPU's `BRAND` (tesla, nvidia, geforce, ...) if not that of the --gpu's name")
 	cmd.MarkFlagsRequiredTogether("driver", "gpu")
 }
 
-func (q *question) asked() bool { return q.driver != "" || q.gpu != "" }
+func (q *question) asked() bool { return q.driver != "" || q.gpu != "" || q.brand != "" }
 
 // host is what the question is about.
 func (q *question) host() (compat.Host, error) {
-	gpu, err := compat.ParseTarget(q.gpu)
+	board, err := q.board()
 	switch {
+	case q.brand != "" && q.gpu == "":
+		return compat.Host{}, errors.New("--brand goes with --driver and --gpu")
 	case !compat.IsVersion(q.driver):
 		return compat.Host{}, fmt.Errorf("--driver %q is no driver version such as 535.161.07", q.driver)
 	case err != nil:
-		return compat.Host{}, fmt.Errorf("--gpu: %w", err)
-	case gpu.Suffix != "":
-		return compat.Host{}, fmt.Errorf("--gpu %q: a GPU's architecture has no suffix", q.gpu)
+		return compat.Host{}, err
 	}
-	return compat.Host{Driver: q.driver, GPU: gpu}, nil
+	return compat.Host{Driver: q.driver, GPU: board.GPU, Brand: board.Brand}, nil
+}
+
+// board is the GPU by its name or architecture. Of an architecture alone the brand is not
+// known.
+func (q *question) board() (compat.Board, error) {
+	board, named := compat.BoardNamed(q.gpu)
+	if !named {
+		gpu, err := compat.ParseTarget(q.gpu)
+		if err != nil {
+			return board, fmt.Errorf("--gpu %q is no GPU that is known and no architecture such as sm_90 or 9.0 (%s)", q.gpu, suggest.Hint(q.gpu, compat.BoardNames()))
+		}
+		if gpu.Suffix != "" {
+			return board, fmt.Errorf("--gpu %q: a GPU's architecture has no suffix", q.gpu)
+		}
+		board.GPU = gpu
+	}
+	if q.brand != "" {
+		board.Brand = strings.ToLower(q.brand)
+		if !slices.Contains(compat.Brands(), board.Brand) {
+			return board, fmt.Errorf("--brand %q is none of NVIDIA's (%s)", q.brand, suggest.Hint(q.brand, compat.Brands()))
+		}
+	}
+	return board, nil
 }
 
 // answersDocument is what verify --driver --gpu --json prints.
@@ -54,6 +80,7 @@ type answer struct {
 	Platform string `json:"platform"`
 	Driver   string `json:"driver"`
 	GPU      string `json:"gpu"`
+	Brand    string `json:"brand"` // "" where it is not known
 	compat.Prediction
 }
 
@@ -71,7 +98,7 @@ func (q *question) answer(cmd *cobra.Command, asJSON bool, reports []verify.Repo
 	}
 	for _, r := range reports {
 		p := r.Predict(host)
-		answers = append(answers, answer{r.Ref, r.Digest, r.Platform, host.Driver, host.GPU.String(), p})
+		answers = append(answers, answer{r.Ref, r.Digest, r.Platform, host.Driver, host.GPU.String(), host.Brand, p})
 		switch {
 		case p.Verdict == compat.No:
 			worst.code = exitFailed
@@ -94,7 +121,7 @@ func printAnswers(w io.Writer, asJSON bool, answers []answer) error {
 	}
 	var page bytes.Buffer
 	for _, a := range answers {
-		fmt.Fprintf(&page, "%s  %s\n  driver %s, %s: %s\n  %s\n", inWords(a.Verdict), oneLine(a.Ref), a.Driver, a.GPU, a.Verdict, foreign(a.Why))
+		fmt.Fprintf(&page, "%s  %s\n  driver %s, %s: %s\n  %s\n", inWords(a.Verdict), oneLine(a.Ref), a.Driver, strings.TrimSuffix(a.GPU+" "+a.Brand, " "), a.Verdict, foreign(a.Why))
 	}
 	_, err := w.Write(page.Bytes())
 	return err

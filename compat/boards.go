@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compat
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Board is a product with a GPU.
+type Board struct {
+	// Name is the product's name without its maker's, "A100" or "GeForce RTX 4090".
+	Name string
+	GPU  Target
+	// Brand is the brand that NVML reports, as NVIDIA_REQUIRE_* spells it. Containers
+	// with cuda-compat fail with error 804 on brands that are not for data centers.
+	Brand string
+}
+
+// Brands are the words that NVML has for brands, as NVIDIA_REQUIRE_* spells them.
+// Source: libnvidia-container src/driver.c.
+func Brands() []string {
+	return []string{
+		"cloudgaming", "geforce", "geforcertx", "grid", "nvidia", "nvidiartx", "nvs", "quadro", "quadrortx", "tesla", "titan", "titanrtx",
+		"unknown", "vapps", "vcs", "vpc", "vws",
+	}
+}
+
+// series are boards of one architecture and brand, by name. "GeForce" and the like are
+// left out where the rest is a name by itself.
+// Sources: CUDA GPUs page (compute capability); go-nvml's tables of A100 to B200 and
+// drivers' reports (brand). Boards of the old brand Tesla may say NVIDIA on new drivers.
+var series = []struct {
+	sm    int
+	brand string
+	names []string
+}{
+	{35, "tesla", []string{"K20", "K20X", "K40"}},
+	{37, "tesla", []string{"K80"}},
+	{50, "geforce", []string{"GTX 750", "GTX 750 Ti"}},
+	{52, "tesla", []string{"M4", "M6", "M10", "M40", "M60"}},
+	{52, "geforce", []string{"GTX 950", "GTX 960", "GTX 970", "GTX 980", "GTX 980 Ti"}},
+	{60, "tesla", []string{"P100"}},
+	{60, "quadro", []string{"Quadro GP100"}},
+	{61, "tesla", []string{"P4", "P6", "P40"}},
+	{61, "geforce", []string{"GT 1030", "GTX 1050", "GTX 1050 Ti", "GTX 1060", "GTX 1070", "GTX 1070 Ti", "GTX 1080", "GTX 1080 Ti"}},
+	{61, "titan", []string{"Titan X", "Titan Xp"}},
+	{61, "quadro", []string{"Quadro P1000", "Quadro P2000", "Quadro P4000", "Quadro P5000", "Quadro P6000"}},
+	{70, "tesla", []string{"V100"}},
+	{70, "titan", []string{"Titan V"}},
+	{70, "quadro", []string{"Quadro GV100"}},
+	{75, "tesla", []string{"T4"}},
+	{75, "geforce", []string{
+		"GTX 1650", "GTX 1650 Super", "GTX 1660", "GTX 1660 Super", "GTX 1660 Ti", "RTX 2060", "RTX 2060 Super", "RTX 2070", "RTX 2070 Super", "RTX 2080", "RTX 2080 Super", "RTX 2080 Ti",
+	}},
+	{75, "titan", []string{"Titan RTX"}},
+	{75, "quadrortx", []string{"Quadro RTX 3000", "Quadro RTX 4000", "Quadro RTX 5000", "Quadro RTX 6000", "Quadro RTX 8000"}},
+	{80, "nvidia", []string{"A100", "A800", "A30"}},
+	{86, "nvidia", []string{"A2", "A10", "A10G", "A16", "A40"}},
+	{86, "geforce", []string{"RTX 3050", "RTX 3060", "RTX 3060 Ti", "RTX 3070", "RTX 3070 Ti", "RTX 3080", "RTX 3080 Ti", "RTX 3090", "RTX 3090 Ti"}},
+	{86, "nvidiartx", []string{"RTX A2000", "RTX A4000", "RTX A4500", "RTX A5000", "RTX A5500", "RTX A6000"}},
+	{89, "nvidia", []string{"L2", "L4", "L20", "L40", "L40S"}},
+	{89, "geforce", []string{
+		"RTX 4050", "RTX 4060", "RTX 4060 Ti", "RTX 4070", "RTX 4070 Super", "RTX 4070 Ti", "RTX 4070 Ti Super", "RTX 4080", "RTX 4080 Super", "RTX 4090", "RTX 4090 D",
+	}},
+	{89, "nvidiartx", []string{"RTX 2000 Ada", "RTX 4000 Ada", "RTX 4500 Ada", "RTX 5000 Ada", "RTX 5880 Ada", "RTX 6000 Ada"}},
+	{90, "nvidia", []string{"H100", "H200", "H800", "H20", "GH200"}},
+	{100, "nvidia", []string{"B100", "B200", "GB200"}},
+	{103, "nvidia", []string{"B300", "GB300"}},
+	{120, "geforce", []string{"RTX 5050", "RTX 5060", "RTX 5060 Ti", "RTX 5070", "RTX 5070 Ti", "RTX 5080", "RTX 5090", "RTX 5090 D"}},
+	{120, "nvidiartx", []string{"RTX PRO 4000 Blackwell", "RTX PRO 4500 Blackwell", "RTX PRO 5000 Blackwell", "RTX PRO 6000 Blackwell"}},
+	{121, "nvidia", []string{"GB10"}},
+}
+
+// BoardNamed finds a board by its name, with or without its maker's, its series', its
+// memory and its form: "a100", "RTX 4090", "NVIDIA A100-SXM4-80GB", "Tesla T4".
+func BoardNamed(name string) (b Board, ok bool) {
+	for _, s := range series {
+		i := slices.IndexFunc(s.names, func(n string) bool { return plain(n) == plain(name) })
+		if i >= 0 {
+			return Board{s.names[i], Target{SM: s.sm}, s.brand}, true
+		}
+	}
+	return Board{}, false
+}
+
+// BoardNames are the names that BoardNamed knows, in their shortest form.
+func BoardNames() (names []string) {
+	for _, s := range series {
+		names = append(names, s.names...)
+	}
+	return names
+}
+
+var (
+	wordless = regexp.MustCompile(`[^a-z0-9]+`)
+	// aside is what product names have around the name.
+	aside = regexp.MustCompile(`^(nvidia|tesla|geforce|sxm[0-9]?|pcie?|nvl|hbm[0-9]e?|[0-9]+gb|laptop|gpu|generation|edition|workstation|server|superchip)$`)
+)
+
+// plain is a name without case, blanks and what surrounds it.
+func plain(name string) string {
+	words := wordless.Split(strings.ToLower(name), -1)
+	return strings.Join(slices.DeleteFunc(words, aside.MatchString), "")
+}
