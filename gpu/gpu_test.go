@@ -297,3 +297,26 @@ func TestOneReading(t *testing.T) {
 		}
 	}
 }
+
+func TestSelectMIG(t *testing.T) {
+	t.Parallel()
+	host := []gpu.GPU{
+		{Index: 0, UUID: "GPU-aaaa1111", BusID: "0000:00:06.0", Capability: "8.0", MIG: true, MIGDevices: []gpu.MIGDevice{{0, "MIG-1111"}, {2, "MIG-2222"}}},
+		{Index: 1, UUID: "GPU-bbbb2222", BusID: "0000:00:07.0", Capability: "9.0", MIGDevices: []gpu.MIGDevice{}},
+	}
+	for request, want := range map[string]string{
+		"MIG-2222": "MIG-2222", "mig-1111": "MIG-1111", "0:0": "MIG-1111", "0:2,1": "MIG-2222,GPU-bbbb2222", "1, 0:0": "MIG-1111,GPU-bbbb2222", "0:0,MIG-1111": "MIG-1111", "0": "GPU-aaaa1111",
+		"0:1": "", "1:0": "", "MIG-": "", "MIG-22": "", "0:0:0": "", "0:": "",
+	} {
+		got, err := gpu.Select(host, request)
+		if text := strings.Join(gpu.UUIDs(got), ","); text != want || (err == nil) != (want != "") {
+			t.Errorf("Select(%q) = %q, %v, want %q", request, text, err, want)
+		}
+		if err != nil && !strings.Contains(err.Error(), "0:2 (MIG-2222)") {
+			t.Errorf("Select(%q): %v, want what there is", request, err)
+		}
+	}
+	if got, _ := gpu.Select(host, "0:2"); len(got) != 1 || got[0].Capability != "8.0" || got[0].Index != 0 {
+		t.Errorf("Select(0:2) = %+v, want a slice of GPU 0", got)
+	}
+}

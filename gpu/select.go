@@ -11,8 +11,9 @@ import (
 
 // Select returns the GPUs that request names, in the host's order: "all", "none",
 // or a list with commas of indexes, UUIDs ("GPU-..." or an unambiguous beginning of
-// one) and PCI bus ids ("0000:00:06.0", "00000000:00:06.0" or "00:06.0"). The error
-// wraps [ErrNoGPU] and says what there is.
+// one), PCI bus ids ("0000:00:06.0", "00000000:00:06.0" or "00:06.0") and slices of
+// divided GPUs ("MIG-..." or "0:1", the second of the first GPU). A slice is its GPU with
+// the slice's UUID. The error wraps [ErrNoGPU] and says what there is.
 func Select(gpus []GPU, request string) ([]GPU, error) {
 	switch request = strings.TrimSpace(request); request {
 	case "all":
@@ -20,27 +21,46 @@ func Select(gpus []GPU, request string) ([]GPU, error) {
 	case "none", "void":
 		return nil, nil
 	}
-	chosen := make([]bool, len(gpus))
+	there := choices(gpus)
+	chosen := make([]bool, len(there))
 	for word := range strings.SplitSeq(request, ",") {
-		i, err := find(gpus, strings.TrimSpace(word))
+		i, err := find(gpus, there, strings.TrimSpace(word))
 		if err != nil {
 			return nil, err
 		}
 		chosen[i] = true
 	}
 	var out []GPU
-	for i, g := range gpus {
+	for i, d := range there {
 		if chosen[i] {
-			out = append(out, g)
+			out = append(out, d.GPU)
 		}
 	}
 	return out, nil
 }
 
-func find(gpus []GPU, word string) (int, error) {
+// choice is a GPU or a slice of one, by the place that names it.
+type choice struct {
+	GPU
+	place string // "0:1" of a slice, "" of a GPU
+}
+
+func choices(gpus []GPU) (all []choice) {
+	for _, g := range gpus {
+		all = append(all, choice{GPU: g})
+		for _, m := range g.MIGDevices {
+			slice := g
+			slice.UUID = m.UUID
+			all = append(all, choice{slice, fmt.Sprintf("%d:%d", g.Index, m.Index)})
+		}
+	}
+	return all
+}
+
+func find(gpus []GPU, there []choice, word string) (int, error) {
 	var found []int
-	for i, g := range gpus {
-		if g.answersTo(word) {
+	for i, d := range there {
+		if d.place == "" && d.answersTo(word) || d.place != "" && (word == d.place || strings.EqualFold(word, d.UUID)) {
 			found = append(found, i)
 		}
 	}
@@ -86,6 +106,9 @@ func names(gpus []GPU) string {
 	var out []string
 	for _, g := range gpus {
 		out = append(out, fmt.Sprintf("%d (%s, %s)", g.Index, g.UUID, g.BusID))
+		for _, m := range g.MIGDevices {
+			out = append(out, fmt.Sprintf("%d:%d (%s)", g.Index, m.Index, m.UUID))
+		}
 	}
 	return strings.Join(out, ", ")
 }

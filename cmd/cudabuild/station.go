@@ -7,9 +7,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
@@ -23,9 +25,20 @@ type stationFlags struct{ gpus, stateDir string }
 
 func (f *stationFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.gpus, "gpus", cmp.Or(os.Getenv("NV_GPU"), os.Getenv("NVIDIA_VISIBLE_DEVICES"), "all"),
-		"all, none, or `LIST` of indexes, UUIDs or PCI bus ids (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
+	flags.StringVar(&f.gpus, "gpus", defaultGPUs(),
+		"all, none, or `LIST` of indexes, UUIDs, PCI bus ids or MIG devices (MIG-... or 0:1) (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
 	flags.StringVar(&f.stateDir, "state-dir", cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild"), "`DIR` for unpacked images (env CUDABUILD_STATE_DIR)")
+}
+
+// defaultGPUs are those that the caller's environment names, all if it names none. An
+// empty NVIDIA_VISIBLE_DEVICES means no GPU, as it does to NVIDIA's runtime.
+func defaultGPUs() string {
+	value, set := os.LookupEnv("NVIDIA_VISIBLE_DEVICES")
+	if gpus := os.Getenv("NV_GPU"); gpus != "" || !set {
+		return cmp.Or(gpus, "all")
+	}
+	devices := compat.VisibleDevices([]string{"NVIDIA_VISIBLE_DEVICES=" + value})
+	return cmp.Or(strings.Join(devices, ","), "none")
 }
 
 // none reports whether containers are to get no GPU.
