@@ -147,12 +147,14 @@ func compileJudge(t *testing.T) string {
 	}
 	src = filepath.Join(src, "src")
 	judge := filepath.Join(t.TempDir(), "judge")
-	args := []string{"-O1", "-static", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-Wl,--unresolved-symbols=ignore-all", "-D_GNU_SOURCE", "-w", "-o", judge,
-		"-Itestdata/judge", "-I" + filepath.Join(src, "cli"), "-I" + src, "testdata/judge/evaluator.c"}
+	args := []string{
+		"-O1", "-static", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-Wl,--unresolved-symbols=ignore-all", "-D_GNU_SOURCE", "-w", "-o", judge,
+		"-Itestdata/judge", "-I" + filepath.Join(src, "cli"), "-I" + src, "testdata/judge/evaluator.c",
+	}
 	for _, file := range []string{"cli/dsl.c", "error_generic.c", "utils.c"} {
 		args = append(args, filepath.Join(src, file))
 	}
-	if out, err := exec.CommandContext(t.Context(), "cc", args...).CombinedOutput(); err != nil { //nolint:gosec // the source that the caller names
+	if out, err := exec.CommandContext(t.Context(), "cc", args...).CombinedOutput(); err != nil {
 		needs.Missing(t, "libnvidia-container", fmt.Errorf("cc: %w: %s", err, out))
 	}
 	return judge

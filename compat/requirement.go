@@ -44,7 +44,7 @@ func ParseRequirement(name, value string) (Requirement, error) {
 // maxValue is what fits behind --require= in one argument (Linux: 128 KiB with the NUL).
 const maxValue = 128<<10 - len("--require=") - 1
 
-func alternatives(value string) (any [][]term) {
+func alternatives(value string) (either [][]term) {
 	for alternative := range strings.SplitSeq(value, " ") {
 		if alternative == "" {
 			continue
@@ -58,9 +58,9 @@ func alternatives(value string) (any [][]term) {
 		if len(all) == 0 {
 			break
 		}
-		any = append(any, all)
+		either = append(either, all)
 	}
-	return any
+	return either
 }
 
 // malformed is the first term that the hook refuses, nil if it takes all.
