@@ -58,7 +58,7 @@ func manyNames() []names {
 			}
 		})
 	}
-	deep := strings.Repeat("n/", 2000)
+	deep, database := strings.Repeat("n/", 2000), string(ndb(50, 20_000))+strings.Repeat("\x00", 100<<20)
 	return []names{
 		{"wheel names", files(200_000, "usr/lib/python3/p%d-1.dist-info/RECORD", "p.py,,\n"), "FAIL"},
 		{"wheel names in one record", one(func(w *tar.Writer) {
@@ -81,9 +81,18 @@ func manyNames() []names {
 			}
 			imagetest.Tar(w, "var/lib/dpkg/status", imagetest.Entry{Data: b.String()})
 		}), "FAIL"},
-		{"databases of rpm", repeat(4, func(w *tar.Writer) {
-			imagetest.Tar(w, "var/lib/rpm/Packages.db", imagetest.Entry{Data: string(ndb(100, 40_000))})
+		{"databases of rpm", repeat(3, func(w *tar.Writer) {
+			imagetest.Tar(w, "var/lib/rpm/Packages.db", imagetest.Entry{Data: database})
 			leak(w)
+		}), "FAIL"},
+		{"a database of rpm with nothing in it", repeat(3, func(w *tar.Writer) {
+			imagetest.Tar(w, "usr/share/rpm/rpmdb.sqlite", imagetest.Entry{Data: "SQLite format 3\x00" + strings.Repeat("\x00", 127<<20)})
+			leak(w)
+		}), "FAIL"},
+		{"wheels with long names", one(func(w *tar.Writer) {
+			for i := range 50_000 {
+				imagetest.Tar(w, fmt.Sprint("p/", strings.Repeat("p", 2000), i, "-1.dist-info/RECORD"), imagetest.Entry{Data: "p.py,,\n"})
+			}
 		}), "FAIL"},
 		{"links 2,000 deep", repeat(2, func(w *tar.Writer) {
 			for i := range 4000 {
@@ -122,7 +131,7 @@ func manyNames() []names {
 				name := fmt.Sprint("opt/", i, "/libcuda.so.1")
 				imagetest.Tar(w, name, imagetest.Entry{Data: "x"})
 				imagetest.Tar(w, fmt.Sprint("lib", i, ".so"), imagetest.Entry{Link: name})
-				imagetest.Tar(w, fmt.Sprint(deep[:3000], i, "/bin/nvidia-smi"), imagetest.Entry{Symlink: "nvidia-smi"})
+				imagetest.Tar(w, fmt.Sprint(deep[:1000], i, "/bin/nvidia-smi"), imagetest.Entry{Symlink: "nvidia-smi"})
 			}
 			imagetest.Tar(w, "var/lib/dpkg/status", imagetest.Entry{Data: "Package: libcuda1\nStatus: install ok installed\n"})
 		}), "FAIL"},

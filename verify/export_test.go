@@ -40,19 +40,25 @@ func ScanFacts(r io.Reader, opts Options) (string, error) {
 // JudgeArchives returns the findings of an image of these archives, again without
 // goroutines.
 func JudgeArchives(archives ...[]byte) ([]Finding, error) {
-	var in inspected
+	in, layers, err := walkArchives(archives)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(in, layers, mergedView(in, layers).all()), nil
+}
+
+func walkArchives(archives [][]byte) (in inspected, layers *view, err error) {
 	var facts []*layerFacts
 	for _, archive := range archives {
 		w := newWalker(loadRules(), Options{}.withDefaults())
 		if err := w.walk(bytes.NewReader(archive)); err != nil {
-			return nil, err
+			return in, nil, err
 		}
 		facts = append(facts, w.finish())
 		in.layers = append(in.layers, layerRef{mediaType: types.OCIUncompressedLayer})
 	}
 	in.config = &v1.ConfigFile{}
-	layers := newView(facts...)
-	return assemble(in, layers, mergedView(in, layers).all()), nil
+	return in, newView(facts...), nil
 }
 
 // UseIgzip makes v decode gzip blobs from a size on with another program.
@@ -63,4 +69,19 @@ func LoaderImage(r io.Reader) (*loader.Image, error) {
 	w := newWalker(loadRules(), Options{}.withDefaults())
 	err := w.walk(r)
 	return newView(w.finish()).image(loader.Env{}), err
+}
+
+// Work judges an image of these archives and returns how many steps it took to put the
+// layers together: paths that were looked up, and what package loader counts.
+func Work(archives ...[]byte) (steps int, err error) {
+	in, layers, err := walkArchives(archives)
+	if err != nil {
+		return 0, err
+	}
+	m := mergedView(in, layers)
+	m.libcuda()
+	s := m.scope()
+	assemble(in, layers, m.all())
+	demandOf(in, layers, s)
+	return layers.paths.steps + m.im.Steps() + layers.placed, nil
 }

@@ -108,8 +108,11 @@ func (v *view) hitFor(i int, l link) (h hit, ok bool) {
 	return h, true
 }
 
-// maxPlaced bounds the links that are put together for placer, over all layers.
-const maxPlaced = 4_000_000
+// What placer may put together, over all layers: the image's links so often, and some.
+const (
+	placedTimes = 8
+	placedMore  = 100_000
+)
 
 // placer returns a function for the findings of layer i. What lies in the
 // place of the forward-compat package by its name alone, through a linked directory of
@@ -132,13 +135,17 @@ func (v *view) placer(i int) func(hit) hit {
 
 // links is the directories and links as seen from layer i, nil if that is too much.
 func (v *view) links(i int) *loader.Image {
+	most := placedMore
+	for _, f := range v.facts {
+		most += placedTimes * len(f.Search.Links)
+	}
 	var layers []loader.Layer
 	for k, f := range v.facts[:i+1] {
 		v.placed += 1 + len(f.Search.Links)
 		hidden := func(p string) bool { return v.paths.hider(p, k+1) <= i }
 		layers = append(layers, loader.Layer{Facts: &loader.Facts{Links: f.Search.Links}, Hidden: hidden})
 	}
-	if v.placed > maxPlaced {
+	if v.placed > most {
 		return nil
 	}
 	return loader.New(layers, v.paths.has, loader.Env{})
