@@ -4,7 +4,7 @@ package loader
 
 // What one image may cost: names that are looked up, directories that are searched and
 // links that are followed, by the bytes of its facts, and bytes of paths that only
-// links lead to. An image of 20,000 programs and libraries takes a sixteenth of it.
+// links lead to.
 const (
 	stepsAtLeast  = 5_000_000
 	stepsPerByte  = 16
