@@ -20,16 +20,10 @@ import (
 // (Documentation/admin-guide/devices.txt of Linux).
 const nvidiaMajor = 195
 
-// A link-time stub has hardly any code: under stubCode bytes of it, and under
-// stubPerExport bytes for each export. Stubs seen: 65 KB, 103 bytes an export;
-// real driver libraries that have stubs: from 1.2 MB, 4,768 bytes an export.
-const (
-	stubCode      = 256 << 10
-	stubPerExport = 1024
-)
-
 var (
 	compatDir     = regexp.MustCompile(`^usr/local/cuda[^/]*/compat/`)
+	orinCompat    = regexp.MustCompile(`^usr/local/cuda[^/]*/compat_orin/`)
+	condaCompat   = regexp.MustCompile(`^(.+/)?cuda-compat/[^/]+$`)
 	driverVersion = regexp.MustCompile(`^[0-9]{3}\.[0-9]{2,3}(\.[0-9]{2})?$`)
 	versionInPath = regexp.MustCompile(`(?:^|[/.-])([0-9]{3}\.[0-9]{2,3}(?:\.[0-9]{2})?)(?:[/.-]|$)`)
 )
@@ -117,19 +111,29 @@ func (w *walker) library(p string, lib *library, c content, evidence []string, v
 		version = c.said.version
 	}
 	by := fmt.Sprintf("%s%s (by %s)", lib.label(), ofDriver(version), strings.Join(evidence, ", "))
-	stub := lib.Stub && isStub(c.elf)
+	stub := lib.isStub(c.elf)
 	switch {
 	case inStubs(p) && (stub || c.elf == nil):
 		return
+	case stub && !isNamed(evidence) && !anyOf(lib.Proof, c.elf.Found): // nothing that looks for the driver finds it
+		return
 	case stub:
 		w.hit(ruleStubMisplaced, p, "stub of "+by)
-	case lib.Compat && compatDir.MatchString(p):
+	case lib.Compat && forHook(p):
 		w.hit(ruleForwardCompat, p, by+c.said.compatNote())
+	case lib.Compat && condaCompat.MatchString(p):
+		w.hit(ruleCondaCompat, p, by+c.said.compatNote())
 	case isForeign(lib, c.elf, evidence, version):
 		w.hit(ruleProvider, p, "exports the interface of "+lib.label())
 	default:
 		w.hit(lib.rule.ID, p, by+c.said.compatNote())
 	}
+}
+
+// isNamed reports whether a file or its SONAME has the name under which programs and
+// the dynamic linker look for the driver's library.
+func isNamed(evidence []string) bool {
+	return slices.Contains(evidence, byName) || slices.Contains(evidence, bySOName)
 }
 
 // isForeign reports whether a library has the interface of lib and nothing that
@@ -213,8 +217,10 @@ func needs(elf *dynelf.Info, prefix string) bool {
 	return slices.ContainsFunc(elf.Needed, func(n string) bool { return strings.HasPrefix(n, prefix) })
 }
 
-func isStub(elf *dynelf.Info) bool {
-	return elf != nil && elf.ExecBytes < stubCode && elf.ExecBytes < stubPerExport*uint64(max(elf.Exports, 1))
+// isStub reports whether a file has the library's interface and too little code to be the
+// driver's own: a link-time stub, or a helper that opens the driver at the first call.
+func (l *library) isStub(elf *dynelf.Info) bool {
+	return l.Stub && elf != nil && elf.ExecBytes < l.Code<<10
 }
 
 // inStubs reports whether p lies in a directory for link-time stubs, under the

@@ -124,9 +124,14 @@ func (w *walker) deviceCode(d *deviceScan, elf dynelf.Info) {
 	w.need(n)
 }
 
+// isDriver reports whether a file is a library of the driver by what it says itself, and
+// not one that only has the driver's interface.
 func (w *walker) isDriver(elf dynelf.Info) bool {
-	lib, _ := w.rules.libraryNamed(path.Base(elf.SOName))
-	return lib != nil || w.rules.exporting(&elf) != nil
+	if lib, _ := w.rules.libraryNamed(path.Base(elf.SOName)); lib != nil {
+		return true
+	}
+	lib := w.rules.exporting(&elf)
+	return lib != nil && !lib.isStub(&elf) && !isForeign(lib, &elf, []string{byExports}, "")
 }
 
 // needWeight is the bytes that n takes in memory, nearly.

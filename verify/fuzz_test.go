@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -128,6 +129,28 @@ func FuzzPolicy(f *testing.F) {
 		for _, e := range p.Exceptions {
 			if e.Owner == "" || e.Reason == "" || len(e.Expires) != 10 {
 				t.Errorf("ParsePolicy accepted %+v", e)
+			}
+		}
+	})
+}
+
+// FuzzPacman reads pacman's records: what is installed has a name, and nothing else is said.
+func FuzzPacman(f *testing.F) {
+	f.Add("nvidia-utils-1-1/desc", "%NAME%\nnvidia-utils\n\n%VERSION%\n1-1\n")
+	f.Add("x-1-1/files", "%FILES%\nusr/lib/libcuda.so.1\n")
+	f.Add("x/desc", "%NAME%\n")
+	f.Fuzz(func(t *testing.T, name, data string) {
+		files := map[string]imagetest.Entry{"var/lib/pacman/local/" + name: {Data: data}}
+		if len(name) > 200 || strings.ContainsAny(name, "\x00") || len(data) > 1<<16 {
+			return
+		}
+		findings, err := verify.JudgeArchives(imagetest.Files(files))
+		if err != nil {
+			return // a name that no archive has
+		}
+		for _, found := range findings {
+			if found.Rule == "driver-package" && !strings.HasSuffix(found.Path, "/desc") || found.Detail == "" {
+				t.Errorf("%q: finding %+v", name, found)
 			}
 		}
 	})

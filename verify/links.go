@@ -101,7 +101,7 @@ func (v *view) hitFor(i int, l link) (h hit, ok bool) {
 	case l.Stub && inStubs(l.Target):
 		h.Rule, h.Detail = ruleStubMisplaced, "link to the stub "+l.Target
 		return h, !inStubs(l.Path)
-	case l.Compat && compatDir.MatchString(l.Path):
+	case l.Compat && inCompat(l.Path):
 		return h, false
 	}
 	h.Detail += l.Owner
@@ -126,7 +126,7 @@ func (v *view) placer(i int) func(hit) hit {
 		if im() == nil {
 			return hit{ruleUnreadable, h.Path, "too many layers have links and " + h.Detail + ": where its directory leads was not followed"}
 		}
-		if dir, ok := im().Real(path.Dir(h.Path)); !ok || !compatDir.MatchString(dir+"/") {
+		if dir, ok := im().Real(path.Dir(h.Path)); !ok || !forHook(dir+"/") {
 			h.Rule, h.Detail = ruleLibrary, h.Detail+"; its directory is a link to /"+dir
 		}
 		return h

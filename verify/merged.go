@@ -159,14 +159,20 @@ func (m *merged) describe(f loader.Found) string {
 // compatAside mentions the forward-compat package, which the hook may prefer.
 func (m *merged) compatAside() string {
 	for _, f := range m.im.Files {
-		if isCompat(f) && f.SOName == "libcuda.so.1" {
+		if compatDir.MatchString(f.Real) && f.SOName == "libcuda.so.1" {
 			return "; the hook prefers the one in " + path.Dir(f.Path) + " on hosts with an older driver"
 		}
 	}
 	return ""
 }
 
-func isCompat(f *loader.File) bool { return compatDir.MatchString(f.Real) }
+func isCompat(f *loader.File) bool { return inCompat(f.Real) }
+
+// inCompat reports whether p is a place of the forward-compatibility package.
+func inCompat(p string) bool { return forHook(p) || condaCompat.MatchString(p) }
+
+// forHook reports whether p is one of the places where the runtime hook may look for it.
+func forHook(p string) bool { return compatDir.MatchString(p) || orinCompat.MatchString(p) }
 
 // isStubInPlace reports whether f is a stub that is harmless as long as no search path leads to it.
 func isStubInPlace(f *loader.File) bool { return inStubs(f.Path) || inStubs(f.Real) }
@@ -197,12 +203,12 @@ func (m *merged) commonPath() {
 	}
 }
 
-// stubNames returns libcuda's name and those of the other libraries that have
-// stubs in the image.
+// stubNames returns libcuda's name and those of the driver's other libraries that have
+// stubs in the image. What a library that opens the driver calls itself is none.
 func (m *merged) stubNames() []string {
 	names, seen := []string{"libcuda.so.1"}, map[string]bool{"libcuda.so.1": true}
 	for _, f := range m.im.Files {
-		if f.Stub && !seen[f.SOName] {
+		if lib, _ := loadRules().libraryNamed(f.SOName); lib != nil && f.Stub && !seen[f.SOName] {
 			seen[f.SOName] = true
 			names = append(names, f.SOName)
 		}

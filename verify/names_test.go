@@ -96,7 +96,7 @@ func TestDriverPackageNames(t *testing.T) {
 	for _, name := range []string{
 		"nvidia-driver-assistant", "nvidia-driver-pinning-580", "nvidia-driver-pinning-580.95.05", "nvidia-detect", "nvidia-support",
 		"nvidia-installer-cleanup", "nvidia-kernel-common", "nvidia-legacy-check", "nvidia-alternative", "nvidia-prime", "nvidia-common", "ubuntu-drivers-common",
-		"nvidia-alternative-legacy-390xx", "glx-alternative-nvidia", "nvidia-vaapi-driver", "libnvidia-ml-dev", "python3-pynvml", "nvtop",
+		"nvidia-legacy-390xx-alternative", "nvidia-tesla-alternative", "glx-alternative-nvidia", "nvidia-vaapi-driver", "libnvidia-ml-dev", "python3-pynvml", "nvtop",
 		"libnvidia-container1", "libnvidia-container-tools", "nvidia-container-toolkit", "nvidia-container-toolkit-base", "nvidia-container-runtime", "nvidia-docker2",
 		"nvidia-libXNVCtrl", "nvidia-libXNVCtrl-devel", "libxnvctrl0", "nvidia-384-dev", "nvidia-cuda-toolkit", "nvidia-nsight", "nvidia-cudnn",
 		"nvidia-l4t-apt-source", "nvidia-l4t-jetson-io", "nvidia-l4t-jetson-multimedia-api", "nvidia-l4t-kernel-headers", "nvidia-l4t-graphics-demos",

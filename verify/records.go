@@ -46,6 +46,8 @@ func (w *walker) record(p string, text bool, h *tar.Header, body io.Reader) (han
 		return w.dpkg(p, limited)
 	case p == apkInstalled, p == "usr/"+apkInstalled:
 		return true, w.apk(p, limited)
+	case strings.HasPrefix(p, pacmanLocal):
+		return w.pacman(p, limited)
 	case path.Base(dir) == "conda-meta" && strings.HasSuffix(base, ".json"):
 		return true, w.conda(p, body)
 	case base == "RECORD" && strings.HasSuffix(dir, ".dist-info"):

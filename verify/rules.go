@@ -36,6 +36,7 @@ const (
 	ruleProgram       = "driver-program"
 	ruleProvider      = "driver-api-provider"
 	ruleForwardCompat = "forward-compat"
+	ruleCondaCompat   = "conda-compat"
 	ruleLibrary       = "driver-library"
 	ruleMediaType     = "media-type"
 	ruleLinkerCache   = "ld-cache-residue"
@@ -62,12 +63,14 @@ type Pattern struct {
 	Name    string   `yaml:"name"`
 	Source  string   `yaml:"source"` // where the fact comes from
 	Stub    bool     `yaml:"stub"`
+	Code    uint64   `yaml:"code"`
 	Compat  bool     `yaml:"compat"`
 	Target  string   `yaml:"target"`
 	Exports []string `yaml:"exports"`
 	Proof   []string `yaml:"proof"`
 	Needed  string   `yaml:"needed"`
 	Pattern string   `yaml:"pattern"`
+	Except  string   `yaml:"except"`
 	Text    []string `yaml:"text"`
 	Word    string   `yaml:"word"`
 	Type    string   `yaml:"type"`
@@ -88,6 +91,7 @@ type ruleSet struct {
 	byID      map[string]*Rule
 	stems     map[string]*library
 	libraries []*library
+	families  []family
 	symbols   map[string]bool // every symbol that some library row names
 	words     []wordGroup
 	packages  []packagePattern
@@ -108,6 +112,12 @@ func (l *library) label() string {
 	return l.Name
 }
 
+// family is libraries that no row names one by one.
+type family struct {
+	re  *regexp.Regexp // of the whole file name
+	row *library
+}
+
 // wordGroup holds the path patterns that need not be tried on paths without word.
 type wordGroup struct {
 	word     string
@@ -122,8 +132,9 @@ type pathPattern struct {
 }
 
 type packagePattern struct {
-	rule *Rule
-	re   *regexp.Regexp
+	rule   *Rule
+	re     *regexp.Regexp
+	except *regexp.Regexp // nil if there is none
 }
 
 // loadRules parses the embedded rules. They are part of the program and tested,
@@ -193,12 +204,20 @@ func (s *ruleSet) index() {
 			case "library":
 				s.addLibrary(&library{Pattern: p, rule: r})
 			case "package":
-				s.packages = append(s.packages, packagePattern{r, regexp.MustCompile(`^(?:` + p.Pattern + `)$`)})
+				s.packages = append(s.packages, packagePattern{r, whole(p.Pattern), whole(p.Except)})
 			case "path":
 				s.addPath(r, p, groups)
 			}
 		}
 	}
+}
+
+// whole is a pattern that must match all of a name, nil for none.
+func whole(pattern string) *regexp.Regexp {
+	if pattern == "" {
+		return nil
+	}
+	return regexp.MustCompile(`^(?:` + pattern + `)$`)
 }
 
 // addPath adds a row that tells by the path, by texts in the file, or by either.
@@ -228,6 +247,9 @@ func (s *ruleSet) addLibrary(l *library) {
 	if l.Stem != "" {
 		s.stems[l.Stem] = l
 	}
+	if l.Pattern.Pattern != "" {
+		s.families = append(s.families, family{whole(l.Pattern.Pattern), l})
+	}
 	if len(l.Text) > 0 {
 		s.texts = append(s.texts, textRow{texts: l.Text, lib: l})
 	}
@@ -249,7 +271,7 @@ func (s *ruleSet) severity(id string) Severity {
 // driverPackage returns the rule that a package of this name breaks, nil if none.
 func (s *ruleSet) driverPackage(name string) *Rule {
 	for _, p := range s.packages {
-		if p.re.MatchString(name) {
+		if p.re.MatchString(name) && (p.except == nil || !p.except.MatchString(name)) {
 			return p.rule
 		}
 	}
@@ -273,5 +295,20 @@ func (s *ruleSet) libraryNamed(base string) (l *library, version string) {
 	if l := s.stems[m[1]+m[2]]; l != nil {
 		return l, version
 	}
-	return s.stems[m[1]], version
+	if l := s.stems[m[1]]; l != nil {
+		return l, version
+	}
+	return s.family(m[1], m[3]), version
+}
+
+// family returns the library of a name that no row has but a pattern fits, nil for others.
+func (s *ruleSet) family(stem, version string) *library {
+	for _, f := range s.families {
+		if f.re.MatchString(stem + ".so" + version) {
+			l := *f.row
+			l.Stem = stem
+			return &l
+		}
+	}
+	return nil
 }

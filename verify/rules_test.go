@@ -22,6 +22,7 @@ var classFixtures = map[string]map[string]imagetest.Entry{
 	"mount-point":         {"usr/lib/libcuda.so.550.54.15": {}},
 	"stub-misplaced":      {"usr/lib/libcuda.so.1": imagetest.File(stubCUDA)},
 	"driver-api-provider": {"opt/shim.so": imagetest.File(realLibrary("libshim.so", "cuInit", "cuDriverGetVersion", "cuGetExportTable"))},
+	"conda-compat":        {"opt/conda/cuda-compat/libcuda.so.550.54.15": imagetest.File(realLibrary("libcuda.so.1"))},
 	"forward-compat":      {"usr/local/cuda-12.4/compat/libcuda.so.550.54.15": imagetest.File(realLibrary("libcuda.so.1"))},
 	"unreadable":          {"usr/lib/x.so": imagetest.File(brokenELF)},
 	"stub-loaded":         {"cuda/stubs/libcuda.so": imagetest.File(stubCUDA), "etc/ld.so.conf": {Data: "/cuda/stubs\n"}},
@@ -85,6 +86,8 @@ func patternFixture(r verify.Rule, p verify.Pattern) map[string]imagetest.Entry 
 	case "library":
 		name := p.Stem + ".so.550.54.15"
 		switch {
+		case p.Pattern != "":
+			return map[string]imagetest.Entry{p.Example: {Data: "x"}}
 		case p.Target != "":
 			return map[string]imagetest.Entry{"usr/lib/" + p.Stem + ".so.0": {Symlink: p.Target + ".so.0"}, "usr/lib/" + p.Target + ".so.0": {Data: "x"}}
 		case p.Stem == "" && p.Needed == "":

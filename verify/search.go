@@ -168,9 +168,9 @@ func (c *collector) linkerConfig(p string, body io.Reader) (io.Reader, error) {
 	return io.MultiReader(bytes.NewReader(text), body), nil
 }
 
-// isStubFile reports whether an ELF file is a stub of a driver library, by its
-// contents alone.
+// isStubFile reports whether an ELF file is a stub of a driver library, by its contents
+// alone: a link may give it any name.
 func (w *walker) isStubFile(elf *dynelf.Info) bool {
 	lib, _ := w.identify(content{elf: elf}, nil)
-	return lib != nil && lib.Stub && isStub(elf)
+	return lib != nil && lib.isStub(elf)
 }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"cmp"
+	"io"
+	"strings"
+)
+
+// pacmanLocal is where pacman keeps what is installed: a folder NAME-VERSION-RELEASE for
+// each package, with files of sections that begin with a line %SECTION%.
+const pacmanLocal = "var/lib/pacman/local/"
+
+// pacman reads p if it is part of pacman's database. The folder's name says what desc leaves out.
+func (w *walker) pacman(p string, body io.Reader) (handled bool, err error) {
+	folder, base, _ := strings.Cut(strings.TrimPrefix(p, pacmanLocal), "/")
+	name, version, ok := splitPacman(folder)
+	switch {
+	case ok && base == "desc":
+		return true, w.pacmanDesc(p, name, version, body)
+	case ok && base == "files":
+		w.owners.version[name] = version
+		return true, w.pacmanSections(p, body, func(section, line string) {
+			if section == "%FILES%" && !strings.HasSuffix(line, "/") {
+				w.owns(name, clean(line))
+			}
+		})
+	}
+	return false, nil
+}
+
+func (w *walker) pacmanDesc(p, name, version string, body io.Reader) error {
+	said := map[string]string{}
+	err := w.pacmanSections(p, body, func(section, line string) {
+		if section == "%NAME%" || section == "%VERSION%" {
+			said[section] = line
+		}
+	})
+	set := packageSet{Path: p}
+	w.installed(&set, cmp.Or(said["%NAME%"], name), cmp.Or(said["%VERSION%"], version))
+	w.facts.Packages = append(w.facts.Packages, set)
+	return err
+}
+
+// pacmanSections calls each for every line of a section; empty ones stand between them.
+func (w *walker) pacmanSections(p string, body io.Reader, each func(section, line string)) error {
+	var section string
+	return w.lines(p, body, func(line string) {
+		switch {
+		case len(line) > 2 && line[0] == '%' && line[len(line)-1] == '%':
+			section = line
+		case line != "":
+			each(section, line)
+		}
+	})
+}
+
+// splitPacman splits the name of a folder: version and release are behind the last two dashes.
+func splitPacman(folder string) (name, version string, ok bool) {
+	release := strings.LastIndexByte(folder, '-')
+	if release < 1 {
+		return "", "", false
+	}
+	at := strings.LastIndexByte(folder[:release], '-')
+	if at < 1 {
+		return "", "", false
+	}
+	return folder[:at], folder[at+1:], true
+}
