@@ -7,9 +7,10 @@
 // disguise, with each driver branch left out in turn: a file counts as found without its
 // branch only if the same evidence also found a file of another branch.
 //
-// Packages that look like the driver and are none of it are judged as well: nothing may be
-// said about them. -drivers and -clean choose some of it: the CUDA toolkit alone is over a
-// gigabyte, its stubs in three releases are two more.
+// Packages that look like the driver, use it or look after it and are none of it, of Debian
+// and of npm, are judged as well: nothing may be said about them. -drivers and -clean choose
+// some of it: the CUDA toolkit alone is over a gigabyte, its stubs in three releases are two
+// more. folder.sh beside this file judges folders of a machine, as its Python with CUDA.
 //
 // Nothing of a package is kept but the packages themselves, in the folder -cache. The
 // exit code is 1 if a library that has an export class was missed in any disguise, if

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -19,11 +20,16 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// clean are packages that carry nothing of the driver, by the name of their group.
-var clean = map[string][]struct {
+// source is packages of one suite of Debian, or of npm.
+type source struct {
 	suite    string
 	packages []string
-}{
+}
+
+const npm = "npm"
+
+// clean are packages that carry nothing of the driver, by the name of their group.
+var clean = map[string][]source{
 	// What looks most like the driver: vendor-neutral dispatchers, other vendors' drivers.
 	"neighbours": {{"trixie", []string{
 		"libglvnd0", "libgl1", "libglx0", "libegl1", "libgles1", "libgles2", "libopengl0", "libglx-mesa0", "libegl-mesa0",
@@ -37,6 +43,19 @@ var clean = map[string][]struct {
 		"libnvidia-ml-dev", "libcudart12", "libcublas12", "libcublaslt12", "libcufft11", "libcurand10", "libcusolver11", "libcusparse12",
 		"libnvrtc12", "libnvrtc-builtins12.4", "libnvjitlink12", "libnvvm4", "libnvtoolsext1", "libcupti12", "libnvjpeg12", "libcuinj64-12.4",
 		"libaccinj64-12.4", "libnvfatbin12", "libnppc12", "libnccl2",
+	}}},
+	// What looks after drivers, recommends one or asks it, and holds nothing of it.
+	"helpers": {{"trixie", []string{
+		"nvidia-detect", "nvidia-support", "nvidia-installer-cleanup", "nvidia-legacy-check", "nvidia-alternative", "glx-alternative-nvidia",
+		"nvidia-vaapi-driver", "nvidia-primus-vk-wrapper", "bumblebee", "python3-pynvml", "gpustat", "libxnvctrl0", "nvidia-cudnn",
+	}}},
+	// Programs and libraries that use a GPU, CUDA's by any way: linked, opened at the first call, built in.
+	"users": {{"trixie", []string{
+		"ffmpeg", "libavcodec61", "blender", "gstreamer1.0-plugins-bad", "libgstreamer-plugins-bad1.0-0", "libobs0t64", "obs-plugins",
+		"python3-torch-cuda", "libtorch-cuda-2.6", "python3-pycuda", "libmagma2",
+	}}},
+	npm: {{npm, []string{
+		"onnxruntime-node@1.30.0", "@node-llama-cpp/linux-x64-cuda@3.22.1", "@fugood/node-llama-linux-x64-cuda@1.7.15", "@fugood/node-whisper-linux-x64-cuda@1.1.3",
 	}}},
 	// The link-time stubs, which call themselves as the driver's libraries do: CUDA 11.2, 11.8 and 12.4.
 	"stubs": {{"bullseye", []string{"nvidia-cuda-dev"}}, {"bookworm", []string{"nvidia-cuda-dev"}}, {"trixie", []string{"nvidia-cuda-dev"}}},
@@ -61,22 +80,10 @@ func FalseAlarms(ctx context.Context, cache string, groups []string) (Alarms, er
 			return Alarms{}, fmt.Errorf("no group of clean packages is called %q: there are %s", group, strings.Join(CleanGroups(), ", "))
 		}
 	}
-	uris, err := mirrors(ctx)
-	if err != nil {
-		return Alarms{}, err
-	}
 	var a Alarms
 	for _, group := range groups {
 		for _, from := range clean[group] {
-			components := "main contrib non-free non-free-firmware"
-			if from.suite == "bullseye" {
-				components = "main contrib non-free"
-			}
-			s := suite{name: from.suite, dir: filepath.Join(cache, "suites", from.suite+"-main")}
-			if err := s.update(ctx, uris[false], components); err != nil {
-				return a, err
-			}
-			files, err := s.download(ctx, filepath.Join(cache, "packages", group+"-"+from.suite), from.packages)
+			files, err := from.download(ctx, cache, group)
 			if err != nil {
 				return a, err
 			}
@@ -90,8 +97,49 @@ func FalseAlarms(ctx context.Context, cache string, groups []string) (Alarms, er
 	return a, nil
 }
 
+// download returns the packages' files.
+func (from source) download(ctx context.Context, cache, group string) ([]string, error) {
+	dir := filepath.Join(cache, "packages", group+"-"+from.suite)
+	if from.suite == npm {
+		return packNPM(ctx, dir, from.packages)
+	}
+	uris, err := mirrors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	components := "main contrib non-free non-free-firmware"
+	if from.suite == "bullseye" {
+		components = "main contrib non-free"
+	}
+	s := suite{name: from.suite, dir: filepath.Join(cache, "suites", from.suite+"-main")}
+	if err := s.update(ctx, uris[false], components); err != nil {
+		return nil, err
+	}
+	return s.download(ctx, dir, from.packages)
+}
+
+// packNPM downloads packages of npm, "name@version", as archives, if they are not there yet.
+func packNPM(ctx context.Context, dir string, packages []string) ([]string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, name := range packages {
+		file := filepath.Join(dir, strings.NewReplacer("@", "-", "/", "-").Replace(strings.TrimPrefix(name, "@"))+".tgz")
+		if _, err := os.Stat(file); err != nil {
+			cmd := exec.CommandContext(ctx, "npm", "pack", "--silent", name)
+			cmd.Dir = dir
+			if _, err := output(cmd); err != nil {
+				return nil, err
+			}
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
 func (a *Alarms) judge(ctx context.Context, file string, hasStubs bool) error {
-	fields := strings.Split(strings.TrimSuffix(filepath.Base(file), ".deb"), "_")
+	fields := strings.Split(strings.TrimSuffix(strings.TrimSuffix(filepath.Base(file), ".deb"), ".tgz"), "_")
 	name := fields[0]
 	if hasStubs {
 		name += " " + fields[1]
@@ -117,6 +165,9 @@ func judgeClean(ctx context.Context, name, file string) (said []string, found fi
 	stubs := newCollector()
 	open := func() io.ReadCloser {
 		cmd := exec.CommandContext(ctx, "dpkg-deb", "--fsys-tarfile", file)
+		if strings.HasSuffix(file, ".tgz") {
+			cmd = exec.CommandContext(ctx, "gzip", "-dc", file)
+		}
 		out, err := cmd.StdoutPipe()
 		if err == nil {
 			err = cmd.Start()
