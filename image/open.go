@@ -60,7 +60,7 @@ type OpenOptions struct {
 // image, whatever its platform, unless opts names one. There is at least one Source.
 // The images are usable until the Closer, which is never nil, is closed.
 //
-// Errors wrap ErrBadReference, ErrNoImage, or are those of the file or registry.
+// Errors wrap ErrBadReference, ErrNoImage, a [*NoReaderError], or are those of the file or registry.
 func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Closer, error) {
 	transport, rest, _ := strings.Cut(ref, ":")
 	var sources []Source
@@ -75,6 +75,9 @@ func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Close
 		sources, closer, err = openDockerArchive(rest)
 	default:
 		sources, err = openRemote(ctx, ref, opts)
+	}
+	if err != nil {
+		err = explained(transport, rest, err)
 	}
 	if err == nil && len(sources) == 0 {
 		err = ErrNoImage
@@ -91,6 +94,15 @@ func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Close
 	return sources, closer, nil
 }
 
+// explained returns a better error for a file that is of none of the transports.
+func explained(transport, rest string, err error) error {
+	file, _ := splitRef(rest)
+	if !slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, transport) {
+		return err
+	}
+	return cmp.Or(noReader(file), err)
+}
+
 func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, error) {
 	if err := checkSpelling(ref); err != nil {
 		return nil, err
@@ -102,18 +114,25 @@ func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, er
 	if opts.Keychain == nil {
 		opts.Keychain = authn.DefaultKeychain
 	}
-	bounded := &patient{remote.DefaultTransport, cmp.Or(opts.Patience, patience)}
+	bounded := documents{&patient{remote.DefaultTransport, cmp.Or(opts.Patience, patience)}}
 	desc, err := remote.Get(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(opts.Keychain), remote.WithTransport(bounded))
 	if err != nil {
 		return nil, err
 	}
+	desc.MediaType = mediaTypeOf(desc.Manifest, desc.MediaType)
 	if desc.MediaType.IsSchema1() {
 		return nil, errSchema1
 	}
 	repo := parsed.Context().Name()
 	if !desc.MediaType.IsIndex() {
+		if _, err := parseManifest(desc.Manifest, desc.MediaType); err != nil {
+			return nil, err
+		}
 		img, err := desc.Image()
 		return []Source{{Ref: repo + "@" + desc.Digest.String(), Digest: desc.Digest, Image: img}}, err
+	}
+	if _, err := parseIndex(desc.Manifest, desc.MediaType); err != nil {
+		return nil, err
 	}
 	index, err := desc.ImageIndex()
 	if err != nil {
@@ -214,14 +233,18 @@ func isAttestation(d v1.Descriptor) bool {
 	return platformOf(d) == "unknown/unknown" && d.Annotations["vnd.docker.reference.type"] == "attestation-manifest"
 }
 
-// imageIn returns an image of an index, and indexIn an index of one, if its manifest
-// is as long as the index says.
+// imageIn returns an image of an index, and indexIn an index of one, if its document is
+// as long as the index says, and of that media type.
 func imageIn(index v1.ImageIndex, d v1.Descriptor) (v1.Image, error) {
 	img, err := index.Image(d.Digest)
 	if err != nil {
 		return nil, err
 	}
-	return img, checkSize(img, d)
+	raw, err := document(img, d)
+	if err == nil {
+		_, err = parseManifest(raw, d.MediaType)
+	}
+	return img, err
 }
 
 func indexIn(index v1.ImageIndex, d v1.Descriptor) (v1.ImageIndex, error) {
@@ -229,15 +252,20 @@ func indexIn(index v1.ImageIndex, d v1.Descriptor) (v1.ImageIndex, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nested, checkSize(nested, d)
+	raw, err := document(nested, d)
+	if err == nil {
+		_, err = parseIndex(raw, d.MediaType)
+	}
+	return nested, err
 }
 
-func checkSize(m interface{ Size() (int64, error) }, d v1.Descriptor) error {
-	size, err := m.Size()
-	if err == nil && size != d.Size {
-		err = fmt.Errorf("manifest %s has %d bytes, its index says %d", d.Digest, size, d.Size)
+// document returns what an image or an index was read from.
+func document(of interface{ RawManifest() ([]byte, error) }, d v1.Descriptor) ([]byte, error) {
+	raw, err := of.RawManifest()
+	if err == nil && int64(len(raw)) != d.Size {
+		err = fmt.Errorf("manifest %s has %d bytes, its index says %d", d.Digest, len(raw), d.Size)
 	}
-	return err
+	return raw, err
 }
 
 func platformNames(images []indexed) []string {

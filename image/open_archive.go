@@ -15,7 +15,6 @@ import (
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
@@ -33,6 +32,7 @@ type tarArchive struct {
 type member struct {
 	off, n int64
 	link   string
+	twice  bool // there are others of the name: who unpacks takes the last, who searches the first
 }
 
 func openArchive(name string) (*tarArchive, error) {
@@ -71,14 +71,36 @@ func (a *tarArchive) index() error {
 		last = name
 		switch h.Typeflag {
 		case tar.TypeReg:
-			a.members[name] = member{off: off, n: h.Size}
+			a.add(name, member{off: off, n: h.Size})
 		case tar.TypeSymlink:
-			a.members[name] = member{link: path.Join(path.Dir(name), h.Linkname)} //nolint:gosec // a key of this map, never a path on disk
+			a.add(name, member{link: path.Join(path.Dir(name), h.Linkname)}) //nolint:gosec // a key of this map, never a path on disk
 		case tar.TypeLink:
-			a.members[name] = member{link: path.Clean(h.Linkname)}
+			a.add(name, member{link: path.Clean(h.Linkname)})
 		}
 	}
 	return fmt.Errorf("archive has more than %d entries", maxArchiveEntries)
+}
+
+func (a *tarArchive) add(name string, m member) {
+	before, ok := a.members[name]
+	m.twice = before.twice || ok && !a.same(before, m)
+	a.members[name] = m
+}
+
+// same reports whether two members have the same content.
+func (a *tarArchive) same(x, y member) bool {
+	if x.link != "" || y.link != "" || x.n != y.n {
+		return x.link == y.link && x.n == y.n
+	}
+	var sums [2]v1.Hash
+	for i, m := range []member{x, y} {
+		sum, _, err := v1.SHA256(io.NewSectionReader(a.file, m.off, m.n))
+		if err != nil {
+			return false
+		}
+		sums[i] = sum
+	}
+	return sums[0] == sums[1]
 }
 
 // find follows links, a few.
@@ -87,6 +109,9 @@ func (a *tarArchive) find(name string) (member, error) {
 		m, ok := a.members[name]
 		if !ok {
 			break
+		}
+		if m.twice {
+			return member{}, fmt.Errorf("%s is in the archive twice, and tools differ in which they take", name)
 		}
 		if m.link == "" {
 			return m, nil
@@ -146,7 +171,7 @@ func (a *tarArchive) savedImages(ref, tag string) ([]Source, error) {
 		return nil, fmt.Errorf("not written by docker save: %w", err)
 	}
 	var saved []savedImage
-	if err := json.Unmarshal(data, &saved); err != nil {
+	if err := savedShape.decode(data, &saved); err != nil {
 		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
 	var sources []Source
@@ -193,27 +218,38 @@ func (a *tarArchive) savedImage(s savedImage) (Source, error) {
 	if err != nil {
 		return Source{}, err
 	}
-	parsed, err := v1.ParseConfigFile(bytes.NewReader(config))
+	parsed, err := parseConfig(config)
 	if err != nil {
 		return Source{}, fmt.Errorf("%s: %w", s.Config, err)
 	}
 	if len(parsed.RootFS.DiffIDs) != len(s.Layers) {
 		return Source{}, fmt.Errorf("manifest.json names %d layers, the config %d", len(s.Layers), len(parsed.RootFS.DiffIDs))
 	}
-	files := map[string]string{blobName(digest): s.Config}
-	manifest := &v1.Manifest{
+	img := &blobImage{config: config, manifest: &v1.Manifest{
 		SchemaVersion: 2, MediaType: types.DockerManifestSchema2,
 		Config: v1.Descriptor{MediaType: types.DockerConfigJSON, Digest: digest, Size: size},
-	}
+	}}
 	for i, name := range s.Layers {
 		desc, err := a.savedLayer(name, parsed.RootFS.DiffIDs[i])
 		if err != nil {
 			return Source{}, err
 		}
-		files[blobName(desc.Digest)] = name
-		manifest.Layers = append(manifest.Layers, desc)
+		img.layers = append(img.layers, &blobLayer{a.open, name, desc})
+		img.manifest.Layers = append(img.manifest.Layers, desc)
 	}
-	return a.withManifest(manifest, files)
+	if img.raw, err = json.Marshal(img.manifest); err != nil {
+		return Source{}, err
+	}
+	return savedSource(img)
+}
+
+func savedSource(core *blobImage) (Source, error) {
+	img, err := newStored(core)
+	if err != nil {
+		return Source{}, err
+	}
+	digest, err := img.Digest()
+	return Source{Digest: digest, Image: img}, err
 }
 
 // savedLayer describes a layer file. One that is compressed is read to learn its digest.
@@ -232,24 +268,4 @@ func (a *tarArchive) savedLayer(name string, diffID v1.Hash) (v1.Descriptor, err
 		}
 	}
 	return desc, nil
-}
-
-func (a *tarArchive) withManifest(manifest *v1.Manifest, files map[string]string) (Source, error) {
-	raw, err := json.Marshal(manifest)
-	if err != nil {
-		return Source{}, err
-	}
-	open := func(blob string) (io.ReadCloser, error) {
-		name, ok := files[blob]
-		if !ok {
-			return nil, fmt.Errorf("%s: %w", blob, fs.ErrNotExist)
-		}
-		return a.open(name)
-	}
-	img, err := partial.CompressedToImage(&blobImage{open: open, raw: raw, manifest: manifest})
-	if err != nil {
-		return Source{}, err
-	}
-	digest, err := img.Digest()
-	return Source{Digest: digest, Image: img}, err
 }

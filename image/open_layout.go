@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,9 +20,6 @@ import (
 // refName is the annotation by which an OCI layout names its images
 // (image-spec, annotations.md).
 const refName = "org.opencontainers.image.ref.name"
-
-// maxMetadata bounds a manifest, an index or a config. Registries accept 4 MiB.
-const maxMetadata = 16 << 20
 
 // opener opens one file of a layout: "index.json", "blobs/sha256/...".
 // Its error wraps fs.ErrNotExist if there is none.
@@ -131,12 +127,9 @@ type layoutIndex struct {
 var _ v1.ImageIndex = (*layoutIndex)(nil)
 
 func newIndex(open opener, raw []byte) (*layoutIndex, error) {
-	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
+	manifest, err := parseIndex(raw, "")
 	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	if manifest.Manifests == nil {
-		return nil, errNoIndex
+		return nil, err
 	}
 	return &layoutIndex{open, raw, manifest}, nil
 }
@@ -162,73 +155,15 @@ func (i *layoutIndex) Image(h v1.Hash) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
+	manifest, err := parseManifest(raw, "")
 	if err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", h, err)
+		return nil, fmt.Errorf("%s: %w", h, err)
 	}
-	if manifest.SchemaVersion == 1 {
-		return nil, errSchema1
+	img := &blobImage{open: i.open, raw: raw, manifest: manifest}
+	for _, d := range manifest.Layers {
+		img.layers = append(img.layers, &blobLayer{i.open, blobName(d.Digest), d})
 	}
-	return partial.CompressedToImage(&blobImage{open: i.open, raw: raw, manifest: manifest})
-}
-
-// blobImage is an image whose blobs a layout holds.
-type blobImage struct {
-	open     opener
-	raw      []byte
-	manifest *v1.Manifest
-}
-
-func (i *blobImage) MediaType() (types.MediaType, error) { return i.manifest.MediaType, nil }
-func (i *blobImage) RawManifest() ([]byte, error)        { return i.raw, nil }
-func (i *blobImage) RawConfigFile() ([]byte, error) {
-	return readBlob(i.open, i.manifest.Config.Digest)
-}
-
-// LayerByDigest implements partial.CompressedImageCore.
-func (i *blobImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
-	for _, d := range i.manifest.Layers {
-		if d.Digest == h {
-			return &blobLayer{i.open, d}, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: no layer %s in the manifest", ErrNoImage, h)
-}
-
-// blobLayer is a layer as it lies in a layout. Its digest is not checked here.
-type blobLayer struct {
-	open opener
-	desc v1.Descriptor
-}
-
-func (l *blobLayer) Digest() (v1.Hash, error)            { return l.desc.Digest, nil }
-func (l *blobLayer) Size() (int64, error)                { return l.desc.Size, nil }
-func (l *blobLayer) MediaType() (types.MediaType, error) { return l.desc.MediaType, nil }
-func (l *blobLayer) Compressed() (io.ReadCloser, error)  { return l.open(blobName(l.desc.Digest)) }
-
-// Exists tells those that know a blob by its digest whether it is there, and whole as
-// far as its size tells (see partial.Exists).
-func (l *blobLayer) Exists() (bool, error) {
-	f, err := l.Compressed()
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	n := l.desc.Size
-	switch f := f.(type) {
-	case *os.File:
-		info, err := f.Stat()
-		if err != nil {
-			return false, err
-		}
-		n = info.Size()
-	case sectionFile:
-		n = f.Size()
-	}
-	if n != l.desc.Size {
-		return false, fmt.Errorf("blob %s has %d bytes, the manifest says %d", l.desc.Digest, n, l.desc.Size)
-	}
-	return true, nil
+	return newStored(img)
 }
 
 func blobName(h v1.Hash) string { return "blobs/" + h.Algorithm + "/" + h.Hex }
@@ -252,9 +187,9 @@ func readAll(open opener, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxMetadata+1))
-	if err == nil && len(data) > maxMetadata {
-		err = fmt.Errorf("%s: more than %d bytes", name, maxMetadata)
+	data, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	if err == nil && len(data) > maxDocument {
+		err = fmt.Errorf("%s: %w", name, errTooLong)
 	}
 	return data, err
 }

@@ -36,7 +36,7 @@ func (o OpenOptions) check(sources []Source) error {
 	for _, s := range sources {
 		have := s.Platform
 		if have == "" {
-			config, err := s.Image.ConfigFile()
+			config, err := Config(s.Image)
 			if err != nil {
 				return err
 			}

@@ -3,11 +3,13 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -65,6 +67,36 @@ func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body = errorBody{io.LimitReader(body, maxErrorBody), body}
 	}
 	return resp, nil
+}
+
+// documents is a transport that hands over only manifests and indexes that can be read in
+// bounded memory: the registry client reads up to 100 MiB and makes objects of them.
+type documents struct{ inner http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (d documents) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := d.inner.RoundTrip(req)
+	if err != nil || req.Method != http.MethodGet || resp.StatusCode != http.StatusOK || !strings.Contains(origin(req).URL.Path, "/manifests/") {
+		return resp, err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	if err != nil {
+		return nil, err
+	}
+	if err := (*shape)(nil).check(raw); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(raw))
+	return resp, nil
+}
+
+// origin is the request whose redirects led to this one.
+func origin(req *http.Request) *http.Request {
+	for req.Response != nil && req.Response.Request != nil {
+		req = req.Response.Request
+	}
+	return req
 }
 
 // redirects counts the answers that led to this request.

@@ -30,7 +30,8 @@ var foreign = []string{"docker-daemon", "containers-storage"}
 var pathOf = regexp.MustCompile(`^([a-zA-Z][a-zA-Z0-9+._-]*):([/.].*)$`)
 
 // checkSpelling returns a [*SpellingError] for a reference without a transport that
-// looks like an address, a mistyped transport, or something on this machine's disk.
+// looks like an address, a mistyped transport, or something on this machine's disk; or
+// a [*NoReaderError].
 func checkSpelling(ref string) error {
 	if scheme, rest, ok := strings.Cut(ref, "://"); ok {
 		return &SpellingError{"there is no transport " + scheme + "://", []string{strings.TrimSuffix(rest, "/")}}
@@ -49,6 +50,8 @@ func checkSpelling(ref string) error {
 	switch {
 	case err == nil && info.IsDir():
 		return &SpellingError{"it is a folder on this machine", []string{"oci:" + ref, "for a registry's, docker.io/library/" + filepath.Base(ref)}}
+	case err == nil && noReader(ref) != nil:
+		return noReader(ref)
 	case err == nil || strings.HasSuffix(ref, ".tar"):
 		return &SpellingError{"it is a file without its transport", []string{"docker-archive:" + ref, "oci-archive:" + ref}}
 	case strings.HasPrefix(ref, "./"), strings.HasPrefix(ref, "../"), strings.HasPrefix(ref, "/"):

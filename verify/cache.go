@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,8 +21,15 @@ import (
 // the SHA-256 of the rest, a line of JSON, the path set. It only saves time: a file
 // that is missing, damaged or not writable costs a scan.
 
-// cacheKept is how long facts of another rule set stay: somebody may still use it.
-const cacheKept = 7 * 24 * time.Hour
+// Bounds of the cache. Whoever runs many versions of cudabuild, or judges many images once,
+// keeps no more than that, and one run's facts.
+const (
+	cacheKept = 7 * 24 * time.Hour  // facts of another rule set: somebody may still use it
+	cacheUsed = 90 * 24 * time.Hour // facts that nobody uses
+	usedStep  = time.Hour           // how exactly the last use is noted
+	maxCache  = 1 << 30             // bytes
+	maxCopies = 16                  // copies of a layer that facts serve
+)
 
 // maxCached bounds the facts of one layer that are kept, in bytes: a name that many
 // files share is written as often as they have it, and read as often. A layer with more is
@@ -115,14 +123,47 @@ func encodeFacts(file *os.File, f *layerFacts) error {
 	return err
 }
 
-// sweepCache removes what other rule sets left behind, and what interrupted runs did.
-func sweepCache(dir string) {
+// touchCache notes a use of the facts: the file's time is when they were used last.
+func touchCache(opts Options, digest string) {
+	file := cacheFile(opts, digest)
+	if info, err := os.Stat(file); err == nil && time.Since(info.ModTime()) > usedStep {
+		now := time.Now()
+		_ = os.Chtimes(file, now, now)
+	}
+}
+
+// sweepCache removes what other rule sets left behind, what interrupted runs did, what
+// nobody has used for long, and of the rest what was used longest ago until it has no
+// more than most bytes. Others may sweep and read at the same time: who has a file open
+// reads on, and who misses one reads the layer.
+func sweepCache(dir string, most int64) {
+	type file struct {
+		name string
+		used time.Time
+		size int64
+	}
+	var files []file
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		info, err := e.Info()
 		ours := strings.HasPrefix(e.Name(), "sha256-") || strings.HasPrefix(e.Name(), ".facts-")
-		if err == nil && ours && !strings.Contains(e.Name(), "."+RulesVersion()+".") && time.Since(info.ModTime()) > cacheKept {
+		if err != nil || !ours {
+			continue
+		}
+		kept := cacheUsed
+		if !strings.Contains(e.Name(), "."+RulesVersion()+".") {
+			kept = cacheKept
+		}
+		if time.Since(info.ModTime()) > kept {
 			_ = os.Remove(filepath.Join(dir, e.Name()))
+			continue
+		}
+		files = append(files, file{e.Name(), info.ModTime(), info.Size()})
+	}
+	slices.SortFunc(files, func(a, b file) int { return b.used.Compare(a.used) }) // the last used first
+	for _, f := range files {
+		if most -= f.size; most < 0 {
+			_ = os.Remove(filepath.Join(dir, f.name))
 		}
 	}
 }

@@ -85,3 +85,12 @@ func Work(archives ...[]byte) (steps int, err error) {
 	demandOf(in, layers, s)
 	return layers.paths.steps + m.im.Steps() + layers.placed, nil
 }
+
+// SweepCache bounds a cache.
+func SweepCache(dir string, most int64) { sweepCache(dir, most) }
+
+// VersionedFiles returns the files that the version of the rules covers.
+func VersionedFiles() (names []string) {
+	eachVersioned(func(name string, _ []byte) { names = append(names, name) })
+	return names
+}

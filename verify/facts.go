@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
@@ -22,17 +23,25 @@ type layerFacts struct {
 	Links    []link       `json:"links,omitempty"`      // symbolic links at driver names
 	Hard     []link       `json:"hard_links,omitempty"` // to files of lower layers
 	Packages []packageSet `json:"packages,omitempty"`
-	Needs    []gpuNeed    `json:"needs,omitempty"` // what its files ask of driver and GPU
-	Paths    pathSet      `json:"-"`               // the cache has a place of its own for it
-	Search   loader.Facts `json:"search"`          // what the dynamic linker goes by
+	Needs    []gpuNeed    `json:"needs,omitempty"`  // what its files ask of driver and GPU
+	Paths    pathSet      `json:"-"`                // the cache has a place of its own for it
+	Search   loader.Facts `json:"search"`           // what the dynamic linker goes by
+	Copies   []image.Copy `json:"copies,omitempty"` // in the cache: where blobs lie that were read and had these facts
 	watched  *watch       // for Explain only
 	lacked   elfTables    // what a second reading is for
 	read     int64        // bytes of the blob that were read for these facts
 }
 
+func (f *layerFacts) copies() []image.Copy {
+	if f == nil {
+		return nil
+	}
+	return f.Copies
+}
+
 // weight is the bytes that the facts keep in memory, nearly.
 func (f *layerFacts) weight() int64 {
-	n := 8*len(f.Paths) + f.Search.Weight()
+	n := 512 + 8*len(f.Paths) + f.Search.Weight()
 	for _, h := range f.Hits {
 		n += 256 + len(h.Path) + len(h.Detail)
 	}

@@ -3,7 +3,6 @@
 package verify
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -11,6 +10,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/image"
 )
 
 // inspected is what manifest and config say about an image.
@@ -30,18 +31,15 @@ type layerRef struct {
 	mediaType types.MediaType
 	foreign   bool // its content lies at URLs outside the registry
 	layer     v1.Layer
+	copy      image.Copy // where its bytes lie
 }
 
 func (r layerRef) name(i int) *Layer {
 	return &Layer{Index: i, Digest: r.digest, DiffID: r.diffID, CreatedBy: r.createdBy}
 }
 
-// Limits of what a manifest may claim. No runtime stacks more than 500 layers, and
-// registries accept no config of more than 4 MiB.
-const (
-	maxLayers = 1000
-	maxConfig = 16 << 20
-)
+// maxLayers limits what a manifest may claim. No runtime stacks more than 500 layers.
+const maxLayers = 1000
 
 func inspect(img v1.Image) (inspected, error) {
 	digest, err := img.Digest()
@@ -55,21 +53,24 @@ func inspect(img v1.Image) (inspected, error) {
 	if err := plausible(manifest); err != nil {
 		return inspected{}, fmt.Errorf("manifest: %w", err)
 	}
-	config, err := readConfig(img, manifest.Config.Size)
+	config, err := image.Config(img)
 	if err != nil {
-		return inspected{}, fmt.Errorf("config: %w", err)
+		return inspected{}, err
 	}
 	in := inspected{digest: digest.String(), platform: platform(config), config: config}
 	if n := len(config.RootFS.DiffIDs); n != len(manifest.Layers) {
 		return in, fmt.Errorf("the manifest names %d layers, the config %d", len(manifest.Layers), n)
 	}
+	layers, err := img.Layers()
+	if err == nil && len(layers) != len(manifest.Layers) {
+		err = fmt.Errorf("the manifest names %d layers, and there are %d", len(manifest.Layers), len(layers))
+	}
+	if err != nil {
+		return in, err
+	}
 	createdBy := history(config)
 	for i, desc := range manifest.Layers {
-		l, err := img.LayerByDigest(desc.Digest)
-		if err != nil {
-			return in, fmt.Errorf("layer %d (%s): %w", i, desc.Digest, err)
-		}
-		ref := layerRef{digest: desc.Digest.String(), diffID: config.RootFS.DiffIDs[i].String(), size: desc.Size, mediaType: desc.MediaType, foreign: len(desc.URLs) > 0, layer: l}
+		ref := layerRef{digest: desc.Digest.String(), diffID: config.RootFS.DiffIDs[i].String(), size: desc.Size, mediaType: desc.MediaType, foreign: len(desc.URLs) > 0, layer: layers[i]}
 		if i < len(createdBy) {
 			ref.createdBy = createdBy[i]
 		}
@@ -78,25 +79,11 @@ func inspect(img v1.Image) (inspected, error) {
 	return in, nil
 }
 
-// readConfig returns the config, which has size bytes as the manifest says.
-func readConfig(img v1.Image, size int64) (*v1.ConfigFile, error) {
-	raw, err := img.RawConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(raw)) != size {
-		return nil, fmt.Errorf("it has %d bytes, the manifest says %d", len(raw), size)
-	}
-	return v1.ParseConfigFile(bytes.NewReader(raw))
-}
-
 // plausible reports what is no image, or too much, before anything is read of it.
 func plausible(m *v1.Manifest) error {
 	switch {
 	case !m.Config.MediaType.IsConfig() && m.Config.MediaType != "" && m.Config.MediaType != "application/octet-stream": // the latter by docker 1.10
 		return fmt.Errorf("not a container image: its config is of type %q", m.Config.MediaType)
-	case m.Config.Size > maxConfig:
-		return fmt.Errorf("config of %d bytes, more than %d", m.Config.Size, maxConfig)
 	case len(m.Layers) > maxLayers:
 		return fmt.Errorf("%d layers, more than %d", len(m.Layers), maxLayers)
 	}

@@ -76,7 +76,8 @@ type Stats struct {
 	Layers      int     `json:"layers"`
 	BytesRead   int64   `json:"bytes_read"`   // twice of a layer that was read twice
 	BytesCached int64   `json:"bytes_cached"` // of layers that were known already
-	Seconds     float64 `json:"seconds"`
+	Known       int     `json:"known"`        // layers that an earlier call had read: the same file, or blob of a repository
+	Seconds     float64 `json:"seconds"`      // until the report was complete
 }
 
 // judge reports the verdict that the findings add up to.

@@ -9,19 +9,20 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
 	"regexp"
 	"strings"
 	"sync"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cudabuild/cudabuild/compat"
 )
 
 //go:embed rules/*.yaml
 var ruleFiles embed.FS
 
-// code is this package's own sources. They are part of the rule set's version, so
+// code is this package's own sources and those below it. They are part of the rule set's version, so
 // that facts that another version of the code has cached are never used: nobody has
 // to remember to raise a number.
 //
@@ -81,7 +82,7 @@ type Pattern struct {
 func Rules() []Rule { return loadRules().list }
 
 // RulesVersion identifies the rule set: a hash over the rule files and the
-// sources of the code that applies them.
+// sources of the code that applies them, package compat's among them.
 func RulesVersion() string { return loadRules().version }
 
 // ruleSet is the rules, indexed for speed.
@@ -142,7 +143,7 @@ type packagePattern struct {
 var loadRules = sync.OnceValue(func() *ruleSet {
 	set := &ruleSet{byID: map[string]*Rule{}, stems: map[string]*library{}, symbols: map[string]bool{}, streamed: map[string][]textRow{}}
 	sum := sha256.New()
-	hashCode(sum)
+	eachVersioned(func(name string, data []byte) { _, _ = fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data) })
 	names, err := fs.Glob(ruleFiles, "rules/*.yaml")
 	if err != nil {
 		panic(err)
@@ -152,7 +153,6 @@ var loadRules = sync.OnceValue(func() *ruleSet {
 		if err != nil {
 			panic(err)
 		}
-		sum.Write(data)
 		if err := set.parse(data); err != nil {
 			panic(fmt.Sprintf("%s: %v", name, err))
 		}
@@ -162,18 +162,26 @@ var loadRules = sync.OnceValue(func() *ruleSet {
 	return set
 })
 
-// hashCode adds the sources, tests aside, in the order of their names.
-func hashCode(sum io.Writer) {
-	err := fs.WalkDir(code, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+// versioned is what the version of the rules is a hash of, by its folder in the module.
+var versioned = []struct {
+	dir   string
+	files embed.FS
+}{{"verify", code}, {"verify", ruleFiles}, {"compat", compat.Sources}}
+
+// eachVersioned calls do for the files, tests aside, in a fixed order.
+func eachVersioned(do func(name string, data []byte)) {
+	for _, v := range versioned {
+		err := fs.WalkDir(v.files, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.go") {
+				return err
+			}
+			data, err := v.files.ReadFile(name)
+			do(v.dir+"/"+name, data)
 			return err
+		})
+		if err != nil {
+			panic(err)
 		}
-		data, err := code.ReadFile(name)
-		_, _ = fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data)
-		return err
-	})
-	if err != nil {
-		panic(err)
 	}
 }
 

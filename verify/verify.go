@@ -18,7 +18,7 @@ import (
 
 // Options tunes a [Verifier]. The zero value is good.
 type Options struct {
-	// CacheDir keeps what was learned about each layer, by digest and rule set.
+	// CacheDir keeps what was learned about each layer, by digest, rule set and copy.
 	// "" keeps it in memory only, and so does, with a warning, a folder to which others
 	// than this user and root may write.
 	CacheDir string
@@ -60,8 +60,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Verifier judges images and remembers the layers it has seen, so that layers
-// that several images share are read once. It is safe for concurrent use.
+// Verifier judges images and remembers the layers it has seen, so that a layer that
+// several images share is read once, if it is the same file, or the same blob of the same
+// repository: every copy is read. It is safe for concurrent use.
 type Verifier struct {
 	opts      Options
 	slots     *slots
@@ -70,8 +71,9 @@ type Verifier struct {
 	sweep     sync.Once // of the cache
 
 	mu     sync.Mutex
-	layers map[string]*call // by digest
-	weight int64            // of the facts in layers
+	layers map[copyKey]*call
+	weight int64           // of the facts in layers
+	fresh  map[string]bool // digests of layers that were read and kept
 }
 
 // findIgzip looks for ISA-L's decoder, which containerd uses too; it is three times as
@@ -90,7 +92,7 @@ const maxFacts = 64 << 20
 func New(opts Options) *Verifier {
 	opts = opts.withDefaults()
 	opts.CacheDir = ownCache(opts.CacheDir)
-	return &Verifier{opts: opts, slots: newSlots(opts.Parallel), igzip: findIgzip(), igzipFrom: igzipFrom, layers: map[string]*call{}}
+	return &Verifier{opts: opts, slots: newSlots(opts.Parallel), igzip: findIgzip(), igzipFrom: igzipFrom, layers: map[copyKey]*call{}, fresh: map[string]bool{}}
 }
 
 // Image judges img. ref is what the report calls it.
@@ -108,7 +110,6 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	stats.Seconds = time.Since(start).Seconds()
 	r := Report{Ref: ref, Digest: in.digest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
 	layers := newView(facts...)
 	merged := mergedView(in, layers)
@@ -117,6 +118,7 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	r.Portability = d.portability()
 	r.Findings = v.settle(append(assemble(in, layers, merged.all()), d.disagreements()...))
 	r.Verdict = judge(r.Findings)
+	r.Stats.Seconds = time.Since(start).Seconds()
 	return r, nil
 }
 
@@ -134,12 +136,12 @@ func (v *Verifier) settle(findings []Finding) []Finding {
 func (v *Verifier) readLayers(ctx context.Context, layers []layerRef) ([]*layerFacts, Stats, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	facts, known, errs := make([]*layerFacts, len(layers)), make([]bool, len(layers)), make([]error, len(layers))
+	facts, from, errs := make([]*layerFacts, len(layers)), make([]origin, len(layers)), make([]error, len(layers))
 	var wg sync.WaitGroup
 	var weight atomic.Int64
 	for i := range layers {
 		wg.Go(func() {
-			facts[i], known[i], errs[i] = v.layer(ctx, layers[i])
+			facts[i], from[i], errs[i] = v.layer(ctx, layers[i])
 			if errs[i] == nil && weight.Add(facts[i].weight()) > maxFacts {
 				errs[i] = errTooMuch
 			}
@@ -155,10 +157,14 @@ func (v *Verifier) readLayers(ctx context.Context, layers []layerRef) ([]*layerF
 	}
 	stats := Stats{Layers: len(layers)}
 	for i, f := range facts {
-		if known[i] {
-			stats.BytesCached += f.Size
-		} else {
+		switch from[i] {
+		case readHere:
 			stats.BytesRead += f.read
+		case known:
+			stats.Known++
+			stats.BytesCached += f.Size
+		case shared:
+			stats.BytesCached += f.Size
 		}
 	}
 	return facts, stats, nil

@@ -53,8 +53,8 @@ or docker-archive:FILE[:REF]. oci:DIR without TAG is every image of the layout.
 An image that cannot be read has the verdict unknown.
 With --driver and --gpu it answers one question instead: will the image run there?
 
-What is known about a layer is kept, by its digest and the version of the rules; a layer
-that is known is not read again. --no-cache reads every byte.
+What is known about a layer is kept, by its digest, its copy and the version of the rules; a
+copy that is known is not read again. --no-cache reads every byte.
 
 Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.
 For the question: 0 it runs, 1 it does not, 3 it could not tell.`,
@@ -247,7 +247,10 @@ func openHint(err error) string {
 	var named *image.NameError
 	var irregular *image.NotRegularError
 	var answer *transport.Error
+	var none *image.NoReaderError
 	switch {
+	case errors.As(err, &none):
+		return "convert it, if what it was made from is not at hand: " + none.Convert
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
 		return "log in with 'docker login' or 'podman login', whose credentials are used, or look whether there is such a repository"
 	case errors.As(err, &irregular) && !irregular.Mode.IsDir():
