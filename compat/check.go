@@ -25,6 +25,11 @@ type Host struct {
 	// "NVIDIA", "GeForce". "" means that it is not known, and then terms about it hold.
 	// So do terms about a driver that is "".
 	Brand string
+	// Hook is the runtime's hook; the zero value is that of the CDI modes.
+	Hook Hook
+	// Folder is the directory in which the host keeps its libcuda, "usr/lib64"; ""
+	// means that it is not known.
+	Folder string
 }
 
 func (h Host) cuda() string {

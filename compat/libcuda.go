@@ -2,6 +2,8 @@
 
 package compat
 
+import "fmt"
+
 // Errors of the CUDA runtime that the rules predict.
 // Source: CUDA Runtime API, enum cudaError.
 const (
@@ -11,6 +13,7 @@ const (
 	ErrorNoKernelImage = 209 // no code for the GPU
 	ErrorPTXVersion    = 222 // PTX newer than the driver's compiler
 	ErrorMismatch      = 803 // libcuda is of another driver than the kernel's part
+	ErrorCompat        = 804 // cuda-compat on a GPU that is not of a data center
 )
 
 // Libcuda is a libcuda of the image's own that programs load in place of the host's.
@@ -19,6 +22,8 @@ type Libcuda struct {
 	Stub    bool   // it is the one for linking
 	Broken  bool   // there is no library under its name
 	Forward bool   // it is that of the package cuda-compat
+	// Branches are those that the note of a library of cuda-compat names, nil if none.
+	Branches []int
 }
 
 // PredictWith says what a start with an image's own libcuda comes to. It returns false
@@ -35,6 +40,10 @@ func (n Needs) PredictWith(l Libcuda, h Host) (p Prediction, decides bool) {
 		return fails(ErrorMismatch, "it is of a version that is not known, which does not go with driver %s (error 803)", h.Driver), true
 	case Compare(l.Driver, h.Driver) == 0:
 		return Prediction{}, false
+	case l.Forward && Major(l.Driver) > Major(h.Driver):
+		p := n.forward(l.Driver, l.Branches, h)
+		p.Why = fmt.Sprintf("it is cuda-compat %s%s", l.Driver, p.Why)
+		return p, true
 	case Major(l.Driver) > Major(h.Driver):
 		return say(Unknown, "it is of driver %s, newer than %s: data-center GPUs may accept it as cuda-compat", l.Driver, h.Driver), true
 	}

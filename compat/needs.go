@@ -11,8 +11,12 @@ type Needs struct {
 	// Runtime is the CUDA release that the image declares, "12.4". It counts only
 	// where no part has one of its own; "" means that none is declared.
 	Runtime string
-	// Compat are the forward-compatibility libraries that the image ships.
-	Compat []Compat
+	// Compat are the forward-compatibility libraries where hooks look for them, and
+	// CompatAside is the directory of one that lies elsewhere, "" if none does.
+	Compat      []Compat
+	CompatAside string
+	// Searches say which libcuda.so.1 is found, one for each hook and host's directory.
+	Searches []Search
 	// Require is what the image's environment asks for; see [Requirements].
 	Require []Requirement
 }
@@ -28,28 +32,6 @@ type Part struct {
 	// either asks nothing of the GPU.
 	SASS []Target
 	PTX  []PTX
-}
-
-// Compat is a libcuda of the package cuda-compat.
-type Compat struct {
-	// Driver is its version, "550.54.14".
-	Driver string
-	// Branches are the host's driver branches that may use it, as the library itself
-	// says. If it says nothing they come from the tables.
-	Branches []int
-}
-
-// usableOn reports whether the hook uses the library on a host with that driver.
-// Source: NVIDIA, CUDA Compatibility guide, "Forward Compatibility".
-func (c Compat) usableOn(driver string) bool {
-	if Major(c.Driver) <= Major(driver) {
-		return false
-	}
-	branches := c.Branches
-	if branches == nil {
-		branches = forwardBranches[DriverCUDA(c.Driver)]
-	}
-	return branches == nil || slices.Contains(branches, Major(driver))
 }
 
 // Admits reports whether all requirements hold on a host.

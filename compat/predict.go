@@ -58,9 +58,10 @@ func fails(code int, format string, args ...any) Prediction {
 
 // Predict says what an image with these needs will do on a host. Checks come in
 // the order in which a start would fail: the driver must know the GPU, the
-// requirements must hold, the CUDA runtime must accept the driver, and every part
-// must have code for the GPU. What fails on the host's driver is tried again with
-// the image's cuda-compat libraries.
+// requirements must hold, the libcuda that is found must go with the driver and the
+// GPU, the CUDA runtime must accept it, and every part must have code for the GPU.
+// That libcuda is the one of [Needs.Loads]: a hook puts cuda-compat in the host's
+// place whenever it is newer. Where hosts differ, it is what fails on some of them.
 //
 // Code that calls functions newer than the driver is not seen: the verdict
 // "minor-compat" says that this can happen.
@@ -74,16 +75,13 @@ func Predict(n Needs, h Host) Prediction {
 			return say(No, "%s does not hold: %s%s", r.Name, a.Why, wouldDo(a.Driver, h.Driver))
 		}
 	}
-	own := n.on(h.Driver, h.CUDA, h.GPU)
-	if own.Verdict.Runs() {
-		return own
-	}
-	for _, c := range n.Compat {
-		if p := n.forward(c, h); p.Verdict.Runs() {
-			return p
+	var first Prediction
+	for i, s := range n.searches(h) {
+		if p := n.with(n.loads(s, h), h); i == 0 || first.Verdict.Runs() && !p.Verdict.Runs() {
+			first = p
 		}
 	}
-	return own
+	return first
 }
 
 // hostProblem says what rules a host out, or leaves it unknown, whatever the image.
@@ -212,24 +210,6 @@ func (p Part) targets() string {
 		names = append(names, "PTX of "+x.Target.Virtual())
 	}
 	return strings.Join(slices.Compact(names), ", ")
-}
-
-// forward judges the image with a libcuda of its own.
-func (n Needs) forward(c Compat, h Host) Prediction {
-	if !c.usableOn(h.Driver) || isConsumer(h.Brand) {
-		return say(No, "cuda-compat %s cannot be used on driver %s", c.Driver, h.Driver)
-	}
-	p := n.on(c.Driver, DriverCUDA(c.Driver), h.GPU)
-	if !p.Verdict.Runs() {
-		return p
-	}
-	return say(ForwardCompat, "the image's cuda-compat %s takes the place of driver %s, on data-center GPUs only; %s", c.Driver, h.Driver, p.Why)
-}
-
-// isConsumer reports a brand that forward compatibility leaves out (error 804).
-func isConsumer(brand string) bool {
-	brand = strings.ToLower(brand)
-	return strings.HasPrefix(brand, "geforce") || strings.HasPrefix(brand, "titan")
 }
 
 // wouldDo ends a sentence with the driver that helps, if one is known.

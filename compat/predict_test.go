@@ -56,8 +56,8 @@ func TestPredict(t *testing.T) {
 		{"below the floor", cublas, "525.53", "sm_80", compat.No, "driver 525.60.13 or newer would do"},
 		{"older major release", cublas, "470.57.02", "sm_80", compat.No, "libcudart.so.12 needs CUDA 12.4: driver 470.57.02 offers CUDA 11.4"},
 		{"with cuda-compat", withCompat, "470.57.02", "sm_80", compat.ForwardCompat, "cuda-compat 550.54.14"},
-		{"cuda-compat is not needed", withCompat, "535.54.03", "sm_80", compat.MinorCompat, ""},
-		{"cuda-compat not for that branch", withCompat, "495.29.05", "sm_80", compat.No, "needs CUDA 12.4"},
+		{"cuda-compat is used though not needed", withCompat, "535.54.03", "sm_80", compat.ForwardCompat, "on data-center GPUs only (error 804 on others)"},
+		{"cuda-compat not for that branch", withCompat, "495.29.05", "sm_80", compat.No, "not made for driver branch 495 (error 803)"},
 		{"newer GPU by JIT", cublas, "570.26", "sm_100", compat.JIT, "libcublas.so.12 has no machine code for sm_100: the driver compiles its PTX 8.4 of compute_90"},
 		{"GPU that the driver does not know", cublas, "550.54.14", "sm_100", compat.No, "driver branch 570 is the first"},
 		{"GPU that the driver has dropped", cublas, "590.44.01", "sm_61", compat.No, "driver branch 580 is the last"},
@@ -150,8 +150,8 @@ func TestPredictWith(t *testing.T) {
 
 func TestForwardCompatLeavesGeForceOut(t *testing.T) {
 	t.Parallel()
-	needs := compat.Needs{Runtime: "12.4", Compat: []compat.Compat{{Driver: "550.54.14", Branches: []int{470}}}}
-	for brand, want := range map[string]compat.Verdict{"": compat.ForwardCompat, "NVIDIA": compat.ForwardCompat, "Tesla": compat.ForwardCompat, "GeForceRTX": compat.No, "Titan": compat.No} {
+	needs := compat.Needs{Runtime: "12.4", Compat: []compat.Compat{{Driver: "550.54.14", Note: true, Branches: []int{470}}}}
+	for brand, want := range map[string]compat.Verdict{"": compat.ForwardCompat, "NVIDIA": compat.ForwardCompat, "Tesla": compat.ForwardCompat, "GeForceRTX": compat.No, "Titan": compat.No, "quadrortx": compat.No, "NVIDIA RTX": compat.No} {
 		got := compat.Predict(needs, compat.Host{Driver: "470.57.02", GPU: compat.Target{SM: 80}, Brand: brand})
 		if got.Verdict != want {
 			t.Errorf("brand %q: %+v, want %s", brand, got, want)

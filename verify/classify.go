@@ -71,6 +71,9 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	if c.elf != nil {
 		w.search.object(p, c.elf, w.isStubFile(c.elf))
 	}
+	if v, ok := compatVersion(p); ok {
+		w.need(gpuNeed{Path: p, Compat: v, Note: c.said.note})
+	}
 	w.file(p, h, c)
 	return nil
 }

@@ -30,7 +30,7 @@ func demandOf(in inspected, layers *view, s scope) demand {
 	var files []gpuNeed
 	for i, facts := range layers.facts {
 		for _, f := range facts.Needs {
-			if layers.deletedIn(i, f.Path) == nil {
+			if f.Compat == "" && layers.deletedIn(i, f.Path) == nil {
 				files = append(files, f)
 			}
 		}
@@ -49,10 +49,6 @@ func demandOf(in inspected, layers *view, s scope) demand {
 
 // add counts one file.
 func (n *demand) add(f gpuNeed) {
-	if f.Compat != "" {
-		n.Compat = append(n.Compat, compat.Compat{Driver: f.Compat})
-		return
-	}
 	counts := f.Path == "" || !f.Loose && (n.scope.program == "" || n.scope.loads[f.Path])
 	if f.Unread && counts {
 		n.doubt("not all device code could be read: %s", cmp.Or(f.Path, "there is too much of it"))

@@ -44,8 +44,10 @@ type gpuNeed struct {
 	Loose bool `json:"loose,omitempty"`
 	// Unread says that not all could be read.
 	Unread bool `json:"unread,omitempty"`
-	// Compat is the driver version of a forward-compat libcuda.
+	// Compat is the version in the name of a file libcuda.so.*.*, and Note the JSON of
+	// the library's note of forward compatibility.
 	Compat string `json:"compat,omitempty"`
+	Note   string `json:"note,omitempty"`
 }
 
 // gpuPTX is compat.PTX with names for JSON.
@@ -105,10 +107,7 @@ var cudartName = regexp.MustCompile(`^libcudart(?:-[0-9a-f]{8})?\.so\.([0-9]+(?:
 // elf is the zero value for a file that no dynamic linker loads.
 func (w *walker) deviceCode(d *deviceScan, elf dynelf.Info) {
 	n := d.finish()
-	if lib, version := w.rules.libraryNamed(path.Base(n.Path)); lib != nil || w.isDriver(elf) {
-		if lib != nil && lib.Stem == "libcuda" && compatDir.MatchString(n.Path) && driverVersion.MatchString(version) {
-			w.need(gpuNeed{Path: n.Path, Compat: version})
-		}
+	if lib, _ := w.rules.libraryNamed(path.Base(n.Path)); lib != nil || w.isDriver(elf) {
 		return
 	}
 	for _, name := range []string{path.Base(n.Path), elf.SOName} {
@@ -135,7 +134,9 @@ func (w *walker) isDriver(elf dynelf.Info) bool {
 }
 
 // needWeight is the bytes that n takes in memory, nearly.
-func needWeight(n gpuNeed) int { return 192 + len(n.Path) + 24*len(n.SASS) + 48*len(n.PTX) }
+func needWeight(n gpuNeed) int {
+	return 192 + len(n.Path) + len(n.Compat) + len(n.Note) + 24*len(n.SASS) + 48*len(n.PTX)
+}
 
 // need keeps what is worth keeping.
 func (w *walker) need(n gpuNeed) {

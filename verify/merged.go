@@ -4,7 +4,7 @@ package verify
 
 import (
 	"fmt"
-	"path"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -44,7 +44,11 @@ type merged struct {
 	config v1.Config
 	abi    loader.ABI
 	hits   [][]hit
-	lacks  int // and files that lack something, see maxLacks
+	compat map[string]gpuNeed // files libcuda.so.*.* by their place
+	seen   []compat.Compat    // those that the runtime hook sees
+	beside string             // where another one is
+	ways   []compat.Search    // to libcuda.so.1
+	lacks  int                // and files that lack something, see maxLacks
 }
 
 // all returns the findings, and that there may be more if the view is not whole.
@@ -67,6 +71,8 @@ func mergedView(in inspected, layers *view) *merged {
 	if in.config.Architecture == "arm64" {
 		m.abi = loader.ARM64
 	}
+	m.seen, m.beside = m.forward(layers)
+	m.ways = m.searches()
 	m.commonPath()
 	m.ownPaths()
 	m.needs()
@@ -103,69 +109,6 @@ func (m *merged) hit(rule string, f *loader.File, format string, args ...any) {
 	m.hits[f.Layer] = append(m.hits[f.Layer], hit{rule, f.Path, fmt.Sprintf(format, args...)})
 }
 
-// isHostDir reports whether the runtime hook puts the host's libraries into a
-// directory: the default ones, or those of nvidia-docker's volumes. Where it uses
-// another, it puts that in front of all that ld.so.conf names.
-func (m *merged) isHostDir(dir string) bool {
-	for _, d := range append(m.abi.Defaults(), "usr/local/nvidia/lib", "usr/local/nvidia/lib64") {
-		if final, ok := m.im.Real(d); ok && final == dir {
-			return true
-		}
-	}
-	return false
-}
-
-// libcuda decides between the image's libraries and the host's. In a directory of
-// the host's the hook puts the name right, unless the image's version is higher.
-func (m *merged) libcuda() Libcuda {
-	const name = "libcuda.so.1"
-	found := m.im.Find(m.abi, name)
-	if len(found) == 0 {
-		return Libcuda{Winner: HostLibcuda, Why: "no search path of the image leads to a " + name + m.compatAside()}
-	}
-	f := found[0]
-	what := m.describe(f)
-	if m.isHostDir(f.Dir.Path) {
-		return Libcuda{Winner: HostLibcuda, Why: fmt.Sprintf("%s, %s, lies where the runtime hook puts the host's and links the higher version", f.Path, what)}
-	}
-	return Libcuda{Winner: f.Path, Why: fmt.Sprintf("%s, found through %s before the host's", what, f.Dir.From), File: ofCompat(f)}
-}
-
-// ofCompat is the file in the words of package compat.
-func ofCompat(f loader.Found) compat.Libcuda {
-	if f.File == nil {
-		return compat.Libcuda{Broken: true}
-	}
-	l := compat.Libcuda{Stub: f.File.Stub, Forward: isCompat(f.File)}
-	if v := libraryVersion(f.File.Real); driverVersion.MatchString(v) {
-		l.Driver = v
-	}
-	return l
-}
-
-// describe says what a file at libcuda's name is.
-func (m *merged) describe(f loader.Found) string {
-	switch {
-	case f.File == nil:
-		return "no library at all (error 35)"
-	case f.File.Stub:
-		return "a link-time stub (error 34)"
-	case isCompat(f.File):
-		return "the forward-compat library (error 803 on hosts with a newer driver)"
-	}
-	return "a driver library" + ofDriver(libraryVersion(f.File.Real))
-}
-
-// compatAside mentions the forward-compat package, which the hook may prefer.
-func (m *merged) compatAside() string {
-	for _, f := range m.im.Files {
-		if compatDir.MatchString(f.Real) && f.SOName == "libcuda.so.1" {
-			return "; the hook prefers the one in " + path.Dir(f.Path) + " on hosts with an older driver"
-		}
-	}
-	return ""
-}
-
 func isCompat(f *loader.File) bool { return inCompat(f.Real) }
 
 // inCompat reports whether p is a place of the forward-compatibility package.
@@ -181,26 +124,52 @@ func isStubInPlace(f *loader.File) bool { return inStubs(f.Path) || inStubs(f.Re
 // holds stubs or the forward-compat package come before the host's libraries?
 func (m *merged) commonPath() {
 	loaded := map[*loader.File]bool{}
+	ways := m.beforeHost()
 	for _, name := range m.stubNames() {
-		found := m.im.Find(m.abi, name)
-		if len(found) == 0 || found[0].File == nil || m.isHostDir(found[0].Dir.Path) {
-			continue
+		for _, dirs := range ways {
+			found, ok := m.first(dirs, name)
+			if !ok || found.File == nil || loaded[found.File] {
+				continue
+			}
+			f := found.File
+			loaded[f] = true
+			switch {
+			case f.Stub:
+				m.hit(ruleStubLoaded, f, "stub is what %s leads to for %s", found.Dir.From, name)
+			case isCompat(f):
+				m.hit(ruleCompatPath, f, "%s leads here before it leads to the host's %s", found.Dir.From, name)
+			}
 		}
-		f := found[0].File
-		switch {
-		case loaded[f]:
-		case f.Stub:
-			m.hit(ruleStubLoaded, f, "stub is what %s leads to for %s", found[0].Dir.From, name)
-		case isCompat(f):
-			m.hit(ruleCompatPath, f, "%s leads here before it leads to the host's %s", found[0].Dir.From, name)
-		}
-		loaded[f] = true
 	}
 	for _, d := range m.im.Dirs(m.abi) {
 		if f := m.stubIn(d.Path); f != nil && !loaded[f] {
 			m.hit(ruleStubPath, f, "%s names this directory of stubs", d.From)
 		}
 	}
+}
+
+// beforeHost returns the directories that every program searches before it comes to the
+// host's, for each directory of a host. Where the hook has cuda-compat is not the image's doing.
+func (m *merged) beforeHost() (ways [][]loader.Dir) {
+	for _, folder := range m.hostFolders() {
+		dirs := m.im.HookedDirs(m.abi, loader.Hook{Folder: folder}, nil)
+		final, _ := m.im.Real(folder)
+		if i := slices.IndexFunc(dirs, func(d loader.Dir) bool { return d.Path == final }); i >= 0 {
+			dirs = dirs[:i]
+		}
+		ways = append(ways, dirs)
+	}
+	return ways
+}
+
+// first returns what is found for a name in directories.
+func (m *merged) first(dirs []loader.Dir, name string) (loader.Found, bool) {
+	for _, d := range dirs {
+		if f, ok := m.im.FindIn(d, name, m.abi); ok {
+			return f, true
+		}
+	}
+	return loader.Found{}, false
 }
 
 // stubNames returns libcuda's name and those of the driver's other libraries that have

@@ -118,10 +118,10 @@ func TestPortabilityOfOddImages(t *testing.T) {
 			"opt/app": gpuFile("", 0, all124),
 		}, compat.Native, "", ""},
 		{"forward compatibility", []string{"NVIDIA_REQUIRE_CUDA=cuda>=13.0 brand=nvidia,driver>=550,driver<551"}, files{
-			"usr/local/cuda-13.0/compat/libcuda.so.580.65.06": imagetest.File(realLibrary("libcuda.so.1")),
+			"usr/local/cuda/compat/libcuda.so.580.65.06": imagetest.File(realLibrary("libcuda.so.1")),
 			"opt/app": gpuFile("", 13000, all124),
 		}, compat.ForwardCompat, "cuda-compat 580.65.06", "13.0"},
-		{"leaked driver", nil, files{"usr/lib/libcuda.so.535.161.07": imagetest.File(realLibrary("libcuda.so.1")), "opt/app": gpuFile("", 12040, all124)}, compat.Unknown, "driver content", "12.4"},
+		{"leaked driver", nil, files{"usr/lib/libcuda.so.535.161.07": imagetest.File(realLibrary("libcuda.so.1")), "opt/app": gpuFile("", 12040, all124)}, compat.No, "in place of driver 550.54.14's: it is of driver 535.161.07", "12.4"},
 		{"requirement", []string{"NVIDIA_REQUIRE_CUDA=cuda>=13.0"}, files{"opt/app": gpuFile("", 12040, all124)}, compat.No, "NVIDIA_REQUIRE_CUDA does not hold", "12.4"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestRequirementMismatch(t *testing.T) {
 	t.Parallel()
 	app := files{"opt/app": gpuFile("", 12040, all124)}
 	withCompat := files{
-		"opt/app": app["opt/app"], "usr/local/cuda-12.4/compat/libcuda.so.550.54.15": imagetest.File(realLibrary("libcuda.so.1")),
+		"opt/app": app["opt/app"], "usr/local/cuda/compat/libcuda.so.550.54.15": imagetest.File(realLibrary("libcuda.so.1")),
 	}
 	for _, tc := range []struct {
 		name  string

@@ -115,6 +115,7 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	merged := mergedView(in, layers)
 	r.Libcuda = merged.libcuda()
 	d := demandOf(in, layers, merged.scope())
+	d.Compat, d.CompatAside, d.Searches = merged.seen, merged.beside, merged.ways
 	r.Portability = d.portability()
 	r.Findings = v.settle(append(assemble(in, layers, merged.all()), d.disagreements()...))
 	r.Verdict = judge(r.Findings)

@@ -11,18 +11,21 @@ import (
 )
 
 // libcuda predicts from a libcuda of the image that is loaded in place of the host's.
-// It decides nothing where the host's is loaded, or one of the same version.
+// It decides nothing where the host's is loaded, one of the same version, or what the
+// hook has put in its place. Both engines are CDI's: direct applies the specification of
+// the CDI hooks, and nvidia runs in mode jit-cdi.
 func (s *Stage) libcuda(report verify.Report) (gpu.Prediction, bool) {
-	found := report.Libcuda
-	if found.Winner == verify.HostLibcuda {
+	needs, host := report.Portability.Needs, s.Host.Compat(s.GPUs[0])
+	found := needs.Loads(host)
+	if found.Path == "" {
 		return gpu.Prediction{}, false
 	}
-	p, decides := report.Portability.Needs.PredictWith(found.File, s.Host.Compat(s.GPUs[0]))
+	p, decides := needs.PredictWith(found.Own, host)
 	if !decides {
 		return gpu.Prediction{}, false
 	}
-	p.Why = fmt.Sprintf("the image's own %s is loaded in place of driver %s's: %s (%s)", found.Winner, s.Host.Driver, p.Why, found.Why)
-	if found.File.Forward {
+	p.Why = fmt.Sprintf("the image's own %s, found through %s, is loaded in place of driver %s's: %s", found.Path, found.From, s.Host.Driver, p.Why)
+	if found.Own.Forward {
 		return predicted(verdictCompat, p), true
 	}
 	return predicted(verdictLibcuda, p), true

@@ -15,21 +15,19 @@ type Found struct {
 	Dir  Dir
 }
 
-// Find returns what a program that names no directories itself could get for a
-// library's name, in the order of the search: the first one is what it gets.
-func (im *Image) Find(abi ABI, name string) []Found {
-	var all []Found
-	for _, d := range im.Dirs(abi) {
-		if !im.work(1 + len(d.Path)/32) {
-			break
-		}
-		if f, ok := im.at(d, name, abi); ok {
-			all = append(all, f)
-		} else if final, ok := im.Real(join(d.Path, name)); ok && im.byReal[final] == nil && im.has(final) {
-			all = append(all, Found{Path: join(d.Path, name), Dir: d})
-		}
+// FindIn returns what a program finds for a name in one directory of [Image.HookedDirs]; ok
+// is false if there is nothing. ldconfig passes over what is no library, a program that
+// LD_LIBRARY_PATH leads to it fails.
+func (im *Image) FindIn(d Dir, name string, abi ABI) (f Found, ok bool) {
+	if !im.work(1 + len(d.Path)/32) {
+		return Found{}, false
 	}
-	return all
+	if f, ok := im.at(d, name, abi); ok || d.indexed {
+		return f, ok
+	}
+	p := join(d.Path, name)
+	final, ok := im.Real(p)
+	return Found{Path: p, Dir: d}, ok && im.byReal[final] == nil && im.has(final)
 }
 
 // FindOwn returns what an object gets for a name from the directory d that it
@@ -48,17 +46,20 @@ func (im *Image) at(d Dir, name string, abi ABI) (Found, bool) {
 		}
 	}
 	p := join(d.Path, name)
-	if f := im.Lookup(p); f != nil && f.ABI == abi {
-		return Found{f, p, d}, true
+	linked := im.Lookup(p)
+	if linked != nil && linked.ABI != abi {
+		linked = nil
 	}
-	if !d.indexed {
-		return Found{}, false
+	if d.indexed || d.linked {
+		// ldconfig makes a link of the name lead to the highest version, and leaves a file.
+		if f := im.bySOName(d.Path)[name]; f != nil && f.ABI == abi && (linked == nil || linked.Real != p) {
+			if linked == nil {
+				p = f.Real
+			}
+			return Found{f, p, d}, true
+		}
 	}
-	f := im.bySOName(d.Path)[name]
-	if f == nil || f.ABI != abi {
-		return Found{}, false
-	}
-	return Found{f, f.Real, d}, true
+	return Found{linked, p, d}, linked != nil
 }
 
 // bySOName returns the libraries of a directory by the name under which ldconfig
@@ -80,6 +81,14 @@ func (im *Image) bySOName(dir string) map[string]*File {
 	}
 	im.sonames[dir] = names
 	return names
+}
+
+// BySOName returns the library that ldconfig links to a name in a directory, nil if none.
+func (im *Image) BySOName(dir, name string, abi ABI) *File {
+	if f := im.bySOName(dir)[name]; f != nil && f.ABI == abi {
+		return f
+	}
+	return nil
 }
 
 // CompareNames orders file names and versions as ldconfig does: runs of digits are

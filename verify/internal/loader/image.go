@@ -150,6 +150,11 @@ func (im *Image) place(p string) string {
 	return join(d.path, path.Base(p))
 }
 
+// Place returns p with the links in its parent directories followed.
+func (im *Image) Place(p string) string {
+	return im.place(p)
+}
+
 // Lookup returns the object at p, nil if there is none.
 func (im *Image) Lookup(p string) *File {
 	final, ok := im.Real(p)

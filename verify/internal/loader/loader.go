@@ -6,8 +6,8 @@
 //
 // [New] puts the facts of the layers together into the file system that a
 // container sees: whiteouts, replaced files and linked directories included.
-// [Image.Closure] follows the needs of one file as ld.so does, and [Image.Find]
-// lists the files that one name could mean, in search order.
+// [Image.Closure] follows the needs of one file as ld.so does, and
+// [Image.HookedDirs] is the search order with the host's directory in place.
 //
 // It knows glibc (ld.so(8): DT_RPATH, LD_LIBRARY_PATH, DT_RUNPATH, the directories
 // of /etc/ld.so.conf, the default ones, glibc-hwcaps) and musl (/etc/ld-musl-ARCH.path).

@@ -205,7 +205,11 @@ func TestFind(t *testing.T) {
 		"usr/lib64/libcuda.so.1": link("gone"), "etc/ld.so.conf": text("/opt/b\n"),
 	})
 	var got []string
-	for _, f := range im.Find(loader.AMD64, "libcuda.so.1") {
+	for _, d := range im.Dirs(loader.AMD64) {
+		f, ok := im.FindIn(d, "libcuda.so.1", loader.AMD64)
+		if !ok {
+			continue
+		}
 		got = append(got, fmt.Sprintf("%s from %s, library %t", f.Path, f.Dir.From, f.File != nil))
 	}
 	want := []string{

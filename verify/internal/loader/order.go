@@ -28,6 +28,8 @@ type Dir struct {
 	From string
 	// indexed means that ldconfig lists its libraries, by SONAME.
 	indexed bool
+	// linked means that ldconfig has linked the SONAMEs of its libraries.
+	linked bool
 }
 
 // Default is the Dir.From of directories that are searched without being named.
@@ -53,7 +55,7 @@ func (im *Image) system(abi ABI, musl bool) []Dir {
 	}
 	var dirs []Dir
 	if musl {
-		dirs = im.muslPath(abi)
+		dirs = im.muslPath(abi, "")
 	} else {
 		dirs = im.ldConfig()
 		for _, d := range abi.Defaults() {
@@ -80,13 +82,14 @@ func (im *Image) isMusl(abi ABI) bool { return im.loaders[abi].musl && !im.loade
 // Runs reports whether the image has a dynamic linker for an ABI.
 func (im *Image) Runs(abi ABI) bool { return im.loaders[abi] != family{} }
 
-// muslPath reads /etc/ld-musl-ARCH.path, which replaces the default path.
-func (im *Image) muslPath(abi ABI) []Dir {
+// muslPath reads /etc/ld-musl-ARCH.path with what is appended to it. It replaces the
+// default path.
+func (im *Image) muslPath(abi ABI, appended string) []Dir {
 	conf, from := "etc/ld-musl-"+abi.of().musl+".path", Default
 	list := "/lib:/usr/local/lib:/usr/lib"
 	if final, ok := im.Real(conf); ok {
-		if text, ok := im.configs[final]; ok {
-			list, from = text, conf
+		if text, ok := im.configs[final]; ok || appended != "" {
+			list, from = text+"\n"+appended, conf
 		}
 	}
 	var dirs []Dir
@@ -190,7 +193,7 @@ func (im *Image) distinct(dirs []Dir) []Dir {
 		if !ok || seen[final] || len(kept) == maxDirs {
 			continue
 		}
-		seen[final] = true
+		seen[final] = !d.ByHook()
 		d.Path = final
 		kept = append(kept, d)
 	}
@@ -198,8 +201,17 @@ func (im *Image) distinct(dirs []Dir) []Dir {
 }
 
 // ldConfig returns the directories of /etc/ld.so.conf, in order.
-func (im *Image) ldConfig() []Dir {
-	c := config{im: im, seen: map[string]bool{}}
+func (im *Image) ldConfig() []Dir { return im.read(nil) }
+
+// read returns the directories of ld.so.conf with files that are not the image's.
+func (im *Image) read(extra map[string]string) []Dir {
+	c := im.newConfig(extra)
+	c.read(mainConfig, 0)
+	return c.dirs
+}
+
+func (im *Image) newConfig(extra map[string]string) *config {
+	c := &config{im: im, extra: extra, seen: map[string]bool{}}
 	for p := range im.configs {
 		c.names = append(c.names, p)
 	}
@@ -208,33 +220,47 @@ func (im *Image) ldConfig() []Dir {
 			c.names = append(c.names, p)
 		}
 	}
+	for p := range extra {
+		c.names = append(c.names, p)
+	}
 	slices.Sort(c.names)
-	c.read("etc/ld.so.conf", 0)
-	return c.dirs
+	return c
 }
 
 // config reads ld.so.conf and what it includes.
 type config struct {
 	im    *Image
-	names []string        // that can be included, sorted: of links, those in ld.so.conf.d
-	seen  map[string]bool // files, by real path, and patterns, which begin with "include "
+	extra map[string]string // text that is not the image's, by path
+	names []string          // that can be included, sorted: of links, those in ld.so.conf.d
+	seen  map[string]bool   // files, by real path, and patterns, which begin with "include "
 	dirs  []Dir
 }
 
+// text returns a file's text and its real path.
+func (c *config) text(file string) (text, final string) {
+	if text, ok := c.extra[file]; ok {
+		return text, file
+	}
+	final, _ = c.im.Real(file)
+	return c.im.configs[final], final
+}
+
 func (c *config) read(file string, depth int) {
-	final, ok := c.im.Real(file)
-	if !ok || c.seen[final] || len(c.dirs) > maxDirs || depth == maxIncludes {
+	text, final := c.text(file)
+	if c.seen[final] || len(c.dirs) > maxDirs || depth == maxIncludes {
 		return
 	}
 	c.seen[final] = true
-	for line := range strings.Lines(c.im.configs[final]) {
+	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "#")
 		fields := strings.Fields(line)
 		switch {
 		case len(fields) == 0 || fields[0] == "hwcap":
 		case fields[0] == "include":
 			for _, pattern := range fields[1:] {
-				c.include(rooted(dirOf(file), pattern), depth+1)
+				for _, name := range c.matching(rooted(dirOf(file), pattern)) {
+					c.read(name, depth+1)
+				}
 			}
 		case path.IsAbs(fields[0]):
 			dir, _, _ := strings.Cut(strings.TrimSpace(line), "=") // "/lib=libc6" names a kind
@@ -243,22 +269,24 @@ func (c *config) read(file string, depth int) {
 	}
 }
 
-// include reads the files that match a pattern, in the order of their names.
-func (c *config) include(pattern string, depth int) {
+// matching returns the files that match a pattern, in the order of their names; nothing
+// for a pattern that has been asked for.
+func (c *config) matching(pattern string) (names []string) {
 	if c.seen["include "+pattern] {
-		return
+		return nil
 	}
 	c.seen["include "+pattern] = true
 	plain, stars := pattern[:len(pattern)-len(strings.TrimLeftFunc(pattern, notMeta))], 1+strings.Count(pattern, "*")
 	from, _ := slices.BinarySearch(c.names, plain)
 	for _, name := range c.names[from:] {
 		if !strings.HasPrefix(name, plain) || !c.im.work(1+stars*len(name)/32) {
-			return
+			break
 		}
 		if ok, err := path.Match(pattern, name); ok && err == nil && !strings.HasPrefix(path.Base(name), ".") {
-			c.read(name, depth)
+			names = append(names, name)
 		}
 	}
+	return names
 }
 
 // notMeta reports whether r means itself in a pattern.

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify_test
+
+import (
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+)
+
+// layered is an image of layers.
+func layered(all ...files) v1.Image {
+	var blobs []*imagetest.Blob
+	for _, f := range all {
+		blobs = append(blobs, layer(f))
+	}
+	return imagetest.New(blobs...)
+}
+
+// TestCompatWhereTheHookLooks: cuda-compat counts only where the runtime hook takes it
+// from, and then whenever it is newer than the host's driver.
+func TestCompatWhereTheHookLooks(t *testing.T) {
+	t.Parallel()
+	lib := imagetest.File(realLibrary("libcuda.so.1"))
+	app := gpuFile("", 12040, imagetest.Fatbin(imagetest.SASS(80)...))
+	const dir = "usr/local/cuda/compat/"
+	for name, tc := range map[string]struct {
+		layers []files
+		host   compat.Host
+		want   compat.Verdict
+		code   int
+		why    string
+	}{
+		"used":                    {[]files{{dir + "libcuda.so.550.54.14": lib}}, compat.Host{Driver: "470.57.02"}, compat.ForwardCompat, 0, "nvidia-cdi-hook 1.20.1 (CDI mode) puts"},
+		"used though not needed":  {[]files{{dir + "libcuda.so.550.54.14": lib}}, compat.Host{Driver: "535.54.03"}, compat.ForwardCompat, 0, "on data-center GPUs only (error 804 on others)"},
+		"through a link":          {[]files{{"usr/local/cuda-12.4/compat/libcuda.so.550.54.14": lib, "usr/local/cuda": {Symlink: "cuda-12.4"}}}, compat.Host{Driver: "535.54.03"}, compat.ForwardCompat, 0, ""},
+		"GeForce":                 {[]files{{dir + "libcuda.so.550.54.14": lib}}, compat.Host{Driver: "535.54.03", Brand: "geforcertx"}, compat.No, compat.ErrorCompat, "error 804"},
+		"workstation":             {[]files{{dir + "libcuda.so.550.54.14": lib}}, compat.Host{Driver: "535.54.03", Brand: "quadrortx"}, compat.No, compat.ErrorCompat, "error 804"},
+		"not newer":               {[]files{{dir + "libcuda.so.550.54.14": lib}}, compat.Host{Driver: "550.163.01", Brand: "geforce"}, compat.Native, 0, "does not use the image's cuda-compat"},
+		"no usr/local/cuda":       {[]files{{"usr/local/cuda-12.4/compat/libcuda.so.550.54.14": lib}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "does not use the cuda-compat in /usr/local/cuda-12.4/compat"},
+		"another release's there": {[]files{{"usr/local/cuda-12.4/compat/libcuda.so.550.54.14": lib, "usr/local/cuda-11.8/x": {}, "usr/local/cuda": {Symlink: "cuda-11.8"}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "does not use"},
+		"NGC's lib.real":          {[]files{{dir + "lib.real/libcuda.so.550.54.14": lib}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "lib.real"},
+		"several":                 {[]files{{dir + "libcuda.so.550.54.14": lib, dir + "libcuda.so.535.161.07": lib}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "has 2 files"},
+		"an empty second":         {[]files{{dir + "libcuda.so.550.54.14": lib, dir + "libcuda.so.1.1": {}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "has 2 files"},
+		"second is taken off":     {[]files{{dir + "libcuda.so.550.54.14": lib, dir + "libcuda.so.535.161.07": lib}, {dir + ".wh.libcuda.so.535.161.07": {}}}, compat.Host{Driver: "470.57.02"}, compat.ForwardCompat, 0, ""},
+		"taken off":               {[]files{{dir + "libcuda.so.550.54.14": lib}, {"usr/local/cuda/.wh.compat": {}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, ""},
+		"legacy takes the newest": {[]files{{dir + "libcuda.so.550.54.14": lib, dir + "libcuda.so.535.161.07": lib}}, compat.Host{Driver: "470.57.02", Hook: compat.HookLegacy}, compat.ForwardCompat, 0, "libnvidia-container"},
+		"empty":                   {[]files{{dir + "libcuda.so.550.54.14": {}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "is no library"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.layers[0]["opt/app"] = app
+			tc.host.GPU = compat.Target{SM: 80}
+			r := judge(t, layered(tc.layers...))
+			if p := compat.Predict(r.Portability.Needs, tc.host); p.Verdict != tc.want || p.CUDAError != tc.code || !strings.Contains(p.Why, tc.why) {
+				t.Errorf("%+v, want %s, error %d, %q", p, tc.want, tc.code, tc.why)
+			}
+		})
+	}
+}
+
+// TestHostsFolderInPlace: a directory behind the one where the host's library is does no harm.
+func TestHostsFolderInPlace(t *testing.T) {
+	t.Parallel()
+	const dir = "usr/local/cuda/compat/"
+	for conf, want := range map[string]string{
+		"zzz-compat.conf": "host", "x86_64.conf": "host", "000-x.conf": dir + "libcuda.so.1", "cuda-12-4.conf": dir + "libcuda.so.1", "z-cuda.conf": "host",
+	} {
+		image := layered(files{
+			dir + "libcuda.so.550.54.14": imagetest.File(realLibrary("libcuda.so.1")), dir + "libcuda.so.1": {Symlink: "libcuda.so.550.54.14"},
+			"etc/debian_version": {Data: "13.1"}, "etc/ld.so.conf": {Data: "include /etc/ld.so.conf.d/*.conf\n"},
+			"etc/ld.so.conf.d/x86_64-linux-gnu.conf": {Data: "/usr/lib/x86_64-linux-gnu\n"}, "etc/ld.so.conf.d/" + conf: {Data: "/" + dir},
+		})
+		r := judge(t, image)
+		fails := r.Verdict == "fail"
+		if r.Libcuda.Winner != want || fails != (want != "host") {
+			t.Errorf("%s: %s, %+v, want %s", conf, r.Verdict, r.Libcuda, want)
+		}
+	}
+}
