@@ -64,8 +64,8 @@ func TestLibrariesThatOpenTheDriver(t *testing.T) {
 		"the driver's own marks":        {entries{"opt/helper.bin": helper("", 200, append(cuda, "cudbgIpcFlag")...)}, []string{"fail stub-misplaced opt/helper.bin"}},
 		"a renamed stub":                {entries{"opt/libfoo.so": helper("libcuda.so.1", 200, cuda...)}, []string{"fail stub-misplaced opt/libfoo.so"}},
 		"a renamed stub of NVML":        {entries{"opt/libfoo.so": helper("libnvidia-ml.so.1", 200, nvml...)}, []string{"fail stub-misplaced opt/libfoo.so"}},
-		"a link of the driver's name":   {entries{"opt/helper.so": helper("helper.so", 60<<10, cuda...), "usr/lib/libcuda.so.1": {Symlink: "/opt/helper.so"}}, []string{"fail driver-library usr/lib/libcuda.so.1"}},
-		"a hard link of it":             {entries{"opt/helper.so": helper("helper.so", 60<<10, cuda...), "usr/lib/libcuda.so.1": {Link: "opt/helper.so"}}, []string{"fail driver-library usr/lib/libcuda.so.1"}},
+		"a link of the driver's name":   {entries{"opt/helper.so": helper("helper.so", 60<<10, cuda...), "usr/lib/libcuda.so.1": {Symlink: "/opt/helper.so"}}, []string{"fail stub-loaded opt/helper.so", "fail driver-library usr/lib/libcuda.so.1"}},
+		"a hard link of it":             {entries{"opt/helper.so": helper("helper.so", 60<<10, cuda...), "usr/lib/libcuda.so.1": {Link: "opt/helper.so"}}, []string{"fail driver-library usr/lib/libcuda.so.1", "fail stub-loaded usr/lib/libcuda.so.1"}},
 	} {
 		for _, nested := range []bool{false, true} {
 			report, err := verify.New(verify.Options{Nested: nested}).Image(t.Context(), name, imagetest.New(layer(tc.files)))

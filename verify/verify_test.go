@@ -82,7 +82,7 @@ func TestLayers(t *testing.T) {
 		{"dangling link", []files{{"usr/lib/libcuda.so.1": {Symlink: "libcuda.so.550.54.15"}}}, []brief{{"mount-point", "usr/lib/libcuda.so.1", 0, -1}}},
 		{"hard link to a lower layer's part of a finding", []files{{"usr/src/nvidia-550.54.15/nv.o_binary": {Data: "#"}}, {"b.bin": {Link: "usr/src/nvidia-550.54.15/nv.o_binary"}}}, []brief{{"kernel-module", "usr/src/nvidia-550.54.15", 0, -1}, {"kernel-module", "b.bin", 1, -1}}},
 		{"link to a lower layer's library", []files{{name: lib}, {"usr/lib/libcuda.so.1": {Symlink: "libcuda.so.550.54.15"}}}, []brief{{"driver-library", name, 0, -1}, {"driver-library", "usr/lib/libcuda.so.1", 1, -1}}},
-		{"link to a stub", []files{{"cuda/stubs/libcuda.so": imagetest.File(stubCUDA), "usr/lib/libcuda.so.1": {Symlink: "/cuda/stubs/libcuda.so"}}}, []brief{{"stub-misplaced", "usr/lib/libcuda.so.1", 0, -1}}},
+		{"link to a stub", []files{{"cuda/stubs/libcuda.so": imagetest.File(stubCUDA), "usr/lib/libcuda.so.1": {Symlink: "/cuda/stubs/libcuda.so"}}}, []brief{{"stub-loaded", "cuda/stubs/libcuda.so", 0, -1}, {"stub-misplaced", "usr/lib/libcuda.so.1", 0, -1}}},
 		{"versioned link in stubs", []files{{"cuda/stubs/libcuda.so": imagetest.File(stubCUDA), "cuda/stubs/libcuda.so.1": {Symlink: "libcuda.so"}}}, []brief{{"stub-misplaced", "cuda/stubs/libcuda.so.1", 0, -1}}},
 		{"real library in stubs", []files{{"cuda/stubs/libcuda.so": lib}}, []brief{{"driver-library", "cuda/stubs/libcuda.so", 0, -1}}},
 		{"compat through a link to the toolkit", []files{{"usr/local/cuda": {Symlink: "cuda-12.4"}}, {"usr/local/cuda/compat/libcuda.so.1": lib}}, []brief{{"forward-compat", "usr/local/cuda/compat/libcuda.so.1", 1, -1}}},

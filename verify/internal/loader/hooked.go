@@ -46,6 +46,9 @@ func (im *Image) HookedDirs(abi ABI, h Hook, program *File) []Dir {
 	listed := map[string]bool{}
 	for i := range found {
 		found[i].indexed = true
+		if found[i].From == hookSystem {
+			found[i].From = Default
+		}
 		listed[found[i].Path] = listed[found[i].Path] || !found[i].ByHook()
 	}
 	for i := range dirs { // ldconfig has made the links that LD_LIBRARY_PATH leads to
