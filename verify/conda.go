@@ -43,7 +43,7 @@ func (w *walker) conda(p string, body io.Reader) error {
 	case err != nil:
 		return nil // conda-meta/history.json and the like are no records
 	}
-	set := packageSet{Path: p}
+	set := packageSet{Path: p, of: "conda"}
 	w.installed(&set, record.name, record.version)
 	for _, file := range files {
 		w.owns(record.name, file)

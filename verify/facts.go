@@ -83,6 +83,7 @@ type link struct {
 type packageSet struct {
 	Path  string `json:"path"`
 	Items []hit  `json:"items,omitempty"` // Path is the package's name, Detail its version
+	of    string // the package manager, where its names mean something else: conda, pacman
 }
 
 // unreadable records what is wrong with the layer as a whole; no limit applies to it.

@@ -100,7 +100,7 @@ func (w *walker) dpkgList(p, pkg string, body io.Reader) error {
 
 // installed notes a package that a database calls installed.
 func (w *walker) installed(set *packageSet, name, version string) {
-	if rule := w.rules.driverPackage(name); rule != nil {
+	if rule := w.rules.driverPackage(name, set.of); rule != nil {
 		if w.text.take(len(set.Path) + len(name) + len(version)) {
 			set.Items = append(set.Items, hit{rule.ID, strings.Clone(name), strings.Clone(version)})
 		} else {

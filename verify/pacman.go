@@ -12,6 +12,9 @@ import (
 // each package, with files of sections that begin with a line %SECTION%.
 const pacmanLocal = "var/lib/pacman/local/"
 
+// pkgInfo is the record in a package of pacman or apk, which is a compressed tar.
+const pkgInfo = ".PKGINFO"
+
 // pacman reads p if it is part of pacman's database. The folder's name says what desc leaves out.
 func (w *walker) pacman(p string, body io.Reader) (handled bool, err error) {
 	folder, base, _ := strings.Cut(strings.TrimPrefix(p, pacmanLocal), "/")
@@ -20,7 +23,7 @@ func (w *walker) pacman(p string, body io.Reader) (handled bool, err error) {
 	case ok && base == "desc":
 		return true, w.pacmanDesc(p, name, version, body)
 	case ok && base == "files":
-		w.owners.version[name] = version
+		w.version(name, version)
 		return true, w.pacmanSections(p, body, func(section, line string) {
 			if section == "%FILES%" && !strings.HasSuffix(line, "/") {
 				w.owns(name, clean(line))
@@ -37,9 +40,9 @@ func (w *walker) pacmanDesc(p, name, version string, body io.Reader) error {
 			said[section] = line
 		}
 	})
-	set := packageSet{Path: p}
+	set := packageSet{Path: p, of: "pacman"}
 	w.installed(&set, cmp.Or(said["%NAME%"], name), cmp.Or(said["%VERSION%"], version))
-	w.facts.Packages = append(w.facts.Packages, set)
+	w.packages(set)
 	return err
 }
 
@@ -67,4 +70,21 @@ func splitPacman(folder string) (name, version string, ok bool) {
 		return "", "", false
 	}
 	return folder[:at], folder[at+1:], true
+}
+
+// packageInfo says which package an archive is that has a record of pkgInfo.
+func (w *walker) packageInfo(body io.Reader) error {
+	var name, version string
+	err := w.lines(pkgInfo, body, func(line string) {
+		switch key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) {
+		case "pkgname":
+			name = strings.TrimSpace(value)
+		case "pkgver":
+			version = strings.TrimSpace(value)
+		}
+	})
+	set := packageSet{of: "pacman"}
+	w.installed(&set, name, version)
+	w.packages(set)
+	return err
 }

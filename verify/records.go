@@ -46,6 +46,8 @@ func (w *walker) record(p string, text bool, h *tar.Header, body io.Reader) (han
 		return w.dpkg(p, limited)
 	case p == apkInstalled, p == "usr/"+apkInstalled:
 		return true, w.apk(p, limited)
+	case p == pkgInfo && w.depth > 0:
+		return true, w.packageInfo(limited)
 	case strings.HasPrefix(p, pacmanLocal):
 		return w.pacman(p, limited)
 	case path.Base(dir) == "conda-meta" && strings.HasSuffix(base, ".json"):

@@ -64,6 +64,7 @@ func TestRecords(t *testing.T) {
 		"rpm, moved":     {"usr/lib/sysimage/rpm/rpmdb.sqlite", string(fixture(t, "rpmdb.sqlite")), "package nvidia-driver-cuda 3:550.54.15-1.el9"},
 		"rpm, Berkeley":  {"var/lib/rpm/Packages", string(fixture(t, "Packages")), "package nvidia-driver-cuda 3:550.54.15-1.el9"},
 		"distroless":     {"var/lib/dpkg/status.d/libcuda1", "Package: libcuda1\nVersion: 550\n", "package libcuda1 550"},
+		"conda, toolkit": {"opt/conda/conda-meta/cuda-12.8.1-0.json", `{"name":"cuda","version":"12.8.1","files":[]}`, ""},
 		"no record":      {"opt/conda/conda-meta/history.json", "{", ""},
 		"empty database": {"var/lib/rpm/Packages", "", ""},
 	} {

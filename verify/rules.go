@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -72,6 +73,7 @@ type Pattern struct {
 	Needed  string   `yaml:"needed"`
 	Pattern string   `yaml:"pattern"`
 	Except  string   `yaml:"except"`
+	NotIn   []string `yaml:"not_in"`
 	Text    []string `yaml:"text"`
 	Word    string   `yaml:"word"`
 	Type    string   `yaml:"type"`
@@ -136,6 +138,7 @@ type packagePattern struct {
 	rule   *Rule
 	re     *regexp.Regexp
 	except *regexp.Regexp // nil if there is none
+	notIn  []string
 }
 
 // loadRules parses the embedded rules. They are part of the program and tested,
@@ -212,7 +215,7 @@ func (s *ruleSet) index() {
 			case "library":
 				s.addLibrary(&library{Pattern: p, rule: r})
 			case "package":
-				s.packages = append(s.packages, packagePattern{r, whole(p.Pattern), whole(p.Except)})
+				s.packages = append(s.packages, packagePattern{r, whole(p.Pattern), whole(p.Except), p.NotIn})
 			case "path":
 				s.addPath(r, p, groups)
 			}
@@ -276,10 +279,11 @@ func (s *ruleSet) severity(id string) Severity {
 	return SeverityFail
 }
 
-// driverPackage returns the rule that a package of this name breaks, nil if none.
-func (s *ruleSet) driverPackage(name string) *Rule {
+// driverPackage returns the rule that a package of this name breaks, nil if none. of is
+// the package manager, as far as rows ask for it.
+func (s *ruleSet) driverPackage(name, of string) *Rule {
 	for _, p := range s.packages {
-		if p.re.MatchString(name) && (p.except == nil || !p.except.MatchString(name)) {
+		if p.re.MatchString(name) && (p.except == nil || !p.except.MatchString(name)) && !slices.Contains(p.notIn, of) {
 			return p.rule
 		}
 	}
