@@ -13,7 +13,7 @@ import (
 // Streams are what connects a program with somebody.
 type Streams struct {
 	In       io.Reader // nil for nothing to read
-	Out, Err io.Writer // all that a program with a terminal says goes to Out
+	Out, Err io.Writer // written to at the same time; all that a program with a terminal says goes to Out
 	// Terminal is the caller's, whose size that of the program follows; nil for none.
 	// If In is not nil, its keys go to the program as they are.
 	Terminal *os.File

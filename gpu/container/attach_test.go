@@ -86,9 +86,9 @@ func TestAttachProblems(t *testing.T) {
 	p.Args = []string{"nothing-of-this-name"}
 	for _, terminal := range []bool{false, true} {
 		p.Open.Terminal = terminal
-		var stderr bytes.Buffer
-		if _, err := r.Attach(t.Context(), p, container.Streams{Out: &stderr, Err: &stderr}); err == nil || err.Error() != `"nothing-of-this-name": not found in the image's PATH` || stderr.Len() > 0 {
-			t.Errorf("a program that is not there: %v, on stderr %q", err, &stderr)
+		var stdout, stderr bytes.Buffer
+		if _, err := r.Attach(t.Context(), p, container.Streams{Out: &stdout, Err: &stderr}); err == nil || err.Error() != `"nothing-of-this-name": not found in the image's PATH` || stdout.Len()+stderr.Len() > 0 {
+			t.Errorf("a program that is not there: %v, on stdout %q, on stderr %q", err, &stdout, &stderr)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(p.Root, "usr/bin/script"), []byte("#!/no/such/interpreter\n"), 0o755); err != nil {

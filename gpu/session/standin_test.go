@@ -7,6 +7,7 @@ package session_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,13 +82,13 @@ func TestRunRefused(t *testing.T) {
 	if found, _ := filepath.Glob(filepath.Join(st.Runner.Dir, "..", "..", "*", "roots", "[0-9a-f]*")); len(found) > 0 {
 		t.Errorf("unpacked: %v", found)
 	}
-	var none bytes.Buffer
+	nowhere := container.Streams{Out: io.Discard, Err: io.Discard}
 	r.Env = []string{"NVIDIA_DISABLE_REQUIRE=true"}
-	if code, err := session.Run(t.Context(), st, img, r, container.Streams{Out: &none, Err: &none}); code != 5 || err != nil {
+	if code, err := session.Run(t.Context(), st, img, r, nowhere); code != 5 || err != nil {
 		t.Errorf("with requirements disabled: %d, %v", code, err)
 	}
 	r.Env = nil
-	if code, err := session.Run(t.Context(), newStation(t, "none"), img, r, container.Streams{Out: &none, Err: &none}); code != 5 || err != nil {
+	if code, err := session.Run(t.Context(), newStation(t, "none"), img, r, nowhere); code != 5 || err != nil {
 		t.Errorf("without a GPU: %d, %v", code, err)
 	}
 }
