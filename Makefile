@@ -24,18 +24,19 @@ deps: ## install missing system packages (apt-get, root)
 emulator: ## let this machine, all of it, run programs of amd64 and arm64 (root; docs/platforms.md)
 	@scripts/emulator.sh
 tools: $(ENGINE) $(NVIDIA) bin/registry ## build the pinned daemons into bin/
-
 matrix: deps build $(ENGINE) ## build and verify the default image family: out/images, out/run.json
 	bin/cudabuild matrix
 
 test: tools build ## run every test that needs no GPU
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -timeout 20m ./gpu/...
-
+# What is left out reads files of 50 MB or a whole host, or is of one goroutine.
+race: tools ## run the tests of verify, image and gpu under the race detector
+	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -race -timeout 10m -skip '^Test(TablesInTheMiddle|Host|SecondReading.*|DeviceCodeOfBigFiles|ArrivalInside|FaultsInside)$$' \
+		./verify/... ./image/... ./gpu/...
 gpu: deps build $(ENGINE) $(NVIDIA) ## build bin/gpu/cudabuild, with GPU support and for old C libraries, and test it there
 	@scripts/gpu-build.sh
 	@scripts/gpu-build.sh 'bin/gpu/cudabuild version; bin/gpu/cudabuild host --json >/dev/null || [ $$? = 3 ]'
-
 lint: bin/golangci-lint bin/actionlint ## check formatting, imports, style and workflows
 	go mod tidy -diff
 	bin/golangci-lint run --timeout 10m ./...
@@ -47,11 +48,9 @@ golden: ## rewrite the golden graphs
 fuzz-long: FUZZTIME = 10000000x
 fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
-
 e2e: tools build bin/buildx ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 30m -v ./e2e/...
-
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests
@@ -77,4 +76,4 @@ bin/golangci-lint: tools/lint/go.mod
 bin/actionlint bin/buildx bin/dive: bin/%: tools/%/go.mod
 bin/golangci-lint bin/actionlint bin/buildx bin/dive:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
-.PHONY: help build deps emulator tools matrix test lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify corpus clean
+.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify corpus clean

@@ -49,8 +49,8 @@ var arrivals = map[string]func(io.Reader) io.Reader{
 func TestArrival(t *testing.T) {
 	t.Parallel()
 	small := imagetest.Files(entries{
-		"usr/lib/libcuda.so.1": imagetest.File(realCUDA), "var/lib/dpkg/status": {Data: "Package: libcuda1\nStatus: install ok installed\n"},
-		"x.deb": imagetest.File(debFile("Package: libcuda1\nVersion: 1\n", nil)), "opt/app": gpuFile("", 12040, all124),
+		"usr/lib/libcuda.so.1": imagetest.File(stubCUDA), "var/lib/dpkg/status": {Data: "Package: libcuda1\nStatus: install ok installed\n"},
+		"x.deb": imagetest.File(debFile("Package: libcuda1\nVersion: 1\n", nil)), "opt/k.fatbin": imagetest.File(imagetest.Fatbin(imagetest.PTX(8, 4, 90))),
 	})
 	gz := func(b []byte) []byte { return imagetest.Encode(imagetest.Gzip, b) }
 	zst := imagetest.Encode(imagetest.Zstd, small)
