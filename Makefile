@@ -28,6 +28,7 @@ matrix: deps build $(ENGINE) ## build and verify the default image family: out/i
 	bin/cudabuild matrix
 
 test: tools build ## run every test that needs no GPU
+	@scripts/deps.sh test
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -timeout 20m ./gpu/...
 # What is left out reads files of 50 MB or a whole host, or is of one goroutine.

@@ -261,11 +261,21 @@ func (a *tarArchive) savedLayer(name string, diffID v1.Hash) (v1.Descriptor, err
 	data := io.NewSectionReader(a.file, m.off, m.n)
 	desc := v1.Descriptor{MediaType: types.DockerUncompressedLayer, Digest: diffID, Size: m.n}
 	magic := make([]byte, 4)
-	if _, err := data.ReadAt(magic, 0); err == nil && (bytes.HasPrefix(magic, []byte{0x1f, 0x8b}) || bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd})) {
+	n, err := data.ReadAt(magic, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return v1.Descriptor{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if isCompressed(magic[:n]) {
 		desc.MediaType = types.DockerLayer
 		if desc.Digest, _, err = v1.SHA256(data); err != nil {
 			return v1.Descriptor{}, err
 		}
 	}
 	return desc, nil
+}
+
+// isCompressed knows gzip and zstd, which may begin with a frame that is to be skipped.
+func isCompressed(magic []byte) bool {
+	skippable := len(magic) == 4 && magic[0]&0xf0 == 0x50 && string(magic[1:]) == "\x2a\x4d\x18"
+	return skippable || bytes.HasPrefix(magic, []byte{0x1f, 0x8b}) || bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd})
 }

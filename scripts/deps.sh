@@ -2,6 +2,7 @@
 # Installs the system packages that cudabuild needs, only those that are missing, and says which and why.
 #
 #   scripts/deps.sh build      what `make tools` and `make matrix` need
+#   scripts/deps.sh test       what the tests need besides: a program that verify uses if it is there
 #   scripts/deps.sh e2e        what the end-to-end tests need besides: other people's tools that read our images
 #   scripts/deps.sh emulator   what `make emulator` needs
 set -euo pipefail
@@ -15,6 +16,10 @@ gcc                     compiles runc and the NVIDIA hook (cgo)
 libc6-dev               C headers and the static C library for runc
 libseccomp-dev          without it runc refuses every build step
 pkg-config              tells cgo where libseccomp is
+LIST
+      ;;
+    test) cat <<'LIST'
+isal                    has igzip, which decodes large gzip layers
 LIST
       ;;
     e2e) cat <<'LIST'
@@ -32,7 +37,7 @@ binfmt-support          registers emulators with the kernel
 qemu-user-static        runs programs of other processors
 LIST
       ;;
-    *) echo "usage: scripts/deps.sh build|e2e|emulator" >&2; exit 2 ;;
+    *) echo "usage: scripts/deps.sh build|test|e2e|emulator" >&2; exit 2 ;;
   esac
 }
 
