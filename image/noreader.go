@@ -27,8 +27,8 @@ var noReaders = []struct {
 	at                   int
 	magic, kind, convert string
 }{
-	{32, "SIF_MAGIC\x00", "an image of Apptainer (SIF)", "apptainer build --sandbox DIR FILE && tar -C DIR -cf OUT . && docker import OUT NAME && docker save -o OUT NAME"},
-	{0, "hsqs", "a squashfs", "unsquashfs -d DIR FILE && tar -C DIR -cf OUT . && docker import OUT NAME && docker save -o OUT NAME"},
+	{32, "SIF_MAGIC\x00", "an image of Apptainer (SIF)", "apptainer build --sandbox DIR FILE && tar -C DIR -c . | docker import - NAME && docker save -o OUT NAME"},
+	{0, "hsqs", "a squashfs", "unsquashfs -d DIR FILE && tar -C DIR -c . | docker import - NAME && docker save -o OUT NAME"},
 	{0, "\x1f\x8b", "compressed by gzip", "gunzip -c FILE >OUT"},
 	{0, "\x28\xb5\x2f\xfd", "compressed by zstd", "unzstd -c FILE >OUT"},
 	{0, "\xfd7zXZ\x00", "compressed by xz", "xz -dc FILE >OUT"},
@@ -38,7 +38,7 @@ const (
 	rootKind   = "the files of a container (docker export) and no image"
 	rootImport = "docker import FILE NAME && docker save -o OUT NAME"
 	dirKind    = "an unpacked root file system and no image"
-	dirImport  = "tar -C FILE -cf OUT . && docker import OUT NAME && docker save -o OUT NAME"
+	dirImport  = "tar -C FILE -c . | docker import - NAME && docker save -o OUT NAME"
 )
 
 // noReader returns a [*NoReaderError] for what it knows, else nil.

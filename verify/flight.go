@@ -20,6 +20,7 @@ import (
 type call struct {
 	done   chan struct{}
 	facts  *layerFacts
+	from   origin
 	err    error
 	landed bool // done is closed; under the Verifier's lock
 }
@@ -29,7 +30,7 @@ type origin int
 
 const (
 	readHere origin = iota // from the blob
-	shared                 // another layer of the same copy was read, or is known
+	shared                 // from the blob, by whoever asked for the same copy first
 	known                  // from the cache
 )
 
@@ -68,10 +69,9 @@ func (v *Verifier) layer(ctx context.Context, ref layerRef) (*layerFacts, origin
 	for {
 		c, mine := v.claim(key)
 		if mine {
-			var from origin
-			c.facts, from, c.err = v.load(ctx, ref)
+			c.facts, c.from, c.err = v.load(ctx, ref)
 			v.release(key, c)
-			return c.facts, from, c.err
+			return c.facts, c.from, c.err
 		}
 		select {
 		case <-c.done:
@@ -79,7 +79,7 @@ func (v *Verifier) layer(ctx context.Context, ref layerRef) (*layerFacts, origin
 			return nil, readHere, context.Cause(ctx)
 		}
 		if c.err == nil {
-			return c.facts, shared, nil
+			return c.facts, max(c.from, shared), nil
 		}
 		if !errors.Is(c.err, context.Canceled) && !errors.Is(c.err, context.DeadlineExceeded) {
 			return nil, readHere, c.err

@@ -189,6 +189,12 @@ func TestKnownCopies(t *testing.T) {
 		check(ref, verify.Pass, 1)
 	}
 	check("oci:"+first, verify.Pass, 1) // still
+	v := verify.New(verify.Options{CacheDir: dir})
+	for range 2 { // known to each image that shares it
+		if r, err := v.Image(t.Context(), "x", opened(t, "oci:"+first)); err != nil || r.Stats.Known != 1 {
+			t.Errorf("%+v, %v, want the layer known", r.Stats, err)
+		}
+	}
 	// The same place, size and time of writing, and other bytes.
 	file := blobFile(first, sharedLayer.Want)
 	info, err := os.Stat(file)
