@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// TestExplainFollowsFolders asks for a file by a path through links.
+func TestExplainFollowsFolders(t *testing.T) {
+	t.Parallel()
+	lib := leaked
+	for _, tc := range []struct {
+		name    string
+		layers  []files
+		ask     string
+		real    string
+		through int
+		visible bool
+	}{
+		{"merged folders", []files{{"lib": {Symlink: "usr/lib"}, "usr/lib/libcuda.so.1": lib}}, "/lib/libcuda.so.1", "usr/lib/libcuda.so.1", 1, true},
+		{"several, across layers", []files{{"usr/lib/x/libcuda.so.1": lib}, {"lib": {Symlink: "/usr/lib"}}, {"usr/lib/here": {Symlink: "x"}}}, "lib/here/libcuda.so.1", "usr/lib/x/libcuda.so.1", 2, true},
+		{"entry under the link's name", []files{{"lib": {Symlink: "usr/lib"}, "usr/lib": {Dir: true}}, {"lib/libcuda.so.1": lib}}, "usr/lib/libcuda.so.1", "usr/lib/libcuda.so.1", 0, true},
+		{"deleted where it lies", []files{{"lib": {Symlink: "usr/lib"}, "usr/lib/libcuda.so.1": lib}, {"usr/lib/.wh.libcuda.so.1": {}}}, "lib/libcuda.so.1", "usr/lib/libcuda.so.1", 1, false},
+		{"folder that a link replaced", []files{{"lib/libcuda.so.1": lib, "usr/lib": {Dir: true}}, {"lib": {Symlink: "usr/lib"}}}, "lib/libcuda.so.1", "usr/lib/libcuda.so.1", 1, false},
+		{"no link", []files{{"usr/lib/libcuda.so.1": lib}}, "usr/lib/libcuda.so.1", "usr/lib/libcuda.so.1", 0, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var blobs []*imagetest.Blob
+			for _, f := range tc.layers {
+				blobs = append(blobs, layer(f))
+			}
+			e, err := verify.New(verify.Options{}).Explain(t.Context(), "x", imagetest.New(blobs...), tc.ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			entries := 0
+			for _, l := range e.Layers {
+				entries += len(l.Entries)
+			}
+			if e.Visible != tc.visible || e.Real != tc.real || len(e.Through) != tc.through || entries == 0 {
+				t.Errorf("explanation %+v, want visible %v at %s through %d links", e, tc.visible, tc.real, tc.through)
+			}
+		})
+	}
+}
+
+// TestExplainOfUnreadLayers: what was not read may hold the path, and only the
+// registry is asked.
+func TestExplainOfUnreadLayers(t *testing.T) {
+	t.Parallel()
+	broken := layer(files{"usr/lib/libcuda.so.1": leaked})
+	broken.Data = broken.Data[:len(broken.Data)/2]
+	foreign := foreignLayer(t)
+	for name, l := range map[string]*imagetest.Blob{"broken": broken, "foreign": foreign} {
+		e, err := verify.New(verify.Options{}).Explain(t.Context(), "x", imagetest.New(layer(files{"etc/passwd": {Data: "x"}}), l), "no/such")
+		if err != nil || e.Unread == "" || !strings.Contains(e.Unread, "layer 1") {
+			t.Errorf("%s: %+v, %v, want that layer 1 was not read", name, e, err)
+		}
+	}
+}
+
+// foreignLayer has its content at a URL, and fails the test if anybody asks for it.
+func foreignLayer(t *testing.T) *imagetest.Blob {
+	t.Helper()
+	l := layer(files{"usr/lib/x": {Data: "x"}})
+	l.URLs = []string{"https://example.com/blob"}
+	l.Opened = func() { t.Error("the content of a foreign layer was asked for") }
+	return l
+}
