@@ -5,6 +5,7 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -19,6 +20,9 @@ type demand struct {
 	runtime string // the newest in the image
 	unsure  string // why a prediction that it runs would be too much, "" if nothing is
 	badEnv  error  // requirements that cannot be read
+	hosts   []HostLibrary
+
+	cannotStart string
 }
 
 // demandOf puts together what the files that containers see ask for. Where the
@@ -83,6 +87,21 @@ func (n *demand) add(f gpuNeed) {
 func (n *demand) doubt(format string, args ...any) {
 	if n.unsure == "" {
 		n.unsure = fmt.Sprintf(format, args...)
+	}
+}
+
+// doubts adds what is known of the merged view: leak, "" for none, and libcuda that is
+// asked for by name where nothing says of which release. Which libcuda comes first is
+// known for each host.
+func (n *demand) doubts(leak string) {
+	if leak != "" {
+		n.doubt("%s", leak)
+	}
+	code := slices.ContainsFunc(n.Parts, func(p compat.Part) bool { return p.Runtime != "" || len(p.SASS)+len(p.PTX) > 0 })
+	for _, h := range n.hosts {
+		if lib, _ := loadRules().libraryNamed(path.Base(h.Name)); lib.CUDA && !code && n.Runtime == "" {
+			n.doubt("%s needs the driver's %s, and nothing says of which CUDA release", h.By, h.Name)
+		}
 	}
 }
 

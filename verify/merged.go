@@ -43,6 +43,7 @@ type merged struct {
 	im     *loader.Image
 	config v1.Config
 	abi    loader.ABI
+	arch   string // of the image's configuration
 	hits   [][]hit
 	compat map[string]gpuNeed // files libcuda.so.*.* by their place
 	seen   []compat.Compat    // those that the runtime hook sees
@@ -67,7 +68,7 @@ func (m *merged) all() [][]hit {
 func mergedView(in inspected, layers *view) *merged {
 	config := in.config.Config
 	env := loader.Env{LibraryPath: envOf(config, "LD_LIBRARY_PATH"), WorkingDir: config.WorkingDir}
-	m := &merged{im: layers.image(env), config: config, abi: loader.AMD64, hits: make([][]hit, len(layers.facts))}
+	m := &merged{im: layers.image(env), config: config, arch: in.config.Architecture, abi: loader.AMD64, hits: make([][]hit, len(layers.facts))}
 	if in.config.Architecture == "arm64" {
 		m.abi = loader.ARM64
 	}

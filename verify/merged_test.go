@@ -117,11 +117,15 @@ func TestMergedView(t *testing.T) {
 			if tc.name == "program that works" {
 				tc.layers[0] = withLibc(tc.layers[0])
 			}
+			var start []string
 			var layers []*imagetest.Blob
 			for _, f := range tc.layers {
+				if _, ok := f["app/run"]; ok {
+					start = []string{"./run"}
+				}
 				layers = append(layers, layer(f))
 			}
-			img, err := mutate.Config(imagetest.New(layers...), v1.Config{Env: []string{"PATH=/usr/bin:/bin", tc.env}, Entrypoint: []string{"./run"}, WorkingDir: "/app"})
+			img, err := mutate.Config(imagetest.New(layers...), v1.Config{Env: []string{"PATH=/usr/bin:/bin", tc.env}, Entrypoint: start, WorkingDir: "/app"})
 			if err != nil {
 				t.Fatal(err)
 			}

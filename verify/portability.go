@@ -33,6 +33,11 @@ type Portability struct {
 	// Unsure says why a prediction that the image runs would be too much, "" if nothing
 	// does. Such predictions are "unknown".
 	Unsure string `json:"unsure"`
+	// CannotStart says why the image's own program cannot start, "" if nothing is known
+	// that stops it. Predictions that it runs are then "no".
+	CannotStart string `json:"cannot_start"`
+	// HostLibraries are the driver's libraries that files ask for by name, never nil.
+	HostLibraries []HostLibrary `json:"host_libraries"`
 	// Needs is what the predictions follow from, for [compat.Predict].
 	Needs compat.Needs `json:"-"`
 }
@@ -60,8 +65,8 @@ type DriverGPU struct {
 }
 
 // Predict answers for one host. It does not say that the image runs where that
-// would rest on content that could not be read, or where containers see driver
-// content of the image's own: what they load then is another question.
+// would rest on content that could not be read, on a program that cannot start, or on
+// driver libraries of the image's own. What has nothing to do with CUDA decides nothing.
 func (r *Report) Predict(h compat.Host) compat.Prediction {
 	p := r.Portability.predict(h)
 	unknown := func(why string) compat.Prediction { return compat.Prediction{Verdict: compat.Unknown, Why: why} }
@@ -72,10 +77,7 @@ func (r *Report) Predict(h compat.Host) compat.Prediction {
 		return p
 	}
 	for _, f := range r.Findings {
-		switch {
-		case f.Severity == SeverityFail && f.DeletedIn == nil:
-			return unknown("the image holds driver content, which may be loaded in place of the host's: " + f.Path)
-		case f.Rule == ruleUnreadable:
+		if f.Rule == ruleUnreadable {
 			return unknown("not all of the image could be examined: " + f.Detail)
 		}
 	}
@@ -84,7 +86,12 @@ func (r *Report) Predict(h compat.Host) compat.Prediction {
 
 func (p *Portability) predict(h compat.Host) compat.Prediction {
 	prediction := compat.Predict(p.Needs, h)
-	if prediction.Verdict.Runs() && p.Unsure != "" {
+	switch {
+	case !prediction.Verdict.Runs():
+		return prediction
+	case p.CannotStart != "":
+		return compat.Prediction{Verdict: compat.No, Why: p.CannotStart}
+	case p.Unsure != "":
 		return compat.Prediction{Verdict: compat.Unknown, Why: p.Unsure}
 	}
 	return prediction
@@ -92,14 +99,15 @@ func (p *Portability) predict(h compat.Host) compat.Prediction {
 
 // unportable has nothing in it, and no list is nil.
 func unportable() Portability {
-	return Portability{SASS: []string{}, PTX: []string{}, Parts: []GPUPart{}, Predictions: []DriverGPU{}}
+	return Portability{SASS: []string{}, PTX: []string{}, Parts: []GPUPart{}, Predictions: []DriverGPU{}, HostLibraries: []HostLibrary{}}
 }
 
 // portability describes an image's needs.
 func (n *demand) portability() Portability {
 	p := unportable()
 	p.CUDARuntime, p.Program, p.Unsure, p.Needs = n.runtime, n.scope.program, n.unsure, n.Needs
-	p.Parts = append(p.Parts, n.listed...)
+	p.CannotStart = n.cannotStart
+	p.Parts, p.HostLibraries = append(p.Parts, n.listed...), append(p.HostLibraries, n.hosts...)
 	if n.nothing() {
 		return p
 	}

@@ -274,7 +274,7 @@ func TestScopeOfTheProgram(t *testing.T) {
 		{[]string{"app"}, "usr/bin/app", compat.Native, ""},
 		{[]string{"sh", "-c", "app"}, "", compat.No, "usr/lib/libother.so has no code for sm_90"},
 		{nil, "", compat.No, "usr/lib/libother.so"},
-		{[]string{"gone"}, "", compat.No, "usr/lib/libother.so"},
+		{[]string{"gone"}, "", compat.No, "libother.so"},
 	} {
 		report := judge(t, imagetest.WithEntrypoint(img, tc.entrypoint...))
 		p := report.Predict(compat.Host{Driver: "550.54.14", GPU: compat.Target{SM: 90}})

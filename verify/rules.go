@@ -67,6 +67,7 @@ type Pattern struct {
 	Stub    bool     `yaml:"stub"`
 	Code    uint64   `yaml:"code"`
 	Compat  bool     `yaml:"compat"`
+	CUDA    bool     `yaml:"cuda"`
 	Target  string   `yaml:"target"`
 	Exports []string `yaml:"exports"`
 	Proof   []string `yaml:"proof"`

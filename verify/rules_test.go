@@ -45,6 +45,7 @@ var testedElsewhere = map[string]string{
 	"media-type":          "TestMediaTypes",
 	"exception-expired":   "TestPolicy",
 	"exception-unmatched": "TestPolicy",
+	"entrypoint-missing":  "TestStart",
 }
 
 // classEnv is the environment of the images that have these layers.

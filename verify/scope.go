@@ -2,13 +2,7 @@
 
 package verify
 
-import (
-	"cmp"
-	"path"
-	"strings"
-
-	"github.com/cudabuild/cudabuild/verify/internal/loader"
-)
+import "github.com/cudabuild/cudabuild/verify/internal/loader"
 
 // scope is what the image's own program loads: itself and all that it needs by
 // DT_NEEDED. It is empty where the image starts no program that can be followed.
@@ -33,22 +27,12 @@ func (m *merged) scope() scope {
 // started returns the program of the entrypoint, or of the command without one; nil
 // if that is a script or not there.
 func (m *merged) started() *loader.File {
-	argv := m.config.Entrypoint
-	if len(argv) == 0 {
-		argv = m.config.Cmd
-	}
-	if len(argv) == 0 {
+	words := argv(m.config)
+	if len(words) == 0 {
 		return nil
 	}
-	name := argv[0]
-	switch {
-	case path.IsAbs(name):
-		return m.im.Lookup(clean(name))
-	case strings.Contains(name, "/"):
-		return m.im.Lookup(clean(m.config.WorkingDir + "/" + name))
-	}
-	for dir := range strings.SplitSeq(cmp.Or(envOf(m.config, "PATH"), defaultPath), ":") {
-		if f := m.im.Lookup(clean(dir + "/" + name)); f != nil {
+	for _, p := range m.candidates(words[0]) {
+		if f := m.im.Lookup(p); f != nil {
 			return f
 		}
 	}

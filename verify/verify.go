@@ -116,8 +116,11 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	r.Libcuda = merged.libcuda()
 	d := demandOf(in, layers, merged.scope())
 	d.Compat, d.CompatAside, d.Searches = merged.seen, merged.beside, merged.ways
+	halt := merged.start(layers)
+	d.cannotStart, d.hosts = halt.why, merged.hostLibraries(d.scope)
+	d.doubts(merged.leak())
 	r.Portability = d.portability()
-	r.Findings = v.settle(append(assemble(in, layers, merged.all()), d.disagreements()...))
+	r.Findings = v.settle(append(append(assemble(in, layers, merged.all()), d.disagreements()...), halt.finding()...))
 	r.Verdict = judge(r.Findings)
 	r.Stats.Seconds = time.Since(start).Seconds()
 	return r, nil

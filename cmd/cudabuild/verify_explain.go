@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -27,6 +28,11 @@ func (f *verifyFlags) explainPath(cmd *cobra.Command, verifier *verify.Verifier,
 	found, problem := overImages(cmd.Context(), f, refs, unexplained, func(ctx context.Context, s image.Source) (verify.Explanation, error) {
 		return verifier.Explain(ctx, s.Ref, s.Image, f.explain)
 	})
+	for _, e := range found {
+		if e.Unread != "" {
+			problem = errors.Join(problem, printable{fmt.Errorf("%s: %s", e.Ref, e.Unread)})
+		}
+	}
 	if f.format == "json" {
 		document := explainDocument{1, append([]verify.Explanation{}, found...)}
 		if err := printJSON(cmd.OutOrStdout(), document); err != nil {
@@ -58,6 +64,9 @@ func explanation(w *bytes.Buffer, e verify.Explanation) {
 		return
 	}
 	fmt.Fprintf(w, "%s in %s\n  %s, %s\n", oneLine(e.Path), oneLine(e.Ref), e.Digest, oneLine(e.Platform))
+	if e.Real != e.Path {
+		fmt.Fprintf(w, "  by links of its folders it is %s\n", oneLine(e.Real))
+	}
 	for _, l := range e.Layers {
 		layerHead(w, l.Layer)
 		for _, entry := range l.Entries {
@@ -80,6 +89,8 @@ func explanation(w *bytes.Buffer, e verify.Explanation) {
 		}
 	}
 	switch {
+	case e.Unread != "" && !e.Visible:
+		fmt.Fprintf(w, "\n  whether a container sees it could not be told: %s\n", foreign(e.Unread))
 	case len(e.Layers) == 0:
 		w.WriteString("\n  no layer says anything about it\n")
 	case e.Visible:

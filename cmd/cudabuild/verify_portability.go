@@ -141,7 +141,9 @@ func inWords(v compat.Verdict) string {
 // portability prints what the image needs and where it is predicted to run.
 func portability(w *bytes.Buffer, p verify.Portability) {
 	if len(p.Predictions) == 0 {
-		w.WriteString("\n  portability  nothing of CUDA is in the image: any driver will do\n")
+		w.WriteString("\n  portability  no CUDA runtime and no device code was found, and nothing that asks for libcuda by name\n")
+		cannotStart(w, p)
+		hostLibraries(w, p)
 		return
 	}
 	w.WriteString("\n  portability  predicted, not observed\n")
@@ -156,12 +158,27 @@ func portability(w *bytes.Buffer, p verify.Portability) {
 		}
 	}
 	if withCode(p) == 0 {
-		w.WriteString("\n    no device code: nothing limits the GPU\n")
+		w.WriteString("\n    no device code was found that limits the GPU\n")
 	} else {
 		fmt.Fprintf(w, "\n    machine code in all of %s for %s; PTX in all for %s\n", counted(withCode(p), "part"), orNone(strings.Join(p.SASS, " ")), orNone(strings.Join(p.PTX, " ")))
 	}
+	cannotStart(w, p)
+	hostLibraries(w, p)
 	for _, line := range byGPU(p.Predictions) {
 		fmt.Fprintf(w, "    %s\n", line)
+	}
+}
+
+func cannotStart(w *bytes.Buffer, p verify.Portability) {
+	if p.CannotStart != "" {
+		fmt.Fprintf(w, "    cannot start: %s\n", foreign(p.CannotStart))
+	}
+}
+
+// hostLibraries names what files ask of the host's driver by name.
+func hostLibraries(w *bytes.Buffer, p verify.Portability) {
+	for _, h := range p.HostLibraries {
+		fmt.Fprintf(w, "    %s needs the driver's %s\n", oneLine(h.By), oneLine(h.Name))
 	}
 }
 

@@ -13,6 +13,9 @@ func NewABI(machine uint16, class, data byte) ABI {
 	return ABI(machine) | ABI(class)<<16 | ABI(data)<<24
 }
 
+// Machine returns e_machine of the ELF header.
+func (a ABI) Machine() uint16 { return uint16(a) }
+
 // ABIs by their names in an image's configuration.
 const (
 	AMD64 ABI = 62 | 2<<16 | 1<<24
