@@ -16,7 +16,8 @@ type Hook string
 const (
 	// HookCDI is nvidia-cdi-hook 1.20.1: enable-cuda-compat and update-ldcache.
 	HookCDI Hook = ""
-	// HookLegacy is libnvidia-container 1.11: it mounts cuda-compat over the host's libraries.
+	// HookLegacy is libnvidia-container as the toolkit 1.20.1 calls it: cuda-compat, then the
+	// host's directory come before what the image's linker configuration names.
 	HookLegacy Hook = "legacy"
 )
 
@@ -34,7 +35,7 @@ func ParseHook(s string) (Hook, error) {
 // String names the program, its version and its mode.
 func (k Hook) String() string {
 	if k == HookLegacy {
-		return "libnvidia-container 1.11 (legacy mode)"
+		return "libnvidia-container 1.20.1 (legacy mode)"
 	}
 	return "nvidia-cdi-hook 1.20.1 (CDI mode)"
 }
@@ -58,7 +59,7 @@ type Compat struct {
 // used is the library of cuda-compat that a hook puts in the place of the host's, nil
 // if none, and why.
 // Source: nvidia-container-toolkit 1.20.1, cmd/nvidia-cdi-hook/cudacompat;
-// libnvidia-container 1.11, find_library_paths and filter_libraries.
+// libnvidia-container, src/cli/compat_mode.c (cuda-compat-mode=ldconfig, the default).
 func (n Needs) used(h Host) (c *Compat, why string) {
 	switch {
 	case len(n.Compat) == 0 && n.CompatAside == "":

@@ -2,18 +2,25 @@
 
 package compat
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Search is the way of the dynamic linker to libcuda.so.1 in a container that a hook
 // has prepared, on hosts that keep it in one directory.
 type Search struct {
 	Hook Hook
-	// Folder is the host's directory, "usr/lib64"; "" stands for any.
+	// Folder is the host's directory, "usr/lib64"; "" stands for any, FolderAside for all
+	// that no distribution's linker searches.
 	Folder string
 	// Places are what it comes by, in order. None means that the hook's cuda-compat
 	// comes first, and then the host's.
 	Places []Place
 }
+
+// FolderAside is a directory of hosts that no linker searches unless the hook names it.
+const FolderAside = "usr/local/nvidia/lib64"
 
 // PlaceKind says whose a place is.
 type PlaceKind int
@@ -52,6 +59,9 @@ type Loaded struct {
 
 // searches returns those for a host's hook and folder.
 func (n Needs) searches(h Host) []Search {
+	if h.Folder != "" && !slices.ContainsFunc(n.Searches, func(s Search) bool { return s.Folder == h.Folder }) {
+		h.Folder = FolderAside
+	}
 	var all []Search
 	for _, s := range n.Searches {
 		if s.Hook == h.Hook && (h.Folder == "" || s.Folder == "" || s.Folder == h.Folder) {

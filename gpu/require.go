@@ -4,6 +4,7 @@ package gpu
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
 )
@@ -11,7 +12,7 @@ import (
 // Compat is what package compat has to know of a GPU of this host.
 func (h Host) Compat(g GPU) compat.Host {
 	target, _ := compat.ParseTarget(g.Capability) // one that cannot be read is not known
-	return compat.Host{Driver: h.Driver, CUDA: h.CUDA, GPU: target, Brand: g.Brand}
+	return compat.Host{Driver: h.Driver, CUDA: h.CUDA, GPU: target, Brand: g.Brand, Folder: strings.Trim(h.Library, "/")}
 }
 
 // Unmet says which requirement in an image's environment (NVIDIA_REQUIRE_*) does not

@@ -86,21 +86,22 @@ func (m *merged) forward(layers *view) (seen []compat.Compat, aside string) {
 }
 
 // hostFolders are the directories in which hosts keep libcuda: Debian's family its
-// multiarch directory, the others usr/lib64.
+// multiarch directory, the others usr/lib64, and some one of their own.
 func (m *merged) hostFolders() []string {
 	d := m.abi.Defaults()
-	return []string{d[1], d[3]}
+	return []string{d[1], d[3], compat.FolderAside}
 }
 
 // searches is the way to libcuda.so.1 for each hook and each directory of a host; one for
-// both directories where they make no difference.
+// all directories where they make no difference.
 func (m *merged) searches() []compat.Search {
 	var all []compat.Search
 	folders := m.hostFolders()
 	for _, folder := range folders {
 		all = append(all, compat.Search{Folder: folder, Places: m.places(m.hookedDirs(folder), folder)})
 	}
-	if slices.EqualFunc(all[0].Places, all[1].Places, samePlace) {
+	same := func(s compat.Search) bool { return slices.EqualFunc(s.Places, all[0].Places, samePlace) }
+	if !slices.ContainsFunc(all, func(s compat.Search) bool { return !same(s) }) {
 		all = all[:1]
 		all[0].Folder = ""
 	}

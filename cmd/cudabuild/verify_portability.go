@@ -19,29 +19,33 @@ import (
 )
 
 // question is the one that --driver and --gpu ask.
-type question struct{ driver, gpu, brand string }
+type question struct{ driver, gpu, brand, hook string }
 
 func (q *question) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&q.driver, "driver", "", "ask one question: does it run on driver `VERSION` (with --gpu)?")
 	cmd.Flags().StringVar(&q.gpu, "gpu", "", "the GPU for --driver: a `NAME` such as A100 or \"RTX 4090\", sm_NN or a compute capability")
 	cmd.Flags().StringVar(&q.brand, "brand", "", "the GPU's `BRAND` (tesla, nvidia, geforce, ...) if not that of the --gpu's name")
+	cmd.Flags().StringVar(&q.hook, "hook", "cdi", "what brings the driver into containers: the `MODE` cdi or legacy of NVIDIA's toolkit")
 	cmd.MarkFlagsRequiredTogether("driver", "gpu")
 }
 
-func (q *question) asked() bool { return q.driver != "" || q.gpu != "" || q.brand != "" }
+func (q *question) asked() bool { return q.driver != "" || q.gpu != "" || q.brand != "" || q.hook != "cdi" }
 
 // host is what the question is about.
 func (q *question) host() (compat.Host, error) {
 	board, err := q.board()
+	hook, bad := compat.ParseHook(q.hook)
 	switch {
-	case q.brand != "" && q.gpu == "":
-		return compat.Host{}, errors.New("--brand goes with --driver and --gpu")
+	case bad != nil:
+		return compat.Host{}, fmt.Errorf("--hook: %w", bad)
+	case q.gpu == "":
+		return compat.Host{}, errors.New("--brand and --hook go with --driver and --gpu")
 	case !compat.IsVersion(q.driver):
 		return compat.Host{}, fmt.Errorf("--driver %q is no driver version such as 535.161.07", q.driver)
 	case err != nil:
 		return compat.Host{}, err
 	}
-	return compat.Host{Driver: q.driver, GPU: board.GPU, Brand: board.Brand}, nil
+	return compat.Host{Driver: q.driver, GPU: board.GPU, Brand: board.Brand, Hook: hook}, nil
 }
 
 // board is the GPU by its name or architecture. Of an architecture alone the brand is not
@@ -81,6 +85,7 @@ type answer struct {
 	Driver   string `json:"driver"`
 	GPU      string `json:"gpu"`
 	Brand    string `json:"brand"` // "" where it is not known
+	Hook     string `json:"hook"`  // whose ways the answer follows: program, version and mode
 	compat.Prediction
 }
 
@@ -98,7 +103,7 @@ func (q *question) answer(cmd *cobra.Command, asJSON bool, reports []verify.Repo
 	}
 	for _, r := range reports {
 		p := r.Predict(host)
-		answers = append(answers, answer{r.Ref, r.Digest, r.Platform, host.Driver, host.GPU.String(), host.Brand, p})
+		answers = append(answers, answer{r.Ref, r.Digest, r.Platform, host.Driver, host.GPU.String(), host.Brand, host.Hook.String(), p})
 		switch {
 		case p.Verdict == compat.No:
 			worst.code = exitFailed
@@ -121,7 +126,7 @@ func printAnswers(w io.Writer, asJSON bool, answers []answer) error {
 	}
 	var page bytes.Buffer
 	for _, a := range answers {
-		fmt.Fprintf(&page, "%s  %s\n  driver %s, %s: %s\n  %s\n", inWords(a.Verdict), oneLine(a.Ref), a.Driver, strings.TrimSuffix(a.GPU+" "+a.Brand, " "), a.Verdict, foreign(a.Why))
+		fmt.Fprintf(&page, "%s  %s\n  driver %s, %s, %s: %s\n  %s\n", inWords(a.Verdict), oneLine(a.Ref), a.Driver, strings.TrimSuffix(a.GPU+" "+a.Brand, " "), a.Hook, a.Verdict, foreign(a.Why))
 	}
 	_, err := w.Write(page.Bytes())
 	return err
