@@ -118,7 +118,7 @@ func (w *walker) library(p string, lib *library, c content, evidence []string, v
 	switch {
 	case inStubs(p) && (stub || c.elf == nil):
 		return
-	case stub && !isNamed(evidence) && !anyOf(lib.Proof, c.elf.Found): // nothing that looks for the driver finds it
+	case stub && !isNamed(evidence): // nothing that looks for the driver finds it
 		return
 	case stub:
 		w.hit(ruleStubMisplaced, p, "stub of "+by)
