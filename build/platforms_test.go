@@ -37,13 +37,18 @@ groups:
 func twoPlatforms(t testing.TB, overlays ...string) *house {
 	t.Helper()
 	needEngine(t)
-	if err := emulator.Check("linux/386"); err != nil {
-		require.Missing(t, "386", err)
-	}
+	need386(t)
 	h := furnish(t, t.TempDir(), t.TempDir(), overlays...)
 	h.bootstrapped(t, "386")
 	h.matrix = matrixOf("linux/amd64, linux/386")
 	return h
+}
+
+func need386(t testing.TB) {
+	t.Helper()
+	if err := emulator.Check("linux/386"); err != nil {
+		require.Missing(t, "386", err)
+	}
 }
 
 // reported are the platforms that a cell's reports are about.
@@ -212,6 +217,7 @@ func TestPlatformRefused(t *testing.T) {
 // TestPlatformsDisk: each platform takes as much room again.
 func TestPlatformsDisk(t *testing.T) {
 	t.Parallel()
+	need386(t)
 	h := furnish(t, t.TempDir(), t.TempDir())
 	h.bootstrapped(t, "386")
 	need := map[string]int{}
