@@ -25,6 +25,19 @@ type change struct {
 	env   []string
 }
 
+// linkerFiles name a folder where LD_LIBRARY_PATH does not. The runtime hook's own file
+// is 00-nvcr-*.conf.
+var linkerFiles = map[string]string{"first-": "00-leak.conf", "last-": "zz-leak.conf"}
+
+// found has the folder of a library found as tag says.
+func (c *change) found(tag, dir string) {
+	if file, ok := linkerFiles[tag]; ok {
+		c.env, c.files["etc/ld.so.conf.d/"+file] = nil, []byte("/"+dir+"\n")
+	} else if tag == "hook-" {
+		c.env = nil
+	}
+}
+
 // derive returns the good image with the change. One without files changes the
 // configuration alone.
 func (c change) derive(good v1.Image) (v1.Image, error) {

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command badimages derives images that must not pass on a GPU from one that does,
-// each with one thing wrong, to see that the GPU stage says what:
+// Command badimages derives images with one thing wrong from one that runs on a GPU, to
+// see that the GPU stage says what that comes to:
 //
 //	badimages -layout oci-dir -from 12.4-deviceQuery-debian13 -out bad [-libcuda FILE]... [-compat FILE]... [-stub FILE] [-sm80 FILE] [-ptx FILE]
 //
 // It writes an OCI layout with a tag for each, FROM-WHAT: "requirement", "-arch" and
 // "-brand" ask for what there is not, "empty" has a libcuda of no bytes on the library
 // path, "leaked-VERSION" and "stub" a libcuda of another driver and the stub for linking
-// there; "compat-VERSION" has one in the place of cuda-compat and names that place;
+// there; "first-VERSION" and "last-VERSION" have one in a folder that the linker's
+// configuration names before and after all others; "compat-VERSION" has one in the place
+// of cuda-compat and names that place, "hook-VERSION" leaves that to the runtime hook;
 // "sm80" and "newptx" have another program: one that was compiled for sm_80 alone, and
 // one with nothing but PTX whose version is raised here. NVIDIA's files are given by the
 // caller and stay on the caller's machine.
@@ -119,20 +121,23 @@ func (g given) changes(program string) ([]change, error) {
 		}
 		problems = append(problems, err)
 	}
-	library := func(tag, dir, file string) {
+	library := func(file, dir string, tags ...string) {
 		read(file, func(data []byte) error {
 			name := filepath.Base(file)
-			c := leaked(tag+strings.TrimPrefix(name, "libcuda.so."), dir, name, data)
-			c.links = map[string]string{path.Join(dir, "libcuda.so.1"): name}
-			all = append(all, c)
+			for _, tag := range tags {
+				c := leaked(tag+strings.TrimPrefix(name, "libcuda.so."), dir, name, data)
+				c.links = map[string]string{path.Join(dir, "libcuda.so.1"): name}
+				c.found(tag, dir)
+				all = append(all, c)
+			}
 			return nil
 		})
 	}
 	for _, file := range g.libcuda {
-		library("leaked-", leakDir, file)
+		library(file, leakDir, "leaked-", "first-", "last-")
 	}
 	for _, file := range g.compat {
-		library("compat-", compatDir, file)
+		library(file, compatDir, "compat-", "hook-")
 	}
 	read(g.stub, func(data []byte) error {
 		all = append(all, leaked("stub", leakDir, "libcuda.so.1", data))
