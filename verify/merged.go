@@ -196,28 +196,42 @@ func (m *merged) stubIn(dir string) *loader.File {
 	return nil
 }
 
+// namedDir is a directory that files name themselves.
+type namedDir struct {
+	loader.Dir
+	rule, what string // what naming it breaks, see ownDir
+	first      *loader.File
+	count      int
+}
+
 // ownPaths judges the directories that programs and libraries name themselves:
 // one finding a directory, with the first file that names it. Stubs and forward-compat
-// libraries may name their own.
+// libraries may name their own. Of directories with nothing in them, of which a few
+// names make millions, none is kept.
 func (m *merged) ownPaths() {
-	first, count := map[string]*loader.File{}, map[string]int{}
-	var dirs []loader.Dir
+	known := map[string]*namedDir{}
+	var broken []*namedDir
 	for _, f := range m.im.Files {
 		if isCompat(f) || isStubInPlace(f) {
 			continue
 		}
 		for _, d := range m.im.OwnDirs(f) {
-			if first[d.Path] == nil {
-				first[d.Path] = f
-				dirs = append(dirs, d)
+			n := known[d.Path]
+			if n == nil {
+				n = &namedDir{Dir: d, first: f}
+				n.rule, n.what = m.ownDir(d)
+				if n.rule != "" {
+					broken = append(broken, n)
+				}
+				if n.rule != "" || len(m.im.In(d.Path)) > 0 {
+					known[d.Path] = n
+				}
 			}
-			count[d.Path]++
+			n.count++
 		}
 	}
-	for _, d := range dirs {
-		if rule, what := m.ownDir(d); rule != "" {
-			m.hit(rule, first[d.Path], "its %s names %s, which holds %s%s", d.From, d.Path, what, andMore(count[d.Path]-1))
-		}
+	for _, n := range broken {
+		m.hit(n.rule, n.first, "its %s names %s, which holds %s%s", n.From, n.Path, n.what, andMore(n.count-1))
 	}
 }
 

@@ -118,7 +118,7 @@ func isMuslItself(name string) bool {
 // find searches in the order of ld.so(8), or of musl's ldso.
 func (p *process) find(l *Loaded, name string) (Found, bool) {
 	if strings.Contains(name, "/") {
-		at := rooted(p.im.env.WorkingDir, tokens(name, dirOf(l.Path), l.ABI)[0])
+		at := rooted(p.im.env.WorkingDir, newTokens(dirOf(l.Path), l.ABI).replace(name)[0])
 		f := p.im.Lookup(at)
 		return Found{File: f, Path: at}, f != nil && f.ABI == l.ABI
 	}

@@ -32,7 +32,12 @@ func (im *Image) FindIn(d Dir, name string, abi ABI) (f Found, ok bool) {
 
 // FindOwn returns what an object gets for a name from the directory d that it
 // names itself; ok is false if there is nothing.
-func (im *Image) FindOwn(d Dir, name string, abi ABI) (f Found, ok bool) { return im.at(d, name, abi) }
+func (im *Image) FindOwn(d Dir, name string, abi ABI) (f Found, ok bool) {
+	if !im.work(stepsOfElement) {
+		return Found{}, false
+	}
+	return im.at(d, name, abi)
+}
 
 // at looks into one directory and, before it, into those for newer processors.
 func (im *Image) at(d Dir, name string, abi ABI) (Found, bool) {

@@ -15,6 +15,8 @@ const (
 	maxDirs     = 2048
 	maxExpanded = 16 << 10
 	maxIncludes = 100 // files that include each other
+
+	stepsOfElement = 8 // it is replaced, joined and looked up
 )
 
 // family is which dynamic linkers of an ABI an image has.
@@ -155,11 +157,12 @@ func (im *Image) OwnDirs(f *File) []Dir { return im.own(f.Object, dirOf(f.Real))
 // expand splits a search path. An empty element is the working directory.
 func (im *Image) expand(list, origin string, abi ABI, from string) []Dir {
 	var dirs []Dir
+	t := newTokens(origin, abi)
 	for i, element := range strings.SplitN(list, ":", maxElements+1) {
-		if i == maxElements || !im.work(1+(len(element)+len(origin))/32) {
+		if i == maxElements || !im.work(stepsOfElement+(len(element)+len(origin))/32) {
 			break
 		}
-		for _, d := range tokens(element, origin, abi) {
+		for _, d := range t.replace(element) {
 			dirs = append(dirs, Dir{Path: rooted(im.env.WorkingDir, d), From: from})
 		}
 	}
@@ -167,18 +170,33 @@ func (im *Image) expand(list, origin string, abi ABI, from string) []Dir {
 }
 
 // tokens replaces $ORIGIN, $PLATFORM and $LIB, which is a different directory in
-// each family of distributions.
-func tokens(s, origin string, abi ABI) []string {
-	if !strings.Contains(s, "$") || len(s)+strings.Count(s, "$")*len(origin) > maxExpanded {
+// each family of distributions. To make one takes longer than to use it.
+type tokens struct {
+	origin   string
+	replacer *strings.Replacer
+	libs     []string
+}
+
+func newTokens(origin string, abi ABI) tokens {
+	p := abi.of()
+	return tokens{
+		origin:   origin,
+		replacer: strings.NewReplacer("${ORIGIN}", "/"+origin, "$ORIGIN", "/"+origin, "${PLATFORM}", p.name, "$PLATFORM", p.name, "${LIB}", "$LIB"),
+		libs:     []string{"lib/" + p.tuple, p.lib, "lib"},
+	}
+}
+
+// replace returns what s means, at least one path.
+func (t tokens) replace(s string) []string {
+	if !strings.Contains(s, "$") || len(s)+strings.Count(s, "$")*len(t.origin) > maxExpanded {
 		return []string{s}
 	}
-	p := abi.of()
-	s = strings.NewReplacer("${ORIGIN}", "/"+origin, "$ORIGIN", "/"+origin, "${PLATFORM}", p.name, "$PLATFORM", p.name, "${LIB}", "$LIB").Replace(s)
+	s = t.replacer.Replace(s)
 	if !strings.Contains(s, "$LIB") {
 		return []string{s}
 	}
 	var all []string
-	for _, lib := range []string{"lib/" + p.tuple, p.lib, "lib"} {
+	for _, lib := range t.libs {
 		all = append(all, strings.ReplaceAll(s, "$LIB", lib))
 	}
 	return all
