@@ -29,7 +29,9 @@ func (q *question) addFlags(cmd *cobra.Command) {
 	cmd.MarkFlagsRequiredTogether("driver", "gpu")
 }
 
-func (q *question) asked() bool { return q.driver != "" || q.gpu != "" || q.brand != "" || q.hook != "cdi" }
+func (q *question) asked() bool {
+	return q.driver != "" || q.gpu != "" || q.brand != "" || q.hook != "cdi"
+}
 
 // host is what the question is about.
 func (q *question) host() (compat.Host, error) {
