@@ -80,7 +80,7 @@ func TestTablesInTheMiddle(t *testing.T) {
 		{"plain", files{library: driver}, false, 2, []brief{{"driver-library", library, 0, -1}}, "file name, exports"},
 		{"renamed", files{"a.so": other, "opt/helper.bin": driver, "opt/x": {Data: "x"}}, false, 2, []brief{{"driver-library", "opt/helper.bin", 0, -1}}, "by exports"},
 		{"GNU hash", files{"opt/helper.bin": imagetest.File(bigELF(gnu))}, false, 2, []brief{{"driver-library", "opt/helper.bin", 0, -1}}, "by exports"},
-		{"headers behind all", files{"opt/helper.bin": imagetest.File(scattered(bigCUDA))}, false, 2, []brief{{"stub-misplaced", "opt/helper.bin", 0, -1}}, "by exports"},
+		{"headers behind all", files{"opt/libcuda.so.1": imagetest.File(scattered(bigCUDA))}, false, 2, []brief{{"stub-misplaced", "opt/libcuda.so.1", 0, -1}}, "file name, exports"},
 		{"in an archive", files{"a.so": other, "x.tar": imagetest.File(imagetest.Files(files{"b.so": driver})), "y": imagetest.File(realLibrary("y.so"))}, true, 2, []brief{{"driver-library", "x.tar!/b.so", 0, -1}}, "by exports"},
 		{"tables of 1 GiB", files{"a.so": imagetest.File(claim), "b.so": driver}, false, 2, []brief{{"unreadable", "a.so", 0, -1}, {"driver-library", "b.so", 0, -1}}, "hash table: table lies outside"},
 		{"tables in front", files{library: imagetest.File(append(bigCUDA.Bytes(), make([]byte, 49<<20)...))}, false, 1, []brief{{"stub-misplaced", library, 0, -1}}, "exports"},
