@@ -140,7 +140,7 @@ func TestImageOwnLibcuda(t *testing.T) {
 	}{
 		"empty": {"opt/libcuda.so.1", nil, gpu.Prediction{Verdict: "wrong-libcuda", CUDAError: "cudaErrorInsufficientDriver", CUDAErrorCode: 35}},
 		"older": {
-			"opt/libcuda.so.550.163.01", imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit"}, Exec: 4096, Sections: true}.Bytes(),
+			"opt/libcuda.so.550.163.01", imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit"}, Exec: 300 << 10, Sections: true}.Bytes(),
 			gpu.Prediction{Verdict: "wrong-libcuda", CUDAError: "cudaErrorSystemDriverMismatch", CUDAErrorCode: 803},
 		},
 	}
