@@ -18,7 +18,7 @@ import (
 const (
 	maxMissing = 1000
 	maxAside   = 12
-	maxLacks   = 500_000 // names, and files that lack them
+	maxLacks   = 100_000 // names, and files that lack them
 )
 
 // defaultPath is what container engines set where an image has no PATH.

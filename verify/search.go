@@ -31,6 +31,7 @@ type collector struct {
 	cached     []loader.Link
 	words      map[string]string // names that many objects share
 	size       int
+	text       int // of words
 	incomplete string
 }
 
@@ -114,13 +115,14 @@ func (c *collector) word(s string) string {
 		return known
 	}
 	c.words[s] = s
+	c.text += len(s) + 48
 	return s
 }
 
 // seal returns what was kept, sorted. Links to plain files are dropped, unless the
 // name is a library's: they lead the dynamic linker nowhere.
 func (c *collector) seal(paths pathSet) loader.Facts {
-	f := loader.Facts{Incomplete: c.incomplete, Cached: c.cached}
+	f := loader.Facts{Incomplete: c.incomplete, Cached: c.cached, Text: c.text}
 	for _, o := range c.objects {
 		f.Objects = append(f.Objects, o)
 	}

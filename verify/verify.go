@@ -40,7 +40,7 @@ type Options struct {
 	// Nested has the content of archives inside layers examined as well: packages,
 	// wheels, zip files and tar archives, up to 4 deep and 64 GiB decoded a layer. An archive
 	// that cannot be read then makes the verdict "unknown". Without it only what
-	// archives list is judged. It takes time, and up to 90 MB more memory a layer.
+	// archives list is judged. It takes time.
 	Nested bool
 	// Strict denies the forward-compatibility package where it is fine otherwise.
 	Strict bool

@@ -57,7 +57,8 @@ func (b *budget) Exceeded() string {
 func (im *Image) Steps() int { return im.steps }
 
 // Weight is the bytes that f keeps in memory, nearly.
-func (f *Facts) Weight() (n int) {
+func (f *Facts) Weight() int {
+	n := f.Text
 	for _, links := range [][]Link{f.Links, f.Cached} {
 		for _, l := range links {
 			n += 64 + len(l.Path) + len(l.Target)

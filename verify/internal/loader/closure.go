@@ -193,6 +193,9 @@ type searched struct {
 	ok bool
 }
 
+// maxSearched bounds the results that are remembered.
+const maxSearched = 1 << 16
+
 // common searches what is alike for all files: LD_LIBRARY_PATH, or the system's
 // directories.
 func (p *process) common(abi ABI, name string, env bool) (Found, bool) {
@@ -207,6 +210,9 @@ func (p *process) common(abi ABI, name string, env bool) (Found, bool) {
 			dirs = func(abi ABI) []Dir { return p.im.system(abi, p.musl) }
 		}
 		s.Found, s.ok = p.in(dirs(abi), name, abi)
+		if len(p.im.search) == maxSearched {
+			clear(p.im.search)
+		}
 		p.im.search[key] = s
 	}
 	return s.Found, s.ok

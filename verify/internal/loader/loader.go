@@ -25,6 +25,8 @@ type Facts struct {
 	// Cached is the entries of the layer's /etc/ld.so.cache, name and file, but for
 	// those of default directories.
 	Cached []Link `json:"cached,omitempty"`
+	// Text is the bytes of the objects' names, each once: files share them.
+	Text int `json:"text,omitempty"`
 	// Incomplete says why something is missing here, "" if nothing is.
 	Incomplete string `json:"incomplete,omitempty"`
 }
