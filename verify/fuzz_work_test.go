@@ -30,6 +30,7 @@ func FuzzWork(f *testing.F) {
 		f.Add([]byte{3, 60, 1, kind, 60, 1, 0xff, 0, 0, 3, 60, 1, kind, 60, 1})             // behind links
 		f.Add(append(bytes.Repeat([]byte{kind, 4, 9, 0xff, 0, 0}, maxWorkOps), 5, 30, 200)) // many layers
 	}
+	f.Add([]byte{7, 250, 20}) // patterns that match many files
 	f.Fuzz(func(t *testing.T, program []byte) {
 		var archives [][]byte
 		size := 0

@@ -15,7 +15,8 @@ const (
 // image, so the same image always ends alike.
 type budget struct {
 	steps, most int
-	placed      int // bytes of paths
+	placed      int  // bytes of paths
+	cut         bool // configuration that is not followed
 }
 
 func newBudget(layers []Layer) budget {
@@ -47,6 +48,8 @@ func (b *budget) Exceeded() string {
 	switch {
 	case b.steps > b.most:
 		return "the libraries and links of the image lead to too many others"
+	case b.cut:
+		return "the files of ld.so.conf include too many others"
 	case b.placed > maxPlacedText:
 		return "the links of the image lead to paths that are too long"
 	}

@@ -249,6 +249,21 @@ func TestHardLinkToALowerLayer(t *testing.T) {
 	}
 }
 
+func TestIncludesAreBounded(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]bool{10: false, 200: true} {
+		var conf strings.Builder
+		for i := range n {
+			fmt.Fprintf(&conf, "include *a*%d\n", i)
+		}
+		im := image(loader.Env{}, libc, layer{"etc/ld.so.conf": text(conf.String())})
+		im.Dirs(loader.AMD64)
+		if got := im.Exceeded() != ""; got != want {
+			t.Errorf("%d patterns: exceeded %q, want %t", n, im.Exceeded(), want)
+		}
+	}
+}
+
 func TestCompareNames(t *testing.T) {
 	t.Parallel()
 	names := []string{"GLIBC_2.4", "GLIBC_2.34", "libcuda.so.1", "libcuda.so.470.256.02", "libcuda.so.550.54.9", "libcuda.so.550.54.15", "libd.so"}

@@ -14,7 +14,7 @@ const (
 	maxElements = 512
 	maxDirs     = 2048
 	maxExpanded = 16 << 10
-	maxIncludes = 100 // files that include each other
+	maxIncludes = 100 // files that include each other, and patterns of all files
 
 	stepsOfElement = 8 // it is replaced, joined and looked up
 )
@@ -251,6 +251,7 @@ type config struct {
 	extra map[string]string // text that is not the image's, by path
 	names []string          // that can be included, sorted: of links, those in ld.so.conf.d
 	seen  map[string]bool   // files, by real path, and patterns, which begin with "include "
+	asked int               // patterns
 	dirs  []Dir
 }
 
@@ -265,7 +266,11 @@ func (c *config) text(file string) (text, final string) {
 
 func (c *config) read(file string, depth int) {
 	text, final := c.text(file)
-	if c.seen[final] || len(c.dirs) > maxDirs || depth == maxIncludes {
+	if c.seen[final] || len(c.dirs) > maxDirs {
+		return
+	}
+	if depth == maxIncludes {
+		c.im.cut = true
 		return
 	}
 	c.seen[final] = true
@@ -291,6 +296,10 @@ func (c *config) read(file string, depth int) {
 // for a pattern that has been asked for.
 func (c *config) matching(pattern string) (names []string) {
 	if c.seen["include "+pattern] {
+		return nil
+	}
+	if c.asked++; c.asked > maxIncludes {
+		c.im.cut = true
 		return nil
 	}
 	c.seen["include "+pattern] = true
