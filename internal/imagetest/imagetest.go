@@ -36,6 +36,7 @@ type Entry struct {
 	Link    string // target of a hard link
 	Dir     bool
 	Device  *Device // character device
+	UID     int     // the owner
 }
 
 // Device is the number of a character device.
@@ -58,7 +59,7 @@ func Files(files map[string]Entry) []byte {
 
 // Tar writes one entry.
 func Tar(w *tar.Writer, name string, e Entry) {
-	h := &tar.Header{Name: name, Mode: cmp.Or(e.Mode, 0o644), Typeflag: tar.TypeReg, Size: int64(len(e.Data))}
+	h := &tar.Header{Name: name, Mode: cmp.Or(e.Mode, 0o644), Typeflag: tar.TypeReg, Size: int64(len(e.Data)), Uid: e.UID}
 	switch {
 	case e.Dir:
 		h.Typeflag, h.Mode, h.Name = tar.TypeDir, cmp.Or(e.Mode, 0o755), strings.TrimSuffix(name, "/")+"/"
