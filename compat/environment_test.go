@@ -43,10 +43,27 @@ func environments() [][]string {
 	for _, value := range []string{"1", "t", "T", "true", "TRUE", "True", "0", "false", "yes", "on", "", "tRUE", " true"} {
 		all = append(all, []string{"NVIDIA_REQUIRE_CUDA=cuda>=99", "NVIDIA_DISABLE_REQUIRE=" + value})
 	}
+	all = append(all, capabilities()...)
 	return append(all,
 		[]string{"NVIDIA_REQUIRE_JETPACK=csv-mounts=all"}, []string{"NVIDIA_REQUIRE_JETPACK_HOST_MOUNTS=base-only", "NVIDIA_REQUIRE_X=arch>=8"}, []string{"NVIDIA_REQUIRE_=cuda>=1"}, []string{"nvidia_require_cuda=cuda>=99"},
 		[]string{"NVIDIA_REQUIRE_A=cuda>=1", "NVIDIA_REQUIRE_B=driver>=2", "NVIDIA_REQUIRE_CUDA=cuda>=3"}, []string{"NVIDIA_REQUIRE_CUDA=cuda>=1", "NVIDIA_REQUIRE_CUDA=cuda>=2"}, []string{"CUDA_VERSION=cu121", "NVIDIA_REQUIRE_DRIVER=driver>=525"},
 		[]string{"NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_VISIBLE_DEVICES=1"}, []string{"NVIDIA_REQUIRE_CUDA=\"cuda>=12.4\""}, []string{"NVIDIA_REQUIRE_CUDA=cuda>=11=12"})
+}
+
+// capabilities are the ways to write NVIDIA_DRIVER_CAPABILITIES, right and wrong, in each
+// kind of image.
+func capabilities() (all [][]string) {
+	for _, image := range [][]string{nil, {"CUDA_VERSION=7.5.18"}, {"CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=cuda>=12.4"}} {
+		for _, words := range []string{
+			"", " ", ",", " , ", "all", "All", "ALL", " all ", "all,", "compute", "Compute", "COMPUTE", "compute,utility", "utility,compute", "compute, utility", " compute ,\tutility ", "compute,,utility,", "compute,compute",
+			"compute utility", "compute;utility", "compute:utility", "compute|utility", "\"compute,utility\"", "'all'", "video", "video,compute,utility", "graphics", "display", "graphics,display,ngx", "ngx", "compat32", "compat32,compute", "compute32",
+			"none", "void", "no", "0", "1", "true", "vidoe", "compute,vidoe", "vidoe,all", "all,vidoe", "none,all", "gpu", "gpu,compute", "nvidia", "utility,compute,video,graphics,display,compat32,ngx", "compute\n", "compute\u00a0", "\u3000all", "compute\x00", "encode", "cuda", "graphic",
+		} {
+			all = append(all, append(slices.Clone(image), "NVIDIA_DRIVER_CAPABILITIES="+words))
+		}
+	}
+	return append(all,
+		[]string{"NVIDIA_DRIVER_CAPABILITIES=all", "NVIDIA_DRIVER_CAPABILITIES=utility"}, []string{"nvidia_driver_capabilities=all"}, []string{"CUDA_VERSION=", "NVIDIA_REQUIRE_CUDA="}, []string{"CUDA_VERSION=12.4", "NVIDIA_REQUIRE_CUDA=", "NVIDIA_DRIVER_CAPABILITIES=video"})
 }
 
 // read is what somebody reads from an environment.
@@ -56,6 +73,7 @@ type read struct {
 	Legacy       bool     `json:"legacy"`
 	Requirements []string `json:"requirements"`
 	Refused      bool     `json:"refused"`
+	Capabilities string   `json:"capabilities"`
 }
 
 // TestEnvironment compares with the recorded answers of NVIDIA's toolkit 1.20.1.
@@ -73,6 +91,11 @@ func TestEnvironment(t *testing.T) {
 		got := read{Env: want.Env, Devices: compat.VisibleDevices(want.Env), Legacy: compat.Legacy(want.Env)}
 		if got.Devices != nil && len(got.Devices) == 0 {
 			got.Devices = []string{""} // how the toolkit says "none"
+		}
+		if c := compat.CapabilitiesOf(want.Env); len(c.Refused) > 0 {
+			got.Capabilities = "refused"
+		} else {
+			got.Capabilities = strings.Join(c.Words, ",")
 		}
 		requirements, _ := compat.Requirements(want.Env)
 		for _, r := range requirements {
@@ -136,8 +159,7 @@ func once(devices []string) []string {
 	return slices.DeleteFunc(devices, func(name string) bool { return name == "" })
 }
 
-// compileToolkit builds the judge inside a copy of the toolkit's module, with the
-// versions of everything else that our tools have.
+// compileToolkit builds the judge inside a copy of the toolkit's module, with the versions of everything else that our tools have.
 func compileToolkit(t *testing.T) string {
 	t.Helper()
 	const module = "github.com/NVIDIA/nvidia-container-toolkit"
@@ -151,7 +173,10 @@ func compileToolkit(t *testing.T) string {
 		needs.Missing(t, "toolkit-source", err)
 	}
 	work := t.TempDir()
-	problems := []error{os.CopyFS(filepath.Join(work, "toolkit"), os.DirFS(dir)), os.CopyFS(filepath.Join(work, "toolkit", "cmd", "judge"), os.DirFS("testdata/judge/toolkit"))}
+	judge := filepath.Join(work, "toolkit", "cmd", "judge")
+	problems := []error{os.CopyFS(filepath.Join(work, "toolkit"), os.DirFS(dir)), os.CopyFS(judge, os.DirFS("testdata/judge/toolkit"))}
+	hook, err := os.ReadFile(filepath.Join(dir, "cmd", "nvidia-container-runtime-hook", "container_config.go"))
+	problems = append(problems, err, os.WriteFile(filepath.Join(judge, "container_config.go"), hook, 0o600))
 	for _, file := range []string{"go.mod", "go.sum"} {
 		data, err := os.ReadFile(filepath.Join("../tools", file))
 		problems = append(problems, err, os.WriteFile(filepath.Join(work, file), data, 0o600))
@@ -162,7 +187,7 @@ func compileToolkit(t *testing.T) string {
 	edit := exec.CommandContext(t.Context(), "go", "mod", "edit", "-replace", module+"=./toolkit")
 	build := exec.CommandContext(t.Context(), "go", "build", "-mod=mod", "-o", "judge", module+"/cmd/judge")
 	for _, cmd := range []*exec.Cmd{edit, build} {
-		cmd.Dir = work
+		cmd.Dir, cmd.Env = work, append(os.Environ(), "CGO_ENABLED=1") // their configuration knows NVML
 		if out, err := cmd.CombinedOutput(); err != nil {
 			needs.Missing(t, "toolkit-source", fmt.Errorf("%s: %w: %s", cmd, err, out))
 		}

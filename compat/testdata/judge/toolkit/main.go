@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command judge says for each environment on stdin, a JSON list a line, what NVIDIA's
-// toolkit reads from it. It is compiled inside a copy of the toolkit's module.
+// The judge says for each environment on stdin, a JSON list a line, what NVIDIA's
+// toolkit reads from it. It is compiled inside a copy of the toolkit's module, with the
+// file of its legacy hook that reads an image's environment.
 package main
 
 import (
 	"encoding/json"
 	"log"
 	"os"
+	"sync"
 
+	"github.com/NVIDIA/nvidia-container-toolkit/api/config/v1"
 	"github.com/NVIDIA/nvidia-container-toolkit/internal/config/image"
 )
+
+// hookConfig is what the hook's file wants; the hook's own type needs cgo.
+type hookConfig struct {
+	sync.Mutex
+	*config.Config
+	containerConfig *containerConfig
+}
+
+func (*hookConfig) getSwarmResource() string { return "" }
 
 type answer struct {
 	Env          []string `json:"env"`
@@ -18,6 +30,7 @@ type answer struct {
 	Legacy       bool     `json:"legacy"`
 	Requirements []string `json:"requirements"`
 	Refused      bool     `json:"refused"`
+	Capabilities string   `json:"capabilities"` // "refused" where the hook panics
 }
 
 func main() {
@@ -34,8 +47,24 @@ func main() {
 		a.Devices, a.Legacy = i.VisibleDevices(), i.IsLegacy()
 		a.Requirements, err = i.GetRequirements()
 		a.Refused = err != nil
+		a.Capabilities = capabilities(i)
 		if err := out.Encode(a); err != nil {
 			log.Fatal(err)
 		}
 	}
+}
+
+// capabilities asks the hook with its default configuration.
+func capabilities(i image.CUDA) (words string) {
+	defer func() {
+		if recover() != nil {
+			words = "refused"
+		}
+	}()
+	settings, err := config.GetDefault()
+	if err != nil {
+		log.Fatal(err)
+	}
+	hook := &hookConfig{Config: settings}
+	return hook.getDriverCapabilities(i, i.IsLegacy()).String()
 }
