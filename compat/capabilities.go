@@ -59,6 +59,3 @@ func CapabilitiesOf(env []string) Capabilities {
 func (c Capabilities) Bring(capability string) bool {
 	return slices.ContainsFunc(c.Words, func(word string) bool { return word == capability || implied[word] == capability })
 }
-
-// CapabilityNames are the words that NVIDIA_DRIVER_CAPABILITIES may have, sorted.
-func CapabilityNames() []string { return append([]string{"all"}, supported...) }

@@ -19,6 +19,9 @@ type Needs struct {
 	Searches []Search
 	// Require is what the image's environment asks for; see [Requirements].
 	Require []Requirement
+	// Withheld is what every start with [HookLegacy] comes to, because of what
+	// NVIDIA_DRIVER_CAPABILITIES asks for; the zero value if that is enough.
+	Withheld Prediction
 }
 
 // Part is a program or a library with what it asks for.

@@ -57,8 +57,8 @@ func fails(code int, format string, args ...any) Prediction {
 }
 
 // Predict says what an image with these needs will do on a host. Checks come in
-// the order in which a start would fail: the driver must know the GPU, the
-// requirements must hold, the libcuda that is found must go with the driver and the
+// the order in which a start would fail: the driver must know the GPU, a legacy hook
+// mount what is needed, the requirements must hold, the libcuda that is found must go with the driver and the
 // GPU, the CUDA runtime must accept it, and every part must have code for the GPU.
 // That libcuda is the one of [Needs.Loads]: a hook puts cuda-compat in the host's
 // place whenever it is newer. Where hosts differ, it is what fails on some of them.
@@ -69,6 +69,9 @@ func Predict(n Needs, h Host) Prediction {
 	h.CUDA = h.cuda()
 	if p := hostProblem(n, h); p != nil {
 		return *p
+	}
+	if h.Hook == HookLegacy && n.Withheld.Verdict != "" {
+		return n.Withheld
 	}
 	for _, r := range n.Require {
 		if a := r.Check(h); !a.Holds {

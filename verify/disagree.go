@@ -18,11 +18,16 @@ const (
 	ruleStrict      = "requirement-strict"
 )
 
+// aboutImage is a finding about the image as a whole.
+func aboutImage(rule, format string, args ...any) Finding {
+	return Finding{Rule: rule, Severity: loadRules().severity(rule), Detail: fmt.Sprintf(format, args...)}
+}
+
 // disagreements are findings about the image's own words against its content.
 func (n *demand) disagreements() []Finding {
 	var findings []Finding
 	add := func(rule, format string, args ...any) {
-		findings = append(findings, Finding{Rule: rule, Severity: loadRules().severity(rule), Detail: fmt.Sprintf(format, args...)})
+		findings = append(findings, aboutImage(rule, format, args...))
 	}
 	if n.badEnv != nil {
 		add(ruleMalformed, "%s: the legacy runtime hook refuses the container where it gets to this; CDI modes look at no requirement", strings.ReplaceAll(n.badEnv.Error(), "\n", "; "))

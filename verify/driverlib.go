@@ -140,6 +140,9 @@ func (m *merged) legacyDirs(folder string) []loader.Dir {
 
 // places cuts the way at the first libcuda.so.1 that is there whatever the hook does.
 func (m *merged) places(dirs []loader.Dir, folder string) []compat.Place {
+	if f, ok := m.preloadedLibcuda(); ok {
+		return []compat.Place{m.own(f)}
+	}
 	var places []compat.Place
 	final, _ := m.im.Real(folder)
 	for _, d := range dirs {

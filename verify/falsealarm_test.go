@@ -81,7 +81,7 @@ func TestFalseAlarms(t *testing.T) {
 
 func falseAlarms(t *testing.T, opts verify.Options, files entries) {
 	t.Helper()
-	report, err := verify.New(opts).Image(t.Context(), "test", imagetest.New(layer(files)))
+	report, err := verify.New(opts).Image(t.Context(), "test", imagetest.WithEnv(imagetest.New(layer(files)), gpus))
 	if err != nil {
 		t.Fatal(err)
 	}

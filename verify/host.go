@@ -36,6 +36,14 @@ func (m *merged) hostLibraries(s scope) []HostLibrary {
 	return list
 }
 
+// ownLibraries are those that the image's own program needs by name.
+func (m *merged) ownLibraries(s scope) []HostLibrary {
+	if s.program == "" {
+		return nil
+	}
+	return m.hostLibraries(s)
+}
+
 func isDriverFile(f *loader.File) bool { return driverNamed(f) != nil }
 
 // driverNamed returns the library of the driver that a file calls itself, nil if none.

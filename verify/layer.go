@@ -158,6 +158,7 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 		return nil
 	case tar.TypeDir:
 		w.facts.Paths.add(pathDir, p)
+		w.shared(p, h)
 		return nil
 	case tar.TypeChar, tar.TypeBlock:
 		if h.Typeflag == tar.TypeChar && h.Devmajor == 0 && h.Devminor == 0 { // overlayfs whiteout
@@ -170,6 +171,7 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 	}
 	if !w.whiteout(p) {
 		w.facts.Paths.add(pathFile, p)
+		w.shared(p, h)
 		w.search.forget(p)
 	} else if h.Size == 0 {
 		return nil // else a tool that knows no whiteouts makes a file of it
@@ -187,6 +189,15 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 		return w.regular(p, h, body)
 	}
 	return nil
+}
+
+// shared records that others than root may write to a file or directory. What belongs to
+// somebody is recorded of directories and libraries only: all files would be too many.
+func (w *walker) shared(p string, h *tar.Header) {
+	owned := h.Uid != 0 && (h.Typeflag == tar.TypeDir || strings.Contains(path.Base(p), ".so"))
+	if h.Typeflag != tar.TypeSymlink && (owned || h.Mode&0o002 != 0) {
+		w.facts.Paths.add(pathShared, p)
+	}
 }
 
 // whiteout records a whiteout and reports whether p was one. Other names that

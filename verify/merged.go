@@ -74,6 +74,7 @@ func mergedView(in inspected, layers *view) *merged {
 	}
 	m.seen, m.beside = m.forward(layers)
 	m.ways = m.searches()
+	m.preloadedPath()
 	m.commonPath()
 	m.ownPaths()
 	m.needs()
@@ -97,13 +98,19 @@ func (v *view) image(env loader.Env) *loader.Image {
 }
 
 // envOf returns the value of a variable; of two settings the last counts.
-func envOf(config v1.Config, name string) (value string) {
-	for _, e := range config.Env {
-		if v, ok := strings.CutPrefix(e, name+"="); ok {
-			value = v
+func envOf(config v1.Config, name string) string {
+	value, _ := lookup(config.Env, name)
+	return value
+}
+
+// lookup returns the value of a variable and whether it is set.
+func lookup(env []string, name string) (value string, set bool) {
+	for _, e := range env {
+		if key, v, _ := strings.Cut(e, "="); key == name {
+			value, set = v, true
 		}
 	}
-	return value
+	return value, set
 }
 
 func (m *merged) hit(rule string, f *loader.File, format string, args ...any) {

@@ -125,7 +125,7 @@ func TestMergedView(t *testing.T) {
 				}
 				layers = append(layers, layer(f))
 			}
-			img, err := mutate.Config(imagetest.New(layers...), v1.Config{Env: []string{"PATH=/usr/bin:/bin", tc.env}, Entrypoint: start, WorkingDir: "/app"})
+			img, err := mutate.Config(imagetest.New(layers...), v1.Config{Env: []string{"PATH=/usr/bin:/bin", gpus, tc.env}, Entrypoint: start, WorkingDir: "/app"})
 			if err != nil {
 				t.Fatal(err)
 			}

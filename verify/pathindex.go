@@ -98,6 +98,13 @@ func (x *pathIndex) hider(path string, from int) int {
 	return min(found, x.first(whiteout, from), x.first(file, from), x.first(dir, from))
 }
 
+// shared reports whether others than root may write to what a container sees at path. Of
+// what no layer has an entry for, nobody else may.
+func (x *pathIndex) shared(path string) bool {
+	at := x.last(pathHash(pathShared, path), x.layers)
+	return at >= 0 && x.hider(path, at+1) == x.layers
+}
+
 // has reports whether a container sees a file, a directory not counted, at path.
 func (x *pathIndex) has(path string) bool {
 	top := x.last(pathHash(pathFile, path), x.layers)

@@ -44,7 +44,7 @@ func TestPortability(t *testing.T) {
 			"usr/lib/.wh.old.so": {}, // containers do not see it
 			"usr/bin/app":        gpuFile("", 0, imagetest.Fatbin(append(imagetest.SASS(80, 90), imagetest.PTX(8, 4, 80))...)),
 		}),
-	), "CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=driver>=525.60.13")
+	), "CUDA_VERSION=12.4.1", "NVIDIA_REQUIRE_CUDA=driver>=525.60.13", gpus)
 	report := judge(t, img)
 	got := report.Portability
 	if diff := cmp.Diff([]string{"sm_80", "sm_86", "sm_89", "sm_90"}, got.SASS); diff != "" {

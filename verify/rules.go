@@ -61,24 +61,25 @@ type Rule struct {
 // Pattern is one way to recognise what a rule is about. The comments in
 // rules/*.yaml say what each field means for each kind.
 type Pattern struct {
-	Stem    string   `yaml:"stem"`
-	Name    string   `yaml:"name"`
-	Source  string   `yaml:"source"` // where the fact comes from
-	Stub    bool     `yaml:"stub"`
-	Code    uint64   `yaml:"code"`
-	Compat  bool     `yaml:"compat"`
-	CUDA    bool     `yaml:"cuda"`
-	Target  string   `yaml:"target"`
-	Exports []string `yaml:"exports"`
-	Proof   []string `yaml:"proof"`
-	Needed  string   `yaml:"needed"`
-	Pattern string   `yaml:"pattern"`
-	Except  string   `yaml:"except"`
-	NotIn   []string `yaml:"not_in"`
-	Text    []string `yaml:"text"`
-	Word    string   `yaml:"word"`
-	Type    string   `yaml:"type"`
-	Example string   `yaml:"example"` // a path or package name that must match
+	Stem       string   `yaml:"stem"`
+	Name       string   `yaml:"name"`
+	Source     string   `yaml:"source"` // where the fact comes from
+	Stub       bool     `yaml:"stub"`
+	Code       uint64   `yaml:"code"`
+	Compat     bool     `yaml:"compat"`
+	CUDA       bool     `yaml:"cuda"`
+	Capability string   `yaml:"capability"`
+	Target     string   `yaml:"target"`
+	Exports    []string `yaml:"exports"`
+	Proof      []string `yaml:"proof"`
+	Needed     string   `yaml:"needed"`
+	Pattern    string   `yaml:"pattern"`
+	Except     string   `yaml:"except"`
+	NotIn      []string `yaml:"not_in"`
+	Text       []string `yaml:"text"`
+	Word       string   `yaml:"word"`
+	Type       string   `yaml:"type"`
+	Example    string   `yaml:"example"` // a path or package name that must match
 }
 
 // Rules returns the rule set, in the order of its files. The caller must not change it.

@@ -30,6 +30,12 @@ var classFixtures = map[string]map[string]imagetest.Entry{
 	"compat-search-path":  {"usr/local/cuda/compat/libcuda.so.1": imagetest.File(realLibrary("libcuda.so.1")), "etc/ld.so.conf.d/c.conf": {Data: "/usr/local/cuda/compat\n"}, "etc/ld.so.conf": {Data: "include ld.so.conf.d/*.conf\n"}},
 	"unresolved":          withLibc(map[string]imagetest.Entry{"usr/lib/libx.so": imagetest.File(imagetest.ELF{Needed: []string{"libgone.so.1"}}.Bytes())}),
 	"unresolved-aside":    withLibc(map[string]imagetest.Entry{"opt/libx.so": imagetest.File(imagetest.ELF{Needed: []string{"libgone.so.1"}}.Bytes())}),
+	"capability-missing":  {"opt/player": user("libnvcuvid.so.1")},
+	"capability-unknown":  {"opt/player": user("libnvcuvid.so.1")},
+	"devices-void":        {"opt/player": user("libnvcuvid.so.1")},
+	"devices-unset":       {"opt/player": user("libnvcuvid.so.1")},
+	"preload-path":        {"etc/passwd": {Data: "x"}},
+	"preload-missing":     {"etc/passwd": {Data: "x"}},
 	"version-missing":     withLibc(map[string]imagetest.Entry{"usr/bin/p": program(map[string][]string{"libc.so.6": {"GLIBC_2.38"}}, "libc.so.6")}),
 	"search-incomplete":   {"etc/ld.so.conf": {Data: strings.Repeat("/opt/lib\n", 8000)}},
 
@@ -54,6 +60,11 @@ var classEnv = map[string][]string{
 	"requirement-malformed": {"CUDA_VERSION=cu121"},
 	"requirement-csv":       {"NVIDIA_REQUIRE_CUDA=CUDA>=12.3"},
 	"requirement-strict":    {"NVIDIA_REQUIRE_CUDA=cuda>=12.4"},
+	"capability-missing":    {asks + "compute"},
+	"capability-unknown":    {gpus, asks + "vidoe"},
+	"devices-void":          {visible + "void"},
+	"preload-path":          {"LD_PRELOAD=/proc/self/cwd/poc.so"},
+	"preload-missing":       {"LD_PRELOAD=/opt/nowhere.so"},
 }
 
 var (

@@ -150,10 +150,11 @@ func (c *collector) plain(paths pathSet, p, target string) bool {
 }
 
 // isLinkerConfig reports whether p configures a dynamic linker. Distributions have
-// had links from ld.so.conf.d to a file ld.so.conf elsewhere.
+// had links from ld.so.conf.d to a file ld.so.conf elsewhere, and others may have them
+// to a file ld.so.preload.
 func isLinkerConfig(p string) bool {
 	musl, _ := path.Match("etc/ld-musl-*.path", p)
-	return musl || path.Base(p) == "ld.so.conf" || path.Dir(p) == "etc/ld.so.conf.d"
+	return musl || path.Base(p) == "ld.so.conf" || path.Base(p) == path.Base(preloadFile) || path.Dir(p) == "etc/ld.so.conf.d"
 }
 
 // linkerConfig keeps the text of p and returns body as it was.

@@ -103,5 +103,5 @@ func (h halt) finding() []Finding {
 	if !h.missing {
 		return nil
 	}
-	return []Finding{{Rule: ruleEntrypoint, Severity: loadRules().severity(ruleEntrypoint), Detail: h.why}}
+	return []Finding{aboutImage(ruleEntrypoint, "%s", h.why)}
 }

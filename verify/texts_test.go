@@ -23,7 +23,7 @@ func objectFile(texts ...string) []byte {
 // only returns the one finding of a layer with one file.
 func only(t *testing.T, opts verify.Options, name string, data []byte) verify.Finding {
 	t.Helper()
-	report, err := verify.New(opts).Image(t.Context(), "x", imagetest.New(layer(map[string]imagetest.Entry{name: imagetest.File(data)})))
+	report, err := verify.New(opts).Image(t.Context(), "x", imagetest.WithEnv(imagetest.New(layer(map[string]imagetest.Entry{name: imagetest.File(data)})), gpus))
 	if err != nil || len(report.Findings) != 1 {
 		t.Fatalf("%s: findings %+v, error %v, want one finding", name, report.Findings, err)
 	}

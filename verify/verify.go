@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,13 +115,15 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	layers := newView(facts...)
 	merged := mergedView(in, layers)
 	r.Libcuda = merged.libcuda()
-	d := demandOf(in, layers, merged.scope())
+	program := merged.scope()
+	d := demandOf(in, layers, program)
 	d.Compat, d.CompatAside, d.Searches = merged.seen, merged.beside, merged.ways
 	halt := merged.start(layers)
 	d.cannotStart, d.hosts = halt.why, merged.hostLibraries(d.scope)
 	d.doubts(merged.leak())
+	asks := d.request(in.config.Config.Env, merged.ownLibraries(program))
 	r.Portability = d.portability()
-	r.Findings = v.settle(append(append(assemble(in, layers, merged.all()), d.disagreements()...), halt.finding()...))
+	r.Findings = v.settle(slices.Concat(assemble(in, layers, merged.all()), d.disagreements(), asks.findings(&d), merged.preloads(in, layers), halt.finding()))
 	r.Verdict = judge(r.Findings)
 	r.Stats.Seconds = time.Since(start).Seconds()
 	return r, nil

@@ -45,7 +45,7 @@ type process struct {
 // Closure returns what loading root would load. An empty Missing means that the
 // file and all it needs would start.
 func (im *Image) Closure(root *File) Closure {
-	p := &process{im: im, names: map[string]*Loaded{}, files: map[*File]*Loaded{}, musl: im.isMusl(root.ABI)}
+	p := &process{im: im, names: map[string]*Loaded{}, files: map[*File]*Loaded{}, musl: im.Musl(root.ABI)}
 	first := p.load(Found{File: root, Path: root.Real}, nil)
 	if root.Program() {
 		p.musl = strings.HasPrefix(path.Base(root.Interp), "ld-musl-")

@@ -35,7 +35,7 @@ func (d Dir) Listed() bool { return d.indexed }
 // program, its own directories are among them.
 func (im *Image) HookedDirs(abi ABI, h Hook, program *File) []Dir {
 	dirs := im.named(abi, program)
-	if im.isMusl(abi) {
+	if im.Musl(abi) {
 		return slices.Concat(dirs, im.distinct(im.muslPath(abi, im.musled(abi, h))))
 	}
 	found := im.read(im.written(abi, h))
@@ -63,7 +63,7 @@ func (im *Image) named(abi ABI, program *File) []Dir {
 	switch {
 	case program == nil || program.ABI != abi:
 		return slices.Clone(env)
-	case program.RunPath != "" || im.isMusl(abi):
+	case program.RunPath != "" || im.Musl(abi):
 		return slices.Concat(env, im.OwnDirs(program))
 	}
 	return slices.Concat(im.OwnDirs(program), env)

@@ -164,6 +164,20 @@ func (im *Image) Lookup(p string) *File {
 	return im.byReal[final]
 }
 
+// Config returns the text of the linker's configuration file at p; ok is false if there
+// is no such file, or if it is not known to be one.
+func (im *Image) Config(p string) (text string, ok bool) {
+	final, _ := im.Real(p)
+	text, ok = im.configs[final]
+	return text, ok
+}
+
+// Has reports whether there is a file at p, links followed.
+func (im *Image) Has(p string) bool {
+	final, ok := im.Real(p)
+	return ok && im.has(final)
+}
+
 // In returns the objects in a directory, links not counted.
 func (im *Image) In(dir string) []*File {
 	final, _ := im.Real(dir)

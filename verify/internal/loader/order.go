@@ -75,11 +75,11 @@ func (im *Image) system(abi ABI, musl bool) []Dir {
 // Dirs returns the directories that every program of an ABI searches, in order:
 // those of LD_LIBRARY_PATH and of the configuration, then the default ones.
 func (im *Image) Dirs(abi ABI) []Dir {
-	return slices.Concat(im.libraryPath(abi), im.system(abi, im.isMusl(abi)))
+	return slices.Concat(im.libraryPath(abi), im.system(abi, im.Musl(abi)))
 }
 
-// isMusl reports whether programs of an ABI are musl's.
-func (im *Image) isMusl(abi ABI) bool { return im.loaders[abi].musl && !im.loaders[abi].glibc }
+// Musl reports whether programs of an ABI are musl's.
+func (im *Image) Musl(abi ABI) bool { return im.loaders[abi].musl && !im.loaders[abi].glibc }
 
 // Runs reports whether the image has a dynamic linker for an ABI.
 func (im *Image) Runs(abi ABI) bool { return im.loaders[abi] != family{} }
