@@ -192,7 +192,11 @@ func environs(t *testing.T, config v1.Config, rule, want string, layers ...*imag
 		t.Fatal(err)
 	}
 	var got []string
-	for _, f := range judge(t, img).Findings {
+	report := judge(t, img)
+	if report.Findings == nil {
+		t.Error("findings are null")
+	}
+	for _, f := range report.Findings {
 		kind, _, _ := strings.Cut(f.Rule, "-")
 		if slices.Contains([]string{"capability", "devices", "preload"}, kind) {
 			got = append(got, f.Rule+": "+f.Detail)

@@ -123,7 +123,8 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	d.doubts(merged.leak())
 	asks := d.request(in.config.Config.Env, merged.ownLibraries(program))
 	r.Portability = d.portability()
-	r.Findings = v.settle(slices.Concat(assemble(in, layers, merged.all()), d.disagreements(), asks.findings(&d), merged.preloads(in, layers), halt.finding()))
+	said := slices.Concat(d.disagreements(), asks.findings(&d), merged.preloads(in, layers), halt.finding())
+	r.Findings = v.settle(append(assemble(in, layers, merged.all()), said...))
 	r.Verdict = judge(r.Findings)
 	r.Stats.Seconds = time.Since(start).Seconds()
 	return r, nil
