@@ -29,8 +29,10 @@ func Brands() []string {
 
 // series are boards of one architecture and brand, by name. "GeForce" and the like are
 // left out where the rest is a name by itself.
-// Sources: CUDA GPUs page (compute capability); go-nvml's tables of A100 to B200 and
-// drivers' reports (brand). Boards of the old brand Tesla may say NVIDIA on new drivers.
+// Sources: CUDA GPUs page (compute capability). Brands were compared with NVML only of A100,
+// A30, H100, H200 and B200, in go-nvml's tables; the others follow from what NVIDIA calls
+// the product, and a driver may say otherwise: --brand is for that. Boards of the old brand
+// Tesla may say NVIDIA on new drivers.
 var series = []struct {
 	sm    int
 	brand string

@@ -124,15 +124,18 @@ func (n Needs) on(driver, cuda string, gpu Target) Prediction {
 	}
 	code := n.code(gpu, cuda)
 	if code.Verdict != Native || !minorCompat {
-		return code.because(release, by, driver, cuda)
+		hasCode := slices.ContainsFunc(n.Parts, func(p Part) bool { return len(p.SASS)+len(p.PTX) > 0 })
+		return code.because(release, by, driver, cuda, hasCode)
 	}
 	return say(MinorCompat, "%s needs CUDA %s and driver %s offers %s of the same major release; %s", by, release, driver, cuda, code.Why)
 }
 
 // because puts the runtime's side before a reason that is only about code.
-func (p Prediction) because(release, by, driver, cuda string) Prediction {
+func (p Prediction) because(release, by, driver, cuda string, hasCode bool) Prediction {
 	switch {
 	case p.Verdict == No || p.Verdict == Unknown:
+	case release == "" && hasCode:
+		p.Why = "no file names the CUDA release that it needs; " + p.Why
 	case release == "":
 		p.Why = "nothing in the image needs a CUDA release; " + p.Why
 	default:

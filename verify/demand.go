@@ -19,8 +19,10 @@ type demand struct {
 	listed  []GPUPart
 	runtime string // the newest in the image
 	unsure  string // why a prediction that it runs would be too much, "" if nothing is
-	badEnv  error  // requirements that cannot be read
-	hosts   []HostLibrary
+	// unreleased says that libcuda is needed, and nothing of the image says how new it must be.
+	unreleased bool
+	badEnv     error // requirements that cannot be read
+	hosts      []HostLibrary
 
 	cannotStart string
 }
@@ -53,7 +55,7 @@ func demandOf(in inspected, layers *view, s scope) demand {
 
 // add counts one file.
 func (n *demand) add(f gpuNeed) {
-	counts := f.Path == "" || !f.Loose && (n.scope.program == "" || n.scope.loads[f.Path])
+	counts := f.Path == "" || !f.Loose && n.scope.counts(f.Path)
 	if f.Unread && counts {
 		n.doubt("not all device code could be read: %s", cmp.Or(f.Path, "there is too much of it"))
 	}
@@ -84,6 +86,11 @@ func (n *demand) add(f gpuNeed) {
 	}
 }
 
+// isPart reports whether a file is one of the parts that must run.
+func (n *demand) isPart(path string) bool {
+	return slices.ContainsFunc(n.Parts, func(p compat.Part) bool { return p.Name == path })
+}
+
 func (n *demand) doubt(format string, args ...any) {
 	if n.unsure == "" {
 		n.unsure = fmt.Sprintf(format, args...)
@@ -100,7 +107,8 @@ func (n *demand) doubts(leak string) {
 	code := slices.ContainsFunc(n.Parts, func(p compat.Part) bool { return p.Runtime != "" || len(p.SASS)+len(p.PTX) > 0 })
 	for _, h := range n.hosts {
 		if lib, _ := loadRules().libraryNamed(path.Base(h.Name)); lib.CUDA && !code && n.Runtime == "" {
-			n.doubt("%s needs the driver's %s, and nothing says of which CUDA release", h.By, h.Name)
+			n.doubt("%s needs the driver's %s, and neither a file nor CUDA_VERSION says of which CUDA release", h.By, h.Name)
+			n.unreleased = true
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (n *demand) disagreements() []Finding {
 		add(ruleRequirement, "%s admits driver %s with %s, where %s", n.Require[0].Name, p.Driver, p.GPU, p.Why)
 	}
 	if asked, enough := n.strict(); asked != "" {
-		add(ruleStrict, "%s asks for driver %s; what is in the image runs from driver %s on, as long as it calls no function that is newer", n.Require[0].Name, asked, enough)
+		add(ruleStrict, "%s for driver %s; what is in the image runs from driver %s on, as long as it calls no function that is newer", n.asking(enough), asked, enough)
 	}
 	return findings
 }
@@ -74,6 +74,20 @@ func (n *demand) strict() (asked, enough string) {
 		return "", ""
 	}
 	return asked, enough
+}
+
+// asking says which requirements do not hold on a driver.
+func (n *demand) asking(driver string) string {
+	var names []string
+	for _, r := range n.Require {
+		if !r.Check(compat.Host{Driver: driver}).Holds {
+			names = append(names, r.Name)
+		}
+	}
+	if len(names) == 1 {
+		return names[0] + " asks"
+	}
+	return strings.Join(names, " and ") + " ask"
 }
 
 // withoutCode reports that no part has device code.

@@ -30,16 +30,16 @@ type request struct {
 	missing map[string][]HostLibrary
 }
 
-// request compares what the environment asks for with what the files need; own are the
-// libraries that the image's own program needs by name.
-func (n *demand) request(env []string, own []HostLibrary) request {
+// request compares what the environment asks for with what the files need; must are the
+// libraries without which something that must run is not loaded.
+func (n *demand) request(env []string, must []HostLibrary) request {
 	r := request{env: env, capabilities: compat.CapabilitiesOf(env), devices: compat.VisibleDevices(env), missing: map[string][]HostLibrary{}}
 	for _, h := range n.wanted() {
 		if c := h.capability(); c != "" && !r.capabilities.Bring(c) {
 			r.missing[c] = append(r.missing[c], h)
 		}
 	}
-	n.Withheld = r.withheld(own)
+	n.Withheld = r.withheld(must)
 	return r
 }
 
@@ -60,23 +60,23 @@ func (h HostLibrary) capability() string {
 }
 
 // withheld is what a start with the legacy hook comes to, its zero value if it mounts all
-// that is needed. Of libraries that have nothing to do with CUDA, only those that the
-// image's own program needs decide.
-func (r request) withheld(own []HostLibrary) compat.Prediction {
+// that is needed. Of libraries that have nothing to do with CUDA, only those that must
+// be there decide: what the image's own program needs by name, or a part.
+func (r request) withheld(must []HostLibrary) compat.Prediction {
 	no := func(code int, why string) compat.Prediction {
 		return compat.Prediction{Verdict: compat.No, Why: why, CUDAError: code}
 	}
 	if len(r.capabilities.Refused) > 0 {
 		return no(0, r.refused())
 	}
-	for _, h := range own {
+	for _, h := range must {
 		if c := h.capability(); c != "" && !r.capabilities.Bring(c) {
 			return no(0, r.lacks(c, h))
 		}
 	}
 	for _, h := range r.missing["compute"] {
 		if lib, _ := loadRules().libraryNamed(path.Base(h.Name)); lib.CUDA {
-			return no(compat.ErrorDriver, r.lacks("compute", h)+": no driver is found (error 35)")
+			return no(compat.ErrorDriver, r.lacks("compute", h)+"; no driver is found (error 35)")
 		}
 	}
 	return compat.Prediction{}
@@ -137,5 +137,5 @@ func (r request) refused() string {
 	for _, word := range r.capabilities.Refused {
 		words = append(words, fmt.Sprintf("%q", word))
 	}
-	return fmt.Sprintf("NVIDIA_DRIVER_CAPABILITIES has %s, which is no capability: the legacy hook refuses the container", strings.Join(words, ", "))
+	return fmt.Sprintf("NVIDIA_DRIVER_CAPABILITIES has %s: the legacy hook knows no such capability and refuses the container", strings.Join(words, ", "))
 }

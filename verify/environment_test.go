@@ -214,6 +214,8 @@ func TestLegacyCapabilities(t *testing.T) {
 	program := func(needed ...string) imagetest.Entry {
 		return imagetest.File(append(imagetest.Align(imagetest.ELF{Interp: "/lib64/ld-linux-x86-64.so.2", Needed: needed, Exec: 300 << 10}.Bytes()), all124...))
 	}
+	part := user("libnvcuvid.so.1")
+	part.Data += string(imagetest.Align(nil)) + string(all124)
 	for _, tc := range []struct {
 		name    string
 		ask     string
@@ -227,6 +229,7 @@ func TestLegacyCapabilities(t *testing.T) {
 		{"no compute, by name", "graphics", program("libcuda.so.1"), compat.No, 0, "libcuda.so.1"},
 		{"no video", "compute", program("libcuda.so.1", "libnvcuvid.so.1"), compat.No, 0, "libnvcuvid.so.1"},
 		{"video", "video", program("libcuda.so.1", "libnvcuvid.so.1"), compat.Native, 0, ""},
+		{"no video for the one part", "compute", part, compat.No, 0, "libnvcuvid.so.1"},
 		{"refused", "compute,gpu", program("libcuda.so.1"), compat.No, 0, `"gpu"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -17,12 +17,12 @@ type HostLibrary struct {
 	By   string `json:"by"`   // the path of the first file that does
 }
 
-// hostLibraries lists them, sorted by name, never nil. Those of the driver's own files
-// do not count, nor those of files that the image's own program, if s has one, does not load.
-func (m *merged) hostLibraries(s scope) []HostLibrary {
+// hostLibraries lists those of the files that count, sorted by name, never nil. The
+// driver's own files never count.
+func (m *merged) hostLibraries(counts func(path string) bool) []HostLibrary {
 	list, seen := []HostLibrary{}, map[string]bool{}
 	for _, f := range m.im.Files {
-		if isDriverFile(f) || s.program != "" && !s.loads[f.Path] {
+		if isDriverFile(f) || !counts(f.Path) {
 			continue
 		}
 		for _, name := range f.Needed {
@@ -34,14 +34,6 @@ func (m *merged) hostLibraries(s scope) []HostLibrary {
 	}
 	slices.SortFunc(list, func(a, b HostLibrary) int { return cmp.Compare(a.Name, b.Name) })
 	return list
-}
-
-// ownLibraries are those that the image's own program needs by name.
-func (m *merged) ownLibraries(s scope) []HostLibrary {
-	if s.program == "" {
-		return nil
-	}
-	return m.hostLibraries(s)
 }
 
 func isDriverFile(f *loader.File) bool { return driverNamed(f) != nil }

@@ -14,7 +14,8 @@ type Portability struct {
 	// CUDARuntime is the newest CUDA runtime in the image, "12.4", "" if there is none.
 	CUDARuntime string `json:"cuda_runtime"`
 	// MinDriver is the oldest driver on which it runs with some GPU; MinDriverWhy is
-	// what fails on older ones. Both are "" if the image needs nothing of a driver.
+	// what fails on older ones. Both are "" if the image needs nothing of a driver, and if
+	// nothing says how new that must be.
 	MinDriver    string `json:"min_driver"`
 	MinDriverWhy string `json:"min_driver_why"`
 	// SASS are the architectures for which every part has machine code, PTX those for
@@ -118,6 +119,9 @@ func (n *demand) portability() Portability {
 			if compat.Predict(compat.Needs{}, h).Verdict.Runs() { // the driver knows the GPU
 				p.Predictions = append(p.Predictions, DriverGPU{driver, gpu.String(), p.predict(h)})
 			}
+		}
+		if n.unreleased && len(n.Require) == 0 {
+			continue
 		}
 		if driver, why := compat.MinDriver(n.Needs, gpu); driver != "" && (p.MinDriver == "" || compat.Compare(driver, p.MinDriver) < 0) {
 			p.MinDriver, p.MinDriverWhy = driver, why

@@ -284,3 +284,62 @@ func TestScopeOfTheProgram(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsKnown: answers say no more than the image does.
+func TestWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	cuda, code := user("libcuda.so.1"), gpuFile("", 0, imagetest.Fatbin(imagetest.SASS(80, 90)...))
+	for _, tc := range []struct {
+		name      string
+		env       []string
+		files     files
+		minDriver string
+		verdict   compat.Verdict
+		why       string
+	}{
+		{"libcuda alone", nil, files{"opt/x.so": cuda}, "", compat.Unknown, "neither a file nor CUDA_VERSION"},
+		{"libcuda and a driver's compiler", nil, files{"opt/x.so": user("libnvidia-nvvm.so.4", "libcuda.so")}, "", compat.Unknown, "neither a file nor CUDA_VERSION"},
+		{"libcuda and a requirement", []string{"NVIDIA_REQUIRE_CUDA=cuda>=12.4"}, files{"opt/x.so": cuda}, "550.54.14", compat.Unknown, "neither a file nor CUDA_VERSION"},
+		{"libcuda and a release", []string{"CUDA_VERSION=12.4"}, files{"opt/x.so": cuda}, "550.54.14", compat.Native, "the image needs 12.4"},
+		{"code without a release", nil, files{"opt/x.so": cuda, "opt/y": code}, "450.51.05", compat.Native, "no file names the CUDA release that it needs"},
+		{"NVML alone", nil, files{"opt/x.so": user("libnvidia-ml.so.1")}, "", compat.Native, "nothing in the image needs a CUDA release"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			report := judge(t, imagetest.WithEnv(imagetest.New(layer(tc.files)), append(tc.env, gpus)...))
+			p := report.Predict(compat.Host{Driver: "550.54.14", GPU: compat.Target{SM: 80}})
+			if got := report.Portability.MinDriver; got != tc.minDriver || p.Verdict != tc.verdict || !strings.Contains(p.Why, tc.why) {
+				t.Errorf("oldest driver %q, %s (%s); want %q, %s (%s)", got, p.Verdict, p.Why, tc.minDriver, tc.verdict, tc.why)
+			}
+		})
+	}
+}
+
+// TestStrictNames: of several requirements the finding names those that ask for too much.
+func TestStrictNames(t *testing.T) {
+	t.Parallel()
+	app := gpuFile("", 12040, imagetest.Fatbin(imagetest.SASS(80, 90)...))
+	for want, env := range map[string][]string{
+		"NVIDIA_REQUIRE_CUDA asks for driver 550.54.14":                       {"NVIDIA_REQUIRE_A=driver>=450", "NVIDIA_REQUIRE_CUDA=cuda>=12.4"},
+		"NVIDIA_REQUIRE_CUDA and NVIDIA_REQUIRE_Z ask for driver 570.26":      {"NVIDIA_REQUIRE_CUDA=cuda>=12.4", "NVIDIA_REQUIRE_Z=driver>=570"},
+		"NVIDIA_REQUIRE_DRIVER asks for driver 535.54.03; what is in the ima": {"NVIDIA_REQUIRE_DRIVER=driver>=530.99"},
+		"CUDA_VERSION asks for driver 550.54.14":                              {"CUDA_VERSION=12.4.1"},
+	} {
+		report := judge(t, imagetest.WithEnv(imagetest.New(layer(files{"opt/app": app})), append(env, gpus)...))
+		i := slices.IndexFunc(report.Findings, func(f verify.Finding) bool { return f.Rule == "requirement-strict" })
+		if i < 0 || !strings.HasPrefix(report.Findings[i].Detail, want) || report.Verdict != verify.Pass {
+			t.Errorf("%v: %s, findings %+v, want %q as info", env, report.Verdict, report.Findings, want)
+		}
+	}
+	older := imagetest.PTX(7, 0, 80)
+	for name, f := range map[string]files{
+		"PTX that needs as much": {"opt/app": gpuFile("", 12040, all124)},
+		"a part of PTX alone":    {"opt/app": app, "opt/b": gpuFile("", 0, imagetest.Fatbin(older))},
+		"no code at all":         {"opt/lib.so": gpuFile("libcudart.so.12", 12040)},
+	} {
+		report := judge(t, imagetest.WithEnv(imagetest.New(layer(f)), "NVIDIA_REQUIRE_CUDA=cuda>=12.4", gpus))
+		if slices.ContainsFunc(report.Findings, func(f verify.Finding) bool { return f.Rule == "requirement-strict" }) {
+			t.Errorf("%s: %+v", name, report.Findings)
+		}
+	}
+}

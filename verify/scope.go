@@ -11,6 +11,9 @@ type scope struct {
 	loads   map[string]bool // by path
 }
 
+// counts reports whether a file may be loaded: any, where no program is followed.
+func (s scope) counts(path string) bool { return s.program == "" || s.loads[path] }
+
 // scope follows the program that the image starts.
 func (m *merged) scope() scope {
 	f := m.started()

@@ -119,9 +119,9 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	d := demandOf(in, layers, program)
 	d.Compat, d.CompatAside, d.Searches = merged.seen, merged.beside, merged.ways
 	halt := merged.start(layers)
-	d.cannotStart, d.hosts = halt.why, merged.hostLibraries(d.scope)
+	d.cannotStart, d.hosts = halt.why, merged.hostLibraries(d.scope.counts)
 	d.doubts(merged.leak())
-	asks := d.request(in.config.Config.Env, merged.ownLibraries(program))
+	asks := d.request(in.config.Config.Env, merged.hostLibraries(func(p string) bool { return program.loads[p] || d.isPart(p) }))
 	r.Portability = d.portability()
 	said := slices.Concat(d.disagreements(), asks.findings(&d), merged.preloads(in, layers), halt.finding())
 	r.Findings = v.settle(append(assemble(in, layers, merged.all()), said...))

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/station/stationtest"
 	"github.com/cudabuild/cudabuild/internal/standin"
@@ -261,4 +262,55 @@ func TestInject(t *testing.T) {
 func brief(out container.Outcome) string {
 	return fmt.Sprintf("%q exit code %d, timed out %v, libcuda %q, nodes %v, left %v, %+v",
 		out.Problem, out.ExitCode, out.TimedOut, out.Libcuda, out.DeviceNodes, out.Left, out.Times)
+}
+
+// TestInjectSlice: a slice of a divided GPU gets its own nodes, by whatever name it was
+// asked for. The specification is synthetic: it has the devices and nodes that nvidia-ctk
+// gives slices, by UUID as ours and by place as its own.
+func TestInjectSlice(t *testing.T) {
+	r, p := place(t)
+	const first, second = "MIG-aaaa1111-0000-5000-8000-000000000001", "MIG-bbbb2222-0000-5000-8000-000000000002"
+	host := []gpu.GPU{
+		{Index: 0, UUID: "GPU-1111", BusID: "0000:00:06.0", MIGDevices: []gpu.MIGDevice{}},
+		{Index: 1, UUID: "GPU-2222", BusID: "0000:00:07.0", MIG: true, MIGDevices: []gpu.MIGDevice{{Index: 0, UUID: first}, {Index: 1, UUID: second}}},
+	}
+	slice := func(name string, instance int) string {
+		return fmt.Sprintf(`{"name":%q,"containerEdits":{"deviceNodes":[{"path":"/dev/nvidia1","hostPath":"/dev/null"},
+			{"path":"/dev/nvidia-caps/nvidia-cap%d","hostPath":"/dev/null"},{"path":"/dev/nvidia-caps/nvidia-cap%d","hostPath":"/dev/null"}]}}`, name, instance, instance+1)
+	}
+	p.CDI = fmt.Appendf(nil, `{"cdiVersion":"0.6.0","kind":"nvidia.com/gpu","devices":[{"name":"GPU-1111","containerEdits":{"deviceNodes":[{"path":"/dev/nvidia0","hostPath":"/dev/null"}]}},%s]}`,
+		strings.Join([]string{slice("1:0", 12), slice(first, 12), slice("1:1", 21), slice(second, 21)}, ","))
+	for request, want := range map[string]string{
+		"1:0":                   "/dev/nvidia-caps/nvidia-cap12 /dev/nvidia-caps/nvidia-cap13 /dev/nvidia1",
+		first:                   "/dev/nvidia-caps/nvidia-cap12 /dev/nvidia-caps/nvidia-cap13 /dev/nvidia1",
+		strings.ToLower(second): "/dev/nvidia-caps/nvidia-cap21 /dev/nvidia-caps/nvidia-cap22 /dev/nvidia1",
+		"1:1,0":                 "/dev/nvidia-caps/nvidia-cap21 /dev/nvidia-caps/nvidia-cap22 /dev/nvidia0 /dev/nvidia1",
+		"0":                     "/dev/nvidia0",
+		"1:2":                   "",
+		"0:0":                   "",
+		"MIG-cccc":              "",
+		"MIG-GPU-2222/1/0":      "", // as drivers before 470 named slices
+	} {
+		chosen, err := gpu.Select(host, request)
+		if want == "" {
+			if err == nil || !strings.Contains(err.Error(), "1:1 ("+second+")") {
+				t.Errorf("%s: %v, want what there is", request, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Devices = gpu.UUIDs(chosen)
+		out := run(t, r, p)
+		slices.Sort(out.DeviceNodes)
+		if got := strings.Join(out.DeviceNodes, " "); out.ExitCode != 0 || got != want {
+			t.Errorf("%s: nodes %q, want %q: %s\n%s%s", request, got, want, brief(out), out.Stdout, out.Stderr)
+		}
+	}
+	p.Devices = []string{"GPU-2222"} // a divided GPU as a whole is not in the specification
+	if _, err := r.Run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "GPU-2222") {
+		t.Errorf("a divided GPU as a whole: %v", err)
+	}
+	empty(t, r)
 }
