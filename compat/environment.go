@@ -113,11 +113,14 @@ func VisibleDevices(env []string) []string {
 		value = "all"
 	}
 	var devices []string
-	for name := range strings.SplitSeq(value, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			devices = append(slices.DeleteFunc(devices, func(d string) bool { return d == name }), name)
+	seen := map[string]bool{}
+	for _, name := range slices.Backward(strings.Split(value, ",")) {
+		if name = strings.TrimSpace(name); name != "" && !seen[name] {
+			seen[name] = true
+			devices = append(devices, name)
 		}
 	}
+	slices.Reverse(devices)
 	special := slices.IndexFunc(devices, func(name string) bool { return name == "all" || name == "none" })
 	switch {
 	case slices.Contains(devices, "void"):

@@ -106,7 +106,7 @@ func (r request) findings(n *demand) []Finding {
 	case value == "":
 		return append(findings, aboutImage(ruleDevicesVoid, "%s, and NVIDIA_VISIBLE_DEVICES is empty, which means no GPU", needs))
 	}
-	return append(findings, aboutImage(ruleDevicesVoid, "%s, and NVIDIA_VISIBLE_DEVICES is %q, which means no GPU", needs, value))
+	return append(findings, aboutImage(ruleDevicesVoid, "%s, and NVIDIA_VISIBLE_DEVICES is %.200q, which means no GPU", needs, value))
 }
 
 // lacks says which libraries are not mounted for want of a capability.
@@ -127,15 +127,19 @@ func (r request) asks() string {
 	case value == "":
 		return "is empty, which means compute and utility,"
 	default:
-		return fmt.Sprintf("is %q", value)
+		return fmt.Sprintf("is %.200q", value)
 	}
 }
 
 // refused says which words are no capabilities.
 func (r request) refused() string {
 	var words []string
-	for _, word := range r.capabilities.Refused {
-		words = append(words, fmt.Sprintf("%q", word))
+	for i, word := range r.capabilities.Refused {
+		if i == maxAside {
+			words = append(words, fmt.Sprintf("%d more", len(r.capabilities.Refused)-i))
+			break
+		}
+		words = append(words, fmt.Sprintf("%.100q", word))
 	}
 	return fmt.Sprintf("NVIDIA_DRIVER_CAPABILITIES has %s: the legacy hook knows no such capability and refuses the container", strings.Join(words, ", "))
 }

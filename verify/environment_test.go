@@ -159,6 +159,8 @@ func TestPreload(t *testing.T) {
 		{"by a linked file", nil, files{"etc/ld.so.preload": {Symlink: "../opt/ld.so.preload"}, "opt/ld.so.preload": {Data: "lib/x.so"}}, "preload-path", "lib/x.so"},
 		{"by a file of another name", nil, files{"etc/ld.so.preload": {Symlink: "/opt/list"}, "opt/list": {Data: "lib/x.so"}}, "preload-path", "/opt/list"},
 		{"by a file that all may write", nil, files{"etc/ld.so.preload": {Mode: 0o666}}, "preload-path", "/etc/ld.so.preload"},
+		{"several are one finding", []string{"LD_PRELOAD=./a.so ./b.so:./c.so"}, nil, "preload-path", "./a.so: it is taken from the folder in which a program starts (and 2 more like it)"},
+		{"very many", []string{"LD_PRELOAD=" + strings.Repeat("z.so:", 2_000) + "/tmp/x.so"}, nil, "preload-path", "more than 1000"},
 		{"not there", []string{"LD_PRELOAD=/opt/nowhere.so"}, nil, "preload-missing", "/opt/nowhere.so"},
 
 		{"ordinary", []string{"LD_PRELOAD=/usr/lib/libjemalloc.so.2 libz.so.1"}, nil, "", ""},
@@ -170,6 +172,7 @@ func TestPreload(t *testing.T) {
 		{"the host's", []string{"LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libcuda.so.1"}, nil, "", ""},
 		{"an ordinary file", nil, files{"etc/ld.so.preload": {Data: "/opt/x.so\n# /tmp/x.so\n"}}, "", ""},
 		{"an empty file", nil, files{"etc/ld.so.preload": {}}, "", ""},
+		{"no path at all", []string{"LD_PRELOAD=/" + strings.Repeat("tmp/", 100_000)}, nil, "", ""},
 		{"another variable", []string{"MY_LD_PRELOAD=./x.so", "LD_PRELOADS=./x.so"}, nil, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

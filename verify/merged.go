@@ -50,6 +50,9 @@ type merged struct {
 	beside string             // where another one is
 	ways   []compat.Search    // to libcuda.so.1
 	lacks  int                // and files that lack something, see maxLacks
+
+	folders      *string // see astrayFolder
+	preloadsLeft string  // the list of which not all is looked at, see maxPreloads
 }
 
 // all returns the findings, and that there may be more if the view is not whole.

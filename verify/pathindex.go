@@ -98,11 +98,21 @@ func (x *pathIndex) hider(path string, from int) int {
 	return min(found, x.first(whiteout, from), x.first(file, from), x.first(dir, from))
 }
 
-// shared reports whether others than root may write to what a container sees at path. Of
-// what no layer has an entry for, nobody else may.
-func (x *pathIndex) shared(path string) bool {
-	at := x.last(pathHash(pathShared, path), x.layers)
-	return at >= 0 && x.hider(path, at+1) == x.layers
+// sharedOn returns the topmost part of a path, itself included, to which others than root
+// may write, "" if there is none. Of what no layer has an entry for, nobody else may.
+func (x *pathIndex) sharedOn(path string) string {
+	h := pathHash(pathShared, "")
+	for i := range len(path) + 1 {
+		if i > 0 && (i == len(path) || path[i] == '/') {
+			if at := x.last(h, x.layers); at >= 0 && x.hider(path[:i], at+1) == x.layers {
+				return path[:i]
+			}
+		}
+		if i < len(path) {
+			h = hashByte(h, path[i])
+		}
+	}
+	return ""
 }
 
 // has reports whether a container sees a file, a directory not counted, at path.

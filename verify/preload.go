@@ -5,6 +5,7 @@ package verify
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,6 +28,9 @@ var (
 	perProcess = []string{"proc", "dev/fd"}
 )
 
+// comment is one in glibc's list.
+var comment = regexp.MustCompile(`#.*`)
+
 // preload is one library that every program is to load.
 type preload struct {
 	by   string // "LD_PRELOAD", "/etc/ld.so.preload"
@@ -35,20 +39,21 @@ type preload struct {
 
 // preloaded lists them in order. musl reads no file.
 func (m *merged) preloaded() (all []preload) {
-	for _, by := range []string{"LD_PRELOAD", "LD_AUDIT"} {
-		for _, name := range names(envOf(m.config, by)) {
-			all = append(all, preload{by, name})
+	add := func(by, list string) {
+		for i, name := range names(list) {
+			if i == maxPreloads {
+				m.preloadsLeft = by
+				return
+			}
+			if len(name) <= maxNameLen { // else it is no path
+				all = append(all, preload{by, name})
+			}
 		}
 	}
-	text, _ := m.im.Config(preloadFile)
-	if m.im.Musl(m.abi) {
-		text = ""
-	}
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		for _, name := range names(line) {
-			all = append(all, preload{"/" + preloadFile, name})
-		}
+	add("LD_PRELOAD", envOf(m.config, "LD_PRELOAD"))
+	add("LD_AUDIT", envOf(m.config, "LD_AUDIT"))
+	if text, _ := m.im.Config(preloadFile); !m.im.Musl(m.abi) {
+		add("/"+preloadFile, comment.ReplaceAllString(text, ""))
 	}
 	return all
 }
@@ -58,32 +63,54 @@ func names(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(": \t\n", r) })
 }
 
-// preloads judges them: what others than root may change, and what is not there.
+// maxPreloads is how many names of one list are looked at.
+const maxPreloads = 1000
+
+// preloads judges them: what others than root may change, and what is not there. Of each
+// list the first is named.
 func (m *merged) preloads(in inspected, layers *view) (findings []Finding) {
-	about := func(by, rule, format string, args ...any) {
-		f := aboutImage(rule, format, args...)
-		if at := layers.paths.last(pathHash(pathFile, preloadFile), len(layers.facts)); by == "/"+preloadFile && at >= 0 {
+	type kind struct{ by, rule string }
+	first, count := map[kind]string{}, map[kind]int{}
+	var kinds []kind
+	note := func(by, rule, format string, args ...any) {
+		k := kind{by, rule}
+		if count[k]++; count[k] == 1 {
+			kinds, first[k] = append(kinds, k), by+fmt.Sprintf(format, args...)
+		}
+	}
+	for _, p := range m.preloaded() {
+		if why := m.astrayPath(p.name, layers); why != "" {
+			note(p.by, rulePreload, " names %s: %s", p.name, why)
+		} else if m.nowhere(p.name) {
+			note(p.by, rulePreloadMissing, " names %s, which is not in the image", p.name)
+		}
+	}
+	if m.preloadsLeft != "" {
+		note(m.preloadsLeft, rulePreload, " names more than %d libraries, and only these are looked at", maxPreloads)
+	}
+	m.preloadList(layers, note)
+	for _, k := range kinds {
+		f := aboutImage(k.rule, "%s%s", first[k], andMore(count[k]-1))
+		if at := layers.paths.last(pathHash(pathFile, preloadFile), len(layers.facts)); k.by == "/"+preloadFile && at >= 0 {
 			f.Path, f.Layer = preloadFile, in.layers[at].name(at)
 		}
 		findings = append(findings, f)
 	}
-	for _, p := range m.preloaded() {
-		if why := m.astrayPath(p.name, layers); why != "" {
-			about(p.by, rulePreload, "%s names %s: %s", p.by, p.name, why)
-		} else if m.nowhere(p.name) {
-			about(p.by, rulePreloadMissing, "%s names %s, which is not in the image", p.by, p.name)
-		}
-	}
-	list := "/" + preloadFile
-	final, _ := m.im.Real(preloadFile)
-	switch _, read := m.im.Config(preloadFile); {
-	case !m.im.Has(preloadFile) || m.im.Musl(m.abi):
-	case m.whoWrites(preloadFile, layers) != "":
-		about(list, rulePreload, "%s: %s", list, m.whoWrites(preloadFile, layers))
-	case !read:
-		about(list, rulePreload, "%s leads to /%s, and what that names is not known", list, final)
-	}
 	return findings
+}
+
+// preloadList judges glibc's list itself.
+func (m *merged) preloadList(layers *view, note func(by, rule, format string, args ...any)) {
+	if !m.im.Has(preloadFile) || m.im.Musl(m.abi) {
+		return
+	}
+	final, _ := m.im.Real(preloadFile)
+	_, read := m.im.Config(preloadFile)
+	if why := m.whoWrites(preloadFile, layers); why != "" {
+		note("/"+preloadFile, rulePreload, ": %s", why)
+	} else if !read {
+		note("/"+preloadFile, rulePreload, " leads to /%s, and what that names is not known", final)
+	}
 }
 
 // astrayPath says why a library's name may lead to what others than root have put there,
@@ -91,8 +118,8 @@ func (m *merged) preloads(in inspected, layers *view) (findings []Finding) {
 func (m *merged) astrayPath(name string, layers *view) string {
 	known, _, token := strings.Cut(name, "$")
 	switch {
-	case strings.HasPrefix(name, "$ORIGIN") || strings.HasPrefix(name, "${ORIGIN}"):
-		return "" // beside the program
+	case len(name) > maxNameLen, strings.HasPrefix(name, "$ORIGIN"), strings.HasPrefix(name, "${ORIGIN}"):
+		return "" // no path at all, or beside the program
 	case path.IsAbs(name):
 		return m.whoWrites(clean(known), layers)
 	case strings.Contains(name, "/"):
@@ -100,41 +127,49 @@ func (m *merged) astrayPath(name string, layers *view) string {
 	case token:
 		return ""
 	}
-	for _, dir := range strings.FieldsFunc(envOf(m.config, "LD_LIBRARY_PATH"), func(r rune) bool { return r == ':' || r == ';' }) {
-		if why := m.astrayPath(strings.TrimSuffix(dir, "/")+"/"+name, layers); why != "" {
-			return fmt.Sprintf("it is looked for in %s, which LD_LIBRARY_PATH names: %s", dir, why)
+	return m.astrayFolder(layers)
+}
+
+// astrayFolder is astrayPath for a name without a folder, which is looked for in those of
+// LD_LIBRARY_PATH first. Its empty elements, which many images have by mistake, do not count.
+func (m *merged) astrayFolder(layers *view) string {
+	if m.folders == nil {
+		m.folders = new(string)
+		dirs := strings.FieldsFunc(envOf(m.config, "LD_LIBRARY_PATH"), func(r rune) bool { return r == ':' || r == ';' })
+		for _, dir := range dirs[:min(len(dirs), maxPreloads)] {
+			if why := m.astrayPath(dir+"/", layers); why != "" {
+				*m.folders = fmt.Sprintf("it is looked for in %s, which LD_LIBRARY_PATH names: %s", dir, why)
+				break
+			}
 		}
 	}
-	return ""
+	return *m.folders
 }
 
 // whoWrites says who may put another file at a path, "" if only root may.
 func (m *merged) whoWrites(p string, layers *view) string {
 	final, _ := m.im.Real(p)
 	for _, at := range []string{p, final} {
-		for _, parent := range lineage(at) {
-			switch {
-			case parent == "":
-			case slices.Contains(perProcess, parent):
-				return fmt.Sprintf("what /%s leads to depends on the program", at)
-			case slices.Contains(writable, parent):
-				return fmt.Sprintf("everybody may write to /%s", parent)
-			case layers.paths.shared(parent):
-				return fmt.Sprintf("others than root may write to /%s", parent)
-			}
+		if dir := below(at, perProcess); dir != "" {
+			return fmt.Sprintf("what /%s leads to depends on the program", at)
+		}
+		if dir := below(at, writable); dir != "" {
+			return fmt.Sprintf("everybody may write to /%s", dir)
+		}
+		if dir := layers.paths.sharedOn(at); dir != "" {
+			return fmt.Sprintf("others than root may write to /%s", dir)
 		}
 	}
 	return ""
 }
 
-// lineage is a path with all directories above it but the root, the topmost first.
-func lineage(p string) (all []string) {
-	for i := range len(p) {
-		if p[i] == '/' {
-			all = append(all, p[:i])
-		}
+// below returns the folder of a list that a path is in or that it is, "" if there is none.
+func below(p string, folders []string) string {
+	i := slices.IndexFunc(folders, func(f string) bool { return p == f || strings.HasPrefix(p, f+"/") })
+	if i < 0 {
+		return ""
 	}
-	return append(all, p)
+	return folders[i]
 }
 
 // nowhere reports that the image lacks a library that is named by its path, and that no
