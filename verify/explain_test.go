@@ -3,6 +3,8 @@
 package verify_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,4 +71,59 @@ func foreignLayer(t *testing.T) *imagetest.Blob {
 	l.URLs = []string{"https://example.com/blob"}
 	l.Opened = func() { t.Error("the content of a foreign layer was asked for") }
 	return l
+}
+
+// TestExplainNames: the answer names the links that were followed, and what a layer has
+// under their names.
+func TestExplainNames(t *testing.T) {
+	t.Parallel()
+	usr := files{"lib": {Symlink: "usr/lib"}, "lib64": {Symlink: "lib"}, "usr/lib/gnu/x": {Data: "x"}}
+	for _, tc := range []struct {
+		name    string
+		layers  []files
+		ask     string
+		links   []string // "path target"
+		entries []string // "layer name"
+		visible bool
+	}{
+		{"no link", []files{usr}, "usr/lib/gnu/x", nil, []string{"0 usr/lib/gnu/x"}, true},
+		{"one", []files{usr}, "/lib/gnu/x", []string{"lib usr/lib"}, []string{"0 usr/lib/gnu/x"}, true},
+		{"one after another", []files{usr}, "/lib64/gnu/x", []string{"lib64 lib", "lib usr/lib"}, []string{"0 usr/lib/gnu/x"}, true},
+		{"of different layers", []files{usr, {"opt/l": {Symlink: "/lib64/gnu"}}}, "opt/l/x", []string{"opt/l /lib64/gnu", "lib64 lib", "lib usr/lib"}, []string{"0 usr/lib/gnu/x"}, true},
+		{"under the link's name", []files{usr, {"lib/gnu/x": {Data: "y"}}}, "/lib/gnu/x", []string{"lib usr/lib"}, []string{"0 usr/lib/gnu/x", "1 lib/gnu/x"}, true},
+		{"only under the link's name", []files{usr, {"lib/gnu/new": {Data: "y"}}}, "/lib/gnu/new", []string{"lib usr/lib"}, []string{"1 lib/gnu/new"}, true},
+		{"under a name that was not asked for", []files{usr, {"lib/gnu/new": {Data: "y"}}}, "/lib64/gnu/new", []string{"lib64 lib", "lib usr/lib"}, []string{"1 lib/gnu/new"}, true},
+		{"deleted under the link's name", []files{usr, {"lib/gnu/.wh.x": {}}}, "/lib/gnu/x", []string{"lib usr/lib"}, []string{"0 usr/lib/gnu/x"}, false},
+		{"the link itself", []files{usr}, "/lib64", nil, []string{"0 lib64"}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var blobs []*imagetest.Blob
+			opened := 0
+			for _, f := range tc.layers {
+				blob := layer(f)
+				blob.Opened = func() { opened++ }
+				blobs = append(blobs, blob)
+			}
+			e, err := verify.New(verify.Options{Parallel: 1}).Explain(t.Context(), "x", imagetest.New(blobs...), tc.ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var links, entries []string
+			for _, l := range e.Links {
+				links = append(links, l.Path+" "+l.Target)
+			}
+			for _, l := range e.Layers {
+				for _, entry := range l.Entries {
+					entries = append(entries, fmt.Sprint(l.Layer.Index, " ", entry.Path))
+				}
+			}
+			if !slices.Equal(links, tc.links) || !slices.Equal(entries, tc.entries) || e.Visible != tc.visible {
+				t.Errorf("links %q, entries %q, visible %v, want %q, %q, %v", links, entries, e.Visible, tc.links, tc.entries, tc.visible)
+			}
+			if len(tc.links) == 0 && opened != len(blobs) {
+				t.Errorf("blobs were opened %d times, want once each", opened)
+			}
+		})
+	}
 }

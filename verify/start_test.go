@@ -44,23 +44,48 @@ func foreignProgram() imagetest.Entry {
 	return imagetest.File(data)
 }
 
+// works is an image in which programs and scripts start, with more in it.
+func works(more files) files {
+	all := withLibc(files{"usr/bin/sh": program(nil, "libc.so.6"), "usr/bin/env": program(nil, "libc.so.6"), "usr/bin/tini": static(62), "bin": {Symlink: "usr/bin"}})
+	maps.Copy(all, more)
+	return all
+}
+
+// startCase is an image and what it starts.
+type startCase struct {
+	name    string
+	argv    []string
+	dir     string
+	layers  []files
+	why     string // "" where it runs
+	missing bool   // the finding entrypoint-missing is there
+}
+
+func checkStarts(t *testing.T, cases []startCase) {
+	t.Helper()
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			checkStart(t, judge(t, started(t, tc.layers, tc.dir, tc.argv...)), tc.why, tc.missing)
+		})
+	}
+}
+
+func checkStart(t *testing.T, report verify.Report, why string, missing bool) {
+	t.Helper()
+	p := report.Predict(h100)
+	if why == "" && !p.Verdict.Runs() || why != "" && (p.Verdict != compat.No || !strings.Contains(p.Why, why)) {
+		t.Errorf("Predict = %s (%s), want %q", p.Verdict, p.Why, why)
+	}
+	if got := hasRule(report, "entrypoint-missing"); got != missing {
+		t.Errorf("entrypoint-missing: %v, want %v: %+v", got, missing, report.Findings)
+	}
+}
+
 // TestStart: what cannot start does not run, and what can is not accused.
 func TestStart(t *testing.T) {
 	t.Parallel()
-	const sh = "usr/bin/sh"
-	works := func(more files) files {
-		all := withLibc(files{sh: program(nil, "libc.so.6"), "usr/bin/env": program(nil, "libc.so.6"), "usr/bin/tini": static(62), "bin": {Symlink: "usr/bin"}})
-		maps.Copy(all, more)
-		return all
-	}
-	for _, tc := range []struct {
-		name    string
-		argv    []string
-		dir     string
-		layers  []files
-		why     string // "" where it runs
-		missing bool   // the finding entrypoint-missing is there
-	}{
+	checkStarts(t, []startCase{
 		{"nothing to start", nil, "", []files{{}}, "", false},
 		{"program", []string{"/usr/bin/app"}, "", []files{works(files{"usr/bin/app": program(nil, "libc.so.6", "libcuda.so.1")}), {"opt/x": gpuFile("libcudart.so.12", 12040)}}, "", false},
 		{"no libc", []string{"/app"}, "", []files{{"lib64/ld-linux-x86-64.so.2": library(imagetest.ELF{SOName: "ld-linux-x86-64.so.2"}), "app": program(nil, "libc.so.6")}}, "app needs libc.so.6, to which no search path leads", false},
@@ -92,19 +117,7 @@ func TestStart(t *testing.T) {
 		{"musl and libcuda", []string{"/app"}, "", []files{withMusl(files{"app": library(imagetest.ELF{Interp: muslso, Needed: []string{"libcuda.so.1"}})})}, "musl", false},
 		{"musl and libcuda, by a library", []string{"app"}, "", []files{withMusl(files{"bin/app": library(imagetest.ELF{Interp: muslso, Needed: []string{"liba.so"}}), "usr/lib/liba.so": library(imagetest.ELF{Needed: []string{"libcuda.so.1"}})})}, "musl", false},
 		{"musl alone", []string{"app"}, "", []files{withMusl(files{"bin/app": library(imagetest.ELF{Interp: muslso, Needed: []string{"libc.musl-x86_64.so.1"}})})}, "", false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			report := judge(t, started(t, tc.layers, tc.dir, tc.argv...))
-			p := report.Predict(h100)
-			if tc.why == "" && !p.Verdict.Runs() || tc.why != "" && (p.Verdict != compat.No || !strings.Contains(p.Why, tc.why)) {
-				t.Errorf("Predict = %s (%s), want %q", p.Verdict, p.Why, tc.why)
-			}
-			if got := hasRule(report, "entrypoint-missing"); got != tc.missing {
-				t.Errorf("entrypoint-missing: %v, want %v: %+v", got, tc.missing, report.Findings)
-			}
-		})
-	}
+	})
 }
 
 // TestStartUnknown: what could not be read may hold what is started.
