@@ -151,7 +151,7 @@ func FuzzScanner(f *testing.F) {
 		if !cmp.Equal(found, pieces) || !bytes.Equal(outside, outsideToo) {
 			t.Fatalf("in one piece %v, in pieces of %d %v", found, n, pieces)
 		}
-		if len(found) > len(data)/64 || s.Malformed() > len(found) || len(outside) > len(data) {
+		if len(found) > len(data)/64 || s.Malformed() > len(data)/64 || len(outside) > len(data) {
 			t.Fatalf("%d entries, %d malformed, %d bytes outside of %d", len(found), s.Malformed(), len(outside), len(data))
 		}
 		for _, e := range found {

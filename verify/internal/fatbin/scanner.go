@@ -12,6 +12,7 @@ const (
 	containerHead = 16
 	entryHead     = 64
 	align         = 8
+	maxMalformed  = 16 // containers, in a file whose entries are looked into
 )
 
 // magic begins a container; the first four bytes of it are enough to look closer.
@@ -25,16 +26,18 @@ type Scanner struct {
 	// Outside is called for the bytes that are in no container; nil calls nothing.
 	Outside func([]byte)
 
-	size    int64 // of the file
-	off     int64 // of the next byte
-	step    func(*Scanner, []byte) int
-	part    []byte // what is held of a header or of an entry's content
-	skip    int64  // bytes to pass over
-	left    int64  // bytes of the container that follow
-	entries int    // of the container so far
-	entry   entry
-	bad     int
-	budget  int
+	size   int64 // of the file
+	off    int64 // of the next byte
+	step   func(*Scanner, []byte) int
+	part   []byte         // what is held of a header or of an entry's content
+	again  []byte         // what was held and is to be read again
+	skip   int64          // bytes to pass over, from part on
+	then   func(*Scanner) // what comes behind them
+	left   int64          // bytes of the container behind the entry
+	entry  entry
+	bad    int
+	budget int
+	work   int // bytes that were read, each as often as it was
 }
 
 var _ io.Writer = (*Scanner)(nil)
@@ -44,64 +47,72 @@ func NewScanner(size int64, found func(Entry)) *Scanner {
 	return &Scanner{Found: found, size: size, step: (*Scanner).search, budget: maxDecoded}
 }
 
-// Malformed returns how many containers had an entry that makes no sense. What
-// follows such an entry in its container is not listed.
+// Malformed returns how many containers had an entry that makes no sense, or one in which
+// another container begins. What follows such an entry in its container is not listed.
 func (s *Scanner) Malformed() int { return s.bad }
 
 // Write implements io.Writer.
 func (s *Scanner) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
-		used := s.pass(len(p))
-		if used == 0 {
-			used = s.step(s, p)
-		}
+		used := s.step(s, p)
 		s.off += int64(used)
+		s.work += used
 		p = p[used:]
+		if again := s.again; len(again) > 0 {
+			s.off, s.again = s.off-int64(len(again)), nil
+			_, _ = s.Write(again)
+		}
 	}
 	return n, nil
 }
 
-// pass skips what is to be skipped of n bytes.
-func (s *Scanner) pass(n int) int {
-	used := int(min(int64(n), s.skip))
-	s.skip -= int64(used)
-	return used
-}
-
-// search looks for the next container. Of p it takes all up to one, or to the last
-// bytes if one might begin there.
+// search looks for the next container, also where an entry is passed over: what claims to
+// hold a container may be none itself. Of p it takes all up to one, or to the last bytes
+// if one might begin there.
 func (s *Scanner) search(p []byte) int {
 	if len(s.part) > 0 {
 		return s.candidate(p)
 	}
-	for at := 0; ; {
+	inside := s.skip > 0
+	if inside {
+		p = p[:min(int64(len(p)), s.skip)]
+	}
+	at, found := s.index(p, s.off)
+	if inside {
+		s.skip -= int64(at)
+	} else {
+		s.outside(p[:at])
+	}
+	switch {
+	case found:
+		s.step = (*Scanner).container
+		return at + s.collect(p[at:], len(magic))
+	case inside && s.skip == int64(len(p)-at):
+		s.skip = 0
+		s.then(s)
+	default:
+		s.part = append(s.part, p[at:]...)
+	}
+	return len(p)
+}
+
+// index returns where in p, which lies at an offset of the file, a container may begin;
+// else where the last bytes begin that are too few to tell.
+func (s *Scanner) index(p []byte, off int64) (at int, found bool) {
+	for ; ; at++ {
 		i := bytes.Index(p[at:], magic)
 		if i < 0 {
 			break
 		}
-		at += i
-		if (s.off+int64(at))%align == 0 {
-			s.outside(p[:at])
-			s.step = (*Scanner).container
-			return at + s.collect(p[at:], len(magic))
+		if at += i; (off+int64(at))%align == 0 {
+			return at, true
 		}
-		at++
 	}
-	tail := s.tail(len(p))
-	s.outside(p[:len(p)-tail])
-	s.part = append(s.part, p[len(p)-tail:]...)
-	return len(p)
-}
-
-// tail returns how many of the last bytes of a piece begin at a boundary and are
-// too few to tell.
-func (s *Scanner) tail(n int) int {
-	past := int((s.off + int64(n)) % align)
-	if past < len(magic) && past <= n {
-		return past
+	if past := int((off + int64(len(p))) % align); past < len(magic) && past <= len(p) {
+		return len(p) - past, false
 	}
-	return 0
+	return len(p), false
 }
 
 // candidate completes the bytes held at a boundary.
@@ -112,8 +123,7 @@ func (s *Scanner) candidate(p []byte) int {
 	case bytes.Equal(s.part, magic):
 		s.step = (*Scanner).container
 	default:
-		s.outside(s.part)
-		s.part = s.part[:0]
+		s.refuse(len(magic))
 	}
 	return used
 }
@@ -131,23 +141,104 @@ func (s *Scanner) outside(p []byte) {
 	}
 }
 
-// container reads a container's header. Without a plausible one it was no container.
+// container reads the headers of a container and of its first entry. Without plausible
+// ones it was no container.
 func (s *Scanner) container(p []byte) int {
-	used := s.collect(p, containerHead)
+	used := s.collect(p, containerHead+entryHead)
 	if len(s.part) < containerHead {
 		return used
 	}
 	le := binary.LittleEndian
-	body := le.Uint64(s.part[8:])
-	rest := uint64(s.size - s.off - int64(used))
-	if le.Uint16(s.part[4:]) != 1 || le.Uint16(s.part[6:]) != containerHead || s.size < s.off+int64(used) || body > rest {
-		s.outside(s.part)
-		s.resume()
+	body, room := le.Uint64(s.part[8:]), s.size-s.off-int64(used)+int64(len(s.part)-containerHead)
+	plausible := le.Uint16(s.part[4:]) == 1 && le.Uint16(s.part[6:]) == containerHead && room >= entryHead && body >= entryHead && body <= uint64(room)
+	if plausible && len(s.part) < containerHead+entryHead {
 		return used
 	}
-	s.left, s.entries = int64(body), 0
-	s.next()
+	if plausible {
+		if e, ok := parseEntry(s.part[containerHead:], int64(body)); ok {
+			s.nested()
+			s.begin(e, int64(body), s.off+int64(used))
+			return used
+		}
+	}
+	s.refuse(align)
 	return used
+}
+
+// nested gives up the container in whose entry another begins: either may be none.
+func (s *Scanner) nested() {
+	if s.skip > 0 {
+		s.bad++
+	}
+}
+
+// refuse goes on behind the first n bytes that are held: no container begins there.
+func (s *Scanner) refuse(n int) {
+	inside := s.skip > 0
+	if inside {
+		n = int(min(int64(n), s.skip))
+		s.skip -= int64(n)
+	} else {
+		s.outside(s.part[:n])
+	}
+	s.again = bytes.Clone(s.part[n:])
+	s.part = s.part[:0]
+	s.step = (*Scanner).search
+	if inside && s.skip == 0 {
+		s.then(s)
+	}
+}
+
+// begin goes to the content of an entry whose header ends at an offset of the file, and of
+// which room bytes are left in the container.
+func (s *Scanner) begin(e entry, room, end int64) {
+	s.entry, s.left = e, room-e.head-e.payload
+	s.pass(s.part[len(s.part)-entryHead:], end, e.head, (*Scanner).open)
+}
+
+// pass goes over n bytes, of which some are held, up to an offset of the file. Where a
+// container may begin in these, they are read again.
+func (s *Scanner) pass(held []byte, end, n int64, then func(*Scanner)) {
+	at, _ := s.index(held, end-int64(len(held)))
+	s.again = bytes.Clone(held[at:])
+	s.part, s.skip, s.then = s.part[:0], n-int64(at), then
+	s.step = (*Scanner).search
+	if s.skip == 0 {
+		then(s)
+	}
+}
+
+// open looks at the content of an entry if it has to.
+func (s *Scanner) open() {
+	s.step = (*Scanner).content
+	if s.wanted() == 0 {
+		s.done(s.off)
+	}
+}
+
+// wanted returns how many bytes of the content are held. After much that makes no sense
+// nothing is: bytes of many entries that overlap would be held as often.
+func (s *Scanner) wanted() int {
+	if s.bad > maxMalformed {
+		return 0
+	}
+	return s.entry.wanted()
+}
+
+// content holds the first bytes of an entry's content.
+func (s *Scanner) content(p []byte) int {
+	used := s.collect(p, s.wanted())
+	if len(s.part) == s.wanted() {
+		s.done(s.off + int64(used))
+	}
+	return used
+}
+
+// done reports the entry whose content was looked at, up to an offset of the file, and
+// passes over the rest.
+func (s *Scanner) done(end int64) {
+	s.Found(s.entry.describe(s.part, &s.budget))
+	s.pass(s.part, end, s.entry.payload, (*Scanner).next)
 }
 
 // next goes on to the container's next entry, or out of it.
@@ -155,56 +246,23 @@ func (s *Scanner) next() {
 	s.part = s.part[:0]
 	s.step = (*Scanner).header
 	if s.left < entryHead {
-		s.skip += s.left
-		s.resume()
+		s.step = (*Scanner).search
 	}
 }
 
-// resume looks for containers again.
-func (s *Scanner) resume() {
-	s.part, s.left = s.part[:0], 0
-	s.step = (*Scanner).search
-}
-
-// header reads an entry's header.
+// header reads the header of an entry behind the first.
 func (s *Scanner) header(p []byte) int {
 	used := s.collect(p, entryHead)
 	if len(s.part) < entryHead {
 		return used
 	}
-	e, ok := parseEntry(s.part, s.left)
-	if !ok {
-		if s.entries > 0 {
-			s.bad++
-		}
-		s.resume()
+	if e, ok := parseEntry(s.part, s.left); ok {
+		s.begin(e, s.left, s.off+int64(used))
 		return used
 	}
-	s.entries++
-	s.entry = e
-	s.left -= e.head + e.payload
-	s.skip = e.head - entryHead
+	s.bad++
+	s.again = bytes.Clone(s.part)
 	s.part = s.part[:0]
-	s.step = (*Scanner).content
-	if e.wanted() == 0 {
-		s.done()
-	}
+	s.step = (*Scanner).search
 	return used
-}
-
-// content holds the first bytes of an entry's content.
-func (s *Scanner) content(p []byte) int {
-	want := s.entry.wanted()
-	used := s.collect(p, want)
-	if len(s.part) == want {
-		s.done()
-	}
-	return used
-}
-
-// done reports the entry whose content was looked at, and passes over the rest.
-func (s *Scanner) done() {
-	s.Found(s.entry.describe(s.part, &s.budget))
-	s.skip += s.entry.payload - int64(len(s.part))
-	s.next()
 }
