@@ -21,8 +21,10 @@ type Explanation struct {
 	Digest   string `json:"digest"`
 	Platform string `json:"platform"`
 	Path     string `json:"path"` // without a leading slash
-	// Real is where the path leads by links of its folders; Path itself without any.
-	Real string `json:"real"`
+	// Real is where the path leads by links of its folders; Path itself without any. Links
+	// are those links, in the order in which they were followed.
+	Real  string     `json:"real"`
+	Links []PathLink `json:"links,omitempty"`
 	// Visible tells whether a container sees the path.
 	Visible bool `json:"visible"`
 	// Layers is never nil: those that say something, bottom first.
@@ -34,10 +36,17 @@ type Explanation struct {
 	Error string `json:"error,omitempty"`
 }
 
+// PathLink is a symbolic link that was followed.
+type PathLink struct {
+	Path   string `json:"path"`   // without a leading slash
+	Target string `json:"target"` // as the link has it
+}
+
 // PathLayer is what one layer says about the path.
 type PathLayer struct {
 	Layer Layer `json:"layer"`
-	// Entries are the layer's own entries of that name, mostly one; never nil.
+	// Entries are the layer's own entries of that name, mostly one, also those that it has
+	// under the name of a link to a folder; never nil.
 	Entries []PathEntry `json:"entries"`
 	Package string      `json:"package"` // that owns it, by the layer's own records; "" if none does
 	// Hides says how the layer hides the path of a layer below, "" if it does not.
@@ -54,61 +63,69 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, asked 
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	e := Explanation{Ref: ref, Digest: in.digest, Platform: in.platform, Path: clean(asked), Layers: []PathLayer{}}
-	if e.Real, err = v.follow(ctx, in, e.Path); err != nil {
-		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
-	}
-	layers, err := v.watchLayers(ctx, in.layers, e.Real)
+	layers, err := v.watchLayers(ctx, in.layers, path.Base(e.Path))
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	all := newView(layers...)
-	findings := assemble(in, all, mergedView(in, all).all())
+	m := mergedView(in, all)
+	e.follow(m.im)
+	findings := assemble(in, all, m.all())
 	for i, facts := range layers {
-		l := PathLayer{Layer: *in.layers[i].name(i), Entries: facts.watched.seen, Package: facts.watched.pkg, Findings: []Finding{}}
+		l := PathLayer{Layer: *in.layers[i].name(i), Entries: []PathEntry{}, Package: facts.watched.owner(e.Real), Findings: []Finding{}}
+		for _, entry := range facts.watched.seen {
+			if m.im.Place(entry.Path) == e.Real {
+				l.Entries = append(l.Entries, entry)
+			}
+		}
 		for _, f := range findings {
-			if (f.Path == e.Real || f.Path == "") && f.Layer != nil && f.Layer.Index == i {
+			if f.Layer != nil && f.Layer.Index == i && (f.Path == "" || m.im.Place(f.Path) == e.Real) {
 				l.Findings = append(l.Findings, f)
 			}
-			if f.Path == "" && f.Layer != nil && f.Layer.Index == i && f.Rule == ruleUnreadable {
-				e.Unread = fmt.Sprintf("layer %d was not read to its end: %s", i, f.Detail)
-			}
 		}
-		if e.Visible {
-			l.Hides = facts.Paths.hiddenBy(e.Real)
-		}
-		e.Visible = facts.Paths.exists(e.Real) || e.Visible && l.Hides == ""
-		if len(l.Entries) > 0 || len(l.Findings) > 0 || l.Hides != "" {
-			e.Layers = append(e.Layers, l)
-		}
+		e.add(l, facts)
 	}
 	return e, nil
 }
 
-// follow returns where p is with the links of its folders followed, as all layers
-// together have them.
-func (v *Verifier) follow(ctx context.Context, in inspected, p string) (string, error) {
-	facts, _, err := v.readLayers(ctx, in.layers)
-	if err != nil {
-		return "", err
+// follow finds out where the path leads in an image.
+func (e *Explanation) follow(im *loader.Image) {
+	e.Real = im.Place(e.Path)
+	for _, l := range im.Followed(path.Dir(e.Path)) {
+		e.Links = append(e.Links, PathLink(l))
 	}
-	dir, ok := newView(facts...).image(loader.Env{}).Real(clean(path.Dir(p)))
-	if !ok {
-		return p, nil
-	}
-	return clean(dir + "/" + path.Base(p)), nil
 }
 
-func (v *Verifier) watchLayers(ctx context.Context, layers []layerRef, path string) ([]*layerFacts, error) {
+// add counts a layer above those before.
+func (e *Explanation) add(l PathLayer, facts *layerFacts) {
+	for _, f := range l.Findings {
+		if f.Path == "" && f.Rule == ruleUnreadable {
+			e.Unread = fmt.Sprintf("layer %d was not read to its end: %s", l.Layer.Index, f.Detail)
+		}
+	}
+	if facts.watched.more {
+		e.Unread = fmt.Sprintf("layer %d has more than %d entries named %s", l.Layer.Index, maxSeen, path.Base(e.Path))
+	}
+	if e.Visible {
+		l.Hides = facts.Paths.hiddenBy(e.Real)
+	}
+	e.Visible = len(l.Entries) > 0 || facts.Paths.exists(e.Real) || e.Visible && l.Hides == ""
+	if len(l.Entries) > 0 || len(l.Findings) > 0 || l.Hides != "" {
+		e.Layers = append(e.Layers, l)
+	}
+}
+
+func (v *Verifier) watchLayers(ctx context.Context, layers []layerRef, base string) ([]*layerFacts, error) {
 	facts, errs := make([]*layerFacts, len(layers)), make([]error, len(layers))
 	var wg sync.WaitGroup
 	for i, ref := range layers {
 		wg.Go(func() {
 			if ref.foreign {
 				facts[i], _, errs[i] = v.layer(ctx, ref)
-				facts[i].watched = newWatch(path)
+				facts[i].watched = newWatch(base)
 				return
 			}
-			facts[i], errs[i] = v.read(ctx, ref, path)
+			facts[i], errs[i] = v.read(ctx, ref, base)
 			if errs[i] != nil {
 				errs[i] = fmt.Errorf("layer %d (%s): %w", i, ref.digest, errs[i])
 			}

@@ -35,7 +35,7 @@ func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading
 	}
 	f := w.finish()
 	if f.watched = w.watch; w.watch != nil {
-		w.watch.pkg = strings.TrimPrefix(w.ownedBy(w.watch.path), ", package ")
+		w.watch.owner = func(p string) string { return strings.TrimPrefix(w.ownedBy(p), ", package ") }
 	}
 	f.Size, f.Encoding, f.Digest = s.blobLen, s.encoding, ref.digest
 	if err != nil {
@@ -147,7 +147,7 @@ func (w *walker) entry(h *tar.Header, body io.Reader) error {
 	}
 	p := clean(h.Name)
 	if w.watch.is(p) {
-		return w.watch.entry(h, body, func(body io.Reader) error { return w.entryAt(p, h, body) })
+		return w.watch.entry(p, h, body, func(body io.Reader) error { return w.entryAt(p, h, body) })
 	}
 	return w.entryAt(p, h, body)
 }

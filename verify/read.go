@@ -15,7 +15,7 @@ type reading struct {
 	Options
 	igzip  string    // the program that decodes gzip; "" is our own decoder
 	window int       // index in windows: the largest zstd window
-	watch  string    // the path that Explain asks about, "" for none
+	watch  string    // the base name that Explain asks about, "" for none
 	tables elfTables // for the second reading of a layer, nil in the first
 }
 

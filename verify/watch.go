@@ -8,11 +8,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"path"
 	"strconv"
 )
 
 // PathEntry is one entry of a layer's archive, for [Verifier.Explain].
 type PathEntry struct {
+	Path   string `json:"path"` // as the layer has it, without a leading slash
 	Type   string `json:"type"` // file, directory, symlink, hard link, device, other
 	Size   int64  `json:"size"` // of a file, in bytes
 	Mode   string `json:"mode"` // "-rwxr-xr-x"
@@ -30,35 +32,39 @@ type ELF struct {
 	ExecBytes uint64   `json:"exec_bytes"` // of executable segments in the file
 }
 
-// watch collects what one layer says about one path. A nil *watch watches nothing.
+// watch collects what one layer says about the paths of one base name: where the path
+// asked about leads is known when all layers are. A nil *watch watches nothing.
 type watch struct {
-	path string
-	seen []PathEntry // never nil
-	pkg  string      // that owns it
+	base  string
+	seen  []PathEntry
+	more  bool                     // entries that are not kept
+	owner func(path string) string // the package, by the layer's own records
 }
 
-// maxSeen bounds the entries of one path in one layer; two are odd already.
-const maxSeen = 100
+// maxSeen bounds the entries of one base name in one layer.
+const maxSeen = 10_000
 
-func newWatch(path string) *watch {
-	if path == "" {
+func newWatch(base string) *watch {
+	if base == "" {
 		return nil
 	}
-	return &watch{path: path, seen: []PathEntry{}}
+	return &watch{base: base, owner: func(string) string { return "" }}
 }
 
-func (w *watch) is(path string) bool { return w != nil && w.path == path }
+func (w *watch) is(p string) bool { return w != nil && w.base == path.Base(p) }
 
 // entry notes an entry and calls judge with a body that is hashed as it is read.
-func (w *watch) entry(h *tar.Header, body io.Reader, judge func(io.Reader) error) error {
-	e := PathEntry{Type: entryType(h), Mode: h.FileInfo().Mode().String(), Target: h.Linkname, Owner: owner(h)}
+func (w *watch) entry(p string, h *tar.Header, body io.Reader, judge func(io.Reader) error) error {
+	if len(w.seen) == maxSeen {
+		w.more = true
+		return judge(body)
+	}
+	e := PathEntry{Path: p, Type: entryType(h), Mode: h.FileInfo().Mode().String(), Target: h.Linkname, Owner: owner(h)}
 	sum := sha256.New()
 	if e.Type == "file" {
 		e.Size, body = h.Size, io.TeeReader(body, sum)
 	}
-	if len(w.seen) < maxSeen {
-		w.seen = append(w.seen, e)
-	}
+	w.seen = append(w.seen, e)
 	last := &w.seen[len(w.seen)-1]
 	if err := judge(body); err != nil || e.Type != "file" {
 		return err
@@ -69,8 +75,8 @@ func (w *watch) entry(h *tar.Header, body io.Reader, judge func(io.Reader) error
 }
 
 // content notes what a file was recognised by.
-func (w *watch) content(path string, c content) {
-	if !w.is(path) || c.elf == nil || len(w.seen) == 0 {
+func (w *watch) content(p string, c content) {
+	if !w.is(p) || c.elf == nil || len(w.seen) == 0 || w.seen[len(w.seen)-1].Path != p {
 		return
 	}
 	w.seen[len(w.seen)-1].ELF = &ELF{SOName: c.elf.SOName, Needed: c.elf.Needed, Exports: c.elf.Exports, ExecBytes: c.elf.ExecBytes}

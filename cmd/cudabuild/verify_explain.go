@@ -64,12 +64,18 @@ func explanation(w *bytes.Buffer, e verify.Explanation) {
 		return
 	}
 	fmt.Fprintf(w, "%s in %s\n  %s, %s\n", oneLine(e.Path), oneLine(e.Ref), e.Digest, oneLine(e.Platform))
+	for _, l := range e.Links {
+		fmt.Fprintf(w, "  %s is a link to %s\n", oneLine(l.Path), oneLine(l.Target))
+	}
 	if e.Real != e.Path {
-		fmt.Fprintf(w, "  by links of its folders it is %s\n", oneLine(e.Real))
+		fmt.Fprintf(w, "  so it is %s\n", oneLine(e.Real))
 	}
 	for _, l := range e.Layers {
 		layerHead(w, l.Layer)
 		for _, entry := range l.Entries {
+			if entry.Path != e.Real {
+				fmt.Fprintf(w, "    the layer has it as %s\n", oneLine(entry.Path))
+			}
 			fmt.Fprintf(w, "    %s\n", describe(entry))
 			if entry.SHA256 != "" {
 				fmt.Fprintf(w, "    sha256   %s\n", entry.SHA256)

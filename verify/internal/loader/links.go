@@ -109,6 +109,19 @@ func (im *Image) Real(p string) (string, bool) {
 	return p, true
 }
 
+// Followed returns the links that lead from p to where it really is, in order.
+func (im *Image) Followed(p string) (links []Link) {
+	for p = rooted("", p); len(links) <= maxHops; {
+		end, to, ok := im.links.first(p)
+		if !ok {
+			break
+		}
+		links = append(links, Link{p[:end], to.target})
+		p = rooted("", join(rooted(dirOf(p[:end]), to.target), p[min(end+1, len(p)):]))
+	}
+	return links
+}
+
 // realDir returns where a directory leads.
 func (im *Image) realDir(dir string) dest {
 	if dir == "" {
