@@ -39,6 +39,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	}
 	body = io.MultiReader(bytes.NewReader(head), body)
 	w.ambiguous(p, head)
+	w.heads.file(p, h, head)
 	if isLinkerConfig(p) {
 		var err error
 		if body, err = w.search.linkerConfig(p, body); err != nil {

@@ -26,6 +26,7 @@ type layerFacts struct {
 	Needs    []gpuNeed    `json:"needs,omitempty"`  // what its files ask of driver and GPU
 	Paths    pathSet      `json:"-"`                // the cache has a place of its own for it
 	Search   loader.Facts `json:"search"`           // what the dynamic linker goes by
+	Heads    heads        `json:"heads"`            // what the kernel goes by
 	Copies   []image.Copy `json:"copies,omitempty"` // in the cache: where blobs lie that were read and had these facts
 	watched  *watch       // for Explain only
 	lacked   elfTables    // what a second reading is for
@@ -41,7 +42,7 @@ func (f *layerFacts) copies() []image.Copy {
 
 // weight is the bytes that the facts keep in memory, nearly.
 func (f *layerFacts) weight() int64 {
-	n := 512 + 8*len(f.Paths) + f.Search.Weight()
+	n := 512 + 8*len(f.Paths) + f.Search.Weight() + f.Heads.weight()
 	for _, h := range f.Hits {
 		n += 256 + len(h.Path) + len(h.Detail)
 	}

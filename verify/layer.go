@@ -62,6 +62,7 @@ type walker struct {
 	hitAt     map[string]int // path -> index of its first hit
 	owners    owners
 	search    collector
+	heads     headCollector
 	rooms
 	dropped int // hits beyond the limits
 	watch   *watch
@@ -77,7 +78,7 @@ type walker struct {
 
 func newWalker(rules *ruleSet, opts Options) *walker {
 	return &walker{
-		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), rooms: newRooms(), search: newCollector(),
+		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), rooms: newRooms(), search: newCollector(), heads: newHeadCollector(),
 		facts: &layerFacts{Rules: rules.version}, decoded: new(int64), revisit: &revisit{lacked: elfTables{}},
 	}
 }
@@ -173,6 +174,7 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 		w.facts.Paths.add(pathFile, p)
 		w.shared(p, h)
 		w.search.forget(p)
+		w.heads.forget(p)
 	} else if h.Size == 0 {
 		return nil // else a tool that knows no whiteouts makes a file of it
 	}
@@ -182,6 +184,7 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 		w.symlink(p, h.Linkname)
 	case tar.TypeLink:
 		w.search.hardLink(p, clean(h.Linkname))
+		w.heads.link(p, clean(h.Linkname), h)
 		w.hardLink(p, clean(h.Linkname))
 	case tar.TypeFifo:
 		w.file(p, h, content{})
@@ -220,7 +223,8 @@ func (w *walker) whiteout(p string) bool {
 // finish completes the facts after the last entry.
 func (w *walker) finish() *layerFacts {
 	w.facts.Paths.seal()
-	w.facts.Search = w.search.seal(w.facts.Paths)
+	w.facts.Search = w.search.seal(w.facts.Paths, &w.heads)
+	w.facts.Heads = w.heads.seal(w.facts.Paths)
 	if w.search.size > maxSearchBytes {
 		w.facts.unreadable(w.facts.Search.Incomplete)
 	}

@@ -120,15 +120,17 @@ func (c *collector) word(s string) string {
 }
 
 // seal returns what was kept, sorted. Links to plain files are dropped, unless the
-// name is a library's: they lead the dynamic linker nowhere.
-func (c *collector) seal(paths pathSet) loader.Facts {
+// name is a library's or they may be started: they lead the dynamic linker nowhere.
+func (c *collector) seal(paths pathSet, started *headCollector) loader.Facts {
 	f := loader.Facts{Incomplete: c.incomplete, Cached: c.cached, Text: c.text}
 	for _, o := range c.objects {
 		f.Objects = append(f.Objects, o)
 	}
 	for p, target := range c.links {
-		if strings.Contains(path.Base(p), ".so") || !c.plain(paths, p, target) {
+		if strings.Contains(path.Base(p), ".so") || !c.plain(paths, p, target) || startable(p) || started.has(linkTarget(p, target)) {
 			f.Links = append(f.Links, loader.Link{Path: p, Target: target})
+		} else {
+			started.unknown(p)
 		}
 	}
 	for p, text := range c.configs {
@@ -139,6 +141,9 @@ func (c *collector) seal(paths pathSet) loader.Facts {
 	slices.SortFunc(f.Configs, func(a, b loader.Config) int { return cmp.Compare(a.Path, b.Path) })
 	return f
 }
+
+// startable reports whether what an image starts is often at p.
+func startable(p string) bool { return inBin(p) || !strings.Contains(p, "/") }
 
 // plain reports whether a link's target is a file of this layer that is neither
 // an ELF file nor a link.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,7 +21,7 @@ const ruleEntrypoint = "entrypoint-missing"
 // that stops it.
 type halt struct {
 	why     string
-	missing bool // there is no such file
+	missing bool // there is no such program
 }
 
 // argv is what the image starts, its first element never "" but for an image that
@@ -33,24 +34,103 @@ func argv(config v1.Config) []string {
 	return words
 }
 
-// start judges what the image starts: is it there, and does the image have what it
-// needs? Layers that were not read to their end may have either, so then it says nothing.
+// How far a start is followed: programs that start others, and places that are looked at.
+const (
+	maxStarts = 8
+	maxPlaces = 10_000
+)
+
+// starter follows what the image starts.
+type starter struct {
+	*merged
+	layers *view
+	cudart map[string]bool // files with the CUDA runtime in them
+	places int             // that were looked at
+}
+
+// start judges what the image starts: is it there, may it be executed, and does the image
+// have what it needs? Layers that were not read to their end may have either, so then it
+// says nothing.
 func (m *merged) start(layers *view) halt {
 	words := argv(m.config)
 	if len(words) == 0 || slices.ContainsFunc(layers.facts, func(f *layerFacts) bool { return !f.complete() || f.Search.Incomplete != "" }) {
 		return halt{}
 	}
-	name := words[0]
-	if !slices.ContainsFunc(m.candidates(name), func(p string) bool { final, ok := m.im.Real(p); return ok && layers.paths.has(final) }) {
-		if strings.Contains(name, "/") {
-			return halt{fmt.Sprintf("/%s is not in the image", m.candidates(name)[0]), true}
+	s := &starter{merged: m, layers: layers, cudart: map[string]bool{}}
+	for _, f := range layers.facts {
+		for _, n := range f.Needs {
+			s.cudart[n.Path] = s.cudart[n.Path] || n.Cudart
 		}
-		return halt{fmt.Sprintf("%q is in no directory of PATH", name), true}
 	}
-	if f := m.started(); f != nil {
-		return halt{why: m.stops(f)}
+	if h := s.start(words, true, 0); s.im.Exceeded() == "" {
+		return h
 	}
 	return halt{}
+}
+
+// start says why words start nothing; by the kernel alone, or by a program that gives a
+// text to a shell. Of several programs on PATH any may do.
+func (s *starter) start(words []string, kernel bool, depth int) halt {
+	var first halt
+	for _, p := range s.candidates(words[0]) {
+		if s.places++; s.places > maxPlaces || depth > maxStarts || s.brought(p) {
+			return halt{}
+		}
+		final, ok := s.im.Real(p)
+		if !ok || !s.exists(final) {
+			continue
+		}
+		h := s.file(final, words, kernel, depth)
+		if h == (halt{}) || s.aliased(final) {
+			return halt{}
+		}
+		first = cmp.Or(first, h)
+	}
+	if first == (halt{}) {
+		return s.gone(words[0])
+	}
+	return first
+}
+
+// gone says that there is no program of that name.
+func (s *starter) gone(name string) halt {
+	if strings.Contains(name, "/") {
+		return halt{fmt.Sprintf("/%s is not in the image", visible(s.candidates(name)[0])), true}
+	}
+	return halt{fmt.Sprintf("%q is in no directory of PATH", name), true}
+}
+
+// visible is a path in which control characters are seen.
+func visible(p string) string {
+	quoted := strconv.Quote(p)
+	return quoted[1 : len(quoted)-1]
+}
+
+// exists reports whether a container sees a file at p, which no link leads on from.
+func (s *starter) exists(p string) bool { return s.layers.paths.has(p) || s.aliased(p) }
+
+// aliased reports whether a layer has p under the name of a link to one of its folders: then
+// it is not known which entry counts.
+func (s *starter) aliased(p string) bool {
+	for alias := range s.layers.aliases(s.im, p) {
+		if s.layers.paths.has(alias) {
+			return true
+		}
+	}
+	return false
+}
+
+// brought reports whether a container has at p what its image need not have: the driver's
+// programs, volumes, and what is the kernel's.
+func (s *starter) brought(p string) bool {
+	folders := []string{"dev", "proc", "run", "sys"}
+	for v := range s.config.Volumes {
+		folders = append(folders, clean(v))
+	}
+	if slices.ContainsFunc(folders, func(dir string) bool { return strings.HasPrefix(p, strings.TrimPrefix(dir+"/", "/")) }) {
+		return true
+	}
+	return (&walker{rules: loadRules()}).linkRule(p) == ruleProgram
 }
 
 // candidates are the paths at which a program of that name is looked for.
@@ -71,21 +151,99 @@ func (m *merged) candidates(name string) []string {
 	return all
 }
 
+// file says why the kernel does not start the file at p, or the program that it starts in turn.
+func (s *starter) file(p string, words []string, kernel bool, depth int) halt {
+	k, executable := s.layers.head(p)
+	f := s.im.Lookup(p)
+	user, _, _ := strings.Cut(s.config.User, ":")
+	switch {
+	case !executable:
+		return halt{fmt.Sprintf("/%s is not executable", p), true}
+	case k.Only != "" && k.Only != user && strings.Trim(user, "0123456789") == "" && strings.Trim(user, "0") != "":
+		return halt{fmt.Sprintf("/%s may be executed by user %s only, and the image runs as user %s", p, k.Only, user), true}
+	case k.Line != "":
+		return s.script(p, k.Line, words, kernel, depth)
+	case k.Text && kernel:
+		return halt{fmt.Sprintf("/%s is neither a program nor a script", p), true}
+	case f == nil && k.ABI == 0:
+		return halt{}
+	case f == nil && !s.runs(k.ABI):
+		return halt{why: fmt.Sprintf("%s is a program for another machine than the image", p)}
+	case f != nil:
+		if why := s.stops(f); why != "" {
+			return halt{why: why}
+		}
+	}
+	next, reads := s.behind(p, words)
+	switch {
+	case len(next) > 0:
+		return s.start(next, false, depth+1)
+	case reads != "":
+		return s.reads(reads)
+	}
+	return halt{}
+}
+
+// script says why the interpreter of a script does not start: the words behind "#!", of
+// which all but the first are one, then the script's path.
+func (s *starter) script(p, line string, words []string, kernel bool, depth int) halt {
+	interpreter, arg, _ := strings.Cut(strings.Trim(strings.ReplaceAll(line[2:], "\t", " "), " "), " ")
+	if interpreter == "" {
+		return halt{}
+	}
+	if !strings.Contains(interpreter, "/") { // nobody looks on PATH
+		interpreter = "./" + interpreter
+	}
+	next := []string{interpreter}
+	if arg = strings.TrimLeft(arg, " "); arg != "" {
+		next = append(next, arg)
+	}
+	h := s.start(slices.Concat(next, []string{"/" + p}, words[1:]), kernel, depth+1)
+	if h != (halt{}) {
+		h = halt{why: fmt.Sprintf("%s, and /%s is a script for it", h.why, p)}
+	}
+	return h
+}
+
+// reads says why a program does not find the file that it is to read.
+func (s *starter) reads(name string) halt {
+	for _, p := range s.candidates(name) {
+		if final, ok := s.im.Real(p); s.brought(p) || ok && s.exists(final) {
+			return halt{}
+		}
+	}
+	return s.gone(name)
+}
+
 // stops says why the dynamic linker does not start a program, "" if it does.
-func (m *merged) stops(f *loader.File) string {
-	if !m.runs(f.ABI) {
+func (s *starter) stops(f *loader.File) string {
+	if !s.runs(f.ABI) {
 		return fmt.Sprintf("%s is a program for another machine than the image", f.Path)
 	}
-	c := m.im.Closure(f)
-	musl := strings.HasPrefix(path.Base(f.Interp), "ld-musl-")
+	c := s.im.Closure(f)
 	for _, missing := range c.Missing {
-		lib, _ := loadRules().libraryNamed(path.Base(missing.Name))
-		switch {
-		case lib == nil:
-			_, detail := m.explain(&lack{Missing: missing})
+		if lib, _ := loadRules().libraryNamed(path.Base(missing.Name)); lib == nil {
+			_, detail := s.explain(&lack{Missing: missing})
 			return missing.By.Path + " " + detail
-		case musl && lib.CUDA:
-			return fmt.Sprintf("%s needs %s and %s is linked with musl: the host's is made for glibc, and cannot be loaded there", missing.By.Path, missing.Name, f.Path)
+		}
+	}
+	if strings.HasPrefix(path.Base(f.Interp), "ld-musl-") {
+		return s.muslStops(f, c)
+	}
+	return ""
+}
+
+// muslStops says what a program that is linked with musl needs of the host's driver.
+func (s *starter) muslStops(f *loader.File, c loader.Closure) string {
+	const musl = "is linked with musl: the host's is made for glibc, and cannot be loaded there"
+	for _, missing := range c.Missing {
+		if lib, _ := loadRules().libraryNamed(path.Base(missing.Name)); lib.CUDA {
+			return fmt.Sprintf("%s needs %s and %s %s", missing.By.Path, missing.Name, f.Path, musl)
+		}
+	}
+	for _, l := range c.Loaded {
+		if s.cudart[l.File.Path] {
+			return fmt.Sprintf("%s has the CUDA runtime in it, which opens libcuda.so.1, and %s %s", l.File.Path, f.Path, musl)
 		}
 	}
 	return ""

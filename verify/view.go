@@ -5,9 +5,12 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
 // view is the layers of one image, bottom first, and what is looked up in all of them:
@@ -102,6 +105,31 @@ func (v *view) exists(i int, p string) bool {
 		below := max(v.paths.last(file, i), v.paths.last(dir, i))
 		return below >= 0 && v.hider(below, p) > i
 	})
+}
+
+// aliases yields the names under which layers may have p because a link leads to one of
+// its folders.
+func (v *view) aliases(im *loader.Image, p string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, f := range v.facts {
+			for _, l := range f.Search.Links {
+				dir, ok := im.Real(l.Path)
+				if rest, below := strings.CutPrefix("/"+p, strings.TrimSuffix("/"+dir, "/")+"/"); ok && below && !yield(l.Path+"/"+rest) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// head returns how a file begins that a container sees at p; ok is false if nobody may
+// execute it.
+func (v *view) head(p string) (k head, ok bool) {
+	top := v.paths.last(pathHash(pathFile, p), v.paths.layers)
+	if top < 0 {
+		return head{}, true
+	}
+	return v.facts[top].Heads.find(p)
 }
 
 // mergedNames returns the paths that are one with a merged /usr.
