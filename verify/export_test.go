@@ -71,7 +71,7 @@ func LoaderImage(r io.Reader) (*loader.Image, error) {
 	return newView(w.finish()).image(loader.Env{}), err
 }
 
-// Work judges an image of these archives and returns how many steps it took to put the
+// Work judges an image of these archives, which starts what FuzzWork calls "run", and returns how many steps it took to put the
 // layers together: paths that were looked up, and what package loader counts.
 func Work(archives ...[]byte) (steps int, err error) {
 	in, layers, err := walkArchives(archives)
@@ -83,7 +83,9 @@ func Work(archives ...[]byte) (steps int, err error) {
 	s := m.scope()
 	assemble(in, layers, m.all())
 	demandOf(in, layers, s)
-	return layers.paths.steps + m.im.Steps() + layers.placed, nil
+	st := newStarter(m, layers)
+	st.start([]string{"run"}, true, 0)
+	return layers.paths.steps + m.im.Steps() + layers.placed + st.places, nil
 }
 
 // SweepCache bounds a cache.

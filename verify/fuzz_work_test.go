@@ -130,6 +130,16 @@ var workKinds = []func(w *tar.Writer, times int, dir string){
 		}
 	},
 	func(w *tar.Writer, times int, dir string) {
+		for i := range times {
+			for _, bin := range []string{"bin", "usr/bin", "sbin", "usr/sbin", "usr/local/bin"} { // scripts for scripts
+				imagetest.Tar(w, fmt.Sprint(bin, "/run", i), imagetest.Entry{Data: fmt.Sprint("#!/usr/bin/env run", i+1, "\n"), Mode: 0o755})
+			}
+			imagetest.Tar(w, fmt.Sprint("bin/l", i), imagetest.Entry{Symlink: "/" + dir})
+		}
+		imagetest.Tar(w, "usr/bin/env", imagetest.File(imagetest.ELF{}.Bytes()))
+		imagetest.Tar(w, "bin/run", imagetest.Entry{Symlink: "run0"})
+	},
+	func(w *tar.Writer, times int, dir string) {
 		imagetest.Tar(w, "usr/local/cuda/compat/"+dir+"libcuda.so.550.54.15", imagetest.Entry{Data: "x"})
 		for i := range times {
 			imagetest.Tar(w, fmt.Sprint("usr/local/c", i), imagetest.Entry{Symlink: fmt.Sprint("c", i+1)})

@@ -34,10 +34,11 @@ func argv(config v1.Config) []string {
 	return words
 }
 
-// How far a start is followed: programs that start others, and places that are looked at.
+// How far a start is followed: programs that start others, and paths and links that are
+// looked at.
 const (
 	maxStarts = 8
-	maxPlaces = 10_000
+	maxPlaces = 100_000
 )
 
 // starter follows what the image starts.
@@ -45,7 +46,8 @@ type starter struct {
 	*merged
 	layers *view
 	cudart map[string]bool // files with the CUDA runtime in them
-	places int             // that were looked at
+	links  int
+	places int // that were looked at
 }
 
 // start judges what the image starts: is it there, may it be executed, and does the image
@@ -56,16 +58,22 @@ func (m *merged) start(layers *view) halt {
 	if len(words) == 0 || slices.ContainsFunc(layers.facts, func(f *layerFacts) bool { return !f.complete() || f.Search.Incomplete != "" }) {
 		return halt{}
 	}
-	s := &starter{merged: m, layers: layers, cudart: map[string]bool{}}
-	for _, f := range layers.facts {
-		for _, n := range f.Needs {
-			s.cudart[n.Path] = s.cudart[n.Path] || n.Cudart
-		}
-	}
+	s := newStarter(m, layers)
 	if h := s.start(words, true, 0); s.im.Exceeded() == "" {
 		return h
 	}
 	return halt{}
+}
+
+func newStarter(m *merged, layers *view) *starter {
+	s := &starter{merged: m, layers: layers, cudart: map[string]bool{}}
+	for _, f := range layers.facts {
+		s.links += len(f.Search.Links)
+		for _, n := range f.Needs {
+			s.cudart[n.Path] = s.cudart[n.Path] || n.Cudart
+		}
+	}
+	return s
 }
 
 // start says why words start nothing; by the kernel alone, or by a program that gives a
@@ -110,8 +118,11 @@ func visible(p string) string {
 func (s *starter) exists(p string) bool { return s.layers.paths.has(p) || s.aliased(p) }
 
 // aliased reports whether a layer has p under the name of a link to one of its folders: then
-// it is not known which entry counts.
+// it is not known which entry counts. Nor is it where there are too many links.
 func (s *starter) aliased(p string) bool {
+	if s.places += s.links; s.places > maxPlaces {
+		return true
+	}
 	for alias := range s.layers.aliases(s.im, p) {
 		if s.layers.paths.has(alias) {
 			return true
