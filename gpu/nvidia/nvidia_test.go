@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
+	nvmlmock "github.com/NVIDIA/go-nvml/pkg/nvml/mock"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/server"
 
 	"github.com/cudabuild/cudabuild/gpu"
@@ -103,6 +104,85 @@ func TestSpec(t *testing.T) {
 	}
 	if !libcuda {
 		t.Errorf("mounts %+v, want libcuda", spec.ContainerEdits.Mounts)
+	}
+}
+
+// divide gives a GPU of the mock one slice and returns its UUID.
+func divide(t *testing.T, lib *server.Server, parent *server.Device) string {
+	t.Helper()
+	const uuid = "MIG-aaaa1111-0000-5000-8000-000000000001"
+	info, ret1 := parent.GetGpuInstanceProfileInfo(nvml.GPU_INSTANCE_PROFILE_1_SLICE)
+	instance, ret2 := parent.CreateGpuInstance(&info)
+	of, ret3 := instance.GetInfo()
+	if ret := max(ret1, ret2, ret3); ret != nvml.SUCCESS {
+		t.Fatal(ret)
+	}
+	slice := &nvmlmock.Device{
+		IsMigDeviceHandleFunc:                  func() (bool, nvml.Return) { return true, nvml.SUCCESS },
+		GetUUIDFunc:                            func() (string, nvml.Return) { return uuid, nvml.SUCCESS },
+		GetIndexFunc:                           func() (int, nvml.Return) { return 0, nvml.SUCCESS },
+		GetGpuInstanceIdFunc:                   func() (int, nvml.Return) { return int(of.Id), nvml.SUCCESS },
+		GetComputeInstanceIdFunc:               func() (int, nvml.Return) { return 0, nvml.SUCCESS },
+		GetDeviceHandleFromMigDeviceHandleFunc: func() (nvml.Device, nvml.Return) { return parent, nvml.SUCCESS },
+		GetAttributesFunc: func() (nvml.DeviceAttributes, nvml.Return) {
+			return nvml.DeviceAttributes{GpuInstanceSliceCount: 1, ComputeInstanceSliceCount: 1, MemorySizeMB: 10 << 10}, nvml.SUCCESS
+		},
+	}
+	computes, ret1 := instance.GetComputeInstanceProfileInfo(nvml.COMPUTE_INSTANCE_PROFILE_1_SLICE, nvml.COMPUTE_INSTANCE_ENGINE_PROFILE_SHARED)
+	compute, ret2 := instance.CreateComputeInstance(&computes)
+	if ret := max(ret1, ret2); ret != nvml.SUCCESS {
+		t.Fatal(ret)
+	}
+	instance.(*server.GpuInstance).GetComputeInstanceByIdFunc = func(int) (nvml.ComputeInstance, nvml.Return) { return compute, nvml.SUCCESS }
+	parent.GetGpuInstanceByIdFunc = func(int) (nvml.GpuInstance, nvml.Return) { return instance, nvml.SUCCESS }
+	parent.MigMode = nvml.DEVICE_MIG_ENABLE
+	parent.GetMaxMigDeviceCountFunc = func() (int, nvml.Return) { return 7, nvml.SUCCESS }
+	parent.GetMigDeviceHandleByIndexFunc = func(i int) (nvml.Device, nvml.Return) {
+		if i > 0 {
+			return nil, nvml.ERROR_NOT_FOUND
+		}
+		return slice, nvml.SUCCESS
+	}
+	whole := lib.DeviceGetHandleByUUIDFunc
+	lib.DeviceGetHandleByUUIDFunc = func(id string) (nvml.Device, nvml.Return) {
+		if id == uuid {
+			return slice, nvml.SUCCESS
+		}
+		return whole(id)
+	}
+	return uuid
+}
+
+// TestSpecOfSlice: a slice of the mock is found and chosen by each of its names. Its
+// nodes come from the kernel alone: without them the error says where they would stand.
+func TestSpecOfSlice(t *testing.T) {
+	if os.Geteuid() != 0 {
+		require.Missing(t, "root", errors.New("device nodes need root"))
+	}
+	lib := mock(t, 2)
+	uuid := divide(t, lib, lib.Devices[1].(*server.Device))
+	d, err := nvidia.StandIn(lib, standin.DriverRoot(t, version, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	var host gpu.Host
+	if err := d.Describe(&host); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"1:0", uuid, strings.ToLower(uuid)} {
+		chosen, err := gpu.Select(host.GPUs, name)
+		if err != nil || strings.Join(gpu.UUIDs(chosen), " ") != uuid {
+			t.Fatalf("%s: %v, %v", name, gpu.UUIDs(chosen), err)
+		}
+		data, err := d.Spec(gpu.UUIDs(chosen), "/opt/nvidia-cdi-hook")
+		_, none := os.Stat("/proc/driver/nvidia-caps/mig-minors")
+		switch text := string(data); {
+		case none == nil && err == nil && !strings.Contains(text, `"name":"`+uuid+`"`):
+			t.Errorf("%s: want the slice by its UUID:\n%s", name, text)
+		case none != nil && (err == nil || !strings.Contains(err.Error(), uuid) || !strings.Contains(err.Error(), "mig-minors")):
+			t.Errorf("%s: %v, want where its nodes would stand:\n%s", name, err, text)
+		}
 	}
 }
 

@@ -9,12 +9,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"github.com/NVIDIA/nvidia-container-toolkit/pkg/nvcdi"
 )
 
-// Spec makes the CDI specification, as JSON, of the GPUs with these UUIDs, which are
-// the names of its devices. hook is the path of nvidia-cdi-hook.
+// Spec makes the CDI specification, as JSON, of the GPUs and slices with these UUIDs,
+// which are the names of its devices. hook is the path of nvidia-cdi-hook.
 func (d *Driver) Spec(uuids []string, hook string) ([]byte, error) {
 	namer, err := nvcdi.NewDeviceNamer(nvcdi.DeviceNameStrategyUUID)
 	if err != nil {
@@ -34,7 +36,10 @@ func (d *Driver) Spec(uuids []string, hook string) ([]byte, error) {
 		return nil, fmt.Errorf("CDI specification: %w", err)
 	}
 	spec, err := lib.GetSpec(uuids...)
-	if err != nil {
+	switch slice := slices.IndexFunc(uuids, func(id string) bool { return strings.HasPrefix(id, "MIG-") }); {
+	case err != nil && slice >= 0:
+		return nil, fmt.Errorf("CDI specification of slice %s: %w (its nodes stand in /proc/driver/nvidia-caps/mig-minors of the host: see that nvidia-smi -L lists the slice)", uuids[slice], err)
+	case err != nil:
 		return nil, fmt.Errorf("CDI specification: %w", err)
 	}
 	return json.Marshal(spec.Raw())
