@@ -103,7 +103,7 @@ const (
 	pathDir      = 'd'
 	pathWhiteout = 'w' // hides the path in lower layers
 	pathOpaque   = 'o' // hides what lower layers have in the directory
-	pathShared   = 's' // a file or directory to which others than root may write
+	pathShared   = 's' // a directory or library to which others than root may write
 )
 
 // pathSet holds what a layer says about its paths as 64-bit hashes, 8 bytes each,

@@ -18,6 +18,7 @@ import (
 const (
 	maxNameLen = 4096   // PATH_MAX; archive/tar itself allows 1 MiB
 	maxHits    = 10_000 // findings kept
+	maxShared  = 1 << 18
 )
 
 // scanLayer reads one blob to its end and reports what the layer holds. Content
@@ -73,7 +74,8 @@ type walker struct {
 	decoded *int64 // bytes of nested archives and sparse files, over all of the layer
 	revisit *revisit
 
-	needBytes int // of facts.Needs
+	needBytes   int // of facts.Needs
+	sharedPaths int
 }
 
 func newWalker(rules *ruleSet, opts Options) *walker {
@@ -194,13 +196,16 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 	return nil
 }
 
-// shared records that others than root may write to a file or directory. What belongs to
-// somebody is recorded of directories and libraries only: all files would be too many.
+// shared records that others than root may write to a directory or a library.
 func (w *walker) shared(p string, h *tar.Header) {
-	owned := h.Uid != 0 && (h.Typeflag == tar.TypeDir || strings.Contains(path.Base(p), ".so"))
-	if h.Typeflag != tar.TypeSymlink && (owned || h.Mode&0o002 != 0) {
-		w.facts.Paths.add(pathShared, p)
+	if h.Typeflag == tar.TypeSymlink || h.Uid == 0 && h.Mode&0o002 == 0 || h.Typeflag != tar.TypeDir && !strings.Contains(path.Base(p), ".so") {
+		return
 	}
+	if w.sharedPaths++; w.sharedPaths > maxShared {
+		w.search.incomplete = fmt.Sprintf("the layer has more than %d directories and libraries to which others than root may write", maxShared)
+		return
+	}
+	w.facts.Paths.add(pathShared, p)
 }
 
 // whiteout records a whiteout and reports whether p was one. Other names that
