@@ -107,3 +107,8 @@ func configured(img v1.Image, change func(*v1.Config)) v1.Image {
 	must(err)
 	return img
 }
+
+// In returns the image with that working directory.
+func In(img v1.Image, dir string) v1.Image {
+	return configured(img, func(c *v1.Config) { c.WorkingDir = dir })
+}
