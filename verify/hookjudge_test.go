@@ -150,7 +150,7 @@ func (j judgeTools) loaded(t *testing.T, root string, c hookCase) string {
 	}
 	program := exec.CommandContext(t.Context(), "/opt/app/probe")
 	program.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
-	program.Dir, program.Env = path.Join("/", c.vars["WORKDIR"]), []string{"LD_LIBRARY_PATH=" + c.vars["ENV"]}
+	program.Dir, program.Env = path.Join("/", c.vars["WORKDIR"]), []string{"LD_LIBRARY_PATH=" + c.vars["ENV"], "LD_ORIGIN_PATH=/opt/app"} // for $ORIGIN, where there is no /proc
 	out, err := program.Output()
 	var failed *exec.ExitError
 	switch got := strings.TrimSpace(string(out)); {

@@ -25,6 +25,8 @@ type ELF struct {
 	Exec int
 	// Sections adds a section header table, which nothing may depend on.
 	Sections bool
+	// Note is the JSON of a note of forward compatibility, in a section of its own.
+	Note string
 	// TablesLast puts all tables behind the code, as patchelf does.
 	TablesLast bool
 	// GNUHash uses DT_GNU_HASH in place of DT_HASH.
@@ -76,13 +78,48 @@ func (e ELF) Bytes() []byte {
 		programHeader(out[elfHeader+3*progHead:], 3, 4, interpOff, interpLen, elfBase)
 	}
 	out = append(out, body...)
-	if e.Sections {
-		le.PutUint64(out[40:], uint64(len(out)))
-		le.PutUint16(out[58:], 64)
-		le.PutUint16(out[60:], 1)
-		out = append(out, make([]byte, 64)...)
+	switch {
+	case e.Note != "":
+		out = withNote(out, e.Note)
+	case e.Sections:
+		out = withSections(out, make([]byte, 64))
 	}
 	return out
+}
+
+// withSections adds a table of section headers, of which the last one's has their names.
+func withSections(file, table []byte) []byte {
+	le := binary.LittleEndian
+	count := len(table) / 64
+	le.PutUint64(file[40:], uint64(len(file)))
+	le.PutUint16(file[58:], 64)
+	le.PutUint16(file[60:], uint16(count))
+	le.PutUint16(file[62:], uint16(count-1))
+	return append(file, table...)
+}
+
+// withNote adds NVIDIA's note with this content, as the hook looks for it.
+func withNote(file []byte, text string) []byte {
+	const owner, names = "NVIDIA Corporation\x00\x00", "\x00.note.cuda.fwd_compatibility\x00"
+	le := binary.LittleEndian
+	var note []byte
+	for _, word := range []int{len(owner) - 1, len(text), 1} {
+		note = le.AppendUint32(note, uint32(word))
+	}
+	note = append(append(note, owner...), text...)
+	table := make([]byte, 3*64)
+	section := func(i int, name, kind uint32, content []byte) {
+		h := table[64*i:]
+		le.PutUint32(h, name)
+		le.PutUint32(h[4:], kind)
+		le.PutUint64(h[24:], uint64(len(file)))
+		le.PutUint64(h[32:], uint64(len(content)))
+		le.PutUint64(h[48:], 4)
+		file = append(file, content...)
+	}
+	section(1, 1, 7, note)
+	section(2, 0, 3, []byte(names))
+	return withSections(file, table)
 }
 
 // elfBase makes addresses differ from file offsets, so that mixing them up shows, and
