@@ -54,6 +54,17 @@ type Compat struct {
 	// Broken says that the file is no library: the hook may name its directory, and
 	// nothing comes of it.
 	Broken bool
+	// Path is the file that programs load once the hook has named the directory, "" if
+	// that is the one of this version.
+	Path string
+}
+
+// found is c with the file that is found in its directory.
+func (c Compat) found(p Place) *Compat {
+	if c.Path = p.Path; p.Own.Driver != "" && p.Own.Driver != c.Driver {
+		c.Driver, c.Branches = p.Own.Driver, p.Own.Branches
+	}
+	return &c
 }
 
 // used is the library of cuda-compat that a hook puts in the place of the host's, nil

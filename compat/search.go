@@ -29,7 +29,8 @@ type PlaceKind int
 const (
 	// PlaceOwn has a libcuda of the image's own.
 	PlaceOwn PlaceKind = iota
-	// PlaceHook is where cuda-compat comes if the hook uses it.
+	// PlaceHook is where cuda-compat comes if the hook uses it: the library that is found
+	// in its directory, or none for the one that the hook has chosen.
 	PlaceHook
 	// PlaceHost is the host's directory. ldconfig links the higher version there, so
 	// a library that the image has in it counts if it is newer.
@@ -43,6 +44,9 @@ type Place struct {
 	// From is what names the directory.
 	Path, From string
 	Own        Libcuda
+	// Rank is the version by which ldconfig ranks the image's library in the host's
+	// directory, "" if there is none that any driver's is not higher than.
+	Rank string
 }
 
 // Loaded is the libcuda that programs get.
@@ -94,9 +98,11 @@ func (n Needs) loads(s Search, h Host) Loaded {
 	}
 	for _, p := range places {
 		switch {
+		case p.Kind == PlaceHook && c != nil && p.Own.Broken:
+			return Loaded{Path: p.Path, From: "the hook's ld.so.conf.d", Own: p.Own, Hook: why}
 		case p.Kind == PlaceHook && c != nil:
-			return Loaded{Compat: c, Hook: why}
-		case p.Kind == PlaceHost && (p.Own.Driver == "" || Compare(p.Own.Driver, h.Driver) <= 0):
+			return Loaded{Compat: c.found(p), Hook: why}
+		case p.Kind == PlaceHost && (p.Rank == "" || Compare(p.Rank, h.Driver) <= 0):
 			return Loaded{Hook: why}
 		case p.Kind != PlaceHook:
 			return Loaded{Path: p.Path, From: p.From + s.where(), Own: p.Own, Hook: why}

@@ -40,7 +40,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	body = io.MultiReader(bytes.NewReader(head), body)
 	w.ambiguous(p, head)
 	w.heads.file(p, h, head)
-	if isLinkerConfig(p) {
+	if isLinkerConfig(p, head, h.Size) {
 		var err error
 		if body, err = w.search.linkerConfig(p, body); err != nil {
 			return err
@@ -70,10 +70,10 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 		return err
 	}
 	if c.elf != nil {
-		w.search.object(p, c.elf, w.isStubFile(c.elf))
+		w.search.object(p, c.elf, c.said.note, w.isStubFile(c.elf))
 	}
 	if v, ok := compatVersion(p); ok {
-		w.need(gpuNeed{Path: p, Compat: v, Note: c.said.note})
+		w.need(gpuNeed{Path: p, Compat: v})
 	}
 	w.file(p, h, c)
 	return nil

@@ -50,7 +50,7 @@ func elves() entries {
 		"usr/share/module":                  imagetest.File(append(objectFile()[:1<<20-20], closedModule...)), // across windows
 		"usr/share/both":                    imagetest.File(tarELF()),
 		"usr/bin/app":                       imagetest.File(imagetest.ELF{Interp: "/lib64/ld-linux-x86-64.so.2", Needed: []string{"libcuda.so.1"}, RunPath: "$ORIGIN/../lib"}.Bytes()),
-		"usr/local/cuda-12.4/compat/x.so":   imagetest.File(append(realLibrary("libcuda.so.1"), fwdCompat(`{"Driver": ["535"]}`)...)),
+		"usr/local/cuda-12.4/compat/x.so":   imagetest.File(imagetest.ELF{SOName: "libcuda.so.1", Exec: 300 << 10, Note: `{"Driver": ["535"]}`}.Bytes()),
 		"usr/lib/firmware/nvidia/x/gsp.bin": imagetest.File(objectFile("\x01535.261.03\x00", ".fwimage\x00.fwversion\x00.fwsignature_ga10x\x00")),
 	}
 }

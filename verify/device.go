@@ -44,10 +44,8 @@ type gpuNeed struct {
 	Loose bool `json:"loose,omitempty"`
 	// Unread says that not all could be read.
 	Unread bool `json:"unread,omitempty"`
-	// Compat is the version in the name of a file libcuda.so.*.*, and Note the JSON of
-	// the library's note of forward compatibility.
+	// Compat is the version in the name of a file libcuda.so.*.*.
 	Compat string `json:"compat,omitempty"`
-	Note   string `json:"note,omitempty"`
 }
 
 // gpuPTX is compat.PTX with names for JSON.
@@ -135,7 +133,7 @@ func (w *walker) isDriver(elf dynelf.Info) bool {
 
 // needWeight is the bytes that n takes in memory, nearly.
 func needWeight(n gpuNeed) int {
-	return 192 + len(n.Path) + len(n.Compat) + len(n.Note) + 24*len(n.SASS) + 48*len(n.PTX)
+	return 192 + len(n.Path) + len(n.Compat) + 24*len(n.SASS) + 48*len(n.PTX)
 }
 
 // need keeps what is worth keeping.

@@ -24,33 +24,34 @@ var unversioned = regexp.MustCompile(`^libcuda\.so\.[0-9]{2,}\.`)
 // note is what the hook reads in the note of forward compatibility.
 type note struct{ Driver []int }
 
-// parseNote returns nil where the hook finds none that it understands.
-func parseNote(text string) *note {
+// noteOf returns a library's note, nil where the hook finds none that it understands.
+func noteOf(f *loader.File) *note {
 	var n struct {
 		note
 		Format      int
 		CUDAVersion string `json:"CUDA Version"`
 		Device      []int
 	}
-	if text == "" || json.Unmarshal([]byte(text), &n) != nil {
+	if f == nil || f.Note == "" || json.Unmarshal([]byte(f.Note), &n) != nil {
 		return nil
 	}
 	return &n.note
 }
 
-// compatFiles are the regular files libcuda.so.*.* that containers see, by their place.
-func (m *merged) compatFiles(layers *view) map[string]gpuNeed {
-	files := map[string]gpuNeed{}
+// compatFiles are the versions of the regular files libcuda.so.*.* that containers see, by
+// their place.
+func (m *merged) compatFiles(layers *view) map[string]string {
+	files := map[string]string{}
 	for i, facts := range layers.facts {
 		for _, f := range facts.Needs {
 			if f.Compat != "" && layers.deletedIn(i, f.Path) == nil {
-				files[m.im.Place(f.Path)] = f
+				files[m.im.Place(f.Path)] = f.Compat
 			}
 		}
 	}
 	for _, f := range m.im.Files { // hard links are there too
-		if v, ok := compatVersion(f.Real); ok && files[f.Real].Path == "" {
-			files[f.Real] = gpuNeed{Path: f.Path, Compat: v}
+		if v, ok := compatVersion(f.Real); ok {
+			files[f.Real] = v
 		}
 	}
 	return files
@@ -64,14 +65,14 @@ func compatVersion(p string) (string, bool) {
 
 // forward tells package compat which cuda-compat hooks see, and which they do not.
 func (m *merged) forward(layers *view) (seen []compat.Compat, aside string) {
-	m.compat = m.compatFiles(layers)
 	dir, _ := m.im.Real(compat.CompatDir)
-	for p, f := range m.compat {
+	_, found := m.im.FindListed(dir, libcudaName, m.abi)
+	for p, version := range m.compatFiles(layers) {
 		if path.Dir(p) != dir {
 			continue
 		}
-		c := compat.Compat{Driver: f.Compat, Broken: m.im.Lookup(p) == nil}
-		if n := parseNote(f.Note); n != nil {
+		c := compat.Compat{Driver: version, Broken: !found}
+		if n := noteOf(m.im.Lookup(p)); n != nil {
 			c.Note, c.Branches = true, n.Driver
 		}
 		seen = append(seen, c)
@@ -148,8 +149,11 @@ func (m *merged) places(dirs []loader.Dir, folder string) []compat.Place {
 	for _, d := range dirs {
 		f, found := m.im.FindIn(d, libcudaName, m.abi)
 		switch {
+		case d.ByHook() && found:
+			p := m.own(f)
+			p.Kind = compat.PlaceHook
+			places = append(places, p)
 		case d.ByHook():
-			places = append(places, compat.Place{Kind: compat.PlaceHook})
 		case d.Path == final:
 			if d.From == "" {
 				places = append(places, compat.Place{Kind: compat.PlaceHook})
@@ -169,9 +173,9 @@ func (m *merged) hostPlace(d loader.Dir) compat.Place {
 	if f == nil {
 		return compat.Place{Kind: compat.PlaceHost}
 	}
-	p := m.own(loader.Found{File: f, Path: f.Real, Dir: d})
-	if base := path.Base(f.Real); unversioned.MatchString(base) || loader.CompareNames(base, "libcuda.so.100") < 0 {
-		p.Kind = compat.PlaceHost
+	p := m.own(loader.Found{File: f.File, Path: f.Real, Dir: d})
+	if unversioned.MatchString(f.Name) || loader.CompareNames(f.Name, "libcuda.so.100") < 0 {
+		p.Kind, p.Rank = compat.PlaceHost, libraryVersion(f.Name)
 	}
 	return p
 }
@@ -189,7 +193,7 @@ func (m *merged) ofCompat(f loader.Found) compat.Libcuda {
 	if v := libraryVersion(f.File.Real); driverVersion.MatchString(v) {
 		l.Driver = v
 	}
-	if n := parseNote(m.compat[f.File.Real].Note); n != nil {
+	if n := noteOf(f.File); n != nil {
 		l.Branches = n.Driver
 	}
 	return l

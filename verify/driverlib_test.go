@@ -26,6 +26,7 @@ func layered(all ...files) v1.Image {
 func TestCompatWhereTheHookLooks(t *testing.T) {
 	t.Parallel()
 	lib := imagetest.File(realLibrary("libcuda.so.1"))
+	noted := imagetest.File(imagetest.ELF{SOName: "libcuda.so.1", Exec: 300 << 10, Note: `{"Driver": [535]}`}.Bytes())
 	app := gpuFile("", 12040, imagetest.Fatbin(imagetest.SASS(80)...))
 	const dir = "usr/local/cuda/compat/"
 	for name, tc := range map[string]struct {
@@ -49,6 +50,13 @@ func TestCompatWhereTheHookLooks(t *testing.T) {
 		"second is taken off":     {[]files{{dir + "libcuda.so.550.54.14": lib, dir + "libcuda.so.535.161.07": lib}, {dir + ".wh.libcuda.so.535.161.07": {}}}, compat.Host{Driver: "470.57.02"}, compat.ForwardCompat, 0, ""},
 		"taken off":               {[]files{{dir + "libcuda.so.550.54.14": lib}, {"usr/local/cuda/.wh.compat": {}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, ""},
 		"legacy takes the newest": {[]files{{dir + "libcuda.so.550.54.14": lib, dir + "libcuda.so.535.161.07": lib}}, compat.Host{Driver: "470.57.02", Hook: compat.HookLegacy}, compat.ForwardCompat, 0, "libnvidia-container"},
+		"an empty libcuda.so.1":   {[]files{{dir + "libcuda.so.550.54.14": lib, dir + "libcuda.so.1": {}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "no library under libcuda's name"},
+		"a file libcuda.so.1":     {[]files{{dir + "libcuda.so.550.54.14": {}, dir + "libcuda.so.1": lib}}, compat.Host{Driver: "470.57.02"}, compat.ForwardCompat, 0, ""},
+		"a hard link":             {[]files{{"opt/libcuda": lib}, {dir + "libcuda.so.550.54.14": {Link: "opt/libcuda"}}}, compat.Host{Driver: "470.57.02"}, compat.ForwardCompat, 0, ""},
+		"noted":                   {[]files{{dir + "libcuda.so.550.54.14": noted}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "its note does not name branch 470 among [535]"},
+		"a hard link, noted":      {[]files{{"a/libcuda": noted, dir + "libcuda.so.550.54.14": {Link: "a/libcuda"}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "its note does not name"},
+		"one below, noted":        {[]files{{"a/libcuda": noted}, {dir + "libcuda.so.550.54.14": {Link: "a/libcuda"}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "its note does not name"},
+		"higher by a link's name": {[]files{{dir + "libcuda.so.550.54.14": lib, "opt/libcuda.so.470.57.02": lib, dir + "libcuda.so.900.10": {Symlink: "/opt/libcuda.so.470.57.02"}}}, compat.Host{Driver: "450.80.02"}, compat.No, compat.ErrorDriver, "470.57.02"},
 		"empty":                   {[]files{{dir + "libcuda.so.550.54.14": {}}}, compat.Host{Driver: "470.57.02"}, compat.No, compat.ErrorDriver, "is no library"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,6 +68,23 @@ func TestCompatWhereTheHookLooks(t *testing.T) {
 				t.Errorf("%+v, want %s, error %d, %q", p, tc.want, tc.code, tc.why)
 			}
 		})
+	}
+}
+
+// TestLinkerConfigElsewhere: what ld.so.conf leads to counts wherever it is.
+func TestLinkerConfigElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, config := range map[string]files{
+		"a link":       {"etc/ld.so.conf.d/a.conf": {Symlink: "/opt/my.conf"}, "opt/my.conf": {Data: "# ours\n/opt/lib\n"}},
+		"two links":    {"etc/ld.so.conf.d/a.conf": {Symlink: "/etc/alternatives/x"}, "etc/alternatives/x": {Symlink: "/usr/lib/x/ld.so.conf"}, "usr/lib/x/ld.so.conf": {Data: "/opt/lib\n"}},
+		"an include":   {"etc/ld.so.conf.d/a.conf": {Data: "include /opt/conf/*.conf\n"}, "opt/conf/my.conf": {Data: "/opt/lib\n"}},
+		"a linked one": {"etc/ld.so.conf.d/a.conf": {Data: "include /opt/conf/*.conf\n"}, "opt/conf": {Symlink: "conf-1"}, "opt/conf-1/my.conf": {Data: "/opt/lib\n"}},
+	} {
+		config["etc/ld.so.conf"] = imagetest.Entry{Data: "include /etc/ld.so.conf.d/*.conf\n"}
+		config["opt/lib/libcuda.so.1"] = imagetest.File(realLibrary("libcuda.so.1"))
+		if r := judge(t, layered(config)); r.Libcuda.Winner != "opt/lib/libcuda.so.1" {
+			t.Errorf("%s: %+v, want opt/lib/libcuda.so.1", name, r.Libcuda)
+		}
 	}
 }
 

@@ -77,6 +77,7 @@ type link struct {
 	Stub   bool   `json:"stub,omitempty"`   // a stub of the library exists
 	Compat bool   `json:"compat,omitempty"` // it may stand in the compat directory
 	Owner  string `json:"owner,omitempty"`
+	Judged bool   `json:"judged,omitempty"` // a finding of its own is there, by its name
 }
 
 // packageSet is the driver packages that one package database calls installed, at least

@@ -81,10 +81,11 @@ func (w *walker) repeat(p, target string) bool {
 // resolveHardLinks keeps the links to lower layers.
 func (w *walker) resolveHardLinks() {
 	for _, l := range w.hardLinks {
-		if _, judged := w.hitAt[l[0]]; judged || w.repeat(l[0], l[1]) || w.facts.Paths.has(pathFile, l[1]) {
+		_, judged := w.hitAt[l[0]]
+		if !judged && w.repeat(l[0], l[1]) || w.facts.Paths.has(pathFile, l[1]) {
 			continue
 		}
-		w.facts.Hard = append(w.facts.Hard, link{Path: l[0], Target: l[1]})
+		w.facts.Hard = append(w.facts.Hard, link{Path: l[0], Target: l[1], Judged: judged})
 	}
 	w.hardLinks = nil
 }
@@ -169,7 +170,7 @@ func libraryVersion(p string) string {
 func (v *view) hardHits(i int) []hit {
 	var hits []hit
 	for _, l := range v.facts[i].Hard {
-		if h := v.found(l.Target, i); h != nil {
+		if h := v.found(l.Target, i); h != nil && !l.Judged {
 			hits = append(hits, hit{h.Rule, l.Path, "hard link to " + l.Target + ": " + h.Detail})
 		}
 	}

@@ -45,11 +45,10 @@ type merged struct {
 	abi    loader.ABI
 	arch   string // of the image's configuration
 	hits   [][]hit
-	compat map[string]gpuNeed // files libcuda.so.*.* by their place
-	seen   []compat.Compat    // those that the runtime hook sees
-	beside string             // where another one is
-	ways   []compat.Search    // to libcuda.so.1
-	lacks  int                // and files that lack something, see maxLacks
+	seen   []compat.Compat // those that the runtime hook sees
+	beside string          // where another one is
+	ways   []compat.Search // to libcuda.so.1
+	lacks  int             // and files that lack something, see maxLacks
 
 	folders      *string // see astrayFolder
 	preloadsLeft string  // the list of which not all is looked at, see maxPreloads

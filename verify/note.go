@@ -4,7 +4,6 @@ package verify
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
@@ -13,44 +12,35 @@ import (
 // maxNote bounds the forward-compatibility note. It is a list of branches and devices.
 const maxNote = 16 << 10
 
-// noteOwner is the name in the header of NVIDIA's ELF notes.
-const noteOwner = "NVIDIA Corporation\x00"
+// The section of the note, its type and the name in its header.
+const (
+	noteSection = ".note.cuda.fwd_compatibility"
+	noteType    = 7
+	noteOwner   = "NVIDIA Corporation"
+)
 
 // compatNote returns the JSON of the section .note.cuda.fwd_compatibility: for which
-// drivers and devices a library of the forward-compatibility package is made. It goes by
-// the note's own header, so cut section headers do not hide it.
-func compatNote(parts []dynelf.Part) string {
-	for _, p := range parts {
-		for at := 0; ; at++ {
-			next := bytes.Index(p.Data[at:], []byte(noteOwner))
-			if next < 0 {
-				break
-			}
-			at += next
-			if text := noteAt(p.Data, at); text != "" {
-				return text
-			}
-		}
-	}
-	return ""
-}
-
-// noteAt returns the JSON object of the note whose owner stands at data[at].
+// drivers and devices a library of the forward-compatibility package is made. It is "" where the
+// hook reads none: it goes by the section headers, and the alignment that they name.
+// Source: nvidia-container-toolkit 1.20.1, cmd/nvidia-cdi-hook/cudacompat/cuda-elf-header.go.
 // Layout: length of the owner, of the content, type (32 bits each), owner and
-// content padded to 4 bytes.
-func noteAt(data []byte, at int) string {
-	start := at + (len(noteOwner)+3)&^3
-	if at < 12 || start > len(data) || binary.LittleEndian.Uint32(data[at-12:]) != uint32(len(noteOwner)) {
+// content padded.
+func compatNote(f dynelf.File) string {
+	s, order, ok := dynelf.FindSection(f, noteSection, noteType)
+	if !ok || s.N < 12 || s.N > maxNote || s.Align == 0 {
 		return ""
 	}
-	size := binary.LittleEndian.Uint32(data[at-8:])
-	if size > maxNote || int(size) > len(data)-start {
+	data, err := f.Slice(s.Off, s.N)
+	if err != nil {
 		return ""
 	}
-	var object map[string]any
+	owner, size := uint64(order.Uint32(data)), uint64(order.Uint32(data[4:]))
+	start := 12 + (owner+s.Align-1)&^(s.Align-1)
+	if owner == 0 || start > s.N || string(bytes.Trim(data[12:start], "\x00")) != noteOwner {
+		return ""
+	}
 	var compact bytes.Buffer
-	text := bytes.Trim(data[start:start+int(size)], "\x00 \n")
-	if json.Unmarshal(text, &object) != nil || json.Compact(&compact, text) != nil {
+	if json.Compact(&compact, bytes.Trim(data[start:min(start+size, s.N)], "\x00")) != nil {
 		return ""
 	}
 	return compact.String()

@@ -82,15 +82,15 @@ func (c *collector) hardLink(p, target string) {
 	}
 }
 
-// object keeps a dynamic ELF file; stub says that it is a driver library's stub.
-func (c *collector) object(p string, elf *dynelf.Info, stub bool) {
-	if !c.keep(len(p) + 256 + 32*(len(elf.Needed)+len(elf.VersionDefs))) {
+// object keeps a dynamic ELF file and its note; stub says that it is a driver library's stub.
+func (c *collector) object(p string, elf *dynelf.Info, note string, stub bool) {
+	if !c.keep(len(p) + len(note) + 256 + 32*(len(elf.Needed)+len(elf.VersionDefs))) {
 		return
 	}
 	o := loader.Object{
 		Path: p, ABI: loader.NewABI(elf.Machine, elf.Class, elf.Data), Interp: c.word(elf.Interp),
 		SOName: c.word(elf.SOName), Needed: c.wordsOf(elf.Needed), RPath: c.word(elf.RPath), RunPath: c.word(elf.RunPath),
-		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Stub: stub,
+		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Note: note, Stub: stub,
 	}
 	for _, v := range elf.VersionNeeds {
 		if c.keep(48 + 32*len(v.Versions)) {
@@ -151,15 +151,34 @@ func (c *collector) plain(paths pathSet, p, target string) bool {
 	to := linkTarget(p, target)
 	_, isLink := c.links[to]
 	_, isObject := c.objects[to]
-	return !isLink && !isObject && paths.has(pathFile, to)
+	_, isConfig := c.configs[to]
+	return !isLink && !isObject && !isConfig && paths.has(pathFile, to)
 }
 
-// isLinkerConfig reports whether p configures a dynamic linker. Distributions have
-// had links from ld.so.conf.d to a file ld.so.conf elsewhere, and others may have them
-// to a file ld.so.preload.
-func isLinkerConfig(p string) bool {
+// isLinkerConfig reports whether p, which begins with head, configures a dynamic linker.
+// Distributions have had links from ld.so.conf.d to a file ld.so.conf elsewhere, others may
+// have them to a file ld.so.preload, and files anywhere may be included.
+func isLinkerConfig(p string, head []byte, size int64) bool {
 	musl, _ := path.Match("etc/ld-musl-*.path", p)
-	return musl || path.Base(p) == "ld.so.conf" || path.Base(p) == path.Base(preloadFile) || path.Dir(p) == "etc/ld.so.conf.d"
+	named := path.Base(p) == "ld.so.conf" || path.Base(p) == path.Base(preloadFile) || path.Dir(p) == "etc/ld.so.conf.d"
+	return musl || named || strings.HasSuffix(p, ".conf") && size <= maxLinkerConfig && namesDirs(head)
+}
+
+// namesDirs reports whether a text, which may be cut off, has nothing but directories,
+// comments and what ld.so.conf includes.
+func namesDirs(text []byte) (some bool) {
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0 || line[0] == '#':
+		case line[0] == '/' || bytes.HasPrefix(line, []byte("include ")):
+			some = true
+		case bytes.HasSuffix(text, line) && bytes.HasPrefix([]byte("include "), line): // cut off
+		default:
+			return false
+		}
+	}
+	return some
 }
 
 // linkerConfig keeps the text of p and returns body as it was.

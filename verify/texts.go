@@ -46,7 +46,7 @@ func (w *walker) texts(p string, f dynelf.File, elf *dynelf.Info) said {
 		s.version = cmp.Or(versionNeeded(elf.Needed), versionIn(f.Parts))
 	}
 	if lib != nil && lib.Compat {
-		s.note = compatNote(f.Parts)
+		s.note = compatNote(f)
 	}
 	return s
 }

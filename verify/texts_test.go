@@ -3,7 +3,7 @@
 package verify_test
 
 import (
-	"encoding/binary"
+	"bytes"
 	"strings"
 	"testing"
 
@@ -66,19 +66,13 @@ func TestRunInstaller(t *testing.T) {
 	}
 }
 
-// fwdCompat is an ELF note as forward-compatibility libraries carry it.
-func fwdCompat(json string) []byte {
-	le := binary.LittleEndian
-	note := le.AppendUint32(nil, 19)
-	note = le.AppendUint32(note, uint32(len(json)))
-	note = le.AppendUint32(note, 1)
-	return append(append(note, "NVIDIA Corporation\x00\x00"...), json...)
-}
-
 func TestForwardCompat(t *testing.T) {
 	t.Parallel()
 	const note = `{"CUDA Version":"12.4","Driver":[470,535]}`
-	lib := append(realLibrary("libcuda.so.1", "cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"), fwdCompat(note+"\x00")...)
+	noted := func(text string) []byte {
+		return imagetest.ELF{SOName: "libcuda.so.1", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"}, Exec: 300 << 10, Note: text}.Bytes()
+	}
+	lib := noted(note + "\x00")
 	const inPlace = "usr/local/cuda-12.4/compat/libcuda.so.550.54.15"
 	f := only(t, verify.Options{}, inPlace, lib)
 	if want := "libcuda of driver 550.54.15 (by file name, SONAME, exports), for " + note; f.Severity != verify.SeverityInfo || f.Detail != want {
@@ -90,8 +84,11 @@ func TestForwardCompat(t *testing.T) {
 	if f := only(t, verify.Options{}, "opt/helper.bin", lib); f.Rule != "driver-library" || !strings.Contains(f.Detail, note) {
 		t.Errorf("elsewhere: %+v", f)
 	}
-	for name, bad := range map[string][]byte{"no JSON": fwdCompat("{"), "too long": fwdCompat(strings.Repeat(" ", 20<<10)), "cut off": fwdCompat(note)[:40]} {
-		data := append(realLibrary("libcuda.so.1"), bad...)
+	cut := noted(note) // no section headers: the hook finds nothing
+	copy(cut[40:48], make([]byte, 8))
+	copy(cut[58:64], make([]byte, 6))
+	renamed := bytes.Replace(noted(note), []byte(".note.cuda.fwd"), []byte(".note.cuda.bwd"), 1)
+	for name, data := range map[string][]byte{"no JSON": noted("{"), "too long": noted(strings.Repeat(" ", 20<<10)), "cut": cut, "renamed": renamed, "cut off": noted(note)[:len(noted(note))-64]} {
 		if f := only(t, verify.Options{}, inPlace, data); strings.Contains(f.Detail, ", for ") {
 			t.Errorf("%s: %q", name, f.Detail)
 		}

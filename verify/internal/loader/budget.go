@@ -79,7 +79,7 @@ func (f *Facts) Weight() int {
 // Weight is the bytes that o keeps in memory, nearly, but for its words: others have
 // the same.
 func (o *Object) Weight() int {
-	n := 256 + len(o.Path) + 32*(len(o.Needed)+len(o.Defines))
+	n := 256 + len(o.Path) + len(o.Note) + 32*(len(o.Needed)+len(o.Defines))
 	for _, v := range o.Versions {
 		n += 48 + 32*len(v.Names)
 	}

@@ -42,10 +42,9 @@ func (im *Image) HookedDirs(abi ABI, h Hook, program *File) []Dir {
 	for _, d := range abi.Defaults() {
 		found = append(found, Dir{Path: d, From: Default})
 	}
-	found = im.distinct(found)
+	found = im.listed(im.distinct(found), abi)
 	listed := map[string]bool{}
 	for i := range found {
-		found[i].indexed = true
 		if found[i].From == hookSystem {
 			found[i].From = Default
 		}
@@ -54,7 +53,11 @@ func (im *Image) HookedDirs(abi ABI, h Hook, program *File) []Dir {
 	for i := range dirs { // ldconfig has made the links that LD_LIBRARY_PATH leads to
 		dirs[i].linked = listed[dirs[i].Path]
 	}
-	return slices.Concat(dirs, found)
+	var all []Dir
+	for _, d := range dirs {
+		all = append(append(all, im.hwcaps(d, abi)...), d)
+	}
+	return append(all, found...)
 }
 
 // named are the directories that LD_LIBRARY_PATH and a program name.

@@ -41,7 +41,8 @@ type Image struct {
 	links    links               // by path with real parents
 	configs  map[string]string   // text by real path
 	cached   map[string][]string // files by name, of the ld.so.cache that is not hidden
-	sonames  map[string]map[string]*File
+	sonames  map[string]map[string]*Listed
+	linksIn  map[string][]string // names, by directory, see linked
 	loaders  map[ABI]family
 	search   map[searchKey]searched
 	libPaths map[ABI][]Dir // of LD_LIBRARY_PATH
@@ -59,7 +60,7 @@ func New(layers []Layer, has func(path string) bool, env Env) *Image {
 	im := &Image{
 		layers: layers, has: has, env: env, budget: newBudget(layers),
 		byReal: map[string]*File{}, inDir: map[string][]*File{}, links: newLinks(layers), configs: map[string]string{}, cached: map[string][]string{},
-		sonames: map[string]map[string]*File{}, loaders: map[ABI]family{}, defines: map[*File]map[string]bool{},
+		sonames: map[string]map[string]*Listed{}, loaders: map[ABI]family{}, defines: map[*File]map[string]bool{},
 		search: map[searchKey]searched{}, libPaths: map[ABI][]Dir{}, systems: map[systemKey][]Dir{}, owns: map[ownKey][]Dir{}, lacking: map[[2]*File][]string{},
 	}
 	im.addLinks()

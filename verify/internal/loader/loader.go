@@ -46,6 +46,8 @@ type Object struct {
 	Defines   []string   `json:"defines,omitempty"`  // versions that it offers
 	// Stub marks a link-time stub of a library that the host provides.
 	Stub bool `json:"stub,omitempty"`
+	// Note is the JSON of its note of forward compatibility, "" if it has none.
+	Note string `json:"note,omitempty"`
 }
 
 // Versions is the symbol versions that an object needs of one library.

@@ -154,6 +154,18 @@ func TestClosure(t *testing.T) {
 		{"name with a slash", loader.Env{}, []layer{{"bin/p": program("/opt/liba.so", "$ORIGIN/libb.so"), "opt/liba.so": lib(), "bin/libb.so": lib()}}, []string{"opt/liba.so", "bin/libb.so"}},
 		{"no default directories", loader.Env{}, []layer{{"bin/p": loader.Object{Interp: ldso, Needed: []string{"libc.so.6"}, NoDefault: true}}}, []string{"!libc.so.6"}},
 		{"hwcaps", loader.Env{}, []layer{{"bin/p": program("liba.so"), "usr/lib64/liba.so": lib(), "usr/lib64/glibc-hwcaps/x86-64-v3/liba.so": lib()}}, []string{"usr/lib64/glibc-hwcaps/x86-64-v3/liba.so"}},
+		{"hwcaps of every directory that is listed", loader.Env{}, []layer{{
+			"bin/p": program("liba.so"), "etc/ld.so.conf": text("/opt/a\n/opt/b\n"), "opt/a/liba.so": lib(), "opt/a/glibc-hwcaps/x86-64-v2/liba.so": lib(), "usr/lib64/glibc-hwcaps/x86-64-v3/liba.so": lib(),
+		}}, []string{"usr/lib64/glibc-hwcaps/x86-64-v3/liba.so"}},
+		{"hwcaps of one directory at a time", loader.Env{LibraryPath: "/opt/a:/opt/b"}, []layer{{"bin/p": program("liba.so"), "opt/a/liba.so": lib(), "opt/b/glibc-hwcaps/x86-64-v3/liba.so": lib()}}, []string{"opt/a/liba.so"}},
+		{"ldconfig ranks links by their names", loader.Env{}, []layer{{
+			"bin/p": program("liba.so.1"), "usr/lib64/liba.so.1.9": loader.Object{SOName: "liba.so.1"}, "usr/lib64/liba.so.1.10": link("/opt/liba.so.1.2"), "usr/lib64/liba.so.1": link("liba.so.1.9"),
+			"usr/lib64/liba.so": link("/opt/none"), "opt/liba.so.1.2": loader.Object{SOName: "liba.so.1", Needed: []string{"libx.so"}},
+		}}, []string{"usr/lib64/liba.so.1", "!libx.so"}},
+		{"ldconfig leaves a file", loader.Env{}, []layer{{"bin/p": program("liba.so.1"), "usr/lib64/liba.so.1.9": lib("libx.so"), "usr/lib64/liba.so.1": lib()}}, []string{"usr/lib64/liba.so.1"}},
+		{"configuration by a linked directory", loader.Env{}, []layer{{
+			"bin/p": program("liba.so"), "opt/x/liba.so": lib(), "etc/ld.so.conf": text("include /opt/conf/*.conf"), "opt/conf": link("/opt/conf-1"), "opt/conf-1/a.conf": text("/opt/x"),
+		}}, []string{"opt/x/liba.so"}},
 		{"links of files and directories", loader.Env{LibraryPath: "/usr/local/cuda/lib64"}, []layer{{
 			"bin/p": program("liba.so.1"), "usr/local/cuda": link("/etc/alternatives/cuda"), "etc/alternatives/cuda": link("/usr/local/cuda-12"),
 			"usr/local/cuda-12/lib64": link("targets/lib"), "usr/local/cuda-12/targets/lib/liba.so.1": link("liba.so.1.5"), "usr/local/cuda-12/targets/lib/liba.so.1.5": lib(),

@@ -64,9 +64,8 @@ func (im *Image) system(abi ABI, musl bool) []Dir {
 			dirs = append(dirs, Dir{Path: d, From: Default})
 		}
 	}
-	dirs = im.distinct(dirs)
-	for i := range dirs {
-		dirs[i].indexed = !musl
+	if dirs = im.distinct(dirs); !musl {
+		dirs = im.listed(dirs, abi)
 	}
 	im.systems[key] = dirs
 	return dirs
@@ -218,6 +217,22 @@ func (im *Image) distinct(dirs []Dir) []Dir {
 	return kept
 }
 
+// listed returns directories in the order of ldconfig's cache: what is for newer processors
+// comes before all others, wherever it is.
+func (im *Image) listed(dirs []Dir, abi ABI) []Dir {
+	var all []Dir
+	for _, d := range dirs {
+		all = append(all, im.hwcaps(d, abi)...)
+	}
+	rank := func(d Dir) int { return slices.Index(abi.of().hwcaps, path.Base(d.Path)) }
+	slices.SortStableFunc(all, func(a, b Dir) int { return rank(a) - rank(b) })
+	all = append(all, dirs...)
+	for i := range all {
+		all[i].indexed = true
+	}
+	return all
+}
+
 // ldConfig returns the directories of /etc/ld.so.conf, in order.
 func (im *Image) ldConfig() []Dir { return im.read(nil) }
 
@@ -234,7 +249,7 @@ func (im *Image) newConfig(extra map[string]string) *config {
 		c.names = append(c.names, p)
 	}
 	for p := range im.links.at {
-		if strings.HasPrefix(p, "etc/ld.so.conf.d/") {
+		if strings.HasPrefix(p, "etc/ld.so.conf.d/") || strings.HasSuffix(p, ".conf") {
 			c.names = append(c.names, p)
 		}
 	}
@@ -249,7 +264,7 @@ func (im *Image) newConfig(extra map[string]string) *config {
 type config struct {
 	im    *Image
 	extra map[string]string // text that is not the image's, by path
-	names []string          // that can be included, sorted: of links, those in ld.so.conf.d
+	names []string          // that can be included, sorted: of links, those that look like it
 	seen  map[string]bool   // files, by real path, and patterns, which begin with "include "
 	asked int               // patterns
 	dirs  []Dir
@@ -303,7 +318,15 @@ func (c *config) matching(pattern string) (names []string) {
 		return nil
 	}
 	c.seen["include "+pattern] = true
-	plain, stars := pattern[:len(pattern)-len(strings.TrimLeftFunc(pattern, notMeta))], 1+strings.Count(pattern, "*")
+	if dir := dirOf(pattern); strings.IndexFunc(dir, isMeta) < 0 {
+		if final, ok := c.im.Real(dir); ok {
+			pattern = join(final, path.Base(pattern))
+		}
+	}
+	plain, stars := pattern, 1+strings.Count(pattern, "*")
+	if at := strings.IndexFunc(pattern, isMeta); at >= 0 {
+		plain = pattern[:at]
+	}
 	from, _ := slices.BinarySearch(c.names, plain)
 	for _, name := range c.names[from:] {
 		if !strings.HasPrefix(name, plain) || !c.im.work(1+stars*len(name)/32) {
@@ -316,5 +339,5 @@ func (c *config) matching(pattern string) (names []string) {
 	return names
 }
 
-// notMeta reports whether r means itself in a pattern.
-func notMeta(r rune) bool { return !strings.ContainsRune(`*?[\`, r) }
+// isMeta reports whether r means something else than itself in a pattern.
+func isMeta(r rune) bool { return strings.ContainsRune(`*?[\`, r) }
