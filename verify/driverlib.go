@@ -124,7 +124,7 @@ func (m *merged) hookedDirs(folder string) []loader.Dir {
 	if len(m.seen) > 0 {
 		h.Compat, _ = m.im.Real(compat.CompatDir)
 	}
-	return m.im.HookedDirs(m.abi, h, m.started())
+	return m.im.HookedDirs(m.abi, h, m.asks)
 }
 
 // legacyDirs: libnvidia-container mounts cuda-compat into the host's directory, and has

@@ -71,6 +71,34 @@ func TestCompatWhereTheHookLooks(t *testing.T) {
 	}
 }
 
+// TestWhoAsksForLibcuda: a RUNPATH is that of the file that asks, an RPATH is passed on.
+func TestWhoAsksForLibcuda(t *testing.T) {
+	t.Parallel()
+	const own = "opt/own/libcuda.so.1"
+	cudart := func(runpath string) imagetest.Entry {
+		lib := imagetest.ELF{SOName: "libcudart.so.12", RunPath: runpath, Exec: 300 << 10}.Bytes()
+		return imagetest.File(append(lib, imagetest.Cudart(12040)...))
+	}
+	for name, tc := range map[string]struct {
+		program imagetest.ELF
+		runpath string
+		want    string
+	}{
+		"the program":                  {imagetest.ELF{RunPath: "/opt/own"}, "", own},
+		"the program, by need":         {imagetest.ELF{RunPath: "/opt/own:/opt/app", Needed: []string{"libcudart.so.12", "libcuda.so.1"}}, "", own},
+		"a library":                    {imagetest.ELF{RunPath: "/opt/own:/opt/app", Needed: []string{"libcudart.so.12"}}, "", "host"},
+		"a library of the same origin": {imagetest.ELF{RunPath: "/opt/app", Needed: []string{"libcudart.so.12"}}, "$ORIGIN/../own", own},
+		"a library, by RPATH":          {imagetest.ELF{RPath: "/opt/own:/opt/app", Needed: []string{"libcudart.so.12"}}, "", own},
+		"a library, not by RPATH":      {imagetest.ELF{RPath: "/opt/own:/opt/app", Needed: []string{"libcudart.so.12"}}, "/opt/none", "host"},
+	} {
+		tc.program.Interp = ldso
+		img := layered(files{"opt/app/p": imagetest.File(tc.program.Bytes()), "opt/app/libcudart.so.12": cudart(tc.runpath), own: imagetest.File(realLibrary("libcuda.so.1")), ldso[1:]: imagetest.File(realLibrary("ld-linux-x86-64.so.2"))})
+		if r := judge(t, imagetest.WithEntrypoint(img, "/opt/app/p")); r.Libcuda.Winner != tc.want {
+			t.Errorf("%s: %+v, want %s", name, r.Libcuda, tc.want)
+		}
+	}
+}
+
 // TestLinkerConfigElsewhere: what ld.so.conf leads to counts wherever it is.
 func TestLinkerConfigElsewhere(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,7 @@ type merged struct {
 	seen   []compat.Compat // those that the runtime hook sees
 	beside string          // where another one is
 	ways   []compat.Search // to libcuda.so.1
+	asks   *loader.Loaded  // what asks for it, nil if no program can be followed
 	lacks  int             // and files that lack something, see maxLacks
 
 	folders      *string // see astrayFolder
@@ -75,6 +76,7 @@ func mergedView(in inspected, layers *view) *merged {
 		m.abi = loader.ARM64
 	}
 	m.seen, m.beside = m.forward(layers)
+	m.asks = m.asking(layers)
 	m.ways = m.searches()
 	m.preloadedPath()
 	m.commonPath()

@@ -2,7 +2,11 @@
 
 package verify
 
-import "github.com/cudabuild/cudabuild/verify/internal/loader"
+import (
+	"slices"
+
+	"github.com/cudabuild/cudabuild/verify/internal/loader"
+)
 
 // scope is what the image's own program loads: itself and all that it needs by
 // DT_NEEDED. It is empty where the image starts no program that can be followed.
@@ -25,6 +29,34 @@ func (m *merged) scope() scope {
 		s.loads[l.File.Path] = true
 	}
 	return s
+}
+
+// asking returns what asks for libcuda in the image's own program, nil if that cannot be
+// followed: the first that has it among its needs, else the first with the CUDA runtime in it, else
+// the program. Where libcuda is looked for depends on it.
+func (m *merged) asking(layers *view) *loader.Loaded {
+	f := m.started()
+	if f == nil {
+		return nil
+	}
+	runtime := map[string]bool{}
+	for i, facts := range layers.facts {
+		for _, n := range facts.Needs {
+			if n.Cudart && layers.deletedIn(i, n.Path) == nil {
+				runtime[n.Path] = true
+			}
+		}
+	}
+	loaded := m.im.Closure(f).Loaded
+	for _, asks := range []func(*loader.Loaded) bool{
+		func(l *loader.Loaded) bool { return slices.Contains(l.Needed, libcudaName) },
+		func(l *loader.Loaded) bool { return runtime[l.File.Path] },
+	} {
+		if i := slices.IndexFunc(loaded, asks); i >= 0 {
+			return loaded[i]
+		}
+	}
+	return loaded[0]
 }
 
 // started returns the program of the entrypoint, or of the command without one; nil

@@ -31,10 +31,10 @@ func (d Dir) Listed() bool { return d.indexed }
 
 // HookedDirs returns the directories that every program of an ABI searches after the
 // hook has written its configuration and run ldconfig, in order. One for cuda-compat
-// is there twice if the image names it too: the hook may leave it out. If there is a
-// program, its own directories are among them.
-func (im *Image) HookedDirs(abi ABI, h Hook, program *File) []Dir {
-	dirs := im.named(abi, program)
+// is there twice if the image names it too: the hook may leave it out. If by is not nil,
+// they are those in which a name that it asks for is looked for.
+func (im *Image) HookedDirs(abi ABI, h Hook, by *Loaded) []Dir {
+	dirs := im.named(abi, by)
 	if im.Musl(abi) {
 		return slices.Concat(dirs, im.distinct(im.muslPath(abi, im.musled(abi, h))))
 	}
@@ -60,16 +60,26 @@ func (im *Image) HookedDirs(abi ABI, h Hook, program *File) []Dir {
 	return append(all, found...)
 }
 
-// named are the directories that LD_LIBRARY_PATH and a program name.
-func (im *Image) named(abi ABI, program *File) []Dir {
-	env := im.libraryPath(abi)
-	switch {
-	case program == nil || program.ABI != abi:
+// named are the directories that LD_LIBRARY_PATH, by and what has loaded it name: glibc
+// passes only RPATH on, musl both.
+func (im *Image) named(abi ABI, by *Loaded) []Dir {
+	env, musl := im.libraryPath(abi), im.Musl(abi)
+	if by == nil || by.ABI != abi {
 		return slices.Clone(env)
-	case program.RunPath != "" || im.Musl(abi):
-		return slices.Concat(env, im.OwnDirs(program))
 	}
-	return slices.Concat(im.OwnDirs(program), env)
+	if by.RunPath != "" && !musl {
+		return slices.Concat(env, im.own(by.Object, dirOf(by.Path)))
+	}
+	var chain []Dir
+	for l := by; l != nil && im.work(1); l = l.by {
+		if l.RPath != "" || musl {
+			chain = append(chain, im.own(l.Object, dirOf(l.Path))...)
+		}
+	}
+	if musl {
+		return slices.Concat(env, chain)
+	}
+	return slices.Concat(chain, env)
 }
 
 // written is the configuration that the hook adds, by path.
