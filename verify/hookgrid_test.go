@@ -13,11 +13,13 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
+	needs "github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// leastCases is the size of the grid.
-const leastCases = 130
+// wholeGrid is how many cases there are where CUDABUILD_REQUIRE names "grid", as CI does;
+// else each option is tried alone.
+const wholeGrid = 600
 
 // option is one value of an axis: a name, and lines that say what it does.
 //
@@ -126,10 +128,13 @@ var axes = []axis{
 		{"other-last", []string{"etc/ld.so.conf.d/zzz.conf: /opt/other # last\n"}},
 		{"main-before", []string{"etc/ld.so.conf: /{D}\n" + includeAll}},
 		{"main-after", []string{"etc/ld.so.conf: " + includeAll + "/{D}\n"}},
-		{"main-alone", []string{"etc/ld.so.conf: /{D}\n"}},
-		{"include-again", []string{"etc/ld.so.conf.d/b.conf: include /opt/conf/*.conf\n", "opt/conf/ld.so.conf: /{D}\n"}},
+		{"main-alone", []string{"etc/ld.so.conf: /{D}\n/usr/lib64\n"}},
+		{"include-again", []string{"etc/ld.so.conf.d/b.conf: include /opt/conf/*.conf\n", "opt/conf/my.conf: /{D}\n"}},
 		{"conf-linked", []string{"etc/ld.so.conf.d/a.conf -> /opt/conf/ld.so.conf", "opt/conf/ld.so.conf: /{D}\n"}},
 		{"conf-off", []string{"etc/ld.so.conf.d/a.conf: /{D}\n", "+ etc/ld.so.conf.d/.wh.a.conf: "}},
+		{"folder-commented", []string{"etc/ld.so.conf.d/a.conf: /{D} # first\n/{F} # then\n"}},
+		{"nvidia", []string{"etc/ld.so.conf.d/nvidia.conf: /usr/local/nvidia/lib\n/usr/local/nvidia/lib64\n"}},
+		{"kind", []string{"etc/ld.so.conf.d/a.conf: hwcap 1 nosegneg\n\t/opt/other=libc6\n"}},
 		{"folder-named", []string{"etc/ld.so.conf.d/00-a.conf: /{F}\n/{D}\n"}},
 		{"both", []string{"etc/ld.so.conf.d/a.conf: /{D}\n/opt/other\n"}},
 	},
@@ -152,6 +157,12 @@ var axes = []axis{
 		{"origin", []string{"P=origin"}},
 		{"rpath-origin", []string{"P=rpath-origin"}},
 		{"needs-origin", []string{"P=needs-origin"}},
+		{"via", []string{"P=via", "opt/app/libhelper.so: @helper"}},
+		{"via-rpath", []string{"P=via-rpath", "opt/app/libhelper.so: @helper"}},
+		{"via-own", []string{"P=via", "opt/app/libhelper.so: @helper-runpath"}},
+		{"via-rpath-own", []string{"P=via-rpath", "opt/app/libhelper.so: @helper-runpath"}},
+		{"via-needs", []string{"P=via", "opt/app/libhelper.so: @helper-needs"}},
+		{"via-both", []string{"P=via-needs", "opt/app/libhelper.so: @helper-runpath"}},
 	},
 	{ // another folder with a libcuda
 		{"other", []string{"opt/other/libcuda.so.545.23.08: @plain", "opt/other/libcuda.so.1 -> libcuda.so.545.23.08"}},
@@ -163,6 +174,7 @@ var axes = []axis{
 		{"other-versioned", []string{"opt/other/libcuda.so.545.23.08 -> ../store/libcuda.so.545.23.08", "opt/store/libcuda.so.545.23.08: @plain"}},
 		{"other-dangling", []string{"opt/other/libcuda.so.1 -> libcuda.so.545.23.08"}},
 		{"other-two", []string{"opt/other/libcuda.so.545.23.08: @plain", "opt/other/libcuda.so.560.35.03: @plain", "opt/other/libcuda.so.1 -> libcuda.so.545.23.08"}},
+		{"other-for-editor", []string{"opt/other/libcuda.so -> ../store/libcuda.so.545.23.08", "opt/store/libcuda.so.545.23.08: @plain"}},
 		{"other-hwcaps", []string{"opt/other/glibc-hwcaps/x86-64-v2/libcuda.so.1: @plain"}},
 	},
 	{ // what the image has in the host's folder
@@ -263,7 +275,7 @@ func (j judgeTools) grid() []hookCase {
 		}
 	}
 	r := rand.New(rand.NewPCG(12, 1))
-	for len(cases) < leastCases {
+	for needs.Whole("grid") && len(cases) < wholeGrid {
 		options := slices.Clone(usual)
 		for i, a := range axes {
 			if r.IntN(5) < 2 {
@@ -281,7 +293,7 @@ func (j judgeTools) grid() []hookCase {
 func TestHookGrid(t *testing.T) {
 	t.Parallel()
 	j := newJudge(t)
-	outcomes := make(chan string, 10*leastCases)
+	outcomes := make(chan string, wholeGrid)
 	t.Run("cases", func(t *testing.T) {
 		for _, c := range j.grid() {
 			t.Run(c.name, func(t *testing.T) {

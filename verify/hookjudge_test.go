@@ -38,6 +38,13 @@ var compiled = map[string][]string{
 	"broken":  libcudaOf("-DSECTION=\".note.cuda.fwd_compatibility\"", `-DNOTE="{\"Format\":1,\"Driver\":[450"`),
 	"renamed": libcudaOf("-DSECTION=\".note.cuda.other\"", `-DNOTE="{\"Format\":1,\"Driver\":[450]}"`),
 
+	"helper":         helperOf(),
+	"helper-runpath": helperOf("-Wl,--enable-new-dtags,-rpath,/usr/local/cuda/compat"),
+	"helper-needs":   helperOf("-Wl,--no-as-needed,--enable-new-dtags,-rpath,$ORIGIN/../other", "LIBCUDA"),
+	"via":            probeOf("-DHELPER", "HERE/helper", "-Wl,--enable-new-dtags,-rpath,/opt/app:/opt/other"),
+	"via-rpath":      probeOf("-DHELPER", "HERE/helper", "-Wl,--disable-new-dtags,-rpath,/opt/app:/opt/other"),
+	"via-needs":      probeOf("-DHELPER", "HERE/helper", "-Wl,--no-as-needed,--enable-new-dtags,-rpath,/opt/app:/opt/other", "LIBCUDA"),
+
 	"dlopen":        probeOf(),
 	"needs":         probeOf("-Wl,--no-as-needed", "LIBCUDA"),
 	"runpath":       probeOf("-Wl,--enable-new-dtags,-rpath,/usr/local/cuda/compat"),
@@ -50,6 +57,11 @@ var compiled = map[string][]string{
 
 func libcudaOf(more ...string) []string {
 	return append([]string{"-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libcuda.so.1", "testdata/hookgrid/libcuda.c"}, more...)
+}
+
+// helperOf is a library; newJudge adds what makes verify take it for one with the CUDA runtime.
+func helperOf(more ...string) []string {
+	return probeOf(append([]string{"-DLIBRARY", "-shared", "-fPIC", "-Wl,-soname,libhelper.so"}, more...)...)
 }
 
 func probeOf(more ...string) []string { return append([]string{"testdata/hookgrid/probe.c"}, more...) }
@@ -67,10 +79,17 @@ func newJudge(t *testing.T) judgeTools {
 	dir := t.TempDir()
 	libcuda := filepath.Join(dir, "libcuda.so.1")
 	j.compile(t, libcuda, compiled["plain"])
-	for name, args := range compiled {
+	files := strings.NewReplacer("LIBCUDA", libcuda, "HERE", dir)
+	for _, name := range slices.Sorted(maps.Keys(compiled)) { // helpers come before what is linked with them
 		out := filepath.Join(dir, name)
-		j.compile(t, out, strings.Split(strings.ReplaceAll(strings.Join(args, "\n"), "LIBCUDA", libcuda), "\n"))
-		j.data[name] = read(t, out)
+		var args []string
+		for _, a := range compiled[name] {
+			args = append(args, files.Replace(a))
+		}
+		j.compile(t, out, args)
+		if j.data[name] = read(t, out); strings.HasPrefix(name, "helper") {
+			j.data[name] += string(imagetest.Cudart(12040))
+		}
 	}
 	cut := []byte(j.data["forbids"]) // no section headers: offset and count in the header are 0
 	copy(cut[40:48], make([]byte, 8))

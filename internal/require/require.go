@@ -4,7 +4,7 @@
 //
 // [Missing] skips the test, saying why; but if the environment variable
 // CUDABUILD_REQUIRE names the missing thing, it fails it: CI sets that, so that it
-// cannot pass by skipping. [Tool] finds a pinned program for tests that start
+// cannot pass by skipping. [Whole] asks for it. [Tool] finds a pinned program for tests that start
 // containers.
 package require
 
@@ -17,11 +17,17 @@ import (
 	"testing"
 )
 
+// Whole reports whether CUDABUILD_REQUIRE names what: a test that is long may do a part
+// of its work where it does not.
+func Whole(what string) bool {
+	return slices.Contains(strings.Split(os.Getenv("CUDABUILD_REQUIRE"), ","), what)
+}
+
 // Missing ends the test because the machine lacks what ("buildkit", "registry",
 // "gpu"); cause says how that was found out.
 func Missing(t testing.TB, what string, cause error) {
 	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("CUDABUILD_REQUIRE"), ","), what) {
+	if Whole(what) {
 		t.Fatalf("no %s, and CUDABUILD_REQUIRE names it: %v", what, cause)
 	}
 	t.Skipf("no %s: %v", what, cause)
