@@ -174,14 +174,15 @@ func (a *tarArchive) savedImages(ref, tag string) ([]Source, error) {
 	if err := savedShape.decode(data, &saved); err != nil {
 		return nil, fmt.Errorf("manifest.json: %w", err)
 	}
-	var sources []Source
+	var sources, all []Source
 	for _, s := range saved {
-		if tag != "" && !slices.Contains(s.RepoTags, tag[1:]) {
-			continue
-		}
 		src, err := a.savedImage(s)
 		if err != nil {
 			return nil, err
+		}
+		all = append(all, src)
+		if tag != "" && !slices.Contains(s.RepoTags, tag[1:]) {
+			continue
 		}
 		src.Ref = ref
 		if len(s.RepoTags) > 0 {
@@ -192,7 +193,7 @@ func (a *tarArchive) savedImages(ref, tag string) ([]Source, error) {
 	if len(sources) == 0 {
 		return nil, noSavedImage(saved)
 	}
-	return sources, nil
+	return sources, a.checkTwin(all)
 }
 
 // noSavedImage says what the archive holds in place of the image that was asked for.
