@@ -95,7 +95,7 @@ func (w *walker) payload(r io.Reader, use func(io.Reader) error) error {
 		return err
 	}
 	defer done()
-	return use(&decodedReader{r: dec, n: w.decoded})
+	return use(&decodedReader{dec, &w.left.archives})
 }
 
 // control reads the name and version of a package from its control.tar.

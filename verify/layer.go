@@ -27,7 +27,7 @@ const (
 func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading) (*layerFacts, error) {
 	w := newWalker(loadRules(), how.Options)
 	w.watch = newWatch(how.watch)
-	w.revisit.known = how.tables
+	w.revisit.known, w.left = how.tables, newLeft(ref.size)
 	s := newStream(ctx, src, how)
 	err := w.walk(s)
 	s.close()
@@ -71,7 +71,7 @@ type walker struct {
 	held    []byte // see tail
 	depth   int    // how many archives this walk is inside
 	within  int    // how many compressed streams
-	decoded *int64 // bytes of nested archives and sparse files, over all of the layer
+	left    *left  // of nested archives and sparse files, over all of the layer
 	revisit *revisit
 
 	needBytes   int // of facts.Needs
@@ -81,7 +81,7 @@ type walker struct {
 func newWalker(rules *ruleSet, opts Options) *walker {
 	return &walker{
 		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), rooms: newRooms(), search: newCollector(), heads: newHeadCollector(),
-		facts: &layerFacts{Rules: rules.version}, decoded: new(int64), revisit: &revisit{lacked: elfTables{}},
+		facts: &layerFacts{Rules: rules.version}, left: newLeft(0), revisit: &revisit{lacked: elfTables{}},
 	}
 }
 
@@ -144,7 +144,7 @@ func (w *walker) entry(h *tar.Header, body io.Reader) error {
 		return nil
 	}
 	if isSparse(h) {
-		if err := overDecoded(w.decoded, h.Size); err != nil {
+		if err := overDecoded(&w.left.sparse, h.Size); err != nil {
 			return err
 		}
 	}

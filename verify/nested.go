@@ -22,7 +22,11 @@ import (
 // Limits of archives inside a layer. Reaching one is a finding of rule "unreadable".
 const (
 	maxNesting = 4        // archives in archives
-	maxDecoded = 64 << 30 // bytes decoded for all archives of a layer, and of its sparse files
+	maxDecoded = 64 << 30 // bytes decoded for all archives of a layer, and as many of its sparse files
+	// Archives of a layer may decode to so many times its size, once they exceed minDecoded:
+	// an archive of archives of zeros takes seconds for a few hundred bytes.
+	maxDecodedRatio = 500
+	minDecoded      = 256 << 20
 	maxDict    = 64 << 20 // dictionary of an xz stream (xz -9), window of a zstd frame
 	innerDict  = 8 << 20  // the same of one inside another (xz -6, zstd up to -19)
 	maxUnsized = 48 << 20 // bytes of an ELF file that is compressed by itself
@@ -71,7 +75,7 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 // inner returns the walker of an archive that this one has come upon.
 func (w *walker) inner() *walker {
 	inner := newWalker(w.rules, w.opts)
-	inner.depth, inner.within, inner.decoded = w.depth+1, w.within, w.decoded
+	inner.depth, inner.within, inner.left = w.depth+1, w.within, w.left
 	inner.revisit = w.revisit
 	return inner
 }
@@ -127,7 +131,7 @@ func (w *walker) decompressed(k kind, r io.Reader) (*dynelf.Info, said, error) {
 		return nil, said{}, err
 	}
 	defer done()
-	buf := bufio.NewReaderSize(&decodedReader{r: dec, n: w.decoded}, sniffed)
+	buf := bufio.NewReaderSize(&decodedReader{dec, &w.left.archives}, sniffed)
 	head, _ := buf.Peek(sniffed) // fewer bytes are no error yet
 	if sniff(head) == kindTar {
 		return nil, said{}, w.tars(buf)
@@ -203,29 +207,43 @@ func (w *walker) decompress(k kind, r io.Reader) (dec *streams, done func(), err
 	return dec, done, err
 }
 
+// left is how many bytes of a layer may still be decoded.
+type left struct{ archives, sparse int64 }
+
+// newLeft is what a blob of that size may be decoded to; one of unknown size, 0, to all.
+func newLeft(size int64) *left {
+	l := left{maxDecoded, maxDecoded}
+	if size > 0 && size < maxDecoded/maxDecodedRatio {
+		l.archives = min(maxDecoded, minDecoded+maxDecodedRatio*size)
+	}
+	return &l
+}
+
 // decodedReader counts what archives of a layer decode to, and ends it at a limit.
 type decodedReader struct {
-	r io.Reader
-	n *int64
+	r    io.Reader
+	left *int64
 }
 
 func (d *decodedReader) Read(p []byte) (int, error) {
 	n, err := d.r.Read(p)
-	if over := overDecoded(d.n, int64(n)); over != nil {
+	if over := overDecoded(d.left, int64(n)); over != nil {
 		return 0, over
 	}
 	return n, err
 }
 
-// overDecoded adds more bytes to what a layer has taken of maxDecoded.
-func overDecoded(taken *int64, more int64) error {
-	if more > maxDecoded-*taken {
-		*taken = maxDecoded // for good: who peeks forgets the error
-		return fmt.Errorf("nested archives and sparse files hold more than %d bytes", int64(maxDecoded))
+// overDecoded takes bytes of those that are left.
+func overDecoded(left *int64, more int64) error {
+	if more > *left {
+		*left = 0 // for good: who peeks forgets the error
+		return errDecoded
 	}
-	*taken += more
+	*left -= more
 	return nil
 }
+
+var errDecoded = fmt.Errorf("nested archives or sparse files hold more than %d bytes, or %d times the size of the layer", int64(maxDecoded), maxDecodedRatio)
 
 // isSparse reports whether an entry is longer than what the archive holds of it.
 func isSparse(h *tar.Header) bool {

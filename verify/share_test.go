@@ -217,6 +217,28 @@ func TestKnownCopies(t *testing.T) {
 	check("oci-archive:"+archive, verify.Unknown, 0)
 }
 
+// TestDamageDoesNotDependOnTheCache: what a blob really holds is judged, whether or not the
+// layer that it claims to be is known.
+func TestDamageDoesNotDependOnTheCache(t *testing.T) {
+	t.Parallel()
+	whole, damaged := writeLayout(t, imagetest.New(sharedLayer)), writeLayout(t, imagetest.New(sharedLayer))
+	leak := layer(files{"usr/lib/libcuda.so.535.104.05": library(imagetest.ELF{SOName: "libcuda.so.1"})})
+	file := blobFile(damaged, sharedLayer.Want)
+	if err := errors.Join(os.Chmod(file, 0o600), os.WriteFile(file, leak.Data, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	dir := ownDir(t)
+	for _, layouts := range [][]string{{damaged}, {damaged}, {whole, damaged}, {damaged, whole, damaged}} {
+		v := verify.New(verify.Options{CacheDir: dir})
+		for _, layout := range layouts {
+			want := map[string]verify.Verdict{whole: verify.Pass, damaged: verify.Fail}[layout]
+			if r, err := v.Image(t.Context(), "x", opened(t, "oci:"+layout)); err != nil || r.Verdict != want {
+				t.Errorf("%s, %v, want %s", r.Verdict, err, want)
+			}
+		}
+	}
+}
+
 // TestOneFileIsReadOnce: two layouts that share a file by a hard link, and one that
 // names a layer twice.
 func TestOneFileIsReadOnce(t *testing.T) {

@@ -39,7 +39,8 @@ type Options struct {
 	MaxRatio      int64
 	MaxRatioAfter int64
 	// Nested has the content of archives inside layers examined as well: packages,
-	// wheels, zip files and tar archives, up to 4 deep and 64 GiB decoded a layer. An archive
+	// wheels, zip files and tar archives, up to 4 deep and 64 GiB decoded a layer, but no more than 256 MiB
+	// and 500 times its blob. An archive
 	// that cannot be read then makes the verdict "unknown". Without it only what
 	// archives list is judged. It takes time.
 	Nested bool

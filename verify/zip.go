@@ -187,7 +187,7 @@ func (w *walker) zipEntry(h *localHeader, r zipStream) error {
 	if h.method == zipDeflated {
 		body.r = flate.NewReader(packed)
 	}
-	body.r = &decodedReader{r: body.r, n: w.decoded}
+	body.r = &decodedReader{body.r, &w.left.archives}
 	if err := w.zipContent(*h, body, streamed); err != nil {
 		return err
 	}
