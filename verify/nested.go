@@ -27,9 +27,9 @@ const (
 	// an archive of archives of zeros takes seconds for a few hundred bytes.
 	maxDecodedRatio = 500
 	minDecoded      = 256 << 20
-	maxDict    = 64 << 20 // dictionary of an xz stream (xz -9), window of a zstd frame
-	innerDict  = 8 << 20  // the same of one inside another (xz -6, zstd up to -19)
-	maxUnsized = 48 << 20 // bytes of an ELF file that is compressed by itself
+	maxDict         = 64 << 20 // dictionary of an xz stream (xz -9), window of a zstd frame
+	innerDict       = 8 << 20  // the same of one inside another (xz -6, zstd up to -19)
+	maxUnsized      = 48 << 20 // bytes of an ELF file that is compressed by itself
 )
 
 // inArchive stands between the path of an archive and the path inside it.
