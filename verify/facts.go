@@ -76,6 +76,7 @@ type link struct {
 	Target string `json:"target"`
 	Stub   bool   `json:"stub,omitempty"`   // a stub of the library exists
 	Compat bool   `json:"compat,omitempty"` // it may stand in the compat directory
+	Aside  bool   `json:"aside,omitempty"`  // the name is the target's alone: it matters if that is gone
 	Owner  string `json:"owner,omitempty"`
 	Judged bool   `json:"judged,omitempty"` // a finding of its own is there, by its name
 }

@@ -5,6 +5,7 @@ package verify
 import (
 	"archive/tar"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -26,8 +27,15 @@ func (w *walker) symlink(p, target string) {
 	}
 	if rule := w.linkRule(p); rule != "" {
 		w.keepLink(link{Rule: rule, Path: p, Target: resolved})
+		return
+	}
+	if lib, version := w.rules.libraryNamed(path.Base(resolved)); lib != nil && branched.MatchString(version) {
+		w.keepLink(link{Rule: lib.rule.ID, Path: p, Target: resolved, Aside: true})
 	}
 }
+
+// branched is how the versions of drivers begin, Jetson's too.
+var branched = regexp.MustCompile(`^[3-9][0-9]{2}\.[0-9]`)
 
 // linkTarget returns the path that a symbolic link at p leads to.
 func linkTarget(p, target string) string {
@@ -97,6 +105,8 @@ func (v *view) hitFor(i int, l link) (h hit, ok bool) {
 	switch {
 	case fails && !v.exists(i, l.Target):
 		h.Rule, h.Detail = ruleMountPoint, "dangling "+h.Detail
+	case l.Aside: // the target is judged where it is
+		return h, false
 	case l.Rule == ruleProgram && !v.isProgram(l):
 		return h, false
 	case l.Stub && inStubs(l.Target):

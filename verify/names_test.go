@@ -37,7 +37,8 @@ func TestLibrariesOfADriversVersion(t *testing.T) {
 		tegra + "tegra/libnvmm.so":                         fail(tegra + "tegra/libnvmm.so"),
 		tegra + "tegra/libnvbufsurface.so.1.0.0":           {"fail tegra-driver " + tegra + "tegra/libnvbufsurface.so.1.0.0"},
 		tegra + "tegra-egl/libsomething.so.0":              {"fail tegra-driver " + tegra + "tegra-egl/libsomething.so.0"},
-		tegra + "nvidia/libnvscibuf.so.1":                  {"fail tegra-driver " + tegra + "nvidia/libnvscibuf.so.1"},
+		tegra + "nvidia/libnvscibuf.so.1":                  fail(tegra + "nvidia/libnvscibuf.so.1"),
+		tegra + "nvidia/libnvosd.so":                       {"fail tegra-driver " + tegra + "nvidia/libnvosd.so"},
 		gnu + "libnvidia-container.so.1.17.4":              nil,
 		gnu + "libnvidia-container-go.so.1.17.4":           nil,
 		gnu + "libnvidia-nvvm-toolkit.so.4.0":              nil,
@@ -48,6 +49,20 @@ func TestLibrariesOfADriversVersion(t *testing.T) {
 		"opt/nvidia/deepstream/lib/libnvbufsurface.so":     nil,
 		"usr/local/cuda/lib64/libnvjpeg.so.13.0.1.86":      nil,
 		"usr/share/doc/libnvidia-unheard-of.so.580.95.txt": nil,
+		gnu + "libnvidia-vkgpu.so.570.26":                  fail(gnu + "libnvidia-vkgpu.so.570.26"),
+		gnu + "libnvidia-old.so.304.137":                   fail(gnu + "libnvidia-old.so.304.137"),
+		gnu + "libnvme.so.515.48":                          nil,
+		gnu + "libnvme.so.515.48.07":                       nil,
+		gnu + "libnvpair.so.300.10":                        nil,
+		gnu + "libnvtx.so.202.10":                          nil,
+		gnu + "libnvtt.so.535.10":                          nil,
+		gnu + "libnvToolsExt.so.515.48.07":                 nil,
+		gnu + "libnvrtc.so.535.54.03":                      nil,
+		gnu + "libnvfoo.so.120.5":                          nil,
+		gnu + "libnvidia-thing.so.120.5":                   nil,
+		gnu + "libcudart.so.550.54.15":                     nil,
+		gnu + "libcudadebugger.so.550.54.15":               fail(gnu + "libcudadebugger.so.550.54.15"),
+		gnu + "libnvoptix.so.570.26":                       fail(gnu + "libnvoptix.so.570.26"),
 		gnu + "libnvidia-egl-wayland.so.1.1.13":            {"warn driver-library-ambiguous " + gnu + "libnvidia-egl-wayland.so.1.1.13"},
 	} {
 		if diff := cmp.Diff(want, briefs(judge(t, imagetest.New(layer(entries{p: text}))))); diff != "" {
@@ -72,6 +87,53 @@ func TestLibrariesOfADriversVersion(t *testing.T) {
 	}
 }
 
+// TestLibrariesOfJetson finds what can only be Jetson's driver wherever it lies, and not what
+// the toolkit or DeepStream have under the same name.
+func TestLibrariesOfJetson(t *testing.T) {
+	t.Parallel()
+	lib := library(imagetest.ELF{Exec: 300 << 10})
+	for _, name := range []string{
+		"libnvcucompat.so", "libnvcuextend.so", "libnvdla_compiler.so", "libnvdla_runtime.so", "libnvscibuf.so.1", "libnvscisync.so.1", "libnvsciipc.so",
+		"libnvscistream.so.1", "libnvscicommon.so.1", "libnvscievent.so", "libnvtegrahv.so", "libnvmedia.so", "libnvmedia2d.so", "libnvmedia_iep_sci.so",
+		"libnvtnr.so", "libnvpva.so", "libnvpvaumd.so", "libnvpva_algorithms.so", "libnvvic.so", "libnvvideo.so", "libnvparser.so", "libnvomx.so",
+		"libnvcapture.so", "libnvcolorutil.so", "libnvtegra.so", "libnveglstream_camconsumer.so", "libv4l2_nvargus.so", "libnvofsdk.so",
+	} {
+		want := []string{"fail driver-library usr/lib/" + name}
+		if diff := cmp.Diff(want, briefs(judge(t, imagetest.New(layer(entries{"usr/lib/" + name: lib}))))); diff != "" {
+			t.Errorf("%s: findings (-want +got):\n%s", name, diff)
+		}
+	}
+	for _, name := range []string{
+		"libnvjpeg.so", "libnvbufsurface.so", "libnvbufsurftransform.so", "libnvds_osd.so", "libnvv4l2.so", "libnvdsinfer.so", "libnvidia-container.so.1",
+		"libnvsciences.so", "libnvmediainfo.so", "libsensors.so.5",
+	} {
+		if diff := cmp.Diff([]string(nil), briefs(judge(t, imagetest.New(layer(entries{"usr/lib/" + name: lib}))))); diff != "" {
+			t.Errorf("%s: findings (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestDanglingLinks holds that a link is judged by the name of its target too, if that is gone.
+func TestDanglingLinks(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		files entries
+		want  []string
+	}{
+		"library of no row":       {entries{"usr/lib/libnvidia-foo.so.1": {Symlink: "libnvidia-foo.so.580.95.05"}}, []string{"fail mount-point usr/lib/libnvidia-foo.so.1"}},
+		"two numbers":             {entries{"usr/lib/libnvidia-vkgpu.so.0": {Symlink: "/usr/lib64/libnvidia-vkgpu.so.570.26"}}, []string{"fail mount-point usr/lib/libnvidia-vkgpu.so.0"}},
+		"a row's, another name":   {entries{"opt/driver.so": {Symlink: "../usr/lib/libcuda.so.580.95.05"}}, []string{"fail mount-point opt/driver.so"}},
+		"no version":              {entries{"opt/driver.so": {Symlink: "/usr/lib/libcuda.so.1"}}, nil},
+		"of the toolkit":          {entries{"usr/lib/libnvtx.so.1": {Symlink: "libnvtx.so.202.10"}}, nil},
+		"target is there":         {entries{"opt/driver.so": {Symlink: "libcuda.so.580.95.05"}, "opt/libcuda.so.580.95.05": leaked}, []string{"fail driver-library opt/libcuda.so.580.95.05"}},
+		"target is cuda-compat's": {entries{"opt/x.so": {Symlink: "/usr/local/cuda/compat/libcuda.so.580.95.05"}, "usr/local/cuda/compat/libcuda.so.580.95.05": leaked}, []string{"info forward-compat usr/local/cuda/compat/libcuda.so.580.95.05"}},
+	} {
+		if diff := cmp.Diff(tc.want, briefs(judge(t, imagetest.New(layer(tc.files))))); diff != "" {
+			t.Errorf("%s: findings (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // TestDriverPackageNames has the names that distributions give to packages of the driver,
 // and those of packages around it that hold nothing of a driver.
 func TestDriverPackageNames(t *testing.T) {
@@ -87,6 +149,11 @@ func TestDriverPackageNames(t *testing.T) {
 		"libnvidia-fbc", "libnvidia-gpucomp", "nvidia-driver-libs", "nvidia-driver-cuda", "nvidia-kmod-common", "kmod-nvidia-latest-dkms", // NVIDIA's RPMs
 		"nvidia", "nvidia-lts", "nvidia-open", "nvidia-dkms", "nvidia-utils", "lib32-nvidia-utils", "nvidia-470xx-utils", "opencl-nvidia-470xx", "linux-cachyos-nvidia-open", // Arch
 		"nvidia-l4t-core", "nvidia-l4t-cuda", "nvidia-l4t-3d-core", "nvidia-l4t-firmware", "nvidia-l4t-multimedia-utils", "nvidia-l4t-kernel-oot-modules", // Jetson
+		"libnvsdm", "libnvsdm-570", "nvidia-x11-drv", "nvidia-x11-drv-libs", "nvidia-x11-drv-470xx-libs", "kmod-nvidia", "kmod-nvidia-390xx", // ELRepo
+		"x11-driver-video-nvidia-current", "nvidia-current-cuda-opencl", "nvidia-current-kernel-6.6.14-desktop", "dkms-nvidia-current", // Mageia
+		"nvidia-linux-grid-535", "nvidia-vgpu-ubuntu-535", "nvidia-vgpu-rhel-570", "NVIDIA-vGPU-rhel", "linux610-nvidia", "linux61-nvidia-470xx", "linux66-rt-nvidia",
+		"libgl1-nvidia-glx", "libgl1-nvidia-glx-i386", "libgl1-nvidia-legacy-340xx-glx", "libegl1-nvidia", "libegl-nvidia-legacy-390xx0", "libglx-nvidia-tesla-470-0",
+		"cuda-12-4", "cuda-13-0", "cuda-runtime-12-4", "cuda-drivers-550", "linux-zen-nvidia",
 		"nvidia-drivers", "nvidia-legacy-390xx-kernel-support", "nvidia-driver-local-repo-ubuntu2204-550.54.15",
 	} {
 		if diff := cmp.Diff([]string{"fail driver-package var/lib/dpkg/status"}, briefs(judge(t, installedPackage(name)))); diff != "" {
@@ -100,6 +167,9 @@ func TestDriverPackageNames(t *testing.T) {
 		"libnvidia-container1", "libnvidia-container-tools", "nvidia-container-toolkit", "nvidia-container-toolkit-base", "nvidia-container-runtime", "nvidia-docker2",
 		"nvidia-libXNVCtrl", "nvidia-libXNVCtrl-devel", "libxnvctrl0", "nvidia-384-dev", "nvidia-cuda-toolkit", "nvidia-nsight", "nvidia-cudnn",
 		"nvidia-l4t-apt-source", "nvidia-l4t-jetson-io", "nvidia-l4t-jetson-multimedia-api", "nvidia-l4t-kernel-headers", "nvidia-l4t-graphics-demos",
+		"cuda-libraries-12-4", "cuda-cudart-12-4", "cuda-nvcc-12-4", "cuda-minimal-build-12-4", "cuda-toolkit-12-4-config-common", "cuda-12-4-devel", "cuda-runtime",
+		"linux-image-6.8.0-1013-nvidia", "linux-headers-nvidia", "linux-tools-6.8.0-1013-nvidia", "linux-nvidia", "mhwd-nvidia", "nvidia-current-doc-html",
+		"libgl1-nvidia-alternatives", "nvidia-vgpu-device-manager", "libnvsdm-dev", "libgl1-mesa-glx", "nvidia-current-dev",
 		"nvidia-gds", "nvidia-fs", "cuda-compat-12-4", "cuda-compat-orin-12-2", "cuda-compat", "cuda-toolkit-12-4", "cuda-driver-dev", "kernel-firmware-nvidia",
 	} {
 		if diff := cmp.Diff([]string(nil), briefs(judge(t, installedPackage(name)))); diff != "" {

@@ -119,8 +119,9 @@ func (l *library) label() string {
 
 // family is libraries that no row names one by one.
 type family struct {
-	re  *regexp.Regexp // of the whole file name
-	row *library
+	re     *regexp.Regexp // of the whole file name
+	except *regexp.Regexp // nil if there is none
+	row    *library
 }
 
 // wordGroup holds the path patterns that need not be tried on paths without word.
@@ -261,7 +262,7 @@ func (s *ruleSet) addLibrary(l *library) {
 		s.stems[l.Stem] = l
 	}
 	if l.Pattern.Pattern != "" {
-		s.families = append(s.families, family{whole(l.Pattern.Pattern), l})
+		s.families = append(s.families, family{whole(l.Pattern.Pattern), whole(l.Except), l})
 	}
 	if len(l.Text) > 0 {
 		s.texts = append(s.texts, textRow{texts: l.Text, lib: l})
@@ -317,8 +318,9 @@ func (s *ruleSet) libraryNamed(base string) (l *library, version string) {
 
 // family returns the library of a name that no row has but a pattern fits, nil for others.
 func (s *ruleSet) family(stem, version string) *library {
+	name := stem + ".so" + version
 	for _, f := range s.families {
-		if f.re.MatchString(stem + ".so" + version) {
+		if f.re.MatchString(name) && (f.except == nil || !f.except.MatchString(name)) {
 			l := *f.row
 			l.Stem = stem
 			return &l
