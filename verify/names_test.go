@@ -153,6 +153,7 @@ func TestDriverPackageNames(t *testing.T) {
 		"x11-driver-video-nvidia-current", "nvidia-current-cuda-opencl", "nvidia-current-kernel-6.6.14-desktop", "dkms-nvidia-current", // Mageia
 		"nvidia-linux-grid-535", "nvidia-vgpu-ubuntu-535", "nvidia-vgpu-rhel-570", "NVIDIA-vGPU-rhel", "linux610-nvidia", "linux61-nvidia-470xx", "linux66-rt-nvidia",
 		"libgl1-nvidia-glx", "libgl1-nvidia-glx-i386", "libgl1-nvidia-legacy-340xx-glx", "libegl1-nvidia", "libegl-nvidia-legacy-390xx0", "libglx-nvidia-tesla-470-0",
+		"libgles-nvidia-legacy-390xx1", "libgles-nvidia-tesla-535-2", "libnvidia-tesla-nvcuvid1", "nvidia-tesla-egl-icd", "nvidia-settings-tesla-470",
 		"cuda-12-4", "cuda-13-0", "cuda-runtime-12-4", "cuda-drivers-550", "linux-zen-nvidia",
 		"nvidia-drivers", "nvidia-legacy-390xx-kernel-support", "nvidia-driver-local-repo-ubuntu2204-550.54.15",
 	} {
@@ -163,7 +164,7 @@ func TestDriverPackageNames(t *testing.T) {
 	for _, name := range []string{
 		"nvidia-driver-assistant", "nvidia-driver-pinning-580", "nvidia-driver-pinning-580.95.05", "nvidia-detect", "nvidia-support",
 		"nvidia-installer-cleanup", "nvidia-kernel-common", "nvidia-legacy-check", "nvidia-alternative", "nvidia-prime", "nvidia-common", "ubuntu-drivers-common",
-		"nvidia-legacy-390xx-alternative", "nvidia-tesla-alternative", "glx-alternative-nvidia", "nvidia-vaapi-driver", "libnvidia-ml-dev", "python3-pynvml", "nvtop",
+		"nvidia-legacy-390xx-alternative", "nvidia-tesla-alternative", "nvidia-tesla-470-alternative", "nvidia-tesla-legacy-check", "glx-alternative-nvidia", "nvidia-vaapi-driver", "libnvidia-ml-dev", "python3-pynvml", "nvtop",
 		"libnvidia-container1", "libnvidia-container-tools", "nvidia-container-toolkit", "nvidia-container-toolkit-base", "nvidia-container-runtime", "nvidia-docker2",
 		"nvidia-libXNVCtrl", "nvidia-libXNVCtrl-devel", "libxnvctrl0", "nvidia-384-dev", "nvidia-cuda-toolkit", "nvidia-nsight", "nvidia-cudnn",
 		"nvidia-l4t-apt-source", "nvidia-l4t-jetson-io", "nvidia-l4t-jetson-multimedia-api", "nvidia-l4t-kernel-headers", "nvidia-l4t-graphics-demos",
