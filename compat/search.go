@@ -35,6 +35,8 @@ const (
 	// PlaceHost is the host's directory. ldconfig links the higher version there, so
 	// a library that the image has in it counts if it is newer.
 	PlaceHost
+	// PlaceEnd is the end of a way that does not lead to the host's directory.
+	PlaceEnd
 )
 
 // Place is one directory with a libcuda.so.1.
@@ -59,6 +61,8 @@ type Loaded struct {
 	Compat *Compat
 	// Hook says what the hook does with the image's cuda-compat, "" if it has none.
 	Hook string
+	// Lost says why no libcuda is found at all, "" if one is.
+	Lost string
 }
 
 // searches returns those for a host's hook and folder.
@@ -104,6 +108,8 @@ func (n Needs) loads(s Search, h Host) Loaded {
 			return Loaded{Compat: c.found(p), Hook: why}
 		case p.Kind == PlaceHost && (p.Rank == "" || Compare(p.Rank, h.Driver) <= 0):
 			return Loaded{Hook: why}
+		case p.Kind == PlaceEnd:
+			return Loaded{Lost: "no search path leads to the host's libcuda" + s.where(), Hook: why}
 		case p.Kind != PlaceHook:
 			return Loaded{Path: p.Path, From: p.From + s.where(), Own: p.Own, Hook: why}
 		}
@@ -126,6 +132,9 @@ func (n Needs) with(l Loaded, h Host) Prediction {
 			p.Why = fmt.Sprintf("the image's own %s is found through %s in place of driver %s's: %s", l.Path, l.From, h.Driver, p.Why)
 			return p
 		}
+	}
+	if l.Lost != "" {
+		return fails(ErrorDriver, "%s (error 35): ld.so.conf does not include what the runtime hook writes", l.Lost)
 	}
 	if l.Compat != nil {
 		p := n.forward(l.Compat.Driver, l.Compat.Branches, h)

@@ -163,7 +163,10 @@ func (m *merged) places(dirs []loader.Dir, folder string) []compat.Place {
 			return append(places, m.own(f))
 		}
 	}
-	return append(places, compat.Place{Kind: compat.PlaceHost})
+	if m.im.Musl(m.abi) { // what the host has is of no use there
+		return append(places, compat.Place{Kind: compat.PlaceHost})
+	}
+	return append(places, compat.Place{Kind: compat.PlaceEnd})
 }
 
 // hostPlace is the host's directory with what the image has there under libcuda's SONAME:

@@ -99,6 +99,22 @@ func TestWhoAsksForLibcuda(t *testing.T) {
 	}
 }
 
+// TestNoWayToTheHost: without what the hook writes no search path leads to the host's library.
+func TestNoWayToTheHost(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ conf, folder, want string }{
+		"no include":             {"/opt/lib\n", compat.FolderAside, "no search path leads to the host's libcuda"},
+		"an include":             {"include ld.so.conf.d/*.conf\n", compat.FolderAside, ""},
+		"a directory by default": {"/opt/lib\n", "usr/lib64", ""},
+	} {
+		r := judge(t, layered(withLibc(files{"opt/app": gpuFile("", 12040, imagetest.Fatbin(imagetest.SASS(80)...)), "etc/ld.so.conf": {Data: tc.conf}})))
+		p := compat.Predict(r.Portability.Needs, compat.Host{Driver: "550.54.14", GPU: compat.Target{SM: 80}, Folder: tc.folder})
+		if p.Verdict.Runs() != (tc.want == "") || !strings.Contains(p.Why, tc.want) {
+			t.Errorf("%s: %+v, want %q", name, p, tc.want)
+		}
+	}
+}
+
 // TestLinkerConfigElsewhere: what ld.so.conf leads to counts wherever it is.
 func TestLinkerConfigElsewhere(t *testing.T) {
 	t.Parallel()

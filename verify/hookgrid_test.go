@@ -129,6 +129,7 @@ var axes = []axis{
 		{"main-before", []string{"etc/ld.so.conf: /{D}\n" + includeAll}},
 		{"main-after", []string{"etc/ld.so.conf: " + includeAll + "/{D}\n"}},
 		{"main-alone", []string{"etc/ld.so.conf: /{D}\n/usr/lib64\n"}},
+		{"main-empty", []string{"etc/ld.so.conf: /opt/none\n/usr/lib64\n"}},
 		{"include-again", []string{"etc/ld.so.conf.d/b.conf: include /opt/conf/*.conf\n", "opt/conf/my.conf: /{D}\n"}},
 		{"conf-linked", []string{"etc/ld.so.conf.d/a.conf -> /opt/conf/ld.so.conf", "opt/conf/ld.so.conf: /{D}\n"}},
 		{"conf-off", []string{"etc/ld.so.conf.d/a.conf: /{D}\n", "+ etc/ld.so.conf.d/.wh.a.conf: "}},
@@ -355,7 +356,7 @@ func predicted(t *testing.T, root string, layers [][]byte, c hookCase) (file, ki
 	l := r.Portability.Needs.Loads(compat.Host{Driver: c.vars["V"], Folder: c.vars["F"]})
 	at, driver := l.Path, l.Own.Driver
 	switch {
-	case l.Path != "" && l.Own.Broken:
+	case l.Path != "" && l.Own.Broken, l.Lost != "":
 		return "none", "none"
 	case l.Compat != nil:
 		kind, at, driver = "compat", l.Compat.Path, l.Compat.Driver
