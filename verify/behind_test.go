@@ -9,6 +9,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
 
@@ -110,6 +111,8 @@ func TestStartBrought(t *testing.T) {
 		"the driver's, by a shell":    {v1.Config{Cmd: []string{"/bin/sh", "-c", "nvidia-smi"}}, ""},
 		"of no driver":                {v1.Config{Cmd: []string{"nvidia-smithy"}}, "PATH"},
 		"in a volume":                 {v1.Config{Entrypoint: []string{"/data/app"}, Volumes: map[string]struct{}{"/data": {}}}, ""},
+		"a link into a volume":        {v1.Config{Entrypoint: []string{"/usr/bin/linked"}, Volumes: map[string]struct{}{"/data": {}}}, ""},
+		"a link to the driver's":      {v1.Config{Entrypoint: []string{"/usr/bin/smi"}}, ""},
 		"a script in a volume":        {v1.Config{Entrypoint: []string{"/bin/sh", "/data/x/run.sh"}, Volumes: map[string]struct{}{"/data/": {}}}, ""},
 		"beside a volume":             {v1.Config{Entrypoint: []string{"/database"}, Volumes: map[string]struct{}{"/data": {}}}, "/database is not in the image"},
 		"of the kernel":               {v1.Config{Entrypoint: []string{"/proc/self/exe"}}, ""},
@@ -120,7 +123,9 @@ func TestStartBrought(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			img, err := mutate.Config(imagetest.New(layer(works(files{"usr/bin/bash": program(nil), "opt/app": static(62)}))), tc.config)
+			img, err := mutate.Config(imagetest.New(layer(works(files{
+				"usr/bin/bash": program(nil), "opt/app": static(62), "usr/bin/linked": {Symlink: "/data/app"}, "usr/bin/smi": {Symlink: "nvidia-smi"},
+			}))), tc.config)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -154,4 +159,29 @@ func TestStartMusl(t *testing.T) {
 		{"with glibc", []string{"/app"}, "", []files{works(files{"app": cuda(imagetest.ELF{Interp: ldso})})}, "", false},
 		{"static", []string{"/app"}, "", []files{withMusl(files{"app": imagetest.File(append(imagetest.Align(append([]byte(static(62).Data), imagetest.Cudart(12040)...)), all124...))})}, "", false},
 	})
+}
+
+// TestStartMuslOpens: what may open libcuda by its name may do without, so nobody knows.
+func TestStartMuslOpens(t *testing.T) {
+	t.Parallel()
+	opens := func(elf imagetest.ELF) imagetest.Entry {
+		return imagetest.File(append(elf.Bytes(), "\x00libcuda.so.1\x00cuInit\x00"...))
+	}
+	linked := imagetest.ELF{SOName: "libx.so", Needed: []string{"libc.musl-x86_64.so.1"}}
+	for name, tc := range map[string]struct {
+		files files
+		want  compat.Verdict
+	}{
+		"program":                {withMusl(files{"app": opens(imagetest.ELF{Interp: muslso})}), compat.Unknown},
+		"library":                {withMusl(files{"app": library(imagetest.ELF{Interp: muslso, Needed: []string{"libx.so"}}), "usr/lib/libx.so": opens(linked)}), compat.Unknown},
+		"library that it is not": {withMusl(files{"app": library(imagetest.ELF{Interp: muslso}), "usr/lib/libx.so": opens(linked)}), compat.Native},
+		"with glibc":             {works(files{"app": opens(imagetest.ELF{Interp: ldso, Needed: []string{"libc.so.6"}})}), compat.Native},
+		"needs it too":           {withMusl(files{"app": opens(imagetest.ELF{Interp: muslso, Needed: []string{"libcuda.so.1"}})}), compat.No},
+	} {
+		report := judge(t, started(t, []files{tc.files}, "", "/app"))
+		p := report.Predict(h100)
+		if p.Verdict != tc.want || p.Verdict != compat.Native && !strings.Contains(p.Why, "musl") {
+			t.Errorf("%s: Predict = %s (%s), want %s", name, p.Verdict, p.Why, tc.want)
+		}
+	}
 }

@@ -70,7 +70,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 		return err
 	}
 	if c.elf != nil {
-		w.search.object(p, c.elf, c.said.note, w.isStubFile(c.elf))
+		w.search.object(p, c, w.isStubFile(c.elf))
 	}
 	if v, ok := compatVersion(p); ok {
 		w.need(gpuNeed{Path: p, Compat: v})

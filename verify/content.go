@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 )
@@ -54,6 +55,7 @@ type content struct {
 	said said
 
 	notELF bool // its first bytes say so
+	opens  bool // the name of libcuda is in it, and nothing says that it is linked with glibc
 }
 
 // examine reads body as far as needed to tell what it is. The error is that of
@@ -94,6 +96,7 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	case err == nil:
 		c.elf = &info
 		c.said = w.texts(p, file, &info)
+		c.opens = !slices.Contains(info.Needed, "libc.so.6") && inParts(file.Parts, "libcuda.so.1")
 	case !errors.Is(err, dynelf.ErrNotDynamic):
 		w.unreadable(p, fmt.Sprintf("ELF file: %v", err))
 	}

@@ -82,15 +82,16 @@ func (c *collector) hardLink(p, target string) {
 	}
 }
 
-// object keeps a dynamic ELF file and its note; stub says that it is a driver library's stub.
-func (c *collector) object(p string, elf *dynelf.Info, note string, stub bool) {
+// object keeps a dynamic ELF file; stub says that it is a driver library's stub.
+func (c *collector) object(p string, is content, stub bool) {
+	elf, note := is.elf, is.said.note
 	if !c.keep(len(p) + len(note) + 256 + 32*(len(elf.Needed)+len(elf.VersionDefs))) {
 		return
 	}
 	o := loader.Object{
 		Path: p, ABI: loader.NewABI(elf.Machine, elf.Class, elf.Data), Interp: c.word(elf.Interp),
 		SOName: c.word(elf.SOName), Needed: c.wordsOf(elf.Needed), RPath: c.word(elf.RPath), RunPath: c.word(elf.RunPath),
-		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Note: note, Stub: stub,
+		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Stub: stub, Note: note, Opens: is.opens,
 	}
 	for _, v := range elf.VersionNeeds {
 		if c.keep(48 + 32*len(v.Versions)) {

@@ -21,7 +21,8 @@ const ruleEntrypoint = "entrypoint-missing"
 // that stops it.
 type halt struct {
 	why     string
-	missing bool // there is no such program
+	missing bool   // there is no such program
+	unsure  string // why it may not get what it asks of the driver
 }
 
 // argv is what the image starts, its first element never "" but for an image that
@@ -46,8 +47,10 @@ type starter struct {
 	*merged
 	layers *view
 	cudart map[string]bool // files with the CUDA runtime in them
+	mounts []string        // folders that have something else in a container, with "/" but for the root
 	links  int
-	places int // that were looked at
+	places int    // that were looked at
+	unsure string // see halt
 }
 
 // start judges what the image starts: is it there, may it be executed, and does the image
@@ -59,14 +62,19 @@ func (m *merged) start(layers *view) halt {
 		return halt{}
 	}
 	s := newStarter(m, layers)
-	if h := s.start(words, true, 0); s.im.Exceeded() == "" {
-		return h
+	h := s.start(words, true, 0)
+	if s.im.Exceeded() != "" {
+		return halt{}
 	}
-	return halt{}
+	h.unsure = s.unsure
+	return h
 }
 
 func newStarter(m *merged, layers *view) *starter {
-	s := &starter{merged: m, layers: layers, cudart: map[string]bool{}}
+	s := &starter{merged: m, layers: layers, cudart: map[string]bool{}, mounts: []string{"dev/", "proc/", "run/", "sys/"}}
+	for v := range m.config.Volumes {
+		s.mounts = append(s.mounts, strings.TrimPrefix(clean(v)+"/", "/"))
+	}
 	for _, f := range layers.facts {
 		s.links += len(f.Search.Links)
 		for _, n := range f.Needs {
@@ -81,10 +89,10 @@ func newStarter(m *merged, layers *view) *starter {
 func (s *starter) start(words []string, kernel bool, depth int) halt {
 	var first halt
 	for _, p := range s.candidates(words[0]) {
-		if s.places++; s.places > maxPlaces || depth > maxStarts || s.brought(p) {
+		final, ok := s.im.Real(p)
+		if s.places++; s.places > maxPlaces || depth > maxStarts || s.brought(p) || s.brought(final) {
 			return halt{}
 		}
-		final, ok := s.im.Real(p)
 		if !ok || !s.exists(final) {
 			continue
 		}
@@ -103,9 +111,9 @@ func (s *starter) start(words []string, kernel bool, depth int) halt {
 // gone says that there is no program of that name.
 func (s *starter) gone(name string) halt {
 	if strings.Contains(name, "/") {
-		return halt{fmt.Sprintf("/%s is not in the image", visible(s.candidates(name)[0])), true}
+		return halt{why: fmt.Sprintf("/%s is not in the image", visible(s.candidates(name)[0])), missing: true}
 	}
-	return halt{fmt.Sprintf("%q is in no directory of PATH", name), true}
+	return halt{why: fmt.Sprintf("%q is in no directory of PATH", name), missing: true}
 }
 
 // visible is a path in which control characters are seen.
@@ -134,14 +142,9 @@ func (s *starter) aliased(p string) bool {
 // brought reports whether a container has at p what its image need not have: the driver's
 // programs, volumes, and what is the kernel's.
 func (s *starter) brought(p string) bool {
-	folders := []string{"dev", "proc", "run", "sys"}
-	for v := range s.config.Volumes {
-		folders = append(folders, clean(v))
-	}
-	if slices.ContainsFunc(folders, func(dir string) bool { return strings.HasPrefix(p, strings.TrimPrefix(dir+"/", "/")) }) {
-		return true
-	}
-	return (&walker{rules: loadRules()}).linkRule(p) == ruleProgram
+	s.places += len(s.mounts)
+	return slices.ContainsFunc(s.mounts, func(dir string) bool { return strings.HasPrefix(p, dir) }) ||
+		(&walker{rules: loadRules()}).linkRule(p) == ruleProgram
 }
 
 // candidates are the paths at which a program of that name is looked for.
@@ -169,13 +172,13 @@ func (s *starter) file(p string, words []string, kernel bool, depth int) halt {
 	user, _, _ := strings.Cut(s.config.User, ":")
 	switch {
 	case !executable:
-		return halt{fmt.Sprintf("/%s is not executable", p), true}
+		return halt{why: fmt.Sprintf("/%s is not executable", p), missing: true}
 	case k.Only != "" && k.Only != user && strings.Trim(user, "0123456789") == "" && strings.Trim(user, "0") != "":
-		return halt{fmt.Sprintf("/%s may be executed by user %s only, and the image runs as user %s", p, k.Only, user), true}
+		return halt{why: fmt.Sprintf("/%s may be executed by user %s only, and the image runs as user %s", p, k.Only, user), missing: true}
 	case k.Line != "":
 		return s.script(p, k.Line, words, kernel, depth)
 	case k.Text && kernel:
-		return halt{fmt.Sprintf("/%s is neither a program nor a script", p), true}
+		return halt{why: fmt.Sprintf("/%s is neither a program nor a script", p), missing: true}
 	case f == nil && k.ABI == 0:
 		return halt{}
 	case f == nil && !s.runs(k.ABI):
@@ -219,7 +222,7 @@ func (s *starter) script(p, line string, words []string, kernel bool, depth int)
 // reads says why a program does not find the file that it is to read.
 func (s *starter) reads(name string) halt {
 	for _, p := range s.candidates(name) {
-		if final, ok := s.im.Real(p); s.brought(p) || ok && s.exists(final) {
+		if final, ok := s.im.Real(p); s.brought(p) || s.brought(final) || ok && s.exists(final) {
 			return halt{}
 		}
 	}
@@ -255,6 +258,9 @@ func (s *starter) muslStops(f *loader.File, c loader.Closure) string {
 	for _, l := range c.Loaded {
 		if s.cudart[l.File.Path] {
 			return fmt.Sprintf("%s has the CUDA runtime in it, which opens libcuda.so.1, and %s %s", l.File.Path, f.Path, musl)
+		}
+		if l.Opens { // it may do without
+			s.unsure = fmt.Sprintf("%s may open libcuda.so.1 by its name, and %s %s", l.File.Path, f.Path, musl)
 		}
 	}
 	return ""

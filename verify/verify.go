@@ -121,6 +121,7 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	d.Compat, d.CompatAside, d.Searches = merged.seen, merged.beside, merged.ways
 	halt := merged.start(layers)
 	d.cannotStart, d.hosts = halt.why, merged.hostLibraries(d.scope.counts)
+	d.doubt("%s", halt.unsure)
 	d.doubts(merged.leak())
 	asks := d.request(in.config.Config.Env, merged.hostLibraries(func(p string) bool { return program.loads[p] || d.isPart(p) }))
 	r.Portability = d.portability()

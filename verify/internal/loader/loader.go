@@ -48,6 +48,9 @@ type Object struct {
 	Stub bool `json:"stub,omitempty"`
 	// Note is the JSON of its note of forward compatibility, "" if it has none.
 	Note string `json:"note,omitempty"`
+	// Opens says that an object which does not need glibc has the host's library in it by
+	// name, for dlopen.
+	Opens bool `json:"opens,omitempty"`
 }
 
 // Versions is the symbol versions that an object needs of one library.
