@@ -63,6 +63,10 @@ var scriptImages = map[string][]map[string]imagetest.Entry{
 		{"usr/lib/libnvidia-ml.so.550.54.15": {Data: "x"}, "usr/bin/nvidia-smi": {Mode: 0o755}},
 		{"usr/lib/.wh.libnvidia-ml.so.550.54.15": {}},
 	},
+	"linked": {
+		{"lib": {Symlink: "usr/lib"}, "lib64": {Symlink: "lib"}, "usr/lib/x": {Data: "x"}},
+		{"lib/x": {Data: "y"}},
+	},
 	"compat": {{"usr/local/cuda-12.4/compat/libcuda.so.550.54.15": {Data: "x"}}},
 	"config": {{"etc/OpenCL/vendors/nvidia.icd": {Data: "libnvidia-opencl.so.1\n"}}},
 
