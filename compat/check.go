@@ -53,13 +53,21 @@ type Answer struct {
 	Driver string
 }
 
+// problem is a verb for what is wrong.
+func (a Answer) problem() string {
+	if a.Refused {
+		return "is malformed"
+	}
+	return "does not hold"
+}
+
 // Check evaluates the requirement on a host as the legacy hook does: alternatives and
 // terms in order, no further than needed. What it does not reach may be malformed.
 func (r Requirement) Check(h Host) Answer {
 	holds, err := r.holds(h)
 	switch {
 	case err != nil:
-		return Answer{Refused: true, Why: err.Error() + ": the legacy runtime hook refuses the container", Driver: r.driverFor(h)}
+		return Answer{Refused: true, Why: err.Error(), Driver: r.driverFor(h)}
 	case !holds:
 		return Answer{Why: r.nearest(h), Driver: r.driverFor(h)}
 	}

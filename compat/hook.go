@@ -40,6 +40,15 @@ func (k Hook) String() string {
 	return "nvidia-cdi-hook 1.20.1 (CDI mode)"
 }
 
+// refusal says who goes by the requirements of an image that a host does not meet.
+func (k Hook) refusal() string {
+	const refused = "the legacy hook, cudabuild run and cudabuild gpu refuse to start it"
+	if k == HookLegacy {
+		return refused
+	}
+	return refused + "; CDI modes start it all the same"
+}
+
 // CompatDir is where hooks look for cuda-compat, after links.
 const CompatDir = "usr/local/cuda/compat"
 

@@ -37,7 +37,7 @@ func (n Needs) PredictWith(l Libcuda, h Host) (p Prediction, decides bool) {
 	case l.Stub:
 		return fails(ErrorStub, "it is a link-time stub (error 34)"), true
 	case l.Driver == "":
-		return fails(ErrorMismatch, "it is of a version that is not known, which does not go with driver %s (error 803)", h.Driver), true
+		return say(Unknown, "it does not say of which driver it is: with another one than %s it fails (error 803)", h.Driver), true
 	case Compare(l.Driver, h.Driver) == 0:
 		return Prediction{}, false
 	case l.Forward && Major(l.Driver) > Major(h.Driver):

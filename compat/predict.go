@@ -75,7 +75,7 @@ func Predict(n Needs, h Host) Prediction {
 	}
 	for _, r := range n.Require {
 		if a := r.Check(h); !a.Holds {
-			return say(No, "%s does not hold: %s%s", r.Name, a.Why, wouldDo(a.Driver, h.Driver))
+			return say(No, "%s %s: %s%s: %s", r.Name, a.problem(), a.Why, wouldDo(a.Driver, h.Driver), h.Hook.refusal())
 		}
 	}
 	var first Prediction

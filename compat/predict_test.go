@@ -137,7 +137,7 @@ func TestPredictWith(t *testing.T) {
 		"older, of the same branch": {compat.Libcuda{Driver: "580.95.05", Forward: true}, compat.No, 803},
 		"newer, of the same branch": {compat.Libcuda{Driver: "580.200.01"}, compat.No, 803},
 		"too old for the runtime":   {compat.Libcuda{Driver: "470.256.02"}, compat.No, 35},
-		"of no known version":       {compat.Libcuda{}, compat.No, 803},
+		"of no known version":       {compat.Libcuda{}, compat.Unknown, 0},
 		"newer branch":              {compat.Libcuda{Driver: "610.43.02"}, compat.Unknown, 0},
 		"the host's own version":    {compat.Libcuda{Driver: "580.159.04"}, "", 0},
 	} {

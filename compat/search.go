@@ -142,6 +142,9 @@ func (n Needs) with(l Loaded, h Host) Prediction {
 		return p
 	}
 	p := n.on(h.Driver, h.CUDA, h.GPU)
+	if l.Path != "" {
+		p.Why += fmt.Sprintf("; the image's own %s is found through %s, and is of that very driver", l.Path, l.From)
+	}
 	if l.Hook != "" {
 		p.Why += "; " + l.Hook
 	}

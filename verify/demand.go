@@ -5,7 +5,6 @@ package verify
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -19,10 +18,12 @@ type demand struct {
 	listed  []GPUPart
 	runtime string // the newest in the image
 	unsure  string // why a prediction that it runs would be too much, "" if nothing is
-	// unreleased says that libcuda is needed, and nothing of the image says how new it must be.
+	// unreleased says that a library of the driver is asked for, and nothing of the image says
+	// how new it must be.
 	unreleased bool
 	badEnv     error // requirements that cannot be read
 	hosts      []HostLibrary
+	opens      HostLibrary // the first that a file may open while it runs
 
 	cannotStart string
 }
@@ -41,7 +42,7 @@ func demandOf(in inspected, layers *view, s scope) demand {
 			}
 		}
 	}
-	if slices.ContainsFunc(files, func(f gpuNeed) bool { return s.loads[f.Path] }) {
+	if slices.ContainsFunc(files, func(f gpuNeed) bool { return f.part() && s.loads[f.Path] }) {
 		n.scope = s
 	}
 	for _, f := range files {
@@ -56,6 +57,12 @@ func demandOf(in inspected, layers *view, s scope) demand {
 // add counts one file.
 func (n *demand) add(f gpuNeed) {
 	counts := f.Path == "" || !f.Loose && n.scope.counts(f.Path)
+	if f.Opens != "" && counts && n.opens.Name == "" {
+		n.opens = HostLibrary{f.Opens, f.Path}
+	}
+	if !f.part() {
+		return
+	}
 	if f.Unread && counts {
 		n.doubt("not all device code could be read: %s", cmp.Or(f.Path, "there is too much of it"))
 	}
@@ -97,20 +104,25 @@ func (n *demand) doubt(format string, args ...any) {
 	}
 }
 
-// doubts adds what is known of the merged view: leak, "" for none, and libcuda that is
-// asked for by name where nothing says of which release. Which libcuda comes first is
-// known for each host.
+// doubts adds what is known of the merged view: leak, "" for none, and libraries of the
+// driver that are asked for by name where nothing says how new they must be. Which libcuda
+// comes first is known for each host.
 func (n *demand) doubts(leak string) {
 	if leak != "" {
 		n.doubt("%s", leak)
 	}
 	code := slices.ContainsFunc(n.Parts, func(p compat.Part) bool { return p.Runtime != "" || len(p.SASS)+len(p.PTX) > 0 })
-	for _, h := range n.hosts {
-		if lib, _ := loadRules().libraryNamed(path.Base(h.Name)); lib.CUDA && !code && n.Runtime == "" {
-			n.doubt("%s needs the driver's %s, and neither a file nor CUDA_VERSION says of which CUDA release", h.By, h.Name)
-			n.unreleased = true
-		}
+	if code || n.Runtime != "" {
+		return
 	}
+	const unsaid = ", and neither a file nor CUDA_VERSION says how new that must be"
+	for _, h := range n.hosts {
+		n.doubt("%s needs the driver's %s%s", h.By, h.Name, unsaid)
+	}
+	if n.opens.Name != "" {
+		n.doubt("%s names the driver's %s, which it may open while it runs%s", n.opens.By, n.opens.Name, unsaid)
+	}
+	n.unreleased = len(n.hosts) > 0 || n.opens.Name != ""
 }
 
 // nothing reports that the image has nothing to do with CUDA.

@@ -42,6 +42,9 @@ type gpuNeed struct {
 	PTX  []gpuPTX        `json:"ptx,omitempty"`
 	// Loose says that the file is nothing but device code, for a program to load.
 	Loose bool `json:"loose,omitempty"`
+	// Opens is a library of the driver that the file has by name, to open it as it runs
+	// or because the dynamic linker is to: "libcuda.so". "" if it names none.
+	Opens string `json:"opens,omitempty"`
 	// Unread says that not all could be read.
 	Unread bool `json:"unread,omitempty"`
 	// Compat is the version in the name of a file libcuda.so.*.*.
@@ -95,6 +98,7 @@ func (d *deviceScan) finish() gpuNeed {
 	})
 	d.need.Unread = d.need.Unread || d.scanner.Malformed() > 0
 	d.need.Runtime, d.need.Cudart = d.cudart.Release()
+	d.need.Opens = d.cudart.Opens()
 	return d.need
 }
 
@@ -133,12 +137,15 @@ func (w *walker) isDriver(elf dynelf.Info) bool {
 
 // needWeight is the bytes that n takes in memory, nearly.
 func needWeight(n gpuNeed) int {
-	return 192 + len(n.Path) + len(n.Compat) + 24*len(n.SASS) + 48*len(n.PTX)
+	return 192 + len(n.Path) + len(n.Compat) + len(n.Opens) + 24*len(n.SASS) + 48*len(n.PTX)
 }
+
+// part reports whether there is more to a file than a library that it opens.
+func (n gpuNeed) part() bool { return n.Cudart || n.Unread || len(n.SASS)+len(n.PTX) > 0 }
 
 // need keeps what is worth keeping.
 func (w *walker) need(n gpuNeed) {
-	if !n.Cudart && !n.Unread && len(n.SASS)+len(n.PTX) == 0 && n.Compat == "" || w.needBytes > maxNeedBytes {
+	if !n.part() && n.Opens == "" && n.Compat == "" || w.needBytes > maxNeedBytes {
 		return
 	}
 	w.needBytes += needWeight(n)

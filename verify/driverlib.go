@@ -192,7 +192,7 @@ func (m *merged) ofCompat(f loader.Found) compat.Libcuda {
 	if f.File == nil {
 		return compat.Libcuda{Broken: true}
 	}
-	l := compat.Libcuda{Stub: f.File.Stub, Forward: isCompat(f.File)}
+	l := compat.Libcuda{Driver: f.File.Version, Stub: f.File.Stub, Forward: isCompat(f.File)}
 	if v := libraryVersion(f.File.Real); driverVersion.MatchString(v) {
 		l.Driver = v
 	}

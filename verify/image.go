@@ -98,6 +98,15 @@ func platform(c *v1.ConfigFile) string {
 	return strings.Join(parts, "/")
 }
 
+// strange is a finding about an image that is not for Linux: no rule knows its files. One
+// that does not say what it is for is taken to be.
+func (in inspected) strange() []Finding {
+	if in.config.OS == "" || in.config.OS == "linux" {
+		return nil
+	}
+	return []Finding{aboutImage(ruleUnreadable, "an image for %s: only Linux images can be judged", in.platform)}
+}
+
 // history returns what made each layer: entries that made none are skipped.
 func history(c *v1.ConfigFile) []string {
 	var createdBy []string

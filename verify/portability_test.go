@@ -302,7 +302,7 @@ func TestWhatIsKnown(t *testing.T) {
 		{"libcuda and a requirement", []string{"NVIDIA_REQUIRE_CUDA=cuda>=12.4"}, files{"opt/x.so": cuda}, "550.54.14", compat.Unknown, "neither a file nor CUDA_VERSION"},
 		{"libcuda and a release", []string{"CUDA_VERSION=12.4"}, files{"opt/x.so": cuda}, "550.54.14", compat.Native, "the image needs 12.4"},
 		{"code without a release", nil, files{"opt/x.so": cuda, "opt/y": code}, "450.51.05", compat.Native, "no file names the CUDA release that it needs"},
-		{"NVML alone", nil, files{"opt/x.so": user("libnvidia-ml.so.1")}, "", compat.Native, "nothing in the image needs a CUDA release"},
+		{"NVML alone", nil, files{"opt/x.so": user("libnvidia-ml.so.1")}, "", compat.Unknown, "neither a file nor CUDA_VERSION"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

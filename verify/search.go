@@ -91,7 +91,7 @@ func (c *collector) object(p string, is content, stub bool) {
 	o := loader.Object{
 		Path: p, ABI: loader.NewABI(elf.Machine, elf.Class, elf.Data), Interp: c.word(elf.Interp),
 		SOName: c.word(elf.SOName), Needed: c.wordsOf(elf.Needed), RPath: c.word(elf.RPath), RunPath: c.word(elf.RunPath),
-		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Stub: stub, Note: note, Opens: is.opens,
+		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Stub: stub, Version: c.word(is.said.version), Note: note, Opens: is.opens,
 	}
 	for _, v := range elf.VersionNeeds {
 		if c.keep(48 + 32*len(v.Versions)) {

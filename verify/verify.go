@@ -125,7 +125,7 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	d.doubts(merged.leak())
 	asks := d.request(in.config.Config.Env, merged.hostLibraries(func(p string) bool { return program.loads[p] || d.isPart(p) }))
 	r.Portability = d.portability()
-	said := slices.Concat(d.disagreements(), asks.findings(&d), merged.preloads(in, layers), halt.finding())
+	said := slices.Concat(in.strange(), d.disagreements(), asks.findings(&d), merged.preloads(in, layers), halt.finding())
 	r.Findings = v.settle(append(assemble(in, layers, merged.all()), said...))
 	r.Verdict = judge(r.Findings)
 	r.Stats.Seconds = time.Since(start).Seconds()

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
@@ -132,8 +133,8 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if cmd.Flags().Changed("explain") && f.explain == "" {
-		return errors.New("--explain: want a path in the image, such as usr/lib/libcuda.so.1")
+	if cmd.Flags().Changed("explain") && path.Clean("/"+f.explain) == "/" {
+		return fmt.Errorf("--explain %q: want a path below the image's root, such as usr/lib/libcuda.so.1", f.explain)
 	}
 	opts := verify.Options{CacheDir: f.cacheDir, Nested: f.nested, Strict: f.strict}
 	if f.policy != "" {

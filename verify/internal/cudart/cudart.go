@@ -6,6 +6,8 @@
 // A [Finder] takes the file as a stream. It knows the runtime by the name of its
 // shared memory, which survives stripping, and the release by the instructions of
 // cudaRuntimeGetVersion, which store it as a constant; so far only those of x86-64.
+// It also knows files that name a library of the driver, as those do that open it while
+// they run.
 package cudart
 
 import (
@@ -13,6 +15,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // name is in every copy of the runtime: the shared memory that MPS clients use.
@@ -25,9 +28,17 @@ var (
 	endings = [][]byte{{0x31, 0xc0, 0xc3}, {0x31, 0xc0, 0x5d, 0xc3}, {0x5d, 0xc3}}
 )
 
-// bodyLen is the longest of these sequences; as many bytes less one of each piece
+// drivers are the libraries of the driver that programs open while they run: the first
+// letters of those names but libcuda's are seldom.
+var (
+	libcuda = []byte("libcuda.so")
+	seldom  = []byte("libnv")
+	drivers = []string{"libcuda.so", "libnvidia-ml.so", "libnvcuvid.so", "libnvidia-encode.so", "libnvidia-opticalflow.so", "libnvoptix.so"}
+)
+
+// bodyLen is the longest of what is looked for; as many bytes less one of each piece
 // are looked at again with the next.
-const bodyLen = 2 + 4 + 4
+const bodyLen = len("libnvidia-opticalflow.so")
 
 // Finder looks for the runtime in a file that is written to it in pieces. Write
 // never fails.
@@ -38,6 +49,7 @@ type Finder struct {
 	tail    []byte
 	version uint32
 	named   bool
+	opens   [6]bool // of drivers
 }
 
 var _ io.Writer = (*Finder)(nil)
@@ -68,8 +80,34 @@ func (f *Finder) Release() (release string, found bool) {
 	return fmt.Sprintf("%d.%d", f.version/1000, f.version%1000/10), true
 }
 
+// Opens returns the first of the driver's libraries, libcuda before all others, that
+// the file has by name: "libcuda.so". It returns "" for a file that names none.
+func (f *Finder) Opens() string {
+	if i := slices.Index(f.opens[:], true); i >= 0 {
+		return drivers[i]
+	}
+	return ""
+}
+
+// lookForNames looks no further once the file names libcuda.
+func (f *Finder) lookForNames(p []byte) {
+	f.opens[0] = f.opens[0] || bytes.Contains(p, libcuda)
+	for !f.opens[0] {
+		at := bytes.Index(p, seldom)
+		if at < 0 {
+			return
+		}
+		p = p[at:]
+		for i, name := range drivers {
+			f.opens[i] = f.opens[i] || bytes.HasPrefix(p, []byte(name))
+		}
+		p = p[len(seldom):]
+	}
+}
+
 func (f *Finder) look(p []byte) {
 	f.named = f.named || bytes.Contains(p, name)
+	f.lookForNames(p)
 	for f.X86 && f.version == 0 {
 		i := bytes.Index(p, store)
 		if i < 0 || len(p)-i < 6 {

@@ -51,6 +51,8 @@ type Object struct {
 	// Opens says that an object which does not need glibc has the host's library in it by
 	// name, for dlopen.
 	Opens bool `json:"opens,omitempty"`
+	// Version is what the content of such a library says that it is of, "" if nothing.
+	Version string `json:"version,omitempty"`
 }
 
 // Versions is the symbol versions that an object needs of one library.
