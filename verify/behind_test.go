@@ -178,7 +178,7 @@ func TestStartMuslOpens(t *testing.T) {
 		"with glibc":             {works(files{"app": opens(imagetest.ELF{Interp: ldso, Needed: []string{"libc.so.6"}})}), compat.Native},
 		"needs it too":           {withMusl(files{"app": opens(imagetest.ELF{Interp: muslso, Needed: []string{"libcuda.so.1"}})}), compat.No},
 	} {
-		report := judge(t, started(t, []files{tc.files}, "", "/app"))
+		report := judge(t, imagetest.WithEnv(started(t, []files{tc.files}, "", "/app"), "CUDA_VERSION=12.4"))
 		p := report.Predict(h100)
 		if p.Verdict != tc.want || p.Verdict != compat.Native && !strings.Contains(p.Why, "musl") {
 			t.Errorf("%s: Predict = %s (%s), want %s", name, p.Verdict, p.Why, tc.want)
