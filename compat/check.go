@@ -237,7 +237,7 @@ func (t term) unmet(h Host) string {
 	case propDriver:
 		return fmt.Sprintf("%s: the driver is %s", t.text, h.Driver)
 	case propCUDA:
-		return fmt.Sprintf("%s: driver %s offers CUDA %s", t.text, h.Driver, h.cuda())
+		return fmt.Sprintf("%s: %s", t.text, offers(h.Driver, h.cuda()))
 	}
 	return t.form.Error()
 }

@@ -4,6 +4,7 @@ package compat
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -21,6 +22,15 @@ func DriverCUDA(driver string) string {
 		}
 	}
 	return cuda
+}
+
+// offers says which CUDA release a driver has. Of one newer than the tables it is only known
+// that it has no older one than the newest here.
+func offers(driver, cuda string) string {
+	if last := branches[len(branches)-1]; Major(driver) > last.major && cuda == last.cuda {
+		return fmt.Sprintf("driver %s offers at least CUDA %s, the newest known here", driver, cuda)
+	}
+	return fmt.Sprintf("driver %s offers CUDA %s", driver, cuda)
 }
 
 // FirstDriver returns the driver that came with a CUDA release, the oldest with all

@@ -119,7 +119,7 @@ func (n Needs) on(driver, cuda string, gpu Target) Prediction {
 			floor = FirstDriver(release)
 		}
 		if !promised || Compare(driver, floor) < 0 {
-			return fails(ErrorDriver, "%s needs CUDA %s: driver %s offers CUDA %s%s", by, release, driver, cuda, wouldDo(floor, driver))
+			return fails(ErrorDriver, "%s needs CUDA %s: %s%s", by, release, offers(driver, cuda), wouldDo(floor, driver))
 		}
 	}
 	code := n.code(gpu, cuda)
@@ -139,7 +139,7 @@ func (p Prediction) because(release, by, driver, cuda string, hasCode bool) Pred
 	case release == "":
 		p.Why = "nothing in the image needs a CUDA release; " + p.Why
 	default:
-		p.Why = fmt.Sprintf("driver %s offers CUDA %s, %s needs %s; %s", driver, cuda, by, release, p.Why)
+		p.Why = fmt.Sprintf("%s, %s needs %s; %s", offers(driver, cuda), by, release, p.Why)
 	}
 	return p
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,14 +51,20 @@ func (q *question) host() (compat.Host, error) {
 	return compat.Host{Driver: q.driver, GPU: board.GPU, Brand: board.Brand, Hook: hook}, nil
 }
 
+// spelling is how an architecture may begin: sm80, SM_80, compute_80.
+var spelling = regexp.MustCompile(`^(sm|compute)[_-]?`)
+
 // board is the GPU by its name or architecture. Of an architecture alone the brand is not
 // known.
 func (q *question) board() (compat.Board, error) {
 	board, named := compat.BoardNamed(q.gpu)
 	if !named {
-		gpu, err := compat.ParseTarget(q.gpu)
+		gpu, err := compat.ParseTarget(spelling.ReplaceAllString(strings.ToLower(q.gpu), "sm_"))
 		if err != nil {
-			return board, fmt.Errorf("--gpu %q is no GPU that is known and no architecture such as sm_90 or 9.0 (%s)", q.gpu, suggest.Hint(q.gpu, compat.BoardNames()))
+			if several := compat.BoardsLike(q.gpu); len(several) > 1 {
+				return board, fmt.Errorf("--gpu %q is the name of several GPUs: %s", q.gpu, strings.Join(several, ", "))
+			}
+			return board, fmt.Errorf("--gpu %q is no GPU that is known (%s); its architecture will do, such as sm_90 or 9.0", q.gpu, suggest.Hint(q.gpu, compat.BoardNames()))
 		}
 		if gpu.Suffix != "" {
 			return board, fmt.Errorf("--gpu %q: a GPU's architecture has no suffix", q.gpu)
@@ -104,7 +111,7 @@ func (q *question) answer(cmd *cobra.Command, asJSON bool, reports []verify.Repo
 		worst = &exitError{code: exitUnknown, err: problem, hint: openHint(problem)}
 	}
 	for _, r := range reports {
-		p := r.Predict(host)
+		p := ofAnyBrand(host, r.Predict)
 		answers = append(answers, answer{r.Ref, r.Digest, r.Platform, host.Driver, host.GPU.String(), host.Brand, host.Hook.String(), p})
 		switch {
 		case p.Verdict == compat.No:
@@ -120,6 +127,31 @@ func (q *question) answer(cmd *cobra.Command, asJSON bool, reports []verify.Repo
 		return nil
 	}
 	return worst
+}
+
+// ofAnyBrand predicts for a GPU of which only the architecture is known: what boards of all
+// brands that have it come to, and unknown where that is not one thing.
+func ofAnyBrand(host compat.Host, predict func(compat.Host) compat.Prediction) compat.Prediction {
+	brands := compat.BrandsOf(host.GPU)
+	if host.Brand != "" || len(brands) == 0 {
+		return predict(host)
+	}
+	var first compat.Prediction
+	for i, brand := range brands {
+		host.Brand = brand
+		p := predict(host)
+		if i > 0 && inWords(p.Verdict) != inWords(first.Verdict) {
+			return compat.Prediction{Verdict: compat.Unknown, Why: fmt.Sprintf("it depends on the GPU's brand, so name the GPU or --brand: with %s %s; with %s %s", brands[0], inShort(first), brand, inShort(p))}
+		}
+		if i == 0 {
+			first = p
+		}
+	}
+	return first
+}
+
+func inShort(p compat.Prediction) string {
+	return fmt.Sprintf("%s (%s)", strings.ToLower(inWords(p.Verdict)), p.Why)
 }
 
 func printAnswers(w io.Writer, asJSON bool, answers []answer) error {
