@@ -50,7 +50,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	k := sniff(head)
 	end := w.tail(body, k, h.Size)
 	opened := k == kindZip && w.opts.Nested
-	isRecord, err := w.record(p, k == kindOther && !bytes.HasPrefix(head, []byte("\x7fELF")), h, end)
+	isRecord, err := w.record(p, k == kindOther && !bytes.HasPrefix(head, []byte("\x7fELF")), head, h, end)
 	switch {
 	case isRecord || err != nil:
 		c = content{size: h.Size, notELF: true}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 )
 
 // Limits of the record of one conda package. It is read as it streams by: only
@@ -17,9 +18,13 @@ const (
 	maxCondaDepth  = 100
 )
 
+// condaRecordName is NAME-VERSION-BUILD.
+var condaRecordName = regexp.MustCompile(`-.*-.*\.json$`)
+
 // condaRecord is what conda-meta/NAME.json says. Its fields may come in any order.
 type condaRecord struct {
 	name, version string
+	named         bool // there is a key "name"
 	depth         int
 	key           *string // of the outermost object, nil between two
 }
@@ -40,7 +45,13 @@ func (w *walker) conda(p string, body io.Reader) error {
 		return counted.err
 	case counted.n >= maxCondaRecord:
 		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxCondaRecord))
-	case err != nil:
+	case err == nil && record.name == "":
+		err = errors.New("no name")
+	}
+	if err != nil && condaRecordName.MatchString(path.Base(p)) {
+		w.unreadable(p, fmt.Sprintf("package record: %v", err))
+	}
+	if err != nil {
 		return nil // conda-meta/history.json and the like are no records
 	}
 	set := packageSet{Path: p, of: "conda"}
@@ -52,8 +63,19 @@ func (w *walker) conda(p string, body io.Reader) error {
 	return nil
 }
 
-// read reads one object to its end and calls file for each of its files.
+// read reads a document that is one object and calls file for each of its files.
 func (r *condaRecord) read(dec *json.Decoder, file func(string)) error {
+	if err := r.object(dec, file); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something behind the object")
+	}
+	return nil
+}
+
+// object reads one object to its end.
+func (r *condaRecord) object(dec *json.Decoder, file func(string)) error {
 	for {
 		token, err := dec.Token()
 		if err != nil {
@@ -68,6 +90,10 @@ func (r *condaRecord) read(dec *json.Decoder, file func(string)) error {
 		case string:
 			if r.depth == 1 && r.key == nil {
 				r.key = &t
+				if t == "name" && r.named {
+					return errors.New("two names")
+				}
+				r.named = r.named || t == "name"
 				continue
 			}
 			r.text(t, file)

@@ -23,11 +23,12 @@ type layerFacts struct {
 	Links    []link       `json:"links,omitempty"`      // symbolic links at driver names
 	Hard     []link       `json:"hard_links,omitempty"` // to files of lower layers
 	Packages []packageSet `json:"packages,omitempty"`
-	Needs    []gpuNeed    `json:"needs,omitempty"`  // what its files ask of driver and GPU
-	Paths    pathSet      `json:"-"`                // the cache has a place of its own for it
-	Search   loader.Facts `json:"search"`           // what the dynamic linker goes by
-	Heads    heads        `json:"heads"`            // what the kernel goes by
-	Copies   []image.Copy `json:"copies,omitempty"` // in the cache: where blobs lie that were read and had these facts
+	Records  []link       `json:"records,omitempty"` // hard links at the places of package databases
+	Needs    []gpuNeed    `json:"needs,omitempty"`   // what its files ask of driver and GPU
+	Paths    pathSet      `json:"-"`                 // the cache has a place of its own for it
+	Search   loader.Facts `json:"search"`            // what the dynamic linker goes by
+	Heads    heads        `json:"heads"`             // what the kernel goes by
+	Copies   []image.Copy `json:"copies,omitempty"`  // in the cache: where blobs lie that were read and had these facts
 	watched  *watch       // for Explain only
 	lacked   elfTables    // what a second reading is for
 	read     int64        // bytes of the blob that were read for these facts
@@ -46,7 +47,7 @@ func (f *layerFacts) weight() int64 {
 	for _, h := range f.Hits {
 		n += 256 + len(h.Path) + len(h.Detail)
 	}
-	for _, l := range slices.Concat(f.Links, f.Hard) {
+	for _, l := range slices.Concat(f.Links, f.Hard, f.Records) {
 		n += 128 + len(l.Path) + len(l.Target) + len(l.Owner)
 	}
 	for _, set := range f.Packages {
@@ -82,9 +83,11 @@ type link struct {
 }
 
 // packageSet is the driver packages that one package database calls installed, at least
-// one: that a layer has a database without any, its paths say.
+// one: that a layer has a database without any, its paths say. One that lies in no place of
+// a database counts only if a link leads to it, and may be without any.
 type packageSet struct {
 	Path  string `json:"path"`
+	Aside bool   `json:"aside,omitempty"`
 	Items []hit  `json:"items,omitempty"` // Path is the package's name, Detail its version
 	of    string // the package manager, where its names mean something else: conda, pacman
 }

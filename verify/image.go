@@ -159,7 +159,7 @@ func assemble(in inspected, layers *view, merged [][]hit) []Finding {
 			add(h, nil)
 		}
 		place := layers.placer(i)
-		for _, h := range slices.Concat(facts.Hits, layers.linkHits(i), layers.hardHits(i), merged[i]) {
+		for _, h := range slices.Concat(facts.Hits, layers.linkHits(i), layers.hardHits(i), layers.strays().unread[i], merged[i]) {
 			add(place(h), layers.deletedIn(i, h.Path))
 		}
 		hits, gone := layers.packageHits(i)

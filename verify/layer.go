@@ -74,7 +74,8 @@ type walker struct {
 	left    *left  // of nested archives and sparse files, over all of the layer
 	revisit *revisit
 
-	needBytes   int // of facts.Needs
+	needBytes   int    // of facts.Needs
+	lastPortage string // see portage
 	sharedPaths int
 }
 

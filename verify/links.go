@@ -68,6 +68,9 @@ func (w *walker) keepLink(l link) {
 // the layer, when what the layer holds is known. A link that is too much to keep is
 // no loss to the verdict: its target is a finding of its own.
 func (w *walker) hardLink(p, target string) {
+	if isPlace(p) && !isPlace(target) && w.hard.take(len(p)+len(target)) {
+		w.facts.Records = append(w.facts.Records, link{Path: p, Target: target})
+	}
 	if w.repeat(p, target) {
 		return
 	}

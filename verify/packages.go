@@ -17,11 +17,7 @@ const (
 	maxRecordLine = 1 << 20
 )
 
-const (
-	dpkgStatus  = "var/lib/dpkg/status"
-	dpkgStatusD = "var/lib/dpkg/status.d/" // distroless: one file a package
-	dpkgInfo    = "var/lib/dpkg/info/"
-)
+const dpkgInfo = "var/lib/dpkg/info/"
 
 // owners knows which package of this layer a file belongs to, as far as the file
 // looks like the driver's or was found to be.
@@ -31,19 +27,6 @@ type owners struct {
 }
 
 func newOwners() owners { return owners{version: map[string]string{}, owner: map[string]string{}} }
-
-// dpkg reads p if it is part of dpkg's database.
-func (w *walker) dpkg(p string, body io.Reader) (handled bool, err error) {
-	name, isStatusD := strings.CutPrefix(p, dpkgStatusD)
-	list, isList := strings.CutSuffix(strings.TrimPrefix(p, dpkgInfo), ".list")
-	switch {
-	case p == dpkgStatus, isStatusD && !strings.HasSuffix(name, ".md5sums"):
-		return true, w.dpkgStatus(p, body)
-	case isList && strings.HasPrefix(p, dpkgInfo):
-		return true, w.dpkgList(p, list, body)
-	}
-	return false, nil
-}
 
 // record is one paragraph of a dpkg database.
 type record struct{ name, version, status string }
@@ -56,11 +39,15 @@ func (r record) installed() bool {
 }
 
 func (w *walker) dpkgStatus(p string, body io.Reader) error {
-	set := packageSet{Path: p}
+	set := packageSet{Path: p, Aside: w.depth == 0 && !isPlace(p)}
 	var r record
+	var why string
 	flush := func() {
-		if r.installed() {
+		switch {
+		case r.installed():
 			w.installed(&set, r.name, r.version)
+		case r.name == "" && r != record{}:
+			why = "a paragraph without a package"
 		}
 		r = record{}
 	}
@@ -70,6 +57,11 @@ func (w *walker) dpkgStatus(p string, body io.Reader) error {
 		switch {
 		case line == "":
 			flush()
+		case line[0] == ' ', line[0] == '\t': // goes on with the line before
+		case !fieldName.MatchString(key), len(key) == len(line):
+			why = "a line that is no field"
+		case strings.EqualFold(key, "Package") && r.name != "":
+			why = "two packages in one paragraph"
 		case strings.EqualFold(key, "Package"):
 			r.name = value
 		case strings.EqualFold(key, "Version"):
@@ -79,13 +71,17 @@ func (w *walker) dpkgStatus(p string, body io.Reader) error {
 		}
 	})
 	flush()
+	w.broken(set, why)
 	w.packages(set)
 	return err
 }
 
+// fieldName is the name of a field of a control file, which are printable characters.
+var fieldName = regexp.MustCompile(`^[!-9;-~]+$`)
+
 // packages keeps what a database lists of the driver.
 func (w *walker) packages(set packageSet) {
-	if len(set.Items) > 0 {
+	if len(set.Items) > 0 || set.Aside && w.text.take(len(set.Path)) {
 		w.facts.Packages = append(w.facts.Packages, set)
 	}
 }
@@ -107,7 +103,16 @@ func (w *walker) installed(set *packageSet, name, version string) {
 			w.dropped++
 		}
 	}
-	w.version(name, version)
+	if !set.Aside {
+		w.version(name, version)
+	}
+}
+
+// broken says that a database is not as its package manager writes it: what it lists is not known.
+func (w *walker) broken(set packageSet, why string) {
+	if why != "" && !set.Aside && set.Path != "" {
+		w.unreadable(set.Path, "package record: "+why)
+	}
 }
 
 // version notes the version of a package. What a long line holds beside it is not kept.

@@ -5,22 +5,20 @@ package verify
 import (
 	"cmp"
 	"io"
+	"path"
 	"strings"
 )
-
-// pacmanLocal is where pacman keeps what is installed: a folder NAME-VERSION-RELEASE for
-// each package, with files of sections that begin with a line %SECTION%.
-const pacmanLocal = "var/lib/pacman/local/"
 
 // pkgInfo is the record in a package of pacman or apk, which is a compressed tar.
 const pkgInfo = ".PKGINFO"
 
-// pacman reads p if it is part of pacman's database. The folder's name says what desc leaves out.
+// pacman reads p if it is part of pacman's database, which has a folder NAME-VERSION-RELEASE for
+// each package, with files of sections that begin with a line %SECTION%. The folder's name says what desc leaves out.
 func (w *walker) pacman(p string, body io.Reader) (handled bool, err error) {
-	folder, base, _ := strings.Cut(strings.TrimPrefix(p, pacmanLocal), "/")
-	name, version, ok := splitPacman(folder)
+	dir, base := path.Split(p)
+	name, version, ok := splitPacman(path.Base(dir))
 	switch {
-	case ok && base == "desc":
+	case ok && base == "desc" || !isPlace(p):
 		return true, w.pacmanDesc(p, name, version, body)
 	case ok && base == "files":
 		w.version(name, version)
@@ -40,7 +38,7 @@ func (w *walker) pacmanDesc(p, name, version string, body io.Reader) error {
 			said[section] = line
 		}
 	})
-	set := packageSet{Path: p, of: "pacman"}
+	set := packageSet{Path: p, Aside: !isPlace(p), of: "pacman"}
 	w.installed(&set, cmp.Or(said["%NAME%"], name), cmp.Or(said["%VERSION%"], version))
 	w.packages(set)
 	return err
@@ -48,15 +46,19 @@ func (w *walker) pacmanDesc(p, name, version string, body io.Reader) error {
 
 // pacmanSections calls each for every line of a section; empty ones stand between them.
 func (w *walker) pacmanSections(p string, body io.Reader, each func(section, line string)) error {
-	var section string
-	return w.lines(p, body, func(line string) {
+	var section, why string
+	err := w.lines(p, body, func(line string) {
 		switch {
 		case len(line) > 2 && line[0] == '%' && line[len(line)-1] == '%':
 			section = line
+		case line != "" && section == "":
+			why = "a line in front of its sections"
 		case line != "":
 			each(section, line)
 		}
 	})
+	w.broken(packageSet{Path: p, Aside: !isPlace(p)}, why)
+	return err
 }
 
 // splitPacman splits the name of a folder: version and release are behind the last two dashes.

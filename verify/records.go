@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 
@@ -21,60 +21,98 @@ const (
 	maxRPMDatabase = 128 << 20
 )
 
-const apkInstalled = "lib/apk/db/installed"
-
-// rpmDirs and rpmFiles are where rpm keeps its database: BDB, NDB, SQLite.
-var (
-	rpmDirs  = []string{"var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"}
-	rpmFiles = []string{"Packages", "Packages.db", "rpmdb.sqlite"}
-)
-
 // record reads p if it is the record of a package manager or of the linker. What stands
 // at the path of a text and cannot be one is a file like others.
-func (w *walker) record(p string, text bool, h *tar.Header, body io.Reader) (handled bool, err error) {
+func (w *walker) record(p string, text bool, head []byte, h *tar.Header, body io.Reader) (handled bool, err error) {
 	limited := io.LimitReader(body, maxRecord)
 	dir, base := path.Split(p)
 	dir = strings.TrimSuffix(dir, "/")
+	of, rest := database(p)
 	switch {
-	case slices.Contains(rpmDirs, dir) && slices.Contains(rpmFiles, base):
+	case of == rpm:
 		return true, w.rpmDatabase(p, h.Size, body)
 	case p == loader.Cache:
 		return true, w.linkerCache(p, h.Size, body)
+	case of == portage:
+		w.portage(p, rest)
+		return false, nil
 	case !text:
 		return false, nil
-	case strings.HasPrefix(p, "var/lib/dpkg/"):
-		return w.dpkg(p, limited)
-	case p == apkInstalled, p == "usr/"+apkInstalled:
-		return true, w.apk(p, limited)
+	case strings.HasPrefix(p, dpkgInfo) && strings.HasSuffix(p, ".list"):
+		return true, w.dpkgList(p, strings.TrimSuffix(base, ".list"), limited)
 	case p == pkgInfo && w.depth > 0:
 		return true, w.packageInfo(limited)
-	case strings.HasPrefix(p, pacmanLocal):
-		return w.pacman(p, limited)
-	case path.Base(dir) == "conda-meta" && strings.HasSuffix(base, ".json"):
-		return true, w.conda(p, body)
 	case base == "RECORD" && strings.HasSuffix(dir, ".dist-info"):
 		return true, w.wheelRecord(p, limited)
+	case of == conda:
+		return true, w.conda(p, body)
+	case of == nobody && w.depth == 0:
+		of = databaseLike(p, head)
+	}
+	switch {
+	case of == rpm:
+		return true, w.rpmDatabase(p, h.Size, body)
+	case of == dpkg && !strings.HasSuffix(rest, ".md5sums"):
+		return true, w.dpkgStatus(p, limited)
+	case of == apk:
+		return true, w.apk(p, limited)
+	case of == pacman:
+		return w.pacman(p, limited)
 	}
 	return false, nil
 }
 
+// portage notes a package of Gentoo's, which has a folder CATEGORY/NAME-VERSION: the first
+// file of it stands for all.
+func (w *walker) portage(p, rest string) {
+	m := portageFile.FindStringSubmatch(rest)
+	if m == nil || m[1] == w.lastPortage {
+		return
+	}
+	w.lastPortage = strings.Clone(m[1])
+	set := packageSet{Path: p}
+	w.installed(&set, m[2], m[3])
+	w.packages(set)
+}
+
+var portageFile = regexp.MustCompile(`^pkg/([^/]+/([^/]+?)-([0-9][^/]*))/[^/]+$`)
+
 // apk reads Alpine's database: paragraphs of one-letter fields.
 func (w *walker) apk(p string, body io.Reader) error {
-	set := packageSet{Path: p}
-	var name, dir string
+	set := packageSet{Path: p, Aside: !isPlace(p)}
+	var name, version, dir, why string
+	flush := func() {
+		if name != "" {
+			w.installed(&set, name, version)
+		}
+		name, version, dir = "", "", ""
+	}
 	err := w.lines(p, body, func(line string) {
-		key, value, _ := strings.Cut(line, ":")
+		key, value, ok := strings.Cut(line, ":")
+		switch {
+		case line == "":
+			flush()
+			return
+		case !ok || len(key) != 1:
+			why = "a line that is no field"
+		case key == "P" && name != "":
+			why = "two packages in one paragraph"
+		}
 		switch key {
 		case "P":
 			name = value
 		case "V":
-			w.installed(&set, name, value)
+			version = value
 		case "F":
 			dir = value
 		case "R":
-			w.owns(name, clean(dir+"/"+value))
+			if !set.Aside {
+				w.owns(name, clean(dir+"/"+value))
+			}
 		}
 	})
+	flush()
+	w.broken(set, why)
 	w.packages(set)
 	return err
 }
@@ -86,7 +124,7 @@ func (w *walker) rpmDatabase(p string, size int64, body io.Reader) error {
 		return nil
 	}
 	return held(size, body, func(data []byte) {
-		set := packageSet{Path: p}
+		set := packageSet{Path: p, Aside: !isPlace(p)}
 		err := rpmdb.Read(data, func(pkg rpmdb.Package) {
 			w.installed(&set, pkg.Name, pkg.Version)
 			pkg.Files(func(file string) { w.owns(pkg.Name, clean(file)) })

@@ -121,14 +121,14 @@ func (c *collector) word(s string) string {
 }
 
 // seal returns what was kept, sorted. Links to plain files are dropped, unless the
-// name is a library's or they may be started: they lead the dynamic linker nowhere.
+// name is a library's or a package database's, or they may be started: they lead the dynamic linker nowhere.
 func (c *collector) seal(paths pathSet, started *headCollector) loader.Facts {
 	f := loader.Facts{Incomplete: c.incomplete, Cached: c.cached, Text: c.text}
 	for _, o := range c.objects {
 		f.Objects = append(f.Objects, o)
 	}
 	for p, target := range c.links {
-		if strings.Contains(path.Base(p), ".so") || !c.plain(paths, p, target) || startable(p) || started.has(linkTarget(p, target)) {
+		if strings.Contains(path.Base(p), ".so") || !c.plain(paths, p, target) || startable(p) || isPlace(p) || started.has(linkTarget(p, target)) {
 			f.Links = append(f.Links, loader.Link{Path: p, Target: target})
 		} else {
 			started.unknown(p)

@@ -5,6 +5,7 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"iter"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type view struct {
 	hitsAt   func() map[string][]hitAt // by path, bottom first
 	linkAt   func() map[string]bool    // paths of links at driver names
 	packages func() map[installedAt]bool
+	strays   func() strays
 	placed   int // links, see placer
 }
 
@@ -40,6 +42,7 @@ func newView(facts ...*layerFacts) *view {
 	v.hitsAt = sync.OnceValue(v.indexHits)
 	v.linkAt = sync.OnceValue(v.indexLinks)
 	v.packages = sync.OnceValue(v.indexPackages)
+	v.strays = sync.OnceValue(v.followRecords)
 	return v
 }
 
@@ -163,6 +166,9 @@ func (v *view) foundAt(p string, below int) hitAt {
 // have, each with the layer in which it is gone.
 func (v *view) packageHits(i int) (hits []hit, deletedIn []*int) {
 	for _, set := range v.facts[i].Packages {
+		if set.Aside && !slices.Contains(rpmFiles, path.Base(set.Path)) && !v.strays().reached[set.Path] {
+			continue
+		}
 		below := v.recordBelow(i, set.Path)
 		for _, item := range set.Items {
 			if v.packages()[installedAt{below, set.Path, item}] {

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package verify
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cudabuild/cudabuild/verify/internal/loader"
+)
+
+// strays are what links at the places of databases lead to.
+type strays struct {
+	reached map[string]bool // databases that lie elsewhere, by path
+	unread  [][]hit         // for each layer the links to what was not read as a database
+}
+
+// strayLink is a link of a layer that leads from the place of a database to another path.
+type strayLink struct{ at, from, to string }
+
+// followRecords follows the links at the places of databases and at folders in front of them.
+// One that leads to such a place again needs no look: what is there is read as a database.
+func (v *view) followRecords() strays {
+	s := strays{map[string]bool{}, make([][]hit, len(v.facts))}
+	elsewhere := v.elsewhere()
+	for i, f := range v.facts {
+		im := sync.OnceValue(func() *loader.Image { return v.links(i) })
+		for _, l := range append(strayLinks(f.Search.Links), f.hardRecords()...) {
+			if l.from != "" && im() != nil {
+				l.to, _ = im().Real(l.from)
+			}
+			if isPlace(l.to) || s.reach(elsewhere, l.to) || !v.exists(i, l.to) {
+				continue
+			}
+			s.unread[i] = append(s.unread[i], hit{ruleUnreadable, l.at, "a link of a package record leads to /" + l.to + ", which is not known as one"})
+		}
+	}
+	return s
+}
+
+// elsewhere returns the paths of databases that lie in no place of one, sorted.
+func (v *view) elsewhere() (paths []string) {
+	for _, f := range v.facts {
+		for _, set := range f.Packages {
+			if set.Aside {
+				paths = append(paths, set.Path)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// reach marks the databases at p and below it, and reports whether there are any.
+func (s *strays) reach(elsewhere []string, p string) bool {
+	found := false
+	for at, _ := slices.BinarySearch(elsewhere, p); at < len(elsewhere); at++ {
+		one := elsewhere[at]
+		if rest, ok := strings.CutPrefix(one, p); !ok || rest != "" && rest[0] != '/' {
+			break
+		}
+		found = true
+		if s.reached[one] { // and so are all others of this folder
+			break
+		}
+		s.reached[one] = true
+	}
+	return found
+}
+
+// strayLinks returns what symbolic links at the places of databases lead to.
+func strayLinks(links []loader.Link) (list []strayLink) {
+	for _, l := range links {
+		to := linkTarget(l.Path, l.Target)
+		for _, rest := range placesBehind(l.Path) {
+			if !isPlace(to + rest) {
+				list = append(list, strayLink{l.Path, l.Path + rest, to + rest})
+			}
+		}
+	}
+	return list
+}
+
+// hardRecords are the hard links at the places of databases.
+func (f *layerFacts) hardRecords() (list []strayLink) {
+	for _, l := range f.Records {
+		list = append(list, strayLink{l.Path, "", l.Target})
+	}
+	return list
+}
+
+// placesBehind returns what is to be added to a path to be at the places of databases.
+func placesBehind(p string) (rests []string) {
+	if isPlace(p) {
+		return []string{""}
+	}
+	for _, place := range places {
+		for dir := strings.TrimSuffix(place.dir, "/"); dir != "."; dir = path.Dir(dir) {
+			if p != dir && (!strings.Contains(dir, "/") || !strings.HasSuffix(p, "/"+dir)) {
+				continue
+			}
+			for _, in := range place.in {
+				rests = append(rests, strings.TrimSuffix((place.dir + in)[len(dir):], "/"))
+			}
+		}
+	}
+	return rests
+}
+
+// isPlace reports whether a database, or the files of one, are kept at p.
+func isPlace(p string) bool {
+	of, _ := database(p)
+	inside, _ := database(p + "/x")
+	return of != nobody || inside != nobody || path.Base(p) == condaMeta
+}
