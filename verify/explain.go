@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -70,7 +72,7 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, asked 
 	all := newView(layers...)
 	m := mergedView(in, all)
 	e.follow(m.im)
-	findings := assemble(in, all, m.all())
+	findings, names := assemble(in, all, m.all()), map[string]bool{}
 	for i, facts := range layers {
 		l := PathLayer{Layer: *in.layers[i].name(i), Entries: []PathEntry{}, Package: facts.watched.owner(e.Real), Findings: []Finding{}}
 		for _, entry := range facts.watched.seen {
@@ -83,7 +85,7 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, asked 
 				l.Findings = append(l.Findings, f)
 			}
 		}
-		e.add(l, facts)
+		e.add(l, facts, names)
 	}
 	return e, nil
 }
@@ -96,8 +98,9 @@ func (e *Explanation) follow(im *loader.Image) {
 	}
 }
 
-// add counts a layer above those before.
-func (e *Explanation) add(l PathLayer, facts *layerFacts) {
+// add counts a layer above those before. names are those under which they have the path
+// and nothing hides it.
+func (e *Explanation) add(l PathLayer, facts *layerFacts, names map[string]bool) {
 	for _, f := range l.Findings {
 		if f.Path == "" && f.Rule == ruleUnreadable {
 			e.Unread = fmt.Sprintf("layer %d was not read to its end: %s", l.Layer.Index, f.Detail)
@@ -106,10 +109,19 @@ func (e *Explanation) add(l PathLayer, facts *layerFacts) {
 	if facts.watched.more {
 		e.Unread = fmt.Sprintf("layer %d has more than %d entries named %s", l.Layer.Index, maxSeen, path.Base(e.Path))
 	}
-	if e.Visible {
-		l.Hides = facts.Paths.hiddenBy(e.Real)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if hides := facts.Paths.hiddenBy(name); hides != "" {
+			l.Hides = hides
+			delete(names, name)
+		}
 	}
-	e.Visible = len(l.Entries) > 0 || facts.Paths.exists(e.Real) || e.Visible && l.Hides == ""
+	for _, entry := range l.Entries {
+		names[entry.Path] = true
+	}
+	if facts.Paths.exists(e.Real) {
+		names[e.Real] = true
+	}
+	e.Visible = len(names) > 0
 	if len(l.Entries) > 0 || len(l.Findings) > 0 || l.Hides != "" {
 		e.Layers = append(e.Layers, l)
 	}

@@ -94,6 +94,9 @@ func TestExplainNames(t *testing.T) {
 		{"under the link's name", []files{usr, {"lib/gnu/x": {Data: "y"}}}, "/lib/gnu/x", []string{"lib usr/lib"}, []string{"0 usr/lib/gnu/x", "1 lib/gnu/x"}, true},
 		{"only under the link's name", []files{usr, {"lib/gnu/new": {Data: "y"}}}, "/lib/gnu/new", []string{"lib usr/lib"}, []string{"1 lib/gnu/new"}, true},
 		{"under a name that was not asked for", []files{usr, {"lib/gnu/new": {Data: "y"}}}, "/lib64/gnu/new", []string{"lib64 lib", "lib usr/lib"}, []string{"1 lib/gnu/new"}, true},
+		{"under a folder that is a link later", []files{{"lib/gnu/x": {Data: "x"}}, {".wh.lib": {}}, usr}, "lib/gnu/x", []string{"lib usr/lib"}, []string{"0 lib/gnu/x", "2 usr/lib/gnu/x"}, true},
+		{"under a folder that is a link later, and gone", []files{{"lib/gnu/old": {Data: "x"}}, {".wh.lib": {}}, usr}, "lib/gnu/old", []string{"lib usr/lib"}, []string{"0 lib/gnu/old"}, false},
+		{"under a folder that a link replaces", []files{{"lib/gnu/old": {Data: "x"}}, usr}, "lib/gnu/old", []string{"lib usr/lib"}, []string{"0 lib/gnu/old"}, false},
 		{"the link itself", []files{usr}, "/lib64", nil, []string{"0 lib64"}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
