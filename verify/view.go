@@ -5,8 +5,8 @@ package verify
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"iter"
+	"path"
 	"slices"
 	"strings"
 	"sync"
