@@ -21,7 +21,8 @@ import (
 const nvidiaMajor = 195
 
 var (
-	compatDir     = regexp.MustCompile(`^usr/local/cuda[^/]*/compat/`)
+	// compatDir is also that of the HPC SDK, opt/nvidia/hpc_sdk/.../cuda/12.3/compat, and of Arch.
+	compatDir     = regexp.MustCompile(`^(usr/local/cuda[^/]*|(.+/)?cuda(-[0-9.]+)?(/[0-9]+\.[0-9]+)?)/compat/`)
 	orinCompat    = regexp.MustCompile(`^usr/local/cuda[^/]*/compat_orin/`)
 	condaCompat   = regexp.MustCompile(`^(.+/)?cuda-compat/[^/]+$`)
 	driverVersion = regexp.MustCompile(`^[0-9]{3}\.[0-9]{2,3}(\.[0-9]{2})?$`)

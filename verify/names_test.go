@@ -193,7 +193,7 @@ func installedPackage(name string) v1.Image {
 // the runtime hook, for Orin's, and conda's, which no hook looks at.
 func TestForwardCompatPlaces(t *testing.T) {
 	t.Parallel()
-	const orin, conda = "usr/local/cuda-12.2/compat_orin/", "opt/conda/cuda-compat/"
+	const orin, conda, hpc = "usr/local/cuda-12.2/compat_orin/", "opt/conda/cuda-compat/", "opt/nvidia/hpc_sdk/Linux_x86_64/24.3/cuda/12.3/compat/"
 	libs := func(dir string) entries {
 		return entries{dir + "libcuda.so.580.95.05": leaked, dir + "libcuda.so.1": {Symlink: "libcuda.so.580.95.05"}, dir + "libnvidia-nvvm.so.4": library(imagetest.ELF{SOName: "libnvidia-nvvm.so.4", Exec: 300 << 10})}
 	}
@@ -209,6 +209,10 @@ func TestForwardCompatPlaces(t *testing.T) {
 		{"conda's", "", libs(conda), []string{"info conda-compat " + conda + "libcuda.so.580.95.05", "info conda-compat " + conda + "libnvidia-nvvm.so.4"}},
 		{"conda's in an environment", "", libs("root/miniforge3/envs/x/cuda-compat/"), []string{"info conda-compat root/miniforge3/envs/x/cuda-compat/libcuda.so.580.95.05", "info conda-compat root/miniforge3/envs/x/cuda-compat/libnvidia-nvvm.so.4"}},
 		{"conda's on the search path", "LD_LIBRARY_PATH=/opt/conda/cuda-compat", libs(conda), []string{"fail compat-search-path " + conda + "libcuda.so.580.95.05", "info conda-compat " + conda + "libcuda.so.580.95.05", "info conda-compat " + conda + "libnvidia-nvvm.so.4"}},
+		{"the HPC SDK's", "", libs(hpc), []string{"info forward-compat " + hpc + "libcuda.so.580.95.05", "info forward-compat " + hpc + "libnvidia-nvvm.so.4"}},
+		{"the HPC SDK's on the search path", "LD_LIBRARY_PATH=/" + hpc, libs(hpc), []string{"fail compat-search-path " + hpc + "libcuda.so.580.95.05", "info forward-compat " + hpc + "libcuda.so.580.95.05", "info forward-compat " + hpc + "libnvidia-nvvm.so.4"}},
+		{"Arch's", "", libs("opt/cuda/compat/"), []string{"info forward-compat opt/cuda/compat/libcuda.so.580.95.05", "info forward-compat opt/cuda/compat/libnvidia-nvvm.so.4"}},
+		{"of no CUDA", "", libs("opt/mycuda/compat/"), []string{"fail driver-library opt/mycuda/compat/libcuda.so.1", "fail driver-library opt/mycuda/compat/libcuda.so.580.95.05", "fail driver-library opt/mycuda/compat/libnvidia-nvvm.so.4"}},
 		{"a program of that folder", "", entries{conda + "nvidia-smi": imagetest.File(imagetest.ELF{}.Bytes())}, []string{"fail driver-program " + conda + "nvidia-smi"}},
 	} {
 		r := judge(t, imagetest.WithEnv(imagetest.New(layer(tc.files)), tc.env))
