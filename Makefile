@@ -23,7 +23,8 @@ deps: ## install missing system packages (apt-get, root)
 	@scripts/deps.sh build
 emulator: ## let this machine, all of it, run programs of amd64 and arm64 (root; docs/platforms.md)
 	@scripts/emulator.sh
-tools: $(ENGINE) $(NVIDIA) bin/registry ## build the pinned daemons into bin/
+tools: $(ENGINE) $(NVIDIA) bin/registry bin/runc-1.1.5 ## build the pinned daemons into bin/
+
 matrix: deps build $(ENGINE) ## build and verify the default image family: out/images, out/run.json
 	bin/cudabuild matrix
 
@@ -71,6 +72,9 @@ bin/runc: $(PINS) | deps
 	CGO_ENABLED=1 $(call TOOL,-extldflags -static) -tags 'seccomp netgo osusergo urfave_cli_no_docs' github.com/opencontainers/runc
 $(NVIDIA): $(PINS) | deps
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' $(call TOOL,-X $(TOOLKIT)/internal/info.version=$(patsubst v%,%,$(call VERSION,$(TOOLKIT)))) -tags 'netgo osusergo' $(TOOLKIT)/cmd/$(@F)
+# A release that gives hooks the environment of the container: tests see that it is not used.
+bin/runc-1.1.5: $(addprefix tools/oldrunc/,go.mod go.sum) | deps
+	CGO_ENABLED=1 go build -C $(<D) -tags 'seccomp netgo osusergo' -ldflags '$(STRIP) -extldflags -static' -o ../../$@ github.com/opencontainers/runc
 bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
 bin/golangci-lint: tools/lint/go.mod
