@@ -197,10 +197,11 @@ func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []con
 	if err != nil {
 		return nil, nil, err
 	}
-	host, err := f.open(tools)
+	host, err := f.open(ctx, tools)
 	if err != nil {
 		return nil, nil, err
 	}
+	tools.Runc = host.Runner.Runc
 	host.Host = probe.Host(ctx, tools)
 	begin := time.Now()
 	if done, err = f.askDriver(host); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
 	"github.com/cudabuild/cudabuild/gpu/probe"
 )
@@ -64,6 +65,9 @@ func describeHost(ctx context.Context, tools probe.Tools) (gpu.Host, error) {
 	return host, err
 }
 
+// unsoundHint is the hint where no runc can be used.
+const unsoundHint = "put the runc that 'make tools' builds beside cudabuild, or a newer one on the PATH"
+
 // gpuError gives an error about the GPU stage its exit code and hint.
 func gpuError(err error) error {
 	if err == nil {
@@ -77,6 +81,8 @@ func gpuError(err error) error {
 		coded.hint = "install the NVIDIA driver, or load its modules with 'cudabuild host --load-kmods'"
 	case errors.Is(err, gpu.ErrNoGPU):
 		coded.hint = "'cudabuild host' lists the GPUs"
+	case errors.Is(err, container.ErrUnsound):
+		coded.hint = unsoundHint
 	}
 	return coded
 }

@@ -89,7 +89,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if missing := tools.Missing(f.tools()...); len(missing) > 0 {
 		return &exitError{code: exitUnknown, err: errors.New(missing[0])}
 	}
-	st, err := f.open(tools)
+	st, err := f.open(ctx, tools)
 	if err != nil {
 		return runError(err)
 	}
@@ -140,6 +140,8 @@ func runError(err error) error {
 	case errors.Is(err, gpu.ErrNoDriver), errors.Is(err, gpu.ErrNoSupport), errors.Is(err, gpu.ErrNoGPU):
 		_ = errors.As(gpuError(err), &coded)
 		coded.hint += "; --gpus none runs the image without"
+	case errors.Is(err, container.ErrUnsound):
+		coded.hint = unsoundHint
 	case errors.As(err, &platform), errors.Is(err, image.ErrNoImage):
 	case errors.Is(err, image.ErrBadReference):
 		coded.code, coded.hint = exitUsage, openHint(err)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -53,8 +54,8 @@ func (f *stationFlags) dir() (string, error) {
 	return filepath.Join(dir, "gpu"), err
 }
 
-// open returns a station without GPUs.
-func (f *stationFlags) open(tools probe.Tools) (*station.Station, error) {
+// open returns a station without GPUs, and a runc for it that can be used.
+func (f *stationFlags) open(ctx context.Context, tools probe.Tools) (*station.Station, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("containers need root")
 	}
@@ -76,10 +77,11 @@ func (f *stationFlags) open(tools probe.Tools) (*station.Station, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &station.Station{Roots: roots, Runner: &container.Runner{
-		Dir: filepath.Join(dir, "runs"), Inside: []string{self, insideCommand},
-		Runc: tools.Runc, Hook: tools.Hook, Runtime: tools.Runtime,
-	}}, nil
+	runner := &container.Runner{
+		Dir: filepath.Join(dir, "runs"), Inside: []string{self, insideCommand}, Hook: tools.Hook, Runtime: tools.Runtime,
+	}
+	runner.Runc, err = runner.Sound(ctx, probe.Runcs(toolDir())...)
+	return &station.Station{Roots: roots, Runner: runner}, err
 }
 
 // askDriver adds the driver, what it knows of the host, and the GPUs that the flags

@@ -53,6 +53,14 @@ func (p Program) writeConfig(dir string, hooks marks) error {
 			return err
 		}
 	}
+	shield(spec)
+	if p.bare != nil {
+		bare, err := hook(p.bare...)
+		if err != nil {
+			return err
+		}
+		spec.Hooks = bare.Hooks
+	}
 	return writeJSON(filepath.Join(dir, "config.json"), spec)
 }
 
@@ -114,9 +122,7 @@ func (m marks) around(spec *oci.Spec, edit func() error) error {
 // add returns the step that adds a hook.
 func (m marks) add(spec *oci.Spec, file string) func() error {
 	return func() error {
-		more, err := parts(map[string]any{"hooks": map[string]any{"createContainer": []any{
-			map[string]any{"path": m.touch, "args": []string{"touch", file}},
-		}}})
+		more, err := hook(m.touch, file)
 		if err != nil {
 			return err
 		}
@@ -128,6 +134,30 @@ func (m marks) add(spec *oci.Spec, file string) func() error {
 		return nil
 	}
 }
+
+// hook returns a specification with nothing but that hook.
+func hook(command ...string) (*oci.Spec, error) {
+	return parts(map[string]any{"hooks": map[string]any{"createContainer": []any{
+		map[string]any{"path": command[0], "args": command},
+	}}})
+}
+
+// shield gives every hook an environment. A runtime may give one that has none the
+// container's, and with it the image's LD_PRELOAD to a program of the host.
+func shield(spec *oci.Spec) {
+	h := spec.Hooks
+	if h == nil {
+		return
+	}
+	for _, hooks := range listOf(h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop) { //nolint:staticcheck // old toolkits use the first
+		for i := range hooks {
+			hooks[i].Env = append([]string{DefaultPath}, hooks[i].Env...)
+		}
+	}
+}
+
+// listOf is a list whose type need not be named.
+func listOf[T any](all ...T) []T { return all }
 
 // parts makes parts of a specification from their JSON, because the module that has
 // their types is not one that we require.

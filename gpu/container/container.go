@@ -56,6 +56,8 @@ type Program struct {
 	attached bool   // to a caller's streams, or to a terminal
 	shared   bool   // it shares the run's namespaces of processes and of IPC
 	binds    []Bind // that it gets besides
+
+	bare []string // the command of a hook that gets no environment from us, to see what the runtime gives it
 }
 
 // Outcome is what was seen of a run.
@@ -85,6 +87,11 @@ func (r *Runner) Run(ctx context.Context, p Program) (out Outcome, err error) {
 		return Outcome{}, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	return r.do(ctx, dir, p)
+}
+
+// do runs a program in the folder of a run.
+func (r *Runner) do(ctx context.Context, dir string, p Program) (Outcome, error) {
 	if err := r.prepare(dir, p); err != nil {
 		return Outcome{}, err
 	}

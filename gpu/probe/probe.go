@@ -41,8 +41,21 @@ func FindTools(dir string) Tools {
 	return Tools{Runc: find("runc"), Hook: find("nvidia-cdi-hook"), Runtime: find("nvidia-container-runtime")}
 }
 
+// Runcs are the runc that there are: beside this program in dir, then on the PATH. They
+// may give hooks the environment of a container (package container's Sound tells).
+func Runcs(dir string) []string {
+	var found []string
+	for _, dir := range append([]string{dir}, filepath.SplitList(os.Getenv("PATH"))...) {
+		file := filepath.Join(dir, "runc")
+		if filepath.IsAbs(dir) && isProgram(file) && !slices.Contains(found, file) {
+			found = append(found, file)
+		}
+	}
+	return found
+}
+
 func isProgram(file string) bool {
-	info, err := os.Stat(file)
+	info, err := os.Stat(file) //nolint:gosec // where the user says that programs are
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
