@@ -22,6 +22,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -74,9 +75,13 @@ type Store struct {
 // Open opens the store in dir, which is created if missing, and clears away what a
 // killed run had only begun.
 func Open(dir string) (*Store, error) {
-	leftovers, _ := filepath.Glob(filepath.Join(dir, "make-*")) // of a run that was killed
-	for _, path := range append(leftovers, filepath.Join(dir, "ingest")) {
-		if err := os.RemoveAll(path); err != nil {
+	dir, err := filepath.Abs(dir) // mmdebstrap and its hooks have other current folders
+	if err != nil {
+		return nil, fmt.Errorf("bootstrap store: %w", err)
+	}
+	leftovers, _ := fs.Glob(os.DirFS(dir), "make-*") // of a run that was killed; dir is no pattern
+	for _, name := range append(leftovers, "ingest") {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("bootstrap store: %w", err)
 		}
 	}

@@ -41,6 +41,17 @@ func mmdebstrapArgs(o recipes.OS, platform string) []string {
 	}
 }
 
+// Hooks of mmdebstrap, run by a shell with the root as $1. They find the build's folder
+// in the environment: in its path no character means anything to them.
+const (
+	copySources = `cp "$1/etc/apt/sources.list" "$CUDABUILD_DIR/sources.list"; exit 1`
+	copyLists   = `cp -R "$1/var/lib/apt/lists" "$CUDABUILD_DIR"`
+	putSources  = `cat "$CUDABUILD_DIR/sources.list" >"$1/etc/apt/sources.list"`
+)
+
+// folder is the environment that tells mmdebstrap and its hooks where dir is.
+func folder(dir string) []string { return []string{"TMPDIR=" + dir, "CUDABUILD_DIR=" + dir} }
+
 // make runs mmdebstrap and puts the root and the index into the store.
 func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sources) (Base, error) {
 	s.Log.Info("bootstrapping", "os", o.Name, "suite", o.Bootstrap.Suite, "date", src.epoch())
@@ -76,12 +87,11 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 // The hooks use the build's own sources.list and put the distribution's back.
 func mmdebstrap(ctx context.Context, o recipes.OS, b Base, used, dir string, w io.Writer) error {
 	args := append(mmdebstrapArgs(o, b.Platform),
-		"--customize-hook=copy-out /var/lib/apt/lists "+dir,
-		"--customize-hook=upload "+filepath.Join(dir, "sources.list")+" /etc/apt/sources.list",
-		o.Bootstrap.Suite, "-")
+		"--customize-hook="+copyLists, "--customize-hook="+putSources, "--", o.Bootstrap.Suite, "-")
 	args = append(args, strings.Split(strings.TrimSpace(used), "\n")...)
 	cmd := contain.Command("mmdebstrap", args...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.Epoch.Unix()), "LC_ALL=C.UTF-8", "TMPDIR="+dir)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.Epoch.Unix()), "LC_ALL=C.UTF-8")
+	cmd.Env = append(cmd.Env, folder(dir)...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	if err := contain.Run(ctx, cmd, nil); err != nil {

@@ -53,14 +53,11 @@ func (s *Store) defaultSources(ctx context.Context, o recipes.OS, platform strin
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "sources.list")
-	args := append(mmdebstrapArgs(o, platform),
-		"--setup-hook=cp \"$1/etc/apt/sources.list\" "+file+"; exit 1",
-		o.Bootstrap.Suite, "/dev/null")
+	args := append(mmdebstrapArgs(o, platform), "--setup-hook="+copySources, "--", o.Bootstrap.Suite, "/dev/null")
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.Env = append(os.Environ(), folder(dir)...)
 	out, runErr := cmd.CombinedOutput()
-	if data, err := os.ReadFile(file); err == nil {
+	if data, err := os.ReadFile(filepath.Join(dir, "sources.list")); err == nil {
 		return string(data), nil
 	}
 	return "", fmt.Errorf("mmdebstrap: %w\n%s", runErr, lastLines(out, 6))

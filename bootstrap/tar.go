@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"context"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ import (
 // writeIndex writes sources.list and the files of lists/ as a tar whose bytes depend
 // on their names and contents alone.
 func writeIndex(w io.Writer, dir string, date time.Time) error {
-	files, err := filepath.Glob(filepath.Join(dir, "lists", "*_*"))
+	files, err := fs.Glob(os.DirFS(dir), "lists/*_*") // dir is no pattern
 	if err != nil {
 		return err
 	}
@@ -30,12 +31,8 @@ func writeIndex(w io.Writer, dir string, date time.Time) error {
 			return err
 		}
 	}
-	for _, file := range append(files, filepath.Join(dir, "sources.list")) {
-		name, err := filepath.Rel(dir, file)
-		if err != nil {
-			return err
-		}
-		if err := addFile(tw, file, name, date); err != nil {
+	for _, name := range append(files, "sources.list") {
+		if err := addFile(tw, filepath.Join(dir, name), name, date); err != nil {
 			return err
 		}
 	}

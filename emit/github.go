@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -40,6 +41,17 @@ func (o Origin) Flags() string {
 	return flags
 }
 
+// check reports a name that a workflow would take for more than a name: GitHub fills in
+// ${{ }} before a shell sees any quotes, and the end of a line ends a comment or a script.
+func (o Origin) check() error {
+	for _, name := range append([]string{o.File, o.Group, o.Release}, o.Recipes...) {
+		if strings.Contains(name, "${{") || strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
+			return fmt.Errorf("a workflow cannot name %q: rename it, without ${{ and control characters", name)
+		}
+	}
+	return nil
+}
+
 // wave is a job whose matrix has an entry for each OS and CUDA release.
 type wave struct {
 	Name    string
@@ -57,6 +69,9 @@ func (w wave) NeedsList() string { return "[" + strings.Join(w.Needs, ", ") + "]
 // job for each OS and CUDA release. A wave needs those of the cells that its own stand
 // on, as far as they are among the cells.
 func GitHub(cells []matrix.Cell, from Origin) ([]File, error) {
+	if err := from.check(); err != nil {
+		return nil, err
+	}
 	var text strings.Builder
 	err := workflow.Execute(&text, map[string]any{"From": from, "Waves": waves(cells)})
 	return []File{{"cuda-images.yml", text.String()}}, err

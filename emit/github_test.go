@@ -17,6 +17,7 @@ import (
 	"github.com/cudabuild/cudabuild/emit"
 	"github.com/cudabuild/cudabuild/internal/golden"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // workflow is what these tests read of a workflow. Its schema is held by `make lint`,
@@ -155,5 +156,24 @@ func TestActionsArePinned(t *testing.T) {
 		if !slices.Contains(own, action) {
 			t.Errorf("%s is in no workflow of this project", action)
 		}
+	}
+}
+
+// TestGitHubRefuses names that a workflow would take for more than names: GitHub fills in
+// ${{ }} before any shell sees a quote, and a line that ends, ends the comment or the script.
+func TestGitHubRefuses(t *testing.T) {
+	t.Parallel()
+	cells := []matrix.Cell{{ID: "12.4-base-debian13", OS: "debian13", CUDA: "12.4", Flavor: recipes.Base}}
+	for _, name := range []string{"${{ github.token }}.yaml", "a${{x", "a\nb.yaml", "a\rb", "a\x00", "a\u0085b", "a\u2028b", "a\x1b[2J"} {
+		for what, from := range map[string]emit.Origin{
+			"file": {File: name, Group: "default"}, "recipes": {File: "matrix.yaml", Group: "default", Recipes: []string{"ok", name}},
+		} {
+			if files, err := emit.GitHub(cells, from); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", name)) || files != nil {
+				t.Errorf("%s %q: %v, %v, want an error that names it", what, name, files, err)
+			}
+		}
+	}
+	if _, err := emit.GitHub(cells, emit.Origin{File: "it's; a $(name) {{x}}.yaml", Group: "default"}); err != nil {
+		t.Errorf("a name that can be quoted: %v", err)
 	}
 }

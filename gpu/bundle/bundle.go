@@ -34,7 +34,7 @@ const Dir = "cudabuild-gpu"
 const script = `#!/bin/sh
 # Runs the sample images of this bundle on this host's GPUs, as root.
 # Arguments are those of 'cudabuild gpu'; --help lists them.
-here=$(dirname "$(readlink -f "$0")")
+here=$(dirname -- "$(readlink -f -- "$0")")
 exec "$here/bin/cudabuild" gpu --state-dir "${CUDABUILD_STATE_DIR:-$here/state}" "$@" "oci:$here/images"
 `
 

@@ -37,6 +37,23 @@ func TestWrite(t *testing.T) {
 	if out, err := exec.Command("tar", "-C", dir, "-xf", file).CombinedOutput(); err != nil {
 		t.Fatalf("tar: %v\n%s", err, out)
 	}
+	for _, odd := range []string{"a b", "a;touch X;b", "$(touch X)", "-x"} { // wherever it is unpacked
+		place := filepath.Join(dir, odd)
+		if err := os.Mkdir(place, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("tar", "-C", place, "-xf", file).CombinedOutput(); err != nil {
+			t.Fatalf("tar: %v\n%s", err, out)
+		}
+		run := exec.Command("sh", "--", filepath.Join(odd, bundle.Dir, "run"))
+		run.Dir = dir
+		if out, err := run.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "oci:"+filepath.Join(place, bundle.Dir, "images")+"\n") {
+			t.Errorf("run in %q: %v\n%s", odd, err, out)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "X")); err == nil {
+			t.Errorf("a shell has run %q", odd)
+		}
+	}
 	out, err := exec.Command(filepath.Join(dir, bundle.Dir, "run"), "--repeat", "3").CombinedOutput()
 	if text := string(out); err != nil || !strings.Contains(text, "gpu --state-dir ") || !strings.HasSuffix(text, " --repeat 3 oci:"+filepath.Join(dir, bundle.Dir, "images")+"\n") {
 		t.Errorf("run: %v\n%s", err, text)

@@ -73,7 +73,7 @@ func Quiet(dir string) (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	runs, err := filepath.Glob(filepath.Join(dir, runPrefix+"*"))
+	runs, err := runsIn(dir)
 	for _, run := range runs {
 		held, lockErr := lock(filepath.Join(run, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -89,9 +89,18 @@ func Quiet(dir string) (release func(), err error) {
 	return func() { _ = gate.Close() }, nil
 }
 
+// runsIn returns the folders of runs in dir, whose own name is no pattern.
+func runsIn(dir string) (runs []string, err error) {
+	names, err := fs.Glob(os.DirFS(dir), runPrefix+"*")
+	for _, name := range names {
+		runs = append(runs, filepath.Join(dir, name))
+	}
+	return runs, err
+}
+
 // sweep removes the folders and cgroups of runs that nobody holds.
 func (r *Runner) sweep() error {
-	dirs, err := filepath.Glob(filepath.Join(r.Dir, runPrefix+"*"))
+	dirs, err := runsIn(r.Dir)
 	for _, dir := range dirs {
 		held, lockErr := lock(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(lockErr, unix.EWOULDBLOCK) {

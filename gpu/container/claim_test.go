@@ -3,6 +3,7 @@
 package container
 
 import (
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -30,5 +31,31 @@ func TestClaim(t *testing.T) {
 	all.Wait()
 	if left, err := filepath.Glob(filepath.Join(r.Dir, runPrefix+"*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestSweepTakesNoPattern: a folder named like one sweeps nothing of its neighbour's.
+func TestSweepTakesNoPattern(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	neighbour, own := filepath.Join(dir, "neighbour", "run-1"), filepath.Join(dir, "neighbou[r]", "run-2")
+	for _, name := range []string{neighbour, own} {
+		if err := os.MkdirAll(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &Runner{Dir: filepath.Dir(own)}
+	_, release, err := r.claim()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := release(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(own); err == nil {
+		t.Errorf("left %s", own)
+	}
+	if _, err := os.Stat(neighbour); err != nil {
+		t.Errorf("swept its neighbour's: %v", err)
 	}
 }

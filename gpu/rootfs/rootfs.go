@@ -49,9 +49,9 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	defer unlock()
-	stale, err := filepath.Glob(filepath.Join(dir, "*.new"))
+	stale, err := fs.Glob(os.DirFS(dir), "*.new") // dir is no pattern
 	for _, name := range stale {
-		err = errors.Join(err, os.RemoveAll(name))
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
 	}
 	return s, err
 }

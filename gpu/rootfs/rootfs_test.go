@@ -179,3 +179,22 @@ func missing(t *testing.T, name string) {
 		t.Errorf("%s: %v, want that it does not exist", name, err)
 	}
 }
+
+// TestOpenTakesNoPattern: a folder named like one clears nothing of its neighbour's.
+func TestOpenTakesNoPattern(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	neighbour, own := filepath.Join(dir, "neighbour", "a.new"), filepath.Join(dir, "neighbou[r]", "b.new")
+	for _, name := range []string{neighbour, own} {
+		if err := os.MkdirAll(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := rootfs.Open(filepath.Dir(own)); err != nil {
+		t.Fatal(err)
+	}
+	missing(t, own)
+	if _, err := os.Stat(neighbour); err != nil {
+		t.Errorf("removed its neighbour's: %v", err)
+	}
+}
