@@ -17,9 +17,6 @@ import (
 // stays below a tag's 128 characters.
 var osForm = regexp.MustCompile(`^[a-z0-9]+([._-][a-z0-9]+)*$`)
 
-// imageForm keeps what is no reference of an image out of Dockerfiles.
-var imageForm = regexp.MustCompile(`^[a-z0-9][A-Za-z0-9._:/@-]*$`)
-
 const osMax = 64
 
 // checkParts reports what releases cannot stand on, and returns whether nothing is wrong.
@@ -66,9 +63,6 @@ func (c *Catalog) checkOS(f *file, o OS) {
 	case o.Image != "" && o.Bootstrap.Suite != "":
 		f.bad("image", "", "bootstrap and image: want one of the two")
 	case o.Image != "":
-		if !imageForm.MatchString(o.Image) {
-			f.bad("image", "such as docker.io/library/ubuntu:24.04", "%q is no name of an image", o.Image)
-		}
 		c.checkRepository(f, o)
 	}
 }

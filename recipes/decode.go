@@ -89,7 +89,7 @@ func (f *file) decode(data []byte, value any) bool {
 		f.at(nil, "", "the file is empty")
 	default:
 		f.root = document.Content[0]
-		f.fit(f.root, reflect.TypeOf(value).Elem(), "the recipe")
+		f.fit(f.root, reflect.TypeOf(value).Elem(), "", "the recipe")
 	}
 	if len(*f.problems) == before {
 		if err := f.root.Decode(value); err != nil { // of what fit does not know
@@ -100,8 +100,9 @@ func (f *file) decode(data []byte, value any) bool {
 }
 
 // fit reports what does not fit a type, in words of the recipe and not of Go: unknown
-// keys, keys that are there twice, values of another kind. A value may be left empty.
-func (f *file) fit(n *yaml.Node, t reflect.Type, what string) {
+// keys, keys that are there twice, values of another kind, and words of another form than
+// the field's tags name. A value may be left empty.
+func (f *file) fit(n *yaml.Node, t reflect.Type, tags reflect.StructTag, what string) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
@@ -112,14 +113,17 @@ func (f *file) fit(n *yaml.Node, t reflect.Type, what string) {
 	case reflect.Struct:
 		f.fitStruct(n, t, what)
 	case reflect.Map:
-		f.pairs(n, what, func(key, value *yaml.Node) { f.fit(value, t.Elem(), what+" "+key.Value) })
+		f.pairs(n, what, func(key, value *yaml.Node) {
+			f.fitForm(key, tags.Get("keys"), what)
+			f.fit(value, t.Elem(), tags, fmt.Sprintf("%s %s", what, key.Value))
+		})
 	case reflect.Slice:
 		if n.Kind != yaml.SequenceNode {
 			f.at(n, "", "%s: want a list, got %s", what, kind(n))
 			return
 		}
 		for _, item := range n.Content {
-			f.fit(item, t.Elem(), what)
+			f.fit(item, t.Elem(), tags, what)
 		}
 	case reflect.Int:
 		if n.ShortTag() != "!!int" {
@@ -128,20 +132,22 @@ func (f *file) fit(n *yaml.Node, t reflect.Type, what string) {
 	case reflect.String:
 		if n.Kind != yaml.ScalarNode {
 			f.at(n, "", "%s: want a string, got %s", what, kind(n))
+			return
 		}
+		f.fitForm(n, tags.Get("form"), what)
 	}
 }
 
 func (f *file) fitStruct(n *yaml.Node, t reflect.Type, what string) {
-	fields := map[string]reflect.Type{}
+	fields := map[string]reflect.StructField{}
 	for i := range t.NumField() {
 		if key := t.Field(i).Tag.Get("yaml"); key != "" {
-			fields[key] = t.Field(i).Type
+			fields[key] = t.Field(i)
 		}
 	}
 	f.pairs(n, what, func(key, value *yaml.Node) {
 		if field, ok := fields[key.Value]; ok {
-			f.fit(value, field, key.Value)
+			f.fit(value, field.Type, field.Tag, key.Value)
 			return
 		}
 		f.at(key, suggest.Hint(key.Value, sortedKeys(fields)), "unknown key %q in %s", key.Value, what)

@@ -21,16 +21,16 @@ type Era struct {
 	// out by an empty value.
 	Like string `yaml:"like"`
 	// Pins are what a toolkit need not say. They may have words in braces, too.
-	Pins map[string]string `yaml:"pins"`
+	Pins map[string]string `yaml:"pins" keys:"word" form:"pin"`
 	// Differ is pins that are others on an OS, a platform or both, as in [Toolkit].
-	Differ map[string]map[string]string `yaml:"differ"`
+	Differ map[string]map[string]string `yaml:"differ" form:"pin"`
 	// Checked is what documents say about operating systems that they do not show.
 	Checked []Checked `yaml:"checked"`
 	// Layers is what images have whatever their packages are.
-	Layers map[Flavor]Layer `yaml:"layers"`
+	Layers map[Flavor]Layer `yaml:"layers" keys:"word"`
 	// Packages is what layers have with these packages, "deb" or "rpm". The layer
 	// "compat" comes on top of base where cuda-compat is allowed.
-	Packages map[string]map[Flavor]Layer `yaml:"packages"`
+	Packages map[string]map[Flavor]Layer `yaml:"packages" keys:"word"`
 
 	used []string // every word in braces
 }

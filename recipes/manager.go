@@ -4,7 +4,6 @@ package recipes
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 	"text/template"
@@ -16,7 +15,7 @@ import (
 
 // Manager is how one package manager is driven in a build step.
 type Manager struct {
-	Name string `yaml:"manager"`
+	Name string `yaml:"manager" form:"word"`
 	// Like names the manager that all the rest is taken from, if this is another name
 	// for it.
 	Like string `yaml:"like"`
@@ -31,7 +30,7 @@ type Manager struct {
 	GuardTemplate string `yaml:"guard"`
 	// DriverPackages are names, or patterns if the manager knows such. One with {branch}
 	// in its file stands for as many as there are driver branches.
-	DriverPackages []string `yaml:"driver_packages"`
+	DriverPackages []string `yaml:"driver_packages" form:"packages"`
 
 	guard    *template.Template // of GuardTemplate
 	guardErr error
@@ -58,7 +57,7 @@ const (
 
 // Mount is a directory of a build step that is not part of the image.
 type Mount struct {
-	Path string    `yaml:"path"`
+	Path string    `yaml:"path" form:"mount"`
 	Kind MountKind `yaml:"kind"`
 }
 
@@ -108,9 +107,6 @@ func (m Manager) check(f *file) {
 		case CacheMount, TmpfsMount, IndexMount:
 		default:
 			f.at(at("kind"), "", "mount %s: unknown kind %q (want cache, tmpfs or index)", mount.Path, mount.Kind)
-		}
-		if !path.IsAbs(mount.Path) {
-			f.at(at("path"), "", "mount %q: want an absolute path", mount.Path)
 		}
 	}
 	if m.guardErr != nil {

@@ -6,19 +6,19 @@ package recipes
 // of a distribution's packages (Bootstrap), or an image to pull (Image).
 type OS struct {
 	Name      string    `yaml:"os"`
-	Title     string    `yaml:"title"` // for labels, "Debian 13"
+	Title     string    `yaml:"title" form:"line"` // for labels, "Debian 13"
 	Source    string    `yaml:"source"`
 	Manager   string    `yaml:"manager"`
 	Bootstrap Bootstrap `yaml:"bootstrap"`
-	Image     string    `yaml:"image"`   // "docker.io/library/ubuntu:16.04"
-	SizeMB    int       `yaml:"size_mb"` // of Image, unpacked
+	Image     string    `yaml:"image" form:"image"` // "docker.io/library/ubuntu:16.04"
+	SizeMB    int       `yaml:"size_mb"`            // of Image, unpacked
 	// Repository is where the source keeps its packages for this OS.
 	Repository Repository `yaml:"repository"`
 	// Extra is what a layer installs on this OS beside the packages of the source, from
 	// the OS's own repositories and so without a version.
-	Extra map[Flavor][]string `yaml:"extra"`
+	Extra map[Flavor][]string `yaml:"extra" keys:"word" form:"package"`
 	// Vault is where the OS's own repositories have moved to, "" if they have not.
-	Vault string `yaml:"vault"`
+	Vault string `yaml:"vault" form:"address"`
 	// Overrides are in force already: Image, Vault and the repository's scheme are what
 	// the last of them says. They stay for whoever asks why.
 	Overrides []Override `yaml:"overrides"`
@@ -28,34 +28,34 @@ type OS struct {
 
 // Bootstrap makes a root file system out of a distribution's own packages.
 type Bootstrap struct {
-	Suite      string   `yaml:"suite"`
-	Components []string `yaml:"components"`
+	Suite      string   `yaml:"suite" form:"suite"`
+	Components []string `yaml:"components" form:"suite"`
 	SizeMB     int      `yaml:"size_mb"` // unpacked
 	// Image is a public image that nearly is this root, for those who build without
 	// cudabuild (plan --dockerfile, plan --emit bake).
-	Image string `yaml:"image"`
+	Image string `yaml:"image" form:"image"`
 }
 
 // Repository is the place of an OS below a source's roots.
 type Repository struct {
-	Dir      string            `yaml:"dir"`      // "ubuntu1604"
-	Packages string            `yaml:"packages"` // "deb" or "rpm"
-	Arch     map[string]string `yaml:"arch"`     // "linux/arm64": "sbsa"
+	Dir      string            `yaml:"dir" form:"suite"`  // "ubuntu1604"
+	Packages string            `yaml:"packages"`          // "deb" or "rpm"
+	Arch     map[string]string `yaml:"arch" form:"suite"` // "linux/arm64": "sbsa"
 	// Prerequisites are packages of the OS itself that must be there before the first
 	// package of the repository.
-	Prerequisites []string `yaml:"prerequisites"`
+	Prerequisites []string `yaml:"prerequisites" form:"package"`
 	// Also names further roots of the source that have this directory: "nvidia-ml".
-	Also   []string `yaml:"also"`
-	Scheme string   `yaml:"scheme"` // in place of the roots' own, "http"
+	Also   []string `yaml:"also" form:"word"`
+	Scheme string   `yaml:"scheme" form:"scheme"` // in place of the roots' own, "http"
 }
 
 // Override is what has changed about an OS since the vendor's files were written.
 type Override struct {
 	Since  string `yaml:"since"` // 2024-06-30
-	Why    string `yaml:"why"`
-	Image  string `yaml:"image"`
-	Vault  string `yaml:"vault"`
-	Scheme string `yaml:"scheme"` // of the repository
+	Why    string `yaml:"why" form:"line"`
+	Image  string `yaml:"image" form:"image"`
+	Vault  string `yaml:"vault" form:"address"`
+	Scheme string `yaml:"scheme" form:"scheme"` // of the repository
 }
 
 // current returns the OS with its overrides in force.

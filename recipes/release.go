@@ -55,12 +55,12 @@ func CompareFlavors(a, b Flavor) int {
 // Release is one CUDA release as packaged for some operating systems. Layers, Pins and
 // Unsourced are those of the first platform; [Release.On] has those of another.
 type Release struct {
-	CUDA      string           `yaml:"cuda"` // "12.4": the word in cell IDs
+	CUDA      string           `yaml:"cuda" form:"word"` // "12.4": the word in cell IDs
 	Source    string           `yaml:"source"`
 	OS        []string         `yaml:"os"`
 	Platforms []string         `yaml:"platforms"`
-	Version   string           `yaml:"version"` // CUDA_VERSION
-	Layers    map[Flavor]Layer `yaml:"layers"`
+	Version   string           `yaml:"version" form:"word"` // CUDA_VERSION
+	Layers    map[Flavor]Layer `yaml:"layers" keys:"word"`
 	Guard     Guard            `yaml:"guard"`
 	Samples   Samples          `yaml:"samples"`
 
@@ -91,20 +91,20 @@ type Pin struct {
 // Layer is what one flavor adds to the one below it.
 type Layer struct {
 	// Packages are the package manager's arguments: names, with versions in its own way.
-	Packages []string          `yaml:"packages"`
-	Env      map[string]string `yaml:"env"`
+	Packages []string          `yaml:"packages" form:"package"`
+	Env      map[string]string `yaml:"env" keys:"variable"`
 	// Hold names packages that an upgrade in a derived image must leave alone.
-	Hold   []string          `yaml:"hold"`
-	Files  map[string]string `yaml:"files"`   // content by path
-	Links  map[string]string `yaml:"links"`   // target by path
-	SizeMB int               `yaml:"size_mb"` // unpacked, what the disk check counts
+	Hold   []string          `yaml:"hold" form:"package"`
+	Files  map[string]string `yaml:"files" keys:"path"`               // content by path
+	Links  map[string]string `yaml:"links" keys:"path" form:"target"` // target by path
+	SizeMB int               `yaml:"size_mb"`                         // unpacked, what the disk check counts
 }
 
 // Guard is the control-only package that stands in for the driver: it provides
 // the names that the toolkit's packages ask for and conflicts with the driver's
 // packages, so that neither this build nor a derived one can install the driver.
 type Guard struct {
-	Provides []string `yaml:"provides"`
+	Provides []string `yaml:"provides" form:"provided"`
 }
 
 // SampleNames returns the name of every sample program, sorted.

@@ -13,10 +13,10 @@ import (
 // Toolkit is one CUDA release of a vendor's repository, recipes/toolkit/NAME.yaml: its
 // version numbers, each once. With its era they make a [Release] for each OS.
 type Toolkit struct {
-	CUDA string `yaml:"cuda"` // the word in cell IDs
+	CUDA string `yaml:"cuda" form:"word"` // the word in cell IDs
 	// Era is a name, "" for the newest era of the source that is not newer than the release.
 	Era     string `yaml:"era"`
-	Version string `yaml:"version"` // CUDA_VERSION, cuda itself if it is not said
+	Version string `yaml:"version" form:"word"` // CUDA_VERSION, cuda itself if it is not said
 	// OS is which operating systems have images of it, by platform.
 	OS map[string][]string `yaml:"os"`
 	// Read is which operating systems Pins was read for, by document. For others a
