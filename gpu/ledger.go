@@ -63,7 +63,7 @@ func writeFile(name string, file File) error {
 }
 
 func readFile(name string) (File, error) {
-	data, err := os.ReadFile(name)
+	data, err := image.ReadFile(name)
 	if err != nil {
 		return File{}, err
 	}

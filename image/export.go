@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -42,8 +41,8 @@ func CheckTarget(target string) error {
 }
 
 // Export writes the image that has the tag to target, docker-archive:FILE (for
-// docker load, layers as gzip) or oci-archive:FILE (blobs as they are). FILE appears
-// whole or not at all. Of an index it writes the image for platform; if that is "", an
+// docker load, layers as gzip) or oci-archive:FILE (blobs as they are), as [Create] does.
+// Of an index it writes the image for platform; if that is "", an
 // OCI archive gets all of them, and a docker archive, which cannot hold them, linux on
 // the architecture of this program.
 func (s *Store) Export(ctx context.Context, fullName, target, platform string) error {
@@ -68,19 +67,15 @@ func (s *Store) Export(ctx context.Context, fullName, target, platform string) e
 			return fmt.Errorf("%s: %w", fullName, err)
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+	out, err := Create(ctx, file)
 	if err != nil {
 		return err
 	}
-	a := &archive{Writer: tar.NewWriter(f), dir: filepath.Dir(file)}
-	err = errors.Join(write(ctx, a, fullName, desc), a.Close(), f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), file)
+	a := &archive{Writer: tar.NewWriter(out), dir: out.Dir()}
+	if err = write(ctx, a, fullName, desc); err == nil {
+		err = a.Close()
 	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return out.Close(err)
 }
 
 // archive is a tar of named byte strings; dir is for temporary files.

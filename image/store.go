@@ -141,7 +141,7 @@ func (s *Store) Content() content.Store { return s.content }
 // Entries returns the index's entries in their order.
 func (s *Store) Entries() ([]ocispec.Descriptor, error) {
 	path := filepath.Join(s.dir, ocispec.ImageIndexFile)
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -238,21 +238,28 @@ func (s *Store) writeLayout() error {
 	return WriteFile(path, layout)
 }
 
-// WriteFile writes a file so that a reader sees the old content or the new, never half.
+// WriteFile writes a file so that a reader sees the old content or the new, never half,
+// and leaves links as they are. What is there and no regular file is refused.
 func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return &NotRegularError{path, info.Mode()}
+	}
+	out, err := Create(context.Background(), path)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
+	_, err = out.Write(data)
+	return out.Close(err)
+}
+
+// ReadFile reads a regular file, and anything else not at all, as [OpenRegular].
+func ReadFile(path string) ([]byte, error) {
+	f, err := OpenRegular(path)
 	if err != nil {
-		_ = os.Remove(f.Name())
+		return nil, err
 	}
-	return err
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // Blobs returns the descriptors of everything that an image is made of: manifest,

@@ -5,6 +5,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +24,7 @@ func newExport() *cobra.Command {
 		Args:  cobra.ExactArgs(2),
 		Example: `  cudabuild export 12.4-devel-debian13 docker-archive:devel.tar && docker load -i devel.tar
   cudabuild export 12.4-base-debian13 oci-archive:base.tar
+  cudabuild export 12.4-base-debian13 docker-archive:- | ssh host docker load
   cudabuild export --platform linux/arm64 12.4-base-debian13 docker-archive:base-arm64.tar`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := image.CheckTarget(args[1]); err != nil {
@@ -47,7 +51,7 @@ func newExport() *cobra.Command {
 			if err := store.Export(cmd.Context(), fullName, args[1], platform); err != nil {
 				return &exitError{code: exitUnknown, err: err, hint: platformHint(err)}
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s\n", fullName, args[1])
+			_, err = fmt.Fprintf(besides(cmd, args[1]), "%s %s\n", fullName, args[1])
 			return err
 		},
 	}
@@ -55,6 +59,16 @@ func newExport() *cobra.Command {
 	cmd.Flags().StringVar(&platform, "platform", "", "the `OS/ARCH` to write of an image of several (default: all to an OCI archive, linux on this machine's architecture to a docker archive)")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be written and write nothing")
 	return cmd
+}
+
+// besides is where words go that must not get into the target: stdout, unless that is
+// the target.
+func besides(cmd *cobra.Command, target string) io.Writer {
+	_, file, _ := strings.Cut(target, ":")
+	if image.Same(file, os.Stdout) {
+		return cmd.ErrOrStderr()
+	}
+	return cmd.OutOrStdout()
 }
 
 // platformHint is the hint of an image that lacks a platform, "" for any other error.

@@ -94,7 +94,7 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	}
 	tools := probe.FindTools(toolDir())
 	if f.bundle != "" {
-		return f.writeBundle(tools, sources)
+		return f.writeBundle(cmd.Context(), tools, sources)
 	}
 	return f.observe(cmd, tools, engines, sources)
 }
@@ -136,7 +136,7 @@ func openAll(ctx context.Context, refs []string) (all []image.Source, closeAll f
 }
 
 // writeBundle packs this program, which must be one that has GPU support.
-func (f *gpuFlags) writeBundle(tools probe.Tools, sources []image.Source) error {
+func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, sources []image.Source) error {
 	if !nvidia.Supported {
 		return gpuError(gpu.ErrNoSupport)
 	}
@@ -148,7 +148,7 @@ func (f *gpuFlags) writeBundle(tools probe.Tools, sources []image.Source) error 
 		return couldNot(err)
 	}
 	programs := map[string]string{"cudabuild": self, "runc": tools.Runc, "nvidia-cdi-hook": tools.Hook, "nvidia-container-runtime": tools.Runtime}
-	if err := bundle.Write(f.bundle, programs, sources); err != nil {
+	if err := bundle.Write(ctx, f.bundle, programs, sources); err != nil {
 		return &exitError{code: exitUnknown, err: err}
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -23,7 +22,7 @@ func (w *workspace) recordPath() string { return filepath.Join(w.out, "run.json"
 // earlier returns the record that the folder has, nil if it has none. What is no
 // record is an error, because nobody but us may replace it.
 func (w *workspace) earlier() (*record.Run, error) {
-	data, err := os.ReadFile(w.recordPath())
+	data, err := image.ReadFile(w.recordPath())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

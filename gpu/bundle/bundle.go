@@ -7,6 +7,7 @@ package bundle
 
 import (
 	"archive/tar"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,9 +40,14 @@ exec "$here/bin/cudabuild" gpu --state-dir "${CUDABUILD_STATE_DIR:-$here/state}"
 `
 
 // Write writes a bundle of programs, by name and path, and images to file, which
-// appears whole or not at all. It is a tar compressed with gzip.
-func Write(file string, programs map[string]string, images []image.Source) (err error) {
-	dir, err := os.MkdirTemp(filepath.Dir(file), ".bundle-")
+// is made as [image.Create] does. It is a tar compressed with gzip.
+func Write(ctx context.Context, file string, programs map[string]string, images []image.Source) (err error) {
+	out, err := image.Create(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = out.Close(err) }()
+	dir, err := os.MkdirTemp(out.Dir(), ".bundle-")
 	if err != nil {
 		return err
 	}
@@ -57,7 +63,13 @@ func Write(file string, programs map[string]string, images []image.Source) (err 
 	if size > MaxBytes {
 		return fmt.Errorf("the bundle would be %.1f MB, at most %.1f are allowed: name fewer images", float64(size)/1e6, float64(MaxBytes)/1e6)
 	}
-	return os.Rename(tmp, file)
+	f, err := os.Open(tmp)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(out, f)
+	return err
 }
 
 func fill(dir string, programs map[string]string, images []image.Source) error {

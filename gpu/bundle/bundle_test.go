@@ -27,7 +27,7 @@ func TestWrite(t *testing.T) {
 	programs := map[string]string{"cudabuild": program, "runc": program}
 	file, again := filepath.Join(dir, "a.tar.gz"), filepath.Join(dir, "b.tar.gz")
 	for _, name := range []string{file, again} {
-		if err := bundle.Write(name, programs, []image.Source{src}); err != nil {
+		if err := bundle.Write(t.Context(), name, programs, []image.Source{src}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +84,7 @@ func TestWriteTooBig(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "bundle.tar.gz")
-	if err := bundle.Write(file, map[string]string{"cudabuild": program}, nil); err == nil || !strings.Contains(err.Error(), "fewer images") {
+	if err := bundle.Write(t.Context(), file, map[string]string{"cudabuild": program}, nil); err == nil || !strings.Contains(err.Error(), "fewer images") {
 		t.Errorf("Write: %v, want that it is too big", err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
@@ -109,4 +109,28 @@ func read(t *testing.T, file string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// TestWriteKeepsDevices: the bundle is written to what is no file, which stays.
+func TestWriteKeepsDevices(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := bundle.Write(t.Context(), link, nil, []image.Source{source(t, "x", "hello")}); err != nil {
+		t.Error(err)
+	}
+	if err := bundle.Write(t.Context(), "/dev/full", nil, []image.Source{source(t, "x", "hello")}); err == nil {
+		t.Error("a full device takes a bundle")
+	}
+	for name, want := range map[string]os.FileMode{link: os.ModeSymlink, os.DevNull: os.ModeDevice | os.ModeCharDevice, "/dev/full": os.ModeDevice | os.ModeCharDevice} {
+		if info, err := os.Lstat(name); err != nil || info.Mode().Type() != want {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }
