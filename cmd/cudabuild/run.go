@@ -27,6 +27,8 @@ type runFlags struct {
 	entrypoint          string
 	engine, network     string
 	interactive, useTTY bool
+	memory              string
+	pids                int64
 }
 
 func newRun() *cobra.Command {
@@ -62,6 +64,8 @@ for wrong usage and 3 if it could not be run, each with an error from cudabuild 
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "`PROGRAM` in place of the image's entrypoint and command")
 	flags.StringVar(&f.engine, "engine", string(container.Direct), "what brings the driver into the container: direct, nvidia")
 	flags.StringVar(&f.network, "network", "none", "none or host")
+	flags.StringVarP(&f.memory, "memory", "m", "", "`SIZE` of the memory that the program may have: 512m, 8g (default: no limit)")
+	flags.Int64Var(&f.pids, "pids-limit", 0, "`N` processes and threads at most, -1 for any number (default: 15 percent of what the host can have)")
 	flags.Bool("rm", true, "nothing is kept of a container, with or without it")
 	return cmd
 }

@@ -3,12 +3,16 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,6 +37,15 @@ func (f *runFlags) request(cmd *cobra.Command, args []string) (session.Request, 
 		return r, fmt.Errorf("--workdir %q: want an absolute path", f.workdir)
 	}
 	r.Open = container.Open{Dir: f.workdir, User: f.user, Network: f.network == "host", Terminal: f.useTTY}
+	if r.Bounds.Pids = f.pids; f.pids < -1 {
+		return r, fmt.Errorf("--pids-limit %d: want a number, or -1 for any", f.pids)
+	}
+	if f.memory != "" {
+		var err error
+		if r.Bounds.Memory, err = parseBytes(f.memory); err != nil {
+			return r, fmt.Errorf("--memory %q: %w", f.memory, err)
+		}
+	}
 	for _, e := range f.env {
 		name, _, set := strings.Cut(e, "=")
 		if name == "" {
@@ -51,6 +64,25 @@ func (f *runFlags) request(cmd *cobra.Command, args []string) (session.Request, 
 		r.Open.Binds = append(r.Open.Binds, bind)
 	}
 	return r, nil
+}
+
+// minMemory is docker's: below that no program starts.
+const minMemory = 6 << 20
+
+var size = regexp.MustCompile(`^([0-9]{1,15})([kmgt]?)b?$`)
+
+// parseBytes reads a size as docker does: 512m, 8G, 8gb, or bytes.
+func parseBytes(text string) (int64, error) {
+	parts := size.FindStringSubmatch(strings.ToLower(text))
+	if parts == nil {
+		return 0, errors.New("want a size such as 512m or 8g")
+	}
+	n, _ := strconv.ParseInt(parts[1], 10, 64) // digits, and not too many
+	shift := 10 * strings.Index(" kmgt", cmp.Or(parts[2], " "))
+	if n > math.MaxInt64>>shift || n<<shift < minMemory {
+		return 0, errors.New("want 6m or more")
+	}
+	return n << shift, nil
 }
 
 // parseBind reads SOURCE:TARGET[:ro]. Unlike docker it makes no folder that is not there.

@@ -37,6 +37,9 @@ func (p Program) writeConfig(dir string, hooks marks) error {
 	}
 	spec.Process.Args, spec.Process.Env = p.Args, p.environment()
 	spec.Linux.CgroupsPath = cgroup(dir)
+	if err := p.Bounds.apply(spec); err != nil {
+		return err
+	}
 	if p.Open != nil {
 		if err := p.Open.apply(spec, p.Root, dir); err != nil {
 			return err

@@ -52,6 +52,7 @@ type Program struct {
 	Devices   []string // UUIDs; none means no GPU at all
 	Limit     time.Duration
 	Open      *Open // nil for a program that is as shut as can be
+	Bounds    Bounds
 
 	attached bool   // to a caller's streams, or to a terminal
 	shared   bool   // it shares the run's namespaces of processes and of IPC

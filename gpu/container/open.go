@@ -7,13 +7,11 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"golang.org/x/sys/unix"
 )
@@ -70,29 +68,6 @@ func (o Open) apply(spec *oci.Spec, root, dir string) error {
 	spec.Process.Capabilities.Bounding = all
 	if spec.Process.User.UID == 0 {
 		spec.Process.Capabilities.Effective, spec.Process.Capabilities.Permitted = all, all
-	}
-	return nil
-}
-
-// setUser looks the user up in the image's own files.
-func (o Open) setUser(spec *oci.Spec, root string) error {
-	name := o.User
-	if name == "" {
-		name = "0"
-	}
-	path := spec.Root.Path
-	spec.Root.Path = root
-	defer func() { spec.Root.Path = path }()
-	none := new(containers.Container)
-	err := oci.WithUser(name)(context.Background(), nil, none, spec)
-	if err == nil && !strings.Contains(name, ":") {
-		err = oci.WithAdditionalGIDs(name)(context.Background(), nil, none, spec)
-	}
-	switch {
-	case errors.Is(err, oci.ErrNoUsersFound), errors.Is(err, oci.ErrNoGroupsFound), errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("user %q is not in the image", name)
-	case err != nil:
-		return fmt.Errorf("user %q: %w", name, err)
 	}
 	return nil
 }

@@ -102,18 +102,40 @@ func (s *Store) fill(ctx context.Context, dir string, img v1.Image) error {
 	if err != nil {
 		return err
 	}
-	left := s.MaxBytes
+	left, err := s.room()
+	if err != nil {
+		return err
+	}
 	for i, layer := range layers {
-		n, err := apply(ctx, dir, layer, left)
-		if err != nil {
+		if left, err = apply(ctx, dir, layer, left); err != nil {
 			return fmt.Errorf("layer %d: %w", i, err)
 		}
-		left -= n
 	}
 	return nil
 }
 
-// apply puts one layer on dir and returns how long its archive was.
+// room is how much an image may take: what the store allows, but some of the disk stays
+// free for everybody else.
+func (s *Store) room() (int64, error) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(s.dir, &disk); err != nil {
+		return 0, &fs.PathError{Op: "statfs", Path: s.dir, Err: err}
+	}
+	free := max(0, int64(disk.Bavail)-int64(disk.Blocks/keepFree)) //nolint:gosec // blocks of a disk
+	if free > s.MaxBytes/disk.Bsize {
+		return s.MaxBytes, nil
+	}
+	return free * disk.Bsize, nil
+}
+
+// keepFree is which part of a disk an image may not have: a fiftieth.
+const keepFree = 50
+
+// entryBytes is what a file or folder costs a disk beside what is in it.
+const entryBytes = 4096
+
+// apply puts one layer on dir and returns what is left of limit, which bounds both how
+// long the archive is and what comes out of it: a sparse file may be of any size.
 func apply(ctx context.Context, dir string, layer v1.Layer, limit int64) (int64, error) {
 	want, err := layer.DiffID()
 	if err != nil {
@@ -127,21 +149,33 @@ func apply(ctx context.Context, dir string, layer v1.Layer, limit int64) (int64,
 	limited := &io.LimitedReader{R: r, N: limit + 1}
 	digester := sha256.New()
 	hashed := io.TeeReader(limited, digester)
-	_, err = archive.Apply(ctx, dir, hashed, archive.WithFilter(admit))
+	left := limit
+	_, err = archive.Apply(ctx, dir, hashed, archive.WithFilter(func(h *tar.Header) (bool, error) {
+		if left -= entryBytes; left >= 0 {
+			left -= min(h.Size, limit+1)
+		}
+		if left < 0 {
+			return false, errTooBig
+		}
+		return admit(h)
+	}))
 	if err == nil {
 		_, err = io.Copy(io.Discard, hashed)
 	}
 	switch {
-	case limited.N <= 0: // whatever the error, this is its cause
-		return 0, fmt.Errorf("more than the %d bytes that an image may have", limit)
+	case limited.N <= 0, left < 0: // whatever the error, this is its cause
+		return 0, fmt.Errorf("%w: more than the %d bytes that an image may have here", errTooBig, limit)
 	case err != nil:
 		return 0, err
 	}
 	if got := (v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(digester.Sum(nil))}); got != want {
 		return 0, fmt.Errorf("content has digest %s, the configuration says %s", got, want)
 	}
-	return limit + 1 - limited.N, nil
+	return min(left, limited.N-1), nil
 }
+
+// errTooBig ends the unpacking of an image.
+var errTooBig = errors.New("too big")
 
 // admit leaves out what could reach the host, and takes what only means something
 // there off the rest. Device nodes also are overlayfs's whiteouts.

@@ -3,7 +3,9 @@
 package rootfs_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -197,4 +199,99 @@ func TestOpenTakesNoPattern(t *testing.T) {
 	if _, err := os.Stat(neighbour); err != nil {
 		t.Errorf("removed its neighbour's: %v", err)
 	}
+}
+
+// TestUnpackBoundsWhatIsWritten: not what an archive holds is bounded but what comes out
+// of it, and the folders and empty files that cost a disk more than they say.
+func TestUnpackBoundsWhatIsWritten(t *testing.T) {
+	t.Parallel()
+	many := entries{}
+	for i := range 100 {
+		many[fmt.Sprintf("d%d", i)] = imagetest.Entry{Dir: true}
+		many[fmt.Sprintf("f%d", i)] = imagetest.Entry{}
+	}
+	cases := map[string][]byte{
+		"one sparse file":      sparse(t, "a", 1<<30),
+		"several sparse files": append(sparse(t, "a", 3<<18)[:2048], sparse(t, "b", 3<<18)...),
+		"inodes":               imagetest.Files(many),
+	}
+	for name, archive := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, dir := open(t)
+			store.MaxBytes = 1 << 20
+			if name == "inodes" {
+				store.MaxBytes = 400 << 10
+			}
+			img := imagetest.New(readable(imagetest.Layer(imagetest.Gzip, archive)))
+			if _, err := store.Unpack(t.Context(), img); err == nil || !strings.Contains(err.Error(), "bytes that an image may have") {
+				t.Errorf("Unpack: %v, want that it is too big", err)
+			}
+			if left, _ := os.ReadDir(dir); len(left) != 1 { // the lock
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+// TestUnpackTakesSparse files that are not too big.
+func TestUnpackTakesSparse(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	root, err := store.Unpack(t.Context(), imagetest.New(readable(imagetest.Layer(imagetest.Gzip, sparse(t, "a", 3<<18)))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(root, "a")); err != nil || info.Size() != 3<<18 {
+		t.Errorf("a: %v, %v", info, err)
+	}
+}
+
+// TestUnpackLeavesRoom: an image that the store allows may still be too big for the disk.
+func TestUnpackLeavesRoom(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	store.MaxBytes = 1 << 62
+	img := imagetest.New(readable(imagetest.Layer(imagetest.Gzip, sparse(t, "a", 1<<50))))
+	if _, err := store.Unpack(t.Context(), img); err == nil || !strings.Contains(err.Error(), "bytes that an image may have") {
+		t.Errorf("Unpack: %v, want that there is no room", err)
+	}
+}
+
+// sparse is an archive of 2 KB with a file of that size, as GNU tar writes it (pax, version 1.0).
+func sparse(t *testing.T, name string, size int64) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	record := func(key, value string) string {
+		n := len(key) + len(value) + 3
+		for len(fmt.Sprint(n))+len(key)+len(value)+3 != n {
+			n = len(fmt.Sprint(n)) + len(key) + len(value) + 3
+		}
+		return fmt.Sprintf("%d %s=%s\n", n, key, value)
+	}
+	records := record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0") + record("GNU.sparse.name", name) + record("GNU.sparse.realsize", fmt.Sprint(size))
+	header := func(typeflag byte, name string, data string) {
+		h := make([]byte, 512)
+		copy(h, name)
+		copy(h[100:], "0000644\x00")
+		copy(h[108:], "0000000\x000000000\x00")
+		copy(h[124:], fmt.Sprintf("%011o\x00", len(data)))
+		copy(h[136:], "00000000000\x00")
+		h[156] = typeflag
+		copy(h[257:], "ustar\x0000")
+		copy(h[148:], "        ")
+		sum := 0
+		for _, c := range h {
+			sum += int(c)
+		}
+		copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+		b.Write(h)
+		b.WriteString(data)
+		b.Write(make([]byte, (512-len(data)%512)%512))
+	}
+	header('x', "PaxHeaders/x", records)
+	regions := fmt.Sprintf("1\n%d\n0\n", size) // no data but the end
+	header('0', "GNUSparseFile.0/x", regions+strings.Repeat("\x00", 512-len(regions)))
+	b.Write(make([]byte, 1024))
+	return b.Bytes()
 }

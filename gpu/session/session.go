@@ -37,6 +37,7 @@ type Request struct {
 	Env        []string // NAME=VALUE, over the image's; NAME alone takes a variable away
 	Engine     container.Engine
 	Open       container.Open // its Dir and User over the image's
+	Bounds     container.Bounds
 }
 
 // Run runs img on st, connected to streams, and returns the program's exit code. The
@@ -60,7 +61,7 @@ func Run(ctx context.Context, st *station.Station, img v1.Image, r Request, stre
 		return 0, err
 	}
 	p.Args, p.Env = args, env
-	p.Open = r.open(file.Config)
+	p.Open, p.Bounds = r.open(file.Config), r.Bounds
 	return st.Runner.Attach(context.WithoutCancel(ctx), p, streams)
 }
 
@@ -90,22 +91,19 @@ func (r Request) environment(image []string) []string {
 	if r.Open.Terminal {
 		base = append(base, "TERM=xterm")
 	}
-	var names []string
-	values := map[string]string{}
-	for _, e := range slices.Concat(base, image, r.Env) {
-		name, value, set := strings.Cut(e, "=")
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-		if delete(values, name); set {
-			values[name] = value
-		}
+	all := slices.Concat(base, image, r.Env)
+	last := map[string]int{} // what counts of each name
+	for i, e := range all {
+		name, _, _ := strings.Cut(e, "=")
+		last[name] = i
 	}
 	var env []string
-	for _, name := range names {
-		if value, set := values[name]; set {
-			env = append(env, name+"="+value)
+	for _, e := range all {
+		name, _, _ := strings.Cut(e, "=")
+		if i, first := last[name]; first && strings.Contains(all[i], "=") {
+			env = append(env, all[i])
 		}
+		delete(last, name)
 	}
 	return env
 }

@@ -4,6 +4,7 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,5 +64,20 @@ func TestEnvironment(t *testing.T) {
 		if diff := cmp.Diff(test.want, r.environment(test.image)); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
 		}
+	}
+}
+
+// TestEnvironmentOfManyNames: every name costs the same, so that an image with many
+// does not keep the program busy for minutes.
+func TestEnvironmentOfManyNames(t *testing.T) {
+	t.Parallel()
+	var image []string
+	for i := range 500_000 {
+		image = append(image, fmt.Sprintf("NAME%d=%d", i, i))
+	}
+	r := Request{Env: []string{"NAME7=x", "NAME8"}}
+	got := r.environment(image)
+	if len(got) != len(image) || got[8] != "NAME7=x" || got[9] != "NAME9=9" {
+		t.Errorf("%d variables, %v", len(got), got[:10])
 	}
 }

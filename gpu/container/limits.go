@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/containerd/v2/pkg/oci"
+)
+
+// Bounds are what a container may take of the host. Zero is the default.
+type Bounds struct {
+	Memory int64 // bytes; by default there is no bound
+	// Pids is how many processes and threads there may be at one time, -1 for any number.
+	// By default it is a share of what the host can have (docs/run.md).
+	Pids int64
+}
+
+// apply bounds spec. What is asked for and cannot be bounded on this host is an error.
+func (b Bounds) apply(spec *oci.Spec) error {
+	var edits []oci.SpecOpts
+	for name, asked := range map[string]int64{"pids": b.Pids, "memory": b.Memory} {
+		if asked > 0 && !controls(name) {
+			return fmt.Errorf("%s has no controller %q: this host cannot bound it", cgroups, name)
+		}
+	}
+	if b.Pids == 0 && controls("pids") {
+		b.Pids = defaultPids("/proc/sys/kernel")
+	}
+	if b.Pids > 0 {
+		edits = append(edits, oci.WithPidsLimit(b.Pids))
+	}
+	if b.Memory > 0 {
+		edits = append(edits, oci.WithMemoryLimit(uint64(b.Memory)))
+	}
+	return oci.Compose(edits...)(context.Background(), nil, nil, spec)
+}
+
+const cgroups = "/sys/fs/cgroup"
+
+// controls reports whether the host has a controller, in either version of cgroups.
+func controls(name string) bool {
+	if all, err := os.ReadFile(filepath.Join(cgroups, "cgroup.controllers")); err == nil {
+		return slices.Contains(strings.Fields(string(all)), name)
+	}
+	_, err := os.Stat(filepath.Join(cgroups, name, "cgroup.procs"))
+	return err == nil
+}
+
+// defaultPids is 15 percent of the processes that the kernel can have, as systemd gives
+// to a service: enough for any program, and the rest of the host goes on.
+func defaultPids(dir string) int64 {
+	most := int64(32768)
+	for i, name := range []string{"pid_max", "threads-max"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		n, parseErr := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		if err == nil && parseErr == nil && (i == 0 || n < most) {
+			most = n
+		}
+	}
+	return max(1, most*15/100)
+}
