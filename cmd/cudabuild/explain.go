@@ -39,7 +39,7 @@ date, the guard, the requirement, and the recipe that says so. It builds nothing
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), why)
 			}
-			_, err = cmd.OutOrStdout().Write(why.page())
+			_, err = plain{cmd.OutOrStdout()}.Write(why.page())
 			return err
 		},
 	}

@@ -31,6 +31,7 @@ func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regressio
 	if asJSON {
 		return printJSON(w, gpuDocument{1, host, rows, regressions(worse)})
 	}
+	w = plain{w}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CELL\tENGINE\tPREDICTED\tRESULT\tAGREES\tTO MAIN\tSHOWED")
 	for _, r := range rows {

@@ -97,6 +97,7 @@ func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, hostDocument{1, host})
 	}
+	w = plain{w}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"os", host.OS},
@@ -114,7 +115,7 @@ func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
 	}
 	for _, g := range host.GPUs {
 		fmt.Fprintf(table, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", g.Index, g.Minor, g.BusID, g.Name, g.Capability,
-			megabytes(int64(g.MemoryBytes)), migWord(g), linkWords(g), g.UUID)
+			fmt.Sprintf("%d MiB", g.MemoryBytes>>20), migWord(g), linkWords(g), g.UUID)
 	}
 	if err := table.Flush(); err != nil {
 		return err

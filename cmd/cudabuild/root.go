@@ -67,6 +67,7 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	stderr = plain{stderr}
 	coded := &exitError{code: exitUsage, err: err}
 	errors.As(err, &coded)
 	if ctx.Err() != nil && !coded.program {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/matrix"
+)
+
+func TestVisible(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "", "plain text,\tä 漢 😀\n": "plain text,\tä 漢 😀\n",
+		"\x1b[2Jx": `\u001b[2Jx`, "a\rb\bc\x00\x7f": `a\u000db\u0008c\u0000\u007f`, "\u009b31m": `\u009b31m`, "\x9b31m": `\x9b31m`,
+		"\x1b]0;title\a": `\u001b]0;title\u0007`, "a\u202eb\u2066\u200b": `a\u202eb\u2066\u200b`, "\U000e0041": `\U000e0041`, "\xff\xfe": `\xff\xfe`,
+	} {
+		if got := visible(text); got != want {
+			t.Errorf("visible(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestForeignWords: whatever the command, a terminal gets no escape out of words that
+// are not ours.
+func TestForeignWords(t *testing.T) {
+	t.Parallel()
+	const evil = "x\x1b[2J\x1b]0;owned\a\u009b1m\u202e\r"
+	for name, print := range map[string]func(w *bytes.Buffer) error{
+		"errors": func(w *bytes.Buffer) error {
+			report(t.Context(), &exitError{code: 3, err: errors.New(evil), hint: evil}, w)
+			return nil
+		},
+		"host": func(w *bytes.Buffer) error {
+			return printHost(w, gpu.Host{OS: evil, Driver: evil, Problems: []string{evil}, GPUs: []gpu.GPU{{Name: evil}}}, false)
+		},
+		"host --json": func(w *bytes.Buffer) error {
+			return printHost(w, gpu.Host{OS: evil, Driver: evil, Problems: []string{evil}, GPUs: []gpu.GPU{{Name: evil}}}, true)
+		},
+		"gpu": func(w *bytes.Buffer) error {
+			rows := []gpu.Row{{Image: evil, Cell: evil, Sample: evil, Reason: evil, Prediction: gpu.Prediction{Verdict: evil, Why: evil}}}
+			return printRows(w, gpu.Host{OS: evil}, rows, nil, false)
+		},
+		"explain": func(w *bytes.Buffer) error {
+			e := &cellReasons{Cell: matrix.Cell{ID: evil, Tags: []string{evil}}, Root: rootReasons{OS: evil, Image: evil, Changes: []change{{evil, evil}}}, Layers: []layerReasons{{Env: map[string]string{evil: evil}, Files: []string{evil}}}}
+			_, err := plain{w}.Write(e.page())
+			return err
+		},
+	} {
+		var w bytes.Buffer
+		if err := print(&w); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if strings.ContainsAny(w.String(), "\x1b\a\r\u009b\u202e") || !strings.Contains(w.String(), `x\u001b[2J`) {
+			t.Errorf("%s prints %q", name, &w)
+		}
+	}
+}
