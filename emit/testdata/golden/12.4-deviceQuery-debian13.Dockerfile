@@ -316,7 +316,7 @@ static Sheet describe(int device, const std::vector<cudaDeviceProp>& all, const 
     s.report =
         text("\nDevice %d: \"%s\"", device, p.name) + text("\n  CUDA Driver Version / Runtime Version          %s", versions.c_str()) +
         text("\n  CUDA Capability Major/Minor version number:    %d.%d", p.major, p.minor) +
-        text("\n  Total amount of global memory:                 %.0f MBytes (%zu bytes)", p.totalGlobalMem / 1048576.0, p.totalGlobalMem) +
+        text("\n  Total amount of global memory:                 %.0f MiB (%zu bytes)", p.totalGlobalMem / 1048576.0, p.totalGlobalMem) +
         text("\n  (%03d) Multiprocessors, (%03d) CUDA Cores/MP:    %d CUDA Cores", processors, cores, processors * cores);
     addAttributes(s);
     s.report += text("\n  Compute Mode:\n     < %s >\n", mode >= 0 && mode < 4 ? modes[mode] : "Unknown");
