@@ -214,4 +214,3 @@ func TestWriteFileKeepsLinks(t *testing.T) {
 	}
 	clean(t, dir, 2)
 }
-

@@ -30,7 +30,7 @@ func TestVisible(t *testing.T) {
 func TestForeignWords(t *testing.T) {
 	t.Parallel()
 	const evil = "x\x1b[2J\x1b]0;owned\a\u009b1m\u202e\r"
-	for name, print := range map[string]func(w *bytes.Buffer) error{
+	for name, show := range map[string]func(w *bytes.Buffer) error{
 		"errors": func(w *bytes.Buffer) error {
 			report(t.Context(), &exitError{code: 3, err: errors.New(evil), hint: evil}, w)
 			return nil
@@ -52,7 +52,7 @@ func TestForeignWords(t *testing.T) {
 		},
 	} {
 		var w bytes.Buffer
-		if err := print(&w); err != nil {
+		if err := show(&w); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if strings.ContainsAny(w.String(), "\x1b\a\r\u009b\u202e") || !strings.Contains(w.String(), `x\u001b[2J`) {

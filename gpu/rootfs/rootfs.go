@@ -121,7 +121,7 @@ func (s *Store) room() (int64, error) {
 	if err := unix.Statfs(s.dir, &disk); err != nil {
 		return 0, &fs.PathError{Op: "statfs", Path: s.dir, Err: err}
 	}
-	free := max(0, int64(disk.Bavail)-int64(disk.Blocks/keepFree)) //nolint:gosec // blocks of a disk
+	free := max(0, int64(disk.Bavail)-int64(disk.Blocks/keepFree))
 	if free > s.MaxBytes/disk.Bsize {
 		return s.MaxBytes, nil
 	}

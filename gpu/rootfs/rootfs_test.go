@@ -270,7 +270,7 @@ func sparse(t *testing.T, name string, size int64) []byte {
 		return fmt.Sprintf("%d %s=%s\n", n, key, value)
 	}
 	records := record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0") + record("GNU.sparse.name", name) + record("GNU.sparse.realsize", fmt.Sprint(size))
-	header := func(typeflag byte, name string, data string) {
+	header := func(typeflag byte, name, data string) {
 		h := make([]byte, 512)
 		copy(h, name)
 		copy(h[100:], "0000644\x00")
