@@ -14,7 +14,6 @@ TOOLKIT := github.com/NVIDIA/nvidia-container-toolkit
 ENGINE := bin/buildkitd bin/runc
 NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
 QUIET   = -O2 -Wno-deprecated-declarations
-
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 build: ## build bin/cudabuild, nothing else
@@ -24,10 +23,8 @@ deps: ## install missing system packages (apt-get, root)
 emulator: ## let this machine, all of it, run programs of amd64 and arm64 (root; docs/platforms.md)
 	@scripts/emulator.sh
 tools: $(ENGINE) $(NVIDIA) bin/registry bin/runc-1.1.5 ## build the pinned daemons into bin/
-
 matrix: deps build $(ENGINE) ## build and verify the default image family: out/images, out/run.json
 	bin/cudabuild matrix
-
 test: tools build ## run every test that needs no GPU
 	@scripts/deps.sh test
 	go test -timeout 20m ./...
@@ -64,7 +61,6 @@ repro bench-bake bench-verify corpus:
 	go run ./bench/$(@:bench-%=%) $(REPORT)
 clean: ## remove what was built, images included
 	rm -rf bin out
-
 bin/buildkitd: $(PINS)
 	$(call TOOL,-X $(BUILDKIT)/version.Version=$(call VERSION,$(BUILDKIT))) $(BUILDKIT)/cmd/buildkitd
 # runc needs cgo, and without seccomp it refuses every step; static, so that it also serves where the C library is older.
