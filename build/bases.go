@@ -42,7 +42,7 @@ func (r *run) base(ctx context.Context, p *part) (llb.Base, error) {
 }
 
 func (r *run) bootstrap(ctx context.Context, b *base, p *part) (err error) {
-	os, _ := r.Catalog.OS(p.cell.OS)
+	os := p.cell.Recipe.OS
 	title := "bootstrap " + os.Bootstrap.Suite
 	if os.Image != "" {
 		title = "pull " + os.Image

@@ -30,7 +30,6 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -42,12 +41,11 @@ type Gate interface {
 
 // Options are the means of a run. All but the last group are required.
 type Options struct {
-	Catalog *recipes.Catalog
-	Bases   *bootstrap.Store
-	Images  *image.Store // where passed images stand under their tags
-	Failed  string       // folder of the layout that keeps failed images by digest
-	Engine  engine.Options
-	Gate    Gate
+	Bases  *bootstrap.Store
+	Images *image.Store // where passed images stand under their tags
+	Failed string       // folder of the layout that keeps failed images by digest
+	Engine engine.Options
+	Gate   Gate
 
 	AptConfig   []byte   // the host's apt settings (proxy, CA), for build steps only
 	Compression string   // "zstd" (default) or "gzip"
@@ -91,7 +89,7 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Options: o, compiler: llb.NewCompiler(o.Catalog), memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*base{}}
+	r := &run{Options: o, compiler: &llb.Compiler{}, memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*base{}}
 	byID := map[string]*task{}
 	for _, cell := range cells {
 		t := newTask(cell)

@@ -105,11 +105,10 @@ func (r *run) unpackedMB(ctx context.Context) int {
 		if r.known(ctx, p) {
 			continue
 		}
-		os, _ := r.Catalog.OS(p.cell.OS)
-		release, _ := r.Catalog.Find(p.cell.OS, p.cell.CUDA)
-		size := os.Bootstrap.SizeMB + os.SizeMB
-		for _, flavor := range release.Chain(unpacked(p.cell)) {
-			size += release.Layers[flavor].SizeMB
+		recipe := p.cell.Recipe
+		size := recipe.OS.Bootstrap.SizeMB + recipe.OS.SizeMB
+		for _, flavor := range recipe.Release.Chain(unpacked(p.cell)) {
+			size += recipe.Release.Layers[flavor].SizeMB
 		}
 		key := p.baseKey() + " " + p.cell.CUDA
 		need[key] = max(need[key], size)
@@ -124,7 +123,7 @@ func (r *run) unpackedMB(ctx context.Context) int {
 // known reports whether an earlier run left the image, as far as that can be told
 // without bootstrapping anything.
 func (r *run) known(ctx context.Context, p *part) bool {
-	os, _ := r.Catalog.OS(p.cell.OS)
+	os := p.cell.Recipe.OS
 	known, ok := r.Bases.Known(ctx, os, p.platform)
 	if !ok {
 		return false

@@ -125,7 +125,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	}
 	bases.Mirror = h.mirror
 	o := build.Options{
-		Log: h.log, Catalog: h.catalog, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock},
 	}
 	if h.show != nil {

@@ -43,7 +43,7 @@ func (r *run) checkPlatforms(ctx context.Context) error {
 }
 
 func (r *run) checkPlatform(ctx context.Context, p *part) error {
-	os, _ := r.Catalog.OS(p.cell.OS)
+	os := p.cell.Recipe.OS
 	_, known := r.Bases.Known(ctx, os, p.platform)
 	bootstrap := os.Bootstrap.Suite != "" && (r.Bases.Refresh || !known)
 	if r.Engine.Address == "" || bootstrap {

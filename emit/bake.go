@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // bakeFile is a bake definition in its JSON form.
@@ -32,7 +31,7 @@ type bakeTarget struct {
 // each OS and CUDA release. Targets of one Dockerfile end in different stages of it, so
 // BuildKit builds what they share once; `docker buildx bake` in the folder of the files
 // builds all of them.
-func Bake(catalog *recipes.Catalog, cells []matrix.Cell) ([]File, error) {
+func Bake(cells []matrix.Cell) ([]File, error) {
 	bake := bakeFile{Group: map[string]bakeGroup{}, Target: map[string]bakeTarget{}}
 	var all []string
 	for _, c := range cells {
@@ -50,7 +49,7 @@ func Bake(catalog *recipes.Catalog, cells []matrix.Cell) ([]File, error) {
 	var files []File
 	order, of := families(cells)
 	for _, f := range order {
-		text, err := Dockerfile(catalog, of[f])
+		text, err := Dockerfile(of[f])
 		if err != nil {
 			return nil, err
 		}

@@ -8,7 +8,7 @@ import (
 	"text/template"
 
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/plan"
 )
 
 //go:embed dockerfile.tmpl
@@ -16,14 +16,15 @@ var dockerfileText string
 
 var dockerfile = template.Must(template.New("Dockerfile").Funcs(template.FuncMap{
 	"heredoc": heredoc, "join": strings.Join, "lower": strings.ToLower, "quote": quote,
+	"outputDir": func() string { return plan.OutputDir },
 }).Parse(dockerfileText))
 
 // Dockerfile returns a Dockerfile with one stage for each of the cells, the last one's
 // last, and the stages that these are made from. The cells are of one OS and CUDA
-// release and not empty; an error means that they do not fit the catalog, or that their
+// release and not empty; an error means that they have no recipe, or that their
 // OS has no public image to start from.
-func Dockerfile(catalog *recipes.Catalog, cells []matrix.Cell) (string, error) {
-	p, err := newPage(catalog, cells)
+func Dockerfile(cells []matrix.Cell) (string, error) {
+	p, err := newPage(cells)
 	if err != nil {
 		return "", err
 	}

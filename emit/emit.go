@@ -5,7 +5,7 @@
 //
 // [Dockerfile] and [Bake] give the same images to `docker buildx`: the same packages,
 // install scripts, guard, environment and sample sources, rendered from the same
-// recipes as the graph of package llb. [GitHub] gives the plan to GitHub Actions, in
+// plan as the graph of package llb. [GitHub] gives the plan to GitHub Actions, in
 // waves that run `cudabuild matrix`.
 //
 // What they print stands alone: a Dockerfile needs no build context and no file of

@@ -77,7 +77,7 @@ func TestGoldenDockerfile(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
 	for id, name := range dockerfiles {
-		text, err := emit.Dockerfile(c, group(t, c, name, id))
+		text, err := emit.Dockerfile(group(t, c, name, id))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestGoldenDockerfile(t *testing.T) {
 func TestGoldenBake(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
-	files, err := emit.Bake(c, cells(t, c, "*-debian13", "11.8-base-debian12"))
+	files, err := emit.Bake(cells(t, c, "*-debian13", "11.8-base-debian12"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -23,15 +22,14 @@ type index struct {
 // neither curl nor certificates.
 type key struct{ URL, File string }
 
-// indexes returns one index for each platform of the cells, or one for all of them.
-func indexes(catalog *recipes.Catalog, o recipes.OS, cells []matrix.Cell) []index {
-	if o.Bootstrap.Suite != "" {
+// indexes returns one index for each platform, or one for all of them.
+func indexes(recipe *recipes.Recipe, platforms []string) []index {
+	if recipe.OS.Bootstrap.Suite != "" {
 		return []index{{Script: debianIndex}}
 	}
-	platforms := platforms(cells)
 	var all []index
 	for _, platform := range platforms {
-		i := vendorIndex(catalog.Addresses(o, platform), o.Repository.Packages)
+		i := vendorIndex(recipe.Addresses(platform), recipe.OS.Repository.Packages)
 		if len(platforms) > 1 {
 			i.Suffix = "-" + arch(platform)
 		}

@@ -3,103 +3,71 @@
 package emit
 
 import (
-	"path"
 	"slices"
+	"strings"
 
-	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // step makes a flavor out of the one below it.
 type step struct {
-	Flavor recipes.Flavor
-	Below  string
+	Flavor, Below string
 	// Scripts are those for each architecture, one if all have the same.
-	Scripts []stepScript
+	Scripts []variant[string]
 }
 
-// stepScript is how a step is made on one architecture.
-type stepScript struct {
+// variant is what an architecture needs.
+type variant[T any] struct {
 	Suffix string // of the stage; "" if all architectures have the same
-	Text   string
+	What   T
 }
 
-// addSteps adds what has to be installed for the cells.
-func (p *page) addSteps(catalog *recipes.Catalog, cells []matrix.Cell) error {
-	needed := map[recipes.Flavor]bool{}
-	for _, c := range cells {
-		top := c.Flavor
-		if c.Sample != "" { // devel stands on what the sample is placed on
-			top = recipes.Devel
-		}
-		for _, flavor := range p.Release.Chain(top) {
-			needed[flavor] = true
-		}
+// variants returns what each platform has, or the one thing that all have.
+func variants[T any](platforms []string, what []T, same func(a, b T) bool) []variant[T] {
+	var all []variant[T]
+	for i, platform := range platforms {
+		all = append(all, variant[T]{"-" + arch(platform), what[i]})
 	}
-	for _, flavor := range p.Release.Flavors() {
-		if !needed[flavor] {
-			continue
-		}
-		below := "root"
-		if chain := p.Release.Chain(flavor); len(chain) > 1 {
-			below = string(chain[len(chain)-2])
-		}
-		scripts, err := p.scripts(catalog, flavor, platforms(cells))
-		if err != nil {
-			return err
-		}
-		p.Steps = append(p.Steps, step{Flavor: flavor, Below: below, Scripts: scripts})
+	if !slices.ContainsFunc(what, func(other T) bool { return !same(other, what[0]) }) {
+		return []variant[T]{{"", what[0]}}
 	}
-	return nil
+	return all
 }
 
-// scripts make a flavor on the platforms out of the one below it.
-func (p *page) scripts(catalog *recipes.Catalog, flavor recipes.Flavor, platforms []string) ([]stepScript, error) {
+// newStep is a step that installs; the plan of each of the platforms has its own.
+func newStep(platforms []string, planned []plan.Step) step {
 	const install = "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
-	var all []stepScript
-	for _, platform := range platforms {
-		r := p.Release.On(platform)
-		values, err := catalog.Variables(p.OS, r, flavor)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, stepScript{"-" + arch(platform), script(variables(values), install+r.Layers[flavor].Place())})
+	var texts []string
+	for _, s := range planned {
+		texts = append(texts, script(variables(s.Env), install+s.Script))
 	}
-	if !slices.ContainsFunc(all, func(s stepScript) bool { return s.Text != all[0].Text }) {
-		return []stepScript{{"", all[0].Text}}, nil
+	below := planned[0].Below
+	if below == "" {
+		below = "root"
 	}
-	return all, nil
-}
-
-// platforms returns those of any of the cells, sorted.
-func platforms(cells []matrix.Cell) []string {
-	var all []string
-	for _, c := range cells {
-		all = append(all, c.Platforms...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return step{planned[0].Name, below, variants(platforms, texts, func(a, b string) bool { return a == b })}
 }
 
 // scriptPath is where an installation sees the manager's script.
 const scriptPath = "/run/cudabuild/install"
 
-// mounts are the flags of RUN that give an installation what the manager wants, as in
-// package llb.
-func mounts(o recipes.OS, m recipes.Manager) []string {
+// mounts are the flags of RUN that give an installation on any platform what the plan
+// has it see on one.
+func mounts(s plan.Step, platform string) []string {
 	flags := []string{
 		"--mount=type=tmpfs,target=/run",
 		"--mount=type=bind,from=manager,source=/install,target=" + scriptPath,
 	}
-	for _, mount := range m.Mounts {
-		switch mount.Kind {
+	for _, m := range s.Mounts {
+		switch m.Kind {
 		case recipes.IndexMount:
-			flags = append(flags, "--mount=type=bind,from=index,source=/index,target="+mount.Path)
+			flags = append(flags, "--mount=type=bind,from=index,source=/index,target="+m.Path)
 		case recipes.CacheMount:
-			id := path.Join("cudabuild", o.Name, "${TARGETPLATFORM}", mount.Path)
-			flags = append(flags, "--mount=type=cache,sharing=locked,id="+id+",target="+mount.Path)
+			id := strings.Replace(m.Cache, platform, "${TARGETPLATFORM}", 1)
+			flags = append(flags, "--mount=type=cache,sharing=locked,id="+id+",target="+m.Path)
 		default:
-			flags = append(flags, "--mount=type=tmpfs,target="+mount.Path)
+			flags = append(flags, "--mount=type=tmpfs,target="+m.Path)
 		}
 	}
 	return flags

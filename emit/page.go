@@ -5,22 +5,20 @@ package emit
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
-	"github.com/cudabuild/cudabuild/samples"
 )
 
 // page is what the template of a Dockerfile shows.
 type page struct {
-	OS      recipes.OS
-	Release recipes.Release
-	IDs     []string
+	OS  recipes.OS
+	IDs []string
 	// Unsourced are packages without a version, because no document gives one.
 	Unsourced []string
 	Image     string   // that root starts from
@@ -33,56 +31,61 @@ type page struct {
 }
 
 // program is a sample that is compiled.
-type program struct {
-	samples.Sample
-
-	Script string
-}
+type program struct{ Name, Below, File, Source, Script string }
 
 // finished is the stage of a cell.
 type finished struct {
 	Stage, From string
 	Program     string // that is placed on From; "" for a flavor
-	Envs        []environment
+	Envs        []variant[[]variable]
 	Labels      []variable
 	Cmd         string // in JSON form
 }
 
-// environment is that of an image on one architecture.
-type environment struct {
-	Suffix string // of the stage; "" if all architectures have the same
-	Vars   []variable
-}
-
 type variable struct{ Name, Value string }
 
-func newPage(catalog *recipes.Catalog, cells []matrix.Cell) (*page, error) {
-	c := cells[0]
-	o, known := catalog.OS(c.OS)
-	r, packaged := c.Release(catalog)
-	if !known || !packaged {
-		return nil, fmt.Errorf("cell %s: no recipe for CUDA %s on %s", c.ID, c.CUDA, c.OS)
+func newPage(cells []matrix.Cell) (*page, error) {
+	platforms := platforms(cells)
+	families := map[string]*plan.Family{}
+	for _, platform := range platforms {
+		f, err := plan.NewFamily(cells[0], platform)
+		if err != nil {
+			return nil, err
+		}
+		families[platform] = f
 	}
-	m := catalog.Manager(o)
-	p := &page{OS: o, Release: r, Image: cmp.Or(o.Image, o.Bootstrap.Image), Install: m.Install, Mounts: mounts(o, m)}
+	first := families[platforms[0]]
+	o := first.OS
+	p := &page{OS: o, Image: cmp.Or(o.Image, o.Bootstrap.Image), Install: first.Manager.Install, Mounts: mounts(first.Flavors[0], platforms[0])}
 	if p.Image == "" {
-		return nil, fmt.Errorf("cell %s: os %s names no public image to start from; add bootstrap: {image: ...} to os/%[2]s.yaml", c.ID, o.Name)
+		return nil, fmt.Errorf("cell %s: os %s names no public image to start from; add bootstrap: {image: ...} to os/%[2]s.yaml", cells[0].ID, o.Name)
 	}
-	p.Indexes = indexes(catalog, o, cells)
+	p.Indexes = indexes(first.Recipe, platforms)
+	needed := map[string]bool{}
 	for _, c := range cells {
-		p.add(c)
-		p.Unsourced = append(p.Unsourced, c.Unsourced...)
+		if err := p.add(c, families, needed); err != nil {
+			return nil, err
+		}
 	}
 	slices.Sort(p.Unsourced)
 	p.Unsourced = slices.Compact(p.Unsourced)
-	return p, errors.Join(p.addSteps(catalog, cells), p.check())
+	for i, s := range first.Flavors {
+		if needed[s.Name] {
+			var steps []plan.Step
+			for _, platform := range platforms {
+				steps = append(steps, families[platform].Flavors[i])
+			}
+			p.Steps = append(p.Steps, newStep(platforms, steps))
+		}
+	}
+	return p, p.check()
 }
 
 // check reports values that a Dockerfile has no way to say.
 func (p *page) check() error {
 	for _, image := range p.Images {
 		for _, e := range image.Envs {
-			for _, v := range e.Vars {
+			for _, v := range e.What {
 				if strings.ContainsAny(v.Value, "\n\r") {
 					return fmt.Errorf("%s: variable %s has several lines, and ENV can only say one", image.Stage, v.Name)
 				}
@@ -92,37 +95,54 @@ func (p *page) check() error {
 	return nil
 }
 
-// add adds a cell's image and, for a sample, its program.
-func (p *page) add(c matrix.Cell) {
-	p.IDs = append(p.IDs, c.ID)
-	top := c.Flavor
-	if c.Sample != "" {
-		top = p.Release.Lowest()
+// add adds a cell's image and, for a sample, its program, and notes the steps that it needs.
+func (p *page) add(c matrix.Cell, families map[string]*plan.Family, needed map[string]bool) error {
+	var img *plan.Image
+	var envs [][]variable
+	for _, platform := range slices.Backward(c.Platforms) { // so that img is of the first
+		var err error
+		if img, err = families[platform].Image(c); err != nil {
+			return err
+		}
+		envs = append(envs, variables(img.Env))
 	}
+	slices.Reverse(envs)
+	for _, s := range img.Steps {
+		needed[s.Name] = true
+		for _, m := range s.Mounts {
+			if m.Kind == plan.SourceMount {
+				text := "mkdir -p " + plan.OutputDir + "\n" + s.Script
+				p.Programs = append(p.Programs, program{c.Sample, s.Below, m.Path + "/" + m.Name, m.Text, script(variables(s.Env), text)})
+			}
+		}
+	}
+	last := img.Steps[len(img.Steps)-1]
 	f := finished{
-		Stage: Stage(c), From: string(top), Envs: p.environments(c, top),
-		Labels: variables(p.Release.Labels(c.ID)), Cmd: `["bash"]`,
+		Stage: Stage(c), From: last.Name, Program: last.Program, Labels: variables(img.Labels), Cmd: words(img.Cmd),
+		Envs: variants(c.Platforms, envs, slices.Equal),
 	}
-	if s, ok := samples.Lookup(c.Sample); ok {
-		cmd, _ := json.Marshal(s.Cmd) // strings
-		f.Program, f.Cmd = s.Name, string(cmd)
-		nvcc := p.Release.Nvcc("/src/"+s.File, "/out/"+s.Name)
-		p.Programs = append(p.Programs, program{s, script(variables(p.Release.LayerEnv(recipes.Devel)), "mkdir /out\n"+nvcc)})
+	if f.Program != "" {
+		f.From = last.Below
 	}
-	p.Images = append(p.Images, f)
+	p.IDs, p.Images = append(p.IDs, c.ID), append(p.Images, f)
+	p.Unsourced = append(p.Unsourced, c.Unsourced...)
+	return nil
 }
 
-// environments are those of a cell, one if all its platforms have the same.
-func (p *page) environments(c matrix.Cell, top recipes.Flavor) []environment {
-	var all []environment
-	for _, platform := range c.Platforms {
-		all = append(all, environment{"-" + arch(platform), variables(p.Release.Environment(top, platform))})
+// words are a command in JSON form.
+func words(command []string) string {
+	data, _ := json.Marshal(command) // strings
+	return string(data)
+}
+
+// platforms returns those of any of the cells, sorted.
+func platforms(cells []matrix.Cell) []string {
+	var all []string
+	for _, c := range cells {
+		all = append(all, c.Platforms...)
 	}
-	same := func(e environment) bool { return slices.Equal(e.Vars, all[0].Vars) }
-	if !slices.ContainsFunc(all, func(e environment) bool { return !same(e) }) {
-		return []environment{{"", all[0].Vars}}
-	}
-	return all
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // arch is what Dockerfiles call TARGETARCH.

@@ -27,7 +27,7 @@ func TestDockerfilesParse(t *testing.T) {
 		of[cell.CUDA+" "+cell.OS] = append(of[cell.CUDA+" "+cell.OS], cell)
 	}
 	for name, cells := range of {
-		text, err := emit.Dockerfile(c, cells)
+		text, err := emit.Dockerfile(cells)
 		if err != nil {
 			t.Fatal(err)
 		}

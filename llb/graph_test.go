@@ -29,7 +29,7 @@ func TestDeterministic(t *testing.T) {
 	first := map[string]*llb.Image{}
 	for range 25 {
 		c := catalog(t, "testdata/recipes")
-		compiler := llb.NewCompiler(c)
+		compiler := &llb.Compiler{}
 		for _, cell := range cells(t, c) {
 			got, want := compile(t.Context(), t, compiler, cell), first[cell.ID]
 			if want == nil {
@@ -52,12 +52,12 @@ func TestDeterministic(t *testing.T) {
 func TestCompanyMakesNoDifference(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
-	all, compiler := cells(t, c), llb.NewCompiler(c)
+	all, compiler := cells(t, c), &llb.Compiler{}
 	for worker := range 4 {
 		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
 			for _, cell := range all {
-				got, want := compile(t.Context(), t, compiler, cell), compile(t.Context(), t, llb.NewCompiler(c), cell)
+				got, want := compile(t.Context(), t, compiler, cell), compile(t.Context(), t, &llb.Compiler{}, cell)
 				if diff := cmp.Diff(encode(t, want), encode(t, got)); diff != "" {
 					t.Errorf("%s (-alone +with others):\n%s", cell.ID, diff)
 				}
@@ -70,11 +70,11 @@ func TestCompanyMakesNoDifference(t *testing.T) {
 func TestFamilies(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
-	compiler, seen := llb.NewCompiler(c), map[string]string{}
+	compiler, seen := &llb.Compiler{}, map[string]string{}
 	cell := cells(t, c)[slices.IndexFunc(cells(t, c), func(c matrix.Cell) bool { return c.CUDA == "12.8.1" })]
 	variants := map[string]func(*matrix.Cell, *string, *llb.Base){
 		"as it is":       func(*matrix.Cell, *string, *llb.Base) {},
-		"compat":         func(c *matrix.Cell, _ *string, _ *llb.Base) { c.Compat = true },
+		"compat":         func(c *matrix.Cell, _ *string, _ *llb.Base) { c.Recipe = c.Recipe.WithCompat() },
 		"a platform":     func(_ *matrix.Cell, p *string, _ *llb.Base) { *p = "linux/arm64" },
 		"its name":       func(c *matrix.Cell, _ *string, _ *llb.Base) { c.Platforms = []string{"linux/amd64", "linux/arm64"} },
 		"another root":   func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Root = "sha256:" + b.Root[7:] + "0" },
@@ -111,7 +111,7 @@ func encode(t *testing.T, value any) string {
 func TestSharedVertices(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
-	compiler := llb.NewCompiler(c)
+	compiler := &llb.Compiler{}
 	steps := map[string]map[string]digest.Digest{} // by step, by cell
 	for _, cell := range cells(t, c) {
 		if cell.OS != "debian13" {
@@ -263,7 +263,7 @@ func TestRootMountFirst(t *testing.T) {
 func TestInputsAreNotChanged(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
-	compiler := llb.NewCompiler(c)
+	compiler := &llb.Compiler{}
 	base := rootOf("debian13")
 	base.Config.History = append(make([]ocispec.History, 0, 8), base.Config.History...)
 	for _, cell := range cells(t, c) {
@@ -294,7 +294,7 @@ func TestCompatOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := parse(t, compile(t.Context(), t, llb.NewCompiler(c), all[0]).Definition)
+	g := parse(t, compile(t.Context(), t, &llb.Compiler{}, all[0]).Definition)
 	const name = "cuda-compat-12-8"
 	for i, op := range g.ops {
 		for _, e := range op.GetExec().GetMeta().GetEnv() {
@@ -317,18 +317,17 @@ func TestCompileRefuses(t *testing.T) {
 		platform string
 		want     string
 	}{
-		"unknown OS":      {func(c *matrix.Cell) { c.OS = "plan9" }, "linux/amd64", "no recipe for CUDA 11.2 on plan9"},
-		"impossible pair": {func(c *matrix.Cell) { c.CUDA = "12.4" }, "linux/amd64", "no recipe for CUDA 12.4 on debian11"},
-		"unknown flavor":  {func(c *matrix.Cell) { c.Flavor = "cudnn9-devel" }, "linux/amd64", `CUDA 11.2 on debian11 has no "cudnn9-devel"`},
-		"unknown sample":  {func(c *matrix.Cell) { c.Flavor, c.Sample = "", "life" }, "linux/amd64", `no sample "life"`},
-		"bad platform":    {func(*matrix.Cell) {}, "linux/amd64/v2/x", "linux/amd64/v2/x"},
+		"no recipe":      {func(c *matrix.Cell) { c.Recipe = nil }, "linux/amd64", "no recipe for CUDA 11.2 on debian11"},
+		"unknown flavor": {func(c *matrix.Cell) { c.Flavor = "cudnn9-devel" }, "linux/amd64", `CUDA 11.2 on debian11 has no "cudnn9-devel"`},
+		"unknown sample": {func(c *matrix.Cell) { c.Flavor, c.Sample = "", "life" }, "linux/amd64", `no sample "life"`},
+		"bad platform":   {func(*matrix.Cell) {}, "linux/amd64/v2/x", "linux/amd64/v2/x"},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cell := good
 			test.change(&cell)
-			img, err := llb.NewCompiler(c).Compile(t.Context(), cell, test.platform, rootOf(good.OS))
+			img, err := new(llb.Compiler).Compile(t.Context(), cell, test.platform, rootOf(good.OS))
 			if img != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Compile = %v, %v, want nil, an error with %q", img, err, test.want)
 			}
@@ -341,8 +340,9 @@ func TestCompileRefuses(t *testing.T) {
 func TestPlatformsOwnPackages(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
-	compiler := llb.NewCompiler(c)
-	cell := matrix.Cell{ID: "12.6.0-devel-ubuntu24.04", OS: "ubuntu24.04", CUDA: "12.6.0", Flavor: "devel", Platforms: []string{"linux/amd64", "linux/arm64"}}
+	compiler := &llb.Compiler{}
+	recipe, _ := c.Recipe("ubuntu24.04", "12.6.0")
+	cell := matrix.Cell{ID: "12.6.0-devel-ubuntu24.04", OS: "ubuntu24.04", CUDA: "12.6.0", Flavor: "devel", Platforms: []string{"linux/amd64", "linux/arm64"}, Recipe: recipe}
 	for platform, want := range map[string]bool{"linux/amd64": true, "linux/arm64": false} {
 		img, err := compiler.Compile(t.Context(), cell, platform, rootOf(cell.OS))
 		if err != nil {

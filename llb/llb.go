@@ -22,7 +22,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // BaseStore is the name under which a solve must offer the images of every Base
@@ -43,52 +42,40 @@ type Image struct {
 	Config     ocispec.Image
 }
 
-// Compiler compiles the cells of one catalog. The steps of a CUDA release on one base
-// are made for the first of its cells and kept for the others, in some 40 KiB. It may be
-// used by several goroutines.
+// Compiler compiles cells. The steps of a CUDA release on one base are made for the
+// first of its cells and kept for the others, in some 40 KiB. Its zero value is ready,
+// and it may be used by several goroutines.
 type Compiler struct {
-	catalog  *recipes.Catalog
-	families memo[kin, *family]
+	families memo[key, *family]
 	files    files
 }
 
-// NewCompiler returns a compiler for the cells of a catalog.
-func NewCompiler(catalog *recipes.Catalog) *Compiler { return &Compiler{catalog: catalog} }
-
 // Compile compiles a cell for one of its platforms on that base. It returns an error
-// only for a cell that does not fit the catalog. Images share memory: what they hold is
+// only for a cell that does not fit its recipe. Images share memory: what they hold is
 // not to be changed.
 func (c *Compiler) Compile(ctx context.Context, cell matrix.Cell, platform string, base Base) (*Image, error) {
-	img, err := c.compile(ctx, cell, platform, base)
-	if err != nil {
-		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
-	}
-	return img, nil
-}
-
-func (c *Compiler) compile(ctx context.Context, cell matrix.Cell, platform string, base Base) (*Image, error) {
 	f, err := c.family(cell, platform, base)
 	if err != nil {
 		return nil, err
 	}
-	m, err := f.member(cell)
+	img, err := f.Image(cell)
 	if err != nil {
 		return nil, err
 	}
-	def, err := m.state().Marshal(ctx, bkllb.Platform(f.platform), bkllb.LocalUniqueID("cudabuild"))
+	def, err := f.state(img.Steps).Marshal(ctx, bkllb.Platform(f.platform), bkllb.LocalUniqueID("cudabuild"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
 	}
-	return &Image{Definition: def, Config: m.config(base.Config)}, nil
+	return &Image{Definition: def, Config: f.config(img, base.Config)}, nil
 }
 
 // family returns the family of a cell.
 func (c *Compiler) family(cell matrix.Cell, platform string, base Base) (*family, error) {
-	k := kinOf(cell, platform, base)
+	k := keyOf(cell, platform, base)
 	if f, ok := c.families.find(k); ok {
 		return f, nil
 	}
-	f, err := c.newFamily(cell, platform, k)
+	f, err := c.newFamily(cell, k)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func compile(ctx context.Context, t testing.TB, c *llb.Compiler, cell matrix.Cel
 func each(t *testing.T, test func(*testing.T, matrix.Cell, *llb.Image)) {
 	t.Helper()
 	c := catalog(t)
-	compiler := llb.NewCompiler(c)
+	compiler := &llb.Compiler{}
 	for _, cell := range cells(t, c) {
 		t.Run(cell.ID, func(t *testing.T) {
 			t.Parallel()

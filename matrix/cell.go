@@ -38,6 +38,9 @@ type Cell struct {
 	// Unsourced are packages that the cell installs without a version because no
 	// document gives one.
 	Unsourced []string `json:"unsourced,omitempty"`
+	// Recipe is what the cell is made from, with cuda-compat if it has that. A cell read
+	// from a document has none.
+	Recipe *recipes.Recipe `json:"-"`
 }
 
 // clone returns a copy that shares no memory with c.

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/cudabuild/cudabuild/internal/suggest"
-	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // Find returns the cell of that ID: of the group if it has one, else of the first group
@@ -33,14 +32,4 @@ func (m *Matrix) Find(group, id string) (Cell, error) {
 	slices.Sort(ids)
 	r.at(0, 0, suggest.Hint(id, slices.Compact(ids)), "no cell %q", id)
 	return Cell{}, r.err()
-}
-
-// Release returns the release that the cell is made of, with cuda-compat if the cell has
-// that. It is false if the catalog has no such release.
-func (c Cell) Release(catalog *recipes.Catalog) (recipes.Release, bool) {
-	r, ok := catalog.Find(c.OS, c.CUDA)
-	if c.Compat {
-		r = r.WithCompat()
-	}
-	return r, ok
 }

@@ -38,22 +38,22 @@ func multiply(r *report, catalog *recipes.Catalog, f file, e *entry) []made {
 			if slices.ContainsFunc(e.excludes, p.same) {
 				continue
 			}
-			release, ok := catalog.Find(os.text, cuda.text)
+			recipe, ok := catalog.Recipe(os.text, cuda.text)
 			if !ok {
 				if !p.glob() {
 					reportImpossible(r, catalog, p)
 				}
 				continue
 			}
-			checkFlavors(r, p, e, l, release)
+			checkFlavors(r, p, e, l, recipe.Release)
 			l := l
-			if l.platforms = checkPlatforms(r, p, l.platforms, release.Platforms); len(l.platforms) == 0 {
+			if l.platforms = checkPlatforms(r, p, l.platforms, recipe.Release.Platforms); len(l.platforms) == 0 {
 				continue // reported, or a glob's
 			}
 			if f.compat {
-				release = release.WithCompat()
+				recipe = recipe.WithCompat()
 			}
-			all = append(all, made{p, release.Version, cellsOf(p, l, release, f)})
+			all = append(all, made{p, recipe.Release.Version, cellsOf(p, l, recipe, f)})
 			cells += len(all[len(all)-1].cells)
 		}
 	}
@@ -67,9 +67,10 @@ func multiply(r *report, catalog *recipes.Catalog, f file, e *entry) []made {
 func (p pair) glob() bool { return p.os.glob || p.cuda.glob }
 
 // cellsOf returns the flavors from the lowest up, then the samples in the order of the file.
-func cellsOf(p pair, l lists, release recipes.Release, f file) []Cell {
+func cellsOf(p pair, l lists, recipe *recipes.Recipe, f file) []Cell {
+	release := recipe.Release
 	id := func(kind string) string { return cellID(p.cuda.text, kind, p.os.text) }
-	cell := Cell{OS: p.os.text, CUDA: p.cuda.text, Source: release.Source, Platforms: texts(l.platforms), Compat: f.compat && release.HasCompat()}
+	cell := Cell{OS: p.os.text, CUDA: p.cuda.text, Source: release.Source, Platforms: texts(l.platforms), Compat: f.compat && release.HasCompat(), Recipe: recipe}
 	var cells []Cell
 	add := func(c Cell, kind string) {
 		c.ID = id(kind)

@@ -29,8 +29,8 @@ type Catalog struct {
 	os       map[string]OS
 	managers map[string]Manager
 	sources  map[string]Source
-	releases []Release    // ascending by CUDA version, then by first OS
-	byPair   map[pair]int // index of releases
+	releases []Release // ascending by CUDA version, then by first OS
+	recipes  map[pair]*Recipe
 
 	platforms []string // of any release, sorted
 	flavors   []Flavor // of any release, in the order of CompareFlavors
@@ -55,11 +55,11 @@ func (c *Catalog) Manager(o OS) Manager { return c.managers[o.Manager] }
 
 // Find returns the CUDA release packaged for that OS, if there is one.
 func (c *Catalog) Find(os, cuda string) (Release, bool) {
-	i, ok := c.byPair[pair{os, cuda}]
+	r, ok := c.recipes[pair{os, cuda}]
 	if !ok {
 		return Release{}, false
 	}
-	return c.releases[i], true
+	return r.Release, true
 }
 
 // CUDAFor returns the CUDA releases packaged for that OS, oldest first.
@@ -103,11 +103,11 @@ func (c *Catalog) Flavors() []Flavor { return slices.Clone(c.flavors) }
 // index makes what the catalog answers from, once its releases are known.
 func (c *Catalog) index() {
 	slices.SortFunc(c.releases, compareReleases)
-	c.byPair = map[pair]int{}
+	c.recipes = map[pair]*Recipe{}
 	platforms, flavors := map[string]bool{}, map[Flavor]bool{}
-	for i, r := range c.releases {
+	for _, r := range c.releases {
 		for _, os := range r.OS {
-			c.byPair[pair{os, r.CUDA}] = i
+			c.recipes[pair{os, r.CUDA}] = c.recipe(c.os[os], r)
 		}
 		for _, p := range r.Platforms {
 			platforms[p] = true

@@ -132,6 +132,18 @@ func (r Release) Flavors() []Flavor {
 	return slices.SortedFunc(maps.Keys(r.Layers), CompareFlavors)
 }
 
+// Lowest is the flavor that stands on the root, and that samples are placed on.
+func (r Release) Lowest() Flavor { return r.Flavors()[0] }
+
+// LayerEnv is what the layers up to f set, the higher ones over the lower.
+func (r Release) LayerEnv(f Flavor) map[string]string {
+	values := map[string]string{}
+	for _, flavor := range r.Chain(f) {
+		maps.Copy(values, r.Layers[flavor].Env)
+	}
+	return values
+}
+
 // Chain returns the flavors that an image of f stacks up, lowest first and f last. It
 // is nil if the release has no f.
 func (r Release) Chain(f Flavor) []Flavor {

@@ -71,15 +71,18 @@ type Address struct {
 // Addresses returns the repositories of an OS for a platform, the one with the CUDA
 // packages first. There are none for an OS whose source has no roots of its own.
 func (c *Catalog) Addresses(o OS, platform string) []Address {
-	source, ok := c.sources[o.Source]
+	return c.sources[o.Source].addresses(o, platform)
+}
+
+func (s Source) addresses(o OS, platform string) []Address {
 	arch, packaged := o.Repository.Arch[platform]
-	if !ok || !packaged {
+	if len(s.Roots) == 0 || !packaged {
 		return nil
 	}
 	var all []Address
-	for _, root := range append([]string{source.Name}, o.Repository.Also...) {
-		key, _ := source.key(root, o.Repository)
-		url := source.Roots[root]
+	for _, root := range append([]string{s.Name}, o.Repository.Also...) {
+		key, _ := s.key(root, o.Repository)
+		url := s.Roots[root]
 		if scheme := o.Repository.Scheme; scheme != "" {
 			_, rest, _ := strings.Cut(url, "://")
 			url = scheme + "://" + rest
@@ -87,12 +90,6 @@ func (c *Catalog) Addresses(o OS, platform string) []Address {
 		all = append(all, Address{root, strings.TrimSuffix(url, "/") + "/" + path.Join(o.Repository.Dir, arch), key})
 	}
 	return all
-}
-
-// Source returns the vendor's repositories of that name, if it has any.
-func (c *Catalog) Source(name string) (Source, bool) {
-	s, ok := c.sources[name]
-	return s, ok
 }
 
 // key returns the newest key that serves the root itself, else the directory, else

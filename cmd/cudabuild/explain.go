@@ -12,6 +12,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -28,11 +29,11 @@ date, the guard, the requirement, and the recipe that says so. It builds nothing
 		Example: `  cudabuild explain 9.0-runtime-ubuntu16.04
   cudabuild explain 12.4-devel-debian13 --json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			catalog, cell, err := sel.find(cmd, args[0], asJSON)
+			cell, err := sel.find(cmd, args[0], asJSON)
 			if err != nil {
 				return err
 			}
-			why, err := explainCell(catalog, cell)
+			why, err := explainCell(cell)
 			if err != nil {
 				return err
 			}
@@ -48,36 +49,34 @@ date, the guard, the requirement, and the recipe that says so. It builds nothing
 	return cmd
 }
 
-func explainCell(catalog *recipes.Catalog, cell matrix.Cell) (*cellReasons, error) {
-	o, known := catalog.OS(cell.OS)
-	r, packaged := cell.Release(catalog)
-	if !known || !packaged {
-		return nil, fmt.Errorf("cell %s: no recipe for CUDA %s on %s", cell.ID, cell.CUDA, cell.OS)
-	}
-	e := &cellReasons{
-		Version: 1, Cell: cell, Root: explainRoot(o), Repositories: []repositoryReasons{}, Layers: []layerReasons{},
-		Guard: guardReasons{Provides: append([]string{}, r.Guard.Provides...), Manager: o.Manager, Where: catalog.Manager(o).Where()},
-	}
-	if vars, err := catalog.Variables(o, r, r.Lowest()); err != nil {
-		return nil, err
-	} else if vars["GUARD"] != "" {
-		e.Guard.Refuses = len(catalog.Manager(o).DriverPackages)
-	}
-	top := cell.Flavor
-	if cell.Sample != "" {
-		top = r.Lowest()
-		file, line := r.Where("samples")
-		e.Samples = &sampleReasons{cell.Builder, r.Samples.SASS, r.Samples.PTX, place(file, line)}
-	}
-	source, _ := catalog.Source(o.Source)
+func explainCell(cell matrix.Cell) (*cellReasons, error) {
+	var images []*plan.Image
 	for _, platform := range cell.Platforms {
-		e.Requirements = append(e.Requirements, requirement{platform, r.RequireFor(platform), whyRequired(cell)})
-		for _, a := range catalog.Addresses(o, platform) {
-			e.Repositories = append(e.Repositories, repositoryReasons{platform, source.Where(), a.URL, a.Key.ID, a.Key.Fingerprint, a.Key.SHA256, a.Key.Since})
+		img, err := plan.New(cell, platform)
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, img)
+	}
+	first := images[0]
+	e := &cellReasons{
+		Version: 1, Cell: cell, Root: explainRoot(first.OS), Repositories: []repositoryReasons{}, Layers: explainLayers(images),
+		Guard: guardReasons{Provides: append([]string{}, first.Release.Guard.Provides...), Manager: first.OS.Manager, Where: first.Manager.Where()},
+	}
+	for _, step := range first.Steps {
+		switch {
+		case step.Env["GUARD"] != "":
+			e.Guard.Refuses = len(first.Manager.DriverPackages)
+		case step.Program != "":
+			file, line := first.Release.Where("samples")
+			e.Samples = &sampleReasons{cell.Builder, first.Release.Samples.SASS, first.Release.Samples.PTX, place(file, line)}
 		}
 	}
-	for _, flavor := range r.Chain(top) {
-		e.Layers = append(e.Layers, explainLayers(r, flavor, cell.Platforms)...)
+	for _, img := range images {
+		e.Requirements = append(e.Requirements, requirement{img.Platform, img.Env["NVIDIA_REQUIRE_CUDA"], whyRequired(cell)})
+		for _, a := range img.Addresses(img.Platform) {
+			e.Repositories = append(e.Repositories, repositoryReasons{img.Platform, img.Source.Where(), a.URL, a.Key.ID, a.Key.Fingerprint, a.Key.SHA256, a.Key.Since})
+		}
 	}
 	return e, nil
 }
@@ -104,26 +103,33 @@ func whyRequired(c matrix.Cell) string {
 	return "without cuda-compat: a driver of that CUDA release; none older is promised to run it"
 }
 
-// explainLayers explains a layer once, or for each platform if any has another.
-func explainLayers(r recipes.Release, flavor recipes.Flavor, platforms []string) []layerReasons {
-	var all []layerReasons
-	for _, platform := range platforms {
-		all = append(all, explainLayer(r.On(platform), flavor))
-	}
-	if !slices.ContainsFunc(all, func(l layerReasons) bool { return !reflect.DeepEqual(l, all[0]) }) {
-		return all[:1]
-	}
-	for i, platform := range platforms {
-		all[i].Platform = platform
+// explainLayers explains each layer that installs once, or for each platform if any has another.
+func explainLayers(images []*plan.Image) []layerReasons {
+	all := []layerReasons{}
+	for i, step := range images[0].Layers() {
+		if step.Installer == "" {
+			continue
+		}
+		var each []layerReasons
+		for _, img := range images {
+			each = append(each, explainLayer(img.Release, img.Layers()[i]))
+		}
+		if !slices.ContainsFunc(each, func(l layerReasons) bool { return !reflect.DeepEqual(l, each[0]) }) {
+			all = append(all, each[0])
+			continue
+		}
+		for n, img := range images {
+			each[n].Platform = img.Platform
+		}
+		all = append(all, each...)
 	}
 	return all
 }
 
-func explainLayer(r recipes.Release, flavor recipes.Flavor) layerReasons {
-	layer := r.Layers[flavor]
-	file, line := r.Where(string(flavor))
+func explainLayer(r recipes.Release, step plan.Step) layerReasons {
+	layer := step.Layer
 	l := layerReasons{
-		Flavor: flavor, Where: place(file, line), Packages: []packageReasons{}, Hold: append([]string{}, layer.Hold...),
+		Flavor: recipes.Flavor(step.Name), Where: place(step.File, step.Line), Packages: []packageReasons{}, Hold: append([]string{}, layer.Hold...),
 		Env: map[string]string{}, Files: []string{}, Links: map[string]string{},
 	}
 	maps.Copy(l.Env, layer.Env)

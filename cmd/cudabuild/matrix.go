@@ -137,7 +137,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 	display := f.display(cmd)
 	defer display.Close()
 	result, err = build.Run(ctx, cells, build.Options{
-		Catalog: catalog, Bases: bases, Images: images,
+		Bases: bases, Images: images,
 		Failed:      filepath.Join(f.out, "failed"),
 		Engine:      engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
 		Gate:        verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TrustDigests: true}),

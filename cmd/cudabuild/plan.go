@@ -15,7 +15,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/bootstrap"
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/matrix/plan"
+	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -139,17 +139,17 @@ func (s *selection) load(cmd *cobra.Command, asJSON bool) (*recipes.Catalog, []m
 }
 
 // find is load for one cell, of whatever group.
-func (s *selection) find(cmd *cobra.Command, id string, asJSON bool) (*recipes.Catalog, matrix.Cell, error) {
-	catalog, m, err := s.open(cmd.InOrStdin())
+func (s *selection) find(cmd *cobra.Command, id string, asJSON bool) (matrix.Cell, error) {
+	_, m, err := s.open(cmd.InOrStdin())
 	if err != nil {
-		return nil, matrix.Cell{}, tell(cmd, err, asJSON)
+		return matrix.Cell{}, tell(cmd, err, asJSON)
 	}
 	group := s.group
 	if !cmd.Flags().Changed("group") && !slices.Contains(m.Groups(), group) {
 		group = m.Groups()[0]
 	}
 	cell, err := m.Find(group, id)
-	return catalog, cell, tell(cmd, err, asJSON)
+	return cell, tell(cmd, err, asJSON)
 }
 
 // tell reports an error that is a matrix.Problems, and returns one that is told.

@@ -14,7 +14,6 @@ import (
 	"github.com/cudabuild/cudabuild/emit"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // exports are the ways of plan to say what is built in the language of another tool.
@@ -37,18 +36,18 @@ func (e *exports) run(cmd *cobra.Command, sel *selection) error {
 	if e.dockerfile != "" {
 		return e.printDockerfile(cmd, sel)
 	}
-	write := map[string]func(*recipes.Catalog, []matrix.Cell) ([]emit.File, error){"bake": emit.Bake, "github": sel.github}[e.format]
+	write := map[string]func([]matrix.Cell) ([]emit.File, error){"bake": emit.Bake, "github": sel.github}[e.format]
 	switch {
 	case e.format == "":
 		return errors.New("--out says where --emit writes: add --emit bake or --emit github")
 	case write == nil:
 		return fmt.Errorf("--emit %q: want bake or github", e.format)
 	}
-	catalog, cells, err := sel.load(cmd, false)
+	_, cells, err := sel.load(cmd, false)
 	if err != nil {
 		return err
 	}
-	files, err := write(catalog, cells)
+	files, err := write(cells)
 	if err != nil {
 		return err
 	}
@@ -57,11 +56,11 @@ func (e *exports) run(cmd *cobra.Command, sel *selection) error {
 
 // printDockerfile prints the Dockerfile of one cell.
 func (e *exports) printDockerfile(cmd *cobra.Command, sel *selection) error {
-	catalog, cell, err := sel.find(cmd, e.dockerfile, false)
+	cell, err := sel.find(cmd, e.dockerfile, false)
 	if err != nil {
 		return err
 	}
-	text, err := emit.Dockerfile(catalog, []matrix.Cell{cell})
+	text, err := emit.Dockerfile([]matrix.Cell{cell})
 	if err != nil {
 		return err
 	}
@@ -70,7 +69,7 @@ func (e *exports) printDockerfile(cmd *cobra.Command, sel *selection) error {
 }
 
 // github makes workflows that select the same cells as the command line did.
-func (s *selection) github(_ *recipes.Catalog, cells []matrix.Cell) ([]emit.File, error) {
+func (s *selection) github(cells []matrix.Cell) ([]emit.File, error) {
 	if s.file == "-" {
 		return nil, errors.New("--emit github: the workflow has to name the matrix, so --file cannot be stdin")
 	}

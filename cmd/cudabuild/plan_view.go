@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/matrix/plan"
+	"github.com/cudabuild/cudabuild/plan"
 )
 
 // planView is how plan shows cells, if not as a table.

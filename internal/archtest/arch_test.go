@@ -42,12 +42,13 @@ var arrows = map[string][]string{
 	"samples":   {},
 	"recipes":   {"compat", "samples"},
 	"matrix":    {"recipes"},
-	"llb":       {"compat", "matrix", "recipes", "samples"},
+	"plan":      {"compat", "matrix", "recipes", "samples"},
+	"llb":       {"matrix", "plan", "recipes"},
 	"verify":    {"image", "compat"},
 	"gpu":       {"image", "compat", "verify"},
 	"record":    {"compat", "image", "verify", "gpu"},
 	"bootstrap": {"recipes", "image"}, // image: pulls what an OS starts from
-	"emit":      {"matrix", "recipes", "samples"},
+	"emit":      {"matrix", "plan", "recipes"},
 	"build":     {"bootstrap", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
 	"internal":  {"image"},
 }

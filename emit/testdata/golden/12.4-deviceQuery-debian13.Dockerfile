@@ -144,7 +144,7 @@ STEP
 
 # deviceQuery is compiled in devel; nothing of devel comes along.
 FROM devel AS build-devicequery
-COPY <<'SOURCE' /src/deviceQuery.cu
+COPY <<'SOURCE' /run/cudabuild/src/deviceQuery.cu
 // SPDX-License-Identifier: Apache-2.0
 //
 // deviceQuery reports the CUDA devices that this process can use, in the words of NVIDIA's sample of that name (scripts read
@@ -400,12 +400,12 @@ RUN --mount=type=tmpfs,target=/tmp \
 set -eu
 NVCC_PREPEND_FLAGS='-ccbin cuda-g++'
 export NVCC_PREPEND_FLAGS
-mkdir /out
-nvcc -O3 -cudart static -Wno-deprecated-gpu-targets -gencode arch=compute_50,code=sm_50 -gencode arch=compute_52,code=sm_52 -gencode arch=compute_53,code=sm_53 -gencode arch=compute_60,code=sm_60 -gencode arch=compute_61,code=sm_61 -gencode arch=compute_62,code=sm_62 -gencode arch=compute_70,code=sm_70 -gencode arch=compute_72,code=sm_72 -gencode arch=compute_75,code=sm_75 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_86,code=sm_86 -gencode arch=compute_87,code=sm_87 -gencode arch=compute_89,code=sm_89 -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90 -Xlinker -s -o /out/deviceQuery /src/deviceQuery.cu
+mkdir -p /run/cudabuild/out
+nvcc -O3 -cudart static -Wno-deprecated-gpu-targets -gencode arch=compute_50,code=sm_50 -gencode arch=compute_52,code=sm_52 -gencode arch=compute_53,code=sm_53 -gencode arch=compute_60,code=sm_60 -gencode arch=compute_61,code=sm_61 -gencode arch=compute_62,code=sm_62 -gencode arch=compute_70,code=sm_70 -gencode arch=compute_72,code=sm_72 -gencode arch=compute_75,code=sm_75 -gencode arch=compute_80,code=sm_80 -gencode arch=compute_86,code=sm_86 -gencode arch=compute_87,code=sm_87 -gencode arch=compute_89,code=sm_89 -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90 -Xlinker -s -o /run/cudabuild/out/deviceQuery /run/cudabuild/src/deviceQuery.cu
 STEP
 
 FROM base AS image-devicequery
-COPY --from=build-devicequery /out/deviceQuery /usr/local/bin/
+COPY --from=build-devicequery /run/cudabuild/out/deviceQuery /usr/local/bin/
 ENV CUDA_VERSION="12.4.1" \
     NVIDIA_DRIVER_CAPABILITIES="compute,utility" \
     NVIDIA_REQUIRE_CUDA="driver>=525.60.13" \

@@ -11,7 +11,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/golden"
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/matrix/plan"
+	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -39,7 +39,7 @@ func TestGraph(t *testing.T) {
 // TestGraphOfAll holds that a renderer takes the picture of every group of our own matrix.
 func TestGraphOfAll(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("../../matrix.yaml")
+	data, err := os.ReadFile("../matrix.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

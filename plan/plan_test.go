@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/matrix/plan"
+	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package plan is a plan as others see it: the document that `cudabuild plan --json`
-// prints, what has changed since an older one, and a picture.
+// Package plan is how each image is made, and a plan as others see it.
 //
-// [Read] reads a document that an earlier cudabuild printed, [Compare] says field by
-// field how a plan differs from it, and [Graph] draws the layers that cells share as
-// a Mermaid flowchart. All are pure: same cells, same bytes.
+// [New] returns the [Image] of a cell on a platform: the steps that make it, in order,
+// with their scripts, variables, mounts and the line of the recipe that asks for each, and
+// its configuration. Package llb prints it as a BuildKit graph, package emit as a
+// Dockerfile, and `cudabuild explain` in words; none of them derives anything of it again.
+//
+// [Read] reads a document that an earlier `cudabuild plan --json` printed, [Compare] says
+// field by field how a plan differs from it, and [Graph] draws the layers that cells share
+// as a Mermaid flowchart. All are pure: same cells, same bytes.
 package plan
 
 import (

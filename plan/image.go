@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/samples"
+)
+
+// Image is how the image of a cell is made on one platform. Images of a family share
+// memory: what they hold is not to be changed.
+type Image struct {
+	*Family
+
+	Cell matrix.Cell
+	// Steps are all that is needed, none before one that it needs. The last one makes
+	// the image.
+	Steps  []Step
+	Env    map[string]string
+	Labels map[string]string
+	Cmd    []string
+}
+
+// New returns how the image of a cell is made on one of its platforms.
+func New(cell matrix.Cell, platform string) (*Image, error) {
+	f, err := NewFamily(cell, platform)
+	if err != nil {
+		return nil, err
+	}
+	return f.Image(cell)
+}
+
+// Image returns how the image of a cell of the family is made.
+func (f *Family) Image(cell matrix.Cell) (*Image, error) {
+	i := &Image{Family: f, Cell: cell, Labels: f.labels(cell.ID), Cmd: []string{"bash"}}
+	top, err := cell.Flavor, i.flavor(cell.Flavor)
+	if cell.Sample != "" {
+		top, err = f.Release.Lowest(), i.sample(cell)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
+	}
+	i.Env = f.environment(top)
+	return i, nil
+}
+
+// flavor adds the steps of a flavor and of those below it.
+func (i *Image) flavor(flavor recipes.Flavor) error {
+	chain := i.Release.Chain(flavor)
+	if chain == nil {
+		return fmt.Errorf("CUDA %s on %s has no %q", i.Release.CUDA, i.OS.Name, flavor)
+	}
+	for _, step := range i.Flavors {
+		if slices.Contains(chain, recipes.Flavor(step.Name)) {
+			i.Steps = append(i.Steps, step)
+		}
+	}
+	return nil
+}
+
+// sample adds the steps that compile a sample in devel and place it on the lowest flavor.
+func (i *Image) sample(cell matrix.Cell) error {
+	sample, known := samples.Lookup(cell.Sample)
+	if !known {
+		return fmt.Errorf("no sample %q", cell.Sample)
+	}
+	if err := i.flavor(recipes.Devel); err != nil {
+		return err
+	}
+	nvcc := i.nvcc(SourceDir+"/"+sample.File, OutputDir+"/"+sample.Name)
+	compile := Step{
+		Name: "compile " + sample.Name, Below: string(recipes.Devel), Title: "compile " + sample.File,
+		Script: nvcc + "\n", Env: i.Release.LayerEnv(recipes.Devel),
+		Mounts: []Mount{
+			{Mount: recipes.Mount{Path: SourceDir, Kind: SourceMount}, Name: sample.File, Text: sample.Source},
+			{Mount: recipes.Mount{Path: "/tmp", Kind: recipes.TmpfsMount}},
+			{Mount: recipes.Mount{Path: OutputDir, Kind: OutputMount}},
+		},
+	}
+	compile.File, compile.Line = i.Release.Where("samples")
+	i.Steps = append(i.Steps, compile, Step{
+		Name: "place " + sample.Name, Below: string(i.Release.Lowest()), Title: "place " + sample.Name,
+		Script: "cp " + OutputDir + "/" + sample.Name + " /usr/local/bin/\n", Program: sample.Name,
+		Mounts:  []Mount{{Mount: recipes.Mount{Path: OutputDir, Kind: ResultMount}, Name: compile.Name}},
+		History: nvcc + " # compiled in " + cell.Builder,
+	})
+	i.Cmd = sample.Cmd
+	return nil
+}
+
+// Where the steps of a sample find its source, and the program.
+const (
+	SourceDir = "/run/cudabuild/src"
+	OutputDir = "/run/cudabuild/out"
+)
+
+// Layers returns the steps that make the layers of the image above its root, lowest first.
+func (i *Image) Layers() []Step {
+	var layers []Step
+	name := i.Steps[len(i.Steps)-1].Name
+	for _, step := range slices.Backward(i.Steps) {
+		if step.Name == name {
+			layers, name = append(layers, step), step.Below
+		}
+	}
+	slices.Reverse(layers)
+	return layers
+}
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// environment is that of an image whose highest flavor is top: what the runtime hook
+// reads, and what the layers set.
+func (f *Family) environment(top recipes.Flavor) map[string]string {
+	values := map[string]string{
+		"PATH":                       defaultPath,
+		"CUDA_VERSION":               f.Release.Version,
+		"NVIDIA_VISIBLE_DEVICES":     "all",
+		"NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+		"NVIDIA_REQUIRE_CUDA":        f.Release.RequireFor(f.Platform),
+	}
+	maps.Copy(values, f.Release.LayerEnv(top))
+	return values
+}
+
+// sourceURL is where the recipes of these images are from.
+const sourceURL = "https://github.com/cudabuild/cudabuild"
+
+func (f *Family) labels(id string) map[string]string {
+	return map[string]string{
+		ocispec.AnnotationTitle:   id,
+		ocispec.AnnotationVersion: f.Release.Version,
+		ocispec.AnnotationSource:  sourceURL,
+	}
+}
+
+// nvcc is the command that compiles a sample: machine code for every architecture that
+// the release knows, and PTX of the newest for those that come after it.
+func (f *Family) nvcc(source, program string) string {
+	args := []string{"nvcc", "-O3", "-cudart", "static"}
+	if compat.Compare(f.Release.CUDA, "8.0") >= 0 { // the first that knows the option
+		args = append(args, "-Wno-deprecated-gpu-targets")
+	}
+	for _, arch := range f.Release.Samples.SASS {
+		args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=sm_%[1]d", arch))
+	}
+	args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=compute_%[1]d", f.Release.Samples.PTX),
+		"-Xlinker", "-s", // nvcc leaves the number of its process in a symbol
+		"-o", program, source)
+	return strings.Join(args, " ")
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// place is a shell script that writes the files and links of a layer; "" if it has none.
+func place(l recipes.Layer) string {
+	var s strings.Builder
+	for _, file := range slices.Sorted(maps.Keys(l.Files)) {
+		fmt.Fprintf(&s, "mkdir -p %s\nprintf '%%s' %s >%s\n", quote(path.Dir(file)), quote(l.Files[file]), quote(file))
+	}
+	for _, link := range slices.Sorted(maps.Keys(l.Links)) {
+		fmt.Fprintf(&s, "mkdir -p %s\nln -sfn %s %s\n", quote(path.Dir(link)), quote(l.Links[link]), quote(link))
+	}
+	if len(l.Files) > 0 { // among them what the linker reads
+		s.WriteString("ldconfig\nrm -f /var/cache/ldconfig/aux-cache\n")
+	}
+	return s.String()
+}
+
+// quote is a word of a shell command whose value is the text.
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
