@@ -144,28 +144,7 @@ func (r *run) record() *record.Run {
 	for _, t := range r.tasks {
 		result.Cells = append(result.Cells, t.result)
 	}
-	result.Totals.SizeBytes = r.totalSize()
+	result.Totals.SizeBytes = result.Size(context.Background(), r.Images)
 	result.Sum()
 	return result
-}
-
-// totalSize counts each blob of the passed images once.
-func (r *run) totalSize() int64 {
-	ctx := context.Background()
-	seen := map[string]bool{}
-	var size int64
-	for _, t := range r.tasks {
-		desc, ok := r.Images.Lookup(t.cell.Tags[0])
-		if !ok || desc.Digest.String() != t.result.Digest {
-			continue
-		}
-		blobs, _ := r.Images.Blobs(ctx, desc)
-		for _, blob := range blobs {
-			if !seen[blob.Digest.String()] {
-				seen[blob.Digest.String()] = true
-				size += blob.Size
-			}
-		}
-	}
-	return size
 }

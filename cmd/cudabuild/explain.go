@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -38,9 +39,9 @@ date, the guard, the requirement, and the recipe that says so. It builds nothing
 				return err
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), why)
+				return plain.JSON(cmd.OutOrStdout(), why)
 			}
-			_, err = plain{cmd.OutOrStdout()}.Write(why.page())
+			_, err = plain.To(cmd.OutOrStdout()).Write(why.page())
 			return err
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
 // gpuDocument is what gpu --json prints.
@@ -29,9 +30,9 @@ type regression struct {
 
 func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regression, asJSON bool) error {
 	if asJSON {
-		return printJSON(w, gpuDocument{1, host, rows, regressions(worse)})
+		return plain.JSON(w, gpuDocument{1, host, rows, regressions(worse)})
 	}
-	w = plain{w}
+	w = plain.To(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CELL\tENGINE\tPREDICTED\tRESULT\tAGREES\tTO MAIN\tSHOWED")
 	for _, r := range rows {

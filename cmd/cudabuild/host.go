@@ -16,6 +16,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
 	"github.com/cudabuild/cudabuild/gpu/probe"
+	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
 func newHost() *cobra.Command {
@@ -95,9 +96,9 @@ type hostDocument struct {
 
 func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
 	if asJSON {
-		return printJSON(w, hostDocument{1, host})
+		return plain.JSON(w, hostDocument{1, host})
 	}
-	w = plain{w}
+	w = plain.To(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"os", host.OS},

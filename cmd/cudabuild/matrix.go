@@ -59,7 +59,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "scheme and host of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.IntVar(&f.jobs, "jobs", 8, "images built at the same time")
 	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
-	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image")
+	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image, as --keep-going=false")
 	flags.BoolVar(&f.refresh, "refresh", false, "look whether the package repositories have moved, and build from their new state if so")
 	flags.BoolVar(&f.unpinned, "unpinned", false, "build images with packages whose version no document gives, with whatever the repository has")
 	flags.BoolVar(&f.noWait, "no-wait", false, "exit with code 3 instead of waiting for another run to end")
@@ -98,7 +98,7 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 			return err
 		}
 	}
-	if _, err := f.earlier(); err != nil { // better now than after all the work
+	if err := f.checkRecord(); err != nil { // better now than after all the work
 		return err
 	}
 	result, err := f.build(cmd, catalog, cells)
@@ -142,13 +142,13 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 		Engine:      engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
 		Gate:        verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TrustDigests: true}),
 		AptConfig:   hostAptConfig(ctx),
-		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast,
+		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
 		Display: display, Log: slog.Default(),
 	})
 	if result == nil {
 		return nil, err
 	}
-	return result, errors.Join(err, f.keep(context.WithoutCancel(ctx), images, result))
+	return result, errors.Join(err, result.Merge(context.WithoutCancel(ctx), f.recordPath(), images))
 }
 
 func (f *matrixFlags) own(cmd *cobra.Command) (*engine.Lock, error) {

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,44 +138,6 @@ func TestHintForRoot(t *testing.T) {
 		if strings.Contains(stderr.String(), "root") || !strings.Contains(stderr.String(), "hint: ") {
 			t.Errorf("stderr = %q, want a hint that does not speak of root", &stderr)
 		}
-	}
-}
-
-// TestRecordMerges: a run of some cells leaves the record of the others alone, and the
-// totals are those of all.
-func TestRecordMerges(t *testing.T) {
-	t.Parallel()
-	w := workspace{out: t.TempDir()}
-	images, err := image.OpenStore(w.images())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer images.Close()
-	cell := func(id string, status record.Status) record.Cell { return record.Cell{ID: id, Status: status} }
-	for _, cells := range [][]record.Cell{
-		{cell("a", record.Passed), cell("b", record.Failed)},
-		{cell("b", record.Passed)},
-		{{ID: "c", Status: record.Cancelled, Reason: "not <started>: the run & all ended first"}},
-	} {
-		r := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: cells}
-		if err := w.keep(t.Context(), images, r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := w.earlier()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var states []string
-	for _, c := range got.Cells {
-		states = append(states, c.ID+" "+string(c.Status)+" "+c.Reason)
-	}
-	want := []string{"a passed ", "b passed ", "c cancelled not <started>: the run & all ended first"}
-	if !slices.Equal(states, want) || got.Totals.Passed != 2 || got.Totals.Cancelled != 1 {
-		t.Errorf("cells = %q, totals %+v, want %q", states, got.Totals, want)
-	}
-	if text, err := os.ReadFile(w.recordPath()); err != nil || !strings.Contains(string(text), "not <started>: the run & all ended first") {
-		t.Errorf("run.json is not for people to read: %s, %v", text, err)
 	}
 }
 

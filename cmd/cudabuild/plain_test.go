@@ -9,21 +9,9 @@ import (
 	"testing"
 
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
 )
-
-func TestVisible(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"": "", "plain text,\tä 漢 😀\n": "plain text,\tä 漢 😀\n",
-		"\x1b[2Jx": `\u001b[2Jx`, "a\rb\bc\x00\x7f": `a\u000db\u0008c\u0000\u007f`, "\u009b31m": `\u009b31m`, "\x9b31m": `\x9b31m`,
-		"\x1b]0;title\a": `\u001b]0;title\u0007`, "a\u202eb\u2066\u200b": `a\u202eb\u2066\u200b`, "\U000e0041": `\U000e0041`, "\xff\xfe": `\xff\xfe`,
-	} {
-		if got := visible(text); got != want {
-			t.Errorf("visible(%q) = %q, want %q", text, got, want)
-		}
-	}
-}
 
 // TestForeignWords: whatever the command, a terminal gets no escape out of words that
 // are not ours.
@@ -47,7 +35,7 @@ func TestForeignWords(t *testing.T) {
 		},
 		"explain": func(w *bytes.Buffer) error {
 			e := &cellReasons{Cell: matrix.Cell{ID: evil, Tags: []string{evil}}, Root: rootReasons{OS: evil, Image: evil, Changes: []change{{evil, evil}}}, Layers: []layerReasons{{Env: map[string]string{evil: evil}, Files: []string{evil}}}}
-			_, err := plain{w}.Write(e.page())
+			_, err := plain.To(w).Write(e.page())
 			return err
 		},
 	} {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -69,7 +70,7 @@ of one group in the order in which they are built. It builds nothing.`,
 }
 
 func planJSON(w io.Writer, cells []matrix.Cell, problems matrix.Problems) error {
-	return printJSON(w, plan.Document{Version: 1, Cells: cells, Problems: problems})
+	return plain.JSON(w, plan.Document{Version: 1, Cells: cells, Problems: problems})
 }
 
 func planTable(w io.Writer, group string, cells []matrix.Cell) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 )
@@ -41,7 +42,7 @@ func (v *planView) compare(cmd *cobra.Command, cells []matrix.Cell, asJSON bool)
 		return err
 	}
 	if asJSON {
-		return printJSON(cmd.OutOrStdout(), d)
+		return plain.JSON(cmd.OutOrStdout(), d)
 	}
 	return planDiff(cmd.OutOrStdout(), d)
 }

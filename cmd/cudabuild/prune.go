@@ -16,6 +16,7 @@ import (
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
 // pruneFlags are the flags of `cudabuild prune`.
@@ -143,7 +144,7 @@ func (f *pruneFlags) blobs(cmd *cobra.Command) (image.Pruned, error) {
 
 func (f *pruneFlags) print(w io.Writer, done pruned) error {
 	if f.asJSON {
-		return printJSON(w, done)
+		return plain.JSON(w, done)
 	}
 	verb := "removed"
 	if f.dryRun {

@@ -11,6 +11,8 @@ import (
 	"log/slog"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
 // Exit codes, the same for every subcommand (docs/exit-codes.md).
@@ -67,7 +69,7 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	stderr = plain{stderr}
+	stderr = plain.To(stderr)
 	coded := &exitError{code: exitUsage, err: err}
 	errors.As(err, &coded)
 	if ctx.Err() != nil && !coded.program {

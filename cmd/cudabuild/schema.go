@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/internal/schema"
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/matrix"
@@ -78,7 +79,7 @@ that another command prints. Without a name it lists them.`,
 			if err != nil {
 				return err
 			}
-			return printJSON(cmd.OutOrStdout(), s)
+			return plain.JSON(cmd.OutOrStdout(), s)
 		},
 	}
 	cmd.Flags().StringArrayVar(&layers, "recipes", nil, "`DIR` with recipes whose names matrix.yaml may use too (repeatable)")

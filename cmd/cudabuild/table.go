@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/record"
 )
 
@@ -18,7 +19,7 @@ func (f *matrixFlags) print(w io.Writer, result *record.Run) error {
 	if !f.asJSON {
 		return runTable(w, result)
 	}
-	return printJSON(w, result)
+	return plain.JSON(w, result)
 }
 
 func runTable(w io.Writer, result *record.Run) error {

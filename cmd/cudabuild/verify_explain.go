@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -35,7 +36,7 @@ func (f *verifyFlags) explainPath(cmd *cobra.Command, verifier *verify.Verifier,
 	}
 	if f.format == "json" {
 		document := explainDocument{1, append([]verify.Explanation{}, found...)}
-		if err := printJSON(cmd.OutOrStdout(), document); err != nil {
+		if err := plain.JSON(cmd.OutOrStdout(), document); err != nil {
 			return &exitError{code: exitUnknown, err: err}
 		}
 		return verifyError(nil, problem)

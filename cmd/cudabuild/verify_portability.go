@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -156,7 +157,7 @@ func inShort(p compat.Prediction) string {
 
 func printAnswers(w io.Writer, asJSON bool, answers []answer) error {
 	if asJSON {
-		return printJSON(w, answersDocument{1, answers})
+		return plain.JSON(w, answersDocument{1, answers})
 	}
 	var page bytes.Buffer
 	for _, a := range answers {

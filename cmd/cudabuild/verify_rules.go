@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -50,7 +51,7 @@ func (f *verifyFlags) printRules(w io.Writer) error {
 		rows = append(rows, row)
 	}
 	if f.format == "json" {
-		return printJSON(w, rulesDocument{1, verify.RulesVersion(), rows})
+		return plain.JSON(w, rulesDocument{1, verify.RulesVersion(), rows})
 	}
 	var page bytes.Buffer
 	fmt.Fprintf(&page, "rule set %s\n", verify.RulesVersion())

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
 // versionDocument is what version --json prints.
@@ -26,7 +28,7 @@ func newVersion() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			version, goVersion := buildVersion()
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), versionDocument{1, version, goVersion})
+				return plain.JSON(cmd.OutOrStdout(), versionDocument{1, version, goVersion})
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "cudabuild %s (%s)\n", version, goVersion)
 			return err
