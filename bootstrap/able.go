@@ -3,14 +3,15 @@
 package bootstrap
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // ErrUnavailable is the condition that no root can be made on this machine.
-var ErrUnavailable = errors.New("cannot bootstrap on this machine")
+var ErrUnavailable = hint.Privileged("cannot bootstrap on this machine", "run 'make deps'", "run as root after 'make deps'")
 
 // able returns an error that matches ErrUnavailable and says what is missing.
 func able() error {

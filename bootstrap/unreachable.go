@@ -2,11 +2,14 @@
 
 package bootstrap
 
-import "errors"
+import (
+	"github.com/cudabuild/cudabuild/internal/hint"
+)
 
 // ErrUnreachable is the condition that a package repository, or the mirror in its
 // place, or a registry does not answer.
-var ErrUnreachable = errors.New("cannot reach the package repositories")
+var ErrUnreachable = hint.New("cannot reach the package repositories",
+	"is the network up? --debian-mirror or CUDABUILD_DEBIAN_MIRROR names a mirror, http_proxy a proxy")
 
 // UnreachableError means that a server which a recipe names does not answer. It matches
 // [ErrUnreachable].
@@ -20,3 +23,8 @@ func (e *UnreachableError) Error() string { return "cannot reach " + e.What + ":
 // Is makes the error match ErrUnreachable.
 func (e *UnreachableError) Is(target error) bool { return target == ErrUnreachable }
 func (e *UnreachableError) Unwrap() error        { return e.Err }
+
+// Hint is where the address can be changed.
+func (e *UnreachableError) Hint() string {
+	return "is the network up? http_proxy names a proxy; the address is one of recipes/os or recipes/repository, and --recipes DIR can give another"
+}

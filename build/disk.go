@@ -28,6 +28,11 @@ func (e *DiskError) Error() string {
 	return fmt.Sprintf("building needs about %d MB below %s, %d MB are free", e.NeedMB, e.Dir, e.FreeMB)
 }
 
+// Hint is how to have more room.
+func (e *DiskError) Hint() string {
+	return "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir or --out"
+}
+
 // checkDisk compares what the recipes will take with what is free, once a run and
 // before anything is made. Too small a disk ends the run.
 func (r *run) checkDisk(ctx context.Context) error {

@@ -4,6 +4,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -24,6 +25,14 @@ func (e *PlatformError) Error() string {
 }
 
 func (e *PlatformError) Unwrap() error { return e.Err }
+
+// Hint is where programs of the platform run.
+func (e *PlatformError) Hint() string {
+	if errors.Is(e.Err, emulator.ErrNone) {
+		return "run 'make emulator' as root, which changes the whole machine (docs/platforms.md), or take the platform out of the matrix"
+	}
+	return "name a --builder that runs them, or take the platform out of the matrix"
+}
 
 // checkPlatforms makes sure, before anything is made, that programs of every platform
 // run: here, where roots are bootstrapped, and where BuildKit runs the steps. What an

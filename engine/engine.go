@@ -26,11 +26,15 @@ import (
 	_ "github.com/moby/buildkit/client/connhelper/dockercontainer" // docker-container://
 	_ "github.com/moby/buildkit/client/connhelper/podmancontainer" // podman-container://
 	_ "github.com/moby/buildkit/client/connhelper/ssh"             // ssh://
+
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // ErrUnavailable is the condition that no BuildKit can be had: nothing answers at
 // the given address, or an owned daemon cannot run on this machine.
-var ErrUnavailable = errors.New("no usable BuildKit")
+var ErrUnavailable = hint.Privileged("no usable BuildKit",
+	"run it again, what was built is kept; 'make tools' builds buildkitd and runc, --builder names a BuildKit that is running",
+	"run as root after 'make tools', or name a running BuildKit with --builder")
 
 // AddressError is the condition that nothing usable answers at the address that the
 // user named. It matches [ErrUnavailable].
@@ -44,6 +48,11 @@ func (e *AddressError) Error() string {
 }
 
 func (e *AddressError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
+
+// Hint is how to have a BuildKit.
+func (e *AddressError) Hint() string {
+	return "start BuildKit there, or leave --builder and BUILDKIT_HOST away: cudabuild then starts its own"
+}
 
 // Options says which BuildKit to use. The zero value of Address means an owned one.
 type Options struct {

@@ -26,6 +26,11 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("state directory %s is in use by pid %d", e.Dir, e.PID)
 }
 
+// Hint is how to get out of each other's way.
+func (e *BusyError) Hint() string {
+	return "wait for that run to end, or choose another --state-dir and --out"
+}
+
 // Lock is the ownership of a state directory. An owned daemon inherits it, so it
 // is free only when both the owner and its daemon are gone.
 type Lock struct {

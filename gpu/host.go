@@ -4,18 +4,19 @@ package gpu
 
 import (
 	"cmp"
-	"errors"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // Conditions of a host.
 var (
 	// ErrNoSupport means that this build of the program cannot ask a driver.
-	ErrNoSupport = errors.New("this build of cudabuild has no GPU support")
+	ErrNoSupport = hint.New("this build of cudabuild has no GPU support", "'make gpu' builds bin/gpu/cudabuild, which has it")
 	// ErrNoDriver means that the host has no NVIDIA driver that could be asked.
-	ErrNoDriver = errors.New("no NVIDIA driver")
+	ErrNoDriver = hint.New("no NVIDIA driver", "install the NVIDIA driver, or load its modules with 'cudabuild host --load-kmods'")
 	// ErrNoGPU means that the driver has no GPU, or not the one asked for.
-	ErrNoGPU = errors.New("no such GPU")
+	ErrNoGPU = hint.New("no such GPU", "'cudabuild host' lists the GPUs")
 )
 
 // Host is what is known about a machine, as `host --json` prints it. Versions are

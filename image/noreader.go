@@ -20,6 +20,11 @@ func (e *NoReaderError) Error() string {
 	return fmt.Sprintf("%s is %s, for which there is no reader", e.Name, e.Kind)
 }
 
+// Hint is the command that makes a file of it that can be read.
+func (e *NoReaderError) Hint() string {
+	return "convert it, if what it was made from is not at hand: " + e.Convert
+}
+
 // noReaders are the files that tell what they are by their first bytes. FILE, DIR, OUT
 // and NAME stand in commands for the file, a new folder beside it, a new file beside it,
 // and any name of an image.

@@ -16,12 +16,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // Sentinels of [Open].
 var (
 	// ErrBadReference means that a reference cannot be parsed.
-	ErrBadReference = errors.New("not an image reference")
+	ErrBadReference = hint.Usage("not an image reference", "an image is registry/repo:tag, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE")
 	// ErrNoImage means that nothing stands behind a reference, or nothing for the platform.
 	ErrNoImage = errors.New("no such image")
 )

@@ -97,6 +97,14 @@ func (e *NameError) Error() string {
 
 func (e *NameError) Unwrap() error { return ErrNoImage }
 
+// Hint is how to name an image that is there.
+func (e *NameError) Hint() string {
+	if len(e.Have) == 0 {
+		return "leave the tag out to judge all"
+	}
+	return "name one of these, or leave the tag out to judge all"
+}
+
 // fromDescriptor opens an image, or what opts asks for of an index.
 func fromDescriptor(root *layoutIndex, d v1.Descriptor, ref string, opts OpenOptions) ([]Source, error) {
 	if d.MediaType.IsIndex() {

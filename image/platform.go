@@ -66,6 +66,11 @@ func (e *PlatformError) Error() string {
 
 func (e *PlatformError) Unwrap() error { return ErrNoImage }
 
+// Hint is how to ask for another platform.
+func (e *PlatformError) Hint() string {
+	return "name one of these with --platform; 'cudabuild verify --all-platforms' judges all"
+}
+
 func platformOf(d v1.Descriptor) string {
 	if d.Platform == nil {
 		return ""

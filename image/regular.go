@@ -29,6 +29,14 @@ func (e *NotRegularError) Error() string {
 	return fmt.Sprintf("%s is %s", e.Name, kind)
 }
 
+// Hint is how to read what is no file; "" for a folder.
+func (e *NotRegularError) Hint() string {
+	if e.Mode.IsDir() {
+		return ""
+	}
+	return "save it to a file first, and name that"
+}
+
 // OpenRegular opens a regular file for reading, and anything else not at all: it does
 // not wait for the other end of a pipe. Errors are those of [os.Open] or a [*NotRegularError].
 func OpenRegular(name string) (*os.File, error) {

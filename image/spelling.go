@@ -22,6 +22,9 @@ type SpellingError struct {
 func (e *SpellingError) Error() string { return ErrBadReference.Error() + ": " + e.Problem }
 func (e *SpellingError) Unwrap() error { return ErrBadReference }
 
+// Hint is what was probably meant.
+func (e *SpellingError) Hint() string { return "write " + strings.Join(e.Try, ", or ") }
+
 // foreign are transports of other tools that would else be taken for the name of a
 // repository with a tag.
 var foreign = []string{"docker-daemon", "containers-storage"}

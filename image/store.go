@@ -46,6 +46,11 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("image folder %s is in use by pid %d", e.Dir, e.PID)
 }
 
+// Hint is how to get out of each other's way.
+func (e *BusyError) Hint() string {
+	return "wait for that run to end, or choose another --state-dir and --out"
+}
+
 // Store is an OCI layout that this process alone writes, as long as it is open.
 // Blobs are shared by all images; the index names only images that were tagged.
 type Store struct {

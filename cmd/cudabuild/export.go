@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,7 +48,7 @@ func newExport() *cobra.Command {
 				return err
 			}
 			if err := store.Export(cmd.Context(), fullName, args[1], platform); err != nil {
-				return &exitError{code: exitUnknown, err: err, hint: platformHint(err)}
+				return unknown(err)
 			}
 			_, err = fmt.Fprintf(besides(cmd, args[1]), "%s %s\n", fullName, args[1])
 			return err
@@ -71,20 +70,11 @@ func besides(cmd *cobra.Command, target string) io.Writer {
 	return cmd.OutOrStdout()
 }
 
-// platformHint is the hint of an image that lacks a platform, "" for any other error.
-func platformHint(err error) string {
-	var missing *image.PlatformError
-	if errors.As(err, &missing) {
-		return "name one of these with --platform"
-	}
-	return ""
-}
-
 // find returns the full name of a cell's image.
 func find(store *image.Store, cell string) (string, error) {
 	names, err := store.Names(cell)
 	if err != nil {
-		return "", couldNot(err)
+		return "", unknown(err)
 	}
 	if len(names) == 0 {
 		return "", &exitError{

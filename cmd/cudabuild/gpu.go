@@ -123,11 +123,7 @@ func openAll(ctx context.Context, refs []string) (all []image.Source, closeAll f
 		sources, closer, err := image.Open(ctx, ref, image.OpenOptions{})
 		if err != nil {
 			closeAll()
-			code := exitUnknown
-			if errors.Is(err, image.ErrBadReference) {
-				code = exitUsage
-			}
-			return nil, nil, &exitError{code: code, err: err, hint: openHint(err)}
+			return nil, nil, unknown(err)
 		}
 		closers = append(closers, closer.Close)
 		all = append(all, sources...)
@@ -138,14 +134,14 @@ func openAll(ctx context.Context, refs []string) (all []image.Source, closeAll f
 // writeBundle packs this program, which must be one that has GPU support.
 func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, sources []image.Source) error {
 	if !nvidia.Supported {
-		return gpuError(gpu.ErrNoSupport)
+		return unknown(gpu.ErrNoSupport)
 	}
 	if missing := tools.Missing(); len(missing) > 0 {
 		return &exitError{code: exitUnknown, err: errors.New(missing[0]), hint: "'make gpu' builds all programs of a bundle"}
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return couldNot(err)
+		return unknown(err)
 	}
 	programs := map[string]string{"cudabuild": self, "runc": tools.Runc, "nvidia-cdi-hook": tools.Hook, "nvidia-container-runtime": tools.Runtime}
 	if err := bundle.Write(ctx, f.bundle, programs, sources); err != nil {
@@ -158,19 +154,19 @@ func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, sources [
 func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []container.Engine, sources []image.Source) error {
 	st, done, err := f.prepare(cmd.Context(), tools, engines)
 	if err != nil {
-		return gpuError(err)
+		return unknown(err)
 	}
 	defer done()
 	var baseline []gpu.Observation
 	if f.baseline != "" {
 		if baseline, err = gpu.ReadLedger(f.baseline); err != nil {
-			return couldNot(err)
+			return unknown(err)
 		}
 	}
 	look := st.Image
 	if f.mps > 0 {
 		if look, err = f.share(st); err != nil {
-			return couldNot(err)
+			return unknown(err)
 		}
 	}
 	rows, problems := []gpu.Row{}, []error{}
@@ -183,7 +179,7 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 	}
 	worse := gpu.Regressions(st.Host, rows, baseline)
 	if err := printRows(cmd.OutOrStdout(), st.Host, rows, worse, f.asJSON); err != nil {
-		return couldNot(err)
+		return unknown(err)
 	}
 	return rowsError(rows, worse, errors.Join(problems...))
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/gpu"
-	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
 	"github.com/cudabuild/cudabuild/gpu/probe"
 	"github.com/cudabuild/cudabuild/internal/plain"
@@ -38,12 +37,12 @@ Exit code: 0 there is a driver and a GPU, 3 there is not, or this build cannot a
 			}
 			host, problem := describeHost(cmd.Context(), probe.FindTools(toolDir()))
 			if err := printHost(cmd.OutOrStdout(), host, asJSON); err != nil {
-				return couldNot(err)
+				return unknown(err)
 			}
 			if problem == nil && len(host.GPUs) == 0 {
 				problem = gpu.ErrNoGPU
 			}
-			return gpuError(problem)
+			return unknown(problem)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
@@ -64,28 +63,6 @@ func describeHost(ctx context.Context, tools probe.Tools) (gpu.Host, error) {
 		host.Problems = append(host.Problems, err.Error())
 	}
 	return host, err
-}
-
-// unsoundHint is the hint where no runc can be used.
-const unsoundHint = "put the runc that 'make tools' builds beside cudabuild, or a newer one on the PATH"
-
-// gpuError gives an error about the GPU stage its exit code and hint.
-func gpuError(err error) error {
-	if err == nil {
-		return nil
-	}
-	coded := &exitError{code: exitUnknown, err: err}
-	switch {
-	case errors.Is(err, gpu.ErrNoSupport):
-		coded.hint = "'make gpu' builds bin/gpu/cudabuild, which has it"
-	case errors.Is(err, gpu.ErrNoDriver):
-		coded.hint = "install the NVIDIA driver, or load its modules with 'cudabuild host --load-kmods'"
-	case errors.Is(err, gpu.ErrNoGPU):
-		coded.hint = "'cudabuild host' lists the GPUs"
-	case errors.Is(err, container.ErrUnsound):
-		coded.hint = unsoundHint
-	}
-	return coded
 }
 
 // hostDocument is what host --json prints.

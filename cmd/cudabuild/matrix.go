@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
-	"github.com/cudabuild/cudabuild/internal/emulator"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
@@ -103,9 +101,9 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	}
 	result, err := f.build(cmd, catalog, cells)
 	if result == nil {
-		return couldNot(err)
+		return f.unknown(err)
 	}
-	return outcome(result, errors.Join(err, f.print(cmd.OutOrStdout(), result)))
+	return f.outcome(result, errors.Join(err, f.print(cmd.OutOrStdout(), result)))
 }
 
 func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
@@ -180,59 +178,14 @@ func (f *matrixFlags) display(cmd *cobra.Command) *build.Display {
 }
 
 // outcome is the exit code of a run that came to a record.
-func outcome(result *record.Run, err error) error {
+func (w *workspace) outcome(result *record.Run, err error) error {
 	switch {
 	case err != nil && !errors.Is(err, context.Canceled):
-		return couldNot(err)
+		return w.unknown(err)
 	case err != nil:
 		return err
 	case result.Totals.Passed < result.Totals.Cells:
 		return &exitError{code: exitFailed, err: fmt.Errorf("%d of %d images did not pass", result.Totals.Cells-result.Totals.Passed, result.Totals.Cells)}
 	}
 	return nil
-}
-
-// couldNot gives an error that kept the run from its work its hint, if it has none.
-func couldNot(err error) error {
-	var busy *engine.BusyError
-	var folder *image.BusyError
-	var disk *build.DiskError
-	var address *engine.AddressError
-	var platform *build.PlatformError
-	var vendor *bootstrap.UnreachableError
-	var coded *exitError
-	if errors.As(err, &coded) {
-		return err
-	}
-	coded = &exitError{code: exitUnknown, err: err}
-	root := os.Geteuid() == 0
-	switch {
-	case errors.As(err, &busy), errors.As(err, &folder):
-		coded.hint = "wait for that run to end, or choose another --state-dir and --out"
-	case errors.As(err, &disk):
-		coded.hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir or --out"
-	case errors.As(err, &vendor):
-		coded.hint = "is the network up? http_proxy names a proxy; the address is one of recipes/os or recipes/repository, and --recipes DIR can give another"
-	case errors.Is(err, bootstrap.ErrUnreachable):
-		coded.hint = "is the network up? --debian-mirror or " + mirrorVariable + " names a mirror, http_proxy a proxy"
-	case errors.Is(err, bootstrap.ErrUnavailable) && root:
-		coded.hint = "run 'make deps'"
-	case errors.Is(err, bootstrap.ErrUnavailable):
-		coded.hint = "run as root after 'make deps'"
-	case errors.As(err, &address):
-		coded.hint = "start BuildKit there, or leave --builder and BUILDKIT_HOST away: cudabuild then starts its own"
-	case errors.As(err, &platform) && errors.Is(err, emulator.ErrNone):
-		coded.hint = "run 'make emulator' as root, which changes the whole machine (docs/platforms.md), or take the platform out of the matrix"
-	case errors.As(err, &platform):
-		coded.hint = "name a --builder that runs them, or take the platform out of the matrix"
-	case errors.Is(err, engine.ErrUnavailable) && root:
-		coded.hint = "run it again, what was built is kept; 'make tools' builds buildkitd and runc, --builder names a BuildKit that is running"
-	case errors.Is(err, engine.ErrUnavailable):
-		coded.hint = "run as root after 'make tools', or name a running BuildKit with --builder"
-	case errors.Is(err, fs.ErrPermission) && root:
-		coded.hint = "choose a --state-dir and --out that can be written"
-	case errors.Is(err, fs.ErrPermission):
-		coded.hint = "run as root, or choose a --state-dir and --out that you may write in"
-	}
-	return coded
 }

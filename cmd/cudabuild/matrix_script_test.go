@@ -91,9 +91,9 @@ func TestExitCodes(t *testing.T) {
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := couldNot(test.err)
+			err := new(workspace).unknown(test.err)
 			if test.result != nil {
-				err = outcome(test.result, test.err)
+				err = new(workspace).outcome(test.result, test.err)
 			}
 			var stderr bytes.Buffer
 			if code := report(t.Context(), err, &stderr); code != test.code {
@@ -134,7 +134,7 @@ func TestHintForRoot(t *testing.T) {
 	}
 	for _, err := range []error{engine.ErrUnavailable, bootstrap.ErrUnavailable, fs.ErrPermission} {
 		var stderr bytes.Buffer
-		report(t.Context(), couldNot(fmt.Errorf("it ended: %w", err)), &stderr)
+		report(t.Context(), new(workspace).unknown(fmt.Errorf("it ended: %w", err)), &stderr)
 		if strings.Contains(stderr.String(), "root") || !strings.Contains(stderr.String(), "hint: ") {
 			t.Errorf("stderr = %q, want a hint that does not speak of root", &stderr)
 		}
@@ -147,7 +147,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stderr bytes.Buffer
-	err := outcome(&record.Run{}, fmt.Errorf("run: %w", context.Canceled))
+	err := new(workspace).outcome(&record.Run{}, fmt.Errorf("run: %w", context.Canceled))
 	if code := report(ctx, err, &stderr); code != exitInterrupted || stderr.String() != "cudabuild: interrupted\n" {
 		t.Errorf("exit code %d, %q", code, &stderr)
 	}

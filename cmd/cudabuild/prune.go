@@ -52,7 +52,7 @@ is sure that cudabuild made them.`,
 			}
 			done, err := f.run(cmd)
 			if err != nil {
-				return couldNot(err)
+				return f.unknown(err)
 			}
 			return f.print(cmd.OutOrStdout(), done)
 		},

@@ -3,15 +3,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
@@ -28,7 +32,7 @@ const (
 type exitError struct {
 	code    int
 	err     error
-	hint    string
+	hint    string // in place of what err says itself
 	program bool // the code is that of a program that was run
 }
 
@@ -64,6 +68,24 @@ func usage(cmd *cobra.Command, err error) error {
 	return &exitError{code: exitUsage, err: err, hint: "run '" + cmd.CommandPath() + " --help'"}
 }
 
+// unknown gives an error that kept a command from its work an exit code: its own, else 3.
+func unknown(err error) error {
+	if coded := (*exitError)(nil); err == nil || errors.As(err, &coded) {
+		return err
+	}
+	return &exitError{code: hint.Code(err, exitUnknown), err: err}
+}
+
+// hintOf is what to do about an error: what it says itself, or, of a registry, what is
+// known here.
+func hintOf(err error) string {
+	var answer *transport.Error
+	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
+		return "log in with 'docker login' or 'podman login', whose credentials are used, or look whether there is such a repository"
+	}
+	return hint.Of(err)
+}
+
 // report prints err with its hint and maps it to an exit code.
 func report(ctx context.Context, err error, stderr io.Writer) int {
 	if err == nil {
@@ -79,8 +101,8 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 	if coded.err != nil {
 		fmt.Fprintf(stderr, "cudabuild: error: %v\n", coded.err)
 	}
-	if coded.hint != "" {
-		fmt.Fprintf(stderr, "cudabuild: hint: %s\n", coded.hint)
+	if text := cmp.Or(coded.hint, hintOf(coded.err)); text != "" {
+		fmt.Fprintf(stderr, "cudabuild: hint: %s\n", text)
 	}
 	return coded.code
 }

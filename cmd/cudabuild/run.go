@@ -17,6 +17,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/probe"
 	"github.com/cudabuild/cudabuild/gpu/session"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // runFlags are the flags of `cudabuild run`.
@@ -129,28 +130,10 @@ func (f *runFlags) tools() []string {
 	return []string{"runc", "nvidia-cdi-hook"}
 }
 
-// runError gives an error its exit code and hint.
+// runError is the exit code and the hint of an error of run, which can do without GPUs.
 func runError(err error) error {
-	if err == nil {
-		return nil
+	if errors.Is(err, gpu.ErrNoDriver) || errors.Is(err, gpu.ErrNoSupport) || errors.Is(err, gpu.ErrNoGPU) {
+		return &exitError{code: exitUnknown, err: err, hint: hint.Of(err) + "; --gpus none runs the image without"}
 	}
-	coded := &exitError{code: exitUnknown, err: err}
-	var platform *image.PlatformError
-	switch {
-	case errors.Is(err, session.ErrNoCommand):
-		coded.code, coded.hint = exitUsage, "name a command after the image"
-	case errors.Is(err, session.ErrRefused):
-		coded.hint = "-e NVIDIA_DISABLE_REQUIRE=true starts it all the same"
-	case errors.Is(err, gpu.ErrNoDriver), errors.Is(err, gpu.ErrNoSupport), errors.Is(err, gpu.ErrNoGPU):
-		_ = errors.As(gpuError(err), &coded)
-		coded.hint += "; --gpus none runs the image without"
-	case errors.Is(err, container.ErrUnsound):
-		coded.hint = unsoundHint
-	case errors.As(err, &platform), errors.Is(err, image.ErrNoImage):
-	case errors.Is(err, image.ErrBadReference):
-		coded.code, coded.hint = exitUsage, openHint(err)
-	default:
-		coded.hint = openHint(err)
-	}
-	return coded
+	return unknown(err)
 }

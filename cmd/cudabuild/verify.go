@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"os"
 	"path"
 	"path/filepath"
@@ -17,10 +16,10 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/verify"
 	"github.com/cudabuild/cudabuild/verify/format"
 )
@@ -140,7 +139,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if f.policy != "" {
 		policy, err := verify.LoadPolicy(f.policy)
 		if err != nil {
-			return &exitError{code: exitUsage, err: err, hint: cmp.Or(openHint(err), "docs/verify.md shows a policy file")}
+			return &exitError{code: exitUsage, err: err, hint: cmp.Or(hintOf(err), "docs/verify.md shows a policy file")}
 		}
 		opts.Policy = policy
 	}
@@ -223,7 +222,7 @@ func each(n int, do func(i int)) {
 func verifyError(reports []verify.Report, problem error) error {
 	worst := &exitError{}
 	if problem != nil {
-		worst = &exitError{code: exitUnknown, err: problem, hint: openHint(problem)}
+		worst = &exitError{code: hint.Code(problem, exitUnknown), err: problem}
 	}
 	for _, r := range reports {
 		switch {
@@ -233,41 +232,10 @@ func verifyError(reports []verify.Report, problem error) error {
 			worst.code = exitUnknown
 		}
 	}
-	if errors.Is(problem, image.ErrBadReference) && worst.code != exitFailed {
-		worst.code = exitUsage
-	}
 	if worst.code == 0 {
 		return nil
 	}
 	return worst
-}
-
-func openHint(err error) string {
-	var spelling *image.SpellingError
-	var platform *image.PlatformError
-	var named *image.NameError
-	var irregular *image.NotRegularError
-	var answer *transport.Error
-	var none *image.NoReaderError
-	switch {
-	case errors.As(err, &none):
-		return "convert it, if what it was made from is not at hand: " + none.Convert
-	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
-		return "log in with 'docker login' or 'podman login', whose credentials are used, or look whether there is such a repository"
-	case errors.As(err, &irregular) && !irregular.Mode.IsDir():
-		return "save it to a file first, and name that"
-	case errors.As(err, &platform):
-		return "name one of these with --platform, or judge all with --all-platforms"
-	case errors.As(err, &spelling):
-		return "write " + strings.Join(spelling.Try, ", or ")
-	case errors.Is(err, image.ErrBadReference):
-		return "an image is registry/repo:tag, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE"
-	case errors.As(err, &named) && len(named.Have) == 0:
-		return "leave the tag out to judge all"
-	case errors.As(err, &named):
-		return "name one of these, or leave the tag out to judge all"
-	}
-	return ""
 }
 
 func (f *verifyFlags) print(cmd *cobra.Command, reports []verify.Report) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/verify"
@@ -109,7 +110,7 @@ func (q *question) answer(cmd *cobra.Command, asJSON bool, reports []verify.Repo
 	answers := []answer{}
 	worst := &exitError{}
 	if problem != nil {
-		worst = &exitError{code: exitUnknown, err: problem, hint: openHint(problem)}
+		worst = &exitError{code: hint.Code(problem, exitUnknown), err: problem}
 	}
 	for _, r := range reports {
 		p := ofAnyBrand(host, r.Predict)

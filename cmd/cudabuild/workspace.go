@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,18 @@ func (w *workspace) check() error {
 	return nil
 }
 
+// unknown gives an error that kept a command from its work its exit code, and a hint where
+// the folders may not be written.
+func (w *workspace) unknown(err error) error {
+	if !errors.Is(err, fs.ErrPermission) || hintOf(err) != "" {
+		return unknown(err)
+	}
+	if os.Geteuid() == 0 {
+		return &exitError{code: exitUnknown, err: err, hint: "choose a --state-dir and --out that can be written"}
+	}
+	return &exitError{code: exitUnknown, err: err, hint: "run as root, or choose a --state-dir and --out that you may write in"}
+}
+
 // errNoImages is the condition that no run has left images yet, or they lie elsewhere.
 var errNoImages = errors.New("no images")
 
@@ -50,7 +63,7 @@ func (w *workspace) openImages() (*image.Store, error) {
 	}
 	store, err := image.OpenStore(w.images())
 	if err != nil {
-		return nil, couldNot(err)
+		return nil, w.unknown(err)
 	}
 	return store, nil
 }

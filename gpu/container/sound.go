@@ -13,10 +13,12 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // ErrUnsound means that none of the runtimes at hand may start what is in an image.
-var ErrUnsound = errors.New("no runc that can be used")
+var ErrUnsound = hint.New("no runc that can be used", "put the runc that 'make tools' builds beside cudabuild, or a newer one on the PATH")
 
 // leak is what an unsound runtime does. A hook is a program of the host's that runs as
 // root, and not all specifications of hooks come from us.

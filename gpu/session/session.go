@@ -11,7 +11,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,14 +19,15 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/station"
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // Conditions of a request.
 var (
 	// ErrNoCommand means that neither the image nor the request says what to run.
-	ErrNoCommand = errors.New("the image runs nothing by default")
+	ErrNoCommand = hint.Usage("the image runs nothing by default", "name a command after the image")
 	// ErrRefused means that a requirement of the image does not hold on this host.
-	ErrRefused = errors.New("a requirement of the image does not hold")
+	ErrRefused = hint.New("a requirement of the image does not hold", "-e NVIDIA_DISABLE_REQUIRE=true starts it all the same")
 )
 
 // Request is what the user wants otherwise than the image says.
