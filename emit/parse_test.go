@@ -55,7 +55,7 @@ func checkStages(t *testing.T, name string, stages []instructions.Stage, cells [
 			t.Errorf("%s: stage %s stands on %s, want one of %v", name, stage.Name, from, above)
 		}
 		above = append(above, stage.Name)
-		checkCaches(t, name, cells[0].OS, stage)
+		checkCaches(t, name, cells[0], stage)
 		for _, command := range stage.Commands {
 			if copied, ok := command.(*instructions.CopyCommand); ok {
 				checkSources(t, name, copied)
@@ -69,9 +69,9 @@ func checkStages(t *testing.T, name string, stages []instructions.Stage, cells [
 	}
 }
 
-// checkCaches wants the IDs that package llb gives: platforms that shared a cache would
-// wait for each other. BuildKit expands what the stage has declared.
-func checkCaches(t *testing.T, name, os string, stage instructions.Stage) {
+// checkCaches wants the IDs that package llb gives: platforms and releases that
+// shared a cache would wait for each other. BuildKit expands what the stage has declared.
+func checkCaches(t *testing.T, name string, cell matrix.Cell, stage instructions.Stage) {
 	t.Helper()
 	declared := map[string]string{}
 	for _, command := range stage.Commands {
@@ -86,7 +86,7 @@ func checkCaches(t *testing.T, name, os string, stage instructions.Stage) {
 				t.Fatal(err)
 			}
 			for _, m := range instructions.GetMounts(c) {
-				if want := "cudabuild/" + os + "/linux/arm64" + m.Target; m.Type == instructions.MountTypeCache && m.CacheID != want {
+				if want := "cudabuild/" + cell.OS + "/linux/arm64/" + cell.CUDA + m.Target; m.Type == instructions.MountTypeCache && m.CacheID != want {
 					t.Errorf("%s: stage %s has the cache %s, want %s", name, stage.Name, m.CacheID, want)
 				}
 			}

@@ -73,7 +73,7 @@ func (f *Family) command(layer recipes.Layer, guard bool) string {
 func (f *Family) mount(m recipes.Mount) Mount {
 	mount := Mount{Mount: m}
 	if m.Kind == recipes.CacheMount {
-		mount.Cache = path.Join("cudabuild", f.OS.Name, f.Platform, m.Path)
+		mount.Cache = path.Join("cudabuild", f.OS.Name, f.Platform, f.Release.CUDA, m.Path)
 	}
 	return mount
 }

@@ -50,7 +50,7 @@ type MountKind string
 
 // The kinds of mount.
 const (
-	CacheMount MountKind = "cache" // kept between builds, one per OS and platform
+	CacheMount MountKind = "cache" // kept between builds, one per OS, platform and release
 	TmpfsMount MountKind = "tmpfs" // empty
 	IndexMount MountKind = "index" // the package lists that were current at bootstrap
 )

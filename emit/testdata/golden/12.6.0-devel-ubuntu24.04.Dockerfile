@@ -106,7 +106,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -146,7 +146,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -164,7 +164,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -184,7 +184,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -202,7 +202,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu

@@ -107,8 +107,8 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache \
-    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/var/cache/dnf,target=/var/cache/dnf \
-    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/var/cache/yum,target=/var/cache/yum \
+    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/12.8.1/var/cache/dnf,target=/var/cache/dnf \
+    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/12.8.1/var/cache/yum,target=/var/cache/yum \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -133,8 +133,8 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/tmp \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache \
-    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/var/cache/dnf,target=/var/cache/dnf \
-    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/var/cache/yum,target=/var/cache/yum \
+    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/12.8.1/var/cache/dnf,target=/var/cache/dnf \
+    --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/12.8.1/var/cache/yum,target=/var/cache/yum \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu

@@ -98,7 +98,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/${TARGETPLATFORM}/7.5/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
@@ -142,7 +142,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
-    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/${TARGETPLATFORM}/var/cache/apt/archives,target=/var/cache/apt/archives \
+    --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/${TARGETPLATFORM}/7.5/var/cache/apt/archives,target=/var/cache/apt/archives \
     --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
