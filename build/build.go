@@ -85,7 +85,7 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	memo, err := loadMemo(filepath.Join(o.Engine.StateDir, "builds.json"))
+	memo, err := loadMemo(filepath.Join(o.Images.Dir(), memoFile))
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,10 @@ import (
 	"github.com/cudabuild/cudabuild/llb"
 )
 
+// memoFile is the memo beside the images that it speaks of: several folders of images
+// may share one state directory.
+const memoFile = ".builds.json"
+
 // memo remembers which image each set of inputs gave, so that an unchanged cell is
 // known without a daemon.
 type memo struct {

@@ -120,24 +120,40 @@ func TestWarm(t *testing.T) {
 	})
 
 	t.Run("memory pruned", func(t *testing.T) { // of the two states before
-		data, err := os.ReadFile(filepath.Join(h.state, "builds.json"))
+		data, err := os.ReadFile(filepath.Join(h.out, "images", ".builds.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var images map[string]any
 		if err := json.Unmarshal(data, &images); err != nil || len(images) != 5 {
-			t.Errorf("builds.json holds %d images, %v, want five", len(images), err)
+			t.Errorf(".builds.json holds %d images, %v, want five", len(images), err)
 		}
 	})
 
 	t.Run("memory lost", func(t *testing.T) {
 		for _, text := range []string{"", "null", "[]", "{"} {
-			if err := os.WriteFile(filepath.Join(h.state, "builds.json"), []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(h.out, "images", ".builds.json"), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			wantRebuilt(t, h.done(t, "12.1-base-*"), "base")
 		}
 	})
+}
+
+// TestTwoFolders: two folders of images that share a state directory do not forget each
+// other's images.
+func TestTwoFolders(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	folders := []string{h.out, t.TempDir()}
+	for again := range 2 {
+		for _, h.out = range folders {
+			r := h.done(t, "12.1-base-*")
+			if r.Cells[0].Cached != (again > 0) {
+				t.Errorf("round %d in %s: cached is %v", again, h.out, r.Cells[0].Cached)
+			}
+		}
+	}
 }
 
 // TestLostElsewhere: what another image has lost is no concern of a run that was not

@@ -16,12 +16,13 @@ import (
 
 // stateParts is what a run makes below the state directory and can make again.
 // lockFile stays: whoever waits for it has it open.
+// builds.json is from before it moved to the images.
 var stateParts = []string{"engine", "engine.log", "buildkitd.toml", "bases", "facts", "builds.json", "gpu"}
 
 const lockFile = "lock"
 
 // layoutParts is what an OCI layout of ours consists of.
-var layoutParts = []string{".lock", ".stamps.json", "blobs", "index.json", "ingest", "oci-layout"}
+var layoutParts = []string{".builds.json", ".lock", ".stamps.json", "blobs", "index.json", "ingest", "oci-layout"}
 
 // ownTag marks a state directory as cudabuild's own, so that prune --all may empty
 // it. Backup programs know the same file as that of a cache (bford.info/cachedir).
