@@ -33,7 +33,7 @@ type exitError struct {
 	code    int
 	err     error
 	hint    string // in place of what err says itself
-	program bool // the code is that of a program that was run
+	program bool   // the code is that of a program that was run
 }
 
 func (e *exitError) Error() string {
