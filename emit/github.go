@@ -11,6 +11,7 @@ import (
 	"text/template"
 
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/plan"
 )
 
 //go:embed github.tmpl
@@ -31,12 +32,12 @@ type Origin struct {
 
 // Flags selects the same matrix for another command.
 func (o Origin) Flags() string {
-	flags := "--file " + shellQuote(o.File) + " --group " + shellQuote(o.Group)
+	flags := "--file " + plan.Quote(o.File) + " --group " + plan.Quote(o.Group)
 	for _, dir := range o.Recipes {
-		flags += " --recipes " + shellQuote(dir)
+		flags += " --recipes " + plan.Quote(dir)
 	}
 	if o.Release != "" {
-		flags += " --release " + shellQuote(o.Release)
+		flags += " --release " + plan.Quote(o.Release)
 	}
 	return flags
 }

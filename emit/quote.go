@@ -5,6 +5,8 @@ package emit
 import (
 	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/plan"
 )
 
 // heredoc returns text as a here-document in which nothing is expanded, from its << to
@@ -30,13 +32,10 @@ func quote(value string) string {
 // assign sets a variable in a shell script, to its text as it is.
 func assign(v variable) string {
 	if !strings.Contains(v.Value, "\n") {
-		return v.Name + "=" + shellQuote(v.Value)
+		return v.Name + "=" + plan.Quote(v.Value)
 	}
 	return v.Name + "=$(cat " + heredoc("TEXT", "", v.Value) + "\n)"
 }
-
-// shellQuote is a word of a shell command whose value is the text.
-func shellQuote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // script is a shell script that ends at the first error and finds its variables set.
 func script(vars []variable, text string) string {

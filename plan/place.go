@@ -16,10 +16,10 @@ import (
 func place(l recipes.Layer) string {
 	var s strings.Builder
 	for _, file := range slices.Sorted(maps.Keys(l.Files)) {
-		fmt.Fprintf(&s, "mkdir -p %s\nprintf '%%s' %s >%s\n", quote(path.Dir(file)), quote(l.Files[file]), quote(file))
+		fmt.Fprintf(&s, "mkdir -p %s\nprintf '%%s' %s >%s\n", Quote(path.Dir(file)), Quote(l.Files[file]), Quote(file))
 	}
 	for _, link := range slices.Sorted(maps.Keys(l.Links)) {
-		fmt.Fprintf(&s, "mkdir -p %s\nln -sfn %s %s\n", quote(path.Dir(link)), quote(l.Links[link]), quote(link))
+		fmt.Fprintf(&s, "mkdir -p %s\nln -sfn %s %s\n", Quote(path.Dir(link)), Quote(l.Links[link]), Quote(link))
 	}
 	if len(l.Files) > 0 { // among them what the linker reads
 		s.WriteString("ldconfig\nrm -f /var/cache/ldconfig/aux-cache\n")
@@ -27,5 +27,5 @@ func place(l recipes.Layer) string {
 	return s.String()
 }
 
-// quote is a word of a shell command whose value is the text.
-func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+// Quote is a word of a shell command whose value is the text.
+func Quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
