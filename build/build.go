@@ -25,7 +25,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/llb"
@@ -41,7 +41,7 @@ type Gate interface {
 
 // Options are the means of a run. All but the last group are required.
 type Options struct {
-	Bases  *bootstrap.Store
+	Bases  *base.Store
 	Images *image.Store // where passed images stand under their tags
 	Failed string       // folder of the layout that keeps failed images by digest
 	Engine engine.Options
@@ -89,7 +89,7 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Options: o, compiler: &llb.Compiler{}, memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*base{}}
+	r := &run{Options: o, compiler: &llb.Compiler{}, memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*root{}}
 	byID := map[string]*task{}
 	for _, cell := range cells {
 		t := newTask(cell)

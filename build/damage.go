@@ -13,11 +13,11 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 )
 
-// mend drops blobs that were damaged since an earlier run made them: the cells that
+// repair drops blobs that were damaged since an earlier run made them: the cells that
 // need one are then built again. A blob of ours and the engine's may be one file with
 // two names. The engine would hand out the damage as often as it is asked, so it
 // forgets what it knows and builds anew.
-func (r *run) mend(ctx context.Context) error {
+func (r *run) repair(ctx context.Context) error {
 	damaged, err := r.Images.DropDamaged(ctx)
 	forget := false
 	for _, d := range damaged {

@@ -106,16 +106,16 @@ func (r *run) diskFull(failure error) error {
 // one unpacks to.
 func (r *run) unpackedMB(ctx context.Context) int {
 	need := map[string]int{}
-	for p := range r.parts() {
-		if r.known(ctx, p) {
+	for m := range r.manifests() {
+		if r.known(ctx, m) {
 			continue
 		}
-		recipe := p.cell.Recipe
+		recipe := m.cell.Recipe
 		size := recipe.OS.Bootstrap.SizeMB + recipe.OS.SizeMB
-		for _, flavor := range recipe.Release.Chain(unpacked(p.cell)) {
+		for _, flavor := range recipe.Release.Chain(unpacked(m.cell)) {
 			size += recipe.Release.Layers[flavor].SizeMB
 		}
-		key := p.baseKey() + " " + p.cell.CUDA
+		key := m.baseKey() + " " + m.cell.CUDA
 		need[key] = max(need[key], size)
 	}
 	total := 0
@@ -127,9 +127,9 @@ func (r *run) unpackedMB(ctx context.Context) int {
 
 // known reports whether an earlier run left the image, as far as that can be told
 // without bootstrapping anything.
-func (r *run) known(ctx context.Context, p *part) bool {
-	os := p.cell.Recipe.OS
-	known, ok := r.Bases.Known(ctx, os, p.platform)
+func (r *run) known(ctx context.Context, m *manifest) bool {
+	os := m.cell.Recipe.OS
+	known, ok := r.Bases.Known(ctx, os, m.platform)
 	if !ok {
 		return false
 	}
@@ -137,7 +137,7 @@ func (r *run) known(ctx context.Context, p *part) bool {
 	if err != nil {
 		return false
 	}
-	_, key, err := r.compile(ctx, p, input)
+	_, key, err := r.compile(ctx, m, input)
 	if err != nil {
 		return false
 	}

@@ -19,7 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 )
@@ -164,7 +164,7 @@ func TestMirrorGone(t *testing.T) {
 	}
 	h.mirror = "http://127.0.0.1:9"
 	r, err := h.run(t.Context(), t, "12.2-base-*", "12.2-runtime-*")
-	if !errors.Is(err, bootstrap.ErrUnreachable) || !strings.Contains(err.Error(), h.mirror+"/tiny/") || !strings.Contains(err.Error(), "nobody made package broken") {
+	if !errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), h.mirror+"/tiny/") || !strings.Contains(err.Error(), "nobody made package broken") {
 		t.Errorf("Run's error = %v, want ErrUnreachable with the mirror and the step", err)
 	}
 	if r == nil || r.Totals.Failed != 0 {

@@ -48,12 +48,12 @@ func (r *run) prepare(ctx context.Context) error {
 
 // diagnose looks behind the failure of a solve: if the daemon or the mirror is gone or
 // a disk is full, that is the cause, and it ends the run.
-func (r *run) diagnose(ctx context.Context, p *part, e *engine.Engine, err error) error {
+func (r *run) diagnose(ctx context.Context, m *manifest, e *engine.Engine, err error) error {
 	explained := r.Display.Explain(err)
 	cause := r.diskFull(err)
 	if grpcerrors.Code(err) == codes.Unavailable {
 		cause = r.gone(e, err)
-	} else if unreachable := r.Bases.Reachable(ctx, r.bases[p.baseKey()].Base); cause == nil && unreachable != nil {
+	} else if unreachable := r.Bases.Reachable(ctx, r.bases[m.baseKey()].Base); cause == nil && unreachable != nil {
 		cause = fmt.Errorf("%w (%w)", unreachable, explained)
 	}
 	if cause == nil {

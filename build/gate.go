@@ -14,25 +14,25 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// judge lets an image through to its tags, or keeps it aside.
-func (r *run) judge(ctx context.Context, t *task, w whole) error {
-	t.result.Digest = w.desc.Digest.String()
-	size, err := r.Images.Size(ctx, w.desc)
+// gate lets an image through to its tags, or keeps it aside.
+func (r *run) gate(ctx context.Context, t *task, x index) error {
+	t.result.Digest = x.desc.Digest.String()
+	size, err := r.Images.Size(ctx, x.desc)
 	if err != nil {
 		return err
 	}
 	t.result.SizeBytes = size
-	errs := make([]error, len(w.images))
-	for i, b := range w.images {
-		report, err := r.verify(ctx, t.parts[i], b)
+	errs := make([]error, len(x.images))
+	for i, b := range x.images {
+		report, err := r.verify(ctx, t.manifests[i], b)
 		if err != nil {
-			return &stageError{record.StageVerify, t.parts[i].failure(err)}
+			return &stageError{record.StageVerify, t.manifests[i].failure(err)}
 		}
 		t.result.Images = append(t.result.Images, report)
-		errs[i] = t.parts[i].failure(refusal(report))
+		errs[i] = t.manifests[i].failure(refusal(report))
 	}
 	if refused := failures(errs); refused != nil {
-		if err := r.keepFailed(ctx, w.desc); err != nil {
+		if err := r.keepFailed(ctx, x.desc); err != nil {
 			return err
 		}
 		return &stageError{record.StageVerify, refused}
@@ -40,20 +40,20 @@ func (r *run) judge(ctx context.Context, t *task, w whole) error {
 	if err := t.settled(ctx); err != nil {
 		return err
 	}
-	return r.tag(t.cell.Tags, w.desc)
+	return r.tag(t.cell.Tags, x.desc)
 }
 
-func (r *run) verify(ctx context.Context, p *part, b built) (report verify.Report, err error) {
+func (r *run) verify(ctx context.Context, m *manifest, b built) (report verify.Report, err error) {
 	done := func(error) {}
 	if !b.cached {
-		done = r.Display.Step("[" + p.name() + "] verify")
+		done = r.Display.Step("[" + m.name() + "] verify")
 	}
 	defer func() { done(err) }()
 	img, err := r.Images.Image(b.desc)
 	if err != nil {
 		return report, err
 	}
-	return r.Gate.Image(ctx, p.cell.Tags[0], img)
+	return r.Gate.Image(ctx, m.cell.Tags[0], img)
 }
 
 // refusal says in one line why an image may not pass, nil if it may.

@@ -15,7 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
@@ -61,7 +61,7 @@ func furnish(t testing.TB, state, out string, overlays ...string) *house {
 // would have left it.
 func (h *house) bootstrapped(t testing.TB, arch string) {
 	t.Helper()
-	bases, err := bootstrap.Open(filepath.Join(h.state, "bases"))
+	bases, err := base.Open(filepath.Join(h.state, "bases"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	defer lock.Release()
 	images := h.images(t)
 	defer images.Close()
-	bases, err := bootstrap.Open(filepath.Join(h.state, "bases"))
+	bases, err := base.Open(filepath.Join(h.state, "bases"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,25 +39,25 @@ func (e *PlatformError) Hint() string {
 // earlier run left needs no program.
 func (r *run) checkPlatforms(ctx context.Context) error {
 	checked := map[string]bool{}
-	for p := range r.parts() {
-		if checked[p.baseKey()] || emulator.Native(p.platform) || !r.Bases.Refresh && r.known(ctx, p) {
+	for m := range r.manifests() {
+		if checked[m.baseKey()] || emulator.Native(m.platform) || !r.Bases.Refresh && r.known(ctx, m) {
 			continue
 		}
-		checked[p.baseKey()] = true
-		if err := r.checkPlatform(ctx, p); err != nil {
+		checked[m.baseKey()] = true
+		if err := r.checkPlatform(ctx, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *run) checkPlatform(ctx context.Context, p *part) error {
-	os := p.cell.Recipe.OS
-	_, known := r.Bases.Known(ctx, os, p.platform)
+func (r *run) checkPlatform(ctx context.Context, m *manifest) error {
+	os := m.cell.Recipe.OS
+	_, known := r.Bases.Known(ctx, os, m.platform)
 	bootstrap := os.Bootstrap.Suite != "" && (r.Bases.Refresh || !known)
 	if r.Engine.Address == "" || bootstrap {
-		if err := emulator.Check(p.platform); err != nil {
-			return &PlatformError{Platform: p.platform, Cell: p.cell.ID, Err: err}
+		if err := emulator.Check(m.platform); err != nil {
+			return &PlatformError{Platform: m.platform, Cell: m.cell.ID, Err: err}
 		}
 	}
 	if r.Engine.Address == "" {
@@ -74,12 +74,12 @@ func (r *run) checkPlatform(ctx context.Context, p *part) error {
 	var can []string
 	for _, w := range workers {
 		for _, have := range w.Platforms {
-			if platforms.Format(have) == p.platform {
+			if platforms.Format(have) == m.platform {
 				return nil
 			}
 			can = append(can, platforms.Format(have))
 		}
 	}
 	err = fmt.Errorf("the BuildKit at %s runs programs for %s only", r.Engine.Address, strings.Join(can, ", "))
-	return &PlatformError{Platform: p.platform, Cell: p.cell.ID, Err: err}
+	return &PlatformError{Platform: m.platform, Cell: m.cell.ID, Err: err}
 }

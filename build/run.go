@@ -30,7 +30,7 @@ type run struct {
 	compiler *llb.Compiler
 	memo     *memo
 	jobs     chan struct{} // one token a solve in flight
-	bases    map[string]*base
+	bases    map[string]*root
 
 	cancel  context.CancelCauseFunc
 	disk    sync.Once
@@ -52,7 +52,7 @@ func (r *run) all(parent context.Context) (err error) {
 		stop()
 		err = errors.Join(err, r.closeEngine(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
 	}()
-	if err := r.mend(ctx); err != nil {
+	if err := r.repair(ctx); err != nil {
 		return err
 	}
 	if err := r.checkPlatforms(ctx); err != nil {
@@ -89,10 +89,10 @@ func (r *run) prune(ctx context.Context) error {
 
 // task brings one cell from its recipe to its tag.
 func (r *run) task(ctx context.Context, t *task) {
-	defer close(t.judged)
+	defer close(t.done)
 	b, err := r.build(ctx, t)
 	if err == nil {
-		err = r.judge(ctx, t, b)
+		err = r.gate(ctx, t, b)
 	}
 	t.result.Cached = err == nil && b.cached
 	if started := t.started(); !started.IsZero() {
@@ -134,7 +134,7 @@ func (r *run) record() *record.Run {
 	for _, b := range r.bases {
 		if b.Root != "" {
 			result.Inputs = append(result.Inputs, record.Input{
-				OS: b.OS, Platform: b.Platform, Root: b.Root.String(), Index: b.Index.String(), Date: b.Epoch,
+				OS: b.OS, Platform: b.Platform, Root: b.Root.String(), Lists: b.Lists.String(), Date: b.Epoch,
 			})
 		}
 	}

@@ -67,7 +67,7 @@ func TestPassed(t *testing.T) {
 	if r.Version != 1 || r.Totals.Cells != 5 || r.Totals.Passed != 5 || r.Totals.Cached != 0 || r.Totals.SizeBytes <= 0 {
 		t.Errorf("totals = %+v", r.Totals)
 	}
-	if len(r.Inputs) != 1 || r.Inputs[0].OS != "tiny" || r.Inputs[0].Root == "" || r.Inputs[0].Index == "" {
+	if len(r.Inputs) != 1 || r.Inputs[0].OS != "tiny" || r.Inputs[0].Root == "" || r.Inputs[0].Lists == "" {
 		t.Errorf("inputs = %+v, want those of tiny", r.Inputs)
 	}
 	images := h.images(t)

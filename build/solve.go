@@ -25,64 +25,64 @@ import (
 )
 
 // build returns the image of a cell, or the index of its images.
-func (r *run) build(ctx context.Context, t *task) (whole, error) {
-	images, errs := make([]built, len(t.parts)), make([]error, len(t.parts))
+func (r *run) build(ctx context.Context, t *task) (index, error) {
+	images, errs := make([]built, len(t.manifests)), make([]error, len(t.manifests))
 	var group sync.WaitGroup
-	for i, p := range t.parts {
+	for i, m := range t.manifests {
 		group.Go(func() {
-			images[i], errs[i] = r.part(ctx, p)
-			errs[i] = p.failure(errs[i])
+			images[i], errs[i] = r.image(ctx, m)
+			errs[i] = m.failure(errs[i])
 		})
 	}
 	group.Wait()
 	if err := failures(errs); err != nil {
-		return whole{}, err
+		return index{}, err
 	}
 	return r.join(ctx, t, images)
 }
 
 // join makes an index of images, which costs nothing if it is there already.
-func (r *run) join(ctx context.Context, t *task, images []built) (whole, error) {
+func (r *run) join(ctx context.Context, t *task, images []built) (index, error) {
 	if len(images) == 1 {
-		return whole{images[0], images}, nil
+		return index{images[0], images}, nil
 	}
-	w := whole{built{cached: true}, images}
+	x := index{built{cached: true}, images}
 	var descs []ocispec.Descriptor
 	for i, b := range images {
-		platform, err := platforms.Parse(t.parts[i].platform)
+		platform, err := platforms.Parse(t.manifests[i].platform)
 		if err != nil {
-			return whole{}, err
+			return index{}, err
 		}
 		b.desc.Platform = &platform
 		descs = append(descs, b.desc)
-		w.cached = w.cached && b.cached
+		x.cached = x.cached && b.cached
 	}
 	var err error
-	w.desc, err = r.Images.Join(ctx, descs...)
-	return w, err
+	x.desc, err = r.Images.Join(ctx, descs...)
+	return x, err
 }
 
-// part returns one image of a cell: the one an earlier run left, or a new one.
-func (r *run) part(ctx context.Context, p *part) (built, error) {
-	defer p.close()
-	base, err := r.base(ctx, p)
+// image returns one image of a cell: the one an earlier run left, or a new one.
+func (r *run) image(ctx context.Context, m *manifest) (built, error) {
+	defer m.close()
+	base, err := r.base(ctx, m)
 	if err != nil {
 		return built{}, err
 	}
-	compiled, key, err := r.compile(ctx, p, base)
+	compiled, key, err := r.compile(ctx, m, base)
 	if err != nil {
 		return built{}, err
 	}
 	if desc, ok := r.unchanged(ctx, key); ok {
-		r.Display.Cached("[" + p.name() + "] unchanged")
-		p.evaluate()
+		r.Display.Cached("[" + m.name() + "] unchanged")
+		m.evaluate()
 		return built{desc: desc, cached: true}, nil
 	}
-	if err := p.ready(ctx); err != nil {
+	if err := m.ready(ctx); err != nil {
 		return built{}, err
 	}
-	p.begun = time.Now()
-	desc, err := r.solve(ctx, p, compiled)
+	m.begun = time.Now()
+	desc, err := r.solve(ctx, m, compiled)
 	if err != nil {
 		return built{}, err
 	}
@@ -91,8 +91,8 @@ func (r *run) part(ctx context.Context, p *part) (built, error) {
 }
 
 // compile returns the graph of an image on a base, and the key of all its inputs.
-func (r *run) compile(ctx context.Context, p *part, base llb.Base) (*llb.Image, digest.Digest, error) {
-	compiled, err := r.compiler.Compile(ctx, p.cell, p.platform, base)
+func (r *run) compile(ctx context.Context, m *manifest, base llb.Base) (*llb.Image, digest.Digest, error) {
+	compiled, err := r.compiler.Compile(ctx, m.cell, m.platform, base)
 	if err != nil {
 		return nil, "", err
 	}
@@ -111,7 +111,7 @@ func (r *run) unchanged(ctx context.Context, key digest.Digest) (ocispec.Descrip
 }
 
 // solve runs the graph of an image and exports it into the store.
-func (r *run) solve(ctx context.Context, p *part, compiled *llb.Image) (ocispec.Descriptor, error) {
+func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocispec.Descriptor, error) {
 	select {
 	case r.jobs <- struct{}{}:
 		defer func() { <-r.jobs }()
@@ -131,15 +131,15 @@ func (r *run) solve(ctx context.Context, p *part, compiled *llb.Image) (ocispec.
 		if err != nil {
 			return nil, err
 		}
-		p.evaluate()
+		m.evaluate()
 		result.AddMeta(exptypes.ExporterImageConfigKey, config)
 		return result, nil
 	}
-	statuses, seen := r.Display.Solve(p.name())
-	response, err := e.Client.Build(ctx, r.solveOptions(p.platform), "cudabuild", frontend, statuses)
+	statuses, seen := r.Display.Solve(m.name())
+	response, err := e.Client.Build(ctx, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
 	<-seen
 	if err != nil {
-		return ocispec.Descriptor{}, r.diagnose(ctx, p, e, err)
+		return ocispec.Descriptor{}, r.diagnose(ctx, m, e, err)
 	}
 	return exported(response)
 }

@@ -18,20 +18,20 @@ import (
 
 // task is one cell on its way.
 type task struct {
-	cell   matrix.Cell
-	below  []*task // the selected cells that it stands on or is compiled in
-	parts  []*part // one a platform, in the cell's order
-	result record.Cell
+	cell      matrix.Cell
+	below     []*task     // the selected cells that it stands on or is compiled in
+	manifests []*manifest // one a platform, in the cell's order
+	result    record.Cell
 
-	judged chan struct{} // closed when result is final
+	done chan struct{} // closed when result is final
 }
 
-// part is the image of a cell for one of its platforms.
-type part struct {
+// manifest is the image of a cell for one of its platforms.
+type manifest struct {
 	*task
 
 	platform string
-	on       []*part // of the same platform, in the cells below
+	on       []*manifest // of the same platform, in the cells below
 
 	evaluated chan struct{} // closed when the graph is solved, or will not be
 	solved    bool          // valid once evaluated is closed
@@ -44,24 +44,24 @@ type built struct {
 	cached bool
 }
 
-// whole is what a cell's tags name: its one image, or an index of its images.
-type whole struct {
+// index is what a cell's tags name: its one image, or an index of its images.
+type index struct {
 	built
 
-	images []built // in the order of the parts
+	images []built // in the order of the manifests
 }
 
 func newTask(cell matrix.Cell) *task {
 	t := &task{
-		cell:   cell,
-		judged: make(chan struct{}),
+		cell: cell,
+		done: make(chan struct{}),
 		result: record.Cell{
 			ID: cell.ID, Status: record.Cancelled, Reason: "not started: the run ended first", Tags: cell.Tags,
 			Images: []verify.Report{}, Rows: []struct{}{},
 		},
 	}
 	for _, platform := range cell.Platforms {
-		t.parts = append(t.parts, &part{task: t, platform: platform, evaluated: make(chan struct{})})
+		t.manifests = append(t.manifests, &manifest{task: t, platform: platform, evaluated: make(chan struct{})})
 	}
 	return t
 }
@@ -69,21 +69,21 @@ func newTask(cell matrix.Cell) *task {
 // stackOn notes a cell below. What it lacks for a platform is solved here.
 func (t *task) stackOn(below *task) {
 	t.below = append(t.below, below)
-	for _, p := range t.parts {
-		for _, q := range below.parts {
-			if p.platform == q.platform {
-				p.on = append(p.on, q)
+	for _, m := range t.manifests {
+		for _, n := range below.manifests {
+			if m.platform == n.platform {
+				m.on = append(m.on, n)
 			}
 		}
 	}
 }
 
-// parts are the images of all cells.
-func (r *run) parts() iter.Seq[*part] {
-	return func(yield func(*part) bool) {
+// manifests are the images of all cells.
+func (r *run) manifests() iter.Seq[*manifest] {
+	return func(yield func(*manifest) bool) {
 		for _, t := range r.tasks {
-			for _, p := range t.parts {
-				if !yield(p) {
+			for _, m := range t.manifests {
+				if !yield(m) {
 					return
 				}
 			}
@@ -92,20 +92,20 @@ func (r *run) parts() iter.Seq[*part] {
 }
 
 // name is what people see: the platform counts where there are several.
-func (p *part) name() string {
-	if len(p.parts) == 1 {
-		return p.cell.ID
+func (m *manifest) name() string {
+	if len(m.manifests) == 1 {
+		return m.cell.ID
 	}
-	return p.cell.ID + " " + p.platform
+	return m.cell.ID + " " + m.platform
 }
 
 // failure is an error of one image as an error of its cell.
-func (p *part) failure(err error) error {
+func (m *manifest) failure(err error) error {
 	var skip *skipError
-	if err == nil || len(p.parts) == 1 || errors.As(err, &skip) {
+	if err == nil || len(m.manifests) == 1 || errors.As(err, &skip) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", p.platform, err)
+	return fmt.Errorf("%s: %w", m.platform, err)
 }
 
 // failures joins the errors of a cell's images. That one was skipped says nothing
@@ -128,9 +128,9 @@ func failures(errs []error) error {
 // started is when the first solve for the cell began, zero if there was none.
 func (t *task) started() time.Time {
 	var first time.Time
-	for _, p := range t.parts {
-		if first.IsZero() || !p.begun.IsZero() && p.begun.Before(first) {
-			first = p.begun
+	for _, m := range t.manifests {
+		if first.IsZero() || !m.begun.IsZero() && m.begun.Before(first) {
+			first = m.begun
 		}
 	}
 	return first
@@ -140,7 +140,7 @@ func (t *task) started() time.Time {
 func (t *task) settled(ctx context.Context) error {
 	for _, below := range t.below {
 		select {
-		case <-below.judged:
+		case <-below.done:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -153,15 +153,15 @@ func (t *task) settled(ctx context.Context) error {
 
 // ready waits until the images below are solved, not until they are exported: their
 // layers are then there to build on.
-func (p *part) ready(ctx context.Context) error {
-	for _, below := range p.on {
+func (m *manifest) ready(ctx context.Context) error {
+	for _, below := range m.on {
 		select {
 		case <-below.evaluated:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		if !below.solved {
-			<-below.judged
+			<-below.done
 			return &skipError{below.task}
 		}
 	}
@@ -169,15 +169,15 @@ func (p *part) ready(ctx context.Context) error {
 }
 
 // evaluate tells the images above that this one's graph is solved.
-func (p *part) evaluate() {
-	p.solved = true
-	close(p.evaluated)
+func (m *manifest) evaluate() {
+	m.solved = true
+	close(m.evaluated)
 }
 
 // close tells them that it never will be, if it is not.
-func (p *part) close() {
-	if !p.solved {
-		close(p.evaluated)
+func (m *manifest) close() {
+	if !m.solved {
+		close(m.evaluated)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
@@ -125,7 +125,7 @@ func (f fixture) publicImages(t *testing.T, ids []string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bases, err := bootstrap.Open(filepath.Join(f.state, "bases"))
+	bases, err := base.Open(filepath.Join(f.state, "bases"))
 	if err != nil {
 		t.Fatal(err)
 	}

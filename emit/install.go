@@ -61,8 +61,8 @@ func mounts(s plan.Step, platform string) []string {
 	}
 	for _, m := range s.Mounts {
 		switch m.Kind {
-		case recipes.IndexMount:
-			flags = append(flags, "--mount=type=bind,from=index,source=/index,target="+m.Path)
+		case recipes.ListsMount:
+			flags = append(flags, "--mount=type=bind,from=lists,source=/lists,target="+m.Path)
 		case recipes.CacheMount:
 			id := strings.Replace(m.Cache, platform, "${TARGETPLATFORM}", 1)
 			flags = append(flags, "--mount=type=cache,sharing=locked,id="+id+",target="+m.Path)

@@ -22,7 +22,7 @@ type page struct {
 	// Unsourced are packages without a version, because no document gives one.
 	Unsourced []string
 	Image     string   // that root starts from
-	Indexes   []index  // one for each architecture
+	Lists     []lists  // one for each architecture
 	Install   string   // the manager's script
 	Mounts    []string // of an installation, as flags of RUN
 	Steps     []step   // lowest first
@@ -60,7 +60,7 @@ func newPage(cells []matrix.Cell) (*page, error) {
 	if p.Image == "" {
 		return nil, fmt.Errorf("cell %s: os %s names no public image to start from; add bootstrap: {image: ...} to os/%[2]s.yaml", cells[0].ID, o.Name)
 	}
-	p.Indexes = indexes(first.Recipe, platforms)
+	p.Lists = listsOf(first.Recipe, platforms)
 	needed := map[string]bool{}
 	for _, c := range cells {
 		if err := p.add(c, families, needed); err != nil {

@@ -23,12 +23,12 @@ type key struct {
 	recipe      *recipes.Recipe
 	on          string // platform
 	several     bool   // platforms, so that steps are named by theirs
-	root, index digest.Digest
+	root, lists digest.Digest
 	epoch       int64
 }
 
 func keyOf(cell matrix.Cell, platform string, base Base) key {
-	return key{cell.Recipe, platform, len(cell.Platforms) > 1, base.Root, base.Index, base.Epoch}
+	return key{cell.Recipe, platform, len(cell.Platforms) > 1, base.Root, base.Lists, base.Epoch}
 }
 
 // family is a family of the plan on a root.
@@ -52,7 +52,7 @@ func (c *Compiler) newFamily(cell matrix.Cell, k key) (*family, error) {
 		return nil, err
 	}
 	f := &family{Family: planned, key: k, platform: p, files: &c.files}
-	f.lists = f.image(f.index, "package lists")
+	f.lists = f.image(f.key.lists, "package lists")
 	f.states = map[string]bkllb.State{"": f.image(f.root, "root file system")}
 	for _, step := range f.Flavors {
 		f.states[step.Name] = f.share(f.run(step, f.states))

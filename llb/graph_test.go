@@ -78,7 +78,7 @@ func TestFamilies(t *testing.T) {
 		"a platform":     func(_ *matrix.Cell, p *string, _ *llb.Base) { *p = "linux/arm64" },
 		"its name":       func(c *matrix.Cell, _ *string, _ *llb.Base) { c.Platforms = []string{"linux/amd64", "linux/arm64"} },
 		"another root":   func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Root = "sha256:" + b.Root[7:] + "0" },
-		"another index":  func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Index += "0" },
+		"another index":  func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Lists += "0" },
 		"another epoch":  func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Epoch++ },
 		"another config": func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Config.Author = "x" },
 	}

@@ -31,7 +31,7 @@ const BaseStore = "cudabuild-bases"
 // Base is a bootstrapped OS as the graph refers to it.
 type Base struct {
 	Root   digest.Digest // manifest of the root file system in BaseStore
-	Index  digest.Digest // manifest of the package lists in BaseStore
+	Lists  digest.Digest // manifest of the package lists in BaseStore
 	Config ocispec.Image // of Root
 	Epoch  int64         // seconds since 1970, the time of everything built
 }

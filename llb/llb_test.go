@@ -59,7 +59,7 @@ func rootOf(os string) llb.Base {
 	date := time.Unix(1767225600, 0).UTC()
 	return llb.Base{
 		Root:  digest.FromString("root of " + os),
-		Index: digest.FromString("package lists of " + os),
+		Lists: digest.FromString("package lists of " + os),
 		Epoch: date.Unix(),
 		Config: ocispec.Image{
 			Created:  &date,

@@ -61,7 +61,7 @@ func (f *family) run(step plan.Step, states map[string]bkllb.State) bkllb.State 
 
 func (f *family) mount(m plan.Mount, states map[string]bkllb.State) bkllb.RunOption {
 	switch m.Kind {
-	case recipes.IndexMount:
+	case recipes.ListsMount:
 		return bkllb.AddMount(m.Path, f.lists, bkllb.Readonly)
 	case recipes.CacheMount:
 		return bkllb.AddMount(m.Path, bkllb.Scratch(), bkllb.AsPersistentCacheDir(m.Cache, bkllb.CacheMountLocked))

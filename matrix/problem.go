@@ -63,7 +63,7 @@ func (r *report) err() error {
 	})
 	if r.dropped > 0 {
 		last := sorted[len(sorted)-1]
-		last.Message, last.Hint = fmt.Sprintf("%d more problems are not shown", r.dropped), "mend those above and look again"
+		last.Message, last.Hint = fmt.Sprintf("%d more problems are not shown", r.dropped), "correct those above and look again"
 		sorted = append(sorted, last)
 	}
 	return sorted

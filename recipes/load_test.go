@@ -108,7 +108,7 @@ func TestLoadRefuses(t *testing.T) {
 		"unknown manager":      {"os/myos.yaml", with(goodOS, "apt", "atp"), []string{`FILE:4:1: unknown package manager "atp"`}},
 		"no suite":             {"os/myos.yaml", with(goodOS, "suite: mine", ""), []string{"FILE:5:1: no bootstrap suite"}},
 		"no bootstrap":         {"os/myos.yaml", with(goodOS, "bootstrap: {suite: mine}\n", ""), []string{"FILE:1:1: no bootstrap suite"}},
-		"unknown mount kind":   {"manager/mine.yaml", with(goodManager, "tmpfs", "ramdisk"), []string{"FILE:3:23: mount /tmp", `"ramdisk"`, "cache, tmpfs or index"}},
+		"unknown mount kind":   {"manager/mine.yaml", with(goodManager, "tmpfs", "ramdisk"), []string{"FILE:3:23: mount /tmp", `"ramdisk"`, "cache, tmpfs or lists"}},
 		"relative mount":       {"manager/mine.yaml", with(goodManager, "/tmp", "tmp"), []string{`FILE:3:17: path: "tmp": want an absolute path`}},
 		"no install script":    {"manager/mine.yaml", with(goodManager, "install: true\n", ""), []string{"FILE:1:1: no install script"}},
 		"bad guard":            {"manager/mine.yaml", goodManager + "guard: '{{.CUDA'\n", []string{"FILE:4:1: ", "guard"}},

@@ -52,7 +52,7 @@ type MountKind string
 const (
 	CacheMount MountKind = "cache" // kept between builds, one per OS, platform and release
 	TmpfsMount MountKind = "tmpfs" // empty
-	IndexMount MountKind = "index" // the package lists that were current at bootstrap
+	ListsMount MountKind = "lists" // the package lists that were current at bootstrap
 )
 
 // Mount is a directory of a build step that is not part of the image.
@@ -104,9 +104,9 @@ func (m Manager) check(f *file) {
 	for i, mount := range m.Mounts {
 		at := func(key string) *yaml.Node { return f.find("mounts", strconv.Itoa(i), key) }
 		switch mount.Kind {
-		case CacheMount, TmpfsMount, IndexMount:
+		case CacheMount, TmpfsMount, ListsMount:
 		default:
-			f.at(at("kind"), "", "mount %s: unknown kind %q (want cache, tmpfs or index)", mount.Path, mount.Kind)
+			f.at(at("kind"), "", "mount %s: unknown kind %q (want cache, tmpfs or lists)", mount.Path, mount.Kind)
 		}
 	}
 	if m.guardErr != nil {

@@ -43,7 +43,7 @@ type Input struct {
 	OS       string    `json:"os"`
 	Platform string    `json:"platform"`
 	Root     string    `json:"root"`  // digest of the root file system's manifest
-	Index    string    `json:"index"` // digest of the package lists' manifest
+	Lists    string    `json:"index"` // digest of the package lists' manifest
 	Date     time.Time `json:"date"`  // of the newest package list, the date of the images
 }
 

@@ -19,7 +19,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -97,7 +97,7 @@ func peer(ctx context.Context, group, work string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	bases, err := bootstrap.Open(filepath.Join(state, "bases"))
+	bases, err := base.Open(filepath.Join(state, "bases"))
 	if err != nil {
 		return err
 	}

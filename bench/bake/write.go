@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/samples"
@@ -27,7 +27,7 @@ type target struct {
 }
 
 // writeBake bootstraps what the cells need and writes a bake file for them.
-func writeBake(ctx context.Context, catalog *recipes.Catalog, cells []matrix.Cell, bases *bootstrap.Store, work string) (string, error) {
+func writeBake(ctx context.Context, catalog *recipes.Catalog, cells []matrix.Cell, bases *base.Store, work string) (string, error) {
 	made, err := bootstrapAll(ctx, catalog, cells, bases)
 	if err != nil {
 		return "", err
@@ -88,10 +88,10 @@ func stage(c matrix.Cell) string {
 	return string(c.Flavor)
 }
 
-func bootstrapAll(ctx context.Context, catalog *recipes.Catalog, cells []matrix.Cell, bases *bootstrap.Store) (map[string]bootstrap.Base, error) {
+func bootstrapAll(ctx context.Context, catalog *recipes.Catalog, cells []matrix.Cell, bases *base.Store) (map[string]base.Base, error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
-	made := map[string]bootstrap.Base{}
+	made := map[string]base.Base{}
 	var failed error
 	seen := map[string]bool{}
 	for _, cell := range cells {

@@ -84,7 +84,7 @@ func compare(runs [2]record.Run, outs [2]string) error {
 		return errMoved
 	}
 	for i, a := range runs[0].Inputs {
-		if a.Index != runs[1].Inputs[i].Index {
+		if a.Lists != runs[1].Inputs[i].Lists {
 			return errMoved
 		}
 	}

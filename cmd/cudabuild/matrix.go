@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
@@ -78,7 +78,7 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if f.jobs < 1 {
 		return fmt.Errorf("--jobs %d: want at least 1", f.jobs)
 	}
-	if err := bootstrap.CheckMirror(f.mirror); err != nil {
+	if err := base.CheckMirror(f.mirror); err != nil {
 		return fmt.Errorf("--debian-mirror %w", err)
 	}
 	if err := f.check(); err != nil {
@@ -127,7 +127,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, images.Close()) }()
-	bases, err := bootstrap.Open(filepath.Join(lock.Dir, "bases"))
+	bases, err := base.Open(filepath.Join(lock.Dir, "bases"))
 	if err != nil {
 		return nil, err
 	}

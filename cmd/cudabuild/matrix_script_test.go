@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
@@ -76,9 +76,9 @@ func TestExitCodes(t *testing.T) {
 		"all passed":    {passed, nil, 0, nil},
 		"one failed":    {failed, nil, 1, []string{"2 of 3 images did not pass"}},
 		"no BuildKit":   {failed, fmt.Errorf("%w: it died", engine.ErrUnavailable), 3, []string{"it died", "make tools", "--builder"}},
-		"no bootstrap":  {failed, fmt.Errorf("%w: it needs root", bootstrap.ErrUnavailable), 3, []string{"needs root", "make deps"}},
+		"no bootstrap":  {failed, fmt.Errorf("%w: it needs root", base.ErrUnavailable), 3, []string{"needs root", "make deps"}},
 		"no builder":    {failed, &engine.AddressError{Address: "tcp://there", Err: errors.New("refused")}, 3, []string{"tcp://there", "refused", "leave --builder"}},
-		"no mirror":     {failed, fmt.Errorf("%w: refused", bootstrap.ErrUnreachable), 3, []string{"refused", "--debian-mirror"}},
+		"no mirror":     {failed, fmt.Errorf("%w: refused", base.ErrUnreachable), 3, []string{"refused", "--debian-mirror"}},
 		"no emulator":   {failed, &build.PlatformError{Platform: "linux/arm64", Cell: "x", Err: emulator.ErrNone}, 3, []string{"x for linux/arm64", "make emulator"}},
 		"no platform":   {failed, &build.PlatformError{Platform: "linux/arm64", Cell: "x", Err: errors.New("others only")}, 3, []string{"others only", "--builder"}},
 		"disk":          {failed, &build.DiskError{Dir: "/state", NeedMB: 20, FreeMB: 10}, 3, []string{"20 MB", "/state", "prune --all"}},
@@ -132,7 +132,7 @@ func TestHintForRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		require.Missing(t, "buildkit", errors.New("not root"))
 	}
-	for _, err := range []error{engine.ErrUnavailable, bootstrap.ErrUnavailable, fs.ErrPermission} {
+	for _, err := range []error{engine.ErrUnavailable, base.ErrUnavailable, fs.ErrPermission} {
 		var stderr bytes.Buffer
 		report(t.Context(), new(workspace).unknown(fmt.Errorf("it ended: %w", err)), &stderr)
 		if strings.Contains(stderr.String(), "root") || !strings.Contains(stderr.String(), "hint: ") {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
@@ -40,7 +40,7 @@ of one group in the order in which they are built. It builds nothing.`,
   cudabuild plan --emit bake --out bake && cd bake && docker buildx bake
   cudabuild plan --emit github > .github/workflows/cuda-images.yml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := bootstrap.CheckMirror(os.Getenv(mirrorVariable)); err != nil {
+			if err := base.CheckMirror(os.Getenv(mirrorVariable)); err != nil {
 				return fmt.Errorf("%s %w", mirrorVariable, err)
 			}
 			if out.asked() {

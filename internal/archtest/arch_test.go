@@ -47,9 +47,9 @@ var arrows = map[string][]string{
 	"verify":    {"image", "compat"},
 	"gpu":       {"image", "compat", "verify"},
 	"record":    {"compat", "image", "verify", "gpu"},
-	"bootstrap": {"recipes", "image"}, // image: pulls what an OS starts from
+	"base": {"recipes", "image"}, // image: pulls what an OS starts from
 	"emit":      {"matrix", "plan", "recipes"},
-	"build":     {"bootstrap", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
+	"build":     {"base", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
 	"internal":  {"image"},
 }
 

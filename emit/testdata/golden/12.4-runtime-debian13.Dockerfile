@@ -2,7 +2,7 @@
 # It needs no files beside it. Packages, install scripts, guard, environment and sample sources are cudabuild's own.
 # The images differ from those that 'cudabuild matrix' makes:
 # - The root is a public image, by tag; cudabuild makes one from the distribution's packages with mmdebstrap.
-# - Packages are those that stage index found when it was last built; --no-cache-filter index builds it again.
+# - Packages are those that stage lists found when it was last built; --no-cache-filter lists builds it again.
 #   cudabuild keeps the package lists and builds every layer of an OS from them until --refresh.
 # - Files carry the time of the build, so the same packages do not give the same digests.
 # - Nothing has looked for the driver in their layers: 'cudabuild verify' does.
@@ -18,14 +18,14 @@ rm -f /etc/apt/apt.conf.d/docker-clean
 STEP
 
 # What installations know about the repositories; images do not keep it.
-FROM root AS index
+FROM root AS lists
 RUN <<'STEP'
 set -eu
-mkdir -p /index/lists/partial
-apt-get update -o Dir::State::Lists=/index/lists -o APT::Sandbox::User=root
-apt-get indextargets -o Dir::State::Lists=/index/lists --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
-  sort --unique >/index/sources.list
-test -s /index/sources.list
+mkdir -p /lists/lists/partial
+apt-get update -o Dir::State::Lists=/lists/lists -o APT::Sandbox::User=root
+apt-get indextargets -o Dir::State::Lists=/lists/lists --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
+  sort --unique >/lists/sources.list
+test -s /lists/sources.list
 STEP
 
 # How apt installs; the same for every layer.
@@ -85,7 +85,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/debian13/${TARGETPLATFORM}/12.4/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 GUARD=$(cat <<'TEXT'
@@ -118,7 +118,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/log \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/debian13/${TARGETPLATFORM}/12.4/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 PACKAGES='libcublas12 libcublaslt12 libcufft11 libcufftw11 libcurand10 libcusolver11 libcusolvermg11 libcusparse12 libnppc12 libnppial12 libnppicc12 libnppidei12 libnppif12 libnppig12 libnppim12 libnppist12 libnppisu12 libnppitc12 libnpps12 libnvblas12 libnvfatbin12 libnvjitlink12 libnvjpeg12 libnvrtc-builtins12.4 libnvrtc12 libnvtoolsext1'

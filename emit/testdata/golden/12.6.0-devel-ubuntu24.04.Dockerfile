@@ -8,33 +8,33 @@
 FROM docker.io/library/ubuntu:24.04 AS root
 
 # What installations know about the repositories; images do not keep it.
-FROM root AS index-amd64
-ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/3bf863cc.pub /index/nvidia.asc
-COPY <<'LIST' /index/nvidia.list
+FROM root AS lists-amd64
+ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64/3bf863cc.pub /lists/nvidia.asc
+COPY <<'LIST' /lists/nvidia.list
 deb https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/x86_64 /
 LIST
 RUN <<'STEP'
 set -eu
-cd /index
+cd /lists
 sum=$(sed /^Version/d nvidia.asc | sha256sum)
 [ "${sum%% *}" = a21c1a0b18a4196fa901b833e13c4fa64f094d7d9e8a6495318e7255f0ef23d1 ] || { echo "nvidia.asc is not the key 3bf863cc: its sha256 is $sum" >&2; exit 1; }
 sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' nvidia.asc | base64 -di >nvidia.gpg
 STEP
 
-FROM root AS index-arm64
-ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/sbsa/3bf863cc.pub /index/nvidia.asc
-COPY <<'LIST' /index/nvidia.list
+FROM root AS lists-arm64
+ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/sbsa/3bf863cc.pub /lists/nvidia.asc
+COPY <<'LIST' /lists/nvidia.list
 deb https://developer.download.nvidia.com/compute/cuda/repos/ubuntu2404/sbsa /
 LIST
 RUN <<'STEP'
 set -eu
-cd /index
+cd /lists
 sum=$(sed /^Version/d nvidia.asc | sha256sum)
 [ "${sum%% *}" = a21c1a0b18a4196fa901b833e13c4fa64f094d7d9e8a6495318e7255f0ef23d1 ] || { echo "nvidia.asc is not the key 3bf863cc: its sha256 is $sum" >&2; exit 1; }
 sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' nvidia.asc | base64 -di >nvidia.gpg
 STEP
 
-FROM index-${TARGETARCH} AS index
+FROM lists-${TARGETARCH} AS lists
 
 # How apt-nvidia installs; the same for every layer.
 FROM scratch AS manager
@@ -107,7 +107,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 GUARD=$(cat <<'TEXT'
@@ -147,7 +147,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 HOLD='libcublas-12-6 libnccl2'
@@ -165,7 +165,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 HOLD='libcublas-12-6'
@@ -185,7 +185,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 HOLD='libcublas-dev-12-6 libnccl-dev'
@@ -203,7 +203,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu24.04/${TARGETPLATFORM}/12.6.0/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 HOLD='libcublas-dev-12-6'

@@ -8,9 +8,9 @@
 FROM docker.io/rockylinux/rockylinux:9 AS root
 
 # What installations know about the repositories; images do not keep it.
-FROM root AS index-amd64
-ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64/D42D0685.pub /index/nvidia.asc
-COPY <<'LIST' /index/nvidia.repo
+FROM root AS lists-amd64
+ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64/D42D0685.pub /lists/nvidia.asc
+COPY <<'LIST' /lists/nvidia.repo
 [nvidia]
 name=nvidia, no driver (that comes from the host)
 baseurl=https://developer.download.nvidia.com/compute/cuda/repos/rhel9/x86_64
@@ -20,15 +20,15 @@ gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-nvidia
 LIST
 RUN <<'STEP'
 set -eu
-cd /index
+cd /lists
 sum=$(sed /^Version/d nvidia.asc | sha256sum)
 [ "${sum%% *}" = d0664fbbdb8c32356d45de36c5984617217b2d0bef41b93ccecd326ba3b80c87 ] || { echo "nvidia.asc is not the key D42D0685: its sha256 is $sum" >&2; exit 1; }
 sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' nvidia.asc | base64 -di >nvidia.gpg
 STEP
 
-FROM root AS index-arm64
-ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/rhel9/sbsa/D42D0685.pub /index/nvidia.asc
-COPY <<'LIST' /index/nvidia.repo
+FROM root AS lists-arm64
+ADD --chmod=644 https://developer.download.nvidia.com/compute/cuda/repos/rhel9/sbsa/D42D0685.pub /lists/nvidia.asc
+COPY <<'LIST' /lists/nvidia.repo
 [nvidia]
 name=nvidia, no driver (that comes from the host)
 baseurl=https://developer.download.nvidia.com/compute/cuda/repos/rhel9/sbsa
@@ -38,13 +38,13 @@ gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-nvidia
 LIST
 RUN <<'STEP'
 set -eu
-cd /index
+cd /lists
 sum=$(sed /^Version/d nvidia.asc | sha256sum)
 [ "${sum%% *}" = d0664fbbdb8c32356d45de36c5984617217b2d0bef41b93ccecd326ba3b80c87 ] || { echo "nvidia.asc is not the key D42D0685: its sha256 is $sum" >&2; exit 1; }
 sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' nvidia.asc | base64 -di >nvidia.gpg
 STEP
 
-FROM index-${TARGETARCH} AS index
+FROM lists-${TARGETARCH} AS lists
 
 # How dnf installs; the same for every layer.
 FROM scratch AS manager
@@ -109,7 +109,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/cache \
     --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/12.8.1/var/cache/dnf,target=/var/cache/dnf \
     --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/12.8.1/var/cache/yum,target=/var/cache/yum \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 GUARD=$(cat <<'TEXT'
@@ -135,7 +135,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/cache \
     --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/12.8.1/var/cache/dnf,target=/var/cache/dnf \
     --mount=type=cache,sharing=locked,id=cudabuild/rockylinux9/${TARGETPLATFORM}/12.8.1/var/cache/yum,target=/var/cache/yum \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 PACKAGES='cuda-libraries-12-8-12.8.1-1 cuda-nvtx-12-8-12.8.90-1 libnpp-12-8-12.3.3.100-1 libcublas-12-8-12.8.4.1-1 libnccl-2.25.1-1+cuda12.8'

@@ -8,18 +8,18 @@
 FROM docker.io/library/ubuntu:14.04 AS root
 
 # What installations know about the repositories; images do not keep it.
-FROM root AS index
-ADD --chmod=644 http://developer.download.nvidia.com/compute/cuda/repos/ubuntu1404/x86_64/3bf863cc.pub /index/nvidia.asc
-ADD --chmod=644 http://developer.download.nvidia.com/compute/machine-learning/repos/ubuntu1404/x86_64/7fa2af80.pub /index/nvidia-ml.asc
-COPY <<'LIST' /index/nvidia.list
+FROM root AS lists
+ADD --chmod=644 http://developer.download.nvidia.com/compute/cuda/repos/ubuntu1404/x86_64/3bf863cc.pub /lists/nvidia.asc
+ADD --chmod=644 http://developer.download.nvidia.com/compute/machine-learning/repos/ubuntu1404/x86_64/7fa2af80.pub /lists/nvidia-ml.asc
+COPY <<'LIST' /lists/nvidia.list
 deb http://developer.download.nvidia.com/compute/cuda/repos/ubuntu1404/x86_64 /
 LIST
-COPY <<'LIST' /index/nvidia-ml.list
+COPY <<'LIST' /lists/nvidia-ml.list
 deb http://developer.download.nvidia.com/compute/machine-learning/repos/ubuntu1404/x86_64 /
 LIST
 RUN <<'STEP'
 set -eu
-cd /index
+cd /lists
 sum=$(sed /^Version/d nvidia.asc | sha256sum)
 [ "${sum%% *}" = a21c1a0b18a4196fa901b833e13c4fa64f094d7d9e8a6495318e7255f0ef23d1 ] || { echo "nvidia.asc is not the key 3bf863cc: its sha256 is $sum" >&2; exit 1; }
 sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' nvidia.asc | base64 -di >nvidia.gpg
@@ -99,7 +99,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/${TARGETPLATFORM}/7.5/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 GUARD=$(cat <<'TEXT'
@@ -143,7 +143,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu14.04/${TARGETPLATFORM}/7.5/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 PACKAGES='cuda-core-7-5=7.5-18 cuda-misc-headers-7-5=7.5-18 cuda-command-line-tools-7-5=7.5-18 cuda-license-7-5=7.5-18 cuda-nvrtc-dev-7-5=7.5-18 cuda-cusolver-dev-7-5=7.5-18 cuda-cublas-dev-7-5=7.5-18 cuda-cufft-dev-7-5=7.5-18 cuda-curand-dev-7-5=7.5-18 cuda-cusparse-dev-7-5=7.5-18 cuda-npp-dev-7-5=7.5-18 cuda-cudart-dev-7-5=7.5-18 cuda-driver-dev-7-5=7.5-18'

@@ -8,18 +8,18 @@
 FROM docker.io/library/ubuntu:16.04 AS root
 
 # What installations know about the repositories; images do not keep it.
-FROM root AS index
-ADD --chmod=644 http://developer.download.nvidia.com/compute/cuda/repos/ubuntu1604/x86_64/3bf863cc.pub /index/nvidia.asc
-ADD --chmod=644 http://developer.download.nvidia.com/compute/machine-learning/repos/ubuntu1604/x86_64/7fa2af80.pub /index/nvidia-ml.asc
-COPY <<'LIST' /index/nvidia.list
+FROM root AS lists
+ADD --chmod=644 http://developer.download.nvidia.com/compute/cuda/repos/ubuntu1604/x86_64/3bf863cc.pub /lists/nvidia.asc
+ADD --chmod=644 http://developer.download.nvidia.com/compute/machine-learning/repos/ubuntu1604/x86_64/7fa2af80.pub /lists/nvidia-ml.asc
+COPY <<'LIST' /lists/nvidia.list
 deb http://developer.download.nvidia.com/compute/cuda/repos/ubuntu1604/x86_64 /
 LIST
-COPY <<'LIST' /index/nvidia-ml.list
+COPY <<'LIST' /lists/nvidia-ml.list
 deb http://developer.download.nvidia.com/compute/machine-learning/repos/ubuntu1604/x86_64 /
 LIST
 RUN <<'STEP'
 set -eu
-cd /index
+cd /lists
 sum=$(sed /^Version/d nvidia.asc | sha256sum)
 [ "${sum%% *}" = a21c1a0b18a4196fa901b833e13c4fa64f094d7d9e8a6495318e7255f0ef23d1 ] || { echo "nvidia.asc is not the key 3bf863cc: its sha256 is $sum" >&2; exit 1; }
 sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' nvidia.asc | base64 -di >nvidia.gpg
@@ -99,7 +99,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu16.04/${TARGETPLATFORM}/9.0/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 GUARD=$(cat <<'TEXT'
@@ -140,7 +140,7 @@ RUN --mount=type=tmpfs,target=/run \
     --mount=type=tmpfs,target=/var/lib/apt/lists \
     --mount=type=tmpfs,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id=cudabuild/ubuntu16.04/${TARGETPLATFORM}/9.0/var/cache/apt/archives,target=/var/cache/apt/archives \
-    --mount=type=bind,from=index,source=/index,target=/run/cudabuild/index \
+    --mount=type=bind,from=lists,source=/lists,target=/run/cudabuild/index \
     <<'STEP'
 set -eu
 HOLD='libnccl2'

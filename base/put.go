@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bootstrap
+package base
 
 import (
 	"context"
@@ -19,7 +19,7 @@ func (s *Store) Put(ctx context.Context, o recipes.OS, platform string, epoch ti
 	if b.Root, err = s.image(ctx, b, "root of "+o.Name, root); err != nil {
 		return Base{}, fmt.Errorf("put %s: %w", o.Name, err)
 	}
-	if b.Index, err = s.image(ctx, b, "package lists of "+o.Name, index); err != nil {
+	if b.Lists, err = s.image(ctx, b, "package lists of "+o.Name, index); err != nil {
 		return Base{}, fmt.Errorf("put %s: %w", o.Name, err)
 	}
 	return b, s.save(b)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bootstrap_test
+package base_test
 
 import (
 	"archive/tar"
@@ -31,7 +31,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -143,7 +143,7 @@ func (v *vendor) pin(t *testing.T, packages, sum, fingerprint string) {
 }
 
 // store opens a store in dir, and returns it with the OS of the vendor.
-func (v *vendor) store(t *testing.T, dir string) (*bootstrap.Store, recipes.OS) {
+func (v *vendor) store(t *testing.T, dir string) (*base.Store, recipes.OS) {
 	t.Helper()
 	catalog, err := recipes.Load(v.recipes)
 	if err != nil {
@@ -197,14 +197,14 @@ func TestVendorBase(t *testing.T) {
 }
 
 // index unpacks the index of a base.
-func index(t *testing.T, s *bootstrap.Store, b bootstrap.Base) map[string]string {
+func index(t *testing.T, s *base.Store, b base.Base) map[string]string {
 	t.Helper()
 	var manifest ocispec.Manifest
-	info, err := s.Content().Info(t.Context(), b.Index)
+	info, err := s.Content().Info(t.Context(), b.Lists)
 	if err != nil {
 		t.Fatal(err)
 	}
-	blob(t, s, ocispec.Descriptor{Digest: b.Index, Size: info.Size}, func(r io.Reader) {
+	blob(t, s, ocispec.Descriptor{Digest: b.Lists, Size: info.Size}, func(r io.Reader) {
 		if err := json.NewDecoder(r).Decode(&manifest); err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func index(t *testing.T, s *bootstrap.Store, b bootstrap.Base) map[string]string
 	return files
 }
 
-func blob(t *testing.T, s *bootstrap.Store, desc ocispec.Descriptor, read func(io.Reader)) {
+func blob(t *testing.T, s *base.Store, desc ocispec.Descriptor, read func(io.Reader)) {
 	t.Helper()
 	r, err := s.Content().ReaderAt(t.Context(), desc)
 	if err != nil {
@@ -251,7 +251,7 @@ func TestVendorRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	pulls := v.pulls
-	again := func(refresh bool) bootstrap.Base {
+	again := func(refresh bool) base.Base {
 		t.Helper()
 		s, o := v.store(t, dir)
 		s.Refresh = refresh
@@ -269,7 +269,7 @@ func TestVendorRefresh(t *testing.T) {
 		t.Errorf("not refreshed (-first +again):\n%s", diff)
 	}
 	moved := again(true)
-	if moved.Index == first.Index || moved.Root != first.Root {
+	if moved.Lists == first.Lists || moved.Root != first.Root {
 		t.Errorf("moved: %+v, want another index than %+v", moved, first)
 	}
 	v.Close()
@@ -284,7 +284,7 @@ func TestVendorBusy(t *testing.T) {
 	for name, test := range map[string]struct {
 		times int
 		want  error
-	}{"for a moment": {2, nil}, "for long": {3, bootstrap.ErrUnreachable}} {
+	}{"for a moment": {2, nil}, "for long": {3, base.ErrUnreachable}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := newVendor(t, "deb", "never.asc")
@@ -323,8 +323,8 @@ func TestVendorFails(t *testing.T) {
 			test.change(v)
 			s, o := v.store(t, t.TempDir())
 			_, err := s.Base(t.Context(), o, "linux/amd64")
-			var key *bootstrap.KeyError
-			if err == nil || errors.Is(err, bootstrap.ErrUnreachable) != test.unreachable || errors.As(err, &key) != test.badKey {
+			var key *base.KeyError
+			if err == nil || errors.Is(err, base.ErrUnreachable) != test.unreachable || errors.As(err, &key) != test.badKey {
 				t.Fatalf("Base = %v (%T), unreachable %v, key %v", err, err, test.unreachable, test.badKey)
 			}
 			for _, want := range test.want {
@@ -343,7 +343,7 @@ func TestVendorRegistry(t *testing.T) {
 	s, o := v.store(t, t.TempDir())
 	gone := o
 	gone.Image = v.host() + "/library/old:2"
-	if _, err := s.Base(t.Context(), gone, "linux/amd64"); err == nil || errors.Is(err, bootstrap.ErrUnreachable) || !strings.Contains(err.Error(), "old:2") {
+	if _, err := s.Base(t.Context(), gone, "linux/amd64"); err == nil || errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), "old:2") {
 		t.Errorf("Base = %v, want an error about old:2", err)
 	}
 	if _, err := s.Base(t.Context(), o, "linux/arm64"); err == nil || !strings.Contains(err.Error(), "no repository for it on linux/arm64") {
@@ -351,7 +351,7 @@ func TestVendorRegistry(t *testing.T) {
 	}
 	down := o
 	down.Image = "127.0.0.1:9/library/old:1"
-	if _, err := s.Base(t.Context(), down, "linux/amd64"); !errors.Is(err, bootstrap.ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach the registry") {
+	if _, err := s.Base(t.Context(), down, "linux/amd64"); !errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach the registry") {
 		t.Errorf("Base = %v, want ErrUnreachable", err)
 	}
 }

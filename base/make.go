@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bootstrap
+package base
 
 import (
 	"bytes"
@@ -77,7 +77,7 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 	if err := src.unmirror(filepath.Join(dir, "lists")); err != nil {
 		return Base{}, err
 	}
-	b.Index, err = s.image(ctx, b, "package lists of "+o.Name, func(w io.Writer) error {
+	b.Lists, err = s.image(ctx, b, "package lists of "+o.Name, func(w io.Writer) error {
 		return writeIndex(w, dir, b.Epoch)
 	})
 	return b, err

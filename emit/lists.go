@@ -9,9 +9,9 @@ import (
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
-// index is what installations know about repositories: what package bootstrap leaves
+// lists are what installations know about repositories: what package base leaves
 // beside a root.
-type index struct {
+type lists struct {
 	Suffix string // of the stage; "" if there is one for all architectures
 	Keys   []key
 	Files  []File
@@ -22,14 +22,14 @@ type index struct {
 // neither curl nor certificates.
 type key struct{ URL, File string }
 
-// indexes returns one index for each platform, or one for all of them.
-func indexes(recipe *recipes.Recipe, platforms []string) []index {
+// listsOf returns one stage for each platform, or one for all of them.
+func listsOf(recipe *recipes.Recipe, platforms []string) []lists {
 	if recipe.OS.Bootstrap.Suite != "" {
-		return []index{{Script: debianIndex}}
+		return []lists{{Script: debianLists}}
 	}
-	var all []index
+	var all []lists
 	for _, platform := range platforms {
-		i := vendorIndex(recipe.Addresses(platform), recipe.OS.Repository.Packages)
+		i := vendorLists(recipe.Addresses(platform), recipe.OS.Repository.Packages)
 		if len(platforms) > 1 {
 			i.Suffix = "-" + arch(platform)
 		}
@@ -49,20 +49,20 @@ done
 rm -f /etc/apt/apt.conf.d/docker-clean`
 }
 
-// debianIndex writes the package lists and a sources.list that names them, in apt's
+// debianLists writes the package lists and a sources.list that names them, in apt's
 // one-line form.
-const debianIndex = `set -eu
-mkdir -p /index/lists/partial
-apt-get update -o Dir::State::Lists=/index/lists -o APT::Sandbox::User=root
-apt-get indextargets -o Dir::State::Lists=/index/lists --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
-  sort --unique >/index/sources.list
-test -s /index/sources.list`
+const debianLists = `set -eu
+mkdir -p /lists/lists/partial
+apt-get update -o Dir::State::Lists=/lists/lists -o APT::Sandbox::User=root
+apt-get indextargets -o Dir::State::Lists=/lists/lists --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
+  sort --unique >/lists/sources.list
+test -s /lists/sources.list`
 
-// vendorIndex has each repository's key, as text and as an old apt reads it, and the
+// vendorLists has each repository's key, as text and as an old apt reads it, and the
 // file that names it to the package manager. The pinned sum is that of the key without
 // its Version line.
-func vendorIndex(addresses []recipes.Address, packages string) index {
-	i := index{Script: "set -eu\ncd /index"}
+func vendorLists(addresses []recipes.Address, packages string) lists {
+	i := lists{Script: "set -eu\ncd /lists"}
 	for _, a := range addresses {
 		name, text := a.Entry(packages)
 		i.Keys = append(i.Keys, key{a.URL + "/" + a.Key.File, a.Name + ".asc"})

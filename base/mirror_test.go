@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bootstrap_test
+package base_test
 
 import (
 	"archive/tar"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cudabuild/cudabuild/bootstrap"
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -27,9 +27,9 @@ func debian13(t testing.TB) recipes.OS {
 	return o
 }
 
-func open(t testing.TB, dir, mirror string) *bootstrap.Store {
+func open(t testing.TB, dir, mirror string) *base.Store {
 	t.Helper()
-	s, err := bootstrap.Open(dir)
+	s, err := base.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func open(t testing.TB, dir, mirror string) *bootstrap.Store {
 func TestCheckMirror(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"", "http://mirror.example", "https://mirror.example", "http://mirror.example/", "http://10.0.0.1:3142", "http://a"} {
-		if err := bootstrap.CheckMirror(good); err != nil {
+		if err := base.CheckMirror(good); err != nil {
 			t.Errorf("CheckMirror(%q) = %v, want nil", good, err)
 		}
 	}
@@ -50,7 +50,7 @@ func TestCheckMirror(t *testing.T) {
 		"http://a_b", "http://a\n", "http://a\";", "http://a'$(b)",
 	}
 	for _, address := range bad {
-		if err := bootstrap.CheckMirror(address); err == nil {
+		if err := base.CheckMirror(address); err == nil {
 			t.Errorf("CheckMirror(%q) = nil, want an error", address)
 		}
 	}
@@ -66,7 +66,7 @@ func TestMirrorIsNoInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, mirror := range []string{"http://one.example", "http://two.example:8080", ""} {
-		if known, ok := open(t, dir, mirror).Known(t.Context(), o, "linux/amd64"); !ok || known.Root != made.Root || known.Index != made.Index {
+		if known, ok := open(t, dir, mirror).Known(t.Context(), o, "linux/amd64"); !ok || known.Root != made.Root || known.Lists != made.Lists {
 			t.Errorf("Known with mirror %q = %+v, %v, want %+v", mirror, known, ok, made)
 		}
 	}
@@ -79,7 +79,7 @@ func TestAptConfig(t *testing.T) {
 		"http://mirror.example":  "Cudabuild::Mirror \"http://mirror.example\";\n",
 		"http://mirror.example/": "Cudabuild::Mirror \"http://mirror.example\";\n",
 	} {
-		if got := string((&bootstrap.Store{Mirror: mirror}).AptConfig()); got != want {
+		if got := string((&base.Store{Mirror: mirror}).AptConfig()); got != want {
 			t.Errorf("AptConfig with mirror %q = %q, want %q", mirror, got, want)
 		}
 	}
@@ -90,14 +90,14 @@ func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir(), "http://127.0.0.1:9")
 	_, err := s.Base(t.Context(), debian13(t), "linux/amd64")
-	if errors.Is(err, bootstrap.ErrUnavailable) {
+	if errors.Is(err, base.ErrUnavailable) {
 		require.Missing(t, "bootstrap", err)
 	}
-	if !errors.Is(err, bootstrap.ErrUnreachable) {
+	if !errors.Is(err, base.ErrUnreachable) {
 		t.Errorf("Base = %v, want ErrUnreachable", err)
 	}
-	b := bootstrap.Base{Dates: map[string]time.Time{"http://own.example/debian/dists/x/InRelease": {}}}
-	if err := s.Reachable(t.Context(), b); !errors.Is(err, bootstrap.ErrUnreachable) {
+	b := base.Base{Dates: map[string]time.Time{"http://own.example/debian/dists/x/InRelease": {}}}
+	if err := s.Reachable(t.Context(), b); !errors.Is(err, base.ErrUnreachable) {
 		t.Errorf("Reachable = %v, want ErrUnreachable", err)
 	}
 	s.Mirror = ""

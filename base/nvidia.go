@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bootstrap
+package base
 
 import (
 	"archive/tar"
@@ -47,7 +47,7 @@ func (s *Store) fromImage(ctx context.Context, o recipes.OS, platform string) (B
 	if config.Created != nil && config.Created.After(b.Epoch) {
 		b.Epoch = config.Created.Truncate(time.Second).UTC()
 	}
-	b.Index, err = s.image(ctx, b, "repositories of "+o.Name, func(w io.Writer) error {
+	b.Lists, err = s.image(ctx, b, "repositories of "+o.Name, func(w io.Writer) error {
 		return writeRepositories(w, o.Repository.Packages, repositories, b.Epoch)
 	})
 	return b, err

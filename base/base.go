@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bootstrap makes root file systems out of a distribution's own packages,
+// Package base makes root file systems out of a distribution's own packages,
 // so that images need no registry to start from, and pulls those that do start from
 // a vendor's image.
 //
@@ -16,7 +16,7 @@
 // The same state of the repositories gives the same digests: mmdebstrap runs with
 // SOURCE_DATE_EPOCH set to the date of the newest index. The package runs apt and
 // mmdebstrap on the host and leaves nothing of the host's mirror in the root.
-package bootstrap
+package base
 
 import (
 	"context"
@@ -45,7 +45,7 @@ type Base struct {
 	// Recipe is a digest of all that was asked for, Sources of the repositories used.
 	Recipe digest.Digest `json:"recipe"`
 	Root   digest.Digest `json:"root"`  // manifest of the root file system
-	Index  digest.Digest `json:"index"` // manifest of a tree with sources.list and lists/
+	Lists  digest.Digest `json:"index"` // manifest of a tree with sources.list and lists/
 	// Dates is the date of each repository index used, by its address without a mirror.
 	Dates map[string]time.Time `json:"dates"`
 	// Sums are the sums of the same files, of a vendor's repositories only.
@@ -193,7 +193,7 @@ func (s *Store) save(b Base) error {
 
 // whole reports whether every blob of a base is still in the store.
 func (s *Store) whole(ctx context.Context, b Base) bool {
-	for _, d := range []digest.Digest{b.Root, b.Index} {
+	for _, d := range []digest.Digest{b.Root, b.Lists} {
 		var manifest ocispec.Manifest
 		if s.readJSON(ctx, d, &manifest) != nil {
 			return false

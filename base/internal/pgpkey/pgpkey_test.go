@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cudabuild/cudabuild/bootstrap/internal/pgpkey"
+	"github.com/cudabuild/cudabuild/base/internal/pgpkey"
 )
 
 // The keys of testdata were made by gpg 2.2 for stand-ins. What is wanted is what

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bootstrap
+package base
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cudabuild/cudabuild/bootstrap/internal/pgpkey"
+	"github.com/cudabuild/cudabuild/base/internal/pgpkey"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
