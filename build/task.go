@@ -57,7 +57,7 @@ func newTask(cell matrix.Cell) *task {
 		done: make(chan struct{}),
 		result: record.Cell{
 			ID: cell.ID, Status: record.Cancelled, Reason: "not started: the run ended first", Tags: cell.Tags,
-			Images: []verify.Report{}, Rows: []struct{}{},
+			Images: []verify.Report{}, Rows: []record.Row{},
 		},
 	}
 	for _, platform := range cell.Platforms {

@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/plain"
@@ -39,14 +42,34 @@ func Read(path string) (*Run, error) {
 // Merge writes the record of a run into a file: its cells in the place of their own
 // entries, those of earlier runs as they were. The file appears whole or not at all.
 func (r *Run) Merge(ctx context.Context, path string, images *image.Store) error {
+	return change(path, func(earlier *Run) (*Run, error) {
+		all := r.Over(earlier)
+		all.Totals.SizeBytes = all.Size(ctx, images)
+		return all, nil
+	})
+}
+
+// change writes what a function makes of the record in a file, nil if there is none. The
+// lock on the folder keeps two programs from undoing each other's change.
+func change(path string, edit func(earlier *Run) (*Run, error)) error {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", dir.Name(), err)
+	}
 	earlier, err := Read(path)
 	if err != nil {
 		return err
 	}
-	all := r.Over(earlier)
-	all.Totals.SizeBytes = all.Size(ctx, images)
+	run, err := edit(earlier)
+	if err != nil {
+		return err
+	}
 	var data bytes.Buffer
-	if err := plain.JSON(&data, all); err != nil {
+	if err := plain.JSON(&data, run); err != nil {
 		return err
 	}
 	return image.WriteFile(path, data.Bytes())

@@ -9,13 +9,14 @@ import (
 
 // Over returns the record of a folder that had the record earlier, nil if it had none,
 // after the run r: cells and inputs of r in place of their own entries, all others as
-// and where they were, but without the tags that moved to a cell of r. Totals are those of all cells, but SizeBytes and Seconds are
+// and where they were, but without the tags that moved to a cell of r. A cell whose image
+// is the same keeps its rows. Totals are those of all cells, but SizeBytes and Seconds are
 // r's. Neither run is changed.
 func (r *Run) Over(earlier *Run) *Run {
 	result := &Run{Version: r.Version, Inputs: slices.Clone(r.Inputs), Cells: slices.Clone(r.Cells)}
 	if earlier != nil {
 		result.Inputs = over(r.Inputs, earlier.Inputs, func(i Input) string { return i.OS + " " + i.Platform })
-		result.Cells = over(r.Cells, withoutTags(earlier.Cells, r), func(c Cell) string { return c.ID })
+		result.Cells = over(withRows(r.Cells, earlier.Cells), withoutTags(earlier.Cells, r), func(c Cell) string { return c.ID })
 	}
 	slices.SortStableFunc(result.Inputs, func(a, b Input) int {
 		return cmp.Or(cmp.Compare(a.OS, b.OS), cmp.Compare(a.Platform, b.Platform))

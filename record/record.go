@@ -2,8 +2,8 @@
 
 // Package record is the run record: what one run of the matrix did with each cell,
 // as the document that `cudabuild matrix --json` prints and that other programs
-// read. Fields may be added, never renamed. It holds types only; [Run.Sum] fills
-// the totals.
+// read, and what GPU hosts showed of its images since. Fields may be added, never
+// renamed. [Run.Sum] fills the totals, [Run.Merge] and [Observe] write the file.
 package record
 
 import (
@@ -60,7 +60,7 @@ type Cell struct {
 	Cached       bool            `json:"cached"`        // nothing had changed since an earlier run
 	BuildSeconds float64         `json:"build_seconds"` // from its solve to its verdict, cells below not counted
 	Images       []verify.Report `json:"images"`        // one a platform; never null
-	Rows         []struct{}      `json:"rows"`          // of the GPU stage; never null
+	Rows         []Row           `json:"rows"`          // of GPU hosts, oldest first; never null
 }
 
 // Totals sums up a run.

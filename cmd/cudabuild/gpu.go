@@ -20,17 +20,18 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/probe"
 	"github.com/cudabuild/cudabuild/gpu/stage"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
 // gpuFlags are the flags of `cudabuild gpu`.
 type gpuFlags struct {
 	stationFlags
-	engines                  []string
-	bundle, ledger, baseline string
-	limit                    time.Duration
-	repeat, mps, threads     int
-	asJSON                   bool
+	engines                          []string
+	bundle, ledger, baseline, record string
+	limit                            time.Duration
+	repeat, mps, threads             int
+	asJSON                           bool
 }
 
 func newGPU() *cobra.Command {
@@ -65,6 +66,7 @@ worse than the baseline, 3 waived or could not run.`,
 	flags.IntVar(&f.threads, "threads", 0, "`PERCENT` of the GPU's threads that a client of MPS may use (default 100/N)")
 	flags.DurationVar(&f.limit, "timeout", time.Minute, "time that a sample may take")
 	flags.StringVar(&f.ledger, "ledger", "", "`DIR` to write the rows to, predictions first")
+	flags.StringVar(&f.record, "record", "", "`FILE` of a run of matrix, such as out/run.json, to add the rows to")
 	flags.StringVar(&f.baseline, "baseline", "", "ledger `DIR` of earlier rows to compare with")
 	flags.StringVar(&f.bundle, "bundle", "", "run nothing: write `FILE`, a tar.gz with these images and all programs, for a GPU host")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
@@ -82,6 +84,9 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 		return errors.New("--repeat, --timeout and --state-dir must not be empty or zero")
 	}
 	if err := f.checkSharing(cmd); err != nil {
+		return err
+	}
+	if err := f.checkRecord(); err != nil {
 		return err
 	}
 	sources, closeAll, err := openAll(cmd.Context(), refs)
@@ -181,7 +186,36 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 	if err := printRows(cmd.OutOrStdout(), st.Host, rows, worse, f.asJSON); err != nil {
 		return unknown(err)
 	}
+	if err := f.keep(cmd, st.Host, rows); err != nil {
+		return unknown(err)
+	}
 	return rowsError(rows, worse, errors.Join(problems...))
+}
+
+// checkRecord makes sure, before anything runs, that there is a record to add rows to.
+func (f *gpuFlags) checkRecord() error {
+	if f.record == "" {
+		return nil
+	}
+	switch r, err := record.Read(f.record); {
+	case err != nil:
+		return unknown(err)
+	case r == nil:
+		return &exitError{code: exitUnknown, err: fmt.Errorf("--record %s: no such file", f.record), hint: "'cudabuild matrix' writes one beside the images that it builds, OUT/run.json"}
+	}
+	return nil
+}
+
+// keep adds the rows to the record of a run.
+func (f *gpuFlags) keep(cmd *cobra.Command, host gpu.Host, rows []gpu.Row) error {
+	if f.record == "" {
+		return nil
+	}
+	strange, err := record.Observe(f.record, host, rows)
+	for _, row := range strange {
+		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: warning: %s has no cell with the image %s: its row is not kept there\n", f.record, row.Digest)
+	}
+	return err
 }
 
 // prepare makes the host ready to run images.

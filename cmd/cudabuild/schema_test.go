@@ -155,7 +155,7 @@ func TestRunDocument(t *testing.T) {
 		report.Findings = append(report.Findings, verify.Finding{Severity: verify.SeverityWarn, Layer: &layer, DeletedIn: &index}, verify.Finding{Severity: verify.SeverityFail})
 		result.Cells = append(result.Cells, record.Cell{
 			ID: "12.4-base-debian13", Status: record.Status(status), Tags: []string{"cuda:12.4-base-debian13"},
-			Images: []verify.Report{report}, Rows: []struct{}{},
+			Images: []verify.Report{report}, Rows: []record.Row{},
 		})
 	}
 	var stdout bytes.Buffer

@@ -36,21 +36,21 @@ const (
 // A subpackage (verify/rules) stands under its parent's name. Everybody may import
 // internal/; free packages may import everything and nobody imports them.
 var arrows = map[string][]string{
-	"compat":    {},
-	"image":     {},
-	"engine":    {},
-	"samples":   {},
-	"recipes":   {"compat", "samples"},
-	"matrix":    {"recipes"},
-	"plan":      {"compat", "matrix", "recipes", "samples"},
-	"llb":       {"matrix", "plan", "recipes"},
-	"verify":    {"image", "compat"},
-	"gpu":       {"image", "compat", "verify"},
-	"record":    {"compat", "image", "verify", "gpu"},
-	"base": {"recipes", "image"}, // image: pulls what an OS starts from
-	"emit":      {"matrix", "plan", "recipes"},
-	"build":     {"base", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
-	"internal":  {"image"},
+	"compat":   {},
+	"image":    {},
+	"engine":   {},
+	"samples":  {},
+	"recipes":  {"compat", "samples"},
+	"matrix":   {"recipes"},
+	"plan":     {"compat", "matrix", "recipes", "samples"},
+	"llb":      {"matrix", "plan", "recipes"},
+	"verify":   {"image", "compat"},
+	"gpu":      {"image", "compat", "verify"},
+	"record":   {"compat", "image", "verify", "gpu"},
+	"base":     {"recipes", "image"}, // image: pulls what an OS starts from
+	"emit":     {"matrix", "plan", "recipes"},
+	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
+	"internal": {"image"},
 }
 
 var (
