@@ -55,8 +55,8 @@ bench: ## run the Go benchmarks
 repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests
 bench-bake: deps build $(ENGINE) bin/buildx ## race `buildx bake` on the same images
 bench-verify: matrix bin/dive ## time `cudabuild verify` against decoding alone and against dive
-corpus: ## measure what verify finds of the drivers that Debian carries (8 GB to download): docs/recall.md
-corpus: REPORT = -o docs/recall.md
+corpus: ## measure what verify finds of the drivers that Debian carries (8 GB to download): bench/corpus/recall.md
+corpus: REPORT = -o bench/corpus/recall.md
 repro bench-bake bench-verify corpus:
 	go run ./bench/$(@:bench-%=%) $(REPORT)
 clean: ## remove what was built, images included

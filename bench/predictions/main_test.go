@@ -17,7 +17,7 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden.Check(t, "../../docs/predictions.md", page(casesOf(rows), "../ledger"))
+	golden.Check(t, "predictions.md", page(casesOf(rows), "../../ledger"))
 }
 
 func TestCases(t *testing.T) {

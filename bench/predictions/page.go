@@ -14,10 +14,10 @@ import (
 
 const head = `# What was predicted, and what was seen
 
-Made from the rows in [ledger](../ledger) by ` + "`go run ./bench/predictions`" + `; do not edit. A case is an image (its digest) on the GPUs that it was
+Made from the rows in [ledger](../../ledger) by ` + "`go run ./bench/predictions`" + `; do not edit. A case is an image (its digest) on the GPUs that it was
 given, however often it ran; it counts by its newest row, and agrees if each engine's newest row does. Rows are never changed: one that the rules of
 its day had wrong stays, and its case says so. Predictions were made and written down before the run, from the image's files and the host's facts
-([gpu](gpu.md), [portability](portability.md)).
+([gpu](../../docs/gpu.md), [portability](../../docs/portability.md)).
 `
 
 // page is the whole document. ledger is the way from the page to the ledger.
