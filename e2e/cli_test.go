@@ -34,7 +34,7 @@ const patience = 2 * time.Minute
 // fixture is the state directory and the output folder of a test.
 type fixture struct{ state, out, program, matrix string }
 
-func newFixture(t *testing.T) fixture {
+func newFixture(t testing.TB) fixture {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -60,7 +60,7 @@ type result struct {
 	code           int
 }
 
-func run(t *testing.T, name string, args ...string) result {
+func run(t testing.TB, name string, args ...string) result {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	var stdout, stderr bytes.Buffer
@@ -74,7 +74,7 @@ func run(t *testing.T, name string, args ...string) result {
 }
 
 // build runs `cudabuild matrix` and returns its record and exit code.
-func (f fixture) build(t *testing.T, args ...string) (record.Run, result) {
+func (f fixture) build(t testing.TB, args ...string) (record.Run, result) {
 	t.Helper()
 	args = append([]string{"matrix", "--json", "-f", f.matrix, "--state-dir", f.state, "--out", f.out}, args...)
 	r := run(t, f.program, args...)

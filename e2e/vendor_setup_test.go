@@ -52,7 +52,17 @@ type vendor struct {
 	tree     string // what server serves
 }
 
-func newVendor(t *testing.T) *vendor {
+func newVendor(t testing.TB) *vendor {
+	t.Helper()
+	v := emptyVendor(t, vendorMatrix, sortedOS())
+	for _, name := range sortedOS() {
+		v.serve(t, name, v.key, v.packages(t, name, vendorReleases[name]))
+	}
+	return v
+}
+
+// emptyVendor is a world for some OSes, with no package in it yet.
+func emptyVendor(t testing.TB, matrix string, systems []string) *vendor {
 	t.Helper()
 	for program, from := range repo.Tools {
 		if _, err := exec.LookPath(program); err != nil {
@@ -69,14 +79,13 @@ func newVendor(t *testing.T) *vendor {
 	v.server = repo.Serve(t, v.tree)
 	v.registry = startRegistry(t, filepath.Join(filepath.Dir(v.program), "registry"))
 	root := repo.Root(t, dir, os.Getenv("CUDABUILD_DEBIAN_MIRROR"))
-	for _, name := range sortedOS() {
+	for _, name := range systems {
 		o, _ := v.catalog.OS(name)
 		ref := strings.Replace(o.Image, "docker.io", v.registry, 1)
 		repo.Push(t, ref, o.Title, root)
-		v.serve(t, name, v.key, v.packages(t, name))
 	}
-	write(t, v.matrix, vendorMatrix)
-	v.pin(t, v.key)
+	write(t, v.matrix, matrix)
+	v.pin(t, v.key, systems...)
 	return v
 }
 
@@ -89,14 +98,14 @@ func sortedOS() []string {
 	return names
 }
 
-// packages are all that the release of an OS pins or names, with its real name and
+// packages are all that a release for an OS pins or names, with its real name and
 // version; a newer version of each that nobody asked for; what these depend on; and
 // the driver.
-func (v *vendor) packages(t *testing.T, name string) []repo.Package {
+func (v *vendor) packages(t testing.TB, name, cuda string) []repo.Package {
 	t.Helper()
-	r, ok := v.catalog.Find(name, vendorReleases[name])
+	r, ok := v.catalog.Find(name, cuda)
 	if !ok || len(r.Unsourced) > 0 {
-		t.Fatalf("CUDA %s for %s: %v, unsourced %v", vendorReleases[name], name, ok, r.Unsourced)
+		t.Fatalf("CUDA %s for %s: %v, unsourced %v", cuda, name, ok, r.Unsourced)
 	}
 	license := repo.Package{Name: "stand-in-license", Version: "1-1"} // a dependency that no recipe names
 	all := []repo.Package{license}
@@ -141,7 +150,7 @@ func (v *vendor) dir(name, root string) string {
 }
 
 // serve writes the repositories of an OS. What is NCCL or cuDNN is where it was then.
-func (v *vendor) serve(t *testing.T, name string, key *repo.Key, packages []repo.Package) {
+func (v *vendor) serve(t testing.TB, name string, key *repo.Key, packages []repo.Package) {
 	t.Helper()
 	o, _ := v.catalog.OS(name)
 	if o.Repository.Packages == "rpm" {
@@ -157,9 +166,9 @@ func (v *vendor) serve(t *testing.T, name string, key *repo.Key, packages []repo
 }
 
 // pin writes the overlay: the real recipes with the addresses and the key of stand-ins.
-func (v *vendor) pin(t *testing.T, key *repo.Key) {
+func (v *vendor) pin(t testing.TB, key *repo.Key, systems ...string) {
 	t.Helper()
-	for _, name := range sortedOS() {
+	for _, name := range systems {
 		text := read(t, filepath.Join("..", "recipes", "os", name+".yaml"))
 		write(t, filepath.Join(v.recipes, "os", name+".yaml"), strings.ReplaceAll(text, "docker.io", v.registry))
 	}
@@ -175,7 +184,7 @@ func (v *vendor) pin(t *testing.T, key *repo.Key) {
 	write(t, filepath.Join(v.recipes, "repository", "nvidia.yaml"), before+"\nkeys: "+keys+"\ndocuments:\n"+after)
 }
 
-func read(t *testing.T, file string) string {
+func read(t testing.TB, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -184,7 +193,7 @@ func read(t *testing.T, file string) string {
 	return string(data)
 }
 
-func write(t *testing.T, file, text string) {
+func write(t testing.TB, file, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
@@ -196,7 +205,7 @@ func write(t *testing.T, file, text string) {
 
 // startRegistry starts the distribution project's registry on loopback and returns
 // its host. The test's end ends it.
-func startRegistry(t *testing.T, program string) string {
+func startRegistry(t testing.TB, program string) string {
 	t.Helper()
 	if _, err := os.Stat(program); err != nil {
 		require.Missing(t, "registry", err)

@@ -48,7 +48,7 @@ func TestVendorStandIn(t *testing.T) {
 	t.Run("failures", func(t *testing.T) { testVendorFailures(t, v) })
 }
 
-func (v *vendor) build(t *testing.T, args ...string) (record.Run, result) {
+func (v *vendor) build(t testing.TB, args ...string) (record.Run, result) {
 	t.Helper()
 	return v.fixture.build(t, append([]string{"--recipes", v.recipes}, args...)...)
 }
@@ -170,7 +170,7 @@ func testVendorWarm(t *testing.T, v *vendor, first record.Run) {
 
 // testVendorRefresh moves one repository.
 func testVendorRefresh(t *testing.T, v *vendor, first record.Run) {
-	v.serve(t, "ubuntu16.04", v.key, append(v.packages(t, "ubuntu16.04"), repo.Package{Name: "new", Version: "1-1"}))
+	v.serve(t, "ubuntu16.04", v.key, append(v.packages(t, "ubuntu16.04", vendorReleases["ubuntu16.04"]), repo.Package{Name: "new", Version: "1-1"}))
 	if doc, r := v.build(t); r.code != 0 || len(built(doc)) != 0 {
 		t.Errorf("not refreshed: exit %d, built again: %v", r.code, built(doc))
 	}
@@ -190,7 +190,7 @@ func testVendorFailures(t *testing.T, v *vendor) {
 		{"ubuntu16.04", "9.0-base-ubuntu16.04", ".deb", "cuda-cudart-9-0", "9.0.176-1", "NO_PUBKEY " + strings.ToUpper(other.Fingerprint[24:])},
 		{"rockylinux9", "12.8.1-base-rockylinux9", ".rpm", "cuda-cudart-12-8", "12.8.90-1", "GPG"},
 	} {
-		packages := v.packages(t, os.name)
+		packages := v.packages(t, os.name, vendorReleases[os.name])
 		isPin := func(p repo.Package) bool { return p.Name == os.pin && p.Version == os.version }
 		without := slices.DeleteFunc(slices.Clone(packages), func(p repo.Package) bool { return p.Name == os.pin })
 		for _, test := range []struct {
@@ -199,8 +199,8 @@ func testVendorFailures(t *testing.T, v *vendor) {
 			code   int
 			want   []string
 		}{
-			{"wrong key", func(t *testing.T) { v.pin(t, other) }, 1, []string{"signing key http://", "fingerprint is " + v.key.Fingerprint, "want " + other.Fingerprint}},
-			{"expired key", func(t *testing.T) { v.serve(t, os.name, expired, packages); v.pin(t, expired) }, 1, []string{"expired on 2020-01-02"}},
+			{"wrong key", func(t *testing.T) { v.pin(t, other, sortedOS()...) }, 1, []string{"signing key http://", "fingerprint is " + v.key.Fingerprint, "want " + other.Fingerprint}},
+			{"expired key", func(t *testing.T) { v.serve(t, os.name, expired, packages); v.pin(t, expired, sortedOS()...) }, 1, []string{"expired on 2020-01-02"}},
 			{"wrong signature", func(t *testing.T) {
 				v.serve(t, os.name, other, packages)
 				for _, root := range []string{"cuda", "machine-learning"} {
@@ -223,7 +223,7 @@ func testVendorFailures(t *testing.T, v *vendor) {
 				test.change(t)
 				doc, r := v.build(t, "--refresh", "--only", os.cell)
 				v.server.ComeBack()
-				v.pin(t, v.key)
+				v.pin(t, v.key, sortedOS()...)
 				if r.code != test.code || len(doc.Cells) != 1 {
 					t.Errorf("exit %d, want %d\n%s", r.code, test.code, r.stderr)
 				}

@@ -44,7 +44,11 @@ func (p Package) deb(t testing.TB, dir string) {
 		control += "Depends: " + strings.Join(p.Depends, ", ") + "\n"
 	}
 	put(t, filepath.Join(root, "DEBIAN", "control"), []byte(control))
-	tool(t, "", nil, "dpkg-deb", "--root-owner-group", "-Zgzip", "--build", root, filepath.Join(dir, p.Name+"_"+p.Version+"_amd64.deb"))
+	pack := []string{"-Zgzip"}
+	if p.Bulk > 0 { // as NVIDIA's large ones are
+		pack = []string{"-Zxz", "-z1"}
+	}
+	tool(t, "", nil, "dpkg-deb", append(append([]string{"--root-owner-group"}, pack...), "--build", root, filepath.Join(dir, p.Name+"_"+p.Version+"_amd64.deb"))...)
 }
 
 func renew(t testing.TB, dir string) {

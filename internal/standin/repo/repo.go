@@ -12,8 +12,11 @@
 package repo
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +35,9 @@ type Package struct {
 	Depends []string
 	// Scripts are programs by their path, such as an nvcc that says what it is.
 	Scripts map[string]string
+	// Bulk is how many bytes of filling it has, for measurements: they compress to about
+	// half, as libraries with code for GPUs do.
+	Bulk int
 }
 
 // epoch is the date of every package.
@@ -54,6 +60,37 @@ func (p Package) write(t testing.TB, root string) {
 		if err := os.WriteFile(file, []byte(files[name]), 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if p.Bulk > 0 {
+		p.fill(t, root)
+	}
+}
+
+// fill writes the package's filling: blocks that are new, and blocks that repeat one before.
+func (p Package) fill(t testing.TB, root string) {
+	t.Helper()
+	const block = 256
+	name := filepath.Join(root, p.note()+".filling")
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(uint64(p.Bulk), uint64(len(p.Name))))
+	chunk := make([]byte, 1<<20)
+	for n := 0; n < p.Bulk && err == nil; n += len(chunk) {
+		for at := 0; at < len(chunk); at += block {
+			if at > 0 && random.IntN(2) == 0 {
+				copy(chunk[at:at+block], chunk[random.IntN(at):])
+				continue
+			}
+			for i := at; i < at+block; i += 8 {
+				binary.LittleEndian.PutUint64(chunk[i:], random.Uint64())
+			}
+		}
+		_, err = file.Write(chunk)
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
 	}
 }
 
