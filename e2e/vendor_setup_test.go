@@ -26,7 +26,7 @@ import (
 
 // vendorMatrix is what is built from stand-ins. The name of its images says so.
 const vendorMatrix = `version: 1
-image: stand-in/cuda
+image: localhost:5000/stand-in/cuda
 defaults: {platforms: [linux/amd64], flavors: [base, runtime, devel], samples: []}
 groups:
   default:

@@ -55,7 +55,7 @@ func (v *vendor) build(t testing.TB, args ...string) (record.Run, result) {
 
 func testVendorImages(t *testing.T, v *vendor, doc record.Run) {
 	for _, c := range doc.Cells {
-		if len(c.Images) != 1 || c.Images[0].Verdict != verify.Pass || c.Tags[0] != "stand-in/cuda:"+c.ID {
+		if len(c.Images) != 1 || c.Images[0].Verdict != verify.Pass || c.Tags[0] != "localhost:5000/stand-in/cuda:"+c.ID {
 			t.Errorf("%s: tags %v, report %+v, want a stand-in that passes", c.ID, c.Tags, c.Images)
 		}
 	}

@@ -158,8 +158,7 @@ func (s *Store) writeOCI(ctx context.Context, a *archive, fullName string, desc 
 			return err
 		}
 	}
-	_, tag, _ := strings.Cut(fullName, ":")
-	desc.Annotations = map[string]string{ocispec.AnnotationRefName: tag, FullNameAnnotation: fullName}
+	desc.Annotations = annotations(fullName)
 	return errors.Join(
 		a.addJSON(ocispec.ImageLayoutFile, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}),
 		a.addJSON(ocispec.ImageIndexFile, ocispec.Index{

@@ -163,7 +163,7 @@ func (s *Store) Entries() ([]ocispec.Descriptor, error) {
 
 // Tag makes the index name an image by each of fullNames, in place of those that had
 // the names before: by all of them or, after an error, by none. Where nothing changes,
-// nothing is written. The tag is the part of a full name after the colon.
+// nothing is written.
 func (s *Store) Tag(desc ocispec.Descriptor, fullNames ...string) error {
 	entries, err := s.Entries()
 	if err != nil {
@@ -175,14 +175,19 @@ func (s *Store) Tag(desc ocispec.Descriptor, fullNames ...string) error {
 		if i >= 0 && entries[i].Digest == desc.Digest {
 			continue
 		}
-		_, tag, _ := strings.Cut(name, ":")
-		desc.Annotations = map[string]string{ocispec.AnnotationRefName: tag, FullNameAnnotation: name}
+		desc.Annotations = annotations(name)
 		entries, changed = put(entries, i, desc), true
 	}
 	if !changed {
 		return nil
 	}
 	return s.writeIndex(entries)
+}
+
+// annotations name an image in an index: in full, and by its tag, which is what stands behind
+// the last colon; one before that is of a registry's port.
+func annotations(fullName string) map[string]string {
+	return map[string]string{ocispec.AnnotationRefName: fullName[strings.LastIndexByte(fullName, ':')+1:], FullNameAnnotation: fullName}
 }
 
 // Keep makes the index name an image by its digest alone.

@@ -124,6 +124,32 @@ func TestTag(t *testing.T) {
 	}
 }
 
+// TestTagRegistry: the tag is what stands behind the last colon, not behind a registry's port.
+func TestTagRegistry(t *testing.T) {
+	t.Parallel()
+	for _, repository := range []string{"registry:5000/team/cuda", "[::1]:5000/cuda", "localhost/cuda"} {
+		s := openStore(t, t.TempDir())
+		desc := put(t, s.Content(), imagetest.New(layer(imagetest.Gzip, "x")))
+		mustTag(t, s, repository+":x", desc)
+		if names, err := s.Names("x"); err != nil || cmp.Diff([]string{repository + ":x"}, names) != "" {
+			t.Errorf("Names(x) = %v, %v, want %s:x", names, err, repository)
+		}
+		if _, ok := s.Lookup(repository + ":x"); !ok {
+			t.Errorf("Lookup(%s:x) finds nothing", repository)
+		}
+		reopen(t, "oci:"+s.Dir()+":x")
+		target := filepath.Join(t.TempDir(), "x.tar")
+		if err := s.Export(t.Context(), repository+":x", "oci-archive:"+target, ""); err != nil {
+			t.Fatal(err)
+		}
+		reopen(t, "oci-archive:"+target+":x")
+		if err := s.Export(t.Context(), repository+":x", "docker-archive:"+target, ""); err != nil {
+			t.Fatal(err)
+		}
+		reopen(t, "docker-archive:"+target+":"+repository+":x")
+	}
+}
+
 // TestTagTogether: all names of an image move in one write, and none is written twice.
 func TestTagTogether(t *testing.T) {
 	t.Parallel()

@@ -3,10 +3,6 @@
 package matrix
 
 import (
-	"fmt"
-	"regexp"
-	"strings"
-
 	"gopkg.in/yaml.v3"
 
 	"github.com/cudabuild/cudabuild/recipes"
@@ -100,28 +96,6 @@ func (d *decoder) version(n *yaml.Node) {
 	if n.ShortTag() != "!!int" {
 		d.node(n, "write version: "+version1, "version: want the number %s, got %s", version1, kind(n))
 	}
-}
-
-// repository is the grammar of a repository name and maxImage what clients take.
-// Source: OCI distribution specification 1.1, "Pulling manifests", <name>.
-var repository = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
-
-const maxImage = 255
-
-func (d *decoder) image(n *yaml.Node) string {
-	w, ok := d.str(n, "image")
-	if !ok || len(w.text) <= maxImage && repository.MatchString(w.text) {
-		return w.text
-	}
-	hint := "lower-case letters and digits, joined by . _ __ - and /, no tag: cuda, or ghcr.io/acme/cuda"
-	if lower := strings.ToLower(w.text); repository.MatchString(lower) {
-		hint = fmt.Sprintf("did you mean %q?", lower)
-	}
-	if len(w.text) > maxImage {
-		hint = fmt.Sprintf("%d characters at most", maxImage)
-	}
-	d.node(n, hint, "image: %q is not a repository name", w.text)
-	return ""
 }
 
 func (d *decoder) lists(n *yaml.Node) lists {

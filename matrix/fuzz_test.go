@@ -106,7 +106,7 @@ func checkGroup(t *testing.T, m, again *matrix.Matrix, group string) {
 	}
 }
 
-var tagForm = regexp.MustCompile(`^[^:]+:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+var tagForm = regexp.MustCompile(`^.+:[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
 // checkTags holds that no two images have a tag, and that each is one.
 func checkTags(t *testing.T, m *matrix.Matrix) {

@@ -37,7 +37,7 @@ func Schema(catalog *recipes.Catalog) *schema.Schema {
 	glob := func() *schema.Schema { return text("Glob on cell IDs: *, ?, [a-z].") }
 	top := object(map[string]*schema.Schema{
 		"version":  {Const: 1, Description: "Version of the format."},
-		"image":    {Type: "string", Pattern: repository.String(), MaxLength: maxImage, Description: "Repository of every tag: cuda, ghcr.io/acme/cuda."},
+		"image":    {Type: "string", Pattern: repository.String(), MaxLength: maxImage, Description: "Repository of every tag: cuda, ghcr.io/acme/cuda, registry:5000/acme/cuda."},
 		"compat":   described("Whether images may ship cuda-compat; forbid is the default.", oneOf(compatWords)),
 		"defaults": described("What holds where an entry does not say otherwise.", object(lists())),
 		"groups": {

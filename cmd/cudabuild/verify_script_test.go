@@ -3,9 +3,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -17,11 +19,13 @@ import (
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
 
-// mkImage is the scripts' command `mkimage DIR KIND...`: an OCI layout with one
+// mkImage is the scripts' command `mkimage DIR [REPOSITORY:]KIND...`: an OCI layout with one
 // image for each KIND, tagged with it as cuda:KIND; multi is an index of two.
 func mkImage() {
 	path, err := layout.Write(os.Args[1], empty.Index)
-	for _, kind := range os.Args[2:] {
+	for _, name := range os.Args[2:] {
+		colon := strings.LastIndexByte(name, ':')
+		repository, kind := cmp.Or(name[:max(colon, 0)], "cuda"), name[colon+1:]
 		var layers []*imagetest.Blob
 		for _, files := range scriptImages[kind] {
 			layers = append(layers, imagetest.Layer(imagetest.Zstd, imagetest.Files(files)))
@@ -30,7 +34,7 @@ func mkImage() {
 			data := []byte("this is no archive, whatever the manifest says about it; it is long enough to be read as one, too")
 			layers = append(layers, &imagetest.Blob{Data: data, Want: imagetest.Digest(data), Diff: imagetest.Digest(data), Type: "application/vnd.oci.image.layer.v1.tar"})
 		}
-		tag := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": kind, image.FullNameAnnotation: "cuda:" + kind})
+		tag := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": kind, image.FullNameAnnotation: repository + ":" + kind})
 		img := imagetest.WithEnv(imagetest.New(layers...), scriptEnv[kind]...)
 		if kind == "multi" {
 			err = errors.Join(err, path.AppendIndex(twoPlatforms(img), tag))
