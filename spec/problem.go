@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package recipes
+// Package spec is what the files that people write, recipes and matrix.yaml, have in common.
+// What is wrong with one is a [Problem] with its place and, where one is known, the next
+// step; a reader reports all [Problems] of a file at once.
+package spec
 
 import (
 	"fmt"
