@@ -5,20 +5,16 @@ package base
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/cudabuild/cudabuild/base/internal/pgpkey"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -31,15 +27,6 @@ type repository struct {
 	sum             digest.Digest
 	date            time.Time
 }
-
-// KeyError means that a repository's signing key is not the one that the recipes pin,
-// or is of no use any more.
-type KeyError struct {
-	Address string
-	Problem string
-}
-
-func (e *KeyError) Error() string { return fmt.Sprintf("signing key %s: %s", e.Address, e.Problem) }
 
 // readRepository fetches the key and the state of a repository and checks the key
 // against its pin. That the state is signed by it is for the package manager to see.
@@ -54,41 +41,8 @@ func readRepository(ctx context.Context, a recipes.Address, packages string) (re
 	if err != nil {
 		return r, err
 	}
-	r.armored, r.binary = text, key.Binary
+	r.armored, r.binary = text, key.binary
 	return r, r.readState(ctx, packages)
-}
-
-// checkKey compares a key with its pin, and with the calendar: apt refuses a key that
-// has expired, rpm does not look.
-func checkKey(pin recipes.Key, address string, text []byte) (pgpkey.Key, error) {
-	bad := func(format string, args ...any) error {
-		return &KeyError{address, fmt.Sprintf(format, args...)}
-	}
-	const next = " (if the vendor says that it is a new one, add it there with its date)"
-	sum := sha256.Sum256(withoutVersion(text))
-	key, err := pgpkey.Parse(text)
-	switch got := hex.EncodeToString(sum[:]); {
-	case err != nil:
-		return key, bad("%v (sha256 %s, want %s)", err, got, pin.SHA256)
-	case pin.Fingerprint != "" && !strings.EqualFold(key.Fingerprint, pin.Fingerprint):
-		return key, bad("its fingerprint is %s, want %s: another key than recipes/repository pins as %s%s", key.Fingerprint, strings.ToLower(pin.Fingerprint), pin.ID, next)
-	case got != pin.SHA256:
-		return key, bad("its sha256 is %s, want %s: another text than recipes/repository pins as %s, fingerprint %s%s", got, pin.SHA256, pin.ID, key.Fingerprint, next)
-	case !key.Expires.IsZero() && time.Now().After(key.Expires):
-		return key, bad("%s expired on %s: look for the one that the vendor signs with now and add it to recipes/repository", pin.ID, key.Expires.Format(time.DateOnly))
-	}
-	return key, nil
-}
-
-// withoutVersion is the text of a key that NVIDIA's own sums are over.
-func withoutVersion(text []byte) []byte {
-	var kept []byte
-	for line := range bytes.Lines(text) {
-		if !bytes.HasPrefix(line, []byte("Version")) {
-			kept = append(kept, line...)
-		}
-	}
-	return kept
 }
 
 // states are the files that a repository's own tools read first, by kind of packages.

@@ -50,7 +50,7 @@ type vendor struct {
 const (
 	aptState = "Origin: x\nDate: Sat, 15 Nov 2025 10:00:00 +0000\n"
 	rpmState = `<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>9</revision><data type="primary"><timestamp>1763200800</timestamp></data></repomd>`
-	keyDir   = "internal/pgpkey/testdata"
+	keyDir   = "testdata/keys"
 )
 
 // newVendor serves packages of that kind, signed by that key of testdata.

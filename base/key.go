@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package base
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// key is a public key as far as it takes to pin one.
+type key struct {
+	fingerprint string    // of the primary key, lower-case hexadecimal digits
+	expires     time.Time // zero if it never does
+	binary      []byte    // what stands in the armor, which is what an old apt reads
+}
+
+// KeyError means that a repository's signing key is not the one that the recipes pin,
+// or is of no use any more.
+type KeyError struct {
+	Address string
+	Problem string
+}
+
+func (e *KeyError) Error() string { return fmt.Sprintf("signing key %s: %s", e.Address, e.Problem) }
+
+// checkKey compares a key with its pin, and with the calendar: apt refuses a key that
+// has expired, rpm does not look.
+func checkKey(pin recipes.Key, address string, text []byte) (key, error) {
+	bad := func(format string, args ...any) error {
+		return &KeyError{address, fmt.Sprintf(format, args...)}
+	}
+	const next = " (if the vendor says that it is a new one, add it there with its date)"
+	sum := sha256.Sum256(withoutVersion(text))
+	k, err := parseKey(text)
+	switch got := hex.EncodeToString(sum[:]); {
+	case err != nil:
+		return k, bad("%v (sha256 %s, want %s)", err, got, pin.SHA256)
+	case pin.Fingerprint != "" && !strings.EqualFold(k.fingerprint, pin.Fingerprint):
+		return k, bad("its fingerprint is %s, want %s: another key than recipes/repository pins as %s%s", k.fingerprint, strings.ToLower(pin.Fingerprint), pin.ID, next)
+	case got != pin.SHA256:
+		return k, bad("its sha256 is %s, want %s: another text than recipes/repository pins as %s, fingerprint %s%s", got, pin.SHA256, pin.ID, k.fingerprint, next)
+	case !k.expires.IsZero() && time.Now().After(k.expires):
+		return k, bad("%s expired on %s: look for the one that the vendor signs with now and add it to recipes/repository", pin.ID, k.expires.Format(time.DateOnly))
+	}
+	return k, nil
+}
+
+// withoutVersion is the text of a key that NVIDIA's own sums are over.
+func withoutVersion(text []byte) []byte {
+	var kept []byte
+	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(line, []byte("Version")) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
+}
+
+var errNotKey = errors.New("not an armored OpenPGP public key")
+
+// parseKey reads the first block of a text. It checks no signature: who pins a key by a
+// sum of its text knows already whose it is, a foreign key may ask for any amount of
+// arithmetic, and those of 2014 sign themselves with SHA-1.
+func parseKey(text []byte) (key, error) {
+	block, err := armor.Decode(bytes.NewReader(text))
+	if err != nil || block.Type != openpgp.PublicKeyType {
+		return key{}, errNotKey
+	}
+	binary, err := io.ReadAll(block.Body)
+	if err != nil {
+		return key{}, fmt.Errorf("%w: %v", errNotKey, err)
+	}
+	packets := packet.NewReader(bytes.NewReader(binary))
+	first, err := packets.Next()
+	primary, ok := first.(*packet.PublicKey)
+	if err != nil || !ok || primary.IsSubkey {
+		return key{}, fmt.Errorf("%w: it does not begin with one (%v)", errNotKey, err)
+	}
+	self, err := newestSignature(primary, packets)
+	if err != nil {
+		return key{}, fmt.Errorf("%w: %v", errNotKey, err)
+	}
+	k := key{fingerprint: hex.EncodeToString(primary.Fingerprint), binary: binary}
+	if self.KeyLifetimeSecs != nil && *self.KeyLifetimeSecs != 0 {
+		k.expires = primary.CreationTime.Add(time.Duration(*self.KeyLifetimeSecs) * time.Second).UTC()
+	}
+	return k, nil
+}
+
+// newestSignature returns the newest of a primary key's certifications of itself, and
+// reads all packets.
+func newestSignature(primary *packet.PublicKey, packets *packet.Reader) (newest packet.Signature, err error) {
+	for sub := false; ; {
+		next, err := packets.Next()
+		if errors.Is(err, io.EOF) {
+			return newest, nil
+		}
+		if err != nil {
+			return newest, err
+		}
+		switch p := next.(type) {
+		case *packet.PublicKey:
+			sub = true // its signatures are of the primary key too, but not about it
+		case *packet.Signature:
+			if !sub && certifies[p.SigType] && p.CheckKeyIdOrFingerprint(primary) && !p.CreationTime.Before(newest.CreationTime) {
+				newest = *p
+			}
+		case *packet.UserId, *packet.UserAttribute:
+		default:
+			return newest, fmt.Errorf("it has a %T", p)
+		}
+	}
+}
+
+// certifies has the types of signature that tell the lifetime of a key.
+var certifies = map[packet.SignatureType]bool{
+	packet.SigTypeGenericCert: true, packet.SigTypePersonaCert: true, packet.SigTypeCasualCert: true,
+	packet.SigTypePositiveCert: true, packet.SigTypeDirectSignature: true,
+}
