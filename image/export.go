@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/containerd/v2/core/content"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
@@ -40,30 +39,30 @@ func CheckTarget(target string) error {
 	return nil
 }
 
-// Export writes the image that has the tag to target, docker-archive:FILE (for
+// Export writes the image that has the name, as [Layout.Find] does, to target, docker-archive:FILE (for
 // docker load, layers as gzip) or oci-archive:FILE (blobs as they are), as [Create] does.
 // Of an index it writes the image for platform; if that is "", an
 // OCI archive gets all of them, and a docker archive, which cannot hold them, linux on
 // the architecture of this program.
-func (s *Store) Export(ctx context.Context, fullName, target, platform string) error {
+func (l *Layout) Export(ctx context.Context, name, target, platform string) error {
 	if err := CheckTarget(target); err != nil {
 		return err
 	}
 	transport, file, _ := strings.Cut(target, ":")
-	desc, ok := s.Lookup(fullName)
-	if !ok {
-		return fmt.Errorf("%s has no image %s", s.dir, fullName)
+	desc, err := l.Find(name)
+	if err != nil {
+		return err
 	}
-	write := s.writeOCI
+	fullName := FullName(desc)
+	write := l.writeOCI
 	if transport == dockerArchive {
-		write = s.writeDocker
+		write = l.writeDocker
 		if platform == "" && desc.MediaType == ocispec.MediaTypeImageIndex {
 			platform = hostPlatform
 		}
 	}
 	if platform != "" {
-		var err error
-		if desc, err = s.forPlatform(ctx, desc, platform); err != nil {
+		if desc, err = l.forPlatform(desc, platform); err != nil {
 			return fmt.Errorf("%s: %w", fullName, err)
 		}
 	}
@@ -101,8 +100,8 @@ func (a *archive) addJSON(name string, value any) error {
 	return a.add(name, int64(len(data)), strings.NewReader(string(data)))
 }
 
-func (s *Store) addBlob(ctx context.Context, a *archive, name string, desc ocispec.Descriptor) error {
-	r, err := s.open(ctx, desc)
+func (l *Layout) addBlob(ctx context.Context, a *archive, name string, desc ocispec.Descriptor) error {
+	r, err := l.blob(ctx, desc)
 	if err != nil {
 		return err
 	}
@@ -110,19 +109,21 @@ func (s *Store) addBlob(ctx context.Context, a *archive, name string, desc ocisp
 	return a.add(name, desc.Size, r)
 }
 
-// open streams a blob; reading fails once ctx ends, and at the end if the digest is
+// blob streams a blob; reading fails once ctx ends, and at the end if the digest is
 // wrong.
-func (s *Store) open(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
-	at, err := s.content.ReaderAt(ctx, desc)
+func (l *Layout) blob(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	if err := desc.Digest.Validate(); err != nil {
+		return nil, err
+	}
+	f, err := OpenRegular(l.blobPath(desc.Digest))
 	if err != nil {
 		return nil, err
 	}
 	verifier := desc.Digest.Verifier()
-	r := io.TeeReader(content.NewReader(at), verifier)
 	return struct {
 		io.Reader
 		io.Closer
-	}{&verified{ctx, r, verifier, desc.Digest}, at}, nil
+	}{&verified{ctx, io.TeeReader(f, verifier), verifier, desc.Digest}, f}, nil
 }
 
 type verified struct {
@@ -143,8 +144,8 @@ func (v *verified) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *Store) writeOCI(ctx context.Context, a *archive, fullName string, desc ocispec.Descriptor) error {
-	blobs, err := s.Blobs(ctx, desc)
+func (l *Layout) writeOCI(ctx context.Context, a *archive, fullName string, desc ocispec.Descriptor) error {
+	blobs, err := l.Blobs(ctx, desc)
 	if err != nil {
 		return err
 	}
@@ -154,11 +155,11 @@ func (s *Store) writeOCI(ctx context.Context, a *archive, fullName string, desc 
 			continue
 		}
 		seen[blob.Digest] = true
-		if err := s.addBlob(ctx, a, path.Join("blobs", blob.Digest.Algorithm().String(), blob.Digest.Encoded()), blob); err != nil {
+		if err := l.addBlob(ctx, a, path.Join("blobs", blob.Digest.Algorithm().String(), blob.Digest.Encoded()), blob); err != nil {
 			return err
 		}
 	}
-	desc.Annotations = annotations(fullName)
+	desc.Annotations = names(fullName)
 	return errors.Join(
 		a.addJSON(ocispec.ImageLayoutFile, ocispec.ImageLayout{Version: ocispec.ImageLayoutVersion}),
 		a.addJSON(ocispec.ImageIndexFile, ocispec.Index{
@@ -168,8 +169,8 @@ func (s *Store) writeOCI(ctx context.Context, a *archive, fullName string, desc 
 		}))
 }
 
-func (s *Store) writeDocker(ctx context.Context, a *archive, fullName string, desc ocispec.Descriptor) error {
-	data, err := content.ReadBlob(ctx, s.content, desc)
+func (l *Layout) writeDocker(ctx context.Context, a *archive, fullName string, desc ocispec.Descriptor) error {
+	data, err := l.readBlob(desc.Digest)
 	if err != nil {
 		return err
 	}
@@ -178,25 +179,29 @@ func (s *Store) writeDocker(ctx context.Context, a *archive, fullName string, de
 		return err
 	}
 	config := manifest.Config.Digest.Encoded() + ".json"
-	if err := s.addBlob(ctx, a, config, manifest.Config); err != nil {
+	if err := l.addBlob(ctx, a, config, manifest.Config); err != nil {
 		return err
 	}
 	var layers []string
 	for i, layer := range manifest.Layers {
 		name := fmt.Sprintf("%d-%s.tar.gz", i, layer.Digest.Encoded())
 		layers = append(layers, name)
-		if err := s.addGzip(ctx, a, name, layer); err != nil {
+		if err := l.addGzip(ctx, a, name, layer); err != nil {
 			return fmt.Errorf("layer %d: %w", i, err)
 		}
 	}
-	return a.addJSON("manifest.json", []map[string]any{{"Config": config, "RepoTags": []string{fullName}, "Layers": layers}})
+	tags := []string{}
+	if tagOf(fullName) != fullName { // docker knows no tag without a repository
+		tags = append(tags, fullName)
+	}
+	return a.addJSON("manifest.json", []map[string]any{{"Config": config, "RepoTags": tags, "Layers": layers}})
 }
 
 // addGzip adds a layer compressed with gzip, the one compression that every docker
 // reads. Its size must precede it, so a zstd layer goes through a temporary file.
-func (s *Store) addGzip(ctx context.Context, a *archive, name string, layer ocispec.Descriptor) error {
+func (l *Layout) addGzip(ctx context.Context, a *archive, name string, layer ocispec.Descriptor) error {
 	if layer.MediaType != ocispec.MediaTypeImageLayerZstd {
-		return s.addBlob(ctx, a, name, layer)
+		return l.addBlob(ctx, a, name, layer)
 	}
 	tmp, err := os.CreateTemp(a.dir, ".layer-*")
 	if err != nil {
@@ -206,7 +211,7 @@ func (s *Store) addGzip(ctx context.Context, a *archive, name string, layer ocis
 	if err := os.Remove(tmp.Name()); err != nil {
 		return err
 	}
-	if err := s.recompress(ctx, tmp, layer); err != nil {
+	if err := l.recompress(ctx, tmp, layer); err != nil {
 		return err
 	}
 	size, err := tmp.Seek(0, io.SeekEnd)
@@ -216,8 +221,8 @@ func (s *Store) addGzip(ctx context.Context, a *archive, name string, layer ocis
 	return a.add(name, size, io.NewSectionReader(tmp, 0, size))
 }
 
-func (s *Store) recompress(ctx context.Context, w io.Writer, layer ocispec.Descriptor) error {
-	blob, err := s.open(ctx, layer)
+func (l *Layout) recompress(ctx context.Context, w io.Writer, layer ocispec.Descriptor) error {
+	blob, err := l.blob(ctx, layer)
 	if err != nil {
 		return err
 	}

@@ -43,15 +43,15 @@ func (s *Store) Join(ctx context.Context, images ...ocispec.Descriptor) (ocispec
 // forPlatform returns the image of an index for that platform. An image that stands
 // alone is returned if it is for the platform. The error is a [*PlatformError] where
 // there is none.
-func (s *Store) forPlatform(ctx context.Context, desc ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
+func (l *Layout) forPlatform(desc ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
 	if desc.MediaType != ocispec.MediaTypeImageIndex {
-		img, err := s.Image(desc)
+		img, err := l.Image(desc)
 		if err != nil {
 			return desc, err
 		}
 		return desc, OpenOptions{Platform: platform}.check([]Source{{Image: img}})
 	}
-	data, err := content.ReadBlob(ctx, s.content, desc)
+	data, err := l.readBlob(desc.Digest)
 	if err != nil {
 		return desc, err
 	}

@@ -193,6 +193,16 @@ func (a *tarArchive) savedImages(ref, tag string) ([]Source, error) {
 	if len(sources) == 0 {
 		return nil, noSavedImage(saved)
 	}
+	if tag != "" {
+		var digests []string
+		for _, s := range sources {
+			digests = append(digests, s.Digest.String())
+		}
+		if err := ambiguous(tag[1:], digests); err != nil {
+			return nil, err
+		}
+		sources = sources[:1]
+	}
 	return sources, a.checkTwin(all)
 }
 

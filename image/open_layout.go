@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -58,13 +60,20 @@ func readLayout(open opener, ref, tag string, opts OpenOptions) ([]Source, error
 	if err != nil {
 		return nil, fmt.Errorf("index.json: %w", err)
 	}
+	entries := root.manifest.Manifests
+	digests := map[string][]string{} // by tag
+	for _, d := range entries {
+		digests[d.Annotations[refName]] = append(digests[d.Annotations[refName]], d.Digest.String())
+	}
+	delete(digests, "")
+	if several := digests[strings.TrimPrefix(tag, ":")]; strings.HasPrefix(tag, ":") && ambiguous(tag[1:], several) != nil {
+		return root.severally(tag[1:], ref, opts)
+	}
 	var sources []Source
-	var names []string
-	for _, d := range root.manifest.Manifests {
+	for _, d := range entries {
 		name := "@" + d.Digest.String()
-		if t := d.Annotations[refName]; t != "" {
+		if t := d.Annotations[refName]; t != "" && ambiguous(t, digests[t]) == nil {
 			name = ":" + t
-			names = append(names, t)
 		}
 		if tag != "" && tag != name && tag != "@"+d.Digest.String() {
 			continue
@@ -73,15 +82,39 @@ func readLayout(open opener, ref, tag string, opts OpenOptions) ([]Source, error
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", strings.TrimLeft(name, ":@"), err)
 		}
-		sources = append(sources, found...)
+		if sources = append(sources, found...); tag != "" {
+			break
+		}
 	}
 	switch {
 	case len(root.manifest.Manifests) == 0:
 		return nil, fmt.Errorf("%w: index.json names none", ErrNoImage)
 	case len(sources) == 0:
-		return nil, &NameError{"layout", names}
+		return nil, &NameError{"layout", slices.Sorted(maps.Keys(digests))}
 	}
 	return sources, nil
+}
+
+// severally returns what opts asks for of the images of one tag, which are those of an
+// index if each has a platform of its own; else nobody knows which of them is meant.
+func (i *layoutIndex) severally(tag, ref string, opts OpenOptions) ([]Source, error) {
+	one := layoutIndex{open: i.open, manifest: &v1.IndexManifest{}}
+	seen := map[string]bool{"": true}
+	var digests []string
+	whole := true
+	for _, d := range i.manifest.Manifests {
+		if d.Annotations[refName] != tag {
+			continue
+		}
+		digests = append(digests, d.Digest.String())
+		whole = whole && d.MediaType.IsImage() && !seen[platformOf(d)]
+		seen[platformOf(d)] = true
+		one.manifest.Manifests = append(one.manifest.Manifests, d)
+	}
+	if !whole {
+		return nil, ambiguous(tag, digests)
+	}
+	return fromIndex(&one, opts, func(d v1.Descriptor) string { return ref + "@" + d.Digest.String() })
 }
 
 // NameError is an image that is not under the name that was asked for, where there are

@@ -8,7 +8,6 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // Pruned is what [Store.Prune] removed, or would remove.
@@ -60,21 +59,4 @@ func (s *Store) needed(ctx context.Context) (map[digest.Digest]bool, error) {
 		}
 	}
 	return needed, nil
-}
-
-// Size returns the bytes of the distinct blobs of images, those that they share counted
-// once.
-func (s *Store) Size(ctx context.Context, images ...ocispec.Descriptor) (size int64, err error) {
-	seen := map[digest.Digest]bool{}
-	for _, desc := range images {
-		blobs, wrong := s.Blobs(ctx, desc)
-		err = errors.Join(err, wrong)
-		for _, blob := range blobs {
-			if !seen[blob.Digest] {
-				seen[blob.Digest] = true
-				size += blob.Size
-			}
-		}
-	}
-	return size, err
 }

@@ -5,7 +5,8 @@
 // [Open] finds images behind a reference in any of skopeo's transports: a registry,
 // an OCI layout, an archive. [Store] is an OCI layout that one process writes: blobs
 // are shared by all its images, its index names only images that were tagged, and
-// both are whole at every moment. The package judges no image and builds none.
+// both are whole at every moment; [Layout] reads one without a lock. The package judges
+// no image and builds none.
 package image
 
 import (
@@ -15,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +27,6 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/plugins/content/local"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -54,7 +55,8 @@ func (e *BusyError) Hint() string {
 // Store is an OCI layout that this process alone writes, as long as it is open.
 // Blobs are shared by all images; the index names only images that were tagged.
 type Store struct {
-	dir     string
+	Layout
+
 	content content.Store
 	lock    *os.File
 	opened  time.Time
@@ -76,7 +78,7 @@ func OpenStore(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, lock: lock, opened: time.Now()}
+	s := &Store{Layout: Layout{dir}, lock: lock, opened: time.Now()}
 	if err := s.prepare(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -136,34 +138,14 @@ func (s *Store) Close() error {
 // Nothing can be written afterwards but the index.
 func (s *Store) DropUnfinished() error { return os.RemoveAll(filepath.Join(s.dir, "ingest")) }
 
-// Dir is the folder of the layout.
-func (s *Store) Dir() string { return s.dir }
-
 // Content is the layout's blobs. One object serves all writers of a run, because
 // its locks are the only thing that keeps two writers of a blob apart.
 func (s *Store) Content() content.Store { return s.content }
 
-// Entries returns the index's entries in their order.
-func (s *Store) Entries() ([]ocispec.Descriptor, error) {
-	path := filepath.Join(s.dir, ocispec.ImageIndexFile)
-	data, err := ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var index ocispec.Index
-	err = json.Unmarshal(data, &index)
-	if err == nil && index.Manifests == nil {
-		err = errNoIndex
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w (remove the folder to start anew)", path, err)
-	}
-	return index.Manifests, nil
-}
-
 // Tag makes the index name an image by each of fullNames, in place of those that had
 // the names before: by all of them or, after an error, by none. Where nothing changes,
-// nothing is written.
+// nothing is written. The tag is the part of a full name after the last colon, and other
+// tools know an image of a layout by that alone: an image of another repository loses it.
 func (s *Store) Tag(desc ocispec.Descriptor, fullNames ...string) error {
 	entries, err := s.Entries()
 	if err != nil {
@@ -171,23 +153,19 @@ func (s *Store) Tag(desc ocispec.Descriptor, fullNames ...string) error {
 	}
 	changed := false
 	for _, name := range fullNames {
-		i := slices.IndexFunc(entries, func(e ocispec.Descriptor) bool { return e.Annotations[FullNameAnnotation] == name })
-		if i >= 0 && entries[i].Digest == desc.Digest {
-			continue
+		desc.Annotations = names(name)
+		others := slices.DeleteFunc(slices.Clone(entries), func(e ocispec.Descriptor) bool { return named(e, tagOf(name)) || named(e, name) })
+		settled := len(others) == len(entries)-1 && slices.ContainsFunc(entries, func(e ocispec.Descriptor) bool {
+			return e.Digest == desc.Digest && maps.Equal(e.Annotations, desc.Annotations)
+		})
+		if !settled {
+			entries, changed = append(others, desc), true
 		}
-		desc.Annotations = annotations(name)
-		entries, changed = put(entries, i, desc), true
 	}
 	if !changed {
 		return nil
 	}
 	return s.writeIndex(entries)
-}
-
-// annotations name an image in an index: in full, and by its tag, which is what stands behind
-// the last colon; one before that is of a registry's port.
-func annotations(fullName string) map[string]string {
-	return map[string]string{ocispec.AnnotationRefName: fullName[strings.LastIndexByte(fullName, ':')+1:], FullNameAnnotation: fullName}
 }
 
 // Keep makes the index name an image by its digest alone.
@@ -197,27 +175,8 @@ func (s *Store) Keep(desc ocispec.Descriptor) error {
 		return err
 	}
 	desc.Annotations = nil
-	i := slices.IndexFunc(entries, func(e ocispec.Descriptor) bool { return e.Digest == desc.Digest })
-	return s.writeIndex(put(entries, i, desc))
-}
-
-// Lookup returns the image that has the tag.
-func (s *Store) Lookup(fullName string) (ocispec.Descriptor, bool) {
-	entries, err := s.Entries()
-	i := slices.IndexFunc(entries, func(e ocispec.Descriptor) bool { return e.Annotations[FullNameAnnotation] == fullName })
-	if err != nil || i < 0 {
-		return ocispec.Descriptor{}, false
-	}
-	return entries[i], true
-}
-
-// put sets entry i, or adds one if i is -1.
-func put(entries []ocispec.Descriptor, i int, desc ocispec.Descriptor) []ocispec.Descriptor {
-	if i < 0 {
-		return append(entries, desc)
-	}
-	entries[i] = desc
-	return entries
+	entries = slices.DeleteFunc(entries, func(e ocispec.Descriptor) bool { return e.Digest == desc.Digest })
+	return s.writeIndex(append(entries, desc))
 }
 
 func (s *Store) writeIndex(entries []ocispec.Descriptor) error {
@@ -270,84 +229,4 @@ func ReadFile(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(f)
-}
-
-// Blobs returns the descriptors of everything that an image is made of: manifest,
-// config and layers, and all of an index's. The error says which blob is missing
-// or has the wrong size; contents are not read except for manifests.
-func (s *Store) Blobs(ctx context.Context, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-	info, err := s.content.Info(ctx, desc.Digest)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size != desc.Size {
-		return nil, fmt.Errorf("blob %s has %d bytes, want %d", desc.Digest, info.Size, desc.Size)
-	}
-	blobs := []ocispec.Descriptor{desc}
-	children, err := s.children(ctx, desc)
-	if err != nil {
-		return nil, err
-	}
-	for _, child := range children {
-		more, err := s.Blobs(ctx, child)
-		if err != nil {
-			return nil, err
-		}
-		blobs = append(blobs, more...)
-	}
-	return blobs, nil
-}
-
-func (s *Store) children(ctx context.Context, desc ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-	switch desc.MediaType {
-	case ocispec.MediaTypeImageManifest, ocispec.MediaTypeImageIndex:
-	default:
-		return nil, nil
-	}
-	data, err := content.ReadBlob(ctx, s.content, desc)
-	if err != nil {
-		return nil, err
-	}
-	var parts struct {
-		Config    *ocispec.Descriptor  `json:"config"`
-		Layers    []ocispec.Descriptor `json:"layers"`
-		Manifests []ocispec.Descriptor `json:"manifests"`
-	}
-	if err := json.Unmarshal(data, &parts); err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", desc.Digest, err)
-	}
-	all := append(parts.Manifests, parts.Layers...)
-	if parts.Config != nil {
-		all = append(all, *parts.Config)
-	}
-	return all, nil
-}
-
-// Image returns an image of the store for reading.
-func (s *Store) Image(desc ocispec.Descriptor) (v1.Image, error) {
-	hash, err := v1.NewHash(desc.Digest.String())
-	if err != nil {
-		return nil, err
-	}
-	root := layoutIndex{open: func(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(s.dir, name)) }}
-	return root.Image(hash)
-}
-
-func (s *Store) blobPath(d digest.Digest) string { return BlobPath(s.dir, d) }
-
-// BlobPath is the file of a blob in a folder that holds blobs as an OCI layout does.
-func BlobPath(dir string, d digest.Digest) string {
-	return filepath.Join(dir, ocispec.ImageBlobsDir, d.Algorithm().String(), d.Encoded())
-}
-
-// Names returns the full names of the images that have the tag, in any repository.
-func (s *Store) Names(tag string) ([]string, error) {
-	entries, err := s.Entries()
-	var names []string
-	for _, e := range entries {
-		if e.Annotations[ocispec.AnnotationRefName] == tag {
-			names = append(names, e.Annotations[FullNameAnnotation])
-		}
-	}
-	return names, err
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,12 +35,11 @@ func newExport() *cobra.Command {
 					return &exitError{code: exitUsage, err: err}
 				}
 			}
-			store, err := w.openImages()
+			images, err := w.readImages()
 			if err != nil {
 				return err
 			}
-			defer store.Close()
-			fullName, err := find(store, args[0])
+			fullName, err := find(images, args[0])
 			if err != nil {
 				return err
 			}
@@ -47,7 +47,7 @@ func newExport() *cobra.Command {
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "would write %s to %s\n", fullName, args[1])
 				return err
 			}
-			if err := store.Export(cmd.Context(), fullName, args[1], platform); err != nil {
+			if err := images.Export(cmd.Context(), args[0], args[1], platform); err != nil {
 				return unknown(err)
 			}
 			_, err = fmt.Fprintf(besides(cmd, args[1]), "%s %s\n", fullName, args[1])
@@ -71,17 +71,14 @@ func besides(cmd *cobra.Command, target string) io.Writer {
 }
 
 // find returns the full name of a cell's image.
-func find(store *image.Store, cell string) (string, error) {
-	names, err := store.Names(cell)
-	if err != nil {
-		return "", unknown(err)
-	}
-	if len(names) == 0 {
+func find(images *image.Layout, cell string) (string, error) {
+	desc, err := images.Find(cell)
+	if errors.Is(err, image.ErrNoImage) {
 		return "", &exitError{
 			code: exitUsage,
-			err:  fmt.Errorf("%s holds no image tagged %q", store.Dir(), cell),
+			err:  fmt.Errorf("%s holds no image tagged %q", images.Dir(), cell),
 			hint: "'cudabuild plan' lists the cells; 'cudabuild matrix' builds them",
 		}
 	}
-	return names[0], nil
+	return image.FullName(desc), unknown(err)
 }

@@ -56,16 +56,29 @@ func (w *workspace) unknown(err error) error {
 // errNoImages is the condition that no run has left images yet, or they lie elsewhere.
 var errNoImages = errors.New("no images")
 
-// openImages opens the images of an earlier run.
+// openImages opens the images of an earlier run, and keeps other runs out.
 func (w *workspace) openImages() (*image.Store, error) {
-	if _, err := os.Stat(filepath.Join(w.images(), "index.json")); err != nil {
-		return nil, &exitError{code: exitUnknown, err: fmt.Errorf("%w in %s", errNoImages, w.images()), hint: "'cudabuild matrix' makes that folder; --out names another"}
+	if err := w.haveImages(); err != nil {
+		return nil, err
 	}
 	store, err := image.OpenStore(w.images())
-	if err != nil {
-		return nil, w.unknown(err)
+	return store, w.unknown(err)
+}
+
+// readImages opens them for reading alone, which is no matter for other runs.
+func (w *workspace) readImages() (*image.Layout, error) {
+	if err := w.haveImages(); err != nil {
+		return nil, err
 	}
-	return store, nil
+	layout, err := image.OpenLayout(w.images())
+	return layout, w.unknown(err)
+}
+
+func (w *workspace) haveImages() error {
+	if _, err := os.Stat(filepath.Join(w.images(), "index.json")); err != nil {
+		return &exitError{code: exitUnknown, err: fmt.Errorf("%w in %s", errNoImages, w.images()), hint: "'cudabuild matrix' makes that folder; --out names another"}
+	}
+	return nil
 }
 
 func (w *workspace) images() string { return filepath.Join(w.out, "images") }

@@ -85,8 +85,14 @@ func fill(dir string, programs map[string]string, images []image.Source) error {
 	if err != nil {
 		return err
 	}
+	taken := map[string]bool{}
 	for _, src := range images {
-		name := layout.WithAnnotations(map[string]string{ocispec.AnnotationRefName: tag(src)})
+		called := tag(src)
+		if taken[called] { // of another repository
+			called = src.Digest.Hex[:12]
+		}
+		taken[called] = true
+		name := layout.WithAnnotations(map[string]string{ocispec.AnnotationRefName: called})
 		if err := index.AppendImage(src.Image, name); err != nil {
 			return fmt.Errorf("%s: %w", src.Ref, err)
 		}
