@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"regexp"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // claims is which cell has which tag, and where the file says so.
 type claims struct {
-	*report
+	*spec.File
 	image   string
 	stamp   string           // "26.11", or "" for no release
 	cells   []Cell           // each of the file once
@@ -25,7 +24,7 @@ type claims struct {
 
 type claim struct {
 	cell string
-	at   *yaml.Node
+	at   spec.Place
 }
 
 // tagging is what it takes to name the cells of a file.
@@ -37,14 +36,14 @@ type tagging struct {
 
 // place is the pair that makes a cell, and its CUDA version in full.
 type place struct {
-	at      *yaml.Node
+	at      spec.Place
 	version string
 }
 
 // tag gives every cell the tags that its image has besides the canonical one, and
 // reports tags that two images claim, globs that match nothing, and names that are no tags.
-func (m *Matrix) tag(r *report, stamp string) {
-	c := &claims{report: r, image: m.tagging.image, stamp: stamp, byID: map[string]int{}, by: map[string]claim{}, aliases: map[string][]string{}}
+func (m *Matrix) tag(f *spec.File, stamp string) {
+	c := &claims{File: f, image: m.tagging.image, stamp: stamp, byID: map[string]int{}, by: map[string]claim{}, aliases: map[string][]string{}}
 	for _, group := range m.groups {
 		for _, cell := range m.cells[group] {
 			if _, known := c.byID[cell.ID]; !known {
@@ -67,7 +66,7 @@ func (m *Matrix) tag(r *report, stamp string) {
 // alias lets one line of tags claim what it names.
 func (c *claims) alias(a alias, places map[string]place) {
 	var lost []string
-	var at *yaml.Node // of the first glob that lost
+	var at spec.Place // of the first glob that lost
 	named := map[string]bool{}
 	for _, glob := range a.globs {
 		cells := c.matching(glob)
@@ -80,11 +79,12 @@ func (c *claims) alias(a alias, places map[string]place) {
 			}
 			named[cell.ID] = true
 			tag := a.fill(cell, places[cell.ID].version, c.stamp)
-			if !ofRelease(tag) && !c.checkTag(a.pattern, tag) {
+			if message, hint := checkTag(a.pattern.Text, tag); message != "" && !ofRelease(tag) {
+				c.At(a.pattern.Place, hint, "%s", message)
 				return
 			}
 			if clash := c.claim(tag, cell.ID, glob); clash != "" {
-				lost, at = append(lost, clash), cmp.Or(at, glob.at)
+				lost, at = append(lost, clash), cmp.Or(at, glob.Place)
 			}
 		}
 	}
@@ -92,48 +92,48 @@ func (c *claims) alias(a alias, places map[string]place) {
 		lost[0] += fmt.Sprintf(" (and %d more)", len(lost)-1)
 	}
 	if len(lost) > 0 {
-		c.node(at, "name one cell for it, or tell them apart with {cuda}, {kind} or {os}", "%s", lost[0])
+		c.At(at, "name one cell for it, or tell them apart with {cuda}, {kind} or {os}", "%s", lost[0])
 	}
 }
 
 // claim gives a tag to a cell, or says who has it.
-func (c *claims) claim(tag, cell string, glob word) (clash string) {
+func (c *claims) claim(tag, cell string, glob spec.Word) (clash string) {
 	other, taken := c.by[tag]
 	switch {
 	case !taken:
-		c.by[tag] = claim{cell, glob.at}
+		c.by[tag] = claim{cell, glob.Place}
 		if !ofRelease(tag) {
 			c.aliases[cell] = append(c.aliases[cell], c.image+":"+tag)
 		}
 	case other.cell == cell: // its canonical tag, or said by another line too
-	case other.at == glob.at:
-		return fmt.Sprintf("duplicate tag %s:%s: %q gives it to %s and to %s", c.image, tag, glob.text, other.cell, cell)
+	case other.at == glob.Place:
+		return fmt.Sprintf("duplicate tag %s:%s: %q gives it to %s and to %s", c.image, tag, glob.Text, other.cell, cell)
 	default:
-		return fmt.Sprintf("duplicate tag %s:%s for %s: %s has it by %s:%d:%d", c.image, tag, cell, other.cell, c.file, other.at.Line, other.at.Column)
+		return fmt.Sprintf("duplicate tag %s:%s for %s: %s has it by %s:%d:%d", c.image, tag, cell, other.cell, c.Path, other.at.Line, other.at.Column)
 	}
 	return ""
 }
 
-func (c *claims) nothing(a alias, glob word) {
+func (c *claims) nothing(a alias, glob spec.Word) {
 	ids := make([]string, len(c.cells))
 	for i, cell := range c.cells {
 		ids[i] = cell.ID
 	}
 	hint := "cells: " + suggest.List(ids)
-	if near := suggest.Nearest(glob.text, ids, 3); len(near) > 0 {
+	if near := suggest.Nearest(glob.Text, ids, 3); len(near) > 0 {
 		hint = "near: " + suggest.List(near)
 	}
-	c.node(glob.at, hint, "%s: no cell of any group matches %q", a.what(), glob.text)
+	c.At(glob.Place, hint, "%s: no cell of any group matches %q", a.what(), glob.Text)
 }
 
 // matching returns the cells that a glob names.
-func (c *claims) matching(glob word) []Cell {
-	if i, ok := c.byID[glob.text]; ok {
+func (c *claims) matching(glob spec.Word) []Cell {
+	if i, ok := c.byID[glob.Text]; ok {
 		return c.cells[i : i+1]
 	}
 	var cells []Cell
 	for _, cell := range c.cells {
-		if matches(glob.text, cell.ID) {
+		if matches(glob.Text, cell.ID) {
 			cells = append(cells, cell)
 		}
 	}
@@ -144,13 +144,13 @@ func (c *claims) matching(glob word) []Cell {
 var releaseForm = regexp.MustCompile(`^[0-9]{2}\.(0[1-9]|1[0-2])$`)
 
 // Stamped returns the matrix of a release, "26.11" for November 2026: its images have
-// the tags with {yy} and {mm} too, which no image of m has. The error is a [Problems]:
+// the tags with {yy} and {mm} too, which no image of m has. The error is a [spec.Problems]:
 // no release in that form, no such tag in the file, or one that another image has.
 func (m *Matrix) Stamped(release string) (*Matrix, error) {
-	r := &report{file: m.file}
+	f := new(spec.Report).File(m.file)
 	if !releaseForm.MatchString(release) {
-		r.at(0, 0, "write YY.MM, such as 26.11", "release %q is not a year and a month", release)
-		return nil, r.err()
+		f.At(spec.Place{}, "write YY.MM, such as 26.11", "release %q is not a year and a month", release)
+		return nil, f.Err()
 	}
 	stamped := *m
 	stamped.cells = map[string][]Cell{}
@@ -160,11 +160,11 @@ func (m *Matrix) Stamped(release string) (*Matrix, error) {
 		}
 	}
 	if !m.tagging.hasRelease() {
-		r.at(0, 0, `add one: tags: {"{cuda}-{kind}-{os}-{yy}.{mm}": "*"}`, "release %s: no tag has {yy} or {mm}", release)
+		f.At(spec.Place{}, `add one: tags: {"{cuda}-{kind}-{os}-{yy}.{mm}": "*"}`, "release %s: no tag has {yy} or {mm}", release)
 	} else {
-		stamped.tag(r, release)
+		stamped.tag(f, release)
 	}
-	if err := r.err(); err != nil {
+	if err := f.Err(); err != nil {
 		return nil, err
 	}
 	return &stamped, nil

@@ -7,26 +7,46 @@ import (
 	"fmt"
 	"slices"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
+// group is a named list of entries.
+type group struct {
+	name    string
+	entries []*entry
+}
+
+func groupsOf(f file) []group {
+	var groups []group
+	for _, name := range ordered(f.Groups) {
+		g := group{name: name.Text}
+		for i := range f.Groups[name] {
+			g.entries = append(g.entries, &f.Groups[name][i])
+		}
+		groups = append(groups, g)
+	}
+	return groups
+}
+
 // expandAll multiplies out every entry once and lays the groups over the result.
-func expandAll(r *report, catalog *recipes.Catalog, f file) *Matrix {
-	byName := checkIncludes(r, f.groups)
+func expandAll(at *spec.File, catalog *recipes.Catalog, f file) *Matrix {
+	f.Defaults = f.Defaults.or(builtin())
+	groups := groupsOf(f)
+	byName := checkIncludes(at, groups)
 	byEntry := map[*entry][]made{}
-	for _, g := range f.groups {
-		for _, it := range g.items {
-			if it.entry != nil {
-				byEntry[it.entry] = multiply(r, catalog, f, it.entry)
+	for _, g := range groups {
+		for _, e := range g.entries {
+			if e.Include.Text == "" {
+				checkExcludes(at, e)
+				byEntry[e] = multiply(at, catalog, f, e)
 			}
 		}
 	}
-	m := &Matrix{file: r.file, cells: map[string][]Cell{}, catalog: catalog}
-	m.tagging = tagging{image: f.image, aliases: f.tags, places: places(byEntry)}
-	twins := &duplicates{report: r, told: map[pair]bool{}}
-	for _, g := range f.groups {
+	m := &Matrix{file: at.Path, cells: map[string][]Cell{}, catalog: catalog}
+	m.tagging = tagging{image: f.Image, aliases: aliases(at, f.Tags), places: places(byEntry)}
+	twins := &duplicates{File: at, told: map[pair]bool{}}
+	for _, g := range groups {
 		m.groups = append(m.groups, g.name)
 		m.cells[g.name] = twins.collect(g, flatten(byName, g), byEntry)
 	}
@@ -40,8 +60,8 @@ func places(byEntry map[*entry][]made) map[string]place {
 	for _, all := range byEntry {
 		for _, m := range all {
 			for _, cell := range m.cells {
-				if other := first[cell.ID]; other.at == nil || before(m.cuda.at, other.at) {
-					first[cell.ID] = place{m.cuda.at, m.version}
+				if other := first[cell.ID]; other.version == "" || m.cuda.Before(other.at) {
+					first[cell.ID] = place{m.cuda.Place, m.version}
 				}
 			}
 		}
@@ -49,19 +69,15 @@ func places(byEntry map[*entry][]made) map[string]place {
 	return first
 }
 
-func before(a, b *yaml.Node) bool {
-	return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column
-}
-
 // duplicates finds tags that two pairs of one group claim.
 type duplicates struct {
-	*report
+	*spec.File
 	told map[pair]bool // reported, in whichever group
 }
 
 // collect returns the cells of a group, each pair's together where its first one
 // stands, so that parents come before children even if two entries share a pair.
-func (d *duplicates) collect(g *group, entries []*entry, byEntry map[*entry][]made) []Cell {
+func (d *duplicates) collect(g group, entries []*entry, byEntry map[*entry][]made) []Cell {
 	cells := []Cell{}
 	first := map[string]pair{}
 	for _, e := range entries {
@@ -104,7 +120,7 @@ func sortFamilies(cells []Cell) {
 	})
 }
 
-func (d *duplicates) tell(g *group, second made, ids []string, first pair) {
+func (d *duplicates) tell(g group, second made, ids []string, first pair) {
 	tag, more := "", ""
 	for _, cell := range second.cells {
 		if cell.ID == ids[0] {
@@ -114,9 +130,9 @@ func (d *duplicates) tell(g *group, second made, ids []string, first pair) {
 	if len(ids) > 1 {
 		more = fmt.Sprintf(" (and %d more)", len(ids)-1)
 	}
-	at := first.cuda.at
-	d.node(second.cuda.at, "list CUDA and OS once in a group, or split the flavors and samples between the two entries",
-		"duplicate tag %s%s in group %q: first made at %s:%d:%d", tag, more, g.name, d.file, at.Line, at.Column)
+	at := first.cuda
+	d.At(second.cuda.Place, "list CUDA and OS once in a group, or split the flavors and samples between the two entries",
+		"duplicate tag %s%s in group %q: first made at %s:%d:%d", tag, more, g.name, d.Path, at.Line, at.Column)
 }
 
 // fillGroups writes into each cell which groups it belongs to.

@@ -3,138 +3,172 @@
 package matrix
 
 import (
-	"gopkg.in/yaml.v3"
+	"cmp"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
 
+	"github.com/cudabuild/cudabuild/internal/schema"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // file is matrix.yaml as it stands: every word known, nothing multiplied out.
 type file struct {
-	image    string
-	compat   bool // cuda-compat is allowed
-	defaults lists
-	groups   []*group
-	tags     []alias
+	Version  int                       `yaml:"version,required" const:"1" doc:"Version of the format."`
+	Image    string                    `yaml:"image,required" form:"image" doc:"Repository of every tag: cuda, ghcr.io/acme/cuda, registry:5000/acme/cuda."`
+	Compat   string                    `yaml:"compat" form:"compat" doc:"Whether images may ship cuda-compat; forbid is the default."`
+	Defaults lists                     `yaml:"defaults" doc:"What holds where an entry does not say otherwise."`
+	Groups   map[spec.Word][]entry     `yaml:"groups,required,some" keys:"group" each:"group" hint:"a group is a list of entries and of names of other groups: default: [{os: [...], cuda: [\"...\"]}]" doc:"Named lists of what to make; --group picks one."`
+	Tags     map[spec.Word][]spec.Word `yaml:"tags,one" keys:"tag" each:"tag" form:"glob" doc:"Other names of images, with {cuda}, {version}, {kind}, {os}, {yy} and {mm} filled in: the cells that have them."`
 }
 
 // lists is what an entry has or takes from defaults; nil where it is not said.
 type lists struct {
-	platforms, flavors, samples []word
-	partial                     bool // a problem left something out
+	Platforms []spec.Word `yaml:"platforms,some" form:"platform" doc:"Platforms of each image."`
+	Flavors   []spec.Word `yaml:"flavors" form:"flavor" doc:"Layers to make images of; none makes samples alone."`
+	Samples   []spec.Word `yaml:"samples" form:"sample" doc:"Sample programs, each an image on base."`
+	Partial   spec.Partial
 }
 
-type group struct {
-	name  string
-	at    *yaml.Node
-	items []item
+// entry of a group makes every pair of its lists, less the excluded ones, or is another group
+// by its name.
+type entry struct {
+	At      spec.Place  `doc:"Every pair of os and cuda, less those under exclude."`
+	Include spec.Word   `yaml:",alone" doc:"Another group, all of it."`
+	OS      []spec.Word `yaml:"os,required,some" form:"os" doc:"Operating systems."`
+	CUDA    []spec.Word `yaml:"cuda,required,some" form:"cuda" doc:"CUDA releases, quoted: YAML reads 12.10 as the number 12.1."`
+	Exclude []exclude   `yaml:"exclude" hint:"write exclude: [{os: ..., cuda: ..., reason: ...}]" doc:"Pairs of the two lists that are not wanted, or do not exist."`
+	lists
 }
 
-// item of a group is an entry, or another group by its name.
-type item struct {
-	include word
-	entry   *entry // nil for an include
+// exclude is a pair that an entry does not make. A problem leaves its words empty.
+type exclude struct {
+	At     spec.Place
+	OS     spec.Word `yaml:"os,required" form:"os"`
+	CUDA   spec.Word `yaml:"cuda,required" form:"cuda"`
+	Reason string    `yaml:"reason,required" form:"reason" doc:"Why, for whoever wonders later."`
 }
 
-// version1 is the only version of the format.
-const version1 = "1"
+const allow = "allow" // cuda-compat
 
-// file reads the top of the format. A file of another version is not looked into:
-// what it says may well be right there.
-func (d *decoder) file(root *yaml.Node) file {
-	var f file
-	if other := otherVersion(root); other != nil {
-		d.node(other, "this cudabuild reads version "+version1, "version %s is not supported", other.Value)
-		return f
+// groupName keeps names usable in file names, flags and job names.
+var groupName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// format is what words a matrix file may have, with those of the catalog.
+func format(c *recipes.Catalog) spec.Format {
+	var flavors []string
+	for _, f := range c.Flavors() {
+		flavors = append(flavors, string(f))
 	}
-	d.mapping(root, "the matrix",
-		field{"version", true, d.version},
-		field{"image", true, func(n *yaml.Node) { f.image = d.image(n) }},
-		field{"compat", false, func(n *yaml.Node) { f.compat = d.compat(n) }},
-		field{"defaults", false, func(n *yaml.Node) { f.defaults = d.lists(n) }},
-		field{"groups", true, func(n *yaml.Node) { f.groups = d.groups(n) }},
-		field{"tags", false, func(n *yaml.Node) { f.tags = d.tags(n) }},
-	)
-	f.defaults = f.defaults.or(builtin())
-	return f
+	return spec.Format{
+		What:  "the matrix",
+		Start: `a matrix starts with "version: 1" and needs image and groups`,
+		Write: "write the value out; defaults and the inclusion of a group by its name save repetition",
+		Forms: map[string]spec.Form{
+			"image":    {Pattern: repository, Max: maxImage, Check: checkImage},
+			"compat":   {Noun: "word for compat", Words: []string{"forbid", allow}},
+			"platform": {Noun: "platform", Words: c.Platforms(), Globs: true},
+			"flavor":   {Noun: "flavor", Words: flavors, Globs: true},
+			"sample":   {Noun: "sample", Words: recipes.SampleNames(), Globs: true},
+			"os":       {Noun: "OS", Words: c.OSNames(), Globs: true},
+			"cuda":     {Noun: "CUDA release", Words: c.CUDAVersions(), Globs: true, Number: " (YAML reads 12.10 as the number 12.1)"},
+			"reason":   {Min: 1, Hint: "say why, for whoever wonders later"},
+			"group":    {Pattern: groupName, Want: "a name for a group: lower-case letters, digits and . _ -, 64 at most"},
+			"tag":      {Pattern: tagPattern, Check: checkPattern},
+			"glob":     {Doc: "Glob on cell IDs: *, ?, [a-z].", Check: checkGlob},
+		},
+	}
+}
+
+// Schema returns the JSON Schema of matrix.yaml for editors, with the words of the
+// catalog. It sees less than [Parse]: not that a pair was never packaged, a group is
+// not there, or two images claim a tag.
+func Schema(catalog *recipes.Catalog) *schema.Schema {
+	return format(catalog).Schema(file{}).Document("cudabuild matrix", "matrix.yaml: which CUDA images are wanted.")
+}
+
+func checkGlob(text, what string) (message, hint string) {
+	if _, err := path.Match(text, ""); err != nil {
+		return fmt.Sprintf("%s: glob %q: %v", what, text, err), globForm
+	}
+	return "", ""
 }
 
 // builtin is what holds where neither an entry nor defaults says otherwise.
 func builtin() lists {
-	l := lists{platforms: []word{{text: "linux/amd64"}}, samples: []word{}}
+	l := lists{Platforms: []spec.Word{{Text: "linux/amd64"}}, Samples: []spec.Word{}}
 	for _, f := range recipes.Flavors() {
-		l.flavors = append(l.flavors, word{text: string(f)})
+		l.Flavors = append(l.Flavors, spec.Word{Text: string(f)})
 	}
 	return l
 }
 
 // or returns l with what it does not say taken from other.
 func (l lists) or(other lists) lists {
-	l.partial = l.partial || other.partial
-	if l.platforms == nil {
-		l.platforms = other.platforms
+	l.Partial = l.Partial || other.Partial
+	if l.Platforms == nil {
+		l.Platforms = other.Platforms
 	}
-	if l.flavors == nil {
-		l.flavors = other.flavors
+	if l.Flavors == nil {
+		l.Flavors = other.Flavors
 	}
-	if l.samples == nil {
-		l.samples = other.samples
+	if l.Samples == nil {
+		l.Samples = other.Samples
 	}
 	return l
 }
 
-// otherVersion returns the value of version if it is an integer but not ours.
-func otherVersion(root *yaml.Node) *yaml.Node {
-	for i := 0; root.Kind == yaml.MappingNode && i+1 < len(root.Content); i += 2 {
-		if v := root.Content[i+1]; root.Content[i].Value == "version" && v.ShortTag() == "!!int" && v.Value != version1 {
-			return v
+// ordered returns the keys of a mapping as they stand in the file.
+func ordered[T any](m map[spec.Word]T) []spec.Word {
+	keys := make([]spec.Word, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b spec.Word) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
+	return keys
+}
+
+func contains(words []spec.Word, text string) bool {
+	return slices.ContainsFunc(words, func(w spec.Word) bool { return w.Text == text })
+}
+
+func texts(words []spec.Word) []string {
+	list := make([]string, len(words))
+	for i, w := range words {
+		list[i] = w.Text
+	}
+	return list
+}
+
+// pair is an OS and a CUDA release by their words in the file.
+type pair struct{ os, cuda spec.Word }
+
+func (p pair) is(os, cuda string) bool { return p.os.Text == os && p.cuda.Text == cuda }
+
+// glob reports whether the file does not say the pair in so many words.
+func (p pair) glob() bool { return p.os.Glob || p.cuda.Glob }
+
+// excludes reports whether the entry does not make a pair.
+func (e *entry) excludes(p pair) bool {
+	return slices.ContainsFunc(e.Exclude, func(x exclude) bool { return p.is(x.OS.Text, x.CUDA.Text) })
+}
+
+// checkExcludes reports what an entry excludes twice, or does not make, and leaves it out.
+func checkExcludes(f *spec.File, e *entry) {
+	all := e.Exclude
+	e.Exclude = nil
+	for _, x := range all {
+		p := pair{x.OS, x.CUDA}
+		switch {
+		case x.OS.Text == "" || x.CUDA.Text == "": // reported
+		case e.excludes(p):
+			f.At(x.At, "remove one of the two", "exclude: CUDA %s on %s is excluded twice", x.CUDA.Text, x.OS.Text)
+		case !contains(e.OS, x.OS.Text) || !contains(e.CUDA, x.CUDA.Text):
+			f.At(x.At, "remove it", "exclude: the entry makes no CUDA %s on %s", x.CUDA.Text, x.OS.Text)
+		default:
+			e.Exclude = append(e.Exclude, x)
 		}
 	}
-	return nil
-}
-
-func (d *decoder) version(n *yaml.Node) {
-	if n.ShortTag() != "!!int" {
-		d.node(n, "write version: "+version1, "version: want the number %s, got %s", version1, kind(n))
-	}
-}
-
-func (d *decoder) lists(n *yaml.Node) lists {
-	var l lists
-	d.mapping(n, "defaults", d.listFields(&l)...)
-	return l
-}
-
-// listFields reads the keys that defaults and entries share.
-func (d *decoder) listFields(l *lists) []field {
-	whole := func(n *yaml.Node, list []word) []word {
-		l.partial = l.partial || list == nil || len(list) < len(n.Content)
-		return list
-	}
-	var flavors []string
-	for _, f := range d.names.flavors {
-		flavors = append(flavors, string(f))
-	}
-	platforms, samples := d.names.platforms, d.names.samples
-	platform, flavor, sample := d.oneOf("platform", platforms), d.oneOf("flavor", flavors), d.oneOf("sample", samples)
-	return []field{
-		{"platforms", false, func(n *yaml.Node) { l.platforms = whole(n, d.some(n, "platforms", platforms, platform)) }},
-		{"flavors", false, func(n *yaml.Node) { l.flavors = whole(n, d.list(n, "flavors", flavors, flavor)) }},
-		{"samples", false, func(n *yaml.Node) { l.samples = whole(n, d.list(n, "samples", samples, sample)) }},
-	}
-}
-
-// some is list for one that must not be empty.
-func (d *decoder) some(n *yaml.Node, what string, known []string, one func(*yaml.Node, string) (word, bool)) []word {
-	if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
-		d.node(n, "", "%s: the list is empty", what)
-	}
-	return d.list(n, what, known, one)
-}
-
-var compatWords = []string{"forbid", "allow"}
-
-// compat reads whether images may have cuda-compat.
-func (d *decoder) compat(n *yaml.Node) bool {
-	w, _ := d.oneOf("word for compat", compatWords)(n, "compat")
-	return w.text == "allow"
 }

@@ -6,15 +6,16 @@ import (
 	"slices"
 
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // Find returns the cell of that ID: of the group if it has one, else of the first group
-// that does. The error is a [Problems]: no such group or no such cell.
+// that does. The error is a [spec.Problems]: no such group or no such cell.
 func (m *Matrix) Find(group, id string) (Cell, error) {
-	r := &report{file: m.file}
+	f := new(spec.Report).File(m.file)
 	if _, ok := m.cells[group]; !ok {
-		r.at(0, 0, suggest.Hint(group, m.groups), "no group %q", group)
-		return Cell{}, r.err()
+		f.At(spec.Place{}, suggest.Hint(group, m.groups), "no group %q", group)
+		return Cell{}, f.Err()
 	}
 	var ids []string
 	for _, name := range append([]string{group}, m.groups...) {
@@ -26,10 +27,10 @@ func (m *Matrix) Find(group, id string) (Cell, error) {
 		}
 	}
 	if why := impossibleID(m.catalog, id); why != "" {
-		r.at(0, 0, "", "no cell %q: %s", id, why)
-		return Cell{}, r.err()
+		f.At(spec.Place{}, "", "no cell %q: %s", id, why)
+		return Cell{}, f.Err()
 	}
 	slices.Sort(ids)
-	r.at(0, 0, suggest.Hint(id, slices.Compact(ids)), "no cell %q", id)
-	return Cell{}, r.err()
+	f.At(spec.Place{}, suggest.Hint(id, slices.Compact(ids)), "no cell %q", id)
+	return Cell{}, f.Err()
 }

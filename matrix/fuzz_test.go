@@ -16,6 +16,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/schema/schematest"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // FuzzParse holds that a file gives either a matrix or bounded, sorted problems,
@@ -66,7 +67,7 @@ func FuzzParse(f *testing.F) {
 
 func checkProblems(t *testing.T, m *matrix.Matrix, err error) {
 	t.Helper()
-	var problems matrix.Problems
+	var problems spec.Problems
 	if m != nil || !errors.As(err, &problems) || len(problems) == 0 || len(problems) > 101 {
 		t.Fatalf("Parse = %v, %v; want nil and 1 to 101 problems", m, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/golden"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 func catalog(t testing.TB) *recipes.Catalog {
@@ -45,7 +46,7 @@ func TestBad(t *testing.T) {
 				t.Fatal(err)
 			}
 			m, err := matrix.Parse("matrix.yaml", data, c)
-			var problems matrix.Problems
+			var problems spec.Problems
 			if m != nil || !errors.As(err, &problems) {
 				t.Fatalf("Parse = %v, %v, want nil, Problems", m, err)
 			}
@@ -82,7 +83,7 @@ func TestGood(t *testing.T) {
 	}
 }
 
-func describe(problems matrix.Problems) string {
+func describe(problems spec.Problems) string {
 	var s strings.Builder
 	for _, p := range problems {
 		fmt.Fprintf(&s, "%v\n", p)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-
-	"gopkg.in/yaml.v3"
 )
 
 // repository is the grammar of a repository's name, perhaps behind that of a registry, and
@@ -56,19 +54,15 @@ func without(pattern string) func(string) string {
 // ported is what ends in a registry's port rather than in a tag.
 var ported = regexp.MustCompile(`^((localhost|[^/]*[.\]][^/]*):[0-9]+|[^/]+:[0-9]{4,5})/?$`)
 
-func (d *decoder) image(n *yaml.Node) string {
-	w, ok := d.str(n, "image")
+func checkImage(text, what string) (message, hint string) {
 	switch {
-	case !ok:
-	case len(w.text) > maxImage:
-		d.node(n, fmt.Sprintf("%d characters at most", maxImage), "image: %q is not a repository name", w.text)
-	case !repository.MatchString(w.text):
-		why, hint := slipOf(w.text)
-		d.node(n, hint, "image: %q is not a repository name%s", w.text, why)
-	default:
-		return w.text
+	case len(text) > maxImage:
+		return fmt.Sprintf("%s: %q is not a repository name", what, text), fmt.Sprintf("%d characters at most", maxImage)
+	case !repository.MatchString(text):
+		why, hint := slipOf(text)
+		return fmt.Sprintf("%s: %q is not a repository name%s", what, text, why), hint
 	}
-	return ""
+	return "", ""
 }
 
 // slipOf says what a name has too much, and what was probably meant.

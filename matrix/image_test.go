@@ -13,6 +13,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/schema/schematest"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 func withImage(image string) []byte {
@@ -83,7 +84,7 @@ func TestImageRefuses(t *testing.T) {
 			t.Errorf("the schema takes %q", image)
 		}
 		_, err := matrix.Parse("f", withImage(image), catalog(t))
-		var problems matrix.Problems
+		var problems spec.Problems
 		if !errors.As(err, &problems) || len(problems) != 1 {
 			t.Errorf("%q: %v, want one problem", image, err)
 			continue

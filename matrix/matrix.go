@@ -34,10 +34,8 @@ import (
 	"os"
 
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
-
-// MaxBytes is the size of the largest file that is read.
-const MaxBytes = 1 << 20
 
 // Matrix is a checked matrix file. It is read-only and safe for concurrent use.
 type Matrix struct {
@@ -49,30 +47,26 @@ type Matrix struct {
 }
 
 // Load reads and checks a matrix file against the catalog. The error is a
-// [Problems], for a file that cannot be read too.
+// [spec.Problems], for a file that cannot be read too.
 func Load(path string, catalog *recipes.Catalog) (*Matrix, error) {
 	data, err := readFile(path)
 	if err != nil {
-		return nil, Problems{unreadable(path, err)}
+		return nil, spec.Problems{unreadable(path, err)}
 	}
 	return Parse(path, data, catalog)
 }
 
 // Parse checks the bytes of a matrix file against the catalog; name stands for the
-// file in problems. The error is a [Problems].
+// file in problems. The error is a [spec.Problems].
 func Parse(name string, data []byte, catalog *recipes.Catalog) (*Matrix, error) {
-	r := &report{file: name}
-	root := parseYAML(r, data)
-	if root == nil {
-		return nil, r.err()
+	at := new(spec.Report).File(name)
+	var f file
+	at.Read(data, format(catalog), &f)
+	m := expandAll(at, catalog, f)
+	if at.Count() == 0 { // a tag may name a cell that a problem left out
+		m.tag(at, "")
 	}
-	d := newDecoder(r, catalog)
-	f := d.file(root)
-	m := expandAll(r, catalog, f)
-	if len(r.problems) == 0 { // a tag may name a cell that a problem left out
-		m.tag(r, "")
-	}
-	if err := r.err(); err != nil {
+	if err := at.Err(); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -85,16 +79,16 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	return io.ReadAll(io.LimitReader(f, spec.MaxBytes+1))
 }
 
-func unreadable(path string, err error) Problem {
+func unreadable(path string, err error) spec.Problem {
 	if errors.Is(err, fs.ErrNotExist) {
-		return Problem{File: path, Message: "no such file", Hint: "name the matrix with --file, or run in the directory that holds it"}
+		return spec.Problem{File: path, Message: "no such file", Hint: "name the matrix with --file, or run in the directory that holds it"}
 	}
 	cause := err
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
 		cause = pathErr.Err // the path is said once, in front
 	}
-	return Problem{File: path, Message: cause.Error(), Hint: "name a matrix file that can be read with --file"}
+	return spec.Problem{File: path, Message: cause.Error(), Hint: "name a matrix file that can be read with --file"}
 }

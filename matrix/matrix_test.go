@@ -18,6 +18,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 func ExampleParse() {
@@ -61,7 +62,7 @@ groups:
   default:
     - {os: [debain13], cuda: ["12.4"]}
 `), catalog)
-	var problems matrix.Problems
+	var problems spec.Problems
 	if errors.As(err, &problems) {
 		fmt.Println(problems[0].Error())
 		fmt.Println(problems[0].Hint)
@@ -99,7 +100,7 @@ func TestExpandOnly(t *testing.T) {
 			for _, c := range cells {
 				got = append(got, c.ID)
 			}
-			var problems matrix.Problems
+			var problems spec.Problems
 			if errors.As(err, &problems) {
 				got = append(got, strings.Replace(problems[0].Error(), "testdata/good/default.yaml", "f", 1), problems[0].Hint)
 			}
@@ -162,11 +163,11 @@ func TestUnreadable(t *testing.T) {
 		want string
 	}{
 		"absent":  {nil, "absent: no such file"},
-		"large":   {bytes.Repeat([]byte("a: b\n"), matrix.MaxBytes/5+1), "large: larger than 1 MiB"},
+		"large":   {bytes.Repeat([]byte("a: b\n"), spec.MaxBytes/5+1), "large: larger than 1 MiB"},
 		"latin1":  {[]byte("version: 1\nimage: caf\xe9\n"), "latin1:2:11: not valid UTF-8: not a YAML file"},
 		"binary":  {[]byte("\x7fELF\x02\x01"), `binary:1:1: control character '\x7f': not a YAML file`},
 		"utf16":   {[]byte("v\x00e\x00"), `utf16:1:2: control character '\x00': not a YAML file`},
-		"letters": {bytes.Repeat([]byte("x"), matrix.MaxBytes), "letters:1:1: the matrix: want a mapping, got the string"},
+		"letters": {bytes.Repeat([]byte("x"), spec.MaxBytes), "letters:1:1: the matrix: want a mapping, got the string"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +178,7 @@ func TestUnreadable(t *testing.T) {
 				}
 			}
 			_, err := matrix.Load(filepath.Join(dir, name), catalog(t))
-			var problems matrix.Problems
+			var problems spec.Problems
 			if !errors.As(err, &problems) || len(problems) != 1 {
 				t.Fatalf("Load(%s) = %v, want one problem", name, err)
 			}
@@ -204,9 +205,9 @@ func TestHostile(t *testing.T) {
 			if unit == entry {
 				head = "version: 1\nimage: cuda\ngroups:\n  default:\n"
 			}
-			data := head + strings.Repeat(unit, (matrix.MaxBytes-len(head))/len(unit))
+			data := head + strings.Repeat(unit, (spec.MaxBytes-len(head))/len(unit))
 			m, err := matrix.Parse("f", []byte(data), c)
-			var problems matrix.Problems
+			var problems spec.Problems
 			if m != nil || !errors.As(err, &problems) || len(problems) > 101 || len(err.Error()) > 1<<16 {
 				t.Errorf("Parse = %v, %.200v; want at most 101 short problems", m, err)
 			}
@@ -223,9 +224,9 @@ func TestProblemsAreSorted(t *testing.T) {
 	c := catalog(t)
 	for _, file := range yamlFiles(t, "bad") {
 		_, err := matrix.Load(file, c)
-		var problems matrix.Problems
+		var problems spec.Problems
 		errors.As(err, &problems)
-		if !slices.IsSortedFunc(problems, func(a, b matrix.Problem) int { return 1000*(a.Line-b.Line) + a.Column - b.Column }) {
+		if !slices.IsSortedFunc(problems, func(a, b spec.Problem) int { return 1000*(a.Line-b.Line) + a.Column - b.Column }) {
 			t.Errorf("%s: problems are not sorted: %v", file, problems)
 		}
 	}

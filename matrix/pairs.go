@@ -10,6 +10,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // made is one pair of an entry together with the cells it makes.
@@ -21,24 +22,24 @@ type made struct {
 
 // multiply returns what an entry makes, by os, then cuda, and reports pairs, platforms
 // and flavors that do not exist. Of what a glob stands for, those are left out.
-func multiply(r *report, catalog *recipes.Catalog, f file, e *entry) []made {
-	l := e.or(f.defaults)
-	before, cells := len(r.problems), 0
-	if len(l.flavors)+len(l.samples) == 0 && !l.partial {
-		r.node(e.at, "list flavors or samples", "the entry has neither flavors nor samples")
+func multiply(r *spec.File, catalog *recipes.Catalog, f file, e *entry) []made {
+	l := e.or(f.Defaults)
+	before, cells := r.Count(), 0
+	if len(l.Flavors)+len(l.Samples) == 0 && !bool(l.Partial) {
+		r.At(e.At, "list flavors or samples", "the entry has neither flavors nor samples")
 		return nil
 	}
-	if len(e.excludes) > 0 && len(e.excludes) == len(e.os)*len(e.cuda) {
-		r.node(e.at, "remove the entry, or an exclude", "the entry excludes all that it lists")
+	if len(e.Exclude) > 0 && len(e.Exclude) == len(e.OS)*len(e.CUDA) {
+		r.At(e.At, "remove the entry, or an exclude", "the entry excludes all that it lists")
 	}
 	var all []made
-	for _, os := range e.os {
-		for _, cuda := range e.cuda {
+	for _, os := range e.OS {
+		for _, cuda := range e.CUDA {
 			p := pair{os, cuda}
-			if slices.ContainsFunc(e.excludes, p.same) {
+			if e.excludes(p) {
 				continue
 			}
-			recipe, ok := catalog.Recipe(os.text, cuda.text)
+			recipe, ok := catalog.Recipe(os.Text, cuda.Text)
 			if !ok {
 				if !p.glob() {
 					reportImpossible(r, catalog, p)
@@ -47,38 +48,35 @@ func multiply(r *report, catalog *recipes.Catalog, f file, e *entry) []made {
 			}
 			checkFlavors(r, p, e, l, recipe.Release)
 			l := l
-			if l.platforms = checkPlatforms(r, p, l.platforms, recipe.Release.Platforms); len(l.platforms) == 0 {
+			if l.Platforms = checkPlatforms(r, p, l.Platforms, recipe.Release.Platforms); len(l.Platforms) == 0 {
 				continue // reported, or a glob's
 			}
-			if f.compat {
+			if f.Compat == allow {
 				recipe = recipe.WithCompat()
 			}
 			all = append(all, made{p, recipe.Release.Version, cellsOf(p, l, recipe, f)})
 			cells += len(all[len(all)-1].cells)
 		}
 	}
-	if cells == 0 && len(e.os) > 0 && len(e.cuda) > 0 && len(r.problems) == before && !l.partial {
-		r.node(e.at, "its globs match no CUDA release that was packaged for one of its OSes, with its platforms and flavors", "the entry makes no image")
+	if cells == 0 && len(e.OS) > 0 && len(e.CUDA) > 0 && r.Count() == before && !bool(l.Partial) {
+		r.At(e.At, "its globs match no CUDA release that was packaged for one of its OSes, with its platforms and flavors", "the entry makes no image")
 	}
 	return all
 }
 
-// glob reports whether the file does not say the pair in so many words.
-func (p pair) glob() bool { return p.os.glob || p.cuda.glob }
-
 // cellsOf returns the flavors from the lowest up, then the samples in the order of the file.
 func cellsOf(p pair, l lists, recipe *recipes.Recipe, f file) []Cell {
 	release := recipe.Release
-	id := func(kind string) string { return cellID(p.cuda.text, kind, p.os.text) }
-	cell := Cell{OS: p.os.text, CUDA: p.cuda.text, Source: release.Source, Platforms: texts(l.platforms), Compat: f.compat && release.HasCompat(), Recipe: recipe}
+	id := func(kind string) string { return cellID(p.cuda.Text, kind, p.os.Text) }
+	cell := Cell{OS: p.os.Text, CUDA: p.cuda.Text, Source: release.Source, Platforms: texts(l.Platforms), Compat: f.Compat == allow && release.HasCompat(), Recipe: recipe}
 	var cells []Cell
 	add := func(c Cell, kind string) {
 		c.ID = id(kind)
-		c.Tags = []string{f.image + ":" + c.ID}
+		c.Tags = []string{f.Image + ":" + c.ID}
 		cells = append(cells, c)
 	}
 	for _, flavor := range release.Flavors() {
-		if !contains(l.flavors, word{text: string(flavor)}) {
+		if !contains(l.Flavors, string(flavor)) {
 			continue
 		}
 		c := cell
@@ -88,55 +86,55 @@ func cellsOf(p pair, l lists, recipe *recipes.Recipe, f file) []Cell {
 		}
 		add(c, string(flavor))
 	}
-	for _, sample := range l.samples {
+	for _, sample := range l.Samples {
 		c := cell
-		c.Sample, c.Parent, c.Builder = sample.text, id(string(release.Flavors()[0])), id(string(recipes.Devel))
+		c.Sample, c.Parent, c.Builder = sample.Text, id(string(release.Flavors()[0])), id(string(recipes.Devel))
 		c.Unsourced = release.UnsourcedOn(recipes.Devel, c.Platforms) // the lowest flavor's among them
-		add(c, sample.text)
+		add(c, sample.Text)
 	}
 	return cells
 }
 
 // checkFlavors reports flavors that the release lacks where the entry itself names both.
 // Flavors of defaults are left out where there are none: CUDA 6.5 to 8.0 have no base.
-func checkFlavors(r *report, p pair, e *entry, l lists, release recipes.Release) {
+func checkFlavors(r *spec.File, p pair, e *entry, l lists, release recipes.Release) {
 	var known []string
 	for _, f := range release.Flavors() {
 		known = append(known, string(f))
 	}
-	some := len(l.samples) > 0 || len(l.flavors) == 0
-	for _, w := range l.flavors {
-		if slices.Contains(known, w.text) {
+	some := len(l.Samples) > 0 || len(l.Flavors) == 0
+	for _, w := range l.Flavors {
+		if slices.Contains(known, w.Text) {
 			some = true
-		} else if e.flavors != nil && !w.glob && !p.glob() {
-			r.node(w.at, "it has "+strings.Join(known, ", "), "CUDA %s for %s has no %s", p.cuda.text, p.os.text, w.text)
+		} else if e.Flavors != nil && !w.Glob && !p.glob() {
+			r.At(w.Place, "it has "+strings.Join(known, ", "), "CUDA %s for %s has no %s", p.cuda.Text, p.os.Text, w.Text)
 			some = true
 		}
 	}
 	if !some && !p.glob() {
-		r.node(p.cuda.at, "it has "+strings.Join(known, ", "), "CUDA %s for %s has none of these flavors", p.cuda.text, p.os.text)
+		r.At(p.cuda.Place, "it has "+strings.Join(known, ", "), "CUDA %s for %s has none of these flavors", p.cuda.Text, p.os.Text)
 	}
 }
 
 // checkPlatforms returns the platforms that the release has and reports the others, at
 // the pair: the list may stand in defaults and be right for other entries.
-func checkPlatforms(r *report, p pair, platforms []word, known []string) []word {
-	var has []word
+func checkPlatforms(r *spec.File, p pair, platforms []spec.Word, known []string) []spec.Word {
+	var has []spec.Word
 	for _, platform := range platforms {
 		switch {
-		case slices.Contains(known, platform.text):
+		case slices.Contains(known, platform.Text):
 			has = append(has, platform)
-		case !platform.glob:
-			r.node(p.cuda.at, fmt.Sprintf("give the entry its own platforms: [%s]", strings.Join(known, ", ")),
-				"CUDA %s for %s was never packaged for %s", p.cuda.text, p.os.text, platform.text)
+		case !platform.Glob:
+			r.At(p.cuda.Place, fmt.Sprintf("give the entry its own platforms: [%s]", strings.Join(known, ", ")),
+				"CUDA %s for %s was never packaged for %s", p.cuda.Text, p.os.Text, platform.Text)
 		}
 	}
 	return has
 }
 
-func reportImpossible(r *report, c *recipes.Catalog, p pair) {
-	r.node(p.cuda.at, fmt.Sprintf("take the pair out, or exclude it with a reason: {os: %s, cuda: %q, reason: ...}", p.os.text, p.cuda.text),
-		"%s", impossible(c, p.os.text, p.cuda.text))
+func reportImpossible(r *spec.File, c *recipes.Catalog, p pair) {
+	r.At(p.cuda.Place, fmt.Sprintf("take the pair out, or exclude it with a reason: {os: %s, cuda: %q, reason: ...}", p.os.Text, p.cuda.Text),
+		"%s", impossible(c, p.os.Text, p.cuda.Text))
 }
 
 // impossible says that a pair does not exist, and which ones near it do.
@@ -200,12 +198,4 @@ func nearestOS(c *recipes.Catalog, os, cuda string) string {
 		directoryB, wordB := far(b)
 		return cmp.Or(cmp.Compare(directoryA, directoryB), cmp.Compare(wordA, wordB))
 	})
-}
-
-func texts(words []word) []string {
-	list := make([]string, len(words))
-	for i, w := range words {
-		list[i] = w.text
-	}
-	return list
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 const twoPlatforms = `version: 1
@@ -42,7 +43,7 @@ func TestPlatforms(t *testing.T) {
 	}
 
 	_, err = matrix.Parse("f", []byte(twoPlatforms+`    - {os: [debian12], cuda: ["11.8"]}`), c)
-	wantErr := matrix.Problems{{
+	wantErr := spec.Problems{{
 		File: "f", Line: 7, Column: 31,
 		Message: "CUDA 11.8 for debian12 was never packaged for linux/arm64",
 		Hint:    "give the entry its own platforms: [linux/amd64]",
@@ -52,7 +53,7 @@ func TestPlatforms(t *testing.T) {
 	}
 
 	_, err = matrix.Parse("f", []byte(strings.Replace(twoPlatforms, "arm64", "s390x", 1)), c)
-	var problems matrix.Problems
+	var problems spec.Problems
 	if !errors.As(err, &problems) || problems[0].Message != `unknown platform "linux/s390x"` {
 		t.Errorf("Parse of a platform that no release has = %v, want it unknown", err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/schema"
 	"github.com/cudabuild/cudabuild/internal/schema/schematest"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // onlyParsed are the bad files in which a schema sees nothing wrong: what is wrong is
@@ -79,13 +80,13 @@ func TestSchemaKeys(t *testing.T) {
 		"top":      {top, "%s", "the matrix"},
 		"defaults": {top.Properties["defaults"], "{version: 1, image: cuda, groups: {a: [{os: [debian13], cuda: ['12.4']}]}, defaults: %s}", "defaults"},
 		"entry":    {entry, "{version: 1, image: cuda, groups: {a: [%s]}}", `an entry of group "a"`},
-		"exclude":  {entry.Properties["exclude"].Items, "{version: 1, image: cuda, groups: {a: [{os: [debian13], cuda: ['12.4'], exclude: [%s]}]}}", "exclude"},
+		"exclude":  {entry.Properties["exclude"].Items, "{version: 1, image: cuda, groups: {a: [{os: [debian13], cuda: ['12.4'], exclude: [%s]}]}}", "an entry of exclude"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := matrix.Parse("f", fmt.Appendf(nil, test.around, "{zzzzzzzzzzzz: 1}"), catalog(t))
-			var problems matrix.Problems
+			var problems spec.Problems
 			errors.As(err, &problems)
 			var known, missing []string
 			for _, p := range problems {

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // Groups returns the names of the groups in the order of the file, never empty.
@@ -21,19 +22,19 @@ func (m *Matrix) Groups() []string { return slices.Clone(m.groups) }
 // entry that lists some flavors only, a Parent or Builder may name a cell that is
 // not in the result.
 //
-// The result shares no memory with m. The error is a [Problems]: no such group, a
+// The result shares no memory with m. The error is a [spec.Problems]: no such group, a
 // malformed glob, or a glob that matches no cell of the group.
 func (m *Matrix) Expand(group string, only []string) ([]Cell, error) {
-	r := &report{file: m.file}
+	f := new(spec.Report).File(m.file)
 	cells, ok := m.cells[group]
 	if !ok {
-		r.at(0, 0, suggest.Hint(group, m.groups), "no group %q", group)
-		return nil, r.err()
+		f.At(spec.Place{}, suggest.Hint(group, m.groups), "no group %q", group)
+		return nil, f.Err()
 	}
 	for _, glob := range only {
-		m.checkGlob(r, group, glob)
+		m.checkOnly(f, group, glob)
 	}
-	if err := r.err(); err != nil {
+	if err := f.Err(); err != nil {
 		return nil, err
 	}
 	selected := make([]Cell, 0, len(cells))
@@ -47,9 +48,9 @@ func (m *Matrix) Expand(group string, only []string) ([]Cell, error) {
 
 const globForm = `a glob has * ? and [a-z]; \ before one of these takes it as it is`
 
-func (m *Matrix) checkGlob(r *report, group, glob string) {
+func (m *Matrix) checkOnly(f *spec.File, group, glob string) {
 	if _, err := path.Match(glob, ""); err != nil {
-		r.at(0, 0, globForm, "--only %q: %v", glob, err)
+		f.At(spec.Place{}, globForm, "--only %q: %v", glob, err)
 		return
 	}
 	var ids []string
@@ -59,7 +60,7 @@ func (m *Matrix) checkGlob(r *report, group, glob string) {
 		}
 		ids = append(ids, cell.ID)
 	}
-	r.at(0, 0, m.globHint(glob, ids), "no cell of group %q matches %q", group, glob)
+	f.At(spec.Place{}, m.globHint(glob, ids), "no cell of group %q matches %q", group, glob)
 }
 
 // globHint names a group in which the glob matches, else says that there is no such pair,

@@ -4,20 +4,18 @@ package matrix
 
 import (
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // alias is one line of tags: the pattern of a tag, and the cells that have it.
 type alias struct {
-	pattern word
-	globs   []word // on cell IDs, never empty
+	pattern spec.Word
+	globs   []spec.Word // on cell IDs
 }
 
 // placeholders is what a pattern may hold; the last two are those of a release.
@@ -32,65 +30,42 @@ var tagForm = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 // maxGlobs bounds what all cells are compared with.
 const maxGlobs = 2000
 
-func (d *decoder) tags(n *yaml.Node) []alias {
-	var aliases []alias
+// tagPattern is tagForm with placeholders.
+var tagPattern = regexp.MustCompile(strings.ReplaceAll(`^([a-zA-Z0-9_]|\{(WORD)\})([a-zA-Z0-9._-]|\{(WORD)\})*$`, "WORD",
+	strings.NewReplacer("{", "", "}", "").Replace(strings.Join(placeholders, "|"))))
+
+// aliases returns the lines of tags as they stand in the file.
+func aliases(f *spec.File, tags map[spec.Word][]spec.Word) []alias {
+	var all []alias
 	globs := 0
-	d.pairs(n, "tags", func(key, value *yaml.Node) {
-		a := alias{pattern: word{text: key.Value, at: key}}
-		d.checkPattern(a.pattern)
-		a.globs = d.globs(value, a.what())
-		globs += len(a.globs)
-		aliases = append(aliases, a)
-	})
+	for _, pattern := range ordered(tags) {
+		all = append(all, alias{pattern, tags[pattern]})
+		globs += len(tags[pattern])
+	}
 	if globs > maxGlobs {
-		d.node(n, "a glob such as '*-debian13' names many cells at once", "tags: %d globs, more than %d", globs, maxGlobs)
+		f.At(f.Find("tags"), "a glob such as '*-debian13' names many cells at once", "tags: %d globs, more than %d", globs, maxGlobs)
 		return nil
 	}
-	return aliases
+	return all
 }
 
-func (a alias) what() string { return fmt.Sprintf("tag %q", a.pattern.text) }
+func (a alias) what() string { return fmt.Sprintf("tag %q", a.pattern.Text) }
 
-func (d *decoder) checkPattern(w word) {
-	for _, p := range placeholder.FindAllString(w.text, -1) {
+func checkPattern(text, _ string) (message, hint string) {
+	for _, p := range placeholder.FindAllString(text, -1) {
 		if !slices.Contains(placeholders, p) {
-			d.node(w.at, suggest.Hint(p, placeholders), "unknown placeholder %s in tag %q", p, w.text)
-			return
+			return fmt.Sprintf("unknown placeholder %s in tag %q", p, text), suggest.Hint(p, placeholders)
 		}
 	}
-	d.checkTag(w, placeholder.ReplaceAllString(w.text, "0"))
+	return checkTag(text, placeholder.ReplaceAllString(text, "0"))
 }
 
-// checkTag reports a tag that no registry takes; w is the pattern that made it.
-func (r *report) checkTag(w word, tag string) bool {
+// checkTag says that no registry takes the tag that a pattern made.
+func checkTag(pattern, tag string) (message, hint string) {
 	if tagForm.MatchString(tag) {
-		return true
+		return "", ""
 	}
-	r.node(w.at, "letters, digits and . _ -, not . or - first, 128 at most; and "+strings.Join(placeholders, " "), "%q is not a tag", w.text)
-	return false
-}
-
-// globs reads one glob, or a list of some.
-func (d *decoder) globs(n *yaml.Node, what string) []word {
-	if n.Kind == yaml.ScalarNode {
-		if w, ok := d.glob(n, what); ok {
-			return []word{w}
-		}
-		return nil
-	}
-	if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
-		d.node(n, "", "%s: the list is empty", what)
-	}
-	return d.words(n, what, d.glob)
-}
-
-func (d *decoder) glob(n *yaml.Node, what string) (word, bool) {
-	w, ok := d.str(n, what)
-	if _, err := path.Match(w.text, ""); ok && err != nil {
-		d.node(n, globForm, "%s: glob %q: %v", what, w.text, err)
-		return w, false
-	}
-	return w, ok
+	return fmt.Sprintf("%q is not a tag", pattern), "letters, digits and . _ -, not . or - first, 128 at most; and " + strings.Join(placeholders, " ")
 }
 
 // fill returns the tag of a cell. Without a stamp, {yy} and {mm} stay in it.
@@ -104,7 +79,7 @@ func (a alias) fill(c Cell, version, stamp string) string {
 		yy, mm = "{yy}", "{mm}"
 	}
 	values := []string{c.CUDA, version, kind, c.OS, yy, mm} // as placeholders has them
-	tag := a.pattern.text
+	tag := a.pattern.Text
 	for i, p := range placeholders {
 		tag = strings.ReplaceAll(tag, p, values[i])
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 const released = `version: 1
@@ -82,7 +83,7 @@ func TestTooManyGlobs(t *testing.T) {
 		data += fmt.Sprintf("  t%d: '*-%d'\n", i, i)
 	}
 	_, err := matrix.Parse("f", []byte(data), catalog(t))
-	want := "f:8:3: tags: 2005 globs, more than 2000; a glob such as '*-debian13' names many cells at once"
+	want := "f:7:1: tags: 2005 globs, more than 2000; a glob such as '*-debian13' names many cells at once"
 	if diff := cmp.Diff(want, said(t, nil, err)); diff != "" {
 		t.Errorf("Parse (-want +got):\n%s", diff)
 	}
@@ -90,7 +91,7 @@ func TestTooManyGlobs(t *testing.T) {
 
 func said(t *testing.T, m *matrix.Matrix, err error) string {
 	t.Helper()
-	var problems matrix.Problems
+	var problems spec.Problems
 	if errors.As(err, &problems) {
 		return problems[0].Error() + "; " + problems[0].Hint
 	}

@@ -18,14 +18,15 @@ import (
 	"fmt"
 
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // Document is what plan --json prints. Cells and problems are never null; one of them
 // is empty.
 type Document struct {
-	Version  int             `json:"version"` // 1
-	Cells    []matrix.Cell   `json:"cells"`   // in the order in which they are built
-	Problems matrix.Problems `json:"problems"`
+	Version  int           `json:"version"` // 1
+	Cells    []matrix.Cell `json:"cells"`   // in the order in which they are built
+	Problems spec.Problems `json:"problems"`
 }
 
 // Old is a plan that was printed earlier, with whatever fields its cells had then.

@@ -14,6 +14,7 @@ import (
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 const file = `version: 1
@@ -44,7 +45,7 @@ func expand(t testing.TB, text string, only ...string) []matrix.Cell {
 
 func document(t testing.TB, cells []matrix.Cell) []byte {
 	t.Helper()
-	data, err := json.Marshal(plan.Document{Version: 1, Cells: cells, Problems: matrix.Problems{}})
+	data, err := json.Marshal(plan.Document{Version: 1, Cells: cells, Problems: spec.Problems{}})
 	if err != nil {
 		t.Fatal(err)
 	}

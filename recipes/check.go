@@ -10,6 +10,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // osForm is what tags and repository names both allow (distribution-spec, "Pulling
@@ -21,7 +22,7 @@ const osMax = 64
 
 // checkParts reports what releases cannot stand on, and returns whether nothing is wrong.
 func (l *loader) checkParts(c *Catalog) bool {
-	before := len(l.problems)
+	before := l.Count()
 	for _, name := range sortedKeys(c.sources) {
 		c.sources[name].check(l.files["repository/"+name+".yaml"])
 	}
@@ -31,69 +32,69 @@ func (l *loader) checkParts(c *Catalog) bool {
 	for _, name := range c.OSNames() {
 		c.checkOS(l.files["os/"+name+".yaml"], c.os[name])
 	}
-	return len(l.problems) == before
+	return l.Count() == before
 }
 
 // checkReleases reports releases that do not fit together with the rest.
 func (l *loader) checkReleases(c *Catalog) {
-	first := map[string]*file{} // of each OS and CUDA release
+	first := map[string]*spec.File{} // of each OS and CUDA release
 	for _, r := range c.releases {
 		f := l.files[r.file]
 		c.checkRelease(f, r)
 		for _, os := range r.OS {
 			pair := os + " " + r.CUDA
 			if other, twice := first[pair]; twice {
-				f.bad("cuda", "", "CUDA %s for %s is in %s already", r.CUDA, os, other.path)
+				f.At(f.Find("cuda"), "", "CUDA %s for %s is in %s already", r.CUDA, os, other.Path)
 			}
 			first[pair] = f
 		}
 	}
 }
 
-func (c *Catalog) checkOS(f *file, o OS) {
+func (c *Catalog) checkOS(f *spec.File, o OS) {
 	if !osForm.MatchString(o.Name) || len(o.Name) > osMax {
-		f.bad("os", "", "os %q cannot be part of a tag (lower case, digits, single '.', '_' and '-' inside, %d characters at most)", o.Name, osMax)
+		f.At(f.Find("os"), "", "os %q cannot be part of a tag (lower case, digits, single '.', '_' and '-' inside, %d characters at most)", o.Name, osMax)
 	}
 	if _, ok := c.managers[o.Manager]; !ok {
-		f.bad("manager", suggest.Hint(o.Manager, sortedKeys(c.managers)), "unknown package manager %q", o.Manager)
+		f.At(f.Find("manager"), suggest.Hint(o.Manager, sortedKeys(c.managers)), "unknown package manager %q", o.Manager)
 	}
 	switch {
 	case o.Image == "" && o.Bootstrap.Suite == "":
-		f.bad("bootstrap", "", "no bootstrap suite, and no image")
+		f.At(f.Find("bootstrap"), "", "no bootstrap suite, and no image")
 	case o.Image != "" && o.Bootstrap.Suite != "":
-		f.bad("image", "", "bootstrap and image: want one of the two")
+		f.At(f.Find("image"), "", "bootstrap and image: want one of the two")
 	case o.Image != "":
 		c.checkRepository(f, o)
 	}
 }
 
 // checkRepository reports an OS whose packages cannot be found.
-func (c *Catalog) checkRepository(f *file, o OS) {
+func (c *Catalog) checkRepository(f *spec.File, o OS) {
 	r := o.Repository
 	switch {
 	case r.Packages != "" && r.Packages != "deb" && r.Packages != "rpm":
-		f.at(f.find("repository", "packages"), suggest.Hint(r.Packages, []string{"deb", "rpm"}), "unknown kind of packages %q (want deb or rpm)", r.Packages)
+		f.At(f.Find("repository", "packages"), suggest.Hint(r.Packages, []string{"deb", "rpm"}), "unknown kind of packages %q (want deb or rpm)", r.Packages)
 	case r.Dir == "" || len(r.Arch) == 0 || r.Packages == "":
-		f.bad("repository", "", "want dir, arch, and packages: deb or rpm")
+		f.At(f.Find("repository"), "", "want dir, arch, and packages: deb or rpm")
 	}
 	for _, platform := range sortedKeys(r.Arch) {
 		checkPlatform(f, platform, "repository", "arch", platform)
 	}
 	source, ok := c.sources[o.Source]
 	if !ok {
-		f.bad("source", suggest.Hint(o.Source, sortedKeys(c.sources)), "source %q has no recipe", o.Source)
+		f.At(f.Find("source"), suggest.Hint(o.Source, sortedKeys(c.sources)), "source %q has no recipe", o.Source)
 		return
 	}
 	for _, root := range append([]string{source.Name}, r.Also...) {
 		if source.Roots[root] == "" {
-			f.at(f.find("repository", "also", root), suggest.Hint(root, sortedKeys(source.Roots)), "source %q has no root %q", source.Name, root)
+			f.At(f.Find("repository", "also", root), suggest.Hint(root, sortedKeys(source.Roots)), "source %q has no root %q", source.Name, root)
 		} else if _, ok := source.key(root, r); !ok {
-			f.bad("repository", "", "no key of source %q serves %s", source.Name, r.Dir)
+			f.At(f.Find("repository"), "", "no key of source %q serves %s", source.Name, r.Dir)
 		}
 	}
 	for i, change := range o.Overrides {
 		if !isDate(change.Since) || change.Why == "" || i > 0 && change.Since < o.Overrides[i-1].Since {
-			f.at(f.find("overrides", strconv.Itoa(i), "since"), "", "override of %q: want since, a date not before the last one's, and why", change.Since)
+			f.At(f.Find("overrides", strconv.Itoa(i), "since"), "", "override of %q: want since, a date not before the last one's, and why", change.Since)
 		}
 	}
 }
@@ -103,27 +104,27 @@ func (c *Catalog) checkRepository(f *file, o OS) {
 var platforms = []string{"linux/amd64", "linux/arm64", "linux/ppc64le", "linux/386", "linux/arm", "linux/riscv64", "linux/s390x"}
 
 // checkPlatform reports a platform that there is not, at that path of the file.
-func checkPlatform(f *file, platform string, path ...string) {
+func checkPlatform(f *spec.File, platform string, path ...string) {
 	if !slices.Contains(platforms, platform) {
-		f.at(f.find(path...), suggest.Hint(platform, platforms), "unknown platform %q", platform)
+		f.At(f.Find(path...), suggest.Hint(platform, platforms), "unknown platform %q", platform)
 	}
 }
 
-func (c *Catalog) checkRelease(f *file, r Release) {
+func (c *Catalog) checkRelease(f *spec.File, r Release) {
 	if !compat.IsVersion(r.CUDA) || !compat.IsVersion(r.Version) {
-		f.bad("version", "", "cuda %q and version %q: want two version numbers", r.CUDA, r.Version)
+		f.At(f.Find("version"), "", "cuda %q and version %q: want two version numbers", r.CUDA, r.Version)
 	}
 	if len(r.OS) == 0 || len(r.Platforms) == 0 {
-		f.bad("os", "", "needs at least one os and one platform")
+		f.At(f.Find("os"), "", "needs at least one os and one platform")
 	}
 	for _, name := range r.OS {
 		o, ok := c.os[name]
 		if !ok {
-			f.at(f.find("os", name), suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
+			f.At(f.Find("os", name), suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
 		} else if o.Source != r.Source {
-			f.bad("source", "", "os %q has source %q, not %q", name, o.Source, r.Source)
+			f.At(f.Find("source"), "", "os %q has source %q, not %q", name, o.Source, r.Source)
 		} else if _, err := c.managers[o.Manager].Guard(r); err != nil {
-			f.bad("guard", "", "%v", err)
+			f.At(f.Find("guard"), "", "%v", err)
 		}
 	}
 	for _, platform := range r.Platforms {
@@ -133,15 +134,15 @@ func (c *Catalog) checkRelease(f *file, r Release) {
 	}
 	for _, flavor := range Flavors() {
 		if len(r.Layers[flavor].Packages) == 0 && (flavor != Base || strings.HasPrefix(r.file, "cuda/")) {
-			f.bad("layers", "", "layer %q installs nothing", flavor)
+			f.At(f.Find("layers"), "", "layer %q installs nothing", flavor)
 		}
 	}
 	for _, flavor := range sortedKeys(r.Layers) {
 		if !flavor.known() {
-			f.at(f.find("layers", string(flavor)), "", "unknown layer %q (want base, runtime, devel, or a variant such as cudnn8-runtime)", flavor)
+			f.At(f.Find("layers", string(flavor)), "", "unknown layer %q (want base, runtime, devel, or a variant such as cudnn8-runtime)", flavor)
 		}
 	}
 	if len(r.Samples.SASS) == 0 || r.Samples.PTX == 0 {
-		f.bad("samples", "", "samples need sass and ptx targets")
+		f.At(f.Find("samples"), "", "samples need sass and ptx targets")
 	}
 }

@@ -11,18 +11,19 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // checkToolkit returns the toolkit's era, and reports what would keep it from being
 // rendered.
 func (l *loader) checkToolkit(c *Catalog, eras map[string]Era, t Toolkit) (Era, bool) {
-	before := len(l.problems)
+	before := l.Count()
 	f := l.files[t.file]
 	if !compat.IsVersion(t.CUDA) || minor(t.CUDA) != t.CUDA && !compat.IsVersion(t.words()["version"]) {
-		f.bad("cuda", "", "cuda %q: want a version number", t.CUDA)
+		f.At(f.Find("cuda"), "", "cuda %q: want a version number", t.CUDA)
 	}
 	if len(t.OS) == 0 {
-		f.bad("os", "", "needs at least one os")
+		f.At(f.Find("os"), "", "needs at least one os")
 	}
 	source := t.source(c)
 	e, ok := t.eraOf(eras, source)
@@ -32,12 +33,12 @@ func (l *loader) checkToolkit(c *Catalog, eras map[string]Era, t Toolkit) (Era, 
 		t.checkPins(f, e)
 		t.checkDocuments(f, c.sources[source])
 	case t.Era != "":
-		f.bad("era", suggest.Hint(t.Era, sortedKeys(eras)), "unknown era %q", t.Era)
+		f.At(f.Find("era"), suggest.Hint(t.Era, sortedKeys(eras)), "unknown era %q", t.Era)
 	case source != "" && compat.IsVersion(t.CUDA):
-		f.bad("cuda", "add one to era/, or name one as era", "source %q has no era as old as CUDA %s", source, t.CUDA)
+		f.At(f.Find("cuda"), "add one to era/, or name one as era", "source %q has no era as old as CUDA %s", source, t.CUDA)
 	}
 	t.checkSystems(f, c, source)
-	return e, len(l.problems) == before
+	return e, l.Count() == before
 }
 
 // eraOf returns the era that the toolkit names, or else the newest of the source that is
@@ -65,30 +66,30 @@ func (t Toolkit) source(c *Catalog) (source string) {
 	return source
 }
 
-func (t Toolkit) checkSystems(f *file, c *Catalog, source string) {
+func (t Toolkit) checkSystems(f *spec.File, c *Catalog, source string) {
 	for _, platform := range sortedKeys(t.OS) {
 		for _, name := range t.OS[platform] {
-			at := f.find("os", platform, name)
+			at := f.Find("os", platform, name)
 			o, ok := c.os[name]
 			switch {
 			case !ok:
-				f.at(at, suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
+				f.At(at, suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
 			case o.Source != source:
-				f.at(at, "", "os %q has source %q, not %q", name, o.Source, source)
+				f.At(at, "", "os %q has source %q, not %q", name, o.Source, source)
 			case o.Repository.Arch[platform] == "":
-				f.at(at, suggest.Hint(platform, sortedKeys(o.Repository.Arch)), "the repository for %s has nothing for %s", name, platform)
+				f.At(at, suggest.Hint(platform, sortedKeys(o.Repository.Arch)), "the repository for %s has nothing for %s", name, platform)
 			}
 		}
 	}
 }
 
 // checkPins reports pins that nothing uses, that are no versions, or that change nothing.
-func (t Toolkit) checkPins(f *file, e Era) {
+func (t Toolkit) checkPins(f *spec.File, e Era) {
 	check := func(pins map[string]string, path ...string) {
 		e.checkUsed(f, pins, path...)
 		for _, name := range sortedKeys(pins) {
 			if !pinForm.MatchString(pins[name]) {
-				f.at(f.find(append(slices.Clip(path), name)...), "", "pin %s: %q is no version", name, pins[name])
+				f.At(f.Find(append(slices.Clip(path), name)...), "", "pin %s: %q is no version", name, pins[name])
 			}
 		}
 	}
@@ -98,7 +99,7 @@ func (t Toolkit) checkPins(f *file, e Era) {
 		check(t.Differ[key], "differ", key)
 		for _, name := range sortedKeys(t.Differ[key]) {
 			if version := t.Differ[key][name]; version == t.elsewhere(e, key, name) {
-				f.at(f.find("differ", key, name), "take it out", "pin %s is %s for %s without that", name, version, key)
+				f.At(f.Find("differ", key, name), "take it out", "pin %s is %s for %s without that", name, version, key)
 			}
 		}
 	}
@@ -115,36 +116,36 @@ func (t Toolkit) elsewhere(e Era, key, name string) string {
 }
 
 // checkPlace reports a key of differ that is about no OS and platform of the toolkit.
-func (t Toolkit) checkPlace(f *file, key string) {
+func (t Toolkit) checkPlace(f *spec.File, key string) {
 	os, platform := place(key)
 	switch {
 	case platform == "":
 		t.checkOS(f, os, "differ", key)
 	case t.OS[platform] == nil:
-		f.at(f.find("differ", key), suggest.Hint(platform, sortedKeys(t.OS)), "the toolkit is not for %s", platform)
+		f.At(f.Find("differ", key), suggest.Hint(platform, sortedKeys(t.OS)), "the toolkit is not for %s", platform)
 	case os != "" && !slices.Contains(t.OS[platform], os):
-		f.at(f.find("differ", key), suggest.Hint(os, t.OS[platform]), "the toolkit has no os %q for %s", os, platform)
+		f.At(f.Find("differ", key), suggest.Hint(os, t.OS[platform]), "the toolkit has no os %q for %s", os, platform)
 	}
 }
 
 // checkOS reports an OS that the toolkit is not for, at that path of its file.
-func (t Toolkit) checkOS(f *file, os string, path ...string) {
+func (t Toolkit) checkOS(f *spec.File, os string, path ...string) {
 	systems := t.systems()
 	if _, ok := systems[os]; !ok {
-		f.at(f.find(path...), suggest.Hint(os, sortedKeys(systems)), "the toolkit has no os %q", os)
+		f.At(f.Find(path...), suggest.Hint(os, sortedKeys(systems)), "the toolkit has no os %q", os)
 	}
 }
 
 // pinForm is what versions of deb and rpm may be, without an epoch.
 var pinForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`)
 
-func (t Toolkit) checkDocuments(f *file, s Source) {
+func (t Toolkit) checkDocuments(f *spec.File, s Source) {
 	if len(t.Read) == 0 {
-		f.bad("read", "", "needs a document that the pins were read from")
+		f.At(f.Find("read"), "", "needs a document that the pins were read from")
 	}
 	for _, document := range sortedKeys(t.Read) {
 		if _, ok := s.Documents[document]; !ok {
-			f.at(f.find("read", document), suggest.Hint(document, sortedKeys(s.Documents)), "unknown document %q", document)
+			f.At(f.Find("read", document), suggest.Hint(document, sortedKeys(s.Documents)), "unknown document %q", document)
 		}
 		for _, os := range t.Read[document] {
 			t.checkOS(f, os, "read", document, os)
@@ -154,21 +155,21 @@ func (t Toolkit) checkDocuments(f *file, s Source) {
 		t.checkAdmits(f, s, a, strconv.Itoa(i))
 	}
 	if s.samples(t.CUDA).PTX == 0 {
-		f.bad("cuda", "", "source %q has no compiler as old as CUDA %s", s.Name, t.CUDA)
+		f.At(f.Find("cuda"), "", "source %q has no compiler as old as CUDA %s", s.Name, t.CUDA)
 	}
 }
 
 // checkAdmits reports words of the toolkit's entry i that stand for nothing.
-func (t Toolkit) checkAdmits(f *file, s Source, a Admits, i string) {
+func (t Toolkit) checkAdmits(f *spec.File, s Source, a Admits, i string) {
 	for word := range strings.FieldsSeq(a.Branches) {
 		if _, err := s.alternatives(word); err != nil {
-			f.at(f.find("admits", i, "branches"), "", "%v", err)
+			f.At(f.Find("admits", i, "branches"), "", "%v", err)
 		}
 	}
 	for _, os := range a.OS {
 		t.checkOS(f, os, "admits", i, "os", os)
 	}
 	if a.Platform != "" && t.OS[a.Platform] == nil {
-		f.at(f.find("admits", i, "platform"), suggest.Hint(a.Platform, sortedKeys(t.OS)), "the toolkit is not for %s", a.Platform)
+		f.At(f.Find("admits", i, "platform"), suggest.Hint(a.Platform, sortedKeys(t.OS)), "the toolkit is not for %s", a.Platform)
 	}
 }

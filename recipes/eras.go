@@ -8,6 +8,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // readToolkits reads eras, by name, and toolkits.
@@ -19,7 +20,7 @@ func (l *loader) readToolkits() (eras map[string]Era, toolkits []Toolkit) {
 	})
 	readAll(l, "toolkit", func(name string, t Toolkit) {
 		f := l.files[name]
-		t.file, t.path = name, f.path
+		t.file, t.path = name, f.Path
 		t.lines = toolkitLines(f)
 		toolkits = append(toolkits, t)
 		l.named(name, "cuda", t.CUDA)
@@ -51,10 +52,10 @@ func (l *loader) whole(eras map[string]Era, name string, above []string) Era {
 	case e.Like == "":
 		return e
 	case !known:
-		f.bad("like", suggest.Hint(e.Like, sortedKeys(eras)), "unknown era %q", e.Like)
+		f.At(f.Find("like"), suggest.Hint(e.Like, sortedKeys(eras)), "unknown era %q", e.Like)
 		return e
 	case slices.Contains(above, e.Like) || e.Like == name:
-		f.bad("like", "", "era %q is like itself", name)
+		f.At(f.Find("like"), "", "era %q is like itself", name)
 		return e
 	}
 	return e.over(l.whole(eras, e.Like, append(above, name)))
@@ -67,7 +68,7 @@ func (l *loader) add(c *Catalog, e Era, t Toolkit) {
 	for _, name := range sortedKeys(systems) {
 		r, err := t.everywhere(e, source, c.os[name], systems[name])
 		if err != nil {
-			l.files[t.file].bad("pins", "", "%v", err)
+			l.bad(t.file, "pins", "", "%v", err)
 			return
 		}
 		c.releases = append(c.releases, r)
@@ -78,38 +79,38 @@ func (l *loader) add(c *Catalog, e Era, t Toolkit) {
 func (l *loader) checkEra(c *Catalog, e, own Era) {
 	f := l.files["era/"+e.Name+".yaml"]
 	if _, ok := c.sources[e.Source]; !ok {
-		f.bad("source", suggest.Hint(e.Source, sortedKeys(c.sources)), "source %q has no recipe", e.Source)
+		f.At(f.Find("source"), suggest.Hint(e.Source, sortedKeys(c.sources)), "source %q has no recipe", e.Source)
 	}
 	for _, kind := range sortedKeys(e.Packages) {
 		if kind != "deb" && kind != "rpm" {
-			f.at(f.find("packages", kind), "", "unknown kind of packages %q (want deb or rpm)", kind)
+			f.At(f.Find("packages", kind), "", "unknown kind of packages %q (want deb or rpm)", kind)
 		}
 		for _, flavor := range sortedKeys(e.layers(kind)) {
 			if flavor != compatLayer && !flavor.known() {
-				f.at(f.find("packages", kind, string(flavor)), "", "unknown layer %q (want base, runtime, devel, compat, or a variant such as cudnn8-runtime)", flavor)
+				f.At(f.Find("packages", kind, string(flavor)), "", "unknown layer %q (want base, runtime, devel, compat, or a variant such as cudnn8-runtime)", flavor)
 			}
 		}
 	}
 	e.checkDiffer(f, c, own.Differ)
 	for i, check := range own.Checked {
-		at := f.find("checked", strconv.Itoa(i), "document")
+		at := f.Find("checked", strconv.Itoa(i), "document")
 		if d, ok := c.sources[e.Source].Documents[check.Document]; !ok {
-			f.at(at, "", "unknown document %q", check.Document)
+			f.At(at, "", "unknown document %q", check.Document)
 		} else if !compat.IsVersion(d.Newest) {
-			f.at(at, "give it newest, a CUDA release, in repository/", "document %q does not say what its newest release is", check.Document)
+			f.At(at, "give it newest, a CUDA release, in repository/", "document %q does not say what its newest release is", check.Document)
 		}
 	}
 }
 
 // checkDiffer reports what a file of the era says of no package, or of no OS and platform.
-func (e Era) checkDiffer(f *file, c *Catalog, own map[string]map[string]string) {
+func (e Era) checkDiffer(f *spec.File, c *Catalog, own map[string]map[string]string) {
 	for _, key := range sortedKeys(own) {
 		name, platform := place(key)
-		at := f.find("differ", key)
+		at := f.Find("differ", key)
 		if _, known := c.os[name]; name != "" && !known {
-			f.at(at, suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
+			f.At(at, suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
 		} else if platform != "" && !c.packaged(e.Source, name, platform) {
-			f.at(at, "", "source %q has no packages for %s", e.Source, key)
+			f.At(at, "", "source %q has no packages for %s", e.Source, key)
 		}
 		e.checkUsed(f, own[key], "differ", key)
 	}
@@ -127,10 +128,10 @@ func (c *Catalog) packaged(source, name, platform string) bool {
 }
 
 // checkUsed reports pins that nothing uses: most likely their name is wrong.
-func (e Era) checkUsed(f *file, pins map[string]string, path ...string) {
+func (e Era) checkUsed(f *spec.File, pins map[string]string, path ...string) {
 	for _, name := range sortedKeys(pins) {
 		if !slices.Contains(e.used, name) {
-			f.at(f.find(append(slices.Clip(path), name)...), suggest.Hint(name, e.used), "no package of era %q uses the pin %q", e.Name, name)
+			f.At(f.Find(append(slices.Clip(path), name)...), suggest.Hint(name, e.used), "no package of era %q uses the pin %q", e.Name, name)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package recipes
 
 import (
+	"errors"
 	"io/fs"
 	"reflect"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"testing/fstest"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // kinds are the types that files decode to, by what a fuzzer calls them.
@@ -34,8 +37,10 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
 		value := kinds(kind)
-		var problems Problems
-		taken := (&file{path: "f.yaml", problems: &problems}).decode(data, value)
+		var problems spec.Problems
+		file := new(spec.Report).File("f.yaml")
+		taken := file.Read(data, format, value)
+		errors.As(file.Err(), &problems)
 		if taken != (len(problems) == 0) {
 			t.Fatalf("decode = %v with problems %v", taken, problems)
 		}
@@ -81,10 +86,10 @@ func FuzzToolkit(f *testing.F) {
 	f.Add("cuda: \"1.2\"\nera: e\nos: {linux/amd64: [o]}\nread: {D: []}\npins: {a: none}\nadmits: [{branches: A@418 tesla@470}]\n")
 	f.Fuzz(func(t *testing.T, toolkit string) {
 		// Most of what a fuzzer makes up is no toolkit: the vendor need not be read to say so.
-		if !(&file{path: "toolkit/1.2.yaml", problems: new(Problems)}).decode([]byte(toolkit), &Toolkit{}) {
+		if !new(spec.Report).File("toolkit/1.2.yaml").Read([]byte(toolkit), format, &Toolkit{}) {
 			return
 		}
-		l := &loader{files: map[string]*file{}, layers: []layer{{FS: fstest.MapFS{
+		l := &loader{files: map[string]*spec.File{}, layers: []layer{{FS: fstest.MapFS{
 			"manager/m.yaml":    {Data: []byte("manager: m\ninstall: x\n")},
 			"os/o.yaml":         {Data: []byte("os: o\nsource: s\nmanager: m\nimage: i\nrepository: {dir: d, packages: deb, arch: {linux/amd64: x}}\n")},
 			"repository/s.yaml": {Data: []byte("source: s\nroots: {s: 'https://a/b'}\nkeys: [{id: 3bf863cc, file: k, sha256: " + strings.Repeat("a", 64) + ", since: 2022-01-01, serves: [deb]}]\ndocuments: {D: {title: t, date: 2022-01-01}}\nbrands: {A: [x, y]}\ncompilers: [{since: '1.0', sass: [1], ptx: 1}]\n")},

@@ -11,9 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 //go:embed os cuda manager era toolkit repository
@@ -29,22 +28,29 @@ type layer struct {
 // loader reads layers into a catalog. A file of a later layer replaces the file of
 // the same path.
 type loader struct {
-	layers   []layer
-	files    map[string]*file // read ones, by path inside their layer
-	problems Problems
+	spec.Report
+
+	layers []layer
+	files  map[string]*spec.File // read ones, by path inside their layer
+}
+
+// bad adds a problem with a key of a file, at the top of the file if it lacks it.
+func (l *loader) bad(name, key, hint, format string, args ...any) {
+	f := l.files[name]
+	f.At(f.Find(key), hint, format, args...)
 }
 
 // Load reads the embedded catalog and lays each directory over it: a file there
-// replaces the file of the same path, or adds one. The error is a [Problems] with
+// replaces the file of the same path, or adds one. The error is a [spec.Problems] with
 // everything that is wrong, each with its file and, where there is one, its place.
 func Load(dirs ...string) (*Catalog, error) {
-	l := &loader{layers: []layer{{embedded, "recipes"}}, files: map[string]*file{}}
+	l := &loader{layers: []layer{{embedded, "recipes"}}, files: map[string]*spec.File{}}
 	for _, dir := range dirs {
 		over := layer{os.DirFS(dir), dir}
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() || !over.hasRecipes() {
-			return nil, Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/, toolkit/ or another folder of recipes in it", Hint: "name one with --recipes; a recipe is a file NAME.yaml in one of these folders"}}
+			return nil, spec.Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/, toolkit/ or another folder of recipes in it", Hint: "name one with --recipes; a recipe is a file NAME.yaml in one of these folders"}}
 		}
-		l.problems = append(l.problems, over.strays()...)
+		over.strays(&l.Report)
 		l.layers = append(l.layers, over)
 	}
 	return l.load()
@@ -63,20 +69,17 @@ func (l layer) hasRecipes() bool {
 // load reads every layer and puts together what is in them.
 func (l *loader) load() (*Catalog, error) {
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
-	strays := len(l.problems)
+	strays := l.Count()
 	l.readParts(c)
 	eras, toolkits := l.readToolkits()
-	if len(l.problems) == strays { // all that is read can be read
+	if l.Count() == strays { // all that is read can be read
 		if l.checkParts(c) {
 			l.render(c, eras, toolkits)
 		}
 		l.checkReleases(c)
 	}
-	if len(l.problems) > 0 {
-		slices.SortStableFunc(l.problems, func(a, b Problem) int {
-			return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-		})
-		return nil, slices.Compact(l.problems)
+	if err := l.Err(); err != nil {
+		return nil, err
 	}
 	c.index()
 	return c, nil
@@ -85,23 +88,23 @@ func (l *loader) load() (*Catalog, error) {
 // readParts reads everything but eras and toolkits.
 func (l *loader) readParts(c *Catalog) {
 	readAll(l, "manager", func(name string, m Manager) {
-		m.path = l.files[name].path
+		m.path = l.files[name].Path
 		c.managers[m.Name] = m.prepared()
 		l.named(name, "manager", m.Name)
 	})
 	l.alike(c.managers)
 	readAll(l, "os", func(name string, o OS) {
-		o.path = l.files[name].path
+		o.path = l.files[name].Path
 		c.os[o.Name] = o.current()
 		l.named(name, "os", o.Name)
 	})
 	readAll(l, "repository", func(name string, s Source) {
-		s.path = l.files[name].path
+		s.path = l.files[name].Path
 		c.sources[s.Name] = s
 		l.named(name, "source", s.Name)
 	})
 	readAll(l, "cuda", func(name string, r Release) {
-		r.file, r.path, r.lines = name, l.files[name].path, partLines(l.files[name].root)
+		r.file, r.path, r.lines = name, l.files[name].Path, partLines(l.files[name])
 		c.releases = append(c.releases, r)
 	})
 }
@@ -116,15 +119,15 @@ func readAll[T any](l *loader, dir string, add func(name string, value T)) {
 		}
 	}
 	for _, name := range sortedKeys(newest) {
-		f := &file{path: filepath.Join(newest[name].dir, name), problems: &l.problems}
+		f := l.File(filepath.Join(newest[name].dir, name))
 		l.files[name] = f
 		data, err := fs.ReadFile(newest[name], name)
 		if err != nil {
-			f.at(nil, "", "%v", err)
+			f.At(spec.Place{}, "", "%v", err)
 			continue
 		}
 		var value T
-		if f.decode(data, &value) {
+		if f.Read(data, format, &value) {
 			add(name, value)
 		}
 	}
@@ -139,7 +142,7 @@ func (l *loader) alike(managers map[string]Manager) {
 		}
 		other, ok := managers[m.Like]
 		if !ok || other.Like != "" {
-			l.files["manager/"+name+".yaml"].bad("like", suggest.Hint(m.Like, sortedKeys(managers)), "manager %q is like %q, which is none of its own", name, m.Like)
+			l.bad("manager/"+name+".yaml", "like", suggest.Hint(m.Like, sortedKeys(managers)), "manager %q is like %q, which is none of its own", name, m.Like)
 			continue
 		}
 		other.Name, other.Like = m.Name, m.Like
@@ -149,31 +152,18 @@ func (l *loader) alike(managers map[string]Manager) {
 
 // partLines returns the line of each part of a release that becomes a build step: a
 // flavor's packages, and samples.
-func partLines(root *yaml.Node) map[string]int {
-	lines := map[string]int{}
-	_, lines["samples"] = find(root, "samples")
-	layers, _ := find(root, "layers")
+func partLines(f *spec.File) map[string]int {
+	lines := map[string]int{"samples": f.Line("samples")}
 	for _, flavor := range Flavors() {
-		layer, _ := find(layers, string(flavor))
-		_, lines[string(flavor)] = find(layer, "packages")
+		lines[string(flavor)] = f.Line("layers", string(flavor), "packages")
 	}
 	return lines
-}
-
-// find returns the value of a key in a mapping and the key's line, or nil and 0.
-func find(n *yaml.Node, key string) (*yaml.Node, int) {
-	if n != nil && n.Kind == yaml.MappingNode {
-		if at, value := child(n, key); at != nil {
-			return value, at.Line
-		}
-	}
-	return nil, 0
 }
 
 // named reports a file that is not called after what is in it: two files for one
 // name would otherwise compete.
 func (l *loader) named(file, key, name string) {
 	if base := path.Base(file); base != name+".yaml" {
-		l.files[file].bad(key, "", "is about %q, so its name must be %s.yaml", name, name)
+		l.bad(file, key, "", "is about %q, so its name must be %s.yaml", name, name)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 const (
@@ -96,14 +97,14 @@ func TestLoadRefuses(t *testing.T) {
 	}{
 		"unknown key":          {"os/myos.yaml", goodOS + "suit: x\n", []string{`FILE:6:1: unknown key "suit" in the recipe`}},
 		"unknown inner key":    {"cuda/a.yaml", with(goodRelease, "packages: [a]", "package: [a]"), []string{`FILE:6:17: unknown key "package" in layers base`}},
-		"wrong type":           {"cuda/a.yaml", with(goodRelease, "[50]", "[sm_50]"), []string{`FILE:7:18: sass: want a whole number, got "sm_50"`}},
-		"no list":              {"cuda/a.yaml", with(goodRelease, "[debian13]", "debian13"), []string{`FILE:3:5: os: want a list, got "debian13"`}},
+		"wrong type":           {"cuda/a.yaml", with(goodRelease, "[50]", "[sm_50]"), []string{`FILE:7:18: sass: want a whole number, got the string "sm_50"`}},
+		"no list":              {"cuda/a.yaml", with(goodRelease, "[debian13]", "debian13"), []string{`FILE:3:5: os: want a list, got the string "debian13"`}},
 		"no mapping":           {"os/myos.yaml", with(goodOS, "{suite: mine}", "[mine]"), []string{"FILE:5:12: bootstrap: want a mapping, got a list"}},
 		"no string":            {"os/myos.yaml", with(goodOS, "source: debian", "source: [debian]"), []string{"FILE:3:9: source: want a string, got a list"}},
 		"duplicate key":        {"os/myos.yaml", goodOS + "os: myos\n", []string{`FILE:6:1: duplicate key "os" in the recipe: first at line 1`}},
 		"not YAML":             {"os/myos.yaml", "os: [", []string{"FILE:2:1: not YAML"}},
-		"empty file":           {"os/myos.yaml", "", []string{"FILE: the file is empty"}},
-		"only a comment":       {"os/myos.yaml", "# later\n", []string{"FILE: the file is empty"}},
+		"empty file":           {"os/myos.yaml", "", []string{"FILE:1:1: the file is empty"}},
+		"only a comment":       {"os/myos.yaml", "# later\n", []string{"FILE:1:1: the file is empty"}},
 		"file named otherwise": {"os/other.yaml", goodOS, []string{`FILE:1:1: is about "myos"`, "myos.yaml"}},
 		"unknown manager":      {"os/myos.yaml", with(goodOS, "apt", "atp"), []string{`FILE:4:1: unknown package manager "atp"`}},
 		"no suite":             {"os/myos.yaml", with(goodOS, "suite: mine", ""), []string{"FILE:5:1: no bootstrap suite"}},
@@ -182,7 +183,7 @@ func TestLoadRefusesStrays(t *testing.T) {
 	} {
 		root := dir(t, map[string]string{"os/myos.yaml": goodOS, stray: goodOS})
 		_, err := recipes.Load(root)
-		var problems recipes.Problems
+		var problems spec.Problems
 		if !errors.As(err, &problems) || len(problems) != 1 {
 			t.Errorf("Load with %s = %v, want one problem", stray, err)
 			continue
@@ -201,7 +202,7 @@ func TestLoadRefusesStrays(t *testing.T) {
 func TestLoadHints(t *testing.T) {
 	t.Parallel()
 	_, err := recipes.Load(dir(t, map[string]string{"os/myos.yaml": goodOS + "titel: x\n"}))
-	var problems recipes.Problems
+	var problems spec.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != `did you mean "title"?` {
 		t.Errorf("Load = %#v, want one problem with a hint at \"title\"", err)
 	}

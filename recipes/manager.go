@@ -8,9 +8,8 @@ import (
 	"strings"
 	"text/template"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // Manager is how one package manager is driven in a build step.
@@ -97,19 +96,18 @@ func (m Manager) guardTemplate() (*template.Template, error) {
 	return tmpl, nil
 }
 
-func (m Manager) check(f *file) {
+func (m Manager) check(f *spec.File) {
 	if m.Install == "" {
-		f.bad("install", "", "no install script")
+		f.At(f.Find("install"), "", "no install script")
 	}
 	for i, mount := range m.Mounts {
-		at := func(key string) *yaml.Node { return f.find("mounts", strconv.Itoa(i), key) }
 		switch mount.Kind {
 		case CacheMount, TmpfsMount, ListsMount:
 		default:
-			f.at(at("kind"), "", "mount %s: unknown kind %q (want cache, tmpfs or lists)", mount.Path, mount.Kind)
+			f.At(f.Find("mounts", strconv.Itoa(i), "kind"), "", "mount %s: unknown kind %q (want cache, tmpfs or lists)", mount.Path, mount.Kind)
 		}
 	}
 	if m.guardErr != nil {
-		f.bad("guard", "", "%v", m.guardErr)
+		f.At(f.Find("guard"), "", "%v", m.guardErr)
 	}
 }

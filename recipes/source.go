@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // Source is a vendor's package repositories, recipes/repository/NAME.yaml: where they
@@ -119,31 +120,31 @@ func isDate(s string) bool {
 	return err == nil
 }
 
-func (s Source) check(f *file) {
+func (s Source) check(f *spec.File) {
 	if s.Roots[s.Name] == "" {
-		f.bad("roots", "", "roots: none is named %q, for the CUDA packages", s.Name)
+		f.At(f.Find("roots"), "", "roots: none is named %q, for the CUDA packages", s.Name)
 	}
 	for i, k := range s.Keys {
 		k.check(f, strconv.Itoa(i))
 	}
 	for _, name := range sortedKeys(s.Documents) {
 		if d := s.Documents[name]; d.Title == "" || !isDate(d.Date) {
-			f.at(f.find("documents", name), "", "document %s: want a title and a date", name)
+			f.At(f.Find("documents", name), "", "document %s: want a title and a date", name)
 		}
 	}
 	for i, c := range s.Compilers {
 		if len(c.SASS) == 0 || c.PTX == 0 || !slices.IsSorted(c.SASS) {
-			f.at(f.find("compilers", strconv.Itoa(i)), "", "compilers since %q: samples need sass, ascending, and ptx", c.Since)
+			f.At(f.Find("compilers", strconv.Itoa(i)), "", "compilers since %q: samples need sass, ascending, and ptx", c.Since)
 		}
 		if i > 0 && compat.Compare(s.Compilers[i-1].Since, c.Since) >= 0 {
-			f.at(f.find("compilers", strconv.Itoa(i), "since"), "", "compilers: %q is not after %q", c.Since, s.Compilers[i-1].Since)
+			f.At(f.Find("compilers", strconv.Itoa(i), "since"), "", "compilers: %q is not after %q", c.Since, s.Compilers[i-1].Since)
 		}
 	}
 }
 
 // check reports what is wrong with the source's key i.
-func (k Key) check(f *file, i string) {
-	bad := func(key, format string, args ...any) { f.at(f.find("keys", i, key), "", format, args...) }
+func (k Key) check(f *spec.File, i string) {
+	bad := func(key, format string, args ...any) { f.At(f.Find("keys", i, key), "", format, args...) }
 	switch {
 	case !keyID.MatchString(k.ID):
 		bad("id", "key %q: want an id of 8 hexadecimal digits", k.ID)

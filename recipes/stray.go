@@ -9,15 +9,15 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // strays reports what looks like a recipe of the layer and would not be read: it must not
 // change nothing, silently. Beside the folders of recipes anything may stand, inside them
 // README files and what starts with a dot.
-func (l layer) strays() Problems {
-	var problems Problems
+func (l layer) strays(r *spec.Report) {
 	stray := func(name, hint, message string) {
-		problems = append(problems, Problem{File: filepath.Join(l.dir, name), Message: message, Hint: hint})
+		r.Add(spec.Problem{File: filepath.Join(l.dir, name), Message: message, Hint: hint})
 	}
 	folders, _ := fs.Glob(embedded, "*") // its only error is a bad pattern
 	beside, _ := fs.ReadDir(l, ".")      // what cannot be read has no recipes either
@@ -41,5 +41,4 @@ func (l layer) strays() Problems {
 			}
 		}
 	}
-	return problems
 }

@@ -78,8 +78,8 @@ func TestVendorLoadRefuses(t *testing.T) {
 	cases := map[string]struct{ file, old, replacement, want string }{
 		"unknown toolkit key":      {"toolkit/12.6.9.yaml", "pins:", "pin:", `FILE:5:1: unknown key "pin" in the recipe`},
 		"unknown era key":          {"era/mine.yaml", "size_mb", "size", `FILE:4:17: unknown key "size" in layers base`},
-		"unknown source key":       {"repository/mine.yaml", "serves:", "for:", `unknown key "for" in keys`},
-		"unknown override":         {"os/mine1.yaml", "why: moved", "because: moved", `unknown key "because" in overrides`},
+		"unknown source key":       {"repository/mine.yaml", "serves:", "for:", `unknown key "for" in an entry of keys`},
+		"unknown override":         {"os/mine1.yaml", "why: moved", "because: moved", `unknown key "because" in an entry of overrides`},
 		"toolkit named else":       {"toolkit/12.6.9.yaml", `"12.6.9"`, `"12.6.8"`, `FILE:1:1: is about "12.6.8", so its name must be 12.6.8.yaml`},
 		"unknown era":              {"toolkit/12.6.9.yaml", "era: mine", "era: mime", `FILE:2:1: unknown era "mime"`},
 		"unknown pin":              {"toolkit/12.6.9.yaml", "cudart:", "cudrat:", `FILE:5:8: no package of era "mine" uses the pin "cudrat"`},

@@ -8,33 +8,24 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // toolkitLines returns where a toolkit says what is in its layers, and each version:
 // "pin cublas", or "pin ubuntu20.04 cublas" where an OS (or a platform, or both) differs.
-func toolkitLines(f *file) map[string]int {
-	pins, at := find(f.root, "pins")
-	_, cuda := find(f.root, "cuda")
-	_, version := find(f.root, "version")
-	at = cmp.Or(at, cuda) // one number may be all there is
-	lines := map[string]int{string(Base): at, string(Runtime): at, string(Devel): at, "samples": cuda, "version": cmp.Or(version, cuda)}
-	pinLines(lines, "pin ", pins)
-	if differ, _ := find(f.root, "differ"); differ != nil && differ.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(differ.Content); i += 2 {
-			pinLines(lines, "pin "+differ.Content[i].Value+" ", differ.Content[i+1])
+func toolkitLines(f *spec.File) map[string]int {
+	cuda := f.Line("cuda")
+	at := cmp.Or(f.Line("pins"), cuda) // one number may be all there is
+	lines := map[string]int{string(Base): at, string(Runtime): at, string(Devel): at, "samples": cuda, "version": cmp.Or(f.Line("version"), cuda)}
+	for name, line := range f.Lines("pins") {
+		lines["pin "+name] = line
+	}
+	for place := range f.Lines("differ") {
+		for name, line := range f.Lines("differ", place) {
+			lines["pin "+place+" "+name] = line
 		}
 	}
 	return lines
-}
-
-func pinLines(lines map[string]int, prefix string, pins *yaml.Node) {
-	if pins == nil || pins.Kind != yaml.MappingNode {
-		return
-	}
-	for i := 0; i+1 < len(pins.Content); i += 2 {
-		lines[prefix+pins.Content[i].Value] = pins.Content[i].Line
-	}
 }
 
 // where is file and line of the number that fills in a template such as "{cublas}-1".

@@ -19,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/spec"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -108,7 +109,7 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 
 func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
 	if f.asJSON {
-		return planJSON(cmd.OutOrStdout(), cells, matrix.Problems{})
+		return planJSON(cmd.OutOrStdout(), cells, spec.Problems{})
 	}
 	return planTable(cmd.OutOrStdout(), f.group, cells)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 func newPlan() *cobra.Command {
@@ -57,7 +58,7 @@ of one group in the order in which they are built. It builds nothing.`,
 			case view.diff != "":
 				return view.compare(cmd, cells, asJSON)
 			case asJSON:
-				return planJSON(cmd.OutOrStdout(), cells, matrix.Problems{})
+				return planJSON(cmd.OutOrStdout(), cells, spec.Problems{})
 			}
 			return planTable(cmd.OutOrStdout(), sel.group, cells)
 		},
@@ -69,7 +70,7 @@ of one group in the order in which they are built. It builds nothing.`,
 	return cmd
 }
 
-func planJSON(w io.Writer, cells []matrix.Cell, problems matrix.Problems) error {
+func planJSON(w io.Writer, cells []matrix.Cell, problems spec.Problems) error {
 	return plain.JSON(w, plan.Document{Version: 1, Cells: cells, Problems: problems})
 }
 
@@ -153,9 +154,9 @@ func (s *selection) find(cmd *cobra.Command, id string, asJSON bool) (matrix.Cel
 	return cell, tell(cmd, err, asJSON)
 }
 
-// tell reports an error that is a matrix.Problems, and returns one that is told.
+// tell reports an error that is a spec.Problems, and returns one that is told.
 func tell(cmd *cobra.Command, err error, asJSON bool) error {
-	var problems matrix.Problems
+	var problems spec.Problems
 	if !errors.As(err, &problems) {
 		return err
 	}
@@ -169,7 +170,7 @@ func tell(cmd *cobra.Command, err error, asJSON bool) error {
 }
 
 // resolve reads recipes and matrix and expands the group. The error is a
-// matrix.Problems, of the recipes too.
+// spec.Problems, of the recipes too.
 func (s *selection) resolve(stdin io.Reader) (*recipes.Catalog, []matrix.Cell, error) {
 	catalog, m, err := s.open(stdin)
 	if err != nil {
@@ -179,7 +180,7 @@ func (s *selection) resolve(stdin io.Reader) (*recipes.Catalog, []matrix.Cell, e
 	return catalog, cells, err
 }
 
-// open reads recipes and matrix. The error is a matrix.Problems.
+// open reads recipes and matrix. The error is a spec.Problems.
 func (s *selection) open(stdin io.Reader) (*recipes.Catalog, *matrix.Matrix, error) {
 	catalog, err := recipes.Load(s.recipes...)
 	if err != nil {
@@ -201,15 +202,15 @@ func (s *selection) parse(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Ma
 	if s.file != "-" {
 		return matrix.Load(s.file, catalog)
 	}
-	data, err := io.ReadAll(io.LimitReader(stdin, matrix.MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(stdin, spec.MaxBytes+1))
 	if err != nil {
-		return nil, matrix.Problems{{File: "stdin", Message: err.Error()}}
+		return nil, spec.Problems{{File: "stdin", Message: err.Error()}}
 	}
 	return matrix.Parse("stdin", data, catalog)
 }
 
 // tellProblems prints each problem with its hint.
-func tellProblems(stderr io.Writer, problems matrix.Problems) {
+func tellProblems(stderr io.Writer, problems spec.Problems) {
 	for _, p := range problems {
 		fmt.Fprintf(stderr, "cudabuild: error: %v\n", p)
 		if p.Hint != "" {

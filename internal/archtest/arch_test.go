@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"spec":     {},
 	"recipes":  {"compat", "samples", "spec"},
 	"matrix":   {"recipes", "spec"},
-	"plan":     {"compat", "matrix", "recipes", "samples"},
+	"plan":     {"compat", "matrix", "recipes", "samples", "spec"},
 	"llb":      {"matrix", "plan", "recipes"},
 	"verify":   {"image", "compat"},
 	"gpu":      {"image", "compat", "verify"},
