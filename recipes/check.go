@@ -123,7 +123,7 @@ func (c *Catalog) checkRelease(f *spec.File, r Release) {
 			f.At(f.Find("os", name), suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
 		} else if o.Source != r.Source {
 			f.At(f.Find("source"), "", "os %q has source %q, not %q", name, o.Source, r.Source)
-		} else if _, err := c.managers[o.Manager].Guard(r); err != nil {
+		} else if _, err := c.Manager(o).Guard(r); err != nil {
 			f.At(f.Find("guard"), "", "%v", err)
 		}
 	}

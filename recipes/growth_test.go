@@ -73,7 +73,8 @@ func TestCostOfGrowth(t *testing.T) {
 	}
 }
 
-// TestRecipesAreShort holds the same for every file that is there.
+// TestRecipesAreShort holds the same for every file that is there. Names of driver packages
+// are not written by hand (e2e's TestGuard makes them).
 func TestRecipesAreShort(t *testing.T) {
 	t.Parallel()
 	for folder, limit := range map[string]int{"os": 10, "toolkit": 20} {
@@ -86,7 +87,8 @@ func TestRecipesAreShort(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n := strings.Count(string(data), "\n"); n >= limit {
+			text, _, _ := strings.Cut(string(data), "\ndriver_packages:")
+			if n := strings.Count(text, "\n"); n >= limit {
 				t.Errorf("%s/%s has %d lines", folder, e.Name(), n)
 			}
 		}

@@ -17,6 +17,9 @@ type OS struct {
 	// Extra is what a layer installs on this OS beside the packages of the source, from
 	// the OS's own repositories and so without a version.
 	Extra map[Flavor][]string `yaml:"extra" keys:"word" form:"package"`
+	// DriverPackages are names that only this OS has for packages of the driver, beside
+	// those of its manager.
+	DriverPackages []string `yaml:"driver_packages" form:"packages"`
 	// Vault is where the OS's own repositories have moved to, "" if they have not.
 	Vault string `yaml:"vault" form:"address"`
 	// Overrides are in force already: Image, Vault and the repository's scheme are what

@@ -50,8 +50,13 @@ func (c *Catalog) OSNames() []string {
 	return sortedKeys(c.os)
 }
 
-// Manager returns the package manager of an OS of this catalog.
-func (c *Catalog) Manager(o OS) Manager { return c.managers[o.Manager] }
+// Manager returns the package manager of an OS of this catalog. Its guard keeps out the
+// driver packages of that OS too.
+func (c *Catalog) Manager(o OS) Manager {
+	m := c.managers[o.Manager]
+	m.DriverPackages = slices.Concat(m.DriverPackages, o.DriverPackages)
+	return m
+}
 
 // Find returns the CUDA release packaged for that OS, if there is one.
 func (c *Catalog) Find(os, cuda string) (Release, bool) {
