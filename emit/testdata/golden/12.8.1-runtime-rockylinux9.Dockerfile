@@ -113,7 +113,7 @@ RUN --mount=type=tmpfs,target=/run \
     <<'STEP'
 set -eu
 GUARD=$(cat <<'TEXT'
-exclude=akmod-nvidia*, cuda, cuda-drivers*, dkms-nvidia*, kmod-nvidia*, libnvidia-cfg*, libnvidia-fbc*, libnvidia-gpucomp*, libnvidia-ml*, libnvidia-nscq*, libnvsdm*, nvidia-driver*, nvidia-fabric*, nvidia-imex*, nvidia-kmod*, nvidia-libXNVCtrl*, nvidia-modprobe*, nvidia-open*, nvidia-persistenced*, nvidia-settings*, nvidia-xconfig*, xorg-x11-drv-nvidia*, xorg-x11-nvidia*
+exclude=akmod-nvidia*, cuda, cuda-drivers*, dkms-nvidia*, kmod-nvidia*, libnvidia-cfg*, libnvidia-fbc*, libnvidia-gpucomp*, libnvidia-ml*, libnvidia-nscq*, libnvsdm*, nvidia-driver*, nvidia-fabric*, nvidia-firmware*, nvidia-gpu-firmware*, nvidia-imex*, nvidia-kmod*, nvidia-libXNVCtrl*, nvidia-modprobe*, nvidia-open*, nvidia-persistenced*, nvidia-settings*, nvidia-xconfig*, xorg-x11-drv-nvidia*, xorg-x11-nvidia*
 TEXT
 )
 PACKAGES='cuda-cudart-12-8-12.8.90-1'
