@@ -23,7 +23,7 @@ func (r Release) WithCompat() Release {
 	r.add(r.Flavors()[0], r.compat.rendered)
 	r.require = map[string]string{}
 	for _, platform := range r.Platforms {
-		r.require[platform] = r.compat.requirement(r.CUDA, platform, r.OS[0])
+		r.require[platform] = r.compat.requirement(r.CUDA, platform, r.OS)
 	}
 	return r
 }

@@ -6,9 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
 )
@@ -37,17 +35,17 @@ func (l *loader) checkParts(c *Catalog) bool {
 
 // checkReleases reports releases that do not fit together with the rest.
 func (l *loader) checkReleases(c *Catalog) {
-	first := map[string]*spec.File{} // of each OS and CUDA release
+	for _, name := range sortedKeys(l.full) {
+		l.full[name].check(l.files[name])
+	}
+	first := map[pair]string{} // where each is said
 	for _, r := range c.releases {
-		f := l.files[r.file]
+		f, p := l.files[r.file], pair{r.OS, r.CUDA}
 		c.checkRelease(f, r)
-		for _, os := range r.OS {
-			pair := os + " " + r.CUDA
-			if other, twice := first[pair]; twice {
-				f.At(f.Find("cuda"), "", "CUDA %s for %s is in %s already", r.CUDA, os, other.Path)
-			}
-			first[pair] = f
+		if other, twice := first[p]; twice {
+			f.At(f.Find("cuda"), "", "CUDA %s for %s is in %s already", r.CUDA, r.OS, other)
 		}
+		first[p] = r.path
 	}
 }
 
@@ -110,39 +108,19 @@ func checkPlatform(f *spec.File, platform string, path ...string) {
 	}
 }
 
+// checkRelease reports a release that its operating system cannot have.
 func (c *Catalog) checkRelease(f *spec.File, r Release) {
-	if !compat.IsVersion(r.CUDA) || !compat.IsVersion(r.Version) {
-		f.At(f.Find("version"), "", "cuda %q and version %q: want two version numbers", r.CUDA, r.Version)
+	o, ok := c.os[r.OS]
+	if !ok {
+		f.At(f.Find("os", r.OS), suggest.Hint(r.OS, c.OSNames()), "os %q has no recipe", r.OS)
+	} else if o.Source != r.Source {
+		f.At(f.Find("source"), "", "os %q has source %q, not %q", r.OS, o.Source, r.Source)
+	} else if _, err := c.Manager(o).Guard(r); err != nil {
+		f.At(f.Find("guard"), "", "%v", err)
 	}
-	if len(r.OS) == 0 || len(r.Platforms) == 0 {
-		f.At(f.Find("os"), "", "needs at least one os and one platform")
-	}
-	for _, name := range r.OS {
-		o, ok := c.os[name]
-		if !ok {
-			f.At(f.Find("os", name), suggest.Hint(name, c.OSNames()), "os %q has no recipe", name)
-		} else if o.Source != r.Source {
-			f.At(f.Find("source"), "", "os %q has source %q, not %q", name, o.Source, r.Source)
-		} else if _, err := c.Manager(o).Guard(r); err != nil {
-			f.At(f.Find("guard"), "", "%v", err)
-		}
-	}
-	for _, platform := range r.Platforms {
-		if strings.HasPrefix(r.file, "cuda/") {
-			checkPlatform(f, platform, "platforms", platform)
-		}
-	}
-	for _, flavor := range Flavors() {
-		if len(r.Layers[flavor].Packages) == 0 && (flavor != Base || strings.HasPrefix(r.file, "cuda/")) {
+	for _, flavor := range []Flavor{Runtime, Devel} { // a base there is from CUDA 9.0 on
+		if len(r.Layers[flavor].Packages) == 0 {
 			f.At(f.Find("layers"), "", "layer %q installs nothing", flavor)
 		}
-	}
-	for _, flavor := range sortedKeys(r.Layers) {
-		if !flavor.known() {
-			f.At(f.Find("layers", string(flavor)), "", "unknown layer %q (want base, runtime, devel, or a variant such as cudnn8-runtime)", flavor)
-		}
-	}
-	if len(r.Samples.SASS) == 0 || r.Samples.PTX == 0 {
-		f.At(f.Find("samples"), "", "samples need sass and ptx targets")
 	}
 }

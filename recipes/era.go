@@ -27,10 +27,10 @@ type Era struct {
 	// Checked is what documents say about operating systems that they do not show.
 	Checked []Checked `yaml:"checked"`
 	// Layers is what images have whatever their packages are.
-	Layers map[Flavor]Layer `yaml:"layers" keys:"word"`
+	Layers map[Flavor]layerFile `yaml:"layers" keys:"word"`
 	// Packages is what layers have with these packages, "deb" or "rpm". The layer
 	// "compat" comes on top of base where cuda-compat is allowed.
-	Packages map[string]map[Flavor]Layer `yaml:"packages" keys:"word"`
+	Packages map[string]map[Flavor]layerFile `yaml:"packages" keys:"word"`
 
 	used []string // every word in braces
 }
@@ -70,13 +70,13 @@ func mergeDiffer(old, changes map[string]map[string]string) map[string]map[strin
 }
 
 // layers returns the era's layers for a kind of packages.
-func (e Era) layers(kind string) map[Flavor]Layer { return mergeLayers(e.Layers, e.Packages[kind]) }
+func (e Era) layers(kind string) map[Flavor]layerFile { return mergeLayers(e.Layers, e.Packages[kind]) }
 
-func mergeLayers(old, changes map[Flavor]Layer) map[Flavor]Layer {
-	merged := map[Flavor]Layer{}
+func mergeLayers(old, changes map[Flavor]layerFile) map[Flavor]layerFile {
+	merged := map[Flavor]layerFile{}
 	maps.Copy(merged, old)
 	for flavor, layer := range changes {
-		merged[flavor] = layer.over(merged[flavor])
+		merged[flavor] = layerFile(Layer(layer).over(Layer(merged[flavor])))
 	}
 	return merged
 }

@@ -20,8 +20,7 @@ func (l *loader) readToolkits() (eras map[string]Era, toolkits []Toolkit) {
 	})
 	readAll(l, "toolkit", func(name string, t Toolkit) {
 		f := l.files[name]
-		t.file, t.path = name, f.Path
-		t.lines = toolkitLines(f)
+		t.origin = origin{name, f.Path, toolkitLines(f)}
 		toolkits = append(toolkits, t)
 		l.named(name, "cuda", t.CUDA)
 	})

@@ -18,7 +18,7 @@ import (
 
 // kinds are the types that files decode to, by what a fuzzer calls them.
 func kinds(kind uint8) any {
-	all := []any{&Release{}, &OS{}, &Manager{}, &Source{}, &Era{}, &Toolkit{}}
+	all := []any{&releaseFile{}, &OS{}, &Manager{}, &Source{}, &Era{}, &Toolkit{}}
 	return all[int(kind)%len(all)]
 }
 

@@ -32,6 +32,7 @@ type loader struct {
 
 	layers []layer
 	files  map[string]*spec.File // read ones, by path inside their layer
+	full   map[string]releaseFile
 }
 
 // bad adds a problem with a key of a file, at the top of the file if it lacks it.
@@ -69,6 +70,7 @@ func (l layer) hasRecipes() bool {
 // load reads every layer and puts together what is in them.
 func (l *loader) load() (*Catalog, error) {
 	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
+	l.full = map[string]releaseFile{}
 	strays := l.Count()
 	l.readParts(c)
 	eras, toolkits := l.readToolkits()
@@ -103,9 +105,10 @@ func (l *loader) readParts(c *Catalog) {
 		c.sources[s.Name] = s
 		l.named(name, "source", s.Name)
 	})
-	readAll(l, "cuda", func(name string, r Release) {
-		r.file, r.path, r.lines = name, l.files[name].Path, partLines(l.files[name])
-		c.releases = append(c.releases, r)
+	readAll(l, "cuda", func(name string, r releaseFile) {
+		f := l.files[name]
+		l.full[name] = r
+		c.releases = append(c.releases, r.releases(origin{name, f.Path, partLines(f)})...)
 	})
 }
 
@@ -148,16 +151,6 @@ func (l *loader) alike(managers map[string]Manager) {
 		other.Name, other.Like = m.Name, m.Like
 		managers[name] = other
 	}
-}
-
-// partLines returns the line of each part of a release that becomes a build step: a
-// flavor's packages, and samples.
-func partLines(f *spec.File) map[string]int {
-	lines := map[string]int{"samples": f.Line("samples")}
-	for _, flavor := range Flavors() {
-		lines[string(flavor)] = f.Line("layers", string(flavor), "packages")
-	}
-	return lines
 }
 
 // named reports a file that is not called after what is in it: two files for one

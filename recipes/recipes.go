@@ -29,7 +29,7 @@ type Catalog struct {
 	os       map[string]OS
 	managers map[string]Manager
 	sources  map[string]Source
-	releases []Release // ascending by CUDA version, then by first OS
+	releases []Release // ascending by CUDA version, then by OS
 	recipes  map[pair]*Recipe
 
 	platforms []string // of any release, sorted
@@ -71,7 +71,7 @@ func (c *Catalog) Find(os, cuda string) (Release, bool) {
 func (c *Catalog) CUDAFor(os string) []string {
 	var versions []string
 	for _, r := range c.releases {
-		if slices.Contains(r.OS, os) {
+		if r.OS == os {
 			versions = append(versions, r.CUDA)
 		}
 	}
@@ -83,7 +83,7 @@ func (c *Catalog) OSFor(cuda string) []string {
 	var names []string
 	for _, r := range c.releases {
 		if r.CUDA == cuda {
-			names = append(names, r.OS...)
+			names = append(names, r.OS)
 		}
 	}
 	slices.Sort(names)
@@ -111,9 +111,7 @@ func (c *Catalog) index() {
 	c.recipes = map[pair]*Recipe{}
 	platforms, flavors := map[string]bool{}, map[Flavor]bool{}
 	for _, r := range c.releases {
-		for _, os := range r.OS {
-			c.recipes[pair{os, r.CUDA}] = c.recipe(c.os[os], r)
-		}
+		c.recipes[pair{r.OS, r.CUDA}] = c.recipe(c.os[r.OS], r)
 		for _, p := range r.Platforms {
 			platforms[p] = true
 		}

@@ -52,17 +52,17 @@ func CompareFlavors(a, b Flavor) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 }
 
-// Release is one CUDA release as packaged for some operating systems. Layers, Pins and
-// Unsourced are those of the first platform; [Release.On] has those of another.
+// Release is one CUDA release as packaged for an operating system, whatever file it is from.
+// Layers, Pins and Unsourced are those of the first platform; [Release.On] has those of another.
 type Release struct {
-	CUDA      string           `yaml:"cuda" form:"word"` // "12.4": the word in cell IDs
-	Source    string           `yaml:"source"`
-	OS        []string         `yaml:"os"`
-	Platforms []string         `yaml:"platforms"`
-	Version   string           `yaml:"version" form:"word"` // CUDA_VERSION
-	Layers    map[Flavor]Layer `yaml:"layers" keys:"word"`
-	Guard     Guard            `yaml:"guard"`
-	Samples   Samples          `yaml:"samples"`
+	CUDA      string // "12.4": the word in cell IDs
+	Source    string
+	OS        string
+	Platforms []string
+	Version   string // CUDA_VERSION
+	Layers    map[Flavor]Layer
+	Guard     Guard
+	Samples   Samples
 
 	// Pins are the packages of Layers with a version, in the order of installation. A
 	// release from a distribution's own repository has none: its index is the pin.
@@ -74,9 +74,14 @@ type Release struct {
 	compat  *forward           // if there is a cuda-compat
 	require map[string]string  // NVIDIA_REQUIRE_CUDA by platform, of images with cuda-compat
 	on      map[string]Release // on other platforms than the first, where it is another there
-	file    string             // "cuda/ANY.yaml"
-	path    string             // the same with the directory that it was read from
-	lines   map[string]int     // of the parts that become build steps
+	origin
+}
+
+// origin is where a release is said.
+type origin struct {
+	file  string         // "cuda/ANY.yaml"
+	path  string         // the same with the directory that it was read from
+	lines map[string]int // of the parts that become build steps
 }
 
 // Pin is a package's version and who says so.
@@ -91,29 +96,27 @@ type Pin struct {
 // Layer is what one flavor adds to the one below it.
 type Layer struct {
 	// Packages are the package manager's arguments: names, with versions in its own way.
-	Packages []string          `yaml:"packages" form:"package"`
-	Env      map[string]string `yaml:"env" keys:"variable"`
+	Packages []string
+	Env      map[string]string
 	// Hold names packages that an upgrade in a derived image must leave alone.
-	Hold   []string          `yaml:"hold" form:"package"`
-	Files  map[string]string `yaml:"files" keys:"path"`               // content by path
-	Links  map[string]string `yaml:"links" keys:"path" form:"target"` // target by path
-	SizeMB int               `yaml:"size_mb"`                         // unpacked, what the disk check counts
+	Hold   []string
+	Files  map[string]string // content by path
+	Links  map[string]string // target by path
+	SizeMB int               // unpacked, what the disk check counts
 }
 
 // Guard is the control-only package that stands in for the driver: it provides
 // the names that the toolkit's packages ask for and conflicts with the driver's
 // packages, so that neither this build nor a derived one can install the driver.
-type Guard struct {
-	Provides []string `yaml:"provides" form:"provided"`
-}
+type Guard struct{ Provides []string }
 
 // SampleNames returns the name of every sample program, sorted.
 func SampleNames() []string { return samples.Names() }
 
 // Samples says how the release's nvcc compiles the sample programs.
 type Samples struct {
-	SASS []int `yaml:"sass"` // compute capabilities times ten, ascending
-	PTX  int   `yaml:"ptx"`
+	SASS []int // compute capabilities times ten, ascending
+	PTX  int
 }
 
 // Where returns the file and line that say how a part of the release is made: the
@@ -209,5 +212,5 @@ func minor(cuda string) string {
 }
 
 func compareReleases(a, b Release) int {
-	return cmp.Or(compat.Compare(a.CUDA, b.CUDA), cmp.Compare(a.CUDA, b.CUDA), cmp.Compare(a.OS[0], b.OS[0]))
+	return cmp.Or(compat.Compare(a.CUDA, b.CUDA), cmp.Compare(a.CUDA, b.CUDA), cmp.Compare(a.OS, b.OS))
 }

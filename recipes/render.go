@@ -61,8 +61,8 @@ func (t Toolkit) everywhere(e Era, s Source, o OS, platforms []string) (Release,
 func (t Toolkit) release(e Era, s Source, o OS, platforms []string, platform string) (Release, error) {
 	r := &renderer{t, e, s, o, places(o.Name, platform), t.words()}
 	release := Release{
-		CUDA: t.CUDA, Source: s.Name, OS: []string{o.Name}, Platforms: platforms, Version: t.words()["version"],
-		Layers: map[Flavor]Layer{}, Samples: s.samples(t.CUDA), file: t.file, path: t.path, lines: t.lines,
+		CUDA: t.CUDA, Source: s.Name, OS: o.Name, Platforms: platforms, Version: t.words()["version"],
+		Layers: map[Flavor]Layer{}, Samples: s.samples(t.CUDA), origin: t.origin,
 	}
 	layers := e.layers(o.Repository.Packages)
 	for _, flavor := range slices.SortedFunc(slices.Values(sortedKeys(layers)), CompareFlavors) {
@@ -100,7 +100,7 @@ func (t Toolkit) words() map[string]string {
 	}
 }
 
-func (r *renderer) layer(flavor Flavor, template Layer) (rendered, error) {
+func (r *renderer) layer(flavor Flavor, template layerFile) (rendered, error) {
 	l := rendered{Layer: Layer{SizeMB: template.SizeMB}}
 	for _, p := range template.Packages {
 		if err := r.add(&l, p); err != nil {

@@ -32,9 +32,7 @@ type Toolkit struct {
 	// entries for a platform and OS the last counts.
 	Admits []Admits `yaml:"admits"`
 
-	file  string // "toolkit/12.4.1.yaml"
-	path  string // the same with the directory that it was read from
-	lines map[string]int
+	origin
 }
 
 // Admits is a part of NVIDIA_REQUIRE_CUDA beside the plain cuda>=X.Y.
