@@ -35,7 +35,7 @@ func (r Release) HasCompat() bool { return r.compat != nil }
 type forward struct {
 	rendered
 
-	toolkit Toolkit
+	toolkit toolkitFile
 	source  Source
 }
 

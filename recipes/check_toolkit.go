@@ -16,7 +16,7 @@ import (
 
 // checkToolkit returns the toolkit's era, and reports what would keep it from being
 // rendered.
-func (l *loader) checkToolkit(c *Catalog, eras map[string]Era, t Toolkit) (Era, bool) {
+func (l *loader) checkToolkit(c *Catalog, eras map[string]eraFile, t toolkitFile) (eraFile, bool) {
 	before := l.Count()
 	f := l.files[t.file]
 	if !compat.IsVersion(t.CUDA) || minor(t.CUDA) != t.CUDA && !compat.IsVersion(t.words()["version"]) {
@@ -43,7 +43,7 @@ func (l *loader) checkToolkit(c *Catalog, eras map[string]Era, t Toolkit) (Era, 
 
 // eraOf returns the era that the toolkit names, or else the newest of the source that is
 // not newer than the toolkit.
-func (t Toolkit) eraOf(eras map[string]Era, source string) (newest Era, ok bool) {
+func (t toolkitFile) eraOf(eras map[string]eraFile, source string) (newest eraFile, ok bool) {
 	if t.Era != "" {
 		e, ok := eras[t.Era]
 		return e, ok
@@ -59,14 +59,14 @@ func (t Toolkit) eraOf(eras map[string]Era, source string) (newest Era, ok bool)
 }
 
 // source returns the source of the toolkit's first OS that has a recipe.
-func (t Toolkit) source(c *Catalog) (source string) {
+func (t toolkitFile) source(c *Catalog) (source string) {
 	for _, name := range sortedKeys(t.systems()) {
 		source = cmp.Or(source, c.os[name].Source)
 	}
 	return source
 }
 
-func (t Toolkit) checkSystems(f *spec.File, c *Catalog, source string) {
+func (t toolkitFile) checkSystems(f *spec.File, c *Catalog, source string) {
 	for _, platform := range sortedKeys(t.OS) {
 		for _, name := range t.OS[platform] {
 			at := f.Find("os", platform, name)
@@ -84,7 +84,7 @@ func (t Toolkit) checkSystems(f *spec.File, c *Catalog, source string) {
 }
 
 // checkPins reports pins that nothing uses, that are no versions, or that change nothing.
-func (t Toolkit) checkPins(f *spec.File, e Era) {
+func (t toolkitFile) checkPins(f *spec.File, e eraFile) {
 	check := func(pins map[string]string, path ...string) {
 		e.checkUsed(f, pins, path...)
 		for _, name := range sortedKeys(pins) {
@@ -107,7 +107,7 @@ func (t Toolkit) checkPins(f *spec.File, e Era) {
 
 // elsewhere returns a pin as it would be if the toolkit did not say at that key of differ
 // that it is another.
-func (t Toolkit) elsewhere(e Era, key, name string) string {
+func (t toolkitFile) elsewhere(e eraFile, key, name string) string {
 	var wider []string
 	if os, platform := place(key); os != "" && platform != "" {
 		wider = places(os, platform)[1:]
@@ -116,7 +116,7 @@ func (t Toolkit) elsewhere(e Era, key, name string) string {
 }
 
 // checkPlace reports a key of differ that is about no OS and platform of the toolkit.
-func (t Toolkit) checkPlace(f *spec.File, key string) {
+func (t toolkitFile) checkPlace(f *spec.File, key string) {
 	os, platform := place(key)
 	switch {
 	case platform == "":
@@ -129,7 +129,7 @@ func (t Toolkit) checkPlace(f *spec.File, key string) {
 }
 
 // checkOS reports an OS that the toolkit is not for, at that path of its file.
-func (t Toolkit) checkOS(f *spec.File, os string, path ...string) {
+func (t toolkitFile) checkOS(f *spec.File, os string, path ...string) {
 	systems := t.systems()
 	if _, ok := systems[os]; !ok {
 		f.At(f.Find(path...), suggest.Hint(os, sortedKeys(systems)), "the toolkit has no os %q", os)
@@ -139,7 +139,7 @@ func (t Toolkit) checkOS(f *spec.File, os string, path ...string) {
 // pinForm is what versions of deb and rpm may be, without an epoch.
 var pinForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`)
 
-func (t Toolkit) checkDocuments(f *spec.File, s Source) {
+func (t toolkitFile) checkDocuments(f *spec.File, s Source) {
 	if len(t.Read) == 0 {
 		f.At(f.Find("read"), "", "needs a document that the pins were read from")
 	}
@@ -160,7 +160,7 @@ func (t Toolkit) checkDocuments(f *spec.File, s Source) {
 }
 
 // checkAdmits reports words of the toolkit's entry i that stand for nothing.
-func (t Toolkit) checkAdmits(f *spec.File, s Source, a Admits, i string) {
+func (t toolkitFile) checkAdmits(f *spec.File, s Source, a admits, i string) {
 	for word := range strings.FieldsSeq(a.Branches) {
 		if _, err := s.alternatives(word); err != nil {
 			f.At(f.Find("admits", i, "branches"), "", "%v", err)

@@ -8,12 +8,12 @@ import (
 	"slices"
 )
 
-// Era is what the CUDA releases of some years have in common, recipes/era/NAME.yaml: a
+// eraFile is what the CUDA releases of some years have in common, recipes/era/NAME.yaml: a
 // template for each layer. A package is written "name=version" whatever its package
 // manager makes of it. In names, versions, environment, files and links a word in braces
 // is filled in for each release: {X.Y}, {X-Y} and {X} from its number, {version}, and every
 // pin by its name.
-type Era struct {
+type eraFile struct {
 	Name   string `yaml:"era"`
 	Source string `yaml:"source"`
 	// Like names an era of which this one says only what is different: its packages
@@ -22,10 +22,10 @@ type Era struct {
 	Like string `yaml:"like"`
 	// Pins are what a toolkit need not say. They may have words in braces, too.
 	Pins map[string]string `yaml:"pins" keys:"word" form:"pin"`
-	// Differ is pins that are others on an OS, a platform or both, as in [Toolkit].
+	// Differ is pins that are others on an OS, a platform or both, as in [toolkitFile].
 	Differ map[string]map[string]string `yaml:"differ" form:"pin"`
 	// Checked is what documents say about operating systems that they do not show.
-	Checked []Checked `yaml:"checked"`
+	Checked []checked `yaml:"checked"`
 	// Layers is what images have whatever their packages are.
 	Layers map[Flavor]layerFile `yaml:"layers" keys:"word"`
 	// Packages is what layers have with these packages, "deb" or "rpm". The layer
@@ -38,16 +38,16 @@ type Era struct {
 // compatLayer is the name of the layer that holds cuda-compat in an era.
 const compatLayer Flavor = "compat"
 
-// Checked says that some pins of a toolkit hold for more OSes than those read, because the
+// checked says that some pins of a toolkit hold for more OSes than those read, because the
 // files of all were compared. It is about releases that the document has.
-type Checked struct {
+type checked struct {
 	OS       []string `yaml:"os"`
 	Pins     []string `yaml:"pins"` // none: all of them
 	Document string   `yaml:"document"`
 }
 
 // over returns the era with what it leaves out taken from the one that it is like.
-func (e Era) over(old Era) Era {
+func (e eraFile) over(old eraFile) eraFile {
 	e.Pins = merge(old.Pins, e.Pins)
 	e.Differ = mergeDiffer(old.Differ, e.Differ)
 	e.Checked = append(slices.Clip(old.Checked), e.Checked...)
@@ -70,7 +70,9 @@ func mergeDiffer(old, changes map[string]map[string]string) map[string]map[strin
 }
 
 // layers returns the era's layers for a kind of packages.
-func (e Era) layers(kind string) map[Flavor]layerFile { return mergeLayers(e.Layers, e.Packages[kind]) }
+func (e eraFile) layers(kind string) map[Flavor]layerFile {
+	return mergeLayers(e.Layers, e.Packages[kind])
+}
 
 func mergeLayers(old, changes map[Flavor]layerFile) map[Flavor]layerFile {
 	merged := map[Flavor]layerFile{}
@@ -109,7 +111,7 @@ func merge(old, changes map[string]string) map[string]string {
 }
 
 // words returns every word in braces of the era's templates.
-func (e Era) words() []string {
+func (e eraFile) words() []string {
 	var words []string
 	collect := func(templates ...string) {
 		for _, t := range templates {

@@ -12,13 +12,13 @@ import (
 )
 
 // readToolkits reads eras, by name, and toolkits.
-func (l *loader) readToolkits() (eras map[string]Era, toolkits []Toolkit) {
-	eras = map[string]Era{}
-	readAll(l, "era", func(name string, e Era) {
+func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile) {
+	eras = map[string]eraFile{}
+	readAll(l, "era", func(name string, e eraFile) {
 		eras[e.Name] = e
 		l.named(name, "era", e.Name)
 	})
-	readAll(l, "toolkit", func(name string, t Toolkit) {
+	readAll(l, "toolkit", func(name string, t toolkitFile) {
 		f := l.files[name]
 		t.origin = origin{name, f.Path, toolkitLines(f)}
 		toolkits = append(toolkits, t)
@@ -28,8 +28,8 @@ func (l *loader) readToolkits() (eras map[string]Era, toolkits []Toolkit) {
 }
 
 // render adds the releases that toolkits make with their eras.
-func (l *loader) render(c *Catalog, eras map[string]Era, toolkits []Toolkit) {
-	full := map[string]Era{}
+func (l *loader) render(c *Catalog, eras map[string]eraFile, toolkits []toolkitFile) {
+	full := map[string]eraFile{}
 	for _, name := range sortedKeys(eras) {
 		e := l.whole(eras, name, nil)
 		e.used = e.words()
@@ -44,7 +44,7 @@ func (l *loader) render(c *Catalog, eras map[string]Era, toolkits []Toolkit) {
 }
 
 // whole returns an era with all that it takes from others.
-func (l *loader) whole(eras map[string]Era, name string, above []string) Era {
+func (l *loader) whole(eras map[string]eraFile, name string, above []string) eraFile {
 	e := eras[name]
 	f := l.files["era/"+name+".yaml"]
 	switch _, known := eras[e.Like]; {
@@ -61,7 +61,7 @@ func (l *loader) whole(eras map[string]Era, name string, above []string) Era {
 }
 
 // add adds a toolkit's releases, one for each OS.
-func (l *loader) add(c *Catalog, e Era, t Toolkit) {
+func (l *loader) add(c *Catalog, e eraFile, t toolkitFile) {
 	source := c.sources[e.Source]
 	systems := t.systems()
 	for _, name := range sortedKeys(systems) {
@@ -75,7 +75,7 @@ func (l *loader) add(c *Catalog, e Era, t Toolkit) {
 }
 
 // checkEra reports what is wrong with an era; own is what its file says itself.
-func (l *loader) checkEra(c *Catalog, e, own Era) {
+func (l *loader) checkEra(c *Catalog, e, own eraFile) {
 	f := l.files["era/"+e.Name+".yaml"]
 	if _, ok := c.sources[e.Source]; !ok {
 		f.At(f.Find("source"), suggest.Hint(e.Source, sortedKeys(c.sources)), "source %q has no recipe", e.Source)
@@ -102,7 +102,7 @@ func (l *loader) checkEra(c *Catalog, e, own Era) {
 }
 
 // checkDiffer reports what a file of the era says of no package, or of no OS and platform.
-func (e Era) checkDiffer(f *spec.File, c *Catalog, own map[string]map[string]string) {
+func (e eraFile) checkDiffer(f *spec.File, c *Catalog, own map[string]map[string]string) {
 	for _, key := range sortedKeys(own) {
 		name, platform := place(key)
 		at := f.Find("differ", key)
@@ -127,7 +127,7 @@ func (c *Catalog) packaged(source, name, platform string) bool {
 }
 
 // checkUsed reports pins that nothing uses: most likely their name is wrong.
-func (e Era) checkUsed(f *spec.File, pins map[string]string, path ...string) {
+func (e eraFile) checkUsed(f *spec.File, pins map[string]string, path ...string) {
 	for _, name := range sortedKeys(pins) {
 		if !slices.Contains(e.used, name) {
 			f.At(f.Find(append(slices.Clip(path), name)...), suggest.Hint(name, e.used), "no package of era %q uses the pin %q", e.Name, name)

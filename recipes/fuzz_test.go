@@ -18,7 +18,7 @@ import (
 
 // kinds are the types that files decode to, by what a fuzzer calls them.
 func kinds(kind uint8) any {
-	all := []any{&releaseFile{}, &OS{}, &Manager{}, &Source{}, &Era{}, &Toolkit{}}
+	all := []any{&releaseFile{}, &OS{}, &Manager{}, &Source{}, &eraFile{}, &toolkitFile{}}
 	return all[int(kind)%len(all)]
 }
 
@@ -86,7 +86,7 @@ func FuzzToolkit(f *testing.F) {
 	f.Add("cuda: \"1.2\"\nera: e\nos: {linux/amd64: [o]}\nread: {D: []}\npins: {a: none}\nadmits: [{branches: A@418 tesla@470}]\n")
 	f.Fuzz(func(t *testing.T, toolkit string) {
 		// Most of what a fuzzer makes up is no toolkit: the vendor need not be read to say so.
-		if !new(spec.Report).File("toolkit/1.2.yaml").Read([]byte(toolkit), format, &Toolkit{}) {
+		if !new(spec.Report).File("toolkit/1.2.yaml").Read([]byte(toolkit), format, &toolkitFile{}) {
 			return
 		}
 		l := &loader{files: map[string]*spec.File{}, layers: []layer{{FS: fstest.MapFS{

@@ -12,8 +12,8 @@ import (
 
 // renderer fills the templates of an era in for one toolkit on one platform of an OS.
 type renderer struct {
-	toolkit Toolkit
-	era     Era
+	toolkit toolkitFile
+	era     eraFile
 	source  Source
 	os      OS
 	places  []string          // where pins may be others, for this platform
@@ -36,7 +36,7 @@ type rendered struct {
 
 // everywhere makes the release that the rest of the program sees: as it is on the first
 // platform, and how it is on others where any pin differs.
-func (t Toolkit) everywhere(e Era, s Source, o OS, platforms []string) (Release, error) {
+func (t toolkitFile) everywhere(e eraFile, s Source, o OS, platforms []string) (Release, error) {
 	r, err := t.release(e, s, o, platforms, platforms[0])
 	for _, platform := range platforms[1:] {
 		if err != nil || !t.differs(e, o.Name, platform) && !t.differs(e, o.Name, platforms[0]) {
@@ -58,7 +58,7 @@ func (t Toolkit) everywhere(e Era, s Source, o OS, platforms []string) (Release,
 }
 
 // release makes the release as it is on one of its platforms.
-func (t Toolkit) release(e Era, s Source, o OS, platforms []string, platform string) (Release, error) {
+func (t toolkitFile) release(e eraFile, s Source, o OS, platforms []string, platform string) (Release, error) {
 	r := &renderer{t, e, s, o, places(o.Name, platform), t.words()}
 	release := Release{
 		CUDA: t.CUDA, Source: s.Name, OS: o.Name, Platforms: platforms, Version: t.words()["version"],
@@ -91,7 +91,7 @@ func (r *Release) add(f Flavor, l rendered) {
 }
 
 // words returns what templates can say of a toolkit without a document.
-func (t Toolkit) words() map[string]string {
+func (t toolkitFile) words() map[string]string {
 	major, _, _ := strings.Cut(t.CUDA, ".")
 	xy, version := minor(t.CUDA), cmp.Or(t.Version, t.CUDA)
 	return map[string]string{

@@ -10,9 +10,9 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 )
 
-// Toolkit is one CUDA release of a vendor's repository, recipes/toolkit/NAME.yaml: its
+// toolkitFile is one CUDA release of a vendor's repository, recipes/toolkit/NAME.yaml: its
 // version numbers, each once. With its era they make a [Release] for each OS.
-type Toolkit struct {
+type toolkitFile struct {
 	CUDA string `yaml:"cuda" form:"word"` // the word in cell IDs
 	// Era is a name, "" for the newest era of the source that is not newer than the release.
 	Era     string `yaml:"era"`
@@ -30,13 +30,13 @@ type Toolkit struct {
 	Differ map[string]map[string]string `yaml:"differ"`
 	// Admits is which older drivers NVIDIA's images with cuda-compat admit. Of several
 	// entries for a platform and OS the last counts.
-	Admits []Admits `yaml:"admits"`
+	Admits []admits `yaml:"admits"`
 
 	origin
 }
 
-// Admits is a part of NVIDIA_REQUIRE_CUDA beside the plain cuda>=X.Y.
-type Admits struct {
+// admits is a part of NVIDIA_REQUIRE_CUDA beside the plain cuda>=X.Y.
+type admits struct {
 	Platform string   `yaml:"platform"` // "": all
 	OS       []string `yaml:"os"`       // none: all
 	// Branches are words such as "tesla@418", one brand on one driver branch, or "A@535",
@@ -51,7 +51,7 @@ const (
 )
 
 // systems returns every OS of the toolkit with its platforms, both sorted.
-func (t Toolkit) systems() map[string][]string {
+func (t toolkitFile) systems() map[string][]string {
 	systems := map[string][]string{}
 	for _, platform := range sortedKeys(t.OS) {
 		for _, os := range t.OS[platform] {
@@ -63,7 +63,7 @@ func (t Toolkit) systems() map[string][]string {
 
 // document returns the document that the toolkit was read from for an OS, or else the
 // first of all: the toolkit's own number and its package names are the same everywhere.
-func (t Toolkit) document(os string) string {
+func (t toolkitFile) document(os string) string {
 	documents := sortedKeys(t.Read)
 	for _, document := range documents {
 		if slices.Contains(t.Read[document], os) {
@@ -90,14 +90,14 @@ func place(key string) (os, platform string) {
 }
 
 // differs reports whether any pin is another on that platform of the OS.
-func (t Toolkit) differs(e Era, os, platform string) bool {
+func (t toolkitFile) differs(e eraFile, os, platform string) bool {
 	return slices.ContainsFunc(places(os, platform)[:2], func(key string) bool {
 		return len(t.Differ[key]) > 0 || len(e.Differ[key]) > 0
 	})
 }
 
 // version returns a component's version at these places, "" if nothing gives one.
-func (t Toolkit) version(e Era, name string, places ...string) string {
+func (t toolkitFile) version(e eraFile, name string, places ...string) string {
 	for _, place := range places {
 		if version := cmp.Or(t.Differ[place][name], e.Differ[place][name]); version != "" {
 			return version
@@ -108,7 +108,7 @@ func (t Toolkit) version(e Era, name string, places ...string) string {
 
 // pin returns a component's version at the places of an OS and the document that gives
 // it. The document is "" if none does.
-func (t Toolkit) pin(e Era, s Source, name, os string, places []string) (version, document string) {
+func (t toolkitFile) pin(e eraFile, s Source, name, os string, places []string) (version, document string) {
 	version = t.version(e, name, places...)
 	if version == pinNone || version == pinUnsourced {
 		return version, ""
@@ -128,7 +128,7 @@ func (t Toolkit) pin(e Era, s Source, name, os string, places []string) (version
 }
 
 // admits returns the branches that the vendor admits beside the release itself.
-func (t Toolkit) admits(platform, os string) []string {
+func (t toolkitFile) admits(platform, os string) []string {
 	var branches string
 	for _, a := range t.Admits {
 		if (a.Platform == "" || a.Platform == platform) && (len(a.OS) == 0 || slices.Contains(a.OS, os)) {

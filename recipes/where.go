@@ -30,7 +30,7 @@ func toolkitLines(f *spec.File) map[string]int {
 
 // where is file and line of the number that fills in a template such as "{cublas}-1".
 // What the toolkit does not say itself, its era makes from the toolkit's own number.
-func (t Toolkit) where(template string, places []string) string {
+func (t toolkitFile) where(template string, places []string) string {
 	line := t.lines["version"]
 	for part := range strings.SplitSeq(template, "{") {
 		word, _, closed := strings.Cut(part, "}")
