@@ -21,6 +21,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/cudabuild/cudabuild/internal/cause"
 	"github.com/cudabuild/cudabuild/internal/contain"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -29,7 +30,7 @@ import (
 // the root, and of everything installed on it later, but licences stay.
 func mmdebstrapArgs(o recipes.OS, platform string) []string {
 	return []string{
-		"--variant=minbase", "--format=tar", "--quiet",
+		"--variant=minbase", "--format=tar", // with --quiet it would not tell what apt says
 		"--architectures=" + strings.TrimPrefix(platform, "linux/"),
 		"--components=" + strings.Join(o.Bootstrap.Components, ","),
 		"--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -95,12 +96,21 @@ func mmdebstrap(ctx context.Context, o recipes.OS, b Base, used, dir string, w i
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	if err := contain.Run(ctx, cmd, nil); err != nil {
-		if strings.Contains(strings.ToLower(stderr.String()), unix.ENOSPC.Error()) { // it has no other way to say so
-			err = fmt.Errorf("%w: %w", err, unix.ENOSPC)
-		}
-		return fmt.Errorf("mmdebstrap: %w\n%s", err, lastLines(stderr.Bytes(), 12))
+		return mmdebstrapError(err, stderr.String())
 	}
 	return nil
+}
+
+// mmdebstrapError is its failure with the cause that it tells, or else its last lines.
+func mmdebstrapError(err error, output string) error {
+	why := cause.Find(output)
+	switch {
+	case why == nil:
+		return fmt.Errorf("mmdebstrap: %w\n%s", err, lastLines(output, 12))
+	case why.Outage() && !errors.Is(why, unix.ENOSPC):
+		return fmt.Errorf("mmdebstrap: %w (%w)", &UnreachableError{What: "the package repositories", Err: why}, err)
+	}
+	return fmt.Errorf("mmdebstrap: %w (%w)", why, err)
 }
 
 // image stores a one-layer image of the tar that write makes and returns its manifest's digest.
@@ -165,7 +175,7 @@ func (s *Store) writeJSON(ctx context.Context, mediaType string, value any) (oci
 	return desc, content.WriteBlob(ctx, s.content, desc.Digest.String(), bytes.NewReader(data), desc)
 }
 
-func lastLines(out []byte, n int) string {
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+func lastLines(out string, n int) string {
+	lines := strings.Split(strings.TrimSpace(out), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }

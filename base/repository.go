@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cudabuild/cudabuild/internal/cause"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -95,24 +96,42 @@ func repomdDate(data []byte, address string) (time.Time, error) {
 const maxIndex = 16 << 20
 
 // errNoFile is the condition that a server answers, but not with the file.
-var errNoFile = errors.New("no such file (has the repository moved? an override in the recipe of the OS can say where)")
+var errNoFile = errors.New("no such file")
 
-// fetch reads a file of a repository.
+// fetch reads a file of a repository. What it returns says why it could not.
 func fetch(ctx context.Context, address string) ([]byte, error) {
+	return fetchFrom(ctx, "the repository", address)
+}
+
+func fetchFrom(ctx context.Context, what, address string) ([]byte, error) {
 	resp, err := get(ctx, address)
 	if err != nil {
-		return nil, &UnreachableError{What: "the repository", Err: err}
+		return nil, &UnreachableError{What: what, Err: cause.Of(address, err)}
 	}
 	defer resp.Body.Close()
-	switch {
-	case busy(resp):
-		return nil, &UnreachableError{What: "the repository", Err: fmt.Errorf("%s: %s", address, resp.Status)}
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s: %s: %w", address, resp.Status, errNoFile)
+	if resp.StatusCode != http.StatusOK {
+		why := cause.Of(address, errors.New(resp.Status))
+		if why.Outage() {
+			err = &UnreachableError{What: what, Err: why}
+		} else {
+			err = why
+		}
+		return nil, &answerError{err, !busy(resp)}
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxIndex))
 	if err != nil {
-		return nil, &UnreachableError{What: "the repository", Err: fmt.Errorf("%s: %w", address, err)}
+		return nil, &UnreachableError{What: what, Err: cause.Of(address, err)}
 	}
 	return data, nil
 }
+
+// answerError is an answer that is not the file. It matches [errNoFile] if asking for
+// another one makes sense.
+type answerError struct {
+	error
+
+	noFile bool
+}
+
+func (e *answerError) Unwrap() error        { return e.error }
+func (e *answerError) Is(target error) bool { return e.noFile && target == errNoFile }

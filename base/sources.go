@@ -4,10 +4,10 @@ package base
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -60,7 +60,7 @@ func (s *Store) defaultSources(ctx context.Context, o recipes.OS, platform strin
 	if data, err := os.ReadFile(filepath.Join(dir, "sources.list")); err == nil {
 		return string(data), nil
 	}
-	return "", fmt.Errorf("mmdebstrap: %w\n%s", runErr, lastLines(out, 6))
+	return "", mmdebstrapError(runErr, string(out))
 }
 
 // inReleases returns the address of each repository's InRelease file.
@@ -78,15 +78,11 @@ func inReleases(list string) []string {
 }
 
 func indexDate(ctx context.Context, address string) (time.Time, error) {
-	resp, err := get(ctx, address)
+	data, err := fetchFrom(ctx, "the package repositories", address)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return time.Time{}, err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return time.Time{}, fmt.Errorf("%w: %s: %s", ErrUnreachable, address, resp.Status)
-	}
-	return parseDate(resp.Body, address)
+	return parseDate(bytes.NewReader(data), address)
 }
 
 // parseDate finds the Date field at the head of an InRelease file.

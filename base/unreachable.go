@@ -24,7 +24,10 @@ func (e *UnreachableError) Error() string { return "cannot reach " + e.What + ":
 func (e *UnreachableError) Is(target error) bool { return target == ErrUnreachable }
 func (e *UnreachableError) Unwrap() error        { return e.Err }
 
-// Hint is where the address can be changed.
+// Hint is what the cause says, or where the address can be changed.
 func (e *UnreachableError) Hint() string {
+	if text := hint.Of(e.Err); text != "" {
+		return text
+	}
 	return "is the network up? http_proxy names a proxy; the address is one of recipes/os or recipes/repository, and --recipes DIR can give another"
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/progress/progressui"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/cudabuild/cudabuild/internal/cause"
 )
 
 // Display shows all cells of a run on one screen, in BuildKit's own form.
@@ -32,9 +34,14 @@ type Display struct {
 
 // step is what is kept of a step for the case that it fails.
 type step struct {
-	name string
-	last [3]string // line of stdout (1) and of stderr (2), which come in any order
+	name   string
+	last   [3]string // line of stdout (1) and of stderr (2), which come in any order
+	output []byte    // the end of both
 }
+
+// maxOutput is how much is kept of the output of a step that runs: hundreds of packages
+// that could not be fetched have a line each.
+const maxOutput = 256 << 10
 
 // NewDisplay shows progress on w: a screen that redraws itself if w is a terminal,
 // else a line an event. A nil w shows nothing.
@@ -96,17 +103,27 @@ func (d *Display) remember(status *bk.SolveStatus) {
 		if d.steps[vertex.Digest] == nil {
 			d.steps[vertex.Digest] = &step{name: vertex.Name}
 		}
+		if vertex.Completed != nil && vertex.Error == "" {
+			d.steps[vertex.Digest].output = nil
+		}
 	}
 	for _, log := range status.Logs {
 		lines := strings.Split(strings.TrimSpace(string(log.Data)), "\n")
-		if s := d.steps[log.Vertex]; s != nil && lines[len(lines)-1] != "" {
+		s := d.steps[log.Vertex]
+		if s == nil {
+			continue
+		}
+		if lines[len(lines)-1] != "" {
 			s.last[min(max(log.Stream, 0), 2)] = lines[len(lines)-1]
 		}
+		s.output = append(s.output, log.Data...)
+		s.output = s.output[max(0, len(s.output)-maxOutput):]
 	}
 }
 
 // Explain puts before the error of a failed step the line of the recipe that it comes
-// from, its name, and its last line, of stderr if it wrote there.
+// from, its name, and the cause that its output tells, a [cause.Error], or else its last
+// line, of stderr if it wrote there.
 func (d *Display) Explain(err error) error {
 	var failed *errdefs.VertexError
 	if !errors.As(err, &failed) {
@@ -117,6 +134,9 @@ func (d *Display) Explain(err error) error {
 	s := d.steps[digest.Digest(failed.Digest)]
 	if s == nil {
 		return err
+	}
+	if known := cause.Find(string(s.output)); known != nil {
+		return fmt.Errorf("%s%s: %w (%w)", place(err), s.name, known, err)
 	}
 	return fmt.Errorf("%s%s: %s (%w)", place(err), s.name, cmp.Or(s.last[2], s.last[1]), err)
 }

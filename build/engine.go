@@ -4,13 +4,16 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/moby/buildkit/util/grpcerrors"
 	"google.golang.org/grpc/codes"
 
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/internal/cause"
 )
 
 // openEngine starts or connects to the daemon once, for the first cell that needs
@@ -46,21 +49,28 @@ func (r *run) prepare(ctx context.Context) error {
 	return err
 }
 
-// diagnose looks behind the failure of a solve: if the daemon or the mirror is gone or
-// a disk is full, that is the cause, and it ends the run.
+// diagnose looks behind the failure of a solve: if the daemon or a server of packages is
+// gone or a disk is full, that is the cause, and it ends the run.
 func (r *run) diagnose(ctx context.Context, m *manifest, e *engine.Engine, err error) error {
 	explained := r.Display.Explain(err)
-	cause := r.diskFull(err)
-	if grpcerrors.Code(err) == codes.Unavailable {
-		cause = r.gone(e, err)
-	} else if unreachable := r.Bases.Reachable(ctx, r.bases[m.baseKey()].Base); cause == nil && unreachable != nil {
-		cause = fmt.Errorf("%w (%w)", unreachable, explained)
+	end := r.diskFull(explained)
+	var known *cause.Error
+	switch {
+	case grpcerrors.Code(err) == codes.Unavailable:
+		end = r.gone(e, err)
+	case end != nil:
+	case !errors.As(explained, &known): // the step does not say
+		if unreachable := r.Bases.Reachable(ctx, r.bases[m.baseKey()].Base); unreachable != nil {
+			end = fmt.Errorf("%w (%w)", unreachable, explained)
+		}
+	case known.Outage():
+		end = &base.UnreachableError{What: "the repository", Err: explained}
 	}
-	if cause == nil {
+	if end == nil {
 		return explained
 	}
-	r.cancel(cause) // the first cause stays: an interrupt that ended the daemon wins
-	return cause
+	r.cancel(end) // the first cause stays: an interrupt that ended the daemon wins
+	return end
 }
 
 // gone says how a daemon that no longer answers has ended. Its connection breaks before

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/record"
 )
@@ -120,6 +121,7 @@ func (r *run) settle(ctx context.Context, t *task, err error) {
 		t.result.Status, t.result.Reason = record.Skipped, err.Error()
 	default:
 		t.result.Status, t.result.Stage, t.result.Reason = record.Failed, record.StageBuild, err.Error()
+		t.result.Hint = hint.Of(err)
 		if errors.As(err, &stage) {
 			t.result.Stage = stage.stage
 		}

@@ -13,7 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -291,6 +293,27 @@ func TestUnselectedParents(t *testing.T) {
 	defer images.Close()
 	if entries, err := images.Entries(); err != nil || len(entries) != 1 {
 		t.Errorf("index = %v, %v, want nbody alone", entries, err)
+	}
+}
+
+// TestCause: what the program says first counts, not its last words. A mirror that has
+// moved on fails the cell, which says what to do; one that is down ends the run, whether
+// or not anybody named it.
+func TestCause(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	h := furnish(t, t.TempDir(), t.TempDir(), overlay(t, "12.2", "broken", "moved"))
+	failed := cell(t, h.done(t, "12.2-base-*", "12.2-runtime-*"), "12.2-runtime-tiny")
+	if !strings.Contains(failed.Reason, "package moved 1.2-3: ") || !strings.Contains(failed.Reason, "404 Not Found") || !strings.Contains(failed.Hint, "--refresh") {
+		t.Errorf("reason %q, hint %q", failed.Reason, failed.Hint)
+	}
+	h.catalog = load(t, overlay(t, "12.2", "broken", "down"))
+	r, err := h.run(t.Context(), t, "12.2-base-*", "12.2-runtime-*")
+	if !errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), "package down 1.2-3: ") || hint.Of(err) == "" {
+		t.Errorf("Run's error = %v, want ErrUnreachable and the package", err)
+	}
+	if r == nil || r.Totals.Failed != 0 {
+		t.Errorf("record = %+v, want no failed cell", r)
 	}
 }
 

@@ -51,8 +51,9 @@ type Input struct {
 type Cell struct {
 	ID     string `json:"id"`
 	Status Status `json:"status"`
-	Stage  string `json:"stage"`  // where it failed, "" if it did not
-	Reason string `json:"reason"` // why it did not pass, "" if it did
+	Stage  string `json:"stage"`          // where it failed, "" if it did not
+	Reason string `json:"reason"`         // why it did not pass, "" if it did
+	Hint   string `json:"hint,omitempty"` // what to do about it, if that is known
 	// Digest is the manifest's, "" if none was built. A failed image is kept by it.
 	Digest       string          `json:"digest"`
 	Tags         []string        `json:"tags"`          // full names, the canonical one first; those of a cell that did not pass stay where they were

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -72,6 +73,9 @@ build keep their entries. What has not changed is not built again.`,
 // mirrorVariable is where --debian-mirror comes from if it is not given.
 const mirrorVariable = "CUDABUILD_DEBIAN_MIRROR"
 
+// mirrored reports whether a cell is made of a distribution's own packages.
+func mirrored(c matrix.Cell) bool { return c.Recipe.OS.Image == "" }
+
 func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if f.compression != "zstd" && f.compression != "gzip" {
 		return fmt.Errorf("--compression %q: want zstd or gzip", f.compression)
@@ -79,8 +83,11 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if f.jobs < 1 {
 		return fmt.Errorf("--jobs %d: want at least 1", f.jobs)
 	}
-	if err := base.CheckMirror(f.mirror); err != nil {
-		return fmt.Errorf("--debian-mirror %w", err)
+	given := cmd.Flags().Changed("debian-mirror")
+	if given {
+		if err := base.CheckMirror(f.mirror); err != nil {
+			return fmt.Errorf("--debian-mirror %w", err)
+		}
 	}
 	if err := f.check(); err != nil {
 		return err
@@ -91,6 +98,11 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	}
 	if f.dryRun {
 		return f.plan(cmd, cells)
+	}
+	if !given && slices.ContainsFunc(cells, mirrored) { // what nobody typed is checked where it is used
+		if err := base.CheckMirror(f.mirror); err != nil {
+			return fmt.Errorf("%s %w", mirrorVariable, err)
+		}
 	}
 	if !f.unpinned {
 		if err := checkPinned(cells); err != nil {

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
-	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
@@ -41,9 +39,6 @@ of one group in the order in which they are built. It builds nothing.`,
   cudabuild plan --emit bake --out bake && cd bake && docker buildx bake
   cudabuild plan --emit github > .github/workflows/cuda-images.yml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := base.CheckMirror(os.Getenv(mirrorVariable)); err != nil {
-				return fmt.Errorf("%s %w", mirrorVariable, err)
-			}
 			if out.asked() {
 				return out.run(cmd, &sel)
 			}

@@ -50,6 +50,9 @@ func runTable(w io.Writer, result *record.Run) error {
 		if c.Reason != "" {
 			fmt.Fprintf(w, "%s %s: %s\n", c.ID, c.Status, c.Reason)
 		}
+		if c.Hint != "" {
+			fmt.Fprintf(w, "hint: %s\n", c.Hint)
+		}
 	}
 	t := result.Totals
 	_, err := fmt.Fprintf(w, "%d of %d passed, %d unchanged, %s of distinct blobs, %.1f s\n",

@@ -56,6 +56,11 @@ func install(name string) {
 			fmt.Fprintln(os.Stderr, "E: nobody made that for 386")
 			os.Exit(100)
 		}
+	case "moved", "down": // in apt's words
+		why := map[string]string{"moved": "404  Not Found", "down": "503  Service Unavailable"}[name]
+		fmt.Fprintf(os.Stderr, "E: Failed to fetch http://own.example/pool/%s_1.2-3_amd64.deb  %s [IP: 10.0.0.1 80]\n", name, why)
+		fmt.Fprintln(os.Stderr, "E: Unable to fetch some archives, maybe run apt-get update or try with --fix-missing?")
+		os.Exit(100)
 	case "slow":
 		fmt.Println("sleeping now")
 		time.Sleep(time.Hour)
