@@ -5,12 +5,25 @@ package recipes
 import (
 	"regexp"
 
+	"github.com/cudabuild/cudabuild/internal/schema"
 	"github.com/cudabuild/cudabuild/spec"
 )
 
 // format is what recipes are read as. People write them in their own ways, and some have been
 // written elsewhere.
 var format = spec.Format{What: "the recipe", Forms: forms, Loose: true, Start: "write what it is, or remove it"}
+
+// kinds are what files are read into, by their folders.
+var kinds = map[string]any{"os": OS{}, "manager": Manager{}, "repository": Source{}, "era": eraFile{}, "toolkit": toolkitFile{}, "cuda": releaseFile{}}
+
+// Kinds returns the folders of recipes, sorted.
+func Kinds() []string { return sortedKeys(kinds) }
+
+// Schema returns the JSON Schema of the recipes in a folder, for editors. It sees less than
+// [Load]: not what must be there, nor whether files fit together.
+func Schema(kind string) *schema.Schema {
+	return format.Schema(kinds[kind]).Document("cudabuild recipe: "+kind, "recipes/"+kind+"/NAME.yaml.")
+}
 
 // forms are what the fields of recipes may hold that are tagged with their names: "form"
 // for a value, "keys" for the keys of a mapping. They reach command lines, scripts, files

@@ -16,8 +16,8 @@ import (
 	"github.com/cudabuild/cudabuild/spec"
 )
 
-// kinds are the types that files decode to, by what a fuzzer calls them.
-func kinds(kind uint8) any {
+// kindOf returns a new value of what files decode to, by what a fuzzer calls it.
+func kindOf(kind uint8) any {
 	all := []any{&releaseFile{}, &OS{}, &Manager{}, &Source{}, &eraFile{}, &toolkitFile{}}
 	return all[int(kind)%len(all)]
 }
@@ -36,7 +36,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(uint8(kind), []byte(text))
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
-		value := kinds(kind)
+		value := kindOf(kind)
 		var problems spec.Problems
 		file := new(spec.Report).File("f.yaml")
 		taken := file.Read(data, format, value)

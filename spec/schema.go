@@ -19,7 +19,7 @@ func (format Format) Schema(value any) *schema.Schema {
 func (format Format) schema(t reflect.Type, f field, item bool) *schema.Schema {
 	switch {
 	case t == wordType || t.Kind() == reflect.String:
-		return format.Forms[f.form].schema(item)
+		return format.word(f, item)
 	case t.Kind() == reflect.Slice:
 		return format.list(t, f)
 	case t.Kind() == reflect.Map:
@@ -70,10 +70,17 @@ func (format Format) object(t reflect.Type) *schema.Schema {
 	return &schema.Schema{AnyOf: []*schema.Schema{s, word}}
 }
 
-func (f Form) schema(item bool) *schema.Schema {
+func (format Format) word(of field, item bool) *schema.Schema {
+	f := format.Forms[of.form]
 	s := &schema.Schema{Type: "string", Enum: f.Words, MinLength: f.Min, MaxLength: f.Max, Description: f.Doc}
 	if f.Pattern != nil {
 		s.Pattern = f.Pattern.String()
+	}
+	if format.Loose { // nothing and numbers are words, too
+		s.Type = ""
+		if s.Pattern != "" {
+			s.Pattern = "^$|" + s.Pattern
+		}
 	}
 	if item && f.Globs {
 		return &schema.Schema{AnyOf: []*schema.Schema{s, {Type: "string", Pattern: `[*?\[]`, Description: "Glob: *, ?, [a-z]."}}}

@@ -60,13 +60,16 @@ func words() map[any][]string {
 
 const matrixSchema = "matrix"
 
+// recipeSchema is the name of the schema of the recipes in a folder.
+func recipeSchema(kind string) string { return "recipe-" + kind }
+
 func newSchema() *cobra.Command {
 	var layers []string
 	cmd := &cobra.Command{
 		Use:   "schema [NAME]",
-		Short: "Print the JSON Schema of matrix.yaml or of an output",
-		Long: `Schema prints a JSON Schema (draft 7): of matrix.yaml, for editors, or of a document
-that another command prints. Without a name it lists them.`,
+		Short: "Print the JSON Schema of matrix.yaml, of a recipe or of an output",
+		Long: `Schema prints a JSON Schema (draft 7): of matrix.yaml or of a recipe, for editors, or of
+a document that another command prints. Without a name it lists them.`,
 		Args: cobra.MaximumNArgs(1),
 		Example: `  cudabuild schema
   cudabuild schema matrix --recipes my > matrix.schema.json
@@ -90,6 +93,9 @@ func listSchemas(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tOF")
 	fmt.Fprintf(table, "%s\t%s\n", matrixSchema, "matrix.yaml")
+	for _, kind := range recipes.Kinds() {
+		fmt.Fprintf(table, "%s\trecipes/%s/NAME.yaml\n", recipeSchema(kind), kind)
+	}
 	for _, d := range documents() {
 		fmt.Fprintf(table, "%s\t%s\n", d.name, d.about)
 	}
@@ -104,10 +110,16 @@ func schemaOf(cmd *cobra.Command, name string, layers []string) (*schema.Schema,
 		}
 		return matrix.Schema(catalog), nil
 	}
+	known := []string{matrixSchema}
+	for _, kind := range recipes.Kinds() {
+		if name == recipeSchema(kind) {
+			return recipes.Schema(kind), nil
+		}
+		known = append(known, recipeSchema(kind))
+	}
 	all := documents()
 	i := slices.IndexFunc(all, func(d document) bool { return d.name == name })
 	if i < 0 {
-		known := []string{matrixSchema}
 		for _, d := range all {
 			known = append(known, d.name)
 		}
