@@ -50,10 +50,14 @@ func vendorGuards(t *testing.T, test func(t *testing.T, c *recipes.Catalog, o re
 func TestVendorGuardKeepsOut(t *testing.T) {
 	t.Parallel()
 	drivers := map[string][]string{
-		"deb": {"cuda", "cuda-drivers", "cuda-drivers-550", "nvidia-384", "libcuda1-384", "nvidia-driver-470", "nvidia-driver-550-open", "libnvidia-compute-535-server", "nvidia-open-570", "libnvidia-ml1",
-			"libnvidia-gl-535", "libnvidia-cfg1-470-server", "nvidia-dkms-550-server-open", "nvidia-kernel-common-570", "libnvidia-nscq-535", "nvidia-imex-570"},
-		"rpm": {"cuda", "cuda-drivers", "cuda-drivers-550", "nvidia-driver", "nvidia-driver-cuda-libs", "nvidia-modprobe", "nvidia-persistenced", "nvidia-open", "nvidia-fabricmanager",
-			"libnvidia-gpucomp", "libnvidia-fbc", "libnvidia-nscq-535", "libnvsdm", "nvidia-gpu-firmware", "nvidia-firmware"},
+		"deb": {
+			"cuda", "cuda-drivers", "cuda-drivers-550", "nvidia-384", "libcuda1-384", "nvidia-driver-470", "nvidia-driver-550-open", "libnvidia-compute-535-server", "nvidia-open-570", "libnvidia-ml1",
+			"libnvidia-gl-535", "libnvidia-cfg1-470-server", "nvidia-dkms-550-server-open", "nvidia-kernel-common-570", "libnvidia-nscq-535", "nvidia-imex-570",
+		},
+		"rpm": {
+			"cuda", "cuda-drivers", "cuda-drivers-550", "nvidia-driver", "nvidia-driver-cuda-libs", "nvidia-modprobe", "nvidia-persistenced", "nvidia-open", "nvidia-fabricmanager",
+			"libnvidia-gpucomp", "libnvidia-fbc", "libnvidia-nscq-535", "libnvsdm", "nvidia-gpu-firmware", "nvidia-firmware",
+		},
 	}
 	vendorGuards(t, func(t *testing.T, _ *recipes.Catalog, o recipes.OS, text string, patterns []string) {
 		for _, driver := range drivers[o.Repository.Packages] {
