@@ -27,10 +27,12 @@ func TestMirrorInStep(t *testing.T) {
 		require.Missing(t, "apt", err)
 	}
 	for mirror, want := range map[string]string{
-		"":                            "'http://own.example/debian/pool/h/hello_1_amd64.deb'",
-		"http://mirror.example":       "'http://mirror.example/debian/pool/h/hello_1_amd64.deb'",
-		"http://10.0.0.1:3142":        "'http://10.0.0.1:3142/debian/pool/h/hello_1_amd64.deb'",
-		"https://Mirror-1.Example:81": "'https://Mirror-1.Example:81/debian/pool/h/hello_1_amd64.deb'",
+		"":                      "'http://own.example/debian/pool/h/hello_1_amd64.deb'",
+		"http://mirror.example": "'http://mirror.example/debian/pool/h/hello_1_amd64.deb'",
+		"http://10.0.0.1:3142":  "'http://10.0.0.1:3142/debian/pool/h/hello_1_amd64.deb'",
+		"http://mirror.example/my_apt/@/20240101T000000Z": "'http://mirror.example/my_apt/debian/20240101T000000Z/pool/h/hello_1_amd64.deb'",
+		"http://mirror.example/api/@-remote":              "'http://mirror.example/api/debian-remote/pool/h/hello_1_amd64.deb'",
+		"https://Mirror-1.Example:81":                     "'https://Mirror-1.Example:81/debian/pool/h/hello_1_amd64.deb'",
 	} {
 		t.Run(mirror, func(t *testing.T) { // not parallel: it writes programs and runs them
 			dir := t.TempDir()

@@ -37,26 +37,32 @@ sources=$index/sources.list lists=$index/lists
 mirror=$(sed -n 's/^Cudabuild::Mirror "\(.*\)";$/\1/p' /run/cudabuild/apt.conf 2>/dev/null || true)
 if [ -n "$mirror" ]; then
   sources=/tmp/sources.list lists=/tmp/lists
-  sed "s,[a-z]*://[^/ ]*,$mirror," "$index/sources.list" >$sources
+  case $mirror in *@*) ;; *) mirror=$mirror/@ ;; esac
+  before=${mirror%%@*} after=${mirror#*@}
+  sed "s,[a-z]*://[^/ ]*/\([^ ]*[^ /]\),$before\1$after," "$index/sources.list" >$sources
   mkdir -p $lists/partial
-  for list in "$index"/lists/*_*; do
-    name=${list##*/}
-    ln -s "$list" "$lists/${mirror#*://}_${name#*_}"
+  as_list() { printf %s "$1" | sed 's,_,%5f,g; s,/,_,g'; }
+  before=$(as_list "${before#*://}") after=$(as_list "$after")
+  for list in "$index"/lists/*_dists_*; do
+    name=${list##*/} && archive=${name#*_} && archive=${archive%%_dists_*}
+    ln -s "$list" "$lists/$before$archive${after}_dists_${name#*_dists_}"
   done
 fi
+sed -n 's/^Cudabuild::Login "\(.*\)";$/\1/p' /run/cudabuild/apt.conf >/tmp/auth.conf 2>/dev/null || true
 cat >/tmp/apt.conf <<CONF
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
 Acquire::ForceHash "SHA256";
 Acquire::Retries "3";
 Binary::apt-get::APT::Keep-Downloaded-Packages "true";
+Dir::Etc::netrc "/tmp/auth.conf";
 Dir::Etc::SourceList "$sources";
 Dir::Etc::SourceParts "/dev/null";
 Dpkg::Use-Pty "false";
 Dir::State::Lists "$lists";
 DPkg::Options { "--force-unsafe-io"; };
 CONF
-cat /run/cudabuild/apt.conf >>/tmp/apt.conf 2>/dev/null || true
+sed '/^Cudabuild::/d' /run/cudabuild/apt.conf >>/tmp/apt.conf 2>/dev/null || true
 export APT_CONFIG=/tmp/apt.conf
 if [ -n "${GUARD:-}" ]; then
   mkdir -p /tmp/guard/DEBIAN
