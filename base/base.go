@@ -59,10 +59,12 @@ type Base struct {
 type Store struct {
 	// Refresh makes Base look whether the repositories have moved.
 	Refresh bool
-	// Mirror, if set, replaces scheme and host of the distribution's own repositories
-	// while building ([CheckMirror] says what it may be). It is where packages come from,
-	// not what they are: no image keeps it, and another one makes no other base.
+	// Mirror, if set, is in place of the distribution's own repositories while building
+	// ([CheckMirror] says what it may be). It is where packages come from, not what they
+	// are: no image keeps it, and another one makes no other base.
 	Mirror string
+	// Logins are for a Mirror whose address has none.
+	Logins Logins
 	// Catalog knows the repositories of an OS that starts from a vendor's image. It may
 	// be nil for all others.
 	Catalog *recipes.Catalog

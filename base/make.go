@@ -47,6 +47,8 @@ func mmdebstrapArgs(o recipes.OS, platform string) []string {
 const (
 	copySources = `cp "$1/etc/apt/sources.list" "$CUDABUILD_DIR/sources.list"; exit 1`
 	copyLists   = `cp -R "$1/var/lib/apt/lists" "$CUDABUILD_DIR"`
+	putAuth     = `if [ -s "$CUDABUILD_DIR/auth.conf" ]; then mkdir -p "$1/etc/apt"; cp "$CUDABUILD_DIR/auth.conf" "$1/etc/apt/auth.conf"; fi`
+	dropAuth    = `if [ -s "$CUDABUILD_DIR/auth.conf" ]; then rm "$1/etc/apt/auth.conf"; fi`
 	putSources  = `cat "$CUDABUILD_DIR/sources.list" >"$1/etc/apt/sources.list"`
 )
 
@@ -63,6 +65,7 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 	defer os.RemoveAll(dir)
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(dir, "sources.list"), []byte(src.own), 0o644),
+		os.WriteFile(filepath.Join(dir, "auth.conf"), []byte(src.auth), 0o600),
 		os.Mkdir(filepath.Join(dir, "lists"), 0o755),
 	); err != nil {
 		return Base{}, err
@@ -87,8 +90,8 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 // mmdebstrap writes the root's tar to w and copies its package lists to dir/lists.
 // The hooks use the build's own sources.list and put the distribution's back.
 func mmdebstrap(ctx context.Context, o recipes.OS, b Base, used, dir string, w io.Writer) error {
-	args := append(mmdebstrapArgs(o, b.Platform),
-		"--customize-hook="+copyLists, "--customize-hook="+putSources, "--", o.Bootstrap.Suite, "-")
+	args := append(mmdebstrapArgs(o, b.Platform), "--setup-hook="+putAuth, // there is no other way past the command line
+		"--customize-hook="+copyLists, "--customize-hook="+putSources, "--customize-hook="+dropAuth, "--", o.Bootstrap.Suite, "-")
 	args = append(args, strings.Split(strings.TrimSpace(used), "\n")...)
 	cmd := contain.Command("mmdebstrap", args...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.Epoch.Unix()), "LC_ALL=C.UTF-8")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,28 +16,120 @@ import (
 	"time"
 )
 
-// A mirror has the distribution's paths, so it has none of its own. The characters of
-// its host are those that apt takes into the name of a list as they are.
+// mirror is where the archives of a distribution are, such as debian and debian-security:
+// each at before + its name + after.
+type mirror struct {
+	before, after string
+	login         *url.Userinfo // may be nil
+}
+
+// archivePlace is where the name of an archive stands in the address of a mirror.
+const archivePlace = "{archive}"
+
 var (
-	mirrorForm = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?$`)
-	ownHost    = regexp.MustCompile(`[a-z]+://[^/\s]+`)
+	// The characters are those that apt takes into the name of a list as they are, and _.
+	mirrorForm = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._+/-]*)?$`)
+	debianWord = regexp.MustCompile(`^(.*[/_-])debian([/_-].*|)$`)
+	ownArchive = regexp.MustCompile(`[a-z]+://[^/\s]+/([^\s]*[^\s/])/?`)
+	byDate     = regexp.MustCompile(`/[0-9]{8}T[0-9]{6}Z(/|$)`)
+	anyLogin   = regexp.MustCompile(`^([a-z]+://)?.*@`)
 )
 
 // CheckMirror returns an error if that cannot be the address of a mirror. No address
-// is fine: it means the distribution's own.
+// is fine: it means the distribution's own. The error shows no login.
 func CheckMirror(address string) error {
-	if address != "" && !mirrorForm.MatchString(address) {
-		return fmt.Errorf("%q: want scheme and host of a mirror, such as http://mirror.example", address)
-	}
-	return nil
+	_, err := parseMirror(address)
+	return err
 }
 
-// mirrored puts the mirror, if there is one, in place of every scheme and host.
-func mirrored(text, mirror string) string {
-	if mirror == "" {
+// parseMirror reads the address of a mirror. One with a path is that of the archive
+// debian, what stands before dists/: of another archive, the word debian in it is the
+// other's name. Where no such word is, or no path, all archives lie below it under their
+// names. {archive} says the place of the name outright.
+func parseMirror(address string) (mirror, error) {
+	if address == "" {
+		return mirror{}, nil
+	}
+	u, err := url.Parse(address)
+	bad := func() (mirror, error) {
+		shown := anyLogin.ReplaceAllString(address, "${1}***@")
+		return mirror{}, fmt.Errorf("%q: want the address of a Debian mirror, such as http://mirror.example or https://USER:PASSWORD@mirror.example/path/debian", shown)
+	}
+	if err != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return bad()
+	}
+	m := mirror{login: u.User}
+	if u.User = nil; m.login != nil {
+		word, _ := m.login.Password()
+		if m.login.Username() == "" || strings.ContainsAny(m.login.Username()+word, " \t\r\n\"\\") {
+			return bad()
+		}
+	}
+	scheme, rest, _ := strings.Cut(address, "://")
+	plain := scheme + "://" + rest[strings.LastIndex(strings.SplitN(rest, "/", 2)[0], "@")+1:]
+	if strings.Count(plain, archivePlace) > 1 || !mirrorForm.MatchString(strings.Replace(plain, archivePlace, "a", 1)) {
+		return bad()
+	}
+	plain = strings.TrimRight(plain, "/")
+	path := strings.TrimPrefix(plain, scheme+"://"+u.Host)
+	var named bool
+	if m.before, m.after, named = strings.Cut(plain, archivePlace); named {
+		return m, nil
+	}
+	if parts := debianWord.FindStringSubmatch(path); parts != nil {
+		m.before, m.after = scheme+"://"+u.Host+parts[1], parts[2]
+	} else {
+		m.before += "/"
+	}
+	return m, nil
+}
+
+// mirror is the store's mirror, with a login of the host's apt where the address has none.
+func (s *Store) mirror() mirror {
+	m, err := parseMirror(s.Mirror)
+	if err == nil && m.before != "" && m.login == nil {
+		m.login = s.Logins.find(m.before)
+	}
+	return m
+}
+
+// mirrored puts the mirror, if there is one, in place of every archive's address in a
+// list of sources.
+func (m mirror) mirrored(text string) string {
+	if m.before == "" {
 		return text
 	}
-	return ownHost.ReplaceAllLiteralString(text, strings.TrimSuffix(mirror, "/"))
+	text = ownArchive.ReplaceAllStringFunc(text, func(own string) string {
+		return m.before + ownArchive.FindStringSubmatch(own)[1] + m.after
+	})
+	if byDate.MatchString(m.before + m.after) { // its lists have expired, which is the point of it
+		text = regexp.MustCompile(`(?m)^deb (\S+://)`).ReplaceAllString(text, "deb [check-valid-until=no] $1")
+	}
+	return text
+}
+
+// inRelease is the address of an archive's InRelease file at the mirror.
+func (m mirror) inRelease(own string) string {
+	archive, suite, ok := strings.Cut(own, "/dists/")
+	if !ok {
+		return own
+	}
+	found := ownArchive.FindStringSubmatch(archive)
+	if m.before == "" || found == nil {
+		return own
+	}
+	return m.before + found[1] + m.after + "/dists/" + suite
+}
+
+// auth is what apt's auth.conf says of the login, "" if there is none.
+func (m mirror) auth() string {
+	if m.login == nil {
+		return ""
+	}
+	word, _ := m.login.Password()
+	scheme, rest, _ := strings.Cut(m.before, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return fmt.Sprintf("machine %s://%s/ login %s password %s", scheme, host, m.login.Username(), word)
 }
 
 // unmirror gives the package lists in dir the names that they have without a mirror:
@@ -65,18 +158,24 @@ func listPrefixes(list string) []string {
 	var prefixes []string
 	for _, address := range inReleases(list) {
 		_, path, _ := strings.Cut(strings.TrimSuffix(address, "InRelease"), "://")
-		prefixes = append(prefixes, strings.ReplaceAll(path, "/", "_"))
+		prefixes = append(prefixes, strings.NewReplacer("_", "%5f", "/", "_").Replace(path))
 	}
 	return prefixes
 }
 
-// AptConfig tells the apt of a build step where the mirror is, in apt's own form: the
-// index does not know. recipes/manager/apt.yaml reads it. It is empty without a mirror.
+// AptConfig tells the apt of a build step where the mirror is and how to log in there, in
+// apt's own form: the index does not know. recipes/manager/apt.yaml reads it; @ is where the
+// name of an archive stands, if not at the end. It is empty without a mirror, and a secret.
 func (s *Store) AptConfig() []byte {
-	if s.Mirror == "" {
+	m := s.mirror()
+	if m.before == "" {
 		return nil
 	}
-	return fmt.Appendf(nil, "Cudabuild::Mirror %q;\n", strings.TrimSuffix(s.Mirror, "/"))
+	config := fmt.Appendf(nil, "Cudabuild::Mirror %q;\n", strings.TrimSuffix(m.before+"@"+m.after, "/@"))
+	if auth := m.auth(); auth != "" {
+		config = fmt.Appendf(config, "Cudabuild::Login \"%s\";\n", auth)
+	}
+	return config
 }
 
 // Reachable returns an error that matches [ErrUnreachable] if the mirror does not
@@ -93,8 +192,9 @@ func (s *Store) Reachable(ctx context.Context, b Base) error {
 	if s.Mirror == "" || len(b.Sums) > 0 {
 		return nil
 	}
+	m := s.mirror()
 	for _, address := range slices.Sorted(maps.Keys(b.Dates)) {
-		if _, err := indexDate(ctx, mirrored(address, s.Mirror)); errors.Is(err, ErrUnreachable) {
+		if _, err := indexDate(ctx, m.inRelease(address), m.login); errors.Is(err, ErrUnreachable) {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,19 +40,24 @@ func open(t testing.TB, dir, mirror string) *base.Store {
 
 func TestCheckMirror(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"", "http://mirror.example", "https://mirror.example", "http://mirror.example/", "http://10.0.0.1:3142", "http://a"} {
+	for _, good := range []string{"", "http://mirror.example", "https://mirror.example", "http://mirror.example/", "http://10.0.0.1:3142", "http://a", "http://mirror.example/debian",
+		"http://user:word@mirror.example", "https://user:w%40rd@mirror.example/api/my_debian/", "http://a/{archive}", "http://a/x/{archive}/20240101T000000Z"} {
 		if err := base.CheckMirror(good); err != nil {
 			t.Errorf("CheckMirror(%q) = %v, want nil", good, err)
 		}
 	}
 	bad := []string{
 		"mirror.example", "mirror.example:80", "http://", "http:///debian", "://x", " http://a", "http://a b", "ftp://mirror.example",
-		"file:///srv", "http://mirror.example/debian", "http://user:word@mirror.example", "http://a?b", "http://a#b", "http://a:port",
+		"file:///srv", "http://user:word@", "ftp://user:word@mirror.example", "http://user:wo/rd@mirror.example", "http://:word@mirror.example",
+		"user:word@mirror.example/debian", "http://user:word@mirror.example/a b", "http://user:wo%20rd@mirror.example", "http://user:%word@mirror.example",
+		"http://a/{archive}/{archive}", "http://a/{x}", "http://a/%41", "http://a/@b", "http://a?b", "http://a#b", "http://a:port",
 		"http://a_b", "http://a\n", "http://a\";", "http://a'$(b)",
 	}
 	for _, address := range bad {
 		if err := base.CheckMirror(address); err == nil {
 			t.Errorf("CheckMirror(%q) = nil, want an error", address)
+		} else if strings.Contains(err.Error(), "word@m") || strings.Contains(err.Error(), "rd@m") || strings.Contains(err.Error(), "wo/rd") {
+			t.Errorf("CheckMirror(%q) = %v shows the password", address, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -100,11 +101,11 @@ var errNoFile = errors.New("no such file")
 
 // fetch reads a file of a repository. What it returns says why it could not.
 func fetch(ctx context.Context, address string) ([]byte, error) {
-	return fetchFrom(ctx, "the repository", address)
+	return fetchFrom(ctx, "the repository", address, nil)
 }
 
-func fetchFrom(ctx context.Context, what, address string) ([]byte, error) {
-	resp, err := get(ctx, address)
+func fetchFrom(ctx context.Context, what, address string, login *url.Userinfo) ([]byte, error) {
+	resp, err := get(ctx, address, login)
 	if err != nil {
 		return nil, &UnreachableError{What: what, Err: cause.Of(address, err)}
 	}

@@ -21,7 +21,8 @@ import (
 // sources are the repositories of one OS as they stand now.
 type sources struct {
 	own  string // sources.list as the distribution has it
-	used string // the same with the mirror's host, for this build
+	used string // the same with the mirror's address, for this build
+	auth string // the login for it, for apt's auth.conf; may be ""
 	// dates of the InRelease files, by their own address.
 	dates map[string]time.Time
 }
@@ -33,9 +34,10 @@ func (s *Store) findSources(ctx context.Context, o recipes.OS, platform string) 
 	if err != nil {
 		return sources{}, err
 	}
-	src := sources{own: own, used: mirrored(own, s.Mirror), dates: map[string]time.Time{}}
+	m := s.mirror()
+	src := sources{own: own, used: m.mirrored(own), auth: m.auth(), dates: map[string]time.Time{}}
 	for _, address := range inReleases(own) {
-		if src.dates[address], err = indexDate(ctx, mirrored(address, s.Mirror)); err != nil {
+		if src.dates[address], err = indexDate(ctx, m.inRelease(address), m.login); err != nil {
 			return sources{}, err
 		}
 	}
@@ -77,8 +79,8 @@ func inReleases(list string) []string {
 	return addresses
 }
 
-func indexDate(ctx context.Context, address string) (time.Time, error) {
-	data, err := fetchFrom(ctx, "the package repositories", address)
+func indexDate(ctx context.Context, address string, login *url.Userinfo) (time.Time, error) {
+	data, err := fetchFrom(ctx, "the package repositories", address, login)
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -56,7 +56,8 @@ build keep their entries. What has not changed is not built again.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.builder, "builder", os.Getenv("BUILDKIT_HOST"), "`ADDRESS` of a running BuildKit; empty starts one (env BUILDKIT_HOST)")
 	flags.StringVar(&f.compression, "compression", "zstd", "of layers: zstd or gzip")
-	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "scheme and host of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
+	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
+	flags.Lookup("debian-mirror").DefValue = "" // --help is no place for a login
 	flags.IntVar(&f.jobs, "jobs", 8, "images built at the same time")
 	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image, as --keep-going=false")
@@ -144,6 +145,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 	if err != nil {
 		return nil, err
 	}
+	bases.Logins = base.ReadLogins("/etc/apt")
 	bases.Refresh, bases.Mirror, bases.Catalog, bases.Log = f.refresh, f.mirror, catalog, slog.Default()
 	display := f.display(cmd)
 	defer display.Close()
