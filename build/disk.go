@@ -11,27 +11,36 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cudabuild/cudabuild/internal/disk"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
-// DiskError means that the file system of a folder is too small, or full.
+// DiskError means that the file system of a folder is too small, or full: of bytes, of
+// files, or of what a quota allows.
 type DiskError struct {
 	Dir            string
 	NeedMB, FreeMB int
+	Cause          error // what a full one has kept from being written; may be nil
+	NoFiles        bool  // it can hold no more files, whatever their size
 }
 
+func (e *DiskError) Unwrap() error { return e.Cause }
+
 func (e *DiskError) Error() string {
-	if e.NeedMB == 0 {
+	switch {
+	case e.NoFiles:
+		return fmt.Sprintf("the disk is full: no more files (inodes) fit below %s", e.Dir)
+	case e.NeedMB == 0 && e.Cause != nil:
+		return fmt.Sprintf("the disk is full: %d MB are free below %s: %v", e.FreeMB, e.Dir, e.Cause)
+	case e.NeedMB == 0:
 		return fmt.Sprintf("the disk is full: %d MB are free below %s", e.FreeMB, e.Dir)
 	}
 	return fmt.Sprintf("building needs about %d MB below %s, %d MB are free", e.NeedMB, e.Dir, e.FreeMB)
 }
 
 // Hint is how to have more room.
-func (e *DiskError) Hint() string {
-	return "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir or --out"
-}
+func (e *DiskError) Hint() string { return disk.Hint }
 
 // checkDisk compares what the recipes will take with what is free, once a run and
 // before anything is made. Too small a disk ends the run.
@@ -75,31 +84,39 @@ func sameFileSystem(a, b string) bool {
 }
 
 func freeMB(dir string) (int, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
+	room, err := disk.RoomIn(dir)
+	if err != nil {
 		return 0, fmt.Errorf("%s: %w", dir, err)
 	}
-	return int(fs.Bavail * uint64(fs.Bsize) >> 20), nil
+	return room.MB, nil
 }
 
 // diskFull returns a DiskError if a full disk is behind a failure: the failure says so,
-// or next to nothing is free.
+// or next to nothing is free. It names the folder that has the least room.
 func (r *run) diskFull(failure error) error {
-	const nothingMB = 64
 	images := r.Images.Dir()
-	if free, err := freeMB(images); err == nil && r.Images.Full() {
-		return &DiskError{Dir: images, FreeMB: free}
+	if room, err := disk.RoomIn(images); err == nil && r.Images.Full() {
+		return fullest(images, room, failure)
 	}
-	var fullest *DiskError
-	for _, dir := range []string{r.Engine.StateDir, images} {
-		if free, err := freeMB(dir); err == nil && (fullest == nil || free < fullest.FreeMB) {
-			fullest = &DiskError{Dir: dir, FreeMB: free}
+	dir, least := "", disk.Room{}
+	for _, d := range []string{r.Engine.StateDir, images} {
+		room, err := disk.RoomIn(d)
+		if err == nil && (dir == "" || room.None() && !least.None() || room.None() == least.None() && room.MB < least.MB) {
+			dir, least = d, room
 		}
 	}
-	if fullest != nil && (fullest.FreeMB < nothingMB || errors.Is(failure, unix.ENOSPC)) {
-		return fullest
+	if dir != "" && (least.None() || disk.Full(failure)) {
+		return fullest(dir, least, failure)
 	}
 	return nil
+}
+
+func fullest(dir string, room disk.Room, failure error) error {
+	full := &DiskError{Dir: dir, FreeMB: room.MB, NoFiles: room.NoFiles()}
+	if !room.None() { // a quota, or what has room again
+		full.Cause = failure
+	}
+	return full
 }
 
 // unpackedMB adds up, for every chain that an image is missing from, what its highest

@@ -186,6 +186,26 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// TestNoInodes: a disk that has bytes and no room for files is full too, whoever meets it:
+// the daemon in the state directory, or we in the image folder.
+func TestNoInodes(t *testing.T) {
+	t.Parallel()
+	needEngine(t)
+	for name, files := range map[string]string{"state": "nr_inodes=190", "images": "nr_inodes=12"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dirs := map[string]string{"state": t.TempDir(), "images": t.TempDir()}
+			mountTmpfs(t, dirs[name], "size=2g,"+files)
+			h := furnish(t, dirs["state"], dirs["images"])
+			_, err := h.run(t.Context(), t, "12.5-*")
+			var disk *build.DiskError
+			if !errors.As(err, &disk) || !disk.NoFiles || !strings.HasPrefix(disk.Dir, dirs[name]) {
+				t.Errorf("Run's error = %v, want a DiskError: no more files fit in %s", err, dirs[name])
+			}
+		})
+	}
+}
+
 // houseDirs makes a copy of the test binary run one large cell in those directories.
 const houseDirs = "CUDABUILD_TEST_HOUSE"
 

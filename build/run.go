@@ -11,10 +11,10 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/disk"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/record"
@@ -78,8 +78,8 @@ func (r *run) prune(ctx context.Context) error {
 			return nil
 		}
 	}
-	if _, err := r.Images.Prune(ctx, false); err != nil { // an image of another run is not whole
-		r.Log.Warn("nothing was pruned", "error", err)
+	if done, err := r.Images.Prune(ctx, false); err != nil || done.Unknown != nil { // an image of another run is not whole
+		r.Log.Warn("nothing was pruned", "error", errors.Join(done.Unknown, err))
 	}
 	r.memo.keep(func(desc ocispec.Descriptor) bool {
 		_, err := r.Images.Content().Info(ctx, desc.Digest)
@@ -99,7 +99,7 @@ func (r *run) task(ctx context.Context, t *task) {
 	if started := t.started(); !started.IsZero() {
 		t.result.BuildSeconds = time.Since(started).Seconds()
 	}
-	if errors.Is(err, unix.ENOSPC) {
+	if disk.Full(err) {
 		r.cancel(cmp.Or(r.diskFull(err), err))
 	}
 	r.settle(ctx, t, err)

@@ -25,15 +25,19 @@ const stopGrace = 5 * time.Second
 // configFormat is the daemon's configuration. BuildKit's default garbage
 // collection wants 20 % of the disk free and would drop what the next run needs,
 // so the policy is explicit: keep everything while 2 GB stay free.
+// The sockets, runc's state and the cgroups of steps are our own.
 const configFormat = `root = %q
 [grpc]
   address = ["unix:///proc/self/fd/4/buildkitd.sock"]
+[otel]
+  socketPath = %q
 [worker.containerd]
   enabled = false
 [worker.oci]
   enabled = true
   snapshotter = "overlayfs"
   binary = %q
+  defaultCgroupParent = %q
   networkMode = "host"
   gc = true
   [[worker.oci.gcpolicy]]
@@ -43,9 +47,15 @@ const configFormat = `root = %q
     minFreeSpace = "2GB"
 `
 
+// launcher mounts the folder of runc's state, where a runc of that root stands too, and
+// becomes the daemon. What is in there goes with the daemon, however that ends.
+const launcher = `mount -t tmpfs -o mode=700 runc "$RUNC_ROOT" &&
+printf '#!/bin/sh\nexec "$RUNC" --root "$RUNC_ROOT" "$@"\n' >"$RUNC_ROOT/runc" && chmod 700 "$RUNC_ROOT/runc" && exec "$@"`
+
 // daemon is a buildkitd that this process owns.
 type daemon struct {
 	root, log string
+	state     string   // the state directory
 	dir       *os.File // root, held open: see socket
 
 	cmd  *exec.Cmd
@@ -65,13 +75,14 @@ func start(o Options) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := probeOverlay(o.StateDir); err != nil {
+	if err := probeOverlay(o.root()); err != nil {
 		return nil, err
 	}
 	d := &daemon{
-		root: o.root(),
-		log:  filepath.Join(o.StateDir, "engine.log"),
-		done: make(chan struct{}),
+		root:  o.root(),
+		log:   filepath.Join(o.StateDir, "engine.log"),
+		state: o.StateDir,
+		done:  make(chan struct{}),
 	}
 	return d, d.spawn(o, buildkitd, runc)
 }
@@ -84,25 +95,36 @@ func (d *daemon) socket() string {
 	return fmt.Sprintf("/proc/%d/fd/%d/buildkitd.sock", os.Getpid(), d.dir.Fd())
 }
 
+// traces is the socket that steps see, and so no way by this process's descriptors: empty
+// is BuildKit's own, below /run, for state directories with a long name.
+func (d *daemon) traces() string {
+	path := filepath.Join(d.tmp(), "otel.sock")
+	if len(path) > 107 {
+		return ""
+	}
+	return path
+}
+
 // tmp is the daemon's own folder for temporary files; it leaves some.
 func (d *daemon) tmp() string { return filepath.Join(d.root, "tmp") }
 
 func (d *daemon) spawn(o Options, buildkitd, runc string) error {
 	// What a daemon that was killed had only begun: its next copy would go on from there.
-	for _, name := range []string{"buildkitd.sock", "tmp", "runc-overlayfs/content/ingest"} {
+	for _, name := range []string{"buildkitd.sock", "tmp", "runc", "runc-overlayfs/content/ingest"} {
 		if err := os.RemoveAll(filepath.Join(d.root, name)); err != nil {
 			return err
 		}
 	}
-	if err := os.MkdirAll(d.tmp(), 0o700); err != nil {
+	states := filepath.Join(d.root, "runc")
+	err := errors.Join(os.MkdirAll(d.tmp(), 0o700), os.MkdirAll(states, 0o700))
+	if err != nil {
 		return err
 	}
-	var err error
 	if d.dir, err = os.Open(d.root); err != nil {
 		return err
 	}
 	config := filepath.Join(o.StateDir, "buildkitd.toml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, configFormat, d.root, runc), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, configFormat, d.root, d.traces(), filepath.Join(states, "runc"), cgroupParent(d.state)), 0o600); err != nil {
 		return err
 	}
 	log, err := os.Create(d.log)
@@ -110,10 +132,10 @@ func (d *daemon) spawn(o Options, buildkitd, runc string) error {
 		return err
 	}
 	defer log.Close()
-	d.cmd = contain.Command(buildkitd, "--config", config)
+	d.cmd = contain.Command("/bin/sh", "-c", launcher, "sh", buildkitd, "--config", config)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	d.cmd.ExtraFiles = []*os.File{o.Lock.file, d.dir} // descriptors 3 and 4
-	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp())
+	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp(), "RUNC="+runc, "RUNC_ROOT="+states)
 	started := make(chan error)
 	go d.own(started)
 	if err := <-started; err != nil {
@@ -160,7 +182,7 @@ func (d *daemon) stop(grace time.Duration) error {
 		_ = d.cmd.Process.Kill()
 		<-d.done
 	}
-	return errors.Join(os.RemoveAll(d.tmp()), os.RemoveAll(filepath.Join(d.root, "buildkitd.sock")), d.dir.Close())
+	return errors.Join(os.RemoveAll(d.tmp()), os.RemoveAll(filepath.Join(d.root, "buildkitd.sock")), removeGroups(d.state), d.dir.Close())
 }
 
 func (d *daemon) failure() error {

@@ -10,7 +10,7 @@
 // mount namespace, and is killed by the kernel when its owner dies. So whatever
 // happens to either of them, no process and no mount is left behind, and since
 // the daemon inherits the owner's lock, the next owner cannot start before the
-// last daemon is gone. The package builds nothing and knows nothing of images.
+// last daemon is gone. Only empty cgroups stay, which the next owner removes. The package builds nothing and knows nothing of images.
 package engine
 
 import (

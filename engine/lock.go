@@ -43,6 +43,28 @@ type Lock struct {
 // waits until the directory is free or ctx ends; a nil waiting means: do not wait.
 // The error is a [*BusyError] if the directory stayed in use.
 func Acquire(ctx context.Context, dir string, waiting func(*BusyError)) (*Lock, error) {
+	f, err := locked(ctx, dir, waiting)
+	for err == nil && !there(f) { // its owner has removed it meanwhile
+		err = f.Close()
+		if err == nil {
+			f, err = locked(ctx, dir, waiting)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The number only helps others to name the owner; the lock is what counts.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	}
+	if err := removeGroups(dir); err != nil { // of a daemon that was killed
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Lock{Dir: dir, file: f}, nil
+}
+
+// locked opens the file and locks it.
+func locked(ctx context.Context, dir string, waiting func(*BusyError)) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
@@ -53,11 +75,14 @@ func Acquire(ctx context.Context, dir string, waiting func(*BusyError)) (*Lock, 
 	if err := lockFile(ctx, f, dir, waiting); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	// The number only helps others to name the owner; the lock is what counts.
-	if f.Truncate(0) == nil {
-		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
-	}
-	return &Lock{Dir: dir, file: f}, nil
+	return f, nil
+}
+
+// there reports whether a file still has its name.
+func there(f *os.File) bool {
+	open, err := f.Stat()
+	named, err2 := os.Stat(f.Name())
+	return err == nil && err2 == nil && os.SameFile(open, named)
 }
 
 func lockFile(ctx context.Context, f *os.File, dir string, waiting func(*BusyError)) error {
@@ -85,6 +110,10 @@ func owner(f *os.File) int {
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(data)))
 	return pid
 }
+
+// Remove removes the lock's own file, of a directory that holds nothing else. Who waits
+// for it makes a new one.
+func (l *Lock) Remove() error { return os.Remove(l.file.Name()) }
 
 // Release gives the directory up.
 func (l *Lock) Release() error { return l.file.Close() }

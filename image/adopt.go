@@ -14,7 +14,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/disk"
 )
 
 // Adopting returns the store's blobs as a BuildKit exporter should write them: a
@@ -102,7 +103,7 @@ func (n noting) Commit(ctx context.Context, size int64, expected digest.Digest, 
 
 // noteFull notes an error that comes from a full disk, and returns it as it is.
 func (s *Store) noteFull(err error) error {
-	if errors.Is(err, unix.ENOSPC) {
+	if disk.Full(err) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.full = true

@@ -52,6 +52,29 @@ func Create(ctx context.Context, name string) (*Output, error) {
 	return &Output{file: file, path: path, ctx: ctx, stop: func() bool { return true }}, nil
 }
 
+// Unfinished reports whether a file called so is one that [Create] had begun to write in
+// place of the other when its process was killed.
+func Unfinished(name, of string) bool { return numbered(name, "."+of+".") }
+
+// Sweep removes what [Create] had begun to write in place of a file when its process was
+// killed. Nobody may be writing to the file.
+func Sweep(path string) error {
+	dir := filepath.Dir(path)
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if Unfinished(e.Name(), filepath.Base(path)) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
+}
+
+// numbered reports whether a name is that of a temporary file: the prefix and a number.
+func numbered(name, prefix string) bool {
+	number, ok := strings.CutPrefix(name, prefix)
+	return ok && number != "" && strings.Trim(number, "0123456789") == ""
+}
+
 // behind follows links to the name of what is to be written, or to a descriptor of this
 // process, else -1: what it leads to may be a file whose end is somewhere by now.
 func behind(name string) (path string, fd int, err error) {

@@ -89,7 +89,7 @@ func (s *Store) prepare() (err error) {
 	if err := s.own(); err != nil {
 		return err
 	}
-	if err := s.DropUnfinished(); err != nil {
+	if err := errors.Join(s.DropUnfinished(), s.sweep()); err != nil {
 		return err
 	}
 	if s.content, err = local.NewStore(s.dir); err != nil {
@@ -137,6 +137,30 @@ func (s *Store) Close() error {
 // DropUnfinished removes blobs that were only begun, which may be what fills the disk.
 // Nothing can be written afterwards but the index.
 func (s *Store) DropUnfinished() error { return os.RemoveAll(filepath.Join(s.dir, "ingest")) }
+
+// parts is what the folder of a layout of ours holds.
+var parts = []string{".builds.json", ".lock", ".stamps.json", ocispec.ImageBlobsDir, ocispec.ImageIndexFile, "ingest", ocispec.ImageLayoutFile}
+
+// Part reports whether a file or folder of that name, in the folder of a layout, is one of
+// those that a [Store] makes there.
+func Part(name string) bool { return slices.Contains(parts, name) || temporary(name) }
+
+// temporary reports whether it is one that is gone again when it has done its work:
+// containerd tries on one what the file system can do.
+func temporary(name string) bool {
+	return numbered(name, ".fsverity-check-") || slices.ContainsFunc(parts, func(part string) bool { return Unfinished(name, part) })
+}
+
+// sweep removes what a killed run had begun.
+func (s *Store) sweep() error {
+	entries, err := os.ReadDir(s.dir)
+	for _, e := range entries {
+		if temporary(e.Name()) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, e.Name())))
+		}
+	}
+	return err
+}
 
 // Content is the layout's blobs. One object serves all writers of a run, because
 // its locks are the only thing that keeps two writers of a blob apart.

@@ -141,6 +141,9 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, images.Close()) }()
+	if err := image.Sweep(f.recordPath()); err != nil {
+		return nil, err
+	}
 	bases, err := base.Open(filepath.Join(lock.Dir, "bases"))
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,6 +33,7 @@ type pruned struct {
 	DryRun  bool         `json:"dry_run"`
 	Pruned  image.Pruned `json:"pruned"`  // of the images' blobs
 	Folders []folder     `json:"folders"` // removed as a whole; never null
+	Left    []left       `json:"left"`    // what was not removed, and why; never null
 }
 
 func newPrune() *cobra.Command {
@@ -41,8 +43,8 @@ func newPrune() *cobra.Command {
 		Short: "Drop what no image needs",
 		Long: `Prune removes the blobs of the image folder that no tag needs, and failed images. With
 --all it also removes the engine's state, bootstrapped roots, unpacked images and all
-caches, so that the next run of 'cudabuild matrix' builds everything anew. It removes folders only where it
-is sure that cudabuild made them.`,
+caches, so that the next run of 'cudabuild matrix' builds everything anew. It names and leaves what it does
+not know, and what another run has in use.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild prune --dry-run
   cudabuild prune --all`,
@@ -65,81 +67,116 @@ is sure that cudabuild made them.`,
 }
 
 func (f *pruneFlags) run(cmd *cobra.Command) (done pruned, err error) {
-	done = pruned{Version: 1, DryRun: f.dryRun, Folders: []folder{}}
-	folders, err := f.folders() // before the lock: it writes into a folder that may not be ours
+	done = pruned{Version: 1, DryRun: f.dryRun, Folders: []folder{}, Left: []left{}}
+	if f.all { // before the lock: it writes into a folder that may not be ours
+		if _, _, err := f.state(); err != nil {
+			return done, err
+		}
+	}
+	lock, err := f.keepOut(cmd.Context())
 	if err != nil {
 		return done, err
 	}
-	release, err := f.keepOut(cmd.Context())
+	defer func() { err = errors.Join(err, lock.release()) }()
+	err = f.layouts(cmd, &done)
+	if err != nil && !f.all {
+		return done, err
+	}
+	if err != nil && !errors.Is(err, errNoImages) {
+		done.Left = append(done.Left, left{f.images(), err.Error()})
+	}
+	if !f.all {
+		return done, nil
+	}
+	folders, others, err := f.state()
 	if err != nil {
 		return done, err
 	}
-	defer func() { err = errors.Join(err, release()) }()
-	done.Pruned, err = f.blobs(cmd)
-	if err != nil {
+	done.Left = append(done.Left, others...)
+	if err := f.drop(&done, folders); err != nil || f.dryRun || len(others) > 0 || lock.Lock == nil {
 		return done, err
 	}
+	return done, errors.Join(os.RemoveAll(filepath.Join(f.stateDir, ownTag)), lock.Remove())
+}
+
+// drop removes folders.
+func (f *pruneFlags) drop(done *pruned, folders []folder) (err error) {
 	done.Folders = append(done.Folders, folders...)
 	for _, folder := range folders {
-		if !f.dryRun {
+		switch {
+		case f.dryRun:
+		case engine.Probe(filepath.Base(folder.Path)):
+			err = errors.Join(err, engine.DropProbe(folder.Path))
+		default:
 			err = errors.Join(err, os.RemoveAll(folder.Path))
 		}
 	}
-	return done, err
+	return err
 }
 
-// keepOut owns the state directory until release is called, if a run was ever there.
-func (f *pruneFlags) keepOut(ctx context.Context) (release func() error, err error) {
+// keeper is who keeps runs out of the state directory.
+type keeper struct {
+	*engine.Lock // nil if no run was ever there
+
+	quiet func() // lets GPU runs in again; may be nil
+}
+
+func (k keeper) release() error {
+	if k.quiet != nil {
+		k.quiet()
+	}
+	if k.Lock == nil {
+		return nil
+	}
+	return k.Release()
+}
+
+// keepOut owns the state directory, if a run was ever there.
+func (f *pruneFlags) keepOut(ctx context.Context) (k keeper, err error) {
 	if _, err := os.Stat(filepath.Join(f.stateDir, lockFile)); errors.Is(err, fs.ErrNotExist) && !owned(f.stateDir) {
-		return func() error { return nil }, nil
+		return k, nil
 	}
 	dir, err := filepath.Abs(f.stateDir)
 	if err != nil {
-		return nil, err
+		return k, err
 	}
-	lock, err := engine.Acquire(ctx, dir, nil)
-	if err != nil {
-		return nil, err
+	if k.Lock, err = engine.Acquire(ctx, dir, nil); err != nil || !f.all {
+		return k, err
 	}
-	if !f.all {
-		return lock.Release, nil
+	if k.quiet, err = container.Quiet(filepath.Join(dir, "gpu", "runs")); err != nil {
+		return keeper{}, errors.Join(err, k.Release())
 	}
-	quiet, err := container.Quiet(filepath.Join(dir, "gpu", "runs"))
-	if err != nil {
-		return nil, errors.Join(err, lock.Release())
-	}
-	return func() error {
-		quiet()
-		return lock.Release()
-	}, nil
+	return k, nil
 }
 
-// folders is what goes as a whole.
-func (f *pruneFlags) folders() ([]folder, error) {
-	folders, err := f.failedImages()
-	if err != nil || !f.all {
-		return folders, err
-	}
-	state, err := f.state()
-	return append(folders, state...), err
-}
-
-// blobs prunes the image folder. With --all the state goes whether that can be done
-// or not: it is what takes the space, and a broken image is built anew by the next run.
-func (f *pruneFlags) blobs(cmd *cobra.Command) (image.Pruned, error) {
-	var done image.Pruned
+// layouts prunes the image folder, whose lock is that of the failed images too, and
+// removes those.
+func (f *pruneFlags) layouts(cmd *cobra.Command, done *pruned) error {
 	store, err := f.openImages()
-	if err == nil {
+	if err != nil && !errors.Is(err, errNoImages) {
+		return err
+	}
+	if err != nil && !f.all {
+		return err
+	}
+	none := err
+	if store != nil {
 		defer store.Close()
-		done, err = store.Prune(cmd.Context(), f.dryRun)
+		if done.Pruned, err = store.Prune(cmd.Context(), f.dryRun); err != nil {
+			return err
+		}
+		if err := done.Pruned.Unknown; err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				done.Left = append(done.Left, left{f.images(), line})
+			}
+		}
 	}
-	if err == nil || !f.all {
-		return done, err
+	failed, others, err := f.failedImages()
+	if err != nil {
+		return err
 	}
-	if !errors.Is(err, errNoImages) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: warning: no blobs of %s removed: %v\n", f.images(), err)
-	}
-	return image.Pruned{}, nil
+	done.Left = append(done.Left, others...)
+	return errors.Join(f.drop(done, failed), none)
 }
 
 func (f *pruneFlags) print(w io.Writer, done pruned) error {
@@ -153,6 +190,10 @@ func (f *pruneFlags) print(w io.Writer, done pruned) error {
 	_, err := fmt.Fprintf(w, "%s %s, %s\n", verb, counted(done.Pruned.Blobs, "blob"), megabytes(done.Pruned.Bytes))
 	for _, folder := range done.Folders {
 		_, wrong := fmt.Fprintf(w, "%s %s, %s\n", verb, folder.Path, megabytes(folder.Bytes))
+		err = errors.Join(err, wrong)
+	}
+	for _, l := range done.Left {
+		_, wrong := fmt.Fprintf(w, "left %s: %s\n", l.Path, l.Reason)
 		err = errors.Join(err, wrong)
 	}
 	return err

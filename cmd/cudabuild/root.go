@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/internal/disk"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
 )
@@ -62,7 +63,7 @@ func usage(cmd *cobra.Command, err error) error {
 	if coded := (*exitError)(nil); err == nil || errors.As(err, &coded) {
 		return err
 	}
-	if path := (*fs.PathError)(nil); errors.As(err, &path) && path.Op == "write" {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) && path.Op == "write" || disk.Full(err) {
 		return &exitError{code: exitUnknown, err: err} // the answer itself could not be written
 	}
 	return &exitError{code: exitUsage, err: err, hint: "run '" + cmd.CommandPath() + " --help'"}
@@ -83,7 +84,10 @@ func hintOf(err error) string {
 	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
 		return "log in with 'docker login' or 'podman login', whose credentials are used, or look whether there is such a repository"
 	}
-	return hint.Of(err)
+	if text := hint.Of(err); text != "" || !disk.Full(err) {
+		return text
+	}
+	return disk.Hint
 }
 
 // report prints err with its hint and maps it to an exit code.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 )
 
@@ -20,9 +21,6 @@ import (
 var stateParts = []string{"engine", "engine.log", "buildkitd.toml", "bases", "facts", "builds.json", "gpu"}
 
 const lockFile = "lock"
-
-// layoutParts is what an OCI layout of ours consists of.
-var layoutParts = []string{".builds.json", ".lock", ".stamps.json", "blobs", "index.json", "ingest", "oci-layout"}
 
 // ownTag marks a state directory as cudabuild's own, so that prune --all may empty
 // it. Backup programs know the same file as that of a cache (bford.info/cachedir).
@@ -38,7 +36,7 @@ func claim(dir string) error {
 	if owned(dir) {
 		return nil
 	}
-	if foreign, err := foreignIn(dir, append([]string{lockFile}, stateParts...)); err != nil || foreign != "" {
+	if foreign, err := foreignIn(dir, ofState); err != nil || len(foreign) > 0 {
 		return err
 	}
 	return image.WriteFile(filepath.Join(dir, ownTag), []byte(ownTagText))
@@ -49,16 +47,23 @@ func owned(dir string) bool {
 	return err == nil && string(data) == ownTagText
 }
 
-// foreignIn returns the name of something in dir that is none of those, "" if there
-// is nothing.
-func foreignIn(dir string, known []string) (string, error) {
+// ofState reports whether something in a state directory is of cudabuild.
+func ofState(name string) bool {
+	return name == lockFile || name == ownTag || slices.Contains(stateParts, name) || temporary(name)
+}
+
+// temporary reports whether it is something that a killed run had begun to write.
+func temporary(name string) bool { return image.Unfinished(name, ownTag) || engine.Probe(name) }
+
+// foreignIn returns the names of what is in dir and not known.
+func foreignIn(dir string, known func(string) bool) (foreign []string, err error) {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if !slices.Contains(known, e.Name()) {
-			return e.Name(), err
+		if !known(e.Name()) {
+			foreign = append(foreign, e.Name())
 		}
 	}
-	return "", err
+	return foreign, err
 }
 
 // folder is a file or folder that prune removes as a whole.
@@ -90,36 +95,59 @@ func measure(path string) ([]folder, error) {
 	return []folder{found}, err
 }
 
-// failedImages is the layout of failed images, to be removed as a whole.
-func (w *workspace) failedImages() ([]folder, error) {
+// failedImages is the layout of failed images, to be removed as a whole; what else is
+// there keeps it.
+func (w *workspace) failedImages() ([]folder, []left, error) {
 	dir := filepath.Join(w.out, "failed")
-	foreign, err := foreignIn(dir, layoutParts)
+	foreign, err := foreignIn(dir, image.Part)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
-	if foreign != "" {
-		err = notOurs(dir, foreign)
+	if err != nil || len(foreign) > 0 {
+		return nil, leaveAll(dir, foreign), err
 	}
-	if err != nil {
-		return nil, err
-	}
-	return measure(dir)
+	found, err := measure(dir)
+	return found, nil, err
 }
 
-// state is all that runs have left in the state directory.
-func (w *workspace) state() ([]folder, error) {
-	var folders []folder
-	for _, name := range stateParts {
-		found, err := measure(filepath.Join(w.stateDir, name))
-		if err != nil {
-			return nil, err
+// state is all that runs have left in the state directory, and what is there besides.
+func (w *workspace) state() (folders []folder, others []left, err error) {
+	entries, err := os.ReadDir(w.stateDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		path := filepath.Join(w.stateDir, e.Name())
+		switch {
+		case !ofState(e.Name()):
+			others = append(others, left{path, notMade})
+		case e.Name() != lockFile && e.Name() != ownTag:
+			found, err := measure(path)
+			if err != nil {
+				return nil, nil, err
+			}
+			folders = append(folders, found...)
 		}
-		folders = append(folders, found...)
 	}
 	if len(folders) > 0 && !owned(w.stateDir) {
-		return nil, notOurs(w.stateDir, "no "+ownTag+" of cudabuild")
+		return nil, nil, notOurs(w.stateDir, "no "+ownTag+" of cudabuild")
 	}
-	return folders, nil
+	return folders, others, nil
+}
+
+// left is something that prune does not remove, and why.
+type left struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+const notMade = "cudabuild has not made it"
+
+func leaveAll(dir string, names []string) (all []left) {
+	for _, name := range names {
+		all = append(all, left{filepath.Join(dir, name), notMade})
+	}
+	return all
 }
 
 func notOurs(dir, holds string) error {

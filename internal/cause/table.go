@@ -46,7 +46,7 @@ var words = []struct {
 	pattern *regexp.Regexp
 	kind    string
 }{
-	{regexp.MustCompile(`(?i)no space left on device|not enough (free|disk) space`), "full"},
+	{regexp.MustCompile(`(?i)no space left on device|disk quota exceeded|not enough (free|disk) space`), "full"},
 	{regexp.MustCompile(`(?i)\b407\b|proxy authentication`), "proxy"},
 	{regexp.MustCompile(`(?i)certificate|x509|SSL (connect|peer)|TLS handshake|could not handshake`), "certificate"},
 	{regexp.MustCompile(`(?i)hash sum mismatch|unexpected size|hashes? of received|checksum|does not match|delta[^ ]* bad`), "bytes"},
@@ -99,6 +99,6 @@ var forms = [][]form{
 		{regexp.MustCompile(`^(?P<address>https?://\S+): (?P<why>\[Errno -?[0-9]+\] .*)$`), ""}, // yum
 		{regexp.MustCompile(`^Error message: (?P<why>.*)$`), ""},                                // zypper
 		{regexp.MustCompile(`^dpkg: error processing (package|archive) (?P<package>\S+)`), "script"},
-		{regexp.MustCompile(`(?i)^.*(?P<why>no space left on device)`), "full"},
+		{regexp.MustCompile(`(?i)^.*(?P<why>no space left on device|disk quota exceeded)`), "full"},
 	},
 }

@@ -8,19 +8,23 @@ package contain
 
 import (
 	"context"
+	"errors"
+	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// launcher mounts the /proc of the new PID namespace and becomes the program.
-const launcher = `mount -t proc proc /proc && exec "$@"`
+// launcher waits for a word on the descriptor that is its name, mounts the /proc of the
+// new PID namespace and becomes the program.
+const launcher = `read -r go <&"$0" && eval "exec $0<&-" && mount -t proc proc /proc && exec "$@"`
 
 // Command prepares a contained program. It needs root. Start it with [Run] only.
 func Command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command("/bin/sh", append([]string{"-c", launcher, "sh", name}, args...)...) //nolint:forbidigo // the caller ends it
+	cmd := exec.Command("/bin/sh", append([]string{"-c", launcher, "", name}, args...)...) //nolint:forbidigo // the caller ends it
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:   unix.CLONE_NEWPID,
 		Unshareflags: unix.CLONE_NEWNS, // unlike Cloneflags, Go makes / private for it
@@ -34,11 +38,12 @@ func Command(name string, args ...string) *exec.Cmd {
 // waits for the program's end. It kills the program when ctx ends, and then returns
 // the error of ctx. All of it is done on one locked thread, because the kernel sends
 // the parent-death signal when the thread that started the program ends, not when
-// the process does.
+// the process does. An owner that ends before the program has asked for that signal ends
+// it too: the word that the program waits for never comes.
 func Run(ctx context.Context, cmd *exec.Cmd, started func(error)) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := cmd.Start()
+	err := start(cmd)
 	if started != nil {
 		started(err)
 	}
@@ -51,4 +56,24 @@ func Run(ctx context.Context, cmd *exec.Cmd, started func(error)) error {
 		return ctx.Err()
 	}
 	return err
+}
+
+// start starts the launcher and lets it go on.
+func start(cmd *exec.Cmd) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	defer w.Close()
+	const name = 3 // in the arguments: /bin/sh -c LAUNCHER NAME PROGRAM ...
+	cmd.Args[name] = strconv.Itoa(3 + len(cmd.ExtraFiles))
+	cmd.ExtraFiles = append(cmd.ExtraFiles, r)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if _, err := w.WriteString("go\n"); err != nil && !errors.Is(err, unix.EPIPE) { // it has ended: Wait says how
+		return err
+	}
+	return nil
 }
