@@ -5,6 +5,7 @@ package spec
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -62,6 +63,7 @@ const (
 type Report struct {
 	problems Problems
 	dropped  int
+	mappings map[reflect.Type]*mapping // what its files were read into
 }
 
 // Add adds a problem.

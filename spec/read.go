@@ -21,9 +21,8 @@ type reader struct {
 	*File
 	Format
 
-	left     int // values that may still be read
-	lost     int // those that were left out
-	mappings map[reflect.Type]*mapping
+	left int // values that may still be read
+	lost int // those that were left out
 }
 
 func (r *reader) node(n *yaml.Node, hint, format string, args ...any) {

@@ -63,7 +63,10 @@ func (r *reader) readable(data []byte) bool {
 	}
 	at, what := -1, ""
 	for i := 0; i < len(data) && at < 0; {
-		c, size := utf8.DecodeRune(data[i:])
+		c, size := rune(data[i]), 1
+		if c >= utf8.RuneSelf {
+			c, size = utf8.DecodeRune(data[i:])
+		}
 		switch {
 		case c == utf8.RuneError && size == 1:
 			at, what = i, "not valid UTF-8"
