@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
@@ -39,9 +40,10 @@ func (l *loader) checkReleases(c *Catalog) {
 		l.full[name].check(l.files[name])
 	}
 	first := map[pair]string{} // where each is said
+	guards := map[string]bool{}
 	for _, r := range c.releases {
 		f, p := l.files[r.file], pair{r.OS, r.CUDA}
-		c.checkRelease(f, r)
+		c.checkRelease(f, r, guards)
 		if other, twice := first[p]; twice {
 			f.At(f.Find("cuda"), "", "CUDA %s for %s is in %s already", r.CUDA, r.OS, other)
 		}
@@ -108,15 +110,20 @@ func checkPlatform(f *spec.File, platform string, path ...string) {
 	}
 }
 
-// checkRelease reports a release that its operating system cannot have.
-func (c *Catalog) checkRelease(f *spec.File, r Release) {
+// checkRelease reports a release that its operating system cannot have. Guards are those that
+// have been rendered, by their manager and what they provide: other than that they differ in
+// a number.
+func (c *Catalog) checkRelease(f *spec.File, r Release, guards map[string]bool) {
 	o, ok := c.os[r.OS]
 	if !ok {
 		f.At(f.Find("os", r.OS), suggest.Hint(r.OS, c.OSNames()), "os %q has no recipe", r.OS)
 	} else if o.Source != r.Source {
 		f.At(f.Find("source"), "", "os %q has source %q, not %q", r.OS, o.Source, r.Source)
-	} else if _, err := c.Manager(o).Guard(r); err != nil {
-		f.At(f.Find("guard"), "", "%v", err)
+	} else if guard := o.Manager + " " + strings.Join(r.Guard.Provides, ", "); !guards[guard] {
+		guards[guard] = true
+		if _, err := c.Manager(o).Guard(r); err != nil {
+			f.At(f.Find("guard"), "", "%v", err)
+		}
 	}
 	for _, flavor := range []Flavor{Runtime, Devel} { // a base there is from CUDA 9.0 on
 		if len(r.Layers[flavor].Packages) == 0 {
