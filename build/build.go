@@ -28,6 +28,7 @@ import (
 	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/record"
@@ -47,11 +48,12 @@ type Options struct {
 	Engine engine.Options
 	Gate   Gate
 
-	AptConfig   []byte   // the host's apt settings (proxy, CA), for build steps only
-	Compression string   // "zstd" (default) or "gzip"
-	Jobs        int      // solves in flight; 0 means 8
-	FailFast    bool     // cancel the rest when a cell fails
-	Display     *Display // nil shows nothing
+	AptConfig   []byte      // the host's apt settings (proxy, CA), for build steps only
+	Proxy       proxy.Proxy // what build steps find in their environment; nothing that was built depends on it
+	Compression string      // "zstd" (default) or "gzip"
+	Jobs        int         // solves in flight; 0 means 8
+	FailFast    bool        // cancel the rest when a cell fails
+	Display     *Display    // nil shows nothing
 	Log         *slog.Logger
 }
 
@@ -89,7 +91,7 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Options: o, compiler: &llb.Compiler{}, memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*root{}}
+	r := &run{Options: o, compiler: &llb.Compiler{}, solved: solvedBy(o.Proxy), memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*root{}}
 	byID := map[string]*task{}
 	for _, cell := range cells {
 		t := newTask(cell)

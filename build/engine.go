@@ -35,6 +35,9 @@ func (r *run) openEngine(ctx context.Context) (*engine.Engine, error) {
 		r.cancel(err)
 		return nil, err
 	}
+	if r.Engine.Address != "" && len(r.Proxy.Variables()) > 0 {
+		r.Log.Warn("steps get the proxy of http_proxy; what BuildKit pulls itself goes by the proxy that it was started with", "builder", r.Engine.Address)
+	}
 	r.engine = e
 	return e, nil
 }

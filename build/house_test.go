@@ -19,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -39,6 +40,7 @@ type house struct {
 	failFast   bool
 	show       *watcher // of the progress, may be nil
 	mirror     string
+	proxy      proxy.Proxy
 	matrix     string       // "" is tinyMatrix
 	tags       string       // of the matrix, in YAML's flow style; may be ""
 	log        *slog.Logger // may be nil
@@ -125,7 +127,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	}
 	bases.Mirror = h.mirror
 	o := build.Options{
-		Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock},
 	}
 	if h.show != nil {

@@ -28,7 +28,8 @@ type run struct {
 	Options
 
 	tasks    []*task
-	compiler *llb.Compiler
+	compiler *llb.Compiler // of what an image depends on
+	solved   *llb.Compiler // of the same with a proxy, nil if there is none
 	memo     *memo
 	jobs     chan struct{} // one token a solve in flight
 	bases    map[string]*root

@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/platforms"
 	bk "github.com/moby/buildkit/client"
+	bkllb "github.com/moby/buildkit/client/llb"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/session"
@@ -21,6 +22,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/llb"
 )
 
@@ -81,6 +83,11 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	if err := m.ready(ctx); err != nil {
 		return built{}, err
 	}
+	if r.solved != nil {
+		if compiled, err = r.solved.Compile(ctx, m.cell, m.platform, base); err != nil {
+			return built{}, err
+		}
+	}
 	m.begun = time.Now()
 	desc, err := r.solve(ctx, m, compiled)
 	if err != nil {
@@ -88,6 +95,15 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	}
 	r.memo.put(key, desc)
 	return built{desc: desc}, nil
+}
+
+// solvedBy makes graphs whose steps find a proxy in their environment. It never sees a
+// login: BuildKit keeps graphs.
+func solvedBy(p proxy.Proxy) *llb.Compiler {
+	if p = p.Open(); len(p.Variables()) == 0 {
+		return nil
+	}
+	return &llb.Compiler{Proxy: &bkllb.ProxyEnv{HTTPProxy: p.HTTP, HTTPSProxy: p.HTTPS, FTPProxy: p.FTP, NoProxy: p.No, AllProxy: p.All}}
 }
 
 // compile returns the graph of an image on a base, and the key of all its inputs.
@@ -150,7 +166,7 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 		attrs["force-compression"] = "true"
 	}
 	var attachables []session.Attachable
-	if config := slices.Concat(r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
+	if config := slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
 		attachables = append(attachables, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
 	}
 	return bk.SolveOpt{

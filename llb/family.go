@@ -38,6 +38,7 @@ type family struct {
 
 	platform ocispec.Platform
 	files    *files
+	proxy    *bkllb.ProxyEnv
 	lists    bkllb.State            // package lists
 	states   map[string]bkllb.State // after each step that makes a flavor; "" is the root
 }
@@ -51,7 +52,7 @@ func (c *Compiler) newFamily(cell matrix.Cell, k key) (*family, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &family{Family: planned, key: k, platform: p, files: &c.files}
+	f := &family{Family: planned, key: k, platform: p, files: &c.files, proxy: c.Proxy}
 	f.lists = f.image(f.key.lists, "package lists")
 	f.states = map[string]bkllb.State{"": f.image(f.root, "root file system")}
 	for _, step := range f.Flavors {

@@ -46,6 +46,10 @@ type Image struct {
 // first of its cells and kept for the others, in some 40 KiB. Its zero value is ready,
 // and it may be used by several goroutines.
 type Compiler struct {
+	// Proxy, if set, is what every step finds in its environment. Ops differ by it, what
+	// BuildKit remembers of them does not.
+	Proxy *bkllb.ProxyEnv
+
 	families memo[key, *family]
 	files    files
 }

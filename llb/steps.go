@@ -41,6 +41,9 @@ func (f *family) run(step plan.Step, states map[string]bkllb.State) bkllb.State 
 	if step.Installer != "" {
 		opts = append(opts, bkllb.AddSecret("/run/cudabuild/apt.conf", bkllb.SecretID(AptConfigSecret), bkllb.SecretOptional))
 	}
+	if f.proxy != nil {
+		opts = append(opts, bkllb.WithProxy(*f.proxy))
+	}
 	for _, name := range slices.Sorted(maps.Keys(step.Env)) {
 		opts = append(opts, bkllb.AddEnv(name, step.Env[name]))
 	}

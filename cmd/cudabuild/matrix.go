@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,8 @@ import (
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
+	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
@@ -34,6 +37,7 @@ type matrixFlags struct {
 	failFast, keepGoing, refresh   bool
 	unpinned                       bool
 	noWait, asJSON, dryRun, silent bool
+	proxy                          proxy.Proxy
 }
 
 func newMatrix() *cobra.Command {
@@ -110,6 +114,9 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 			return err
 		}
 	}
+	if err := f.findProxy(cells); err != nil {
+		return unknown(err)
+	}
 	if err := f.checkRecord(); err != nil { // better now than after all the work
 		return err
 	}
@@ -118,6 +125,28 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 		return f.unknown(err)
 	}
 	return f.outcome(result, errors.Join(err, f.print(cmd.OutOrStdout(), result)))
+}
+
+// findProxy reads the proxy of the environment and puts it there in every spelling, for
+// mmdebstrap, an owned daemon and downloads of our own. Only apt can be told a login
+// without anybody keeping it.
+func (f *matrixFlags) findProxy(cells []matrix.Cell) (err error) {
+	if f.proxy, err = proxy.FromEnvironment(os.Getenv); err != nil {
+		return err
+	}
+	for _, c := range cells {
+		if f.proxy.Apt() != "" && !strings.HasPrefix(c.Recipe.OS.Manager, "apt") {
+			return hint.Usage(fmt.Sprintf("%s: its package manager would need the password of the proxy in its environment, where BuildKit keeps it", c.ID),
+				"name a proxy without a login, such as one on this machine that knows it, or leave the cell away with --only")
+		}
+	}
+	for _, variable := range f.proxy.Variables() {
+		name, value, _ := strings.Cut(variable, "=")
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
@@ -154,10 +183,10 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 	defer display.Close()
 	result, err = build.Run(ctx, cells, build.Options{
 		Bases: bases, Images: images,
-		Failed:      filepath.Join(f.out, "failed"),
-		Engine:      engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
-		Gate:        verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TrustDigests: true}),
-		AptConfig:   hostAptConfig(ctx),
+		Failed:    filepath.Join(f.out, "failed"),
+		Engine:    engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
+		Gate:      verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TrustDigests: true}),
+		AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
 		Display: display, Log: slog.Default(),
 	})

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -61,6 +62,8 @@ func install(name string) {
 		fmt.Fprintf(os.Stderr, "E: Failed to fetch http://own.example/pool/%s_1.2-3_amd64.deb  %s [IP: 10.0.0.1 80]\n", name, why)
 		fmt.Fprintln(os.Stderr, "E: Unable to fetch some archives, maybe run apt-get update or try with --fix-missing?")
 		os.Exit(100)
+	case "by-proxy": // of a mirror whose name only a proxy knows
+		check(byProxy("http://mirror.invalid/pool/by-proxy"))
 	case "slow":
 		fmt.Println("sleeping now")
 		time.Sleep(time.Hour)
@@ -71,6 +74,20 @@ func install(name string) {
 		return
 	}
 	check(os.WriteFile(file, []byte(name+"\n"), 0o644))
+}
+
+func byProxy(address string) error {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(os.Getenv("http_proxy"), "http://"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET %s HTTP/1.0\r\n\r\n", address)
+	answer, err := io.ReadAll(conn)
+	if err == nil && (!strings.Contains(string(answer), " 200 ") || os.Getenv("HTTP_PROXY") == "" || os.Getenv("no_proxy") != "own.example") {
+		err = fmt.Errorf("the proxy says %q", answer)
+	}
+	return err
 }
 
 // seal gives what is newer than EPOCH that time, so that the same step gives the same layer.
