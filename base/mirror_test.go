@@ -40,8 +40,10 @@ func open(t testing.TB, dir, mirror string) *base.Store {
 
 func TestCheckMirror(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"", "http://mirror.example", "https://mirror.example", "http://mirror.example/", "http://10.0.0.1:3142", "http://a", "http://mirror.example/debian",
-		"http://user:word@mirror.example", "https://user:w%40rd@mirror.example/api/my_debian/", "http://a/{archive}", "http://a/x/{archive}/20240101T000000Z"} {
+	for _, good := range []string{
+		"", "http://mirror.example", "https://mirror.example", "http://mirror.example/", "http://10.0.0.1:3142", "http://a", "http://mirror.example/debian",
+		"http://user:word@mirror.example", "https://user:w%40rd@mirror.example/api/my_debian/", "http://a/{archive}", "http://a/x/{archive}/20240101T000000Z",
+	} {
 		if err := base.CheckMirror(good); err != nil {
 			t.Errorf("CheckMirror(%q) = %v, want nil", good, err)
 		}

@@ -3,6 +3,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,13 @@ func (r *run) openEngine(ctx context.Context) (*engine.Engine, error) {
 		r.Log.Warn("steps get the proxy of http_proxy; what BuildKit pulls itself goes by the proxy that it was started with", "builder", r.Engine.Address)
 	}
 	r.engine = e
+	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // closeEngine ends it
+	r.unwatch = unwatch
+	r.watch.Go(func() {
+		if e.Silent(watched, r.Engine) {
+			r.Log.Warn("BuildKit has not answered for a while; still waiting for it", "address", cmp.Or(r.Engine.Address, e.Address()))
+		}
+	})
 	return e, nil
 }
 
@@ -99,5 +107,7 @@ func (r *run) closeEngine() error {
 	}
 	e := r.engine
 	r.engine = nil
+	r.unwatch()
+	r.watch.Wait()
 	return e.Close()
 }

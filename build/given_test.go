@@ -3,7 +3,9 @@
 package build_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,6 +70,27 @@ func TestGivenDaemonDies(t *testing.T) {
 	}
 	if !errors.Is(err, engine.ErrUnavailable) || r == nil || r.Totals.Cancelled != 5 {
 		t.Errorf("Run = %+v, %v, want five cancelled cells and ErrUnavailable", r, err)
+	}
+}
+
+// TestGivenDaemonFrozen: one that stops answering in the middle is named, once.
+func TestGivenDaemonFrozen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	address, state := given(t)
+	h.address, h.patience = address, 2*time.Second
+	signal := func(s syscall.Signal) {
+		for _, pid := range daemons(t, state) {
+			_ = syscall.Kill(pid, s)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	h.show = &watcher{text: "sleeping now", notify: func() { signal(syscall.SIGSTOP) }}
+	log := &watcher{text: "still waiting", notify: func() { signal(syscall.SIGCONT); cancel() }}
+	h.log = slog.New(slog.NewTextHandler(log, nil))
+	_, err := h.run(ctx, t, "12.3-*")
+	if said := log.String(); !errors.Is(err, context.Canceled) || strings.Count(said, "still waiting") != 1 || !strings.Contains(said, address) {
+		t.Errorf("Run's error = %v, log %q, want the address once", err, said)
 	}
 }
 

@@ -41,9 +41,10 @@ type house struct {
 	show       *watcher // of the progress, may be nil
 	mirror     string
 	proxy      proxy.Proxy
-	matrix     string       // "" is tinyMatrix
-	tags       string       // of the matrix, in YAML's flow style; may be ""
-	log        *slog.Logger // may be nil
+	patience   time.Duration // 0 is the engine's own
+	matrix     string        // "" is tinyMatrix
+	tags       string        // of the matrix, in YAML's flow style; may be ""
+	log        *slog.Logger  // may be nil
 }
 
 func newHouse(t testing.TB) *house {
@@ -128,7 +129,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	bases.Mirror = h.mirror
 	o := build.Options{
 		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
-		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock},
+		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
 	}
 	if h.show != nil {
 		o.Display = build.NewDisplay(h.show)

@@ -39,6 +39,8 @@ type run struct {
 	diskErr error          // valid once disk is done
 	mu      sync.Mutex     // guards engine and failed
 	engine  *engine.Engine // started by the first task that must solve
+	watch   sync.WaitGroup // of what looks whether the engine answers
+	unwatch func()         // ends that
 	failed  *image.Store   // opened by the first image that fails
 }
 

@@ -14,12 +14,14 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	bk "github.com/moby/buildkit/client"
@@ -49,9 +51,23 @@ func (e *AddressError) Error() string {
 
 func (e *AddressError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
 
-// Hint is how to have a BuildKit.
+// Hint is how to have a BuildKit, or what to write in place of the address.
 func (e *AddressError) Hint() string {
+	if text := wrongForm(e.Address); text != "" {
+		return text
+	}
+	if strings.HasSuffix(e.Address, "/docker.sock") {
+		return "that is Docker's own socket: 'docker buildx create --name NAME --bootstrap' starts a BuildKit, docker-container://buildx_buildkit_NAME0"
+	}
 	return "start BuildKit there, or leave --builder and BUILDKIT_HOST away: cudabuild then starts its own"
+}
+
+// Code is that of a mistake on the command line where the address cannot be one.
+func (e *AddressError) Code() int {
+	if wrongForm(e.Address) != "" {
+		return 2
+	}
+	return 3
 }
 
 // Options says which BuildKit to use. The zero value of Address means an owned one.
@@ -60,6 +76,8 @@ type Options struct {
 	StateDir string // absolute; where an owned daemon keeps its state
 	ToolDir  string // where buildkitd and runc lie; empty means PATH
 	Lock     *Lock  // of StateDir; required for an owned daemon
+
+	Patience time.Duration // after which a daemon counts as silent; 0 means 30 s
 }
 
 func (o Options) root() string { return filepath.Join(o.StateDir, "engine") }
@@ -86,7 +104,7 @@ type Engine struct {
 // Open connects to a daemon. The error matches [ErrUnavailable] where there is none.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Address != "" {
-		return given(ctx, o.Address)
+		return given(ctx, o.Address, o.patience())
 	}
 	d, err := start(o)
 	if err != nil {
@@ -102,12 +120,19 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	return &Engine{Client: c, daemon: d}, nil
 }
 
-func given(ctx context.Context, address string) (*Engine, error) {
+func (o Options) patience() time.Duration { return cmp.Or(o.Patience, 30*time.Second) }
+
+func given(ctx context.Context, address string, patience time.Duration) (*Engine, error) {
+	if wrongForm(address) != "" {
+		return nil, &AddressError{address, errors.New("not the address of a BuildKit")}
+	}
 	c, err := bk.New(ctx, address)
 	if err == nil {
-		timeout, cancel := context.WithTimeout(ctx, 30*time.Second)
+		timeout, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		_, err = c.Info(timeout)
+		if _, err = c.Info(timeout); err != nil && timeout.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("it has not answered for %v: %w", patience, err)
+		}
 	}
 	if err != nil {
 		return nil, &AddressError{address, err}
@@ -121,6 +146,25 @@ func (e *Engine) Address() string {
 		return ""
 	}
 	return "unix://" + e.daemon.socket()
+}
+
+// Silent returns true when the daemon has not answered for as long as o's patience, and
+// false when ctx ends before.
+func (e *Engine) Silent(ctx context.Context, o Options) bool {
+	for {
+		timeout, cancel := context.WithTimeout(ctx, o.patience())
+		_, err := e.Client.Info(timeout)
+		silent := err != nil && timeout.Err() != nil && ctx.Err() == nil
+		cancel()
+		if silent {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(o.patience() / 3):
+		}
+	}
 }
 
 // Died returns a channel that is closed when an owned daemon has ended. It is nil,

@@ -5,6 +5,7 @@ package engine_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/require"
 )
 
@@ -163,10 +165,16 @@ func TestCancelWhileStarting(t *testing.T) {
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	empty := t.TempDir()
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = deaf.Close() })
 	cases := map[string]struct {
 		options engine.Options
 		want    string
 	}{
+		"silent":          {engine.Options{Address: "tcp://" + deaf.Addr().String(), Patience: 50 * time.Millisecond}, "tcp://" + deaf.Addr().String() + ": it has not answered for 50ms"},
 		"nothing answers": {engine.Options{Address: "unix://" + empty + "/buildkitd.sock"}, empty + "/buildkitd.sock"},
 		"bad address":     {engine.Options{Address: "carrier-pigeon://coop"}, "carrier-pigeon"},
 	}
@@ -182,6 +190,34 @@ func TestUnavailable(t *testing.T) {
 				t.Errorf("Open's error = %v, want an AddressError for %s", err, test.options.Address)
 			}
 		})
+	}
+}
+
+// TestWrongForms: each gets the form that was meant, and is a mistake of usage.
+func TestWrongForms(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"127.0.0.1:1234":          "tcp://127.0.0.1:1234",
+		"buildkit.example:1234":   "tcp://buildkit.example:1234",
+		"[::1]:1234":              "tcp://[::1]:1234",
+		"/run/buildkitd.sock":     "unix:///run/buildkitd.sock",
+		"unix:/run/x.sock":        "unix:///run/x.sock",
+		"unix://run/x.sock":       "unix:///run/x.sock",
+		"http://localhost:1234":   "tcp://localhost:1234",
+		"https://localhost:1234/": "tcp://localhost:1234",
+		"tcp://localhost":         "tcp://localhost:1234",
+		"buildkitd":               "docker-container://buildkitd",
+		"default":                 "docker-container://buildx_buildkit_default0",
+		"docker-container:bk":     "docker-container://bk",
+		"docker-container://":     "docker-container://NAME",
+		"docker://bk":             "docker-container://bk",
+		"kube-pod://bk":           "kubectl port-forward",
+		"carrier-pigeon://coop":   "tcp://HOST:PORT",
+	} {
+		_, err := engine.Open(t.Context(), engine.Options{Address: address})
+		if !errors.Is(err, engine.ErrUnavailable) || hint.Code(err, 3) != 2 || !strings.Contains(hint.Of(err), want) {
+			t.Errorf("%s: %v, hint %q, code %d, want %q and 2", address, err, hint.Of(err), hint.Code(err, 3), want)
+		}
 	}
 }
 
