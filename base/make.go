@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -52,8 +53,12 @@ const (
 	putSources  = `cat "$CUDABUILD_DIR/sources.list" >"$1/etc/apt/sources.list"`
 )
 
-// folder is the environment that tells mmdebstrap and its hooks where dir is.
-func folder(dir string) []string { return []string{"TMPDIR=" + dir, "CUDABUILD_DIR=" + dir} }
+// surroundings are the environment of mmdebstrap and its hooks: where dir is, and the
+// programs of the system alone. It starts a Python program for each package that it unpacks,
+// which a user's own Python on PATH makes slow, or other.
+func surroundings(dir string) []string {
+	return []string{"TMPDIR=" + dir, "CUDABUILD_DIR=" + dir, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+}
 
 // make runs mmdebstrap and puts the root and the index into the store.
 func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sources) (Base, error) {
@@ -93,9 +98,13 @@ func mmdebstrap(ctx context.Context, o recipes.OS, b Base, used, dir string, w i
 	args := append(mmdebstrapArgs(o, b.Platform), "--setup-hook="+putAuth, // there is no other way past the command line
 		"--customize-hook="+copyLists, "--customize-hook="+putSources, "--customize-hook="+dropAuth, "--", o.Bootstrap.Suite, "-")
 	args = append(args, strings.Split(strings.TrimSpace(used), "\n")...)
-	cmd := contain.Command("mmdebstrap", args...)
+	program, err := exec.LookPath("mmdebstrap")
+	if err != nil {
+		return err
+	}
+	cmd := contain.Command(program, args...)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", b.Epoch.Unix()), "LC_ALL=C.UTF-8")
-	cmd.Env = append(cmd.Env, folder(dir)...)
+	cmd.Env = append(cmd.Env, surroundings(dir)...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	if err := contain.Run(ctx, cmd, nil); err != nil {

@@ -57,7 +57,7 @@ func (s *Store) defaultSources(ctx context.Context, o recipes.OS, platform strin
 	defer os.RemoveAll(dir)
 	args := append(mmdebstrapArgs(o, platform), "--setup-hook="+copySources, "--", o.Bootstrap.Suite, "/dev/null")
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	cmd.Env = append(os.Environ(), folder(dir)...)
+	cmd.Env = append(os.Environ(), surroundings(dir)...)
 	out, runErr := cmd.CombinedOutput()
 	if data, err := os.ReadFile(filepath.Join(dir, "sources.list")); err == nil {
 		return string(data), nil
