@@ -116,7 +116,7 @@ func (d *daemon) spawn(o Options, buildkitd, runc string) error {
 		}
 	}
 	states := filepath.Join(d.root, "runc")
-	err := errors.Join(os.MkdirAll(d.tmp(), 0o700), os.MkdirAll(states, 0o700))
+	err := errors.Join(dropUnknownSnapshots(d.root), os.MkdirAll(d.tmp(), 0o700), os.MkdirAll(states, 0o700))
 	if err != nil {
 		return err
 	}
