@@ -50,6 +50,9 @@ fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 e2e: tools build bin/buildx ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 30m -v ./e2e/...
+kills: tools build ## kill a tiny run at each place that makes something, and look what is left (root; 60 of them are in `make test`)
+	@scripts/deps.sh test
+	CUDABUILD_REQUIRE=kills,strace,buildkit,root go test -count=1 -timeout 90m -v -run '^TestKills$$' ./build
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests
@@ -77,4 +80,4 @@ bin/golangci-lint: tools/lint/go.mod
 bin/actionlint bin/buildx bin/dive: bin/%: tools/%/go.mod
 bin/golangci-lint bin/actionlint bin/buildx bin/dive:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
-.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e gpu repro bench bench-bake bench-verify corpus clean
+.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e kills gpu repro bench bench-bake bench-verify corpus clean

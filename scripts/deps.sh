@@ -20,6 +20,7 @@ LIST
       ;;
     test) cat <<'LIST'
 isal                    has igzip, which decodes large gzip layers
+strace                  tells the test that kills runs where they are
 LIST
       ;;
     e2e) cat <<'LIST'
