@@ -75,7 +75,7 @@ func (p Package) fill(t testing.TB, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	random := rand.New(rand.NewPCG(uint64(p.Bulk), uint64(len(p.Name))))
+	random := rand.New(rand.NewPCG(uint64(p.Bulk), uint64(len(p.Name)))) //nolint:gosec // the same filling each time
 	chunk := make([]byte, 1<<20)
 	for n := 0; n < p.Bulk && err == nil; n += len(chunk) {
 		for at := 0; at < len(chunk); at += block {
