@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package base makes root file systems out of a distribution's own packages,
-// so that images need no registry to start from, and pulls those that do start from
-// a vendor's image.
+// so that images need no registry to start from, and resolves the references of those that
+// do start from a vendor's image, which BuildKit pulls.
 //
 // [Store.Base] returns the root file system of an OS as an OCI image, and beside
 // it the package lists (the index) that were current when it was made. Build steps
@@ -38,14 +38,17 @@ import (
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
-// Base is a bootstrapped OS for one platform: two images of the store.
+// Base is an OS for one platform: its root file system, and two images of the store.
 type Base struct {
 	OS       string `json:"os"`
 	Platform string `json:"platform"`
 	// Recipe is a digest of all that was asked for, Sources of the repositories used.
 	Recipe digest.Digest `json:"recipe"`
-	Root   digest.Digest `json:"root"`  // manifest of the root file system
-	Lists  digest.Digest `json:"index"` // manifest of a tree with sources.list and lists/
+	Root   digest.Digest `json:"root"` // manifest of the root file system
+	// Image is where the root can be pulled, by digest; "" if it was made here and the
+	// store has all of it.
+	Image string        `json:"image,omitempty"`
+	Lists digest.Digest `json:"index"` // manifest of a tree with sources.list and lists/
 	// Dates is the date of each repository index used, by its address without a mirror.
 	Dates map[string]time.Time `json:"dates"`
 	// Sums are the sums of the same files, of a vendor's repositories only.
@@ -200,7 +203,11 @@ func (s *Store) whole(ctx context.Context, b Base) bool {
 		if s.readJSON(ctx, d, &manifest) != nil {
 			return false
 		}
-		for _, blob := range append(manifest.Layers, manifest.Config) {
+		blobs := append(manifest.Layers, manifest.Config)
+		if d == b.Root && b.Image != "" {
+			blobs = blobs[len(manifest.Layers):]
+		}
+		for _, blob := range blobs {
 			info, err := s.content.Info(ctx, blob.Digest)
 			if err == nil && info.Size != blob.Size { // damaged: in the way of a whole one
 				_ = s.content.Delete(ctx, blob.Digest)

@@ -17,7 +17,7 @@ import (
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
-// fromImage is Base for an OS that starts from a vendor's image: it pulls that, and
+// fromImage is Base for an OS that starts from a vendor's image: it resolves that, and
 // makes an index of the key and the state of each repository (docs/sources.md). The
 // same state gives the same digests, so a base that has not moved is the known one.
 func (s *Store) fromImage(ctx context.Context, o recipes.OS, platform string) (Base, error) {
@@ -34,9 +34,9 @@ func (s *Store) fromImage(ctx context.Context, o recipes.OS, platform string) (B
 	if len(repositories) == 0 {
 		return Base{}, fmt.Errorf("source %q has no repository for it on %s", o.Source, platform)
 	}
-	s.Log.Info("pulling", "os", o.Name, "image", o.Image)
+	s.Log.Info("resolving", "os", o.Name, "image", o.Image)
 	var err error
-	if b.Root, err = s.pull(ctx, o.Image, platform); err != nil {
+	if b.Image, b.Root, err = s.resolve(ctx, o.Image, platform); err != nil {
 		return Base{}, err
 	}
 	config, err := s.Config(ctx, b)
@@ -96,7 +96,7 @@ func newest(dates map[string]time.Time) time.Time {
 
 // addressDigest covers where the packages of an OS come from.
 func addressDigest(o recipes.OS, addresses []recipes.Address, platform string) digest.Digest {
-	const form = 1 // raise it when the index changes
+	const form = 2 // raise it when the index changes
 	data, _ := json.Marshal([]any{form, o.Image, o.Repository.Packages, addresses, platform})
 	return digest.FromBytes(data)
 }

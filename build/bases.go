@@ -45,7 +45,7 @@ func (r *run) bootstrap(ctx context.Context, b *root, m *manifest) (err error) {
 	os := m.cell.Recipe.OS
 	title := "bootstrap " + os.Bootstrap.Suite
 	if os.Image != "" {
-		title = "pull " + os.Image
+		title = "resolve " + os.Image
 	}
 	done := r.Display.Step("[" + os.Name + "] " + title + " for " + m.platform)
 	defer func() { done(err) }()
@@ -70,5 +70,5 @@ func (r *run) bootstrap(ctx context.Context, b *root, m *manifest) (err error) {
 // input is a base as the graph refers to it.
 func (r *run) input(ctx context.Context, b base.Base) (llb.Base, error) {
 	config, err := r.Bases.Config(ctx, b)
-	return llb.Base{Root: b.Root, Lists: b.Lists, Config: config, Epoch: b.Epoch.Unix()}, err
+	return llb.Base{Root: b.Root, Image: b.Image, Lists: b.Lists, Config: config, Epoch: b.Epoch.Unix()}, err
 }

@@ -60,18 +60,28 @@ func (r *run) prepare(ctx context.Context) error {
 	return err
 }
 
-// diagnose looks behind the failure of a solve: if the daemon or a server of packages is
-// gone or a disk is full, that is the cause, and it ends the run.
+// diagnose looks behind the failure of a solve: if the daemon, a server of packages or the
+// registry of a vendor's image is gone or a disk is full, that is the cause, and it ends the run.
 func (r *run) diagnose(ctx context.Context, m *manifest, e *engine.Engine, err error) error {
 	explained := r.Display.Explain(err)
 	end := r.diskFull(explained)
 	var known *cause.Error
+	said := errors.As(explained, &known) // by a step, so its root is there
+	var pull error
+	from := r.bases[m.baseKey()].Base
+	if !said && end == nil {
+		pull = r.Bases.Pullable(ctx, from)
+	}
 	switch {
+	case errors.Is(pull, base.ErrUnreachable):
+		end = fmt.Errorf("%w (%w)", pull, explained)
+	case pull != nil:
+		return fmt.Errorf("%w (%w)", pull, explained)
 	case grpcerrors.Code(err) == codes.Unavailable:
 		end = r.gone(e, err)
 	case end != nil:
-	case !errors.As(explained, &known): // the step does not say
-		if unreachable := r.Bases.Reachable(ctx, r.bases[m.baseKey()].Base); unreachable != nil {
+	case !said:
+		if unreachable := r.Bases.Reachable(ctx, from); unreachable != nil {
 			end = fmt.Errorf("%w (%w)", unreachable, explained)
 		}
 	case known.Outage():

@@ -126,7 +126,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	if err != nil {
 		t.Fatal(err)
 	}
-	bases.Mirror = h.mirror
+	bases.Mirror, bases.Catalog = h.mirror, h.catalog
 	o := build.Options{
 		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},

@@ -165,7 +165,7 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 	if r.Compression != "zstd" { // the compression of bootstrapped roots
 		attrs["force-compression"] = "true"
 	}
-	var attachables []session.Attachable
+	attachables := []session.Attachable{credentials()}
 	if config := slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
 		attachables = append(attachables, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
 	}

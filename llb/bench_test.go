@@ -36,7 +36,7 @@ func BenchmarkCompile(b *testing.B) {
 				for part := range slices.Chunk(cells, (n+workers-1)/workers) {
 					group.Go(func() {
 						for _, cell := range part {
-							if _, err := compiler.Compile(b.Context(), cell, "linux/amd64", rootOf(cell.OS)); err != nil {
+							if _, err := compiler.Compile(b.Context(), cell, "linux/amd64", rootOf(cell.Recipe.OS)); err != nil {
 								b.Error(err)
 							}
 						}

@@ -24,11 +24,12 @@ type key struct {
 	on          string // platform
 	several     bool   // platforms, so that steps are named by theirs
 	root, lists digest.Digest
+	image       string // of root, in a registry
 	epoch       int64
 }
 
 func keyOf(cell matrix.Cell, platform string, base Base) key {
-	return key{cell.Recipe, platform, len(cell.Platforms) > 1, base.Root, base.Lists, base.Epoch}
+	return key{cell.Recipe, platform, len(cell.Platforms) > 1, base.Root, base.Lists, base.Image, base.Epoch}
 }
 
 // family is a family of the plan on a root.
@@ -53,8 +54,8 @@ func (c *Compiler) newFamily(cell matrix.Cell, k key) (*family, error) {
 		return nil, err
 	}
 	f := &family{Family: planned, key: k, platform: p, files: &c.files, proxy: c.Proxy}
-	f.lists = f.image(f.key.lists, "package lists")
-	f.states = map[string]bkllb.State{"": f.image(f.root, "root file system")}
+	f.lists = f.stored(f.key.lists, "package lists")
+	f.states = map[string]bkllb.State{"": f.rootState()}
 	for _, step := range f.Flavors {
 		f.states[step.Name] = f.share(f.run(step, f.states))
 	}
@@ -79,9 +80,18 @@ func (f *family) share(state bkllb.State) bkllb.State {
 	return bkllb.NewState(share(state.Output())).Platform(f.platform)
 }
 
-// image is an image of BaseStore. Its session is left empty: with one, every solve
+// rootState is the root file system. The BuildKit at hand pulls a vendor's image by itself.
+func (f *family) rootState() bkllb.State {
+	const what = "root file system"
+	if f.image == "" {
+		return f.stored(f.root, what)
+	}
+	return f.share(bkllb.Image(f.image, bkllb.Platform(f.platform), bkllb.WithCustomNamef("[%s] %s", f.where(), what)))
+}
+
+// stored is an image of BaseStore. Its session is left empty: with one, every solve
 // would see a different vertex and build everything on it again.
-func (f *family) image(manifest digest.Digest, what string) bkllb.State {
+func (f *family) stored(manifest digest.Digest, what string) bkllb.State {
 	return f.share(bkllb.OCILayout("cudabuild/"+f.OS.Name+"@"+manifest.String(),
 		bkllb.OCIStore("", BaseStore), bkllb.Platform(f.platform),
 		bkllb.WithCustomNamef("[%s] %s", f.where(), what)))

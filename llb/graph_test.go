@@ -18,6 +18,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // TestDeterministic compiles 25 times, with recipes that have five variables in an
@@ -83,7 +84,7 @@ func TestFamilies(t *testing.T) {
 		"another config": func(_ *matrix.Cell, _ *string, b *llb.Base) { b.Config.Author = "x" },
 	}
 	for name, vary := range variants {
-		cell, platform, base := cell, "linux/amd64", rootOf(cell.OS)
+		cell, platform, base := cell, "linux/amd64", rootOf(cell.Recipe.OS)
 		vary(&cell, &platform, &base)
 		img, err := compiler.Compile(t.Context(), cell, platform, base)
 		if err != nil {
@@ -157,16 +158,21 @@ func TestNamesAreShared(t *testing.T) {
 // its own, and build everything on them again.
 func TestNoSession(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, _ matrix.Cell, img *llb.Image) {
+	each(t, func(t *testing.T, cell matrix.Cell, img *llb.Image) {
 		for i, op := range parse(t, img.Definition).ops {
 			source := op.GetSource()
 			if source == nil {
 				continue
 			}
-			if !strings.HasPrefix(source.Identifier, "oci-layout://") {
-				t.Errorf("op %d: source %s, want oci-layout:// only", i, source.Identifier)
-			}
 			want := map[string]string{pb.AttrOCILayoutStoreID: llb.BaseStore}
+			if strings.HasPrefix(source.Identifier, "docker-image://") && cell.Recipe.OS.Image != "" {
+				want = nil
+			} else if !strings.HasPrefix(source.Identifier, "oci-layout://") {
+				t.Errorf("op %d: source %s, want oci-layout://, or a vendor's docker-image://", i, source.Identifier)
+			}
+			if !strings.Contains(source.Identifier, "@sha256:") {
+				t.Errorf("op %d: source %s has no digest", i, source.Identifier)
+			}
 			if diff := cmp.Diff(want, source.Attrs); diff != "" {
 				t.Errorf("op %d: attributes (-want +got):\n%s", i, diff)
 			}
@@ -264,7 +270,7 @@ func TestInputsAreNotChanged(t *testing.T) {
 	t.Parallel()
 	c := catalog(t)
 	compiler := &llb.Compiler{}
-	base := rootOf("debian13")
+	base := rootOf(recipes.OS{Name: "debian13"})
 	base.Config.History = append(make([]ocispec.History, 0, 8), base.Config.History...)
 	for _, cell := range cells(t, c) {
 		if cell.OS != "debian13" {
@@ -277,7 +283,7 @@ func TestInputsAreNotChanged(t *testing.T) {
 	if got := base.Config.History[:2][1].CreatedBy; got != "" {
 		t.Errorf("Compile wrote %q into the history of its base", got)
 	}
-	if diff := cmp.Diff(rootOf("debian13"), base); diff != "" {
+	if diff := cmp.Diff(rootOf(recipes.OS{Name: "debian13"}), base); diff != "" {
 		t.Errorf("Compile changed its base (-want +got):\n%s", diff)
 	}
 }
@@ -327,7 +333,7 @@ func TestCompileRefuses(t *testing.T) {
 			t.Parallel()
 			cell := good
 			test.change(&cell)
-			img, err := new(llb.Compiler).Compile(t.Context(), cell, test.platform, rootOf(good.OS))
+			img, err := new(llb.Compiler).Compile(t.Context(), cell, test.platform, rootOf(good.Recipe.OS))
 			if img != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("Compile = %v, %v, want nil, an error with %q", img, err, test.want)
 			}
@@ -344,7 +350,7 @@ func TestPlatformsOwnPackages(t *testing.T) {
 	recipe, _ := c.Recipe("ubuntu24.04", "12.6.0")
 	cell := matrix.Cell{ID: "12.6.0-devel-ubuntu24.04", OS: "ubuntu24.04", CUDA: "12.6.0", Flavor: "devel", Platforms: []string{"linux/amd64", "linux/arm64"}, Recipe: recipe}
 	for platform, want := range map[string]bool{"linux/amd64": true, "linux/arm64": false} {
-		img, err := compiler.Compile(t.Context(), cell, platform, rootOf(cell.OS))
+		img, err := compiler.Compile(t.Context(), cell, platform, rootOf(cell.Recipe.OS))
 		if err != nil {
 			t.Fatal(err)
 		}

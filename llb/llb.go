@@ -30,7 +30,8 @@ const BaseStore = "cudabuild-bases"
 
 // Base is a bootstrapped OS as the graph refers to it.
 type Base struct {
-	Root   digest.Digest // manifest of the root file system in BaseStore
+	Root   digest.Digest // manifest of the root file system
+	Image  string        // where a registry has the root, by that digest; "" if BaseStore has it
 	Lists  digest.Digest // manifest of the package lists in BaseStore
 	Config ocispec.Image // of Root
 	Epoch  int64         // seconds since 1970, the time of everything built

@@ -4,6 +4,7 @@ package llb_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,10 +55,15 @@ func cells(t testing.TB, c *recipes.Catalog) []matrix.Cell {
 	return all
 }
 
-// rootOf is a bootstrapped OS that was never made.
-func rootOf(os string) llb.Base {
-	date := time.Unix(1767225600, 0).UTC()
+// rootOf is a base that was never made.
+func rootOf(o recipes.OS) llb.Base {
+	date, os, image := time.Unix(1767225600, 0).UTC(), o.Name, ""
+	if o.Image != "" {
+		repository, _, _ := strings.Cut(o.Image, ":")
+		image = repository + "@" + digest.FromString("root of "+os).String()
+	}
 	return llb.Base{
+		Image: image,
 		Root:  digest.FromString("root of " + os),
 		Lists: digest.FromString("package lists of " + os),
 		Epoch: date.Unix(),
@@ -72,7 +78,7 @@ func rootOf(os string) llb.Base {
 
 func compile(ctx context.Context, t testing.TB, c *llb.Compiler, cell matrix.Cell) *llb.Image {
 	t.Helper()
-	img, err := c.Compile(ctx, cell, "linux/amd64", rootOf(cell.OS))
+	img, err := c.Compile(ctx, cell, "linux/amd64", rootOf(cell.Recipe.OS))
 	if err != nil {
 		t.Fatal(err)
 	}
