@@ -68,10 +68,7 @@ type Store struct {
 	Mirror string
 	// Logins are for a Mirror whose address has none.
 	Logins Logins
-	// Catalog knows the repositories of an OS that starts from a vendor's image. It may
-	// be nil for all others.
-	Catalog *recipes.Catalog
-	Log     *slog.Logger
+	Log    *slog.Logger
 
 	dir     string
 	content content.Store
@@ -104,17 +101,18 @@ func (s *Store) Content() content.Store { return s.content }
 // the repositories have moved. It needs root and mmdebstrap only to make one, and the
 // error matches [ErrUnavailable] where they are missing, and [ErrUnreachable] if a
 // repository does not answer.
-func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, error) {
-	known, ok := s.Known(ctx, o, platform)
+func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (Base, error) {
+	o := r.OS
+	known, ok := s.Known(ctx, r, platform)
 	if ok && !s.Refresh {
 		return known, nil
 	}
 	if o.Image != "" {
-		made, err := s.fromImage(ctx, o, platform)
+		made, err := s.fromImage(ctx, r, platform)
 		if err != nil {
 			return Base{}, fmt.Errorf("base of %s: %w", o.Name, err)
 		}
-		made.Recipe = s.recipeDigest(o, platform)
+		made.Recipe = recipeDigest(r, platform)
 		return made, s.save(made)
 	}
 	if err := able(); err != nil {
@@ -131,14 +129,14 @@ func (s *Store) Base(ctx context.Context, o recipes.OS, platform string) (Base, 
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
 	}
-	made.Recipe = s.recipeDigest(o, platform)
+	made.Recipe = recipeDigest(r, platform)
 	return made, s.save(made)
 }
 
 // Known returns the root that an earlier call of Base has left.
-func (s *Store) Known(ctx context.Context, o recipes.OS, platform string) (Base, bool) {
-	known, ok := s.load(o.Name, platform)
-	return known, ok && known.Recipe == s.recipeDigest(o, platform) && s.whole(ctx, known)
+func (s *Store) Known(ctx context.Context, r *recipes.Recipe, platform string) (Base, bool) {
+	known, ok := s.load(r.OS.Name, platform)
+	return known, ok && known.Recipe == recipeDigest(r, platform) && s.whole(ctx, known)
 }
 
 // Config returns the image configuration of a base's root file system. Its history has
@@ -165,9 +163,10 @@ func (s *Store) Config(ctx context.Context, b Base) (ocispec.Image, error) {
 }
 
 // recipeDigest covers the form of the root too: raise the number when make changes.
-func (s *Store) recipeDigest(o recipes.OS, platform string) digest.Digest {
+func recipeDigest(r *recipes.Recipe, platform string) digest.Digest {
+	o := r.OS
 	if o.Image != "" {
-		return addressDigest(o, s.addresses(o, platform), platform)
+		return addressDigest(o, r.Addresses(platform), platform)
 	}
 	const form = 2
 	data, _ := json.Marshal([]any{form, o.Bootstrap.Suite, o.Bootstrap.Components, platform})

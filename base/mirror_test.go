@@ -15,17 +15,17 @@ import (
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
-func debian13(t testing.TB) recipes.OS {
+func debian13(t testing.TB) *recipes.Recipe {
 	t.Helper()
 	c, err := recipes.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, ok := c.OS("debian13")
+	r, ok := c.Recipe("debian13", "12.4")
 	if !ok {
 		t.Fatal("no recipe for debian13")
 	}
-	return o
+	return r
 }
 
 func open(t testing.TB, dir, mirror string) *base.Store {

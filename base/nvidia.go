@@ -20,10 +20,11 @@ import (
 // fromImage is Base for an OS that starts from a vendor's image: it resolves that, and
 // makes an index of the key and the state of each repository (docs/sources.md). The
 // same state gives the same digests, so a base that has not moved is the known one.
-func (s *Store) fromImage(ctx context.Context, o recipes.OS, platform string) (Base, error) {
+func (s *Store) fromImage(ctx context.Context, from *recipes.Recipe, platform string) (Base, error) {
+	o := from.OS
 	b := Base{OS: o.Name, Platform: platform, Dates: map[string]time.Time{}, Sums: map[string]digest.Digest{}}
 	var repositories []repository
-	for _, address := range s.addresses(o, platform) {
+	for _, address := range from.Addresses(platform) {
 		r, err := readRepository(ctx, address, o.Repository.Packages)
 		if err != nil {
 			return Base{}, err
@@ -51,13 +52,6 @@ func (s *Store) fromImage(ctx context.Context, o recipes.OS, platform string) (B
 		return writeRepositories(w, o.Repository.Packages, repositories, b.Epoch)
 	})
 	return b, err
-}
-
-func (s *Store) addresses(o recipes.OS, platform string) []recipes.Address {
-	if s.Catalog == nil {
-		return nil
-	}
-	return s.Catalog.Addresses(o, platform)
 }
 
 // writeRepositories writes what a build step needs to add the repositories: for each,

@@ -14,8 +14,9 @@ import (
 // Put keeps a root that was made elsewhere as the one that [Store.Base] returns for
 // that OS, until its recipe changes. Root and index write tar archives: the root
 // file system, and a tree with sources.list and lists/.
-func (s *Store) Put(ctx context.Context, o recipes.OS, platform string, epoch time.Time, root, index func(io.Writer) error) (b Base, err error) {
-	b = Base{OS: o.Name, Platform: platform, Recipe: s.recipeDigest(o, platform), Epoch: epoch}
+func (s *Store) Put(ctx context.Context, r *recipes.Recipe, platform string, epoch time.Time, root, index func(io.Writer) error) (b Base, err error) {
+	o := r.OS
+	b = Base{OS: o.Name, Platform: platform, Recipe: recipeDigest(r, platform), Epoch: epoch}
 	if b.Root, err = s.image(ctx, b, "root of "+o.Name, root); err != nil {
 		return Base{}, fmt.Errorf("put %s: %w", o.Name, err)
 	}

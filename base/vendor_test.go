@@ -128,6 +128,8 @@ func (v *vendor) host() string { return strings.TrimPrefix(v.URL, "http://") }
 func (v *vendor) pin(t *testing.T, packages, sum, fingerprint string) {
 	t.Helper()
 	for file, text := range map[string]string{
+		"cuda/9.0-old.yaml": `{cuda: "9.0", source: vendor, os: [old], platforms: [linux/amd64], version: "9.0.0", samples: {sass: [50], ptx: 50},
+			layers: {base: {packages: [a], size_mb: 1}, runtime: {packages: [b], size_mb: 1}, devel: {packages: [c], size_mb: 1}}}`,
 		"os/old.yaml": fmt.Sprintf(`{os: old, source: vendor, manager: apt, image: "%s/library/old:1", repository: {dir: old1, packages: %s, arch: {linux/amd64: x86_64}}}`, v.host(), packages),
 		"repository/vendor.yaml": fmt.Sprintf(`{source: vendor, roots: {vendor: "%s/repos"}, keys: [{id: "%s", fingerprint: "%s", file: key.pub, sha256: "%s", since: 2020-01-01, serves: [deb, rpm]}]}`,
 			v.URL, fingerprint[32:], fingerprint, sum),
@@ -143,16 +145,18 @@ func (v *vendor) pin(t *testing.T, packages, sum, fingerprint string) {
 }
 
 // store opens a store in dir, and returns it with the OS of the vendor.
-func (v *vendor) store(t *testing.T, dir string) (*base.Store, recipes.OS) {
+func (v *vendor) store(t *testing.T, dir string) (*base.Store, *recipes.Recipe) {
 	t.Helper()
 	catalog, err := recipes.Load(v.recipes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, dir, "")
-	s.Catalog = catalog
-	o, _ := catalog.OS("old")
-	return s, o
+	r, ok := catalog.Recipe("old", "9.0")
+	if !ok {
+		t.Fatal("no recipe")
+	}
+	return s, r
 }
 
 func TestVendorBase(t *testing.T) {
@@ -341,17 +345,16 @@ func TestVendorRegistry(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t, "rpm", "never.asc")
 	s, o := v.store(t, t.TempDir())
-	gone := o
-	gone.Image = v.host() + "/library/old:2"
-	if _, err := s.Base(t.Context(), gone, "linux/amd64"); err == nil || errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), "old:2") {
+	gone, down := *o, *o
+	gone.OS.Image = v.host() + "/library/old:2"
+	if _, err := s.Base(t.Context(), &gone, "linux/amd64"); err == nil || errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), "old:2") {
 		t.Errorf("Base = %v, want an error about old:2", err)
 	}
 	if _, err := s.Base(t.Context(), o, "linux/arm64"); err == nil || !strings.Contains(err.Error(), "no repository for it on linux/arm64") {
 		t.Errorf("Base = %v, want an error about the platform", err)
 	}
-	down := o
-	down.Image = "127.0.0.1:9/library/old:1"
-	if _, err := s.Base(t.Context(), down, "linux/amd64"); !errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach the registry") {
+	down.OS.Image = "127.0.0.1:9/library/old:1"
+	if _, err := s.Base(t.Context(), &down, "linux/amd64"); !errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach the registry") {
 		t.Errorf("Base = %v, want ErrUnreachable", err)
 	}
 }

@@ -49,12 +49,12 @@ func (r *run) bootstrap(ctx context.Context, b *root, m *manifest) (err error) {
 	}
 	done := r.Display.Step("[" + os.Name + "] " + title + " for " + m.platform)
 	defer func() { done(err) }()
-	if _, known := r.Bases.Known(ctx, os, m.platform); !known || r.Bases.Refresh {
+	if _, known := r.Bases.Known(ctx, m.cell.Recipe, m.platform); !known || r.Bases.Refresh {
 		if err := r.prepare(ctx); err != nil {
 			return err
 		}
 	}
-	if b.Base, err = r.Bases.Base(ctx, os, m.platform); err != nil {
+	if b.Base, err = r.Bases.Base(ctx, m.cell.Recipe, m.platform); err != nil {
 		if full := r.diskFull(err); full != nil {
 			err = full
 			r.cancel(err)

@@ -145,8 +145,7 @@ func (r *run) unpackedMB(ctx context.Context) int {
 // known reports whether an earlier run left the image, as far as that can be told
 // without bootstrapping anything.
 func (r *run) known(ctx context.Context, m *manifest) bool {
-	os := m.cell.Recipe.OS
-	known, ok := r.Bases.Known(ctx, os, m.platform)
+	known, ok := r.Bases.Known(ctx, m.cell.Recipe, m.platform)
 	if !ok {
 		return false
 	}

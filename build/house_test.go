@@ -68,7 +68,7 @@ func (h *house) bootstrapped(t testing.TB, arch string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tiny, _ := h.catalog.OS("tiny")
+	tiny, _ := h.catalog.Recipe("tiny", "12.1")
 	if _, ok := bases.Known(t.Context(), tiny, "linux/"+arch); ok {
 		return
 	}
@@ -126,7 +126,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	if err != nil {
 		t.Fatal(err)
 	}
-	bases.Mirror, bases.Catalog = h.mirror, h.catalog
+	bases.Mirror = h.mirror
 	o := build.Options{
 		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},

@@ -53,7 +53,7 @@ func (r *run) checkPlatforms(ctx context.Context) error {
 
 func (r *run) checkPlatform(ctx context.Context, m *manifest) error {
 	os := m.cell.Recipe.OS
-	_, known := r.Bases.Known(ctx, os, m.platform)
+	_, known := r.Bases.Known(ctx, m.cell.Recipe, m.platform)
 	bootstrap := os.Bootstrap.Suite != "" && (r.Bases.Refresh || !known)
 	if r.Engine.Address == "" || bootstrap {
 		if err := emulator.Check(m.platform); err != nil {

@@ -187,8 +187,7 @@ func TestVendorImageGone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			bases.Catalog = h.catalog
-			tiny, _ := h.catalog.OS("tiny")
+			tiny, _ := h.catalog.Recipe("tiny", "12.1")
 			if _, err := bases.Base(t.Context(), tiny, "linux/amd64"); err != nil {
 				t.Fatal(err)
 			}
@@ -215,10 +214,10 @@ func TestVendorImageLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bases.Catalog = h.catalog
-	tiny, _ := h.catalog.OS("tiny")
-	tiny.Image = "oci:some/folder"
-	if _, err := bases.Base(t.Context(), tiny, "linux/amd64"); err == nil || !strings.Contains(err.Error(), "image in a registry") {
+	tiny, _ := h.catalog.Recipe("tiny", "12.1")
+	folder := *tiny
+	folder.OS.Image = "oci:some/folder"
+	if _, err := bases.Base(t.Context(), &folder, "linux/amd64"); err == nil || !strings.Contains(err.Error(), "image in a registry") {
 		t.Errorf("Base = %v, want that it is to be in a registry", err)
 	}
 }

@@ -87,7 +87,7 @@ func unpackLists(t *testing.T, r *recipes.Recipe, dir string) {
 		t.Fatal(err)
 	}
 	store.Mirror = os.Getenv("CUDABUILD_DEBIAN_MIRROR")
-	b, err := store.Base(t.Context(), r.OS, "linux/amd64")
+	b, err := store.Base(t.Context(), r, "linux/amd64")
 	if errors.Is(err, base.ErrUnavailable) {
 		require.Missing(t, "bootstrap", err)
 	}

@@ -136,7 +136,7 @@ func (f fixture) publicImages(t *testing.T, ids []string) map[string]string {
 			t.Fatal(err)
 		}
 		o, _ := catalog.OS(cell.OS)
-		base, ok := bases.Known(t.Context(), o, cell.Platforms[0])
+		base, ok := bases.Known(t.Context(), cell.Recipe, cell.Platforms[0])
 		if !ok {
 			t.Fatalf("no root of %s", cell.OS)
 		}

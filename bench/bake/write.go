@@ -28,7 +28,7 @@ type target struct {
 
 // writeBake bootstraps what the cells need and writes a bake file for them.
 func writeBake(ctx context.Context, catalog *recipes.Catalog, cells []matrix.Cell, bases *base.Store, work string) (string, error) {
-	made, err := bootstrapAll(ctx, catalog, cells, bases)
+	made, err := bootstrapAll(ctx, cells, bases)
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +88,7 @@ func stage(c matrix.Cell) string {
 	return string(c.Flavor)
 }
 
-func bootstrapAll(ctx context.Context, catalog *recipes.Catalog, cells []matrix.Cell, bases *base.Store) (map[string]base.Base, error) {
+func bootstrapAll(ctx context.Context, cells []matrix.Cell, bases *base.Store) (map[string]base.Base, error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	made := map[string]base.Base{}
@@ -100,8 +100,7 @@ func bootstrapAll(ctx context.Context, catalog *recipes.Catalog, cells []matrix.
 		}
 		seen[cell.OS] = true
 		group.Go(func() {
-			o, _ := catalog.OS(cell.OS)
-			base, err := bases.Base(ctx, o, cell.Platforms[0])
+			base, err := bases.Base(ctx, cell.Recipe, cell.Platforms[0])
 			mu.Lock()
 			defer mu.Unlock()
 			made[cell.OS] = base

@@ -21,7 +21,6 @@ import (
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/matrix"
-	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/spec"
 	"github.com/cudabuild/cudabuild/verify"
@@ -97,7 +96,7 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	catalog, cells, err := f.load(cmd, f.asJSON)
+	_, cells, err := f.load(cmd, f.asJSON)
 	if err != nil {
 		return err
 	}
@@ -120,7 +119,7 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if err := f.checkRecord(); err != nil { // better now than after all the work
 		return err
 	}
-	result, err := f.build(cmd, catalog, cells)
+	result, err := f.build(cmd, cells)
 	if result == nil {
 		return f.unknown(err)
 	}
@@ -158,7 +157,7 @@ func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
 
 // build owns the state directory and the image folder for the time of the run, and
 // writes its record.
-func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells []matrix.Cell) (result *record.Run, err error) {
+func (f *matrixFlags) build(cmd *cobra.Command, cells []matrix.Cell) (result *record.Run, err error) {
 	ctx := cmd.Context()
 	lock, err := f.own(cmd)
 	if err != nil {
@@ -178,7 +177,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, catalog *recipes.Catalog, cells 
 		return nil, err
 	}
 	bases.Logins = base.ReadLogins("/etc/apt")
-	bases.Refresh, bases.Mirror, bases.Catalog, bases.Log = f.refresh, f.mirror, catalog, slog.Default()
+	bases.Refresh, bases.Mirror, bases.Log = f.refresh, f.mirror, slog.Default()
 	display := f.display(cmd)
 	defer display.Close()
 	result, err = build.Run(ctx, cells, build.Options{
