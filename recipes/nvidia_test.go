@@ -151,15 +151,24 @@ func TestNotRepeated(t *testing.T) {
 	})
 }
 
+// addresses are those of the first release for an OS.
+func addresses(t *testing.T, c *recipes.Catalog, os, platform string) []recipes.Address {
+	t.Helper()
+	r, ok := c.Recipe(os, c.CUDAFor(os)[0])
+	if !ok {
+		t.Fatalf("no recipe for %s", os)
+	}
+	return r.Addresses(platform)
+}
+
 // TestKeys: what signs the repositories of today.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	c := load(t)
 	got := map[string]string{}
 	for _, name := range c.OSNames() {
-		o, _ := c.OS(name)
 		var list []string
-		for _, a := range c.Addresses(o, "linux/amd64") {
+		for _, a := range addresses(t, c, name, "linux/amd64") {
 			list = append(list, a.URL+" "+a.Key.ID)
 		}
 		if len(list) > 0 {
@@ -180,13 +189,13 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	o, _ := c.OS("rockylinux9")
-	if got := c.Addresses(o, "linux/arm64")[0].URL; got != "https:"+root+"cuda/repos/rhel9/sbsa" {
+	if got := addresses(t, c, "rockylinux9", "linux/arm64")[0].URL; got != "https:"+root+"cuda/repos/rhel9/sbsa" {
 		t.Errorf("rockylinux9 for arm64: %s", got)
 	}
 	if o.Image != "docker.io/rockylinux/rockylinux:9" || len(o.Overrides) != 1 {
 		t.Errorf("rockylinux9 starts from %s, want the name that the last override gives", o.Image)
 	}
-	if o, _ := c.OS("debian13"); c.Addresses(o, "linux/amd64") != nil {
+	if addresses(t, c, "debian13", "linux/amd64") != nil {
 		t.Error("debian13 has repositories of a vendor")
 	}
 }

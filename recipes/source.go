@@ -69,12 +69,8 @@ type Address struct {
 	Key  Key
 }
 
-// Addresses returns the repositories of an OS for a platform, the one with the CUDA
-// packages first. There are none for an OS whose source has no roots of its own.
-func (c *Catalog) Addresses(o OS, platform string) []Address {
-	return c.sources[o.Source].addresses(o, platform)
-}
-
+// addresses are the repositories of an OS for a platform, the one with the CUDA packages
+// first. There are none for an OS whose source has no roots of its own.
 func (s Source) addresses(o OS, platform string) []Address {
 	arch, packaged := o.Repository.Arch[platform]
 	if len(s.Roots) == 0 || !packaged {

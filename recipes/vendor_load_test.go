@@ -68,8 +68,8 @@ func TestVendorOfOnesOwn(t *testing.T) {
 		t.Errorf("pin %+v, want %+v", r.Pins[0], want)
 	}
 	o, _ := c.OS("mine1")
-	if o.Image != "docker.io/library/mine:2" || c.Addresses(o, "linux/amd64")[0].URL != "https://packages.example/cuda/mine1/x86_64" {
-		t.Errorf("mine1 starts from %s with packages of %+v", o.Image, c.Addresses(o, "linux/amd64"))
+	if o.Image != "docker.io/library/mine:2" || addresses(t, c, "mine1", "linux/amd64")[0].URL != "https://packages.example/cuda/mine1/x86_64" {
+		t.Errorf("mine1 starts from %s with packages of %+v", o.Image, addresses(t, c, "mine1", "linux/amd64"))
 	}
 }
 

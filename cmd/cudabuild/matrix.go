@@ -96,7 +96,7 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	_, cells, err := f.load(cmd, f.asJSON)
+	cells, err := f.load(cmd, f.asJSON)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ of one group in the order in which they are built. It builds nothing.`,
 			if out.asked() {
 				return out.run(cmd, &sel)
 			}
-			_, cells, err := sel.load(cmd, asJSON)
+			cells, err := sel.load(cmd, asJSON)
 			if err != nil {
 				return err
 			}
@@ -130,14 +130,14 @@ func (s *selection) registerMatrix(cmd *cobra.Command) {
 
 // load is what commands on cells begin with: resolve, with problems told on stderr and,
 // for asJSON, as a document on stdout. The error has an exit code.
-func (s *selection) load(cmd *cobra.Command, asJSON bool) (*recipes.Catalog, []matrix.Cell, error) {
-	catalog, cells, err := s.resolve(cmd.InOrStdin())
-	return catalog, cells, tell(cmd, err, asJSON)
+func (s *selection) load(cmd *cobra.Command, asJSON bool) ([]matrix.Cell, error) {
+	cells, err := s.resolve(cmd.InOrStdin())
+	return cells, tell(cmd, err, asJSON)
 }
 
 // find is load for one cell, of whatever group.
 func (s *selection) find(cmd *cobra.Command, id string, asJSON bool) (matrix.Cell, error) {
-	_, m, err := s.open(cmd.InOrStdin())
+	m, err := s.open(cmd.InOrStdin())
 	if err != nil {
 		return matrix.Cell{}, tell(cmd, err, asJSON)
 	}
@@ -166,26 +166,20 @@ func tell(cmd *cobra.Command, err error, asJSON bool) error {
 
 // resolve reads recipes and matrix and expands the group. The error is a
 // spec.Problems, of the recipes too.
-func (s *selection) resolve(stdin io.Reader) (*recipes.Catalog, []matrix.Cell, error) {
-	catalog, m, err := s.open(stdin)
+func (s *selection) resolve(stdin io.Reader) ([]matrix.Cell, error) {
+	m, err := s.open(stdin)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	cells, err := m.Expand(s.group, s.only)
-	return catalog, cells, err
+	return m.Expand(s.group, s.only)
 }
 
 // open reads recipes and matrix. The error is a spec.Problems.
-func (s *selection) open(stdin io.Reader) (*recipes.Catalog, *matrix.Matrix, error) {
+func (s *selection) open(stdin io.Reader) (*matrix.Matrix, error) {
 	catalog, err := recipes.Load(s.recipes...)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	m, err := s.read(stdin, catalog)
-	return catalog, m, err
-}
-
-func (s *selection) read(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Matrix, error) {
 	m, err := s.parse(stdin, catalog)
 	if err != nil || s.release == "" {
 		return m, err

@@ -43,7 +43,7 @@ func (e *exports) run(cmd *cobra.Command, sel *selection) error {
 	case write == nil:
 		return fmt.Errorf("--emit %q: want bake or github", e.format)
 	}
-	_, cells, err := sel.load(cmd, false)
+	cells, err := sel.load(cmd, false)
 	if err != nil {
 		return err
 	}
