@@ -49,7 +49,7 @@ fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
 e2e: tools build bin/buildx ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
-	go test -tags e2e -count=1 -timeout 30m -v ./e2e/...
+	go test -tags e2e -count=1 -timeout 40m -v ./e2e/...
 kills: tools build ## kill a tiny run at each place that makes something, and look what is left (root; 60 of them are in `make test`)
 	@scripts/deps.sh test
 	CUDABUILD_REQUIRE=kills,strace,buildkit,root go test -count=1 -timeout 90m -v -run '^TestKills$$' ./build

@@ -5,12 +5,8 @@
 package e2e_test
 
 import (
-	"archive/tar"
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"maps"
 	"os"
@@ -21,11 +17,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -37,13 +28,17 @@ type aptState struct {
 }
 
 type aptPackage struct {
-	main   bool // the component
+	list   string // its file
+	text   string
 	fields map[string]string
 }
 
+// main reports whether it is of that component.
+func (p aptPackage) main() bool { return strings.Contains(p.list, "_main_binary-") }
+
 func newAptState(t *testing.T, r *recipes.Recipe) *aptState {
 	dir := t.TempDir()
-	unpackLists(t, r, dir)
+	fetchLists(t, r, dir)
 	guard, err := r.Manager.Guard(r.Release)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +60,7 @@ APT::Architecture "amd64"; APT::Architectures { "amd64"; }; APT::Install-Recomme
 	}
 	for _, list := range lists {
 		for paragraph := range strings.SplitSeq(read(t, list), "\n\n") {
-			p := aptPackage{strings.Contains(list, "_main_binary-"), map[string]string{}}
+			p := aptPackage{list, strings.TrimSpace(paragraph) + "\n\n", map[string]string{}}
 			for line := range strings.Lines(paragraph) {
 				if name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": "); ok && name[0] != ' ' {
 					p.fields[name] = value
@@ -76,50 +71,78 @@ APT::Architecture "amd64"; APT::Architectures { "amd64"; }; APT::Install-Recomme
 			}
 		}
 	}
+	a.trim(t, lists, slices.Collect(maps.Values(r.Release.Layers)))
 	return a
 }
 
-// unpackLists writes sources.list and lists/ of the root of an OS into dir.
-func unpackLists(t *testing.T, r *recipes.Recipe, dir string) {
-	bases := filepath.Join(newFixture(t).state, "bases")
-	store, err := base.Open(bases)
-	if err != nil {
-		t.Fatal(err)
+// fetchLists writes sources.list and lists/ of an OS into dir: mmdebstrap gets the lists of
+// the repositories that it would bootstrap from, and is asked for no package.
+func fetchLists(t *testing.T, r *recipes.Recipe, dir string) {
+	if _, err := exec.LookPath("mmdebstrap"); err != nil {
+		require.Missing(t, "apt", err)
 	}
-	store.Mirror = os.Getenv("CUDABUILD_DEBIAN_MIRROR")
-	b, err := store.Base(t.Context(), r, "linux/amd64")
-	if errors.Is(err, base.ErrUnavailable) {
-		require.Missing(t, "bootstrap", err)
+	args := []string{
+		"--variant=custom", "--format=null", "--quiet", "--architectures=amd64", "--components=" + strings.Join(r.OS.Bootstrap.Components, ","),
+		`--customize-hook=cp -R "$1/var/lib/apt/lists" "$1/etc/apt/sources.list" "$LISTS_DIR"`, "--", r.OS.Bootstrap.Suite, "/dev/null",
 	}
-	if err != nil {
-		t.Fatal(err)
+	if mirror := os.Getenv("CUDABUILD_DEBIAN_MIRROR"); mirror != "" {
+		args = append(args, mirror+"/debian")
 	}
-	blob := func(d digest.Digest) string { return read(t, filepath.Join(bases, "blobs", "sha256", d.Encoded())) }
-	var manifest ocispec.Manifest
-	if err := json.Unmarshal([]byte(blob(b.Lists)), &manifest); err != nil {
-		t.Fatal(err)
+	cmd := exec.CommandContext(t.Context(), "mmdebstrap", args...)
+	cmd.Env = append(os.Environ(), "LISTS_DIR="+dir, "TMPDIR="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("mmdebstrap: %v\n%s", err, out)
 	}
-	zr, err := zstd.NewReader(strings.NewReader(blob(manifest.Layers[0].Digest)))
-	if err != nil {
-		t.Fatal(err)
+}
+
+// trim leaves those packages in the lists that apt could come to from the driver's, from
+// those that ask for it, and from our layers: it looks at all of them each time.
+func (a *aptState) trim(t *testing.T, lists []string, layers []recipes.Layer) {
+	drivers := a.drivers()
+	wanted := maps.Clone(drivers)
+	for _, name := range a.users(drivers) {
+		wanted[name] = true
 	}
-	defer zr.Close()
-	for tr := tar.NewReader(zr); ; {
-		header, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			return
+	for _, layer := range layers {
+		for _, name := range layer.Packages {
+			wanted[name] = true
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if header.Typeflag == tar.TypeReg {
-			data, err := io.ReadAll(tr)
-			if err != nil {
-				t.Fatal(err)
+	}
+	kept := make([]bool, len(a.packages))
+	for more := true; more; {
+		more = false
+		for i, p := range a.packages {
+			if kept[i] || !wanted[p.fields["Package"]] && !anyOf(wanted, p.fields["Provides"]) {
+				continue
 			}
-			write(t, filepath.Join(dir, filepath.Clean("/"+header.Name)), string(data))
+			kept[i], more = true, true
+			for name := range relations(p.fields["Depends"] + "," + p.fields["Pre-Depends"] + "," + p.fields["Recommends"]) {
+				wanted[name] = true
+			}
 		}
 	}
+	texts := map[string]*strings.Builder{}
+	for _, list := range lists {
+		texts[list] = &strings.Builder{}
+	}
+	for i, p := range a.packages {
+		if kept[i] {
+			texts[p.list].WriteString(p.text)
+		}
+	}
+	for list, text := range texts {
+		write(t, list, text.String())
+	}
+}
+
+// anyOf reports whether a name of the field is wanted.
+func anyOf(wanted map[string]bool, field string) bool {
+	for name := range relations(field) {
+		if wanted[name] {
+			return true
+		}
+	}
+	return false
 }
 
 // driverSources are the source packages that the driver is packaged from, all branches; of
@@ -133,7 +156,7 @@ func (p aptPackage) source() string {
 
 func (p aptPackage) driver() bool {
 	source := p.source()
-	return !p.main && driverSources.MatchString(source) && (source != "firmware-nonfree" || strings.Contains(p.fields["Package"], "nvidia"))
+	return !p.main() && driverSources.MatchString(source) && (source != "firmware-nonfree" || strings.Contains(p.fields["Package"], "nvidia"))
 }
 
 // drivers are the names of the driver's packages.
@@ -173,7 +196,7 @@ func (a *aptState) users(drivers map[string]bool) []string {
 		more = false
 		for _, p := range a.packages {
 			name := p.fields["Package"]
-			if p.main || p.driver() || users[name] {
+			if p.main() || p.driver() || users[name] {
 				continue
 			}
 			for other := range relations(p.fields["Depends"] + "," + p.fields["Pre-Depends"] + "," + p.fields["Recommends"]) {
