@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -96,6 +97,9 @@ func (f form) read(line string) *Error {
 			return strings.TrimSpace(Hide(parts[i]))
 		}
 		return ""
+	}
+	if version := part("version"); version != "" && slices.Contains(strings.Fields(part("have")), version) {
+		return nil // it is there: something else went wrong with it
 	}
 	e := &Error{Package: part("package"), Address: part("address"), Detail: detail(part("why"))}
 	if e.kind = kindOf(e.Detail); f.kind != "" {

@@ -28,6 +28,11 @@ func TestFind(t *testing.T) {
 				"[FAILED] cuda-nvcc-12-4-12.4.131-1.x86_64.rpm: No more mirrors to try\nError: Error downloading packages:\n", false,
 			"package cuda-nvcc-12-4 12.4.131-1|404", "--refresh", "http://m.example/r/cuda-nvcc-12-4-12.4.131-1.x86_64.rpm",
 		},
+		"dnf: cut, and our own script after it": {
+			"[MIRROR] a-1-1.rpm: Curl error (18): Transferred a partial file for http://m.example/a-1-1.rpm [transfer closed with 6226 bytes remaining to read]\n" +
+				"[FAILED] a-1-1.rpm: No more mirrors to try - All mirrors were already tried without success\n" +
+				"package a: version 1-1 is not in the repositories, they have 1-1 2-1\n", true, "broke off|partial file|http://m.example/a-1-1.rpm", "network", "",
+		},
 		"dnf: busy":        {"[MIRROR] a-1-1.noarch.rpm: Status code: 503 for https://m.example/a-1-1.noarch.rpm (IP: 10.0.0.1)\n", true, "package a 1-1|cannot answer|503", "later", ""},
 		"dnf: name":        {"Errors during downloading metadata for repository 'x':\n  - Curl error (6): Couldn't resolve host name for http://m.example/repodata/repomd.xml [Could not resolve host: m.example]\nError: Failed to download metadata\n", true, "name is not known|repomd.xml", "network", ""},
 		"dnf: certificate": {"  - Curl error (60): Peer certificate cannot be authenticated with given CA certificates for https://m.example/repodata/repomd.xml [SSL certificate problem: unable to get local issuer certificate]\n", true, "certificate is not trusted", "certificate", ""},

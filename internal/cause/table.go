@@ -56,7 +56,7 @@ var words = []struct {
 	{regexp.MustCompile(`(?i)resolv|no such host|name or service not known|server misbehaving|wicked happened`), "name"},
 	{regexp.MustCompile(`(?i)refused|no route to host|unreachable|couldn't connect|could not connect|failed to connect|unable to connect`), "refused"},
 	{regexp.MustCompile(`(?i)timed? ?out|deadline exceeded|too slow`), "silent"},
-	{regexp.MustCompile(`(?i)connection (failed|reset|broke|closed)|closed (the )?connection|unexpected (EOF|end of file)|\bEOF\b|empty reply|transfer closed|error reading from server|undetermined error|broken pipe`), "cut"},
+	{regexp.MustCompile(`(?i)connection (failed|reset|broke|closed)|closed (the )?connection|unexpected (EOF|end of file)|\bEOF\b|empty reply|transfer closed|partial file|error reading from server|undetermined error|broken pipe`), "cut"},
 	{regexp.MustCompile(`(?i)GPG|signature|NO_PUBKEY|not signed|EXPKEYSIG|BADSIG`), "signature"},
 }
 
@@ -71,7 +71,7 @@ type form struct {
 // second does, which may have been made good by another try or mirror.
 var forms = [][]form{
 	{
-		{regexp.MustCompile(`^package (?P<package>\S+): (?P<why>version .* is not in the repositories.*)$`), "version"}, // our own scripts
+		{regexp.MustCompile(`^package (?P<package>\S+): (?P<why>version (?P<version>\S+) is not in the repositories(, they have (?P<have>.*))?)$`), "version"}, // our own scripts
 		{regexp.MustCompile(`^package (?P<package>\S+): (?P<why>there is no .*)$`), "absent"},
 		{regexp.MustCompile(`^[EW]: Failed to fetch (?P<address>\S+) +(?P<why>.*)$`), ""},
 		{regexp.MustCompile(`^E: Unable to locate package (?P<package>\S+)`), "absent"},
