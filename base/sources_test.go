@@ -105,8 +105,8 @@ func TestMirrorForms(t *testing.T) {
 		"https://u:w@m.example:8443/api/debian/":            {"https://m.example:8443/api/debian", "https://m.example:8443/api/debian-security"},
 		"https://m.example/artifactory/debian-remote":       {"https://m.example/artifactory/debian-remote", "https://m.example/artifactory/debian-security-remote"},
 		"http://m.example/archive/debian/20240101T000000Z/": {"http://m.example/archive/debian/20240101T000000Z", "http://m.example/archive/debian-security/20240101T000000Z"},
-		"http://m.example:3142/deb.debian.org":              {"http://m.example:3142/deb.debian.org/debian", "http://m.example:3142/deb.debian.org/debian-security"},
-		"http://m.example/deb.debian.org/debian":            {"http://m.example/deb.debian.org/debian", "http://m.example/deb.debian.org/debian-security"},
+		"http://m.example:3142/other.example":               {"http://m.example:3142/other.example/debian", "http://m.example:3142/other.example/debian-security"},
+		"http://m.example/other.example/debian":             {"http://m.example/other.example/debian", "http://m.example/other.example/debian-security"},
 		"http://m.example/a/{archive}/b":                    {"http://m.example/a/debian/b", "http://m.example/a/debian-security/b"},
 	} {
 		m := mirrorOf(t, address)
