@@ -9,9 +9,8 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/cudabuild/cudabuild/internal/contain"
 )
 
 // cgroupParent is the cgroup below which the daemon of a state directory runs its steps.
@@ -36,22 +35,9 @@ func removeGroups(stateDir string) (err error) {
 				return nil
 			})
 			for _, group := range slices.Backward(groups) { // those inside first
-				err = errors.Join(err, removeGroup(group))
+				err = errors.Join(err, contain.RemoveGroup(group))
 			}
 		}
 	}
 	return err
-}
-
-// removeGroup removes a cgroup. The kernel may need a moment to end what it holds.
-func removeGroup(group string) error {
-	for tries := 1000; ; tries-- {
-		switch err := unix.Rmdir(group); {
-		case err == nil, errors.Is(err, fs.ErrNotExist):
-			return nil
-		case !errors.Is(err, unix.EBUSY) || tries == 0:
-			return &fs.PathError{Op: "rmdir", Path: group, Err: err}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }

@@ -13,17 +13,23 @@ import (
 	"github.com/cudabuild/cudabuild/record"
 )
 
-// TestMerge: a run of some cells leaves the record of the others alone, and the
-// totals are those of all.
-func TestMerge(t *testing.T) {
-	t.Parallel()
+// folder returns where a record goes, and the empty images that it is of.
+func folder(t *testing.T) (path string, images *image.Store) {
+	t.Helper()
 	dir := t.TempDir()
-	path := filepath.Join(dir, "run.json")
 	images, err := image.OpenStore(filepath.Join(dir, "images"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer images.Close()
+	t.Cleanup(func() { _ = images.Close() })
+	return filepath.Join(dir, "run.json"), images
+}
+
+// TestMerge: a run of some cells leaves the record of the others alone, and the
+// totals are those of all.
+func TestMerge(t *testing.T) {
+	t.Parallel()
+	path, images := folder(t)
 	cell := func(id string, status record.Status) record.Cell { return record.Cell{ID: id, Status: status} }
 	for _, cells := range [][]record.Cell{
 		{cell("a", record.Passed), cell("b", record.Failed)},

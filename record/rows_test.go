@@ -5,14 +5,12 @@ package record_test
 import (
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/gpu"
-	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -21,13 +19,7 @@ import (
 // keeps them while the image is the same, and what is of no cell is handed back.
 func TestObserve(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "run.json")
-	images, err := image.OpenStore(filepath.Join(dir, "images"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer images.Close()
+	path, images := folder(t)
 	host := gpu.Host{Driver: "580.159.04"}
 	if _, err := record.Observe(path, host, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Observe without a record = %v, want ErrNotExist", err)
@@ -79,12 +71,7 @@ func TestObserve(t *testing.T) {
 // the newest hundred.
 func TestObserveAtOnce(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "run.json")
-	images, err := image.OpenStore(filepath.Join(t.TempDir(), "images"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer images.Close()
+	path, images := folder(t)
 	r := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: []record.Cell{{ID: "a", Digest: "one"}, {ID: "b", Digest: "two"}}}
 	if err := r.Merge(t.Context(), path, images); err != nil {
 		t.Fatal(err)

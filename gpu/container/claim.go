@@ -9,9 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/contain"
 )
 
 // cgroupParent holds a cgroup for each run.
@@ -122,24 +123,10 @@ func discard(dir string) error {
 		found, _ := filepath.Glob(root + cgroup(dir))
 		members, _ := filepath.Glob(root + cgroup(dir) + ".*")
 		for _, group := range append(found, members...) {
-			err = errors.Join(err, removeGroup(group))
+			err = errors.Join(err, contain.RemoveGroup(group))
 		}
 	}
 	return errors.Join(err, os.RemoveAll(dir))
-}
-
-// removeGroup removes a cgroup. The kernel drops the lock of an owner that was killed a
-// little before it has ended all that ran for it.
-func removeGroup(group string) error {
-	for tries := 1000; ; tries-- {
-		switch err := unix.Rmdir(group); {
-		case err == nil, errors.Is(err, fs.ErrNotExist):
-			return nil
-		case !errors.Is(err, unix.EBUSY) || tries == 0:
-			return &fs.PathError{Op: "rmdir", Path: group, Err: err}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 func lock(name string, how int) (*os.File, error) {
