@@ -23,7 +23,7 @@ groups:
   default:
     - {os: [ubuntu22.04], cuda: ["12.3.2", "12.4.1"]}
 `
-	bulk = 64 << 20 // what the runtime packages of one release unpack to
+	bulk = 2 << 30 // what the runtime packages of one release unpack to
 )
 
 // BenchmarkTwoReleases builds the runtime images of two CUDA releases on one OS from
