@@ -36,7 +36,7 @@ func BenchmarkTwoReleases(b *testing.B) {
 	prepared := func(name string) *vendor {
 		w := *v
 		w.state, w.out = filepath.Join(b.TempDir(), name), filepath.Join(b.TempDir(), name)
-		w.passes(b, "--cell", "*-base-*")
+		w.passes(b, "--only", "*-base-*")
 		return &w
 	}
 	var apart, together time.Duration
@@ -44,7 +44,7 @@ func BenchmarkTwoReleases(b *testing.B) {
 		w := prepared("apart")
 		begun := time.Now()
 		for _, release := range releases {
-			w.passes(b, "--cell", release+"-*")
+			w.passes(b, "--only", release+"-*")
 		}
 		apart += time.Since(begun)
 		w = prepared("together")
