@@ -38,7 +38,8 @@ const (
 // internal/; free packages may import everything and nobody imports them.
 var arrows = map[string][]string{
 	"compat":   {},
-	"image":    {},
+	"registry": {},
+	"image":    {"registry"},
 	"engine":   {},
 	"samples":  {},
 	"spec":     {},
