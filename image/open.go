@@ -10,14 +10,12 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/cudabuild/cudabuild/internal/hint"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // Sentinels of [Open].
@@ -46,9 +44,8 @@ type OpenOptions struct {
 	// Platform is what must be had, "linux/arm64"; "" takes linux on this architecture
 	// from an index, and an image that stands alone whatever its platform.
 	Platform     string
-	AllPlatforms bool // every platform of an index; Platform is ignored
-	Keychain     authn.Keychain
-	Patience     time.Duration // how long a registry may take to begin, and for each 64 KiB; 0 means a minute
+	AllPlatforms bool             // every platform of an index; Platform is ignored
+	Registry     registry.Options // for references to registries
 }
 
 // Open resolves a reference in skopeo's spelling:
@@ -113,11 +110,7 @@ func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, er
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrBadReference, err)
 	}
-	if opts.Keychain == nil {
-		opts.Keychain = authn.DefaultKeychain
-	}
-	bounded := documents{&patient{remote.DefaultTransport, cmp.Or(opts.Patience, patience)}}
-	desc, err := remote.Get(parsed, remote.WithContext(ctx), remote.WithAuthFromKeychain(opts.Keychain), remote.WithTransport(bounded))
+	desc, err := fetch(ctx, parsed, opts.Registry)
 	if err != nil {
 		return nil, err
 	}

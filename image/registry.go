@@ -5,68 +5,24 @@ package image
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/cudabuild/cudabuild/registry"
 )
 
-// Bounds on what a registry may do.
-const (
-	// patience is how long it may give nothing, before its answer and inside of it, and
-	// how long it may take for a portion of it. That is about 1 KiB a second.
-	patience = time.Minute
-	portion  = 64 << 10
-	// maxRedirects is what net/http allows; the registry client puts a check of its
-	// own in the place of that one, and it counts nothing.
-	maxRedirects = 10
-	// maxErrorBody bounds the body of an error. The registry client asks again after
-	// a 500, but not if more than 64 KiB come with it.
-	maxErrorBody = 4 << 10
-)
-
-// slowError is a registry that gave nothing, or little, for that long. It is not
-// temporary: whoever waited a minute is not made to wait three.
-type slowError struct {
-	waited time.Duration
-	got    int // bytes
-}
-
-func (e *slowError) Error() string {
-	if e.got == 0 {
-		return fmt.Sprintf("no answer for %v", e.waited)
-	}
-	return fmt.Sprintf("too slow: %d bytes in %v", e.got, e.waited)
-}
-
-// patient is a transport with these bounds.
-type patient struct {
-	inner    http.RoundTripper
-	patience time.Duration
-}
-
-// RoundTrip implements http.RoundTripper.
-func (p *patient) RoundTrip(req *http.Request) (*http.Response, error) {
-	if redirects(req) > maxRedirects {
-		return nil, fmt.Errorf("more than %d redirects", maxRedirects)
-	}
-	ctx, cancel := context.WithCancelCause(req.Context())
-	body := &patientBody{ctx: ctx, cancel: cancel, patience: p.patience, left: p.patience}
-	body.watchdog = time.AfterFunc(p.patience, func() { cancel(&slowError{waited: p.patience}) })
-	resp, err := p.inner.RoundTrip(req.WithContext(ctx))
-	body.watchdog.Stop()
+// fetch returns what a registry has under a reference.
+func fetch(ctx context.Context, ref name.Reference, opts registry.Options) (*remote.Descriptor, error) {
+	client, err := registry.New(ctx, ref.Context(), opts)
 	if err != nil {
-		err = body.cause(err)
-		cancel(nil)
 		return nil, err
 	}
-	body.ReadCloser, resp.Body = resp.Body, body
-	if resp.StatusCode >= http.StatusBadRequest {
-		resp.Body = errorBody{io.LimitReader(body, maxErrorBody), body}
-	}
-	return resp, nil
+	return remote.Get(ref, append(client.Remote(), remote.WithTransport(documents{client}))...)
 }
 
 // documents is a transport that hands over only manifests and indexes that can be read in
@@ -97,59 +53,4 @@ func origin(req *http.Request) *http.Request {
 		req = req.Response.Request
 	}
 	return req
-}
-
-// redirects counts the answers that led to this request.
-func redirects(req *http.Request) (n int) {
-	for ; req != nil && req.Response != nil; req = req.Response.Request {
-		n++
-	}
-	return n
-}
-
-// errorBody is the beginning of a body.
-type errorBody struct {
-	io.Reader
-	io.Closer
-}
-
-// patientBody is a body each portion of which comes in time. Only time spent in reads
-// counts: who reads may be slow.
-type patientBody struct {
-	io.ReadCloser
-
-	ctx      context.Context //nolint:containedctx // of the request that the body belongs to
-	cancel   context.CancelCauseFunc
-	watchdog *time.Timer
-	patience time.Duration
-	left     time.Duration // for the rest of this portion
-	got      int           // bytes of it
-}
-
-// Read implements io.Reader.
-func (b *patientBody) Read(p []byte) (int, error) {
-	begun := time.Now()
-	b.watchdog.Reset(b.left)
-	n, err := b.ReadCloser.Read(p)
-	b.watchdog.Stop()
-	b.left -= time.Since(begun)
-	if b.got += n; b.got >= portion {
-		b.left, b.got = b.patience, 0
-	}
-	return n, b.cause(err)
-}
-
-// Close implements io.Closer.
-func (b *patientBody) Close() error {
-	defer b.cancel(nil)
-	return b.ReadCloser.Close()
-}
-
-// cause returns the slowness that led to err, else err.
-func (b *patientBody) cause(err error) error {
-	var slow *slowError
-	if err != nil && errors.As(context.Cause(b.ctx), &slow) {
-		return &slowError{slow.waited, b.got}
-	}
-	return err
 }

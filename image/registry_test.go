@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // TestOpenBoundsRegistry: whatever a registry does, opening an image ends.
@@ -47,7 +48,7 @@ func TestOpenBoundsRegistry(t *testing.T) {
 		{"500 with a long page", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = w.Write([]byte(strings.Repeat("oops", 50_000)))
-		}, strings.Repeat("oops", 1024), 3},
+		}, strings.Repeat("oops", 1024), 10},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +62,7 @@ func TestOpenBoundsRegistry(t *testing.T) {
 				tc.answer(w, r)
 			}))
 			defer server.Close()
-			_, _, err := image.Open(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/team/app:1", image.OpenOptions{Patience: 2 * time.Second})
+			_, _, err := image.Open(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/team/app:1", image.OpenOptions{Registry: registry.Options{Patience: 2 * time.Second, Pause: time.Millisecond}})
 			if err == nil || !strings.HasSuffix(strings.TrimSuffix(err.Error(), "\""), tc.wrong) || len(err.Error()) > 5000 {
 				t.Errorf("Open: %.300v, want one that ends in %q", err, tc.wrong)
 			}
