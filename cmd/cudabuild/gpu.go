@@ -27,6 +27,7 @@ import (
 // gpuFlags are the flags of `cudabuild gpu`.
 type gpuFlags struct {
 	stationFlags
+	registryFlags
 	engines                          []string
 	bundle, ledger, baseline, record string
 	limit                            time.Duration
@@ -59,6 +60,7 @@ worse than the baseline, 3 waived or could not run.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.add(cmd)
+	f.addRegistry(cmd)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.engines, "engine", []string{"direct", "nvidia"}, "what brings the driver into the container: direct, nvidia")
 	flags.IntVar(&f.repeat, "repeat", 1, "runs of each image by each engine")
@@ -89,7 +91,7 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := f.checkRecord(); err != nil {
 		return err
 	}
-	sources, closeAll, err := openAll(cmd.Context(), refs)
+	sources, closeAll, err := openAll(cmd.Context(), refs, image.OpenOptions{Registry: f.registry()})
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (f *gpuFlags) parseEngines() ([]container.Engine, error) {
 }
 
 // openAll opens every image of every reference.
-func openAll(ctx context.Context, refs []string) (all []image.Source, closeAll func(), err error) {
+func openAll(ctx context.Context, refs []string, opts image.OpenOptions) (all []image.Source, closeAll func(), err error) {
 	var closers []func() error
 	closeAll = func() {
 		for _, c := range closers {
@@ -125,7 +127,7 @@ func openAll(ctx context.Context, refs []string) (all []image.Source, closeAll f
 		}
 	}
 	for _, ref := range refs {
-		sources, closer, err := image.Open(ctx, ref, image.OpenOptions{})
+		sources, closer, err := image.Open(ctx, ref, opts)
 		if err != nil {
 			closeAll()
 			return nil, nil, unknown(err)

@@ -23,6 +23,7 @@ import (
 // runFlags are the flags of `cudabuild run`.
 type runFlags struct {
 	stationFlags
+	registryFlags
 	env, volumes        []string
 	workdir, user       string
 	entrypoint          string
@@ -54,6 +55,7 @@ for wrong usage and 3 if it could not be run, each with an error from cudabuild 
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.add(cmd)
+	f.addRegistry(cmd)
 	flags := cmd.Flags()
 	flags.SetInterspersed(false) // what follows IMAGE is the program's
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "`NAME=VALUE` for the program, or NAME to hand the caller's on")
@@ -82,7 +84,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), unheeded(unix.SIGHUP, unix.SIGQUIT)...)
 	defer stop()
-	sources, closer, err := image.Open(ctx, args[0], image.OpenOptions{})
+	sources, closer, err := image.Open(ctx, args[0], image.OpenOptions{Registry: f.registry()})
 	if err != nil {
 		return runError(err)
 	}

@@ -26,6 +26,8 @@ import (
 
 // verifyFlags are the flags of `cudabuild verify`.
 type verifyFlags struct {
+	registryFlags
+
 	asJSON       bool
 	format       string
 	allPlatforms bool
@@ -87,6 +89,7 @@ For the question: 0 it runs, 1 it does not, 3 it could not tell.`,
 	flags.StringVar(&f.policy, "policy", "", "`FILE` with exceptions from the rules, each with an owner and a last day")
 	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
 	f.question.addFlags(cmd)
+	f.addRegistry(cmd)
 	cmd.MarkFlagsMutuallyExclusive("json", "format")
 	cmd.MarkFlagsMutuallyExclusive("cache-dir", "no-cache")
 	cmd.MarkFlagsMutuallyExclusive("explain", "rules", "driver")
@@ -182,8 +185,9 @@ const atOnce = 16
 // order, those of unread for images that could not be read, and what went wrong.
 func overImages[T any](ctx context.Context, f *verifyFlags, refs []string, unread func(ref string, err error) T, look func(context.Context, image.Source) (T, error)) ([]T, error) {
 	perRef, problems := make([][]T, len(refs)), make([]error, len(refs))
+	opts := image.OpenOptions{Platform: f.platform, AllPlatforms: f.allPlatforms, Registry: f.registry()}
 	each(len(refs), func(i int) {
-		sources, closer, err := image.Open(ctx, refs[i], image.OpenOptions{Platform: f.platform, AllPlatforms: f.allPlatforms})
+		sources, closer, err := image.Open(ctx, refs[i], opts)
 		if err != nil {
 			err = printable{err}
 			perRef[i], problems[i] = []T{unread(refs[i], err)}, err
