@@ -25,8 +25,10 @@ const (
 	// maxWait bounds one wait that a registry asks for, maxWaits all of them without a success.
 	maxWait  = 2 * time.Minute
 	maxWaits = 10 * time.Minute
-	// maxDoubts bounds what should not happen and does, without a success.
-	maxDoubts = 2
+	// maxDoubts bounds what should not happen and does, without a success; of uploads
+	// several go on at once.
+	maxDoubts       = 2
+	maxUploadDoubts = 8
 )
 
 // waiting is a transport that waits as long as the registry asks to, and repeats what may be.
@@ -219,7 +221,7 @@ func (p *pace) failed(ctx context.Context, f failure) bool {
 		p.doubts[f.upload]++
 	}
 	var pause time.Duration
-	hopeless := f.verdict == doubtful && p.doubts[f.upload] > maxDoubts
+	hopeless := f.verdict == doubtful && p.doubts[f.upload] > map[bool]int{false: maxDoubts, true: maxUploadDoubts}[f.upload]
 	switch {
 	case hopeless:
 	case f.named > 0:
