@@ -22,6 +22,9 @@ type file struct {
 	Defaults lists                     `yaml:"defaults" doc:"What holds where an entry does not say otherwise."`
 	Groups   map[spec.Word][]entry     `yaml:"groups,required,some" keys:"group" each:"group" hint:"a group is a list of entries and of names of other groups: default: [{os: [...], cuda: [\"...\"]}]" doc:"Named lists of what to make; --group picks one."`
 	Tags     map[spec.Word][]spec.Word `yaml:"tags,one" keys:"tag" each:"tag" form:"glob" doc:"Other names of images, with {cuda}, {version}, {kind}, {os}, {yy} and {mm} filled in: the cells that have them."`
+
+	Compression string  `yaml:"compression" form:"compression" doc:"How layers are compressed, from the build to the registry: zstd, the default, or gzip, which docker before 23 and containerd before 1.5 need."`
+	Publish     publish `yaml:"publish" doc:"Where images go, and what must hold before a tag moves to one."`
 }
 
 // lists is what an entry has or takes from defaults; nil where it is not said.
@@ -67,17 +70,22 @@ func format(c *recipes.Catalog) spec.Format {
 		Start: `a matrix starts with "version: 1" and needs image and groups`,
 		Write: "write the value out; defaults and the inclusion of a group by its name save repetition",
 		Forms: map[string]spec.Form{
-			"image":    {Pattern: repository, Max: maxImage, Check: checkImage},
-			"compat":   {Noun: "word for compat", Words: []string{"forbid", allow}},
-			"platform": {Noun: "platform", Words: c.Platforms(), Globs: true},
-			"flavor":   {Noun: "flavor", Words: flavors, Globs: true},
-			"sample":   {Noun: "sample", Words: recipes.SampleNames(), Globs: true},
-			"os":       {Noun: "OS", Words: c.OSNames(), Globs: true},
-			"cuda":     {Noun: "CUDA release", Words: c.CUDAVersions(), Globs: true, Number: " (YAML reads 12.10 as the number 12.1)"},
-			"reason":   {Min: 1, Hint: "say why, for whoever wonders later"},
-			"group":    {Pattern: groupName, Want: "a name for a group: lower-case letters, digits and . _ -, 64 at most"},
-			"tag":      {Pattern: tagPattern, Check: checkPattern},
-			"glob":     {Doc: "Glob on cell IDs: *, ?, [a-z].", Check: checkGlob},
+			"image":       {Pattern: repository, Max: maxImage, Check: checkImage},
+			"compat":      {Noun: "word for compat", Words: []string{"forbid", allow}},
+			"compression": {Noun: "compression", Words: []string{Zstd, Gzip}},
+			"verdict":     {Noun: "verdict to ask for", Words: []string{"pass", "warn"}},
+			"driver":      {Pattern: driverForm, Want: driverWant, Number: " (write it in quotes)"},
+			"sm":          {Pattern: architecture, Want: "an architecture such as sm_80 or sm_90"},
+			"names":       {Doc: "Glob on tags: *, ?, [a-z].", Check: checkGlob},
+			"platform":    {Noun: "platform", Words: c.Platforms(), Globs: true},
+			"flavor":      {Noun: "flavor", Words: flavors, Globs: true},
+			"sample":      {Noun: "sample", Words: recipes.SampleNames(), Globs: true},
+			"os":          {Noun: "OS", Words: c.OSNames(), Globs: true},
+			"cuda":        {Noun: "CUDA release", Words: c.CUDAVersions(), Globs: true, Number: " (YAML reads 12.10 as the number 12.1)"},
+			"reason":      {Min: 1, Hint: "say why, for whoever wonders later"},
+			"group":       {Pattern: groupName, Want: "a name for a group: lower-case letters, digits and . _ -, 64 at most"},
+			"tag":         {Pattern: tagPattern, Check: checkPattern},
+			"glob":        {Doc: "Glob on cell IDs: *, ?, [a-z].", Check: checkGlob},
 		},
 	}
 }

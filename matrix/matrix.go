@@ -44,6 +44,9 @@ type Matrix struct {
 	cells   map[string][]Cell // by group, ordered
 	tagging tagging
 	catalog *recipes.Catalog
+
+	compression string
+	publish     Publish
 }
 
 // Load reads and checks a matrix file against the catalog. The error is a

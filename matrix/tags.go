@@ -60,9 +60,18 @@ func checkPattern(text, _ string) (message, hint string) {
 	return checkTag(text, placeholder.ReplaceAllString(text, "0"))
 }
 
-// checkTag says that no registry takes the tag that a pattern made.
+// reserved are tags that mean something else in a registry: images on their way to their
+// tags (package publish), and the lists of what refers to an image, where a registry has no
+// API for them.
+// Source: OCI distribution specification 1.1, "Referrers Tag Schema".
+var reserved = regexp.MustCompile(`^(staging-.*|sha(256|512)-[0-9a-f]{64}.*)$`)
+
+// checkTag says that no registry takes the tag that a pattern made, or that it is reserved.
 func checkTag(pattern, tag string) (message, hint string) {
-	if tagForm.MatchString(tag) {
+	switch {
+	case reserved.MatchString(tag):
+		return fmt.Sprintf("%q is reserved", pattern), "staging-... is for images that are being published, sha256-... for what is attached to an image: choose another name"
+	case tagForm.MatchString(tag):
 		return "", ""
 	}
 	return fmt.Sprintf("%q is not a tag", pattern), "letters, digits and . _ -, not . or - first, 128 at most; and " + strings.Join(placeholders, " ")

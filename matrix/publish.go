@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package matrix
+
+import (
+	"regexp"
+
+	"github.com/cudabuild/cudabuild/spec"
+)
+
+// How layers may be compressed.
+const (
+	Zstd = "zstd"
+	Gzip = "gzip"
+)
+
+// Publish is what a matrix file says of publishing.
+type Publish struct {
+	To string // repository; "" where the file does not say
+	// Verify is the worst verdict that may be published, "pass" or "warn".
+	Verify string
+	GPU    []OnGPU
+	// Immutable are globs on tags that never move once they are there; never nil.
+	Immutable []string
+}
+
+// OnGPU asks that samples passed on each of some GPUs with some driver.
+type OnGPU struct {
+	Driver  string   // "535", a branch or a version; ">=535", "<580", and several of these
+	GPUs    []string // architectures, "sm_80"
+	Samples []string
+}
+
+// publish is the mapping of that name.
+type publish struct {
+	To        string      `yaml:"to" form:"image" doc:"Repository that images are pushed to; the command line may name another, and image: is the default."`
+	Require   require     `yaml:"require" doc:"What must hold before a tag moves to an image."`
+	Immutable []spec.Word `yaml:"immutable" form:"names" doc:"Tags that never move once they name an image: *-[0-9][0-9].[0-9][0-9]."`
+}
+
+type require struct {
+	Verify string  `yaml:"verify" form:"verdict" doc:"The worst verdict to let through: warn, the default, or pass."`
+	GPU    []onGPU `yaml:"gpu" hint:"write gpu: [{driver: '>=535', gpu: [sm_90], samples: [nbody]}]" doc:"Runs on GPUs that must have passed, by the rows of GPU hosts."`
+}
+
+type onGPU struct {
+	At      spec.Place  `doc:"Each sample must have passed on each kind of GPU with such a driver."`
+	Driver  string      `yaml:"driver,required" form:"driver" doc:"Which drivers count: '>=535', '535' for that branch, '>=535 <580'."`
+	GPU     []spec.Word `yaml:"gpu,required,some" form:"sm" doc:"Architectures of GPUs, each of which must be there."`
+	Samples []spec.Word `yaml:"samples,required,some" form:"sample" doc:"Samples that must have passed."`
+}
+
+const driverWant = "a driver's version or branch, 535 or 535.161.07, a bound, >=535 or <580, or several of these with blanks between them"
+
+var (
+	driverForm   = regexp.MustCompile(`^(>=|<)?[0-9]{3,4}(\.[0-9]+){0,2}( +(>=|<)?[0-9]{3,4}(\.[0-9]+){0,2})*$`)
+	architecture = regexp.MustCompile(`^sm_[0-9]{2,3}$`)
+)
+
+// publishing is what the file says, defaults filled in.
+func (f file) publishing() Publish {
+	p := Publish{To: f.Publish.To, Verify: f.Publish.Require.Verify, Immutable: texts(f.Publish.Immutable)}
+	if p.Verify == "" {
+		p.Verify = "warn"
+	}
+	for _, g := range f.Publish.Require.GPU {
+		p.GPU = append(p.GPU, OnGPU{Driver: g.Driver, GPUs: texts(g.GPU), Samples: texts(g.Samples)})
+	}
+	return p
+}
+
+// Publish is what the file says of publishing.
+func (m *Matrix) Publish() Publish { return m.publish }
+
+// Image is the repository of every tag.
+func (m *Matrix) Image() string { return m.tagging.image }
+
+// Compression is how layers are compressed, [Zstd] or [Gzip].
+func (m *Matrix) Compression() string { return m.compression }
