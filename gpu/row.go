@@ -33,8 +33,11 @@ type Prediction struct {
 // Row is one observation beside its prediction: a sample of an image, run once on a
 // host by one engine with some of the GPUs.
 type Row struct {
-	Image   string   `json:"image"` // the reference
-	Digest  string   `json:"digest"`
+	Image  string `json:"image"` // the reference
+	Digest string `json:"digest"`
+	// Config is the digest of the configuration: images of one configuration unpack to the
+	// same files. "" in rows from before 2026-12.
+	Config  string   `json:"config_digest,omitempty"`
 	Cell    string   `json:"cell"` // "" if the image does not say
 	Sample  string   `json:"sample"`
 	Engine  string   `json:"engine"`  // "direct" or "nvidia"

@@ -15,6 +15,7 @@ import (
 func (r *Run) Over(earlier *Run) *Run {
 	result := &Run{Version: r.Version, Inputs: slices.Clone(r.Inputs), Cells: slices.Clone(r.Cells)}
 	if earlier != nil {
+		result.Pushes = append(slices.Clone(earlier.Pushes), r.Pushes...)
 		result.Inputs = over(r.Inputs, earlier.Inputs, func(i Input) string { return i.OS + " " + i.Platform })
 		result.Cells = over(withRows(r.Cells, earlier.Cells), withoutTags(earlier.Cells, r), func(c Cell) string { return c.ID })
 	}

@@ -35,7 +35,9 @@ type Run struct {
 	Version int     `json:"version"` // 1
 	Inputs  []Input `json:"inputs"`  // one an OS and platform, sorted; never null
 	Cells   []Cell  `json:"cells"`   // in the order of the plan; never null
-	Totals  Totals  `json:"totals"`
+	// Pushes are what was published of it, oldest first.
+	Pushes []Push `json:"pushes,omitempty"`
+	Totals Totals `json:"totals"`
 }
 
 // Input is the state of the repositories that an OS's images were made from.

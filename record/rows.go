@@ -38,7 +38,9 @@ func Observe(path string, host gpu.Host, rows []gpu.Row) (strange []gpu.Row, err
 func (r *Run) observe(host gpu.Host, rows []gpu.Row) (strange []gpu.Row) {
 	for _, row := range rows {
 		i := slices.IndexFunc(r.Cells, func(c Cell) bool {
-			return c.Digest == row.Digest || slices.ContainsFunc(c.Images, func(v verify.Report) bool { return v.Digest == row.Digest })
+			return c.Digest == row.Digest || slices.ContainsFunc(c.Images, func(v verify.Report) bool {
+				return v.Digest == row.Digest || v.Config != "" && v.Config == row.Config
+			})
 		})
 		if i < 0 {
 			strange = append(strange, row)

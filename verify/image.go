@@ -16,10 +16,11 @@ import (
 
 // inspected is what manifest and config say about an image.
 type inspected struct {
-	digest   string
-	platform string
-	config   *v1.ConfigFile
-	layers   []layerRef
+	digest       string
+	configDigest string
+	platform     string
+	config       *v1.ConfigFile
+	layers       []layerRef
 }
 
 // layerRef is one layer as the manifest and the config name it.
@@ -57,7 +58,7 @@ func inspect(img v1.Image) (inspected, error) {
 	if err != nil {
 		return inspected{}, err
 	}
-	in := inspected{digest: digest.String(), platform: platform(config), config: config}
+	in := inspected{digest: digest.String(), configDigest: manifest.Config.Digest.String(), platform: platform(config), config: config}
 	if n := len(config.RootFS.DiffIDs); n != len(manifest.Layers) {
 		return in, fmt.Errorf("the manifest names %d layers, the config %d", len(manifest.Layers), n)
 	}

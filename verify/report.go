@@ -25,8 +25,11 @@ const (
 
 // Report is the judgement on one image of one platform, as `verify --json` prints it.
 type Report struct {
-	Ref      string  `json:"ref"`
-	Digest   string  `json:"digest"`   // of the image's manifest
+	Ref    string `json:"ref"`
+	Digest string `json:"digest"` // of the image's manifest
+	// Config is the digest of the configuration, which fixes what the layers unpack to, however
+	// they are compressed.
+	Config   string  `json:"config_digest,omitempty"`
 	Platform string  `json:"platform"` // "linux/amd64", "linux/arm64/v8"
 	Verdict  Verdict `json:"verdict"`
 	// Rules is the version of the rule set that judged.

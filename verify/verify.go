@@ -112,7 +112,7 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	r := Report{Ref: ref, Digest: in.digest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
+	r := Report{Ref: ref, Digest: in.digest, Config: in.configDigest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
 	layers := newView(facts...)
 	merged := mergedView(in, layers)
 	r.Libcuda = merged.libcuda()

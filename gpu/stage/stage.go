@@ -116,8 +116,8 @@ func (s *Stage) ready(ctx context.Context, subject subject, row *gpu.Row) (p con
 
 // subject is an image as something to run.
 type subject struct {
-	image             v1.Image
-	ref, digest, cell string
-	sample            string
-	args, env         []string
+	image                     v1.Image
+	ref, digest, config, cell string
+	sample                    string
+	args, env                 []string
 }

@@ -35,15 +35,19 @@ func newSubject(src image.Source) (subject, error) {
 	if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
 		env = append(env, container.DefaultPath)
 	}
+	config, err := src.Image.ConfigName()
+	if err != nil {
+		return subject{}, err
+	}
 	return subject{
-		image: src.Image, ref: src.Ref, digest: src.Digest.String(), cell: c.Labels[ocispec.AnnotationTitle],
+		image: src.Image, ref: src.Ref, digest: src.Digest.String(), config: config.String(), cell: c.Labels[ocispec.AnnotationTitle],
 		sample: sample, args: append(args, "--json"), env: env,
 	}, nil
 }
 
 func (s subject) row(engine container.Engine, st *Stage) gpu.Row {
 	return gpu.Row{
-		Image: s.ref, Digest: s.digest, Cell: s.cell, Sample: s.sample, Engine: string(engine),
+		Image: s.ref, Digest: s.digest, Config: s.config, Cell: s.cell, Sample: s.sample, Engine: string(engine),
 		Devices: gpu.UUIDs(st.GPUs), Indexes: gpu.Indexes(st.GPUs), StandIn: st.Host.StandIn,
 		DeviceNodes: []string{}, Left: gpu.Left{Files: []string{}},
 	}
