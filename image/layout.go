@@ -212,6 +212,9 @@ func (l *Layout) open(name string) (io.ReadCloser, error) {
 	return OpenRegular(filepath.Join(l.dir, filepath.FromSlash(name)))
 }
 
+// Document reads a manifest, an index or a configuration and checks its digest.
+func (l *Layout) Document(hash v1.Hash) ([]byte, error) { return readBlob(l.open, hash) }
+
 // readBlob reads a small blob and checks its digest.
 func (l *Layout) readBlob(d digest.Digest) ([]byte, error) {
 	hash, err := v1.NewHash(d.String())

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
+
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/registrytest"
+	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/publish"
+	"github.com/cudabuild/cudabuild/record"
+)
+
+// childVariable makes this program publish what a file says, in place of running tests.
+const childVariable = "CUDABUILD_TEST_PUBLISH"
+
+func TestMain(m *testing.M) {
+	if file := os.Getenv(childVariable); file != "" {
+		if err := publishChild(file); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	m.Run()
+}
+
+// order is what a child is to publish.
+type order struct {
+	To, ID, Dir string
+	Cells       []matrix.Cell
+	Rules       matrix.Publish
+}
+
+// me is the login of [registrytest.Tokens].
+type me struct{}
+
+func (me) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return authn.FromConfig(authn.AuthConfig{Username: registrytest.User, Password: registrytest.Password}), nil
+}
+
+// publishChild publishes, or goes on where a child before it was killed.
+func publishChild(file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var do order
+	if err := json.Unmarshal(data, &do); err != nil {
+		return err
+	}
+	o := publish.Options{To: do.To, Cells: do.Cells, Rules: do.Rules, ID: do.ID, Journals: filepath.Join(filepath.Dir(file), "push")}
+	o.Registry.Keychain = me{}
+	if o.Record, err = record.Read(filepath.Join(do.Dir, "run.json")); err != nil {
+		return err
+	}
+	if o.Images, err = image.OpenLayout(filepath.Join(do.Dir, "images")); err != nil {
+		return err
+	}
+	p, err := publish.New(context.Background(), o)
+	if err != nil {
+		return err
+	}
+	if j, err := publish.ReadJournal(o.Journals, do.ID); err == nil {
+		if err := p.Resume(j); err != nil {
+			return err
+		}
+	}
+	_, err = p.Run(context.Background(), nil)
+	return err
+}
+
+// crash is a registry in which a family stands, and another that is to take its place.
+type crash struct {
+	registry *registrytest.Registry
+	old, new family
+}
+
+// TestCrash kills a push before and after each of its requests (`make kills`; else each fifth). No tag but staging ones ever
+// names what was not read back and let through; what goes on ends as if nothing had been.
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	tokens := registrytest.NewTokens(t)
+	c := crash{registrytest.Start(t, tokens), newFamily(t, made{seed: 1, day: 1}), newFamily(t, made{seed: 2, day: 2})}
+	o := c.old.options(c.registry.Host + "/template")
+	o.Registry.Keychain = me{}
+	mustRun(t, publisher(t, o), nil)
+
+	proxy := registrytest.Proxy(t, c.registry.Host)
+	if err := c.child(t, proxy, "undisturbed", t.TempDir(), nil); err != nil {
+		t.Fatal(err)
+	}
+	points, want := len(proxy.Requests()), c.stands(t, "undisturbed")
+	sent := sentBlobs(proxy)
+	t.Logf("%d requests, %d bytes of blobs", points, sent)
+	if points < 100 || sent == 0 || len(want) < 40 {
+		t.Fatalf("%d requests, %d bytes sent, %d files in the registry: too few to prove anything", points, sent, len(want))
+	}
+	slots := make(chan struct{}, 6)
+	var wait sync.WaitGroup
+	every := 5
+	if require.Whole("kills") {
+		every = 1
+	}
+	for point := 0; point < points; point += every {
+		for _, side := range []string{"before", "after"} {
+			slots <- struct{}{}
+			wait.Go(func() {
+				defer func() { <-slots }()
+				c.kill(t, point, side, want, sent)
+			})
+		}
+	}
+	wait.Wait()
+}
+
+// kill kills a push at one point and lets another go on.
+func (c crash) kill(t *testing.T, point int, side string, want []string, undisturbed int64) {
+	name, dir := fmt.Sprintf("%s-%d", side, point), t.TempDir()
+	proxy := registrytest.Proxy(t, c.registry.Host)
+	running := make(chan *os.Process, 1)
+	hook := func(n int, _ *http.Request) registrytest.Fault {
+		if n == point {
+			process := <-running
+			_ = process.Signal(syscall.SIGKILL)
+			return registrytest.Fault{Reset: true}
+		}
+		return registrytest.Fault{}
+	}
+	if side == "before" {
+		proxy.Arm(hook, nil)
+	} else {
+		proxy.Arm(nil, hook)
+	}
+	killed := c.child(t, proxy, name, dir, running)
+	var exit *exec.ExitError
+	if killed != nil && (!errors.As(killed, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL) { // a run may need fewer requests than another
+		t.Errorf("%s: %v", name, killed)
+		return
+	}
+	first, inFlight := sentBlobs(proxy), unfinished(proxy)
+	c.sound(t, name, dir)
+	proxy.Arm(nil, nil)
+	proxy.Forget()
+	if err := c.child(t, proxy, name, dir, nil); err != nil && killed != nil {
+		t.Errorf("%s: going on: %v", name, err)
+		return
+	}
+	if diff := cmp.Diff(want, c.stands(t, name)); diff != "" {
+		t.Errorf("%s: the registry (-undisturbed +got):\n%s", name, diff)
+	}
+	if all := first + sentBlobs(proxy); float64(all) > 1.05*float64(undisturbed)+float64(inFlight) {
+		t.Errorf("%s: %d bytes of blobs were sent, undisturbed %d, in flight %d", name, all, undisturbed, inFlight)
+	}
+}
+
+// child publishes the new family into a repository in which the old one stands, in a process
+// of its own that is handed to running.
+func (c crash) child(t *testing.T, proxy *registrytest.Server, repo, dir string, running chan<- *os.Process) error {
+	if err := c.prepare(repo); err != nil {
+		return err
+	}
+	data, err := json.Marshal(order{To: proxy.Host + "/" + repo, ID: "crash", Dir: c.new.dir, Cells: c.new.cells, Rules: c.new.matrix.Publish()})
+	file := filepath.Join(dir, "order.json")
+	if err := errors.Join(err, os.WriteFile(file, data, 0o600)); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), childVariable+"="+file)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if running != nil {
+		running <- cmd.Process
+	}
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("%w: %s", err, said.String())
+	}
+	return nil
+}
+
+func (c crash) repository(name string) string {
+	return filepath.Join(c.registry.Dir, "docker/registry/v2/repositories", name)
+}
+
+// prepare gives a repository what the template has, if there is no such repository.
+func (c crash) prepare(name string) error {
+	if _, err := os.Stat(c.repository(name)); err == nil {
+		return nil
+	}
+	return os.CopyFS(c.repository(name), os.DirFS(c.repository("template")))
+}
+
+// stands lists what is in a repository: tags with what they name, manifests and blobs.
+func (c crash) stands(t *testing.T, name string) (all []string) {
+	t.Helper()
+	top := os.DirFS(c.repository(name))
+	err := fs.WalkDir(top, ".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case path == "_uploads": // which come and go
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".tmp"), errors.Is(err, fs.ErrNotExist): // of a request that the registry still ends
+			return nil
+		case err != nil:
+			return err
+		case strings.Contains(path, "/tags/") && strings.Contains(path, "/index/"), d.IsDir():
+			return nil
+		}
+		link, err := fs.ReadFile(top, path)
+		all = append(all, path+" "+string(link))
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return all
+}
+
+// sound makes sure that every tag names an image of one of the families that is all there, and
+// one of the new family only once the journal says that it was let through.
+func (c crash) sound(t *testing.T, name, dir string) {
+	t.Helper()
+	gated := map[string]bool{}
+	if j, err := publish.ReadJournal(filepath.Join(dir, "push"), "crash"); err == nil {
+		for _, e := range j.Entries {
+			if e.What == "gated" {
+				gated[e.Digest] = true
+			}
+		}
+	}
+	old, fresh := c.old.tags(), c.new.tags()
+	stands := strings.Join(c.stands(t, name), "\n")
+	for tag := range old {
+		link, err := os.ReadFile(filepath.Join(c.repository(name), "_manifests/tags", tag, "current/link"))
+		switch digest := string(link); {
+		case err != nil:
+			t.Errorf("%s: tag %s: %v", name, tag, err)
+		case digest == old[tag]:
+		case digest != fresh[tag]:
+			t.Errorf("%s: tag %s names %s, which is of neither run", name, tag, digest)
+		case !gated[digest]:
+			t.Errorf("%s: tag %s names %s, which was not let through", name, tag, digest)
+		default:
+			for _, part := range c.new.parts(t, digest) {
+				if !strings.Contains(stands, part) {
+					t.Errorf("%s: tag %s names an image without its %s", name, tag, part)
+				}
+			}
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Join(c.repository(name), "_manifests/tags")); err != nil || len(entries) < len(old) {
+		t.Errorf("%s: %d tags, %v", name, len(entries), err)
+	} else {
+		for _, e := range entries {
+			if _, known := old[e.Name()]; !known && !strings.HasPrefix(e.Name(), "staging-crash-") {
+				t.Errorf("%s: tag %s", name, e.Name())
+			}
+		}
+	}
+}
+
+// parts are the digests of all that an image is made of, by their hex.
+func (f family) parts(t *testing.T, digest string) (all []string) {
+	t.Helper()
+	for _, cell := range f.record.Cells {
+		if cell.Digest != digest {
+			continue
+		}
+		desc, err := f.images.Find(cell.ID)
+		if err != nil {
+			t.Error(err)
+		}
+		blobs, err := f.images.Blobs(t.Context(), desc)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, b := range blobs {
+			all = append(all, b.Digest.Encoded())
+		}
+	}
+	return all
+}
+
+// sentBlobs counts the bytes of blobs that were sent.
+func sentBlobs(s *registrytest.Server) (n int64) {
+	for _, r := range s.Requests() {
+		if r.Method == http.MethodPatch {
+			n += r.Sent
+		}
+	}
+	return n
+}
+
+// unfinished counts the bytes of those that were not committed, as far as an answer says.
+func unfinished(s *registrytest.Server) (n int64) {
+	committed := map[string]bool{}
+	for _, r := range s.Requests() {
+		if r.Method == http.MethodPut && strings.Contains(r.Path, "/blobs/uploads/") && r.Status == http.StatusCreated {
+			committed[r.Path] = true
+		}
+	}
+	for _, r := range s.Requests() {
+		if r.Method == http.MethodPatch && !committed[r.Path] {
+			n += r.Sent
+		}
+	}
+	return n
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// The kinds of gates, and their states.
+const (
+	ByVerify = "verify"
+	ByGPU    = "gpu"
+
+	Met     = "met"
+	Missing = "missing" // it could not be checked
+	Failed  = "failed"
+)
+
+// Gate is something that must hold before the tags of a cell move.
+type Gate struct {
+	Kind  string `json:"kind"`
+	Want  string `json:"want"`
+	State string `json:"state"`
+	Why   string `json:"why"` // what answers it, or what would
+}
+
+// gates returns those of a cell.
+func (p *Publisher) gates(c matrix.Cell, plan *Plan) []Gate {
+	gates := []Gate{p.verdict(c)}
+	for _, on := range p.Rules.GPU {
+		for _, sample := range on.Samples {
+			if c.Sample != "" && c.Sample != sample {
+				continue
+			}
+			for _, arch := range on.GPUs {
+				gates = append(gates, p.ran(c, plan, on.Driver, arch, sample))
+			}
+		}
+	}
+	return gates
+}
+
+// verdict is the gate of the verifier's verdicts on all platforms of a cell.
+func (p *Publisher) verdict(c matrix.Cell) Gate {
+	gate := Gate{Kind: ByVerify, Want: p.Rules.Verify, State: Met}
+	built, _ := p.cellOf(c.ID)
+	var verdicts []string
+	for _, img := range p.images[built.Digest].images() {
+		i := slices.IndexFunc(built.Images, func(r verify.Report) bool { return r.Digest == img.desc.Digest.String() })
+		switch {
+		case i < 0:
+			gate.State, gate.Why = Missing, fmt.Sprintf("no verdict on %s in the record: 'cudabuild matrix' makes it", img.desc.Digest)
+			return gate
+		case built.Images[i].Verdict == verify.Pass, built.Images[i].Verdict == verify.Warn && p.Rules.Verify == string(verify.Warn):
+		default:
+			gate.State = Failed
+		}
+		verdicts = append(verdicts, string(built.Images[i].Verdict))
+	}
+	gate.Why = strings.Join(slices.Compact(verdicts), ", ")
+	return gate
+}
+
+// ran is the gate of one sample on one kind of GPU. Of the rows that answer it the newest
+// counts.
+func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) Gate {
+	gate := Gate{Kind: ByGPU, Want: fmt.Sprintf("%s on %s with driver %s", sample, arch, driver), State: Missing}
+	cells := p.answering(c, sample)
+	var newest gpu.Observation
+	for _, o := range p.observations() {
+		by := p.sameImage(cells, o.Row)
+		counts := by != "" && o.Row.Sample == sample && !o.Row.StandIn && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
+			driverIs(driver, o.Host.Driver) && slices.Contains(architectures(o), arch)
+		if !counts || !newest.Row.Started.IsZero() && o.Row.Started.Before(newest.Row.Started) {
+			continue
+		}
+		newest, gate.State = o, Met
+		gate.Why = fmt.Sprintf("%s on %s, driver %s, %s, %s", o.Row.Result, strings.Join(names(o), ", "), o.Host.Driver, o.Row.Started.UTC().Format("2006-01-02"), by)
+		if o.Row.Result != gpu.Passed {
+			gate.State = Failed
+			gate.Why += ": " + o.Row.Reason
+		}
+	}
+	if gate.State == Missing {
+		gate.Why = p.command(cells, plan, driver, arch, sample)
+	}
+	return gate
+}
+
+// answering are the cells whose image answers for a cell: a sample's own, and for a flavor
+// the samples of its OS and CUDA release, which stand on it or were compiled in it.
+func (p *Publisher) answering(c matrix.Cell, sample string) []matrix.Cell {
+	cells := []matrix.Cell{c}
+	if c.Sample == "" {
+		for _, other := range p.Cells {
+			if other.Sample == sample && other.OS == c.OS && other.CUDA == c.CUDA {
+				cells = append(cells, other)
+			}
+		}
+	}
+	return cells
+}
+
+// sameImage says by what a row is one of an image of the cells, "" if it is of none. Of two
+// images with one configuration the layers are the same, however they are compressed: it
+// names what they unpack to.
+func (p *Publisher) sameImage(cells []matrix.Cell, row gpu.Row) string {
+	for _, c := range cells {
+		built, _ := p.cellOf(c.ID)
+		img := p.images[built.Digest]
+		if img == nil {
+			continue
+		}
+		if built.Digest == row.Digest {
+			return "the same image"
+		}
+		for _, one := range img.images() {
+			switch {
+			case one.desc.Digest.String() == row.Digest:
+				return "the same image"
+			case row.Config != "" && one.config.Digest.String() == row.Config:
+				return "the same configuration"
+			}
+		}
+	}
+	return ""
+}
+
+// observations are the rows of ledgers and of the record.
+func (p *Publisher) observations() []gpu.Observation {
+	all := slices.Clone(p.Rows)
+	for _, c := range p.Record.Cells {
+		for _, row := range c.Rows {
+			all = append(all, gpu.Observation{Host: row.Host, Row: row.Row})
+		}
+	}
+	return all
+}
+
+// command says what would make the row that is missing.
+func (p *Publisher) command(cells []matrix.Cell, plan *Plan, driver, arch, sample string) string {
+	of := cells[len(cells)-1]
+	if of.Sample != sample {
+		return fmt.Sprintf("no image of %s for CUDA %s on %s is among the cells: choose %s-%s-%s too", sample, of.CUDA, of.OS, of.CUDA, sample, of.OS)
+	}
+	return fmt.Sprintf("no row: on a host with %s and driver %s run 'cudabuild gpu %s:%s --ledger rows', then here 'cudabuild push --resume %s --ledger rows'",
+		arch, driver, plan.To, p.staging(of.ID), p.ID)
+}
+
+// used are the GPUs of a row.
+func used(o gpu.Observation) []gpu.GPU {
+	return slices.DeleteFunc(slices.Clone(o.Host.GPUs), func(g gpu.GPU) bool { return !slices.Contains(o.Row.Devices, g.UUID) })
+}
+
+// architectures are those of a row's GPUs, "sm_90".
+func architectures(o gpu.Observation) (all []string) {
+	for _, g := range used(o) {
+		all = append(all, "sm_"+strings.ReplaceAll(g.Capability, ".", ""))
+	}
+	return all
+}
+
+func names(o gpu.Observation) (all []string) {
+	for _, g := range used(o) {
+		all = append(all, g.Name)
+	}
+	return slices.Compact(all)
+}
+
+// driverIs reports whether a driver is what a requirement of matrix.yaml asks for: all of its
+// words hold. A version alone is one of that branch.
+func driverIs(want, driver string) bool {
+	if driver == "" {
+		return false
+	}
+	for word := range strings.FieldsSeq(want) {
+		version := strings.TrimLeft(word, "<>=")
+		order := compat.Compare(driver, version)
+		holds := map[string]bool{
+			"":   driver == version || strings.HasPrefix(driver, version+"."),
+			">=": order >= 0,
+			"<":  order < 0,
+		}
+		if !holds[strings.TrimSuffix(word, version)] {
+			return false
+		}
+	}
+	return true
+}
+
+// failedGates is an error that names the gates of a state, nil if there are none.
+func (plan *Plan) failedGates(state string) error {
+	var errs []error
+	for _, c := range plan.Cells {
+		for _, g := range c.Gates {
+			if g.State == state {
+				errs = append(errs, fmt.Errorf("%s: %s %s: %s", c.ID, g.Kind, g.Want, g.Why))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// MissingError is a gate that could not be checked: exit code 3.
+type MissingError struct{ error }
+
+// Code is that of something that could not be checked.
+func (e *MissingError) Code() int { return 3 }
+
+// gate lets a plan through if all that was asked for holds.
+func (p *Publisher) gate(_ context.Context, plan *Plan) (phase Phase, err error) {
+	of, met := 0, 0
+	for _, c := range plan.Cells {
+		for _, g := range c.Gates {
+			of++
+			if g.State == Met {
+				met++
+			}
+		}
+	}
+	m := p.begin(Gating, of, 0)
+	defer func() { phase = m.end(err) }()
+	m.add(met, 0)
+	if err := failed(plan.failedGates(Failed), ""); err != nil {
+		return phase, err
+	}
+	if missing := plan.failedGates(Missing); missing != nil {
+		return phase, &MissingError{missing}
+	}
+	for _, c := range plan.Cells {
+		if err := p.journal.write(Entry{What: gated, Cell: c.ID, Digest: c.Digest}); err != nil {
+			return phase, err
+		}
+	}
+	return phase, nil
+}

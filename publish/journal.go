@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/hint"
+)
+
+// What a line of a journal tells.
+const (
+	planned   = "plan"      // the run began, with this plan
+	uploaded  = "uploaded"  // a blob is in the repository
+	staged    = "staged"    // a staging tag names an image
+	readBack  = "read-back" // the registry has all of it
+	gated     = "gated"     // all that was asked of it holds
+	moving    = "moving"    // a tag is about to move: written before it does
+	tagged    = "tag"       // it has moved
+	putBack   = "put-back"  // it was put back
+	unstaged  = "unstaged"  // a staging tag is gone
+	done      = "done"      // nothing is left to do
+	abandoned = "abandoned"
+)
+
+// Entry is a line of a journal: one thing that was done.
+type Entry struct {
+	At     time.Time `json:"at"`
+	What   string    `json:"what"`
+	Cell   string    `json:"cell,omitempty"`
+	Digest string    `json:"digest,omitempty"`
+	Tag    string    `json:"tag,omitempty"`
+	From   *string   `json:"from,omitempty"` // of a tag: the digest that it named before
+	Plan   *Plan     `json:"plan,omitempty"`
+}
+
+// Journal is what a run has done so far.
+type Journal struct {
+	Run     string
+	Entries []Entry // the first one has the plan
+}
+
+// Plan is what the run had in mind.
+func (j Journal) Plan() *Plan { return j.Entries[0].Plan }
+
+// Ended reports whether nothing is left to do.
+func (j Journal) Ended() bool {
+	last := j.Entries[len(j.Entries)-1].What
+	return last == done || last == abandoned
+}
+
+const journalExt = ".jsonl"
+
+// ReadJournal reads the journal of a run in a folder; of the one that has not ended if run
+// is "".
+func ReadJournal(dir, run string) (Journal, error) {
+	if run != "" {
+		return readJournal(filepath.Join(dir, run+journalExt))
+	}
+	all, err := Journals(dir)
+	if err != nil {
+		return Journal{}, err
+	}
+	var open []Journal
+	var names []string
+	for _, j := range all {
+		if !j.Ended() {
+			open, names = append(open, j), append(names, j.Run)
+		}
+	}
+	switch len(open) {
+	case 1:
+		return open[0], nil
+	case 0:
+		return Journal{}, hint.Usage(fmt.Sprintf("%s has no run that is not at its end", dir), "'cudabuild push' begins one; name one that has ended by its ID")
+	}
+	return Journal{}, hint.Usage(fmt.Sprintf("%s has %d runs that are not at their end", dir, len(open)), "name one of "+strings.Join(names, ", "))
+}
+
+// Journals reads all journals of a folder, in the order of their names.
+func Journals(dir string) ([]Journal, error) {
+	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var all []Journal
+	for _, f := range files {
+		if filepath.Ext(f.Name()) != journalExt {
+			continue
+		}
+		j, err := readJournal(filepath.Join(dir, f.Name()))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, j)
+	}
+	return all, err
+}
+
+func readJournal(path string) (Journal, error) {
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Journal{}, hint.Usage(fmt.Sprintf("no journal %s", path), "the folder has one for each run, RUN"+journalExt)
+	}
+	if err != nil {
+		return Journal{}, err
+	}
+	defer file.Close()
+	j := Journal{Run: strings.TrimSuffix(filepath.Base(path), journalExt)}
+	lines := bufio.NewReader(file)
+	for n := 1; ; n++ {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) { // what is behind the last end of a line was cut off by a kill
+			break
+		}
+		var e Entry
+		if err == nil {
+			err = json.Unmarshal(line, &e)
+		}
+		if err != nil {
+			return j, fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		j.Entries = append(j.Entries, e)
+	}
+	if len(j.Entries) == 0 || j.Entries[0].Plan == nil {
+		return j, hint.Usage(fmt.Sprintf("%s does not begin with a plan", path), "the run ended before it did anything: remove the file")
+	}
+	return j, nil
+}
+
+// journal is one that is written.
+type journal struct {
+	mu   sync.Mutex
+	file *os.File
+}
+
+// openJournal opens the journal of a run, to write behind its last whole line. One process
+// at a time has it.
+func openJournal(dir, run string) (*journal, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, run+journalExt), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = hint.New(fmt.Sprintf("run %s is under way", run), "another cudabuild publishes it: wait for its end")
+	}
+	if err == nil {
+		err = toLastLine(file)
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &journal{file: file}, nil
+}
+
+// toLastLine cuts off a line that was not written to its end, and goes there.
+func toLastLine(file *os.File) error {
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return err
+	}
+	whole := int64(bytes.LastIndexByte(data, '\n') + 1)
+	if err := file.Truncate(whole); err != nil {
+		return err
+	}
+	_, err = file.Seek(whole, io.SeekStart)
+	return err
+}
+
+func syncDir(name string) error {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// write has the entry on disk when it returns.
+func (j *journal) write(e Entry) error {
+	e.At = time.Now().UTC()
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	return j.file.Sync()
+}
+
+func (j *journal) close() error { return j.file.Close() }

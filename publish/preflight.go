@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// preflight finds out whether we may push, before anything is: it begins an upload of nothing
+// and ends it.
+func (p *Publisher) preflight(ctx context.Context) (err error) {
+	client, err := p.client.HTTP(transport.PushScope)
+	if err != nil {
+		return err
+	}
+	address := fmt.Sprintf("%s://%s/v2/%s/blobs/uploads/", p.repo.Scheme(), p.repo.RegistryStr(), p.repo.RepositoryStr())
+	resp, err := ask(ctx, client, http.MethodPost, address)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.repo, err)
+	}
+	session, err := resp.Location()
+	if err != nil {
+		return fmt.Errorf("%s: it begins an upload and does not say where: %w", p.repo, err)
+	}
+	// Registries that cannot end an upload drop it after some hours.
+	_, _ = ask(ctx, client, http.MethodDelete, session.String())
+	return ctx.Err()
+}
+
+// ask makes a request that has no body and returns the answer, read to its end.
+func ask(ctx context.Context, client *http.Client, method, address string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return resp, transport.CheckError(resp, http.StatusOK, http.StatusAccepted, http.StatusCreated, http.StatusNoContent)
+}
+
+// otherRepositories are those of the same registry that may have the same blobs: what the
+// images stand on, and where earlier runs pushed.
+func (p *Publisher) otherRepositories() []string {
+	var all []string
+	add := func(ref string) {
+		repo, err := ParseRepository(ref)
+		if err == nil && repo.RegistryStr() == p.repo.RegistryStr() && repo.Name() != p.repo.Name() && !slices.Contains(all, repo.Name()) {
+			all = append(all, repo.Name())
+		}
+	}
+	for _, c := range p.Cells {
+		if c.Recipe != nil {
+			add(withoutTag(c.Recipe.OS.Image))
+		}
+	}
+	if earlier, err := Journals(p.Journals); err == nil { // mounts are for speed alone
+		for _, j := range earlier {
+			add(j.Plan().To)
+		}
+	}
+	return all
+}
+
+// withoutTag is the repository of an image, whose registry may have a port.
+func withoutTag(ref string) string {
+	ref, _, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndex(ref, ":"); i > strings.LastIndex(ref, "/") {
+		return ref[:i]
+	}
+	return ref
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package publish brings images that passed from a layout on disk into a registry.
+//
+// [New] reads what is to be published and what the registry has, and makes the [Plan];
+// [Publisher.Run] does what a plan says, in phases:
+//
+//	preflight  may we push there? Nothing is left behind
+//	upload     blobs, then manifests, under a tag staging-RUN-CELL for each cell
+//	read back  does the registry have every byte that a staging tag names?
+//	gate       does all hold that matrix.yaml asks for?
+//	promote    tags move, those of cells first, then the other names
+//
+// It promises that no tag but staging ones ever names an image that was not read back and
+// judged, whenever it is killed; that a tag that somebody else moves meanwhile is reported and
+// left alone; and that what is done stands in a journal before the next thing begins, so that
+// [Publisher.Run] goes on where a killed run stopped, and [Publisher.Undo] puts tags back.
+// It never recompresses: what was judged is what is pushed, to the byte.
+package publish
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/registry"
+)
+
+// Options are what is to be published, where and how.
+type Options struct {
+	To     string        // repository, "ghcr.io/acme/cuda"
+	Cells  []matrix.Cell // in the order of a plan, parents before children
+	Record *record.Run   // what was built and judged
+	// Rows are of GPU hosts, beside those in Record.
+	Rows  []gpu.Observation
+	Rules matrix.Publish
+	// Images are where the images lie; nil if they are staged already, by other runs.
+	Images *image.Layout
+	// ID names this run in staging tags and in the journal, see [NewRunID].
+	ID       string
+	Journals string // folder of the journals, made if it is missing
+	Registry registry.Options
+
+	FullReadBack   bool // hash every layer that the registry has, in place of asking for its size
+	Older          bool // move tags from images that are newer
+	FewerPlatforms bool // move tags from images of more platforms
+	StageOnly      bool // end after the read back
+	Show           Show // nil shows nothing
+}
+
+// Publisher publishes the images of one run.
+type Publisher struct {
+	Options
+
+	repo    name.Repository
+	client  *registry.Client
+	puller  *remote.Puller
+	pusher  *remote.Pusher
+	journal *journal // nil until something is done
+
+	began    *Plan // of the run that p goes on with, nil if it begins
+	promoted bool  // all tags have moved
+
+	mu     sync.Mutex
+	images map[string]*manifest                 // by digest, of the cells
+	known  map[string]func() (*manifest, error) // by digest, of what tags name now
+}
+
+// jobs is how many requests are under way at the same time.
+const jobs = 6
+
+// New returns a publisher. It asks nothing of the registry. The error matches
+// [image.ErrBadReference] for a To that is no repository, and is one of usage for names
+// that cannot be.
+func New(ctx context.Context, o Options) (*Publisher, error) {
+	if err := CheckRunID(o.ID); err != nil {
+		return nil, err
+	}
+	repo, err := ParseRepository(o.To)
+	if err != nil {
+		return nil, err
+	}
+	if o.Show == nil {
+		o.Show = func(Phase, bool) {}
+	}
+	client, err := registry.New(ctx, repo, o.Registry)
+	if err != nil {
+		return nil, err
+	}
+	options := append(client.Remote(), remote.WithJobs(jobs))
+	puller, err := remote.NewPuller(options...)
+	if err != nil {
+		return nil, err
+	}
+	pusher, err := remote.NewPusher(options...)
+	if err != nil {
+		return nil, err
+	}
+	return &Publisher{Options: o, repo: repo, client: client, puller: puller, pusher: pusher, images: map[string]*manifest{}, known: map[string]func() (*manifest, error){}}, nil
+}
+
+// ParseRepository reads where images are to go. A name without a registry is one of
+// Docker Hub, where every repository has an owner.
+func ParseRepository(to string) (name.Repository, error) {
+	repo, err := name.NewRepository(to)
+	if err != nil {
+		return repo, fmt.Errorf("%q: %w: %v", to, image.ErrBadReference, err)
+	}
+	if repo.RegistryStr() == name.DefaultRegistry && !strings.Contains(to, "/") {
+		return repo, hint.Usage(fmt.Sprintf("%q names no registry", to), "say where images go: cudabuild push registry.example.com/team/cuda, or publish: {to: ...} in matrix.yaml")
+	}
+	return repo, nil
+}
+
+// runID keeps the tag of a cell below 128 characters.
+var runID = regexp.MustCompile(`^[a-z0-9][a-z0-9.]{0,31}$`)
+
+// CheckRunID says what is wrong with the name of a run.
+func CheckRunID(id string) error {
+	if runID.MatchString(id) {
+		return nil
+	}
+	return hint.Usage(fmt.Sprintf("%q cannot name a run", id), "1 to 32 lower-case letters, digits and dots, such as 1234567.1")
+}
+
+// NewRunID returns a name that no other run has.
+func NewRunID() string {
+	var random [6]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return hex.EncodeToString(random[:])
+}
+
+// staging is the tag of a cell's image until it is promoted.
+func (p *Publisher) staging(cell string) string { return "staging-" + p.ID + "-" + cell }
+
+// tagsOf are the tags of a cell without their repository, the canonical one first.
+func tagsOf(c matrix.Cell) []string {
+	var tags []string
+	for _, full := range c.Tags {
+		tags = append(tags, full[strings.LastIndex(full, ":")+1:])
+	}
+	return tags
+}
+
+// cellOf returns a cell's entry in the record.
+func (p *Publisher) cellOf(id string) (record.Cell, bool) {
+	i := slices.IndexFunc(p.Record.Cells, func(c record.Cell) bool { return c.ID == id })
+	if i < 0 {
+		return record.Cell{}, false
+	}
+	return p.Record.Cells[i], true
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Undone is what became of the tags that a run had moved.
+type Undone struct {
+	Back []string `json:"back"` // put back, or removed where they were new; never null
+	Left []string `json:"left"` // with the reason; never null
+}
+
+// Undo puts the tags back that a run has moved, the last one first, and removes those that
+// were new, where the registry removes tags. A tag that somebody else has moved since stays.
+func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
+	result := &Undone{Back: []string{}, Left: []string{}}
+	var err error
+	if p.journal, err = openJournal(p.Journals, j.Run); err != nil {
+		return result, err
+	}
+	defer func() { _ = p.journal.close() }()
+	seen := map[string]bool{}
+	for i := len(j.Entries) - 1; i >= 0; i-- {
+		e := j.Entries[i]
+		if e.What != moving && e.What != tagged || seen[e.Tag] {
+			continue
+		}
+		seen[e.Tag] = true
+		why, err := p.back(ctx, e)
+		if err != nil {
+			return result, fmt.Errorf("tag %s: %w", e.Tag, err)
+		}
+		if why != "" {
+			result.Left = append(result.Left, e.Tag+": "+why)
+			continue
+		}
+		result.Back = append(result.Back, e.Tag)
+		if err := p.journal.write(Entry{What: putBack, Cell: e.Cell, Tag: e.Tag, Digest: e.Digest, From: e.From}); err != nil {
+			return result, err
+		}
+	}
+	left, err := p.unstage(ctx, j.Plan().Cells)
+	result.Left = append(result.Left, left...)
+	if err != nil {
+		return result, err
+	}
+	if err := p.journal.write(Entry{What: abandoned}); err != nil {
+		return result, err
+	}
+	if len(result.Left) > 0 {
+		return result, failed(fmt.Errorf("%d tags are not as they were", len(result.Left)), "")
+	}
+	return result, nil
+}
+
+// back puts one tag back, or says why not.
+func (p *Publisher) back(ctx context.Context, e Entry) (why string, err error) {
+	now, err := p.current(ctx, e.Tag)
+	switch {
+	case err != nil:
+		return "", err
+	case e.From == nil && now == nil, e.From != nil && now != nil && now.Digest.String() == *e.From:
+		return "", nil // as it was
+	case now == nil || now.Digest.String() != e.Digest:
+		return "somebody else has moved it since", nil
+	case e.From == nil:
+		return p.remove(ctx, e.Tag)
+	}
+	old, err := p.puller.Get(ctx, p.repo.Digest(*e.From))
+	if absent(err) {
+		return fmt.Sprintf("the registry has %s no more", *e.From), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := p.put(ctx, e.Tag, old); err != nil {
+		return "", err
+	}
+	return p.now(ctx, e.Tag, &old.Digest)
+}
+
+// remove removes a tag that was new.
+func (p *Publisher) remove(ctx context.Context, tag string) (why string, err error) {
+	if err := p.untag(ctx, tag); err != nil {
+		if refusesDelete(err) {
+			return fmt.Sprintf("it was new, and the registry does not remove it: %v", err), nil
+		}
+		return "", err
+	}
+	return p.now(ctx, tag, nil)
+}
+
+// now makes sure that a tag names a digest, or nothing.
+func (p *Publisher) now(ctx context.Context, tag string, want *v1.Hash) (why string, err error) {
+	desc, err := p.current(ctx, tag)
+	switch {
+	case err != nil:
+		return "", err
+	case want == nil && desc == nil, want != nil && desc != nil && desc.Digest == *want:
+		return "", nil
+	}
+	return "the registry took it, and names something else", nil
+}
+
+// Abandon removes the staging tags of a run that will not go on. It is an error if the run
+// has moved a tag.
+func (p *Publisher) Abandon(ctx context.Context, j Journal) (*Undone, error) {
+	for _, e := range j.Entries {
+		if e.What == moving {
+			return &Undone{Back: []string{}, Left: []string{}}, failed(fmt.Errorf("run %s has moved tags", j.Run), fmt.Sprintf("'cudabuild push --resume %s' goes on, 'cudabuild push --undo %s' puts them back", j.Run, j.Run))
+		}
+	}
+	return p.Undo(ctx, j)
+}

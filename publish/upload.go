@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/matrix"
+)
+
+// upload brings blobs and manifests into the repository, under staging tags.
+func (p *Publisher) upload(ctx context.Context, plan *Plan) (phase Phase, err error) {
+	var blobs []Blob
+	for _, c := range plan.Cells {
+		blobs = append(blobs, slices.DeleteFunc(slices.Clone(c.Uploads), func(b Blob) bool { return b.How == There })...)
+	}
+	m := p.begin(Upload, len(blobs), plan.Totals.UploadBytes)
+	defer func() { phase = m.end(err) }()
+	err = p.each(ctx, len(blobs), func(ctx context.Context, i int) error { return p.send(ctx, blobs[i], m) })
+	if err != nil {
+		return phase, err
+	}
+	return phase, p.each(ctx, len(plan.Cells), func(ctx context.Context, i int) error { return p.stage(ctx, plan.Cells[i]) })
+}
+
+// send brings one blob into the repository.
+func (p *Publisher) send(ctx context.Context, b Blob, m *meter) error {
+	hash, err := v1.NewHash(b.Digest)
+	if err != nil {
+		return err
+	}
+	var layer v1.Layer = &blob{images: p.Images, hash: hash, size: b.Size, meter: m}
+	if b.How == Mount {
+		from, err := name.NewRepository(b.From)
+		if err != nil {
+			return err
+		}
+		layer = &remote.MountableLayer{Layer: layer, Reference: from.Digest(b.Digest)}
+	}
+	if err := p.pusher.Upload(ctx, p.repo, layer); err != nil {
+		return p.damaged(ctx, b, err)
+	}
+	m.add(1, 0)
+	return p.journal.write(Entry{What: uploaded, Digest: b.Digest})
+}
+
+// damaged explains why a registry does not take a blob: the file is not what its name says.
+func (p *Publisher) damaged(ctx context.Context, b Blob, err error) error {
+	path := image.BlobPath(p.Images.Dir(), digest.Digest(b.Digest))
+	if whole, wrong := image.Matches(ctx, path, digest.Digest(b.Digest)); wrong == nil && !whole {
+		return fmt.Errorf("%s does not have the digest that is its name; 'cudabuild matrix' makes it anew: %w", path, err)
+	}
+	return fmt.Errorf("blob %s: %w", b.Digest, err)
+}
+
+// stage puts the manifests of a cell into the repository, children first, the last one under
+// the staging tag. A cell whose tags all name its image already needs none.
+func (p *Publisher) stage(ctx context.Context, cell Cell) error {
+	if cell.settled() {
+		return nil
+	}
+	img := p.images[cell.Digest]
+	for _, child := range img.children {
+		if err := p.pusher.Put(ctx, p.repo.Digest(child.desc.Digest.String()), child); err != nil {
+			return fmt.Errorf("%s: %w", cell.ID, err)
+		}
+	}
+	if err := p.put(ctx, cell.Staging, img); err != nil {
+		return fmt.Errorf("%s: %w", cell.ID, err)
+	}
+	return p.journal.write(Entry{What: staged, Cell: cell.ID, Digest: cell.Digest, Tag: cell.Staging})
+}
+
+// settled reports whether all tags of a cell name its image, and all blobs are there.
+func (c Cell) settled() bool {
+	return !slices.ContainsFunc(c.Tags, func(t Tag) bool { return t.Move != Same }) &&
+		!slices.ContainsFunc(c.Uploads, func(b Blob) bool { return b.How != There })
+}
+
+// blob is a file of the layout as a layer that can be uploaded.
+type blob struct {
+	images *image.Layout
+	hash   v1.Hash
+	size   int64
+	meter  *meter
+}
+
+var errCompressed = errors.New("only its compressed form is known")
+
+func (b *blob) Digest() (v1.Hash, error)             { return b.hash, nil }
+func (b *blob) DiffID() (v1.Hash, error)             { return v1.Hash{}, errCompressed }
+func (b *blob) Size() (int64, error)                 { return b.size, nil }
+func (b *blob) MediaType() (types.MediaType, error)  { return types.OCILayer, nil } // for logs alone
+func (b *blob) Uncompressed() (io.ReadCloser, error) { return nil, errCompressed }
+
+// Compressed opens the file anew, for each attempt; what an attempt that ended early has sent
+// does not count.
+func (b *blob) Compressed() (io.ReadCloser, error) {
+	file, err := image.OpenRegular(image.BlobPath(b.images.Dir(), digest.Digest(b.hash.String())))
+	if err != nil {
+		return nil, err
+	}
+	return &counted{ReadCloser: file, blob: b}, nil
+}
+
+type counted struct {
+	io.ReadCloser
+
+	blob *blob
+	read int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.read += int64(n)
+	c.blob.meter.add(0, int64(n))
+	return n, err
+}
+
+func (c *counted) Close() error {
+	if c.read < c.blob.size {
+		c.blob.meter.add(0, -c.read)
+		c.read = 0
+	}
+	return c.ReadCloser.Close()
+}
+
+// compression is that of the layers of all images: [matrix.Zstd] if any has it.
+func (p *Publisher) compression() string {
+	for _, m := range p.images {
+		for _, img := range m.images() {
+			if slices.ContainsFunc(img.layers, func(l v1.Descriptor) bool { return l.MediaType == types.OCILayerZStd }) {
+				return matrix.Zstd
+			}
+		}
+	}
+	return matrix.Gzip
+}
