@@ -50,9 +50,9 @@ fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 e2e: tools build bin/buildx ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 40m -v ./e2e/...
-kills: tools build ## kill a tiny run at each place that makes something, and look what is left (root; 60 of them are in `make test`)
+kills: tools build ## kill a tiny run at each place that makes something, and a push at each request (root; a part of them is in `make test`)
 	@scripts/deps.sh test
-	CUDABUILD_REQUIRE=kills,strace,buildkit,root go test -count=1 -timeout 90m -v -run '^TestKills$$' ./build
+	CUDABUILD_REQUIRE=kills,strace,buildkit,registry,root go test -count=1 -timeout 90m -v -run '^Test(Kills|Crash)$$' ./build ./publish
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ type matrixFlags struct {
 	builder, compression, mirror   string
 	jobs                           int
 	failFast, keepGoing, refresh   bool
-	unpinned                       bool
+	unpinned, push                 bool
 	noWait, asJSON, dryRun, silent bool
 	proxy                          proxy.Proxy
 }
@@ -42,23 +43,29 @@ type matrixFlags struct {
 func newMatrix() *cobra.Command {
 	var f matrixFlags
 	cmd := &cobra.Command{
-		Use:   "matrix",
+		Use:   "matrix [DEST]",
 		Short: "Build and verify the images of the matrix",
 		Long: `Matrix builds the images of one group, verifies every layer of each, and leaves those
 that passed in one OCI layout, OUT/images, under their tags. It prints a table and
 writes the run record to OUT/run.json, where cells of earlier runs that this one does not
 build keep their entries. What has not changed is not built again.`,
-		Args: cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.push {
+				return cobra.MaximumNArgs(1)(cmd, args)
+			}
+			return cobra.NoArgs(cmd, args)
+		},
 		Example: `  cudabuild matrix
+  cudabuild matrix --push ghcr.io/acme/cuda
   cudabuild matrix --group debian --only '12.4-*'
   cudabuild matrix --json > run.json`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.selection.register(cmd)
 	f.workspace.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.builder, "builder", os.Getenv("BUILDKIT_HOST"), "`ADDRESS` of a running BuildKit; empty starts one (env BUILDKIT_HOST)")
-	flags.StringVar(&f.compression, "compression", "zstd", "of layers: zstd or gzip")
+	flags.StringVar(&f.compression, "compression", "", "of layers: zstd or gzip (default: what the matrix says, else zstd)")
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.Lookup("debian-mirror").DefValue = "" // --help is no place for a login
 	flags.IntVar(&f.jobs, "jobs", 8, "images built at the same time")
@@ -70,7 +77,9 @@ build keep their entries. What has not changed is not built again.`,
 	flags.BoolVar(&f.asJSON, "json", false, "print the record of this run, or the problems of the matrix, instead of the table")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and build nothing")
 	flags.BoolVarP(&f.silent, "quiet", "q", false, "show no progress")
+	flags.BoolVar(&f.push, "push", false, "publish the images if all passed, to DEST as 'cudabuild push' does")
 	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
+	cmd.MarkFlagsMutuallyExclusive("push", "dry-run", "json")
 	return cmd
 }
 
@@ -80,8 +89,8 @@ const mirrorVariable = "CUDABUILD_DEBIAN_MIRROR"
 // mirrored reports whether a cell is made of a distribution's own packages.
 func mirrored(c matrix.Cell) bool { return c.Recipe.OS.Image == "" }
 
-func (f *matrixFlags) run(cmd *cobra.Command) error {
-	if f.compression != "zstd" && f.compression != "gzip" {
+func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
+	if f.compression != "" && f.compression != matrix.Zstd && f.compression != matrix.Gzip {
 		return fmt.Errorf("--compression %q: want zstd or gzip", f.compression)
 	}
 	if f.jobs < 1 {
@@ -96,10 +105,11 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	cells, err := f.load(cmd, f.asJSON)
+	m, cells, err := f.loadAll(cmd, f.asJSON)
 	if err != nil {
 		return err
 	}
+	f.compression = cmp.Or(f.compression, m.Compression())
 	if f.dryRun {
 		return f.plan(cmd, cells)
 	}
@@ -123,7 +133,11 @@ func (f *matrixFlags) run(cmd *cobra.Command) error {
 	if result == nil {
 		return f.unknown(err)
 	}
-	return f.outcome(result, errors.Join(err, f.print(cmd.OutOrStdout(), result)))
+	if err := f.outcome(result, errors.Join(err, f.print(cmd.OutOrStdout(), result))); err != nil || !f.push {
+		return err
+	}
+	p := pushFlags{selection: f.selection, workspace: f.workspace, registryFlags: registryFlags{cmd: cmd}, readBack: sizes, silent: f.silent}
+	return p.push(cmd, m, first(args))
 }
 
 // findProxy reads the proxy of the environment and puts it there in every spelling, for

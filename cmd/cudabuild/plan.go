@@ -135,6 +135,16 @@ func (s *selection) load(cmd *cobra.Command, asJSON bool) ([]matrix.Cell, error)
 	return cells, tell(cmd, err, asJSON)
 }
 
+// loadAll is load that returns the whole matrix, too.
+func (s *selection) loadAll(cmd *cobra.Command, asJSON bool) (*matrix.Matrix, []matrix.Cell, error) {
+	m, err := s.open(cmd.InOrStdin())
+	if err != nil {
+		return nil, nil, tell(cmd, err, asJSON)
+	}
+	cells, err := m.Expand(s.group, s.only)
+	return m, cells, tell(cmd, err, asJSON)
+}
+
 // find is load for one cell, of whatever group.
 func (s *selection) find(cmd *cobra.Command, id string, asJSON bool) (matrix.Cell, error) {
 	m, err := s.open(cmd.InOrStdin())

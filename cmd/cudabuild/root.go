@@ -128,7 +128,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newVersion())
 	root.AddCommand(newVerify())
 	root.AddCommand(newPlan(), newExplain())
-	root.AddCommand(newMatrix(), newExport(), newPrune())
+	root.AddCommand(newMatrix(), newExport(), newPush(), newPrune())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
 	running, verbose := newRun(), *root.PersistentFlags().Lookup("verbose")
 	verbose.Shorthand = "" // there it is --volume's

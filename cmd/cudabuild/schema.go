@@ -16,6 +16,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
+	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
@@ -40,6 +41,8 @@ func documents() []document {
 		{"verify-driver", "verify --driver VERSION --gpu ARCH --json", answersDocument{}},
 		{"gpu", "gpu --json", gpuDocument{}},
 		{"host", "host --json", hostDocument{}},
+		{"push-plan", "push --dry-run --json", publish.Plan{}},
+		{"push", "push --json", pushDocument{}},
 		{"prune", "prune --json", pruned{}},
 		{"version", "version --json", versionDocument{}},
 	}

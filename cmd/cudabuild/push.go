@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/publish"
+	"github.com/cudabuild/cudabuild/record"
+)
+
+// How layers are read back.
+const (
+	sizes = "sizes"
+	full  = "full"
+)
+
+// pushFlags are the flags of `cudabuild push`.
+type pushFlags struct {
+	selection
+	workspace
+	registryFlags
+
+	records, ledgers                      []string
+	stage, promote, planFile              string
+	resume, undo, abandon, dryRun, asJSON bool
+	readBack                              string
+	older, fewer, silent                  bool
+}
+
+func newPush() *cobra.Command {
+	var f pushFlags
+	cmd := &cobra.Command{
+		Use:   "push [DEST]",
+		Short: "Publish the images that passed",
+		Long: `Push brings the images of a group into a registry and moves their tags there.
+
+DEST is registry/repo; without it publish.to of the matrix is taken, and else image.
+Images are uploaded under tags staging-RUN-CELL and read back; publish.require is checked;
+then tags move, all or none. What was pushed is to the byte what matrix judged.
+
+A run that was interrupted goes on with --resume [RUN]; --undo [RUN] puts the tags back
+that it moved, --abandon [RUN] removes what it staged. RUN can be left away if there is
+only one that has not ended. The journals lie in OUT/push.
+
+Exit code: 0 all tags are where they should be, 1 a gate failed, a tag may not move or was
+moved by somebody else, 3 could not check: no registry, or a row of a GPU host is missing.`,
+		Args: cobra.MaximumNArgs(1),
+		Example: `  cudabuild push ghcr.io/acme/cuda
+  cudabuild push --dry-run --json > plan.json && cudabuild push --plan plan.json
+  cudabuild push --group current --release 26.11 registry.example.com/cuda
+  cudabuild push --ledger rows --resume
+  cudabuild push --undo 4f1d0c22a7be`,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	f.selection.register(cmd)
+	f.registerOut(cmd)
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.records, "record", nil, "`PATH` of a record of matrix, or of a folder with files run.json (repeatable; default OUT/run.json)")
+	flags.StringArrayVar(&f.ledgers, "ledger", nil, "`DIR` with rows of GPU hosts, beside those in the record (repeatable)")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and do nothing")
+	flags.StringVar(&f.planFile, "plan", "", "do what `FILE` says, of --dry-run --json, and nothing if the world has changed since")
+	flags.StringVar(&f.stage, "stage", "", "upload and read back as run `ID`, and move no tag")
+	flags.StringVar(&f.promote, "promote", "", "move the tags of what others have staged as run `ID`")
+	flags.BoolVar(&f.resume, "resume", false, "go on with a run that was interrupted")
+	flags.BoolVar(&f.undo, "undo", false, "put the tags back that a run has moved")
+	flags.BoolVar(&f.abandon, "abandon", false, "remove the staging tags of a run that will not go on")
+	flags.StringVar(&f.readBack, "read-back", sizes, "of layers: their sizes, or full to hash all that the registry has")
+	flags.BoolVar(&f.older, "older", false, "move tags from images that are newer, too")
+	flags.BoolVar(&f.fewer, "fewer-platforms", false, "move tags from images of more platforms, too")
+	f.addRegistry(cmd)
+	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
+	flags.BoolVarP(&f.silent, "quiet", "q", false, "show no progress")
+	cmd.MarkFlagsMutuallyExclusive("stage", "promote", "resume", "undo", "abandon", "dry-run")
+	cmd.MarkFlagsMutuallyExclusive("plan", "stage", "resume", "undo", "abandon", "dry-run")
+	return cmd
+}
+
+func (f *pushFlags) run(cmd *cobra.Command, args []string) error {
+	switch {
+	case f.readBack != sizes && f.readBack != full:
+		return fmt.Errorf("--read-back %q: want sizes or full", f.readBack)
+	case f.out == "":
+		return errors.New("--out needs the name of a folder")
+	}
+	if f.undo || f.abandon {
+		return f.takeBack(cmd, first(args))
+	}
+	m, err := f.open(cmd.InOrStdin())
+	if err != nil {
+		return tell(cmd, err, false)
+	}
+	return f.push(cmd, m, first(args))
+}
+
+// push publishes images of a matrix; the argument is DEST, or the run to go on with.
+func (f *pushFlags) push(cmd *cobra.Command, m *matrix.Matrix, argument string) error {
+	o, journal, err := f.options(cmd, m, argument)
+	if err != nil {
+		return tell(cmd, err, false)
+	}
+	publisher, err := publish.New(cmd.Context(), o)
+	if err != nil {
+		return unknown(err)
+	}
+	if f.dryRun {
+		return f.printPlan(cmd, publisher)
+	}
+	if f.resume {
+		if err := publisher.Resume(journal); err != nil {
+			return unknown(err)
+		}
+	}
+	return f.publish(cmd, publisher)
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func (f *pushFlags) journals() string { return filepath.Join(f.out, "push") }
+
+// options are what is published, where and how. The argument is DEST, or the run to go on with.
+func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, argument string) (o publish.Options, j publish.Journal, err error) {
+	o = publish.Options{
+		To: argument, Rules: m.Publish(), ID: cmp.Or(f.stage, f.promote, publish.NewRunID()), Journals: f.journals(),
+		FullReadBack: f.readBack == full, Older: f.older, FewerPlatforms: f.fewer, StageOnly: f.stage != "", Show: f.show(cmd),
+	}
+	o.Registry = f.registry()
+	if f.resume {
+		if j, err = publish.ReadJournal(f.journals(), argument); err != nil {
+			return o, j, unknown(err)
+		}
+		o.To, o.ID = j.Plan().To, j.Run
+		o.Cells, err = cellsOf(m, j)
+	} else {
+		o.To = cmp.Or(argument, m.Publish().To, m.Image())
+		o.Cells, err = m.Expand(f.group, f.only)
+	}
+	if err != nil {
+		return o, j, err
+	}
+	if o.Record, err = f.readRecords(); err != nil {
+		return o, j, err
+	}
+	if o.Rows, err = readLedgers(f.ledgers); err != nil {
+		return o, j, unknown(err)
+	}
+	if f.promote == "" {
+		o.Images, err = f.readImages()
+	}
+	return o, j, err
+}
+
+// cellsOf are the cells of a journal, of whatever group.
+func cellsOf(m *matrix.Matrix, j publish.Journal) (cells []matrix.Cell, err error) {
+	for _, c := range j.Plan().Cells {
+		cell, err := m.Find(m.Groups()[0], c.ID)
+		if err != nil {
+			return nil, err
+		}
+		cells = append(cells, cell)
+	}
+	return cells, nil
+}
+
+// readRecords reads the records of one or several runs, the later over the earlier.
+func (f *pushFlags) readRecords() (all *record.Run, err error) {
+	paths := f.records
+	if len(paths) == 0 {
+		paths = []string{f.recordPath()}
+	}
+	files, err := recordFiles(paths)
+	if err != nil {
+		return nil, unknown(err)
+	}
+	for _, file := range files {
+		run, err := record.Read(file)
+		if err != nil {
+			return nil, unknown(err)
+		}
+		if run == nil {
+			return nil, &exitError{code: exitUnknown, err: fmt.Errorf("%s: no such file", file), hint: "'cudabuild matrix' builds the images, and writes it"}
+		}
+		all = run.Over(all)
+	}
+	return all, nil
+}
+
+// recordFiles are the files behind paths: a folder is every run.json in it.
+func recordFiles(paths []string) (files []string, err error) {
+	for _, path := range paths {
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		before := len(files)
+		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && d.Name() == "run.json" {
+				files = append(files, name)
+			}
+			return err
+		})
+		if err == nil && len(files) == before {
+			err = fmt.Errorf("--record %s: no file run.json in it", path)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+func readLedgers(dirs []string) (all []gpu.Observation, err error) {
+	for _, dir := range dirs {
+		rows, err := gpu.ReadLedger(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
+}
+
+// publish does it, and says what was done.
+func (f *pushFlags) publish(cmd *cobra.Command, publisher *publish.Publisher) error {
+	want, err := f.wanted()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	result, err := publisher.Run(cmd.Context(), want)
+	push := record.Push{At: begun.UTC(), Run: publisher.ID, To: publisher.To, Phases: result.Phases}
+	if kept := f.keep(push); kept != nil {
+		err = errors.Join(err, kept)
+	}
+	if printed := f.print(cmd, publisher, result, err); printed != nil {
+		err = errors.Join(err, printed)
+	}
+	return unknown(explainPush(err))
+}
+
+// keep adds the push to the record of the folder, if there is one: a last job that has only
+// the records of others keeps none.
+func (f *pushFlags) keep(push record.Push) error {
+	err := record.Pushed(f.recordPath(), push)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// wanted reads the plan that is to be carried out, nil if none was given.
+func (f *pushFlags) wanted() (*publish.Plan, error) {
+	if f.planFile == "" {
+		return nil, nil
+	}
+	data, err := image.ReadFile(f.planFile)
+	if err != nil {
+		return nil, unknown(err)
+	}
+	var want publish.Plan
+	err = json.Unmarshal(data, &want)
+	if err == nil && want.Version != 1 {
+		err = fmt.Errorf("version %d, want 1", want.Version)
+	}
+	if err == nil && want.Run == "" {
+		err = errors.New("it names no run")
+	}
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: fmt.Errorf("%s is no plan: %w", f.planFile, err), hint: "'cudabuild push --dry-run --json' prints one"}
+	}
+	return &want, nil
+}
+
+func (f *pushFlags) printPlan(cmd *cobra.Command, publisher *publish.Publisher) error {
+	plan, err := publisher.Plan(cmd.Context())
+	if err != nil {
+		return unknown(err)
+	}
+	if f.asJSON {
+		return plain.JSON(cmd.OutOrStdout(), plan)
+	}
+	return planPage(cmd.OutOrStdout(), plan, "would upload")
+}
+
+// takeBack undoes or abandons a run.
+func (f *pushFlags) takeBack(cmd *cobra.Command, run string) error {
+	j, err := publish.ReadJournal(f.journals(), run)
+	if err != nil {
+		return unknown(err)
+	}
+	o := publish.Options{To: j.Plan().To, ID: j.Run, Journals: f.journals(), Show: f.show(cmd)}
+	o.Registry = f.registry()
+	publisher, err := publish.New(cmd.Context(), o)
+	if err != nil {
+		return unknown(err)
+	}
+	what := publisher.Abandon
+	if f.undo {
+		what = publisher.Undo
+	}
+	result, err := what(cmd.Context(), j)
+	if f.asJSON {
+		return errors.Join(plain.JSON(cmd.OutOrStdout(), result), unknown(err))
+	}
+	for _, tag := range result.Back {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s is as it was\n", o.To, tag)
+	}
+	for _, tag := range result.Left {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s\n", o.To, tag)
+	}
+	return unknown(err)
+}
+
+// explainPush gives a context that was cancelled no words of its own.
+func explainPush(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
+	return err
+}
