@@ -36,6 +36,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("naive recipe", func(t *testing.T) { testNaive(t, f) })
 	t.Run("skopeo", func(t *testing.T) { testSkopeo(t, f) })
 	t.Run("docker", func(t *testing.T) { testDocker(t, f) })
+	t.Run("push", func(t *testing.T) { testPush(t, f) })
 }
 
 func testLayout(t *testing.T, f fixture, doc record.Run) {

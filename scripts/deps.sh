@@ -26,6 +26,7 @@ LIST
     e2e) cat <<'LIST'
 skopeo                  reads out/images as other people do
 docker.io               loads and runs an exported image
+podman                  pulls and runs what was pushed
 apt-utils               writes the index of the stand-in apt repository (apt-ftparchive)
 gnupg                   signs the stand-in repositories
 rpm                     makes and signs the packages of the stand-in rpm repository
