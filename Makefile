@@ -40,6 +40,8 @@ lint: bin/golangci-lint bin/actionlint ## check formatting, imports, style and w
 	go mod tidy -diff
 	bin/golangci-lint run --timeout 10m ./...
 	bin/actionlint .github/workflows/*.yml emit/testdata/golden/*.yml
+	awk '/^```/ {if (on) exit; on = /yaml/; next} on' docs/ci.md | sed 's,cudabuild/cudabuild\(.*\)@.*,.\1,' >bin/example.yml
+	bin/actionlint bin/example.yml
 fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
 golden: ## rewrite the golden graphs

@@ -5,8 +5,8 @@
 //
 // [Dockerfile] and [Bake] give the same images to `docker buildx`: the same packages,
 // install scripts, guard, environment and sample sources, rendered from the same
-// plan as the graph of package llb. [GitHub] gives the plan to GitHub Actions, in
-// waves that run `cudabuild matrix`.
+// plan as the graph of package llb. [GitHub] gives the plan to GitHub Actions, in a job
+// for each family that runs `cudabuild matrix`.
 //
 // What they print stands alone: a Dockerfile needs no build context and no file of
 // cudabuild. It depends on the cells and recipes alone and is the same in every run.

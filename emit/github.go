@@ -26,8 +26,10 @@ const maxJobs = 256
 type Origin struct {
 	File, Group string
 	Recipes     []string
-	Release     string // "" or a release whose tags the images get too
-	Commit      string // of cudabuild; "" if that is not known, and the workflow takes the newest
+	Release     string   // "" or a release whose tags the images get too
+	Only        []string // globs on the IDs of cells; none is all of the group
+	To          string   // repository that images go to; "" if only their tags say so
+	Commit      string   // of cudabuild; "" if that is not known, and the workflow takes the newest
 }
 
 // Flags selects the same matrix for another command.
@@ -42,10 +44,18 @@ func (o Origin) Flags() string {
 	return flags
 }
 
+// OnlyFlags selects the same cells of it.
+func (o Origin) OnlyFlags() (flags string) {
+	for _, glob := range o.Only {
+		flags += " --only " + plan.Quote(glob)
+	}
+	return flags
+}
+
 // check reports a name that a workflow would take for more than a name: GitHub fills in
 // ${{ }} before a shell sees any quotes, and the end of a line ends a comment or a script.
 func (o Origin) check() error {
-	for _, name := range append([]string{o.File, o.Group, o.Release}, o.Recipes...) {
+	for _, name := range slices.Concat([]string{o.File, o.Group, o.Release, o.To}, o.Recipes, o.Only) {
 		if strings.Contains(name, "${{") || strings.ContainsFunc(name, func(r rune) bool { return !strconv.IsPrint(r) }) {
 			return fmt.Errorf("a workflow cannot name %q: rename it, without ${{ and control characters", name)
 		}
@@ -53,116 +63,73 @@ func (o Origin) check() error {
 	return nil
 }
 
-// wave is a job whose matrix has an entry for each OS and CUDA release.
-type wave struct {
+// job is a job of the workflow that builds, with an entry for each OS and CUDA release.
+type job struct {
 	Name    string
-	Needs   []string
-	Entries []waveEntry
+	Entries []entry
 }
 
-type waveEntry struct{ Family, Cells string }
+type entry struct {
+	Family, Cells string
+	Emulated      bool // some of it is for another processor than the machine's
+}
 
-// NeedsList is the list of jobs that have to pass before this one.
-func (w wave) NeedsList() string { return "[" + strings.Join(w.Needs, ", ") + "]" }
-
-// GitHub returns a workflow for GitHub Actions that builds and verifies the cells with
-// `cudabuild matrix`: a wave of jobs for each flavor and one for the samples, in each a
-// job for each OS and CUDA release. A wave needs those of the cells that its own stand
-// on, as far as they are among the cells.
+// GitHub returns a workflow for GitHub Actions that builds, verifies and publishes the
+// cells: each OS and CUDA release in a job of its own, with `cudabuild matrix` and
+// `cudabuild push --stage`, and a last one that promotes what all of them staged.
 func GitHub(cells []matrix.Cell, from Origin) ([]File, error) {
 	if err := from.check(); err != nil {
 		return nil, err
 	}
+	registry, repository := destination(cells, from.To)
 	var text strings.Builder
-	err := workflow.Execute(&text, map[string]any{"From": from, "Waves": waves(cells)})
+	err := workflow.Execute(&text, map[string]any{"From": from, "Jobs": jobs(cells), "Registry": registry, "Repository": repository})
 	return []File{{"cuda-images.yml", text.String()}}, err
 }
 
-// waves groups the cells by what they are, parents before children. A wave of more
-// jobs than a matrix may have goes on in another job.
-func waves(cells []matrix.Cell) []wave {
-	kinds, of := byKind(cells)
-	jobs := map[string][]string{} // by kind
-	var all []wave
-	for _, kind := range kinds {
-		needs := []string{}
-		for _, below := range kindsBelow(cells, kind) {
-			needs = append(needs, jobs[below]...)
+// destination is the registry and the repository there that images go to: to, or else
+// what the tags of the cells begin with. A repository without an owner is one of the
+// owner of the workflow.
+func destination(cells []matrix.Cell, to string) (registry, repository string) {
+	if to == "" && len(cells) > 0 {
+		to = cells[0].Tags[0]
+		to = to[:strings.LastIndex(to, ":")]
+	}
+	first, rest, owned := strings.Cut(to, "/")
+	switch {
+	case !owned:
+		return "ghcr.io", "${{ github.repository_owner }}/" + to
+	case strings.ContainsAny(first, ".:") || first == "localhost":
+		return first, rest
+	}
+	return "docker.io", to
+}
+
+// jobs has an entry for each family of the cells. One job takes maxJobs of them.
+func jobs(cells []matrix.Cell) []job {
+	var all []job
+	for part := range slices.Chunk(entries(cells), maxJobs) {
+		name := "family"
+		if len(all) > 0 {
+			name = fmt.Sprintf("family-%d", len(all)+1)
 		}
-		if len(needs) == 0 {
-			needs = []string{"tools"}
-		}
-		for part := range slices.Chunk(entries(of[kind]), maxJobs) {
-			name := kind
-			if n := len(jobs[kind]); n > 0 {
-				name = fmt.Sprintf("%s-%d", kind, n+1)
-			}
-			jobs[kind] = append(jobs[kind], name)
-			all = append(all, wave{name, needs, part})
-		}
+		all = append(all, job{name, part})
 	}
 	return all
 }
 
-// kindOf is the wave of a cell.
-func kindOf(c matrix.Cell) string {
-	if c.Sample != "" {
-		return "samples"
-	}
-	return string(c.Flavor)
-}
-
-// byKind returns the kinds of cells, those that others stand on first.
-func byKind(cells []matrix.Cell) (kinds []string, of map[string][]matrix.Cell) {
-	of = map[string][]matrix.Cell{}
-	for _, c := range cells {
-		of[kindOf(c)] = append(of[kindOf(c)], c)
-	}
-	var visit func(kind string)
-	visit = func(kind string) {
-		if of[kind] == nil || slices.Contains(kinds, kind) {
-			return
-		}
-		for _, below := range kindsBelow(cells, kind) {
-			visit(below)
-		}
-		kinds = append(kinds, kind)
-	}
-	for _, c := range cells {
-		visit(kindOf(c))
-	}
-	return kinds, of
-}
-
-// kindsBelow returns the kinds of the cells that cells of a kind are made from.
-func kindsBelow(cells []matrix.Cell, kind string) []string {
-	byID := map[string]matrix.Cell{}
-	for _, c := range cells {
-		byID[c.ID] = c
-	}
-	var below []string
-	for _, c := range cells {
-		if kindOf(c) != kind {
-			continue
-		}
-		for _, id := range []string{c.Parent, c.Builder} {
-			if p, ok := byID[id]; ok && !slices.Contains(below, kindOf(p)) {
-				below = append(below, kindOf(p))
-			}
-		}
-	}
-	return below
-}
-
-func entries(cells []matrix.Cell) []waveEntry {
-	var list []waveEntry
+func entries(cells []matrix.Cell) []entry {
+	var list []entry
 	order, of := families(cells)
 	for _, f := range order {
+		e := entry{Family: f.String()}
 		var ids []string
 		for _, c := range of[f] {
 			ids = append(ids, c.ID)
+			e.Emulated = e.Emulated || slices.ContainsFunc(c.Platforms, func(p string) bool { return p != "linux/amd64" })
 		}
-		list = append(list, waveEntry{f.String(), strings.Join(ids, " ")})
+		e.Cells = strings.Join(ids, " ")
+		list = append(list, e)
 	}
 	return list
 }

@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
 # Installs the system packages that cudabuild needs, only those that are missing, and says which and why.
 #
-#   scripts/deps.sh build      what `make tools` and `make matrix` need
-#   scripts/deps.sh test       what the tests need besides: a program that verify uses if it is there
+#   scripts/deps.sh run        what `cudabuild matrix` needs
+#   scripts/deps.sh build      what `make tools` needs besides
+#   scripts/deps.sh test       what the tests need besides
 #   scripts/deps.sh e2e        what the end-to-end tests need besides: other people's tools that read our images
 #   scripts/deps.sh emulator   what `make emulator` needs
 set -euo pipefail
 
 want() {
   case $1 in
-    build) cat <<'LIST'
+    run) cat <<'LIST'
 mmdebstrap              bootstraps the base root filesystems
 debian-archive-keyring  checks the signatures of Debian's package indices
+LIST
+      ;;
+    build) want run; cat <<'LIST'
 gcc                     compiles runc and the NVIDIA hook (cgo)
 libc6-dev               C headers and the static C library for runc
 libseccomp-dev          without it runc refuses every build step
@@ -19,7 +23,9 @@ pkg-config              tells cgo where libseccomp is
 LIST
       ;;
     test) cat <<'LIST'
+curl                    downloads what the action in action.yml installs
 isal                    has igzip, which decodes large gzip layers
+jq                      reads plans in the workflows that tests run
 strace                  tells the test that kills runs where they are
 LIST
       ;;
@@ -39,7 +45,7 @@ binfmt-support          registers emulators with the kernel
 qemu-user-static        runs programs of other processors
 LIST
       ;;
-    *) echo "usage: scripts/deps.sh build|test|e2e|emulator" >&2; exit 2 ;;
+    *) echo "usage: scripts/deps.sh run|build|test|e2e|emulator" >&2; exit 2 ;;
   esac
 }
 

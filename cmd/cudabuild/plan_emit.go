@@ -77,7 +77,7 @@ func (s *selection) github(cells []matrix.Cell) ([]emit.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	from := emit.Origin{File: file, Group: s.group, Release: s.release, Commit: buildCommit()}
+	from := emit.Origin{File: file, Group: s.group, Release: s.release, Only: s.only, Commit: buildCommit()}
 	for _, dir := range s.recipes {
 		if dir, err = inRepository(dir); err != nil {
 			return nil, err
