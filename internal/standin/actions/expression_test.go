@@ -12,8 +12,8 @@ import (
 func TestFill(t *testing.T) {
 	t.Parallel()
 	s := scope{
-		"github": map[string]any{"event_name": "push", "token": "T"},
-		"env":    map[string]any{"REGISTRY": "ghcr.io", "BUILD": `{"push":true,"to":"ghcr.io/acme/cuda"}`},
+		"github":  map[string]any{"event_name": "push", "token": "T"},
+		"env":     map[string]any{"REGISTRY": "ghcr.io", "BUILD": `{"push":true,"to":"ghcr.io/acme/cuda"}`},
 		"secrets": map[string]any{}, "matrix": map[string]any{"emulated": true, "n": 2.0},
 		"needs": map[string]any{"a-b": map[string]any{"result": "success"}},
 	}
