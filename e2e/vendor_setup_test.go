@@ -203,9 +203,9 @@ func write(t testing.TB, file, text string) {
 	}
 }
 
-// startRegistry starts the distribution project's registry on loopback, with more lines of
-// configuration, and returns its host. The test's end ends it.
-func startRegistry(t testing.TB, program string, more ...string) string {
+// startRegistry starts the distribution project's registry on loopback and returns
+// its host. The test's end ends it.
+func startRegistry(t testing.TB, program string) string {
 	t.Helper()
 	if _, err := os.Stat(program); err != nil {
 		require.Missing(t, "registry", err)
@@ -218,7 +218,7 @@ func startRegistry(t testing.TB, program string, more ...string) string {
 	free.Close()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
-	write(t, config, fmt.Sprintf("version: 0.1\nlog: {accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s/blobs}}\nhttp: {addr: %q}\n", dir, host)+strings.Join(more, ""))
+	write(t, config, fmt.Sprintf("version: 0.1\nlog: {accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s/blobs}}\nhttp: {addr: %q}\n", dir, host))
 	cmd := exec.CommandContext(t.Context(), program, "serve", config)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
