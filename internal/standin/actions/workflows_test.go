@@ -24,7 +24,6 @@ import (
 
 // These tests run the project's own workflows, and the one that `plan --emit github` writes,
 // with a stand-in for cudabuild, which keeps names in a folder in place of a registry.
-// e2e/workflows_test.go runs them with the real one.
 
 const (
 	top     = "../../.."
