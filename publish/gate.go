@@ -52,7 +52,7 @@ func (p *Publisher) gates(c matrix.Cell, plan *Plan) []Gate {
 // verdict is the gate of the verifier's verdicts on all platforms of a cell.
 func (p *Publisher) verdict(c matrix.Cell) Gate {
 	gate := Gate{Kind: ByVerify, Want: p.Rules.Verify, State: Met}
-	built, _ := p.cellOf(c.ID)
+	built := p.built[c.ID]
 	var verdicts []string
 	for _, img := range p.images[built.Digest].images() {
 		i := slices.IndexFunc(built.Images, func(r verify.Report) bool { return r.Digest == img.desc.Digest.String() })
@@ -76,7 +76,7 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 	gate := Gate{Kind: ByGPU, Want: fmt.Sprintf("%s on %s with driver %s", sample, arch, driver), State: Missing}
 	cells := p.answering(c, sample)
 	var newest gpu.Observation
-	for _, o := range p.observations() {
+	for _, o := range p.rows {
 		by := p.sameImage(cells, o.Row)
 		counts := by != "" && o.Row.Sample == sample && !o.Row.StandIn && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
 			driverIs(driver, o.Host.Driver) && slices.Contains(architectures(o), arch)
@@ -115,7 +115,7 @@ func (p *Publisher) answering(c matrix.Cell, sample string) []matrix.Cell {
 // names what they unpack to.
 func (p *Publisher) sameImage(cells []matrix.Cell, row gpu.Row) string {
 	for _, c := range cells {
-		built, _ := p.cellOf(c.ID)
+		built := p.built[c.ID]
 		img := p.images[built.Digest]
 		if img == nil {
 			continue
@@ -133,17 +133,6 @@ func (p *Publisher) sameImage(cells []matrix.Cell, row gpu.Row) string {
 		}
 	}
 	return ""
-}
-
-// observations are the rows of ledgers and of the record.
-func (p *Publisher) observations() []gpu.Observation {
-	all := slices.Clone(p.Rows)
-	for _, c := range p.Record.Cells {
-		for _, row := range c.Rows {
-			all = append(all, gpu.Observation{Host: row.Host, Row: row.Row})
-		}
-	}
-	return all
 }
 
 // command says what would make the row that is missing.

@@ -29,7 +29,7 @@ type manifest struct {
 	children []*manifest // of an index
 	layers   []v1.Descriptor
 	config   v1.Descriptor
-	file     *v1.ConfigFile
+	file     v1.ConfigFile
 }
 
 // RawManifest and MediaType make a manifest one that can be put under a name.

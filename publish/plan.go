@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
@@ -71,6 +72,14 @@ type Tag struct {
 	Why  string  `json:"why"` // it is refused, "" if it is not
 }
 
+// from is what the tag names now, in words.
+func (t Tag) from() string {
+	if t.From == nil {
+		return "nothing"
+	}
+	return *t.From
+}
+
 // Totals sums a plan up.
 type Totals struct {
 	Cells       int   `json:"cells"`
@@ -116,7 +125,7 @@ func (p *Publisher) Plan(ctx context.Context) (*Plan, error) {
 
 // passed returns the record of a cell whose image passed.
 func (p *Publisher) passed(id string) (record.Cell, error) {
-	built, known := p.cellOf(id)
+	built, known := p.built[id]
 	switch {
 	case !known:
 		return built, &NotReadyError{id, "no run has built it", "'cudabuild matrix' builds it; --only chooses other cells"}
@@ -185,7 +194,7 @@ func (p *Publisher) ask(ctx context.Context, plan *Plan) error {
 }
 
 // how finds out how a blob comes into the repository.
-func (p *Publisher) how(ctx context.Context, b *Blob, others []string) error {
+func (p *Publisher) how(ctx context.Context, b *Blob, others []name.Repository) error {
 	there, err := p.has(ctx, p.repo, b.Digest, b.Size)
 	if err != nil {
 		return err
@@ -196,13 +205,9 @@ func (p *Publisher) how(ctx context.Context, b *Blob, others []string) error {
 	}
 	b.How = Send
 	for _, other := range others {
-		repo, err := ParseRepository(other)
-		if err != nil {
-			continue
-		}
 		// Another repository may be closed to us: then the blob is sent.
-		if there, err := p.has(ctx, repo, b.Digest, b.Size); err == nil && there {
-			b.How, b.From = Mount, other
+		if there, err := p.has(ctx, other, b.Digest, b.Size); err == nil && there {
+			b.How, b.From = Mount, other.Name()
 			return nil
 		}
 	}
@@ -326,12 +331,6 @@ func (plan *Plan) Compare(now *Plan) error {
 
 // differences of a cell whose image is the same.
 func differences(old, now Cell) (errs []error) {
-	named := func(from *string) string {
-		if from == nil {
-			return "nothing"
-		}
-		return *from
-	}
 	before := map[string]Tag{}
 	for _, t := range old.Tags {
 		before[t.Name] = t
@@ -339,8 +338,8 @@ func differences(old, now Cell) (errs []error) {
 	for _, t := range now.Tags {
 		if o, planned := before[t.Name]; !planned {
 			errs = append(errs, fmt.Errorf("%s: the plan has no tag %s", now.ID, t.Name))
-		} else if named(o.From) != named(t.From) || o.Move != t.Move {
-			errs = append(errs, fmt.Errorf("%s: tag %s named %s and names %s (%s, now %s)", now.ID, t.Name, named(o.From), named(t.From), o.Move, t.Move))
+		} else if o.from() != t.from() || o.Move != t.Move {
+			errs = append(errs, fmt.Errorf("%s: tag %s named %s and names %s (%s, now %s)", now.ID, t.Name, o.from(), t.from(), o.Move, t.Move))
 		}
 	}
 	if len(old.Tags) > len(now.Tags) {

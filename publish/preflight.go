@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
@@ -49,32 +49,25 @@ func ask(ctx context.Context, client *http.Client, method, address string) (*htt
 
 // otherRepositories are those of the same registry that may have the same blobs: what the
 // images stand on, and where earlier runs pushed.
-func (p *Publisher) otherRepositories() []string {
-	var all []string
-	add := func(ref string) {
-		repo, err := ParseRepository(ref)
-		if err == nil && repo.RegistryStr() == p.repo.RegistryStr() && repo.Name() != p.repo.Name() && !slices.Contains(all, repo.Name()) {
-			all = append(all, repo.Name())
+func (p *Publisher) otherRepositories() []name.Repository {
+	var all []name.Repository
+	add := func(repo name.Repository, err error) {
+		if err == nil && repo.RegistryStr() == p.repo.RegistryStr() && repo.Name() != p.repo.Name() && !slices.Contains(all, repo) {
+			all = append(all, repo)
 		}
 	}
 	for _, c := range p.Cells {
-		if c.Recipe != nil {
-			add(withoutTag(c.Recipe.OS.Image))
+		if c.Recipe == nil {
+			continue
+		}
+		if ref, err := name.ParseReference(c.Recipe.OS.Image); err == nil {
+			add(ref.Context(), nil)
 		}
 	}
 	if earlier, err := Journals(p.Journals); err == nil { // mounts are for speed alone
 		for _, j := range earlier {
-			add(j.Plan().To)
+			add(ParseRepository(j.Plan().To))
 		}
 	}
 	return all
-}
-
-// withoutTag is the repository of an image, whose registry may have a port.
-func withoutTag(ref string) string {
-	ref, _, _ = strings.Cut(ref, "@")
-	if i := strings.LastIndex(ref, ":"); i > strings.LastIndex(ref, "/") {
-		return ref[:i]
-	}
-	return ref
 }

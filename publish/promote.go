@@ -23,21 +23,20 @@ func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err e
 	m := p.begin(Promote, plan.Totals.New+plan.Totals.Same+plan.Totals.Moved, 0)
 	defer func() { phase = m.end(err) }()
 	// Before the first one moves, all must be where the plan saw them: half of a release is none.
-	var all, first, rest []move
+	var first, rest []move
 	for _, c := range plan.Cells {
 		for i, t := range c.Tags {
-			if all = append(all, move{c, t}); i == 0 {
+			switch {
+			case t.Move == Same:
+			case i == 0:
 				first = append(first, move{c, t})
-			} else {
+			default:
 				rest = append(rest, move{c, t})
 			}
 		}
 	}
-	waiting := func(moves []move) []move {
-		return slices.DeleteFunc(moves, func(m move) bool { return m.tag.Move == Same })
-	}
 	m.add(plan.Totals.Same, 0)
-	first, rest, all = waiting(first), waiting(rest), waiting(all)
+	all := slices.Concat(first, rest)
 	if err := p.each(ctx, len(all), func(ctx context.Context, i int) error { return p.untouched(ctx, all[i]) }); err != nil {
 		return phase, err
 	}
@@ -65,11 +64,7 @@ func foreign(m move, now *v1.Descriptor) error {
 	if now != nil {
 		names = now.Digest.String()
 	}
-	was := "nothing"
-	if m.tag.From != nil {
-		was = *m.tag.From
-	}
-	return failed(fmt.Errorf("%s: tag %s named %s and names %s now: somebody else moved it, and it stays there", m.cell.ID, m.tag.Name, was, names),
+	return failed(fmt.Errorf("%s: tag %s named %s and names %s now: somebody else moved it, and it stays there", m.cell.ID, m.tag.Name, m.tag.from(), names),
 		"look who else publishes; 'cudabuild push' plans anew, and 'cudabuild push --undo' puts the tags back that have moved")
 }
 
@@ -160,6 +155,9 @@ func (p *Publisher) unstage(ctx context.Context, cells []Cell) (left []string, e
 		if err := p.journal.write(Entry{What: unstaged, Cell: c.ID, Tag: c.Staging}); err != nil {
 			return left, err
 		}
+		if !p.promoted {
+			continue
+		}
 		if err := p.survives(ctx, c); err != nil {
 			return left, err
 		}
@@ -175,7 +173,7 @@ func (p *Publisher) survives(ctx context.Context, c Cell) error {
 		if err != nil {
 			return err
 		}
-		if now == nil && p.promoted {
+		if now == nil {
 			if err := p.put(ctx, t.Name, p.images[c.Digest]); err != nil {
 				return fmt.Errorf("%s: tag %s went with tag %s, and could not be put back: %w", c.ID, t.Name, c.Staging, err)
 			}

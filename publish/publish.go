@@ -74,6 +74,9 @@ type Publisher struct {
 	began    *Plan // of the run that p goes on with, nil if it begins
 	promoted bool  // all tags have moved
 
+	built map[string]record.Cell // by ID
+	rows  []gpu.Observation      // of ledgers and of the record
+
 	mu     sync.Mutex
 	images map[string]*manifest                 // by digest, of the cells
 	known  map[string]func() (*manifest, error) // by digest, of what tags name now
@@ -109,7 +112,17 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Publisher{Options: o, repo: repo, client: client, puller: puller, pusher: pusher, images: map[string]*manifest{}, known: map[string]func() (*manifest, error){}}, nil
+	p := &Publisher{Options: o, repo: repo, client: client, puller: puller, pusher: pusher, built: map[string]record.Cell{}, images: map[string]*manifest{}, known: map[string]func() (*manifest, error){}}
+	p.rows = slices.Clone(o.Rows)
+	if o.Record != nil {
+		for _, c := range o.Record.Cells {
+			p.built[c.ID] = c
+			for _, row := range c.Rows {
+				p.rows = append(p.rows, gpu.Observation{Host: row.Host, Row: row.Row})
+			}
+		}
+	}
+	return p, nil
 }
 
 // ParseRepository reads where images are to go. A name without a registry is one of
@@ -153,13 +166,4 @@ func tagsOf(c matrix.Cell) []string {
 		tags = append(tags, full[strings.LastIndex(full, ":")+1:])
 	}
 	return tags
-}
-
-// cellOf returns a cell's entry in the record.
-func (p *Publisher) cellOf(id string) (record.Cell, bool) {
-	i := slices.IndexFunc(p.Record.Cells, func(c record.Cell) bool { return c.ID == id })
-	if i < 0 {
-		return record.Cell{}, false
-	}
-	return p.Record.Cells[i], true
 }

@@ -89,7 +89,7 @@ func (p *Publisher) since(plan *Plan) error {
 	for _, c := range plan.Cells {
 		for _, t := range c.Tags {
 			was, known := from[t.Name]
-			if known && t.Move == Moved && (was.From == nil || *was.From != *t.From) {
+			if known && t.Move == Moved && was.from() != t.from() {
 				errs = append(errs, fmt.Errorf("%s: tag %s was moved to %s by somebody else since run %s began", c.ID, t.Name, *t.From, p.ID))
 			}
 		}
@@ -141,7 +141,7 @@ func (p *Publisher) Resume(j Journal) error {
 		if now := tagsOf(c); strings.Join(now, " ") != strings.Join(tags, " ") {
 			errs = append(errs, fmt.Errorf("%s: its tags were %s and are %s", c.ID, strings.Join(tags, ", "), strings.Join(now, ", ")))
 		}
-		if built, _ := p.cellOf(c.ID); built.Digest != was.Digest {
+		if built := p.built[c.ID]; built.Digest != was.Digest {
 			errs = append(errs, fmt.Errorf("%s: its image was %s and is %s", c.ID, was.Digest, built.Digest))
 		}
 	}
