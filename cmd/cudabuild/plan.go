@@ -128,11 +128,12 @@ func (s *selection) registerMatrix(cmd *cobra.Command) {
 	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
 }
 
-// load is what commands on cells begin with: resolve, with problems told on stderr and,
-// for asJSON, as a document on stdout. The error has an exit code.
+// load is what commands on cells begin with: it reads recipes and matrix and expands the
+// group. Problems are told on stderr and, for asJSON, as a document on stdout. The error has
+// an exit code.
 func (s *selection) load(cmd *cobra.Command, asJSON bool) ([]matrix.Cell, error) {
-	cells, err := s.resolve(cmd.InOrStdin())
-	return cells, tell(cmd, err, asJSON)
+	_, cells, err := s.loadAll(cmd, asJSON)
+	return cells, err
 }
 
 // loadAll is load that returns the whole matrix, too.
@@ -172,16 +173,6 @@ func tell(cmd *cobra.Command, err error, asJSON bool) error {
 		}
 	}
 	return &exitError{code: exitUsage}
-}
-
-// resolve reads recipes and matrix and expands the group. The error is a
-// spec.Problems, of the recipes too.
-func (s *selection) resolve(stdin io.Reader) ([]matrix.Cell, error) {
-	m, err := s.open(stdin)
-	if err != nil {
-		return nil, err
-	}
-	return m.Expand(s.group, s.only)
 }
 
 // open reads recipes and matrix. The error is a spec.Problems.

@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -254,7 +253,7 @@ func (f *pushFlags) publish(cmd *cobra.Command, publisher *publish.Publisher) er
 	if printed := f.print(cmd, publisher, result, err); printed != nil {
 		err = errors.Join(err, printed)
 	}
-	return unknown(explainPush(err))
+	return unknown(err)
 }
 
 // keep adds the push to the record of the folder, if there is one: a last job that has only
@@ -328,12 +327,4 @@ func (f *pushFlags) takeBack(cmd *cobra.Command, run string) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s\n", o.To, tag)
 	}
 	return unknown(err)
-}
-
-// explainPush gives a context that was cancelled no words of its own.
-func explainPush(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return context.Canceled
-	}
-	return err
 }
