@@ -64,6 +64,8 @@ func (j Journal) Ended() bool {
 
 const journalExt = ".jsonl"
 
+var errNoPlan = hint.Usage("the journal does not begin with a plan", "the run ended before it did anything: 'cudabuild push' begins another")
+
 // ReadJournal reads the journal of a run in a folder; of the one that has not ended if run
 // is "".
 func ReadJournal(dir, run string) (Journal, error) {
@@ -90,7 +92,8 @@ func ReadJournal(dir, run string) (Journal, error) {
 	return Journal{}, hint.Usage(fmt.Sprintf("%s has %d runs that are not at their end", dir, len(open)), "name one of "+strings.Join(names, ", "))
 }
 
-// Journals reads all journals of a folder, in the order of their names.
+// Journals reads all journals of a folder, in the order of their names. A run that was killed
+// before its plan was on disk has done nothing, and is left out.
 func Journals(dir string) ([]Journal, error) {
 	files, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -102,6 +105,9 @@ func Journals(dir string) ([]Journal, error) {
 			continue
 		}
 		j, err := readJournal(filepath.Join(dir, f.Name()))
+		if errors.Is(err, errNoPlan) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +142,7 @@ func readJournal(path string) (Journal, error) {
 		j.Entries = append(j.Entries, e)
 	}
 	if len(j.Entries) == 0 || j.Entries[0].Plan == nil {
-		return j, hint.Usage(fmt.Sprintf("%s does not begin with a plan", path), "the run ended before it did anything: remove the file")
+		return j, fmt.Errorf("%s: %w", path, errNoPlan)
 	}
 	return j, nil
 }

@@ -481,9 +481,16 @@ func TestResumeForGate(t *testing.T) {
 	if _, err := publisher(t, o).Run(t.Context(), nil); !errors.As(err, &missing) {
 		t.Fatalf("Run: %v", err)
 	}
+	// A run that was killed before its plan was on disk is not in the way.
+	if err := os.WriteFile(filepath.Join(o.Journals, "killed.jsonl"), []byte(`{"what":"plan"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	j, err := publish.ReadJournal(o.Journals, "")
 	if err != nil || j.Run != o.ID {
 		t.Fatalf("ReadJournal: %v, %v", j.Run, err)
+	}
+	if _, err := publish.ReadJournal(o.Journals, "killed"); err == nil || hint.Code(err, 3) != 2 {
+		t.Errorf("ReadJournal of a run without a plan: %v", err)
 	}
 	o.Rows = []gpu.Observation{row(f, "12.4-nbody-debian13", "nbody", "535.161.07", "9.0", gpu.Passed, 1)}
 	p := publisher(t, o)
