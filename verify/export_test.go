@@ -96,3 +96,6 @@ func VersionedFiles() (names []string) {
 	eachVersioned(func(name string, _ []byte) { names = append(names, name) })
 	return names
 }
+
+// SplitLibrary cuts the name of a library.
+func SplitLibrary(base string) (stem, version string, ok bool) { return splitLibrary(base) }

