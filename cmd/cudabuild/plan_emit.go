@@ -36,18 +36,18 @@ func (e *exports) run(cmd *cobra.Command, sel *selection) error {
 	if e.dockerfile != "" {
 		return e.printDockerfile(cmd, sel)
 	}
-	write := map[string]func([]matrix.Cell) ([]emit.File, error){"bake": emit.Bake, "github": sel.github}[e.format]
+	write := map[string]func(*matrix.Matrix, []matrix.Cell) ([]emit.File, error){"bake": bake, "github": sel.github}[e.format]
 	switch {
 	case e.format == "":
 		return errors.New("--out says where --emit writes: add --emit bake or --emit github")
 	case write == nil:
 		return fmt.Errorf("--emit %q: want bake or github", e.format)
 	}
-	cells, err := sel.load(cmd, false)
+	m, cells, err := sel.loadAll(cmd, false)
 	if err != nil {
 		return err
 	}
-	files, err := write(cells)
+	files, err := write(m, cells)
 	if err != nil {
 		return err
 	}
@@ -68,8 +68,11 @@ func (e *exports) printDockerfile(cmd *cobra.Command, sel *selection) error {
 	return err
 }
 
-// github makes workflows that select the same cells as the command line did.
-func (s *selection) github(cells []matrix.Cell) ([]emit.File, error) {
+func bake(_ *matrix.Matrix, cells []matrix.Cell) ([]emit.File, error) { return emit.Bake(cells) }
+
+// github makes workflows that select the same cells as the command line did, and push where
+// `cudabuild push` would.
+func (s *selection) github(m *matrix.Matrix, cells []matrix.Cell) ([]emit.File, error) {
 	if s.file == "-" {
 		return nil, errors.New("--emit github: the workflow has to name the matrix, so --file cannot be stdin")
 	}
@@ -77,7 +80,7 @@ func (s *selection) github(cells []matrix.Cell) ([]emit.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	from := emit.Origin{File: file, Group: s.group, Release: s.release, Only: s.only, Commit: buildCommit()}
+	from := emit.Origin{File: file, Group: s.group, Release: s.release, Only: s.only, To: m.Publish().To, Commit: buildCommit()}
 	for _, dir := range s.recipes {
 		if dir, err = inRepository(dir); err != nil {
 			return nil, err
