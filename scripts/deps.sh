@@ -23,17 +23,17 @@ pkg-config              tells cgo where libseccomp is
 LIST
       ;;
     test) cat <<'LIST'
+apt-utils               writes the index of a stand-in apt repository (apt-ftparchive)
 curl                    downloads what the action in action.yml installs
 isal                    has igzip, which decodes large gzip layers
 jq                      reads plans in the workflows that tests run
 strace                  tells the test that kills runs where they are
 LIST
       ;;
-    e2e) cat <<'LIST'
+    e2e) want test; cat <<'LIST'
 skopeo                  reads out/images as other people do
 docker.io               loads and runs an exported image
 podman                  pulls and runs what was pushed
-apt-utils               writes the index of the stand-in apt repository (apt-ftparchive)
 gnupg                   signs the stand-in repositories
 rpm                     makes and signs the packages of the stand-in rpm repository
 createrepo-c            writes its index
