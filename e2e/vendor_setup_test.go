@@ -5,20 +5,17 @@
 package e2e_test
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/internal/standin/repo"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -77,7 +74,7 @@ func emptyVendor(t testing.TB, matrix string, systems []string) *vendor {
 		t.Fatal(err)
 	}
 	v.server = repo.Serve(t, v.tree)
-	v.registry = startRegistry(t, filepath.Join(filepath.Dir(v.program), "registry"))
+	v.registry = registrytest.Start(t, nil).Host
 	root := repo.Root(t, dir, os.Getenv("CUDABUILD_DEBIAN_MIRROR"))
 	for _, name := range systems {
 		o, _ := v.catalog.OS(name)
@@ -201,41 +198,4 @@ func write(t testing.TB, file, text string) {
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// startRegistry starts the distribution project's registry on loopback and returns
-// its host. The test's end ends it.
-func startRegistry(t testing.TB, program string) string {
-	t.Helper()
-	if _, err := os.Stat(program); err != nil {
-		require.Missing(t, "registry", err)
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host := free.Addr().String()
-	free.Close()
-	dir := t.TempDir()
-	config := filepath.Join(dir, "config.yaml")
-	write(t, config, fmt.Sprintf("version: 0.1\nlog: {accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s/blobs}}\nhttp: {addr: %q}\n", dir, host))
-	cmd := exec.CommandContext(t.Context(), program, "serve", config)
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Wait(); log.Close() }) // the test's context has ended it
-	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Millisecond) {
-		resp, err := http.Get("http://" + host + "/v2/") //nolint:forbidigo,noctx // loopback, in a test
-		if err == nil {
-			resp.Body.Close()
-			return host
-		}
-	}
-	t.Fatalf("the registry does not answer:\n%s", cmp.Or(read(t, log.Name()), "no log"))
-	return ""
 }
