@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/bin:$(PATH)
 # Programs, tests and linters share one set of build flags and so the Go build cache; no debug information: a fifth faster.
 export CGO_ENABLED := 0
 FLAGS  := -trimpath -gcflags=all=-dwarf=false
-export GOFLAGS := $(filter-out $(FLAGS),$(shell go env GOFLAGS)) $(FLAGS)
+export GOFLAGS := $(filter-out $(FLAGS),$(shell go env GOFLAGS 2>/dev/null)) $(FLAGS)
 STRIP  := -s -w
 TOOL    = go build -C tools -ldflags '$(STRIP) $(1)' -o ../bin/
 VERSION = $(shell go list -C tools -m -f '{{.Version}}' $(1))

@@ -170,7 +170,7 @@ func (h *host) download(with map[string]any) error {
 }
 
 // copyAll copies a file, or what is in a folder. As on the way through GitHub's servers,
-// contents and nothing else arrive.
+// contents and nothing else arrive; and what a sudo left for root alone cannot be read.
 func copyAll(from, to string) error {
 	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -186,6 +186,9 @@ func copyAll(from, to string) error {
 		}
 		if err := os.MkdirAll(filepath.Dir(into), 0o755); err != nil {
 			return err
+		}
+		if info, err := entry.Info(); err == nil && info.Mode()&0o004 == 0 {
+			return failure("%s: permission denied", path)
 		}
 		data, err := os.ReadFile(path) //nolint:gosec // folders that this stand-in made itself
 		if err != nil {
