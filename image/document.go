@@ -165,8 +165,9 @@ func (s *shape) known(key string) (string, error) {
 	return key, nil
 }
 
-// parseManifest reads an image's manifest, which others say to be of a media type.
-func parseManifest(raw []byte, said types.MediaType) (*v1.Manifest, error) {
+// ParseManifest reads an image's manifest, which others say to be of a media type, "" if they
+// do not. It is an error if tools may read it in different ways.
+func ParseManifest(raw []byte, said types.MediaType) (*v1.Manifest, error) {
 	var m v1.Manifest
 	err := manifestShape.decode(raw, &m)
 	switch {
@@ -181,8 +182,8 @@ func parseManifest(raw []byte, said types.MediaType) (*v1.Manifest, error) {
 	return &m, checkConfigSize(&m)
 }
 
-// parseIndex reads an index, which others say to be of a media type.
-func parseIndex(raw []byte, said types.MediaType) (*v1.IndexManifest, error) {
+// ParseIndex reads an index, as [ParseManifest] does a manifest.
+func ParseIndex(raw []byte, said types.MediaType) (*v1.IndexManifest, error) {
 	var m v1.IndexManifest
 	err := indexShape.decode(raw, &m)
 	switch {
@@ -279,10 +280,11 @@ func Config(img v1.Image) (*v1.ConfigFile, error) {
 	if int64(len(raw)) != manifest.Config.Size {
 		return nil, fmt.Errorf("config: it has %d bytes, the manifest says %d", len(raw), manifest.Config.Size)
 	}
-	return parseConfig(raw)
+	return ParseConfig(raw)
 }
 
-func parseConfig(raw []byte) (*v1.ConfigFile, error) {
+// ParseConfig reads a configuration, as [ParseManifest] does a manifest.
+func ParseConfig(raw []byte) (*v1.ConfigFile, error) {
 	var config *v1.ConfigFile
 	err := configShape.decode(raw, &config)
 	if err == nil && config == nil {

@@ -120,13 +120,13 @@ func openRemote(ctx context.Context, ref string, opts OpenOptions) ([]Source, er
 	}
 	repo := parsed.Context().Name()
 	if !desc.MediaType.IsIndex() {
-		if _, err := parseManifest(desc.Manifest, desc.MediaType); err != nil {
+		if _, err := ParseManifest(desc.Manifest, desc.MediaType); err != nil {
 			return nil, err
 		}
 		img, err := desc.Image()
 		return []Source{{Ref: repo + "@" + desc.Digest.String(), Digest: desc.Digest, Image: img}}, err
 	}
-	if _, err := parseIndex(desc.Manifest, desc.MediaType); err != nil {
+	if _, err := ParseIndex(desc.Manifest, desc.MediaType); err != nil {
 		return nil, err
 	}
 	index, err := desc.ImageIndex()
@@ -237,7 +237,7 @@ func imageIn(index v1.ImageIndex, d v1.Descriptor) (v1.Image, error) {
 	}
 	raw, err := document(img, d)
 	if err == nil {
-		_, err = parseManifest(raw, d.MediaType)
+		_, err = ParseManifest(raw, d.MediaType)
 	}
 	return img, err
 }
@@ -249,7 +249,7 @@ func indexIn(index v1.ImageIndex, d v1.Descriptor) (v1.ImageIndex, error) {
 	}
 	raw, err := document(nested, d)
 	if err == nil {
-		_, err = parseIndex(raw, d.MediaType)
+		_, err = ParseIndex(raw, d.MediaType)
 	}
 	return nested, err
 }

@@ -229,7 +229,7 @@ func (a *tarArchive) savedImage(s savedImage) (Source, error) {
 	if err != nil {
 		return Source{}, err
 	}
-	parsed, err := parseConfig(config)
+	parsed, err := ParseConfig(config)
 	if err != nil {
 		return Source{}, fmt.Errorf("%s: %w", s.Config, err)
 	}

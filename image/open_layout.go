@@ -168,7 +168,7 @@ type layoutIndex struct {
 var _ v1.ImageIndex = (*layoutIndex)(nil)
 
 func newIndex(open opener, raw []byte) (*layoutIndex, error) {
-	manifest, err := parseIndex(raw, "")
+	manifest, err := ParseIndex(raw, "")
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func (i *layoutIndex) Image(h v1.Hash) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := parseManifest(raw, "")
+	manifest, err := ParseManifest(raw, "")
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", h, err)
 	}

@@ -3,9 +3,7 @@
 package publish
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +27,7 @@ type manifest struct {
 	children []*manifest // of an index
 	layers   []v1.Descriptor
 	config   v1.Descriptor
-	file     v1.ConfigFile
+	file     *v1.ConfigFile
 }
 
 // RawManifest and MediaType make a manifest one that can be put under a name.
@@ -86,7 +84,7 @@ func readImage(ctx context.Context, r reader, desc v1.Descriptor) (*manifest, er
 	m.desc.Size = int64(len(raw))
 	switch {
 	case desc.MediaType.IsIndex():
-		index, err := v1.ParseIndexManifest(bytes.NewReader(raw))
+		index, err := image.ParseIndex(raw, desc.MediaType)
 		if err != nil {
 			return nil, err
 		}
@@ -107,16 +105,17 @@ func readImage(ctx context.Context, r reader, desc v1.Descriptor) (*manifest, er
 	case !desc.MediaType.IsImage():
 		return nil, fmt.Errorf("%s: %w", desc.Digest, errNoImage)
 	}
-	parsed, err := v1.ParseManifest(bytes.NewReader(raw))
+	parsed, err := image.ParseManifest(raw, desc.MediaType)
 	if err != nil {
 		return nil, err
 	}
 	m.layers, m.config = parsed.Layers, parsed.Config
-	file, err := r.config(ctx, m.config)
+	config, err := r.config(ctx, m.config)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	return m, json.Unmarshal(file, &m.file)
+	m.file, err = image.ParseConfig(config)
+	return m, err
 }
 
 // disk reads from a layout.

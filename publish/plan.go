@@ -246,7 +246,7 @@ func (p *Publisher) refusal(ctx context.Context, tag, from string, img *manifest
 	}
 	old, err := p.named(ctx, from)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("tag %s names %s: %w", tag, from, err)
 	}
 	if old == nil { // an artifact, or a manifest that is not of an image: it has neither date nor platform
 		return "", nil

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	memory "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/hint"
@@ -292,6 +293,36 @@ func TestForeignMove(t *testing.T) {
 	want["latest"] = theirs.Digest.String()
 	sameTags(t, to, want)
 }
+
+// TestAmbiguous: of what a tag names tools read different things, so nobody can say whether it
+// is older; it is no artifact, which has no age.
+func TestAmbiguous(t *testing.T) {
+	t.Parallel()
+	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1})
+	to := h.address + "/cuda"
+	repo, err := name.NewRepository(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice := strange(`{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {}, "layers": [], "layers": []}`)
+	if err := remote.Put(repo.Tag("latest"), twice); err != nil {
+		t.Fatal(err)
+	}
+	_, err = publisher(t, f.options(to)).Run(t.Context(), nil)
+	if err == nil || !strings.Contains(err.Error(), "tag latest names sha256:") || !strings.Contains(err.Error(), `"layers" twice`) {
+		t.Errorf("Run: %v, want an error about what latest names", err)
+	}
+	o := f.options(to)
+	o.Older, o.FewerPlatforms = true, true
+	mustRun(t, publisher(t, o), nil)
+	sameTags(t, to, f.tags())
+}
+
+// strange is a manifest as it is.
+type strange string
+
+func (s strange) RawManifest() ([]byte, error)        { return []byte(s), nil }
+func (s strange) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
 
 // TestPlanFile: what was planned is done, or nothing.
 func TestPlanFile(t *testing.T) {
