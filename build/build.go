@@ -50,7 +50,7 @@ type Options struct {
 
 	AptConfig   []byte      // the host's apt settings (proxy, CA), for build steps only
 	Proxy       proxy.Proxy // what build steps find in their environment; nothing that was built depends on it
-	Compression string      // "zstd" (default) or "gzip"
+	Compression string      // [matrix.Zstd], the default, or [matrix.Gzip]
 	Jobs        int         // solves in flight; 0 means 8
 	FailFast    bool        // cancel the rest when a cell fails
 	Display     *Display    // nil shows nothing
@@ -82,7 +82,7 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 		o.Jobs = defaultJobs
 	}
 	if o.Compression == "" {
-		o.Compression = "zstd"
+		o.Compression = matrix.Zstd
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

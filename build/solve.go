@@ -24,6 +24,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/llb"
+	"github.com/cudabuild/cudabuild/matrix"
 )
 
 // build returns the image of a cell, or the index of its images.
@@ -162,7 +163,7 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocis
 
 func (r *run) solveOptions(platform string) bk.SolveOpt {
 	attrs := map[string]string{"tar": "false", "compression": r.Compression, "oci-mediatypes": "true"}
-	if r.Compression != "zstd" { // the compression of bootstrapped roots
+	if r.Compression != matrix.Zstd { // the compression of bootstrapped roots
 		attrs["force-compression"] = "true"
 	}
 	attachables := []session.Attachable{credentials()}
