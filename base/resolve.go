@@ -17,6 +17,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // resolve finds out which image of its registry an OS starts from: its address by digest,
@@ -63,13 +64,13 @@ func (s *Store) Pullable(ctx context.Context, b Base) error {
 	return err
 }
 
-// registryError tells a registry that does not answer from one that says no.
+// registryError tells a registry that does not answer, or not now, from one that says no.
 func registryError(err error) error {
 	var answer *transport.Error
 	switch {
 	case errors.Is(err, image.ErrNoImage), errors.Is(err, image.ErrBadReference):
 		return err
-	case errors.As(err, &answer) && answer.StatusCode < http.StatusInternalServerError && answer.StatusCode != http.StatusTooManyRequests:
+	case errors.As(err, &answer) && answer.StatusCode < http.StatusInternalServerError && !registry.Busy(err):
 		return fmt.Errorf("%w (log in to the registry, or name another image in the recipe of the OS)", err)
 	}
 	return &UnreachableError{What: "the registry", Err: err}

@@ -3,7 +3,10 @@
 package base
 
 import (
+	"cmp"
+
 	"github.com/cudabuild/cudabuild/internal/hint"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // ErrUnreachable is the condition that a package repository, or the mirror in its
@@ -26,7 +29,7 @@ func (e *UnreachableError) Unwrap() error        { return e.Err }
 
 // Hint is what the cause says, or where the address can be changed.
 func (e *UnreachableError) Hint() string {
-	if text := hint.Of(e.Err); text != "" {
+	if text := cmp.Or(registry.Hint(e.Err), hint.Of(e.Err)); text != "" {
 		return text
 	}
 	return "is the network up? http_proxy names a proxy; the address is one of recipes/os or recipes/repository, and --recipes DIR can give another"

@@ -4,6 +4,7 @@ package base_test
 
 import (
 	"archive/tar"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -32,6 +33,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/base"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -356,5 +358,42 @@ func TestVendorRegistry(t *testing.T) {
 	down.OS.Image = "127.0.0.1:9/library/old:1"
 	if _, err := s.Base(t.Context(), &down, "linux/amd64"); !errors.Is(err, base.ErrUnreachable) || !strings.Contains(err.Error(), "cannot reach the registry") {
 		t.Errorf("Base = %v, want ErrUnreachable", err)
+	}
+}
+
+// TestRegistrySays: a registry that asks for less is not one that lacks a login or a network.
+func TestRegistrySays(t *testing.T) { // not parallel: it changes the environment
+	v := newVendor(t, "rpm", "never.asc")
+	s, o := v.store(t, t.TempDir())
+	for _, tc := range []struct {
+		name          string
+		status        int
+		header, value string
+		unreachable   bool
+		hint          string
+	}{
+		{"rate limit", http.StatusForbidden, "X-Ratelimit-Remaining", "0", true, "try again later"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set(tc.header, tc.value)
+				w.WriteHeader(tc.status)
+			}))
+			t.Cleanup(server.Close)
+			dir, host := t.TempDir(), strings.TrimPrefix(server.URL, "http://")
+			t.Setenv("DOCKER_CONFIG", dir)
+			config := fmt.Sprintf(`{"auths": {%q: {"auth": "bWU6c2VjcmV0"}}}`, host)
+			if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			there := *o
+			there.OS.Image = host + "/library/old:1"
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the patience of a user, not of the client
+			defer cancel()
+			_, err := s.Base(ctx, &there, "linux/amd64")
+			if err == nil || errors.Is(err, base.ErrUnreachable) != tc.unreachable || !strings.Contains(hint.Of(err), tc.hint) {
+				t.Errorf("Base = %v, hint %q, want %q", err, hint.Of(err), tc.hint)
+			}
+		})
 	}
 }

@@ -202,21 +202,43 @@ func isRepeatable(req *http.Request) bool {
 }
 
 // mark is what is known about a failure that was handed up.
-type mark int
+type mark struct {
+	next next
+	busy bool // the registry could not then
+}
+
+// next is what another try takes.
+type next int
 
 const (
-	lookFirst mark = iota + 1 // another try makes sense, after a look at what came of this one
-	startOver                 // go-containerregistry's loop around an upload does both
+	lookFirst next = iota + 1 // a look at what came of this one
+	startOver                 // go-containerregistry's loop around an upload, which looks itself
 )
 
 // Again reports whether it makes sense to try once more what ended with err: the registry
 // was busy, or the connection broke. The wait for that is over by then. It does not for
 // requests that were repeated already.
-func Again(err error) bool { return markOf(err) != 0 }
+func Again(err error) bool { return markOf(err).next != 0 }
 
 // startsOver is Again for go-containerregistry, which would send a tag again, too, and
 // undo what somebody else did meanwhile.
-func startsOver(err error) bool { return markOf(err) == startOver }
+func startsOver(err error) bool { return markOf(err).next == startOver }
+
+// Busy reports whether err is of a registry that could not, or to which it was too much, for
+// as long as it was asked: it may be otherwise later.
+func Busy(err error) bool { return markOf(err).busy }
+
+// Hint is what to do about an error of a registry; "" if that is not known.
+func Hint(err error) string {
+	var answer *transport.Error
+	switch {
+	case Busy(err):
+		return "it was too much for the registry, for as long as cudabuild waits: try again later; many let those ask more who log in"
+	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
+		return "log in with 'docker login' or 'podman login', whose credentials are used, or look whether there is such a repository"
+	}
+	return ""
+}
 
 type markKey struct{}
 
@@ -237,7 +259,7 @@ func marked(req *http.Request, resp *http.Response, m mark) {
 	resp.Request = req.WithContext(context.WithValue(req.Context(), markKey{}, m))
 }
 
-// markOf returns the mark of an error of go-containerregistry, 0 if it has none.
+// markOf returns the mark of an error of go-containerregistry; its zero value if it has none.
 func markOf(err error) (m mark) {
 	var failure *markedError
 	var answer *transport.Error

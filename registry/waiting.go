@@ -50,19 +50,23 @@ func (w *waiting) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil {
 			named, status = retryAfter(resp, time.Now()), resp.StatusCode
 		}
+		m := mark{busy: v == busy}
 		repeatable := isRepeatable(req)
 		switch {
 		case repeatable && try == tries, !w.pace.failed(req.Context(), failure{req.URL.Host, v, isUpload(req), status, named}):
-			return resp, err
 		case repeatable && err == nil:
 			_ = resp.Body.Close()
+			continue
 		case repeatable:
-		case err == nil:
-			marked(req, resp, markFor(req))
-			return resp, nil
+			continue
 		default:
-			return nil, &markedError{err, markFor(req)}
+			m.next = nextOf(req)
 		}
+		if err != nil {
+			return nil, &markedError{err, m}
+		}
+		marked(req, resp, m)
+		return resp, nil
 	}
 }
 
@@ -86,8 +90,8 @@ func (w *waiting) once(req *http.Request) (*http.Response, verdict, error) {
 	return resp, v, nil
 }
 
-// markFor is what a failure of a request that is not repeated here means above.
-func markFor(req *http.Request) mark {
+// nextOf is what another try of a request takes that is not repeated here.
+func nextOf(req *http.Request) next {
 	if isUpload(req) {
 		return startOver
 	}

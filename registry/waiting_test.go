@@ -278,6 +278,49 @@ func TestPermanent(t *testing.T) {
 	}
 }
 
+// TestBusy: what may be otherwise later is told from what a login or another name changes,
+// whichever request it was; GHCR says both with 403.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	limit, denied := `{"errors": [{"code": "DENIED", "message": "You have exceeded a secondary rate limit."}]}`, `{"errors": [{"code": "DENIED"}]}`
+	for _, tc := range []struct {
+		name string
+		registrytest.Fault
+		busy bool
+		hint string
+	}{
+		{"a rate limit", registrytest.Fault{Status: 403, Body: limit}, true, "try again later"},
+		{"too many requests", registrytest.Fault{Status: 429}, true, "try again later"},
+		{"down", registrytest.Fault{Status: 503}, true, "try again later"},
+		{"gone away", registrytest.Fault{Reset: true}, true, "try again later"},
+		{"denied", registrytest.Fault{Status: 403, Body: denied}, false, "docker login"},
+		{"another token", registrytest.Fault{Status: 401}, false, "docker login"},
+		{"a wrong name", registrytest.Fault{Status: 404}, false, ""},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPatch, http.MethodPut} {
+			t.Run(tc.name+" "+method, func(t *testing.T) {
+				t.Parallel()
+				server := registrytest.Serve(t, inMemory())
+				server.Arm(func(_ int, r *http.Request) registrytest.Fault {
+					if r.Method == method && r.URL.Path != "/v2/" {
+						return tc.Fault
+					}
+					return registrytest.Fault{}
+				}, nil)
+				try := func() error { return push(t, server.Host, empty.Image, registry.Options{}) }
+				if method == http.MethodGet {
+					try = func() error { return pull(t, server.Host, empty.Image, nobody) }
+				}
+				err := try()
+				hint := registry.Hint(err)
+				if err == nil || registry.Busy(err) != tc.busy || !strings.Contains(hint, tc.hint) || tc.hint == "" && hint != "" {
+					t.Errorf("%v: busy %t, hint %q, want %t and %q", err, registry.Busy(err), hint, tc.busy, tc.hint)
+				}
+			})
+		}
+	}
+}
+
 // TestGivesUp: a registry that is down is asked a bounded number of times, and what it said is shown.
 func TestGivesUp(t *testing.T) {
 	t.Parallel()

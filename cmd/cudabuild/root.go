@@ -10,14 +10,13 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net/http"
 
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/internal/disk"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // Exit codes, the same for every subcommand (docs/exit-codes.md).
@@ -77,14 +76,9 @@ func unknown(err error) error {
 	return &exitError{code: hint.Code(err, exitUnknown), err: err}
 }
 
-// hintOf is what to do about an error: what it says itself, or, of a registry, what is
-// known here.
+// hintOf is what to do about an error: what is known of registries, or what it says itself.
 func hintOf(err error) string {
-	var answer *transport.Error
-	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
-		return "log in with 'docker login' or 'podman login', whose credentials are used, or look whether there is such a repository"
-	}
-	if text := hint.Of(err); text != "" || !disk.Full(err) {
+	if text := cmp.Or(registry.Hint(err), hint.Of(err)); text != "" || !disk.Full(err) {
 		return text
 	}
 	return disk.Hint

@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 	"gpu":      {"image", "compat", "verify"},
 	"record":   {"compat", "image", "verify", "gpu"},
 	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "verify"},
-	"base":     {"recipes", "image"}, // image: pulls what an OS starts from
+	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
 	"emit":     {"matrix", "plan", "recipes"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
 	"internal": {"image"},
