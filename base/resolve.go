@@ -64,11 +64,13 @@ func (s *Store) Pullable(ctx context.Context, b Base) error {
 	return err
 }
 
-// registryError tells a registry that does not answer, or not now, from one that says no.
+// registryError tells a registry that does not answer, or not now, from one that says no, and
+// from one that is not asked because a login would go astray.
 func registryError(err error) error {
 	var answer *transport.Error
+	var refused *registry.RefusedError
 	switch {
-	case errors.Is(err, image.ErrNoImage), errors.Is(err, image.ErrBadReference):
+	case errors.Is(err, image.ErrNoImage), errors.Is(err, image.ErrBadReference), errors.As(err, &refused):
 		return err
 	case errors.As(err, &answer) && answer.StatusCode < http.StatusInternalServerError && !registry.Busy(err):
 		return fmt.Errorf("%w (log in to the registry, or name another image in the recipe of the OS)", err)

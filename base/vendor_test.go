@@ -361,7 +361,8 @@ func TestVendorRegistry(t *testing.T) {
 	}
 }
 
-// TestRegistrySays: a registry that asks for less is not one that lacks a login or a network.
+// TestRegistrySays: a registry that asks for less, and one that would get a login which it is
+// not to have, are not ones that cannot be reached for lack of a network.
 func TestRegistrySays(t *testing.T) { // not parallel: it changes the environment
 	v := newVendor(t, "rpm", "never.asc")
 	s, o := v.store(t, t.TempDir())
@@ -373,6 +374,7 @@ func TestRegistrySays(t *testing.T) { // not parallel: it changes the environmen
 		hint          string
 	}{
 		{"rate limit", http.StatusForbidden, "X-Ratelimit-Remaining", "0", true, "try again later"},
+		{"login in the clear", http.StatusUnauthorized, "WWW-Authenticate", `Bearer realm="http://tokens.example.com/"`, false, "give the registry https"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
