@@ -129,7 +129,11 @@ func (p *Publisher) tag(ctx context.Context, m move) error {
 		case attempt > attempts:
 			return fmt.Errorf("%s: tag %s does not move: the registry takes it and names what it named before", m.cell.ID, m.tag.Name)
 		}
-		if err := p.pusher.Put(ctx, p.repo.Tag(m.tag.Name), p.images[m.cell.Digest]); err != nil && (!registry.Again(err) || attempt == attempts) {
+		img := p.images[m.cell.Digest]
+		if err := p.pusher.Put(ctx, p.repo.Tag(m.tag.Name), img); err != nil && (!registry.Again(err) || attempt == attempts) {
+			if _, lost := lacks(err, img); lost {
+				err = failed(fmt.Errorf("the registry lacks what it had when it was read back: %w", err), "it loses blobs, or collects garbage just now: publish again later, from where the images are")
+			}
 			return fmt.Errorf("%s: tag %s: %w", m.cell.ID, m.tag.Name, err)
 		}
 	}

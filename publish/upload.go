@@ -66,20 +66,36 @@ func (p *Publisher) damaged(ctx context.Context, b Blob, err error) error {
 
 // stage puts the manifests of a cell into the repository, children first, the last one under
 // the staging tag. A cell whose tags all name its image already needs none.
+//
+// A registry may say then that it lacks a blob that it was given, or said to have: garbage was
+// collected meanwhile, or a cache lied. It gets that one again, once.
 func (p *Publisher) stage(ctx context.Context, cell Cell) error {
 	if cell.settled() {
 		return nil
 	}
 	img := p.images[cell.Digest]
-	for _, child := range img.children {
-		if err := p.pusher.Put(ctx, p.repo.Digest(child.desc.Digest.String()), child); err != nil {
-			return fmt.Errorf("%s: %w", cell.ID, err)
+	err := p.putAll(ctx, cell.Staging, img)
+	if lost, some := lacks(err, img); some {
+		if err = p.sendAgain(ctx, lost); err == nil {
+			err = p.putAll(ctx, cell.Staging, img)
+		}
+		if _, still := lacks(err, img); still {
+			err = failed(fmt.Errorf("the registry lacks what it was sent twice: %w", err), "it loses blobs, or collects garbage just now: publish again later")
 		}
 	}
-	if err := p.put(ctx, cell.Staging, img); err != nil {
+	if err != nil {
 		return fmt.Errorf("%s: %w", cell.ID, err)
 	}
 	return p.journal.write(Entry{What: staged, Cell: cell.ID, Digest: cell.Digest, Tag: cell.Staging})
+}
+
+func (p *Publisher) putAll(ctx context.Context, tag string, img *manifest) error {
+	for _, child := range img.children {
+		if err := p.pusher.Put(ctx, p.repo.Digest(child.desc.Digest.String()), child); err != nil {
+			return err
+		}
+	}
+	return p.put(ctx, tag, img)
 }
 
 // settled reports whether all tags of a cell name its image, and all blobs are there.
