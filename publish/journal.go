@@ -125,11 +125,21 @@ func readJournal(path string) (Journal, error) {
 		return Journal{}, err
 	}
 	defer file.Close()
-	j := Journal{Run: strings.TrimSuffix(filepath.Base(path), journalExt)}
-	lines := bufio.NewReader(file)
+	j, err := ParseJournal(strings.TrimSuffix(filepath.Base(path), journalExt), file)
+	if err != nil {
+		return j, fmt.Errorf("%s: %w", path, err)
+	}
+	return j, nil
+}
+
+// ParseJournal reads the journal of a run. What is behind the last end of a line was cut off
+// by a kill and does not count.
+func ParseJournal(run string, r io.Reader) (Journal, error) {
+	j := Journal{Run: run}
+	lines := bufio.NewReader(r)
 	for n := 1; ; n++ {
 		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) { // what is behind the last end of a line was cut off by a kill
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		var e Entry
@@ -137,12 +147,18 @@ func readJournal(path string) (Journal, error) {
 			err = json.Unmarshal(line, &e)
 		}
 		if err != nil {
-			return j, fmt.Errorf("%s:%d: %w", path, n, err)
+			return Journal{}, fmt.Errorf("line %d: %w", n, err)
 		}
 		j.Entries = append(j.Entries, e)
 	}
-	if len(j.Entries) == 0 || j.Entries[0].Plan == nil {
-		return j, fmt.Errorf("%s: %w", path, errNoPlan)
+	if len(j.Entries) == 0 || j.Plan() == nil {
+		return Journal{}, errNoPlan
+	}
+	if err := j.Plan().check(); err != nil {
+		return Journal{}, err
+	}
+	if j.Plan().Run != run {
+		return Journal{}, fmt.Errorf("it is the journal of run %q: call the file so", j.Plan().Run)
 	}
 	return j, nil
 }

@@ -4,6 +4,7 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -26,6 +27,46 @@ type Plan struct {
 	Compression string `json:"compression"`
 	Cells       []Cell `json:"cells"` // in the order of the matrix; never null
 	Totals      Totals `json:"totals"`
+}
+
+// ParsePlan reads a plan as `push --dry-run --json` prints it.
+func ParsePlan(data []byte) (*Plan, error) {
+	var plan Plan
+	if err := json.Unmarshal(data, &plan); err != nil {
+		return nil, err
+	}
+	if err := plan.check(); err != nil {
+		return nil, err
+	}
+	return &plan, nil
+}
+
+// check reports a plan that no run can have made. Staging tags are removed by what plans in
+// journals say, and with tags of another form people would lose theirs.
+func (plan *Plan) check() error {
+	if plan.Version != 1 {
+		return fmt.Errorf("version %d, want 1", plan.Version)
+	}
+	if err := CheckRunID(plan.Run); err != nil {
+		return err
+	}
+	cells, tags := map[string]bool{}, map[string]bool{}
+	for _, c := range plan.Cells {
+		switch {
+		case cells[c.ID]:
+			return fmt.Errorf("cell %q is there twice", c.ID)
+		case c.Staging != stagingTag(plan.Run, c.ID):
+			return fmt.Errorf("cell %q: its staging tag is %q, not %q", c.ID, c.Staging, stagingTag(plan.Run, c.ID))
+		}
+		cells[c.ID] = true
+		for _, t := range c.Tags {
+			if tags[t.Name] {
+				return fmt.Errorf("tag %q is there twice", t.Name)
+			}
+			tags[t.Name] = true
+		}
+	}
+	return nil
 }
 
 // Cell is what becomes of one cell's image.

@@ -157,7 +157,9 @@ func NewRunID() string {
 }
 
 // staging is the tag of a cell's image until it is promoted.
-func (p *Publisher) staging(cell string) string { return "staging-" + p.ID + "-" + cell }
+func (p *Publisher) staging(cell string) string { return stagingTag(p.ID, cell) }
+
+func stagingTag(run, cell string) string { return "staging-" + run + "-" + cell }
 
 // tagsOf are the tags of a cell without their repository, the canonical one first.
 func tagsOf(c matrix.Cell) []string {

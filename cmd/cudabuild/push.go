@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -275,18 +274,11 @@ func (f *pushFlags) wanted() (*publish.Plan, error) {
 	if err != nil {
 		return nil, unknown(err)
 	}
-	var want publish.Plan
-	err = json.Unmarshal(data, &want)
-	if err == nil && want.Version != 1 {
-		err = fmt.Errorf("version %d, want 1", want.Version)
-	}
-	if err == nil && want.Run == "" {
-		err = errors.New("it names no run")
-	}
+	want, err := publish.ParsePlan(data)
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: fmt.Errorf("%s is no plan: %w", f.planFile, err), hint: "'cudabuild push --dry-run --json' prints one"}
 	}
-	return &want, nil
+	return want, nil
 }
 
 func (f *pushFlags) printPlan(cmd *cobra.Command, publisher *publish.Publisher) error {
