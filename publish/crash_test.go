@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -108,8 +107,8 @@ func TestCrash(t *testing.T) {
 	if err := c.child(t, proxy, "undisturbed", t.TempDir(), nil); err != nil {
 		t.Fatal(err)
 	}
-	points, want := len(proxy.Requests()), c.stands(t, "undisturbed")
-	sent := sentBlobs(proxy)
+	points, want := len(proxy.Requests()), c.registry.Stands(t, "undisturbed")
+	sent, _ := proxy.Blobs()
 	t.Logf("%d requests, %d bytes of blobs", points, sent)
 	if points < 100 || sent == 0 || len(want) < 40 {
 		t.Fatalf("%d requests, %d bytes sent, %d files in the registry: too few to prove anything", points, sent, len(want))
@@ -156,7 +155,7 @@ func (c crash) kill(t *testing.T, point int, side string, want []string, undistu
 		t.Errorf("%s: %v", name, killed)
 		return
 	}
-	first, inFlight := sentBlobs(proxy), unfinished(proxy)
+	first, inFlight := proxy.Blobs()
 	c.sound(t, name, dir)
 	proxy.Arm(nil, nil)
 	proxy.Forget()
@@ -164,10 +163,11 @@ func (c crash) kill(t *testing.T, point int, side string, want []string, undistu
 		t.Errorf("%s: going on: %v", name, err)
 		return
 	}
-	if diff := cmp.Diff(want, c.stands(t, name)); diff != "" {
+	if diff := cmp.Diff(want, c.registry.Stands(t, name)); diff != "" {
 		t.Errorf("%s: the registry (-undisturbed +got):\n%s", name, diff)
 	}
-	if all := first + sentBlobs(proxy); float64(all) > 1.05*float64(undisturbed)+float64(inFlight) {
+	second, _ := proxy.Blobs()
+	if all := first + second; float64(all) > 1.05*float64(undisturbed)+float64(inFlight) {
 		t.Errorf("%s: %d bytes of blobs were sent, undisturbed %d, in flight %d", name, all, undisturbed, inFlight)
 	}
 }
@@ -203,41 +203,12 @@ func (c crash) child(t *testing.T, proxy *registrytest.Server, repo, dir string,
 	return nil
 }
 
-func (c crash) repository(name string) string {
-	return filepath.Join(c.registry.Dir, "docker/registry/v2/repositories", name)
-}
-
 // prepare gives a repository what the template has, if there is no such repository.
 func (c crash) prepare(name string) error {
-	if _, err := os.Stat(c.repository(name)); err == nil {
+	if _, err := os.Stat(c.registry.Repository(name)); err == nil {
 		return nil
 	}
-	return os.CopyFS(c.repository(name), os.DirFS(c.repository("template")))
-}
-
-// stands lists what is in a repository: tags with what they name, manifests and blobs.
-func (c crash) stands(t *testing.T, name string) (all []string) {
-	t.Helper()
-	top := os.DirFS(c.repository(name))
-	err := fs.WalkDir(top, ".", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case path == "_uploads": // which come and go
-			return fs.SkipDir
-		case strings.HasSuffix(path, ".tmp"), errors.Is(err, fs.ErrNotExist): // of a request that the registry still ends
-			return nil
-		case err != nil:
-			return err
-		case strings.Contains(path, "/tags/") && strings.Contains(path, "/index/"), d.IsDir():
-			return nil
-		}
-		link, err := fs.ReadFile(top, path)
-		all = append(all, path+" "+string(link))
-		return err
-	})
-	if err != nil {
-		t.Error(err)
-	}
-	return all
+	return os.CopyFS(c.registry.Repository(name), os.DirFS(c.registry.Repository("template")))
 }
 
 // sound makes sure that every tag names an image of one of the families that is all there, and
@@ -253,9 +224,9 @@ func (c crash) sound(t *testing.T, name, dir string) {
 		}
 	}
 	old, fresh := c.old.tags(), c.new.tags()
-	stands := strings.Join(c.stands(t, name), "\n")
+	stands := strings.Join(c.registry.Stands(t, name), "\n")
 	for tag := range old {
-		link, err := os.ReadFile(filepath.Join(c.repository(name), "_manifests/tags", tag, "current/link"))
+		link, err := os.ReadFile(filepath.Join(c.registry.Repository(name), "_manifests/tags", tag, "current/link"))
 		switch digest := string(link); {
 		case err != nil:
 			t.Errorf("%s: tag %s: %v", name, tag, err)
@@ -272,7 +243,7 @@ func (c crash) sound(t *testing.T, name, dir string) {
 			}
 		}
 	}
-	if entries, err := os.ReadDir(filepath.Join(c.repository(name), "_manifests/tags")); err != nil || len(entries) < len(old) {
+	if entries, err := os.ReadDir(filepath.Join(c.registry.Repository(name), "_manifests/tags")); err != nil || len(entries) < len(old) {
 		t.Errorf("%s: %d tags, %v", name, len(entries), err)
 	} else {
 		for _, e := range entries {
@@ -303,30 +274,4 @@ func (f family) parts(t *testing.T, digest string) (all []string) {
 		}
 	}
 	return all
-}
-
-// sentBlobs counts the bytes of blobs that were sent.
-func sentBlobs(s *registrytest.Server) (n int64) {
-	for _, r := range s.Requests() {
-		if r.Method == http.MethodPatch {
-			n += r.Sent
-		}
-	}
-	return n
-}
-
-// unfinished counts the bytes of those that were not committed, as far as an answer says.
-func unfinished(s *registrytest.Server) (n int64) {
-	committed := map[string]bool{}
-	for _, r := range s.Requests() {
-		if r.Method == http.MethodPut && strings.Contains(r.Path, "/blobs/uploads/") && r.Status == http.StatusCreated {
-			committed[r.Path] = true
-		}
-	}
-	for _, r := range s.Requests() {
-		if r.Method == http.MethodPatch && !committed[r.Path] {
-			n += r.Sent
-		}
-	}
-	return n
 }

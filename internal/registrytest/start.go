@@ -3,6 +3,7 @@
 package registrytest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,85 +17,104 @@ import (
 	"github.com/cudabuild/cudabuild/internal/require"
 )
 
-// Registry is the distribution project's registry, which runs until the test's end.
+// Registry is the distribution project's registry.
 type Registry struct {
 	Host string // HOST:PORT on loopback
 	Dir  string // that it keeps blobs in
 	Log  string // its log, a file
+
+	program *exec.Cmd
+	ended   chan struct{}
 }
 
-// Start starts the registry, with logins if tokens is not nil. Without the program
-// (bin/registry, or on PATH) it skips the test as [require.Missing] does.
+// Start starts the registry until the test's end, with logins if tokens is not nil. Without
+// the program (bin/registry, or on PATH) it skips the test as [require.Missing] does.
 func Start(t testing.TB, tokens *Tokens) *Registry {
 	t.Helper()
 	program, err := find()
 	if err != nil {
 		require.Missing(t, "registry", err)
 	}
-	dir := t.TempDir()
-	r := &Registry{Dir: filepath.Join(dir, "blobs"), Log: filepath.Join(dir, "log")}
-	auth := ""
+	dir, auth := t.TempDir(), ""
 	if tokens != nil {
-		write(t, filepath.Join(dir, "keys.json"), tokens.keys(t))
-		auth = fmt.Sprintf("auth: {token: {realm: %q, service: %q, issuer: %q, jwks: %q}}\n", tokens.Realm(), service, issuer, filepath.Join(dir, "keys.json"))
-	}
-	for range 3 { // somebody else may take the port meanwhile
-		r.Host = freePort(t)
-		write(t, filepath.Join(dir, "config.yaml"), fmt.Appendf(nil, "version: 0.1\nlog: {level: warn, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q}\n%s", r.Dir, r.Host, auth))
-		if r.run(t, program, filepath.Join(dir, "config.yaml")) {
-			return r
+		keys := filepath.Join(dir, "keys.json")
+		if err := os.WriteFile(keys, tokens.keys(t), 0o600); err != nil {
+			t.Fatal(err)
 		}
+		auth = fmt.Sprintf("auth: {token: {realm: %q, service: %q, issuer: %q, jwks: %q}}\n", tokens.Realm(), service, issuer, keys)
 	}
-	log, _ := os.ReadFile(r.Log)
-	t.Fatalf("the registry does not start:\n%s", log)
-	return nil
-}
-
-// run starts the program and reports whether it answers.
-func (r *Registry) run(t testing.TB, program, config string) bool {
-	t.Helper()
-	log, err := os.Create(r.Log)
+	r, err := Launch(t.Context(), program, dir, auth)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { r.Kill() })
+	return r
+}
+
+// Launch starts a registry that has nothing but the folder dir, with more lines of
+// configuration, and returns once it answers. It is killed when ctx ends; see [Registry.Kill].
+func Launch(ctx context.Context, program, dir, more string) (*Registry, error) {
+	r := &Registry{Dir: filepath.Join(dir, "blobs"), Log: filepath.Join(dir, "log")}
+	for range 3 { // somebody else may take the port meanwhile
+		var err error
+		if r.Host, err = freePort(); err != nil {
+			return nil, err
+		}
+		config := filepath.Join(dir, "config.yaml")
+		text := fmt.Sprintf("version: 0.1\nlog: {level: warn, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q}\n%s", r.Dir, r.Host, more)
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+		if answers, err := r.run(ctx, program, config); err != nil || answers {
+			return r, err
+		}
+	}
+	log, _ := os.ReadFile(r.Log)
+	return nil, fmt.Errorf("the registry does not start:\n%s", log)
+}
+
+// run starts the program and reports whether it answers.
+func (r *Registry) run(ctx context.Context, program, config string) (bool, error) {
+	log, err := os.Create(r.Log)
+	if err != nil {
+		return false, err
+	}
 	defer log.Close()
-	cmd := exec.CommandContext(t.Context(), program, "serve", config)
+	cmd := exec.CommandContext(ctx, program, "serve", config)
 	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return false, err
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() { <-ended }) // the test's context ends it
+	r.program, r.ended = cmd, ended
 	for {
-		conn, err := net.Dial("tcp", r.Host) //nolint:noctx // loopback, in a test
+		conn, err := net.Dial("tcp", r.Host) //nolint:noctx // loopback
 		if err == nil {
-			return conn.Close() == nil
+			return true, conn.Close()
 		}
 		select {
 		case <-ended:
-			return false
+			return false, nil
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer free.Close()
-	return free.Addr().String()
+// Kill ends the registry and returns what it took.
+func (r *Registry) Kill() *os.ProcessState {
+	_ = r.program.Process.Kill() // or it has ended
+	<-r.ended
+	return r.program.ProcessState
 }
 
-func write(t testing.TB, file string, data []byte) {
-	t.Helper()
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
+func freePort() (string, error) {
+	free, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	if err != nil {
+		return "", err
 	}
+	return free.Addr().String(), free.Close()
 }
 
 // find returns the program on PATH, or the one that the Makefile builds.
