@@ -60,6 +60,9 @@ bench: ## run the Go benchmarks
 repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests
 bench-bake: deps build $(ENGINE) bin/buildx ## race `buildx bake` on the same images
 bench-verify: matrix bin/dive ## time `cudabuild verify` against decoding alone and against dive
+bench-push: matrix bin/registry bin/crane ## time `cudabuild push` against `skopeo copy` and `crane push`
+	@scripts/deps.sh e2e
+	go run ./bench/push
 corpus: ## measure what verify finds of the drivers that Debian carries (8 GB to download): bench/corpus/recall.md
 corpus: REPORT = -o bench/corpus/recall.md
 repro bench-bake bench-verify corpus:
@@ -79,7 +82,7 @@ bin/runc-1.1.5: $(addprefix tools/oldrunc/,go.mod go.sum) | deps
 bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
 bin/golangci-lint: tools/lint/go.mod
-bin/actionlint bin/buildx bin/dive: bin/%: tools/%/go.mod
-bin/golangci-lint bin/actionlint bin/buildx bin/dive:
+bin/actionlint bin/buildx bin/crane bin/dive: bin/%: tools/%/go.mod
+bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
-.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e kills gpu repro bench bench-bake bench-verify corpus clean
+.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e kills gpu repro bench bench-bake bench-push bench-verify corpus clean

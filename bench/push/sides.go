@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// side is one contestant.
+type side struct {
+	name     string
+	commands func(host string) [][]string // one after the other
+
+	seconds, client, registry []float64
+}
+
+func (r race) images() string { return filepath.Join(r.out, "images") }
+
+// ours is the folder that cudabuild pushes from, and writes its journal to.
+func (r race) ours() string { return filepath.Join(r.work, "out") }
+
+// sides are the contestants, ours first.
+func (r race) sides() []*side {
+	const repo = "/race/cuda"
+	return []*side{
+		{name: "cudabuild push", commands: func(host string) [][]string {
+			return [][]string{{"bin/cudabuild", "push", "--quiet", "--group", r.group, "--out", r.ours(), host + repo}}
+		}},
+		{name: "skopeo copy --all", commands: func(host string) (all [][]string) {
+			for _, cell := range r.cells {
+				all = append(all, []string{"skopeo", "copy", "--quiet", "--all", "--dest-tls-verify=false", "oci:" + r.images() + ":" + cell, "docker://" + host + repo + ":" + cell})
+			}
+			return all
+		}},
+		{name: "crane push --index", commands: func(host string) [][]string {
+			return [][]string{{"bin/crane", "push", "--index", r.images(), host + repo + ":all"}}
+		}},
+	}
+}
+
+// push runs the commands of a side.
+func (r race) push(ctx context.Context, s *side, host string) (seconds, client float64, err error) {
+	begun := time.Now()
+	for _, command := range s.commands(host) {
+		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return 0, 0, fmt.Errorf("%v: %w\n%s", command, err, said)
+		}
+		client += cpu(cmd.ProcessState)
+	}
+	return time.Since(begun).Seconds(), client, nil
+}
+
+func cpu(s *os.ProcessState) float64 { return (s.UserTime() + s.SystemTime()).Seconds() }
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
+
+// chosen are the IDs of the cells of a group.
+func chosen(group string) (ids []string, err error) {
+	catalog, err := recipes.Load()
+	if err != nil {
+		return nil, err
+	}
+	m, err := matrix.Load("matrix.yaml", catalog)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := m.Expand(group, nil)
+	for _, c := range cells {
+		ids = append(ids, c.ID)
+	}
+	return ids, err
+}
+
+// warm reads all files of a folder into the page cache and returns their size.
+func warm(dir string) (total int64, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		n, err := io.Copy(io.Discard, f)
+		total += n
+		return err
+	})
+	return total, err
+}
