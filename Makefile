@@ -49,7 +49,7 @@ golden: ## rewrite the golden graphs
 fuzz-long: FUZZTIME = 10000000x
 fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
-e2e: tools build bin/buildx ## build real images end to end and look at them with other people's tools
+e2e: tools build bin/buildx bin/crane bin/regctl ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 40m -v ./e2e/...
 kills: tools build ## kill a tiny run at each place that makes something, and a push at each request (root; a part of them is in `make test`)
@@ -82,7 +82,7 @@ bin/runc-1.1.5: $(addprefix tools/oldrunc/,go.mod go.sum) | deps
 bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
 bin/golangci-lint: tools/lint/go.mod
-bin/actionlint bin/buildx bin/crane bin/dive: bin/%: tools/%/go.mod
-bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive:
+bin/actionlint bin/buildx bin/crane bin/dive bin/regctl: bin/%: tools/%/go.mod
+bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive bin/regctl:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
 .PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e kills gpu repro bench bench-bake bench-push bench-verify corpus clean

@@ -60,21 +60,35 @@ func testDocker(t *testing.T, f fixture) {
 	}
 }
 
-// startDocker starts a dockerd that listens on a socket of its own and returns a
-// client for it. The test ends it.
-func startDocker(t *testing.T) func(args ...string) result {
+// startDocker starts a dockerd that listens on a socket of its own, with more variables, and
+// returns a client for it. The test ends it.
+func startDocker(t *testing.T, env ...string) func(args ...string) result {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "docker-") //nolint:usetesting // short: a socket's path has 107 bytes at most
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := "unix://" + dir + "/docker.sock"
+	client := func(args ...string) result {
+		t.Helper()
+		return run(t, "docker", append([]string{"--host", address}, args...)...)
+	}
+	startDaemon(t, dir, env, func() bool { return client("version").code == 0 },
+		"dockerd", "--host", address, "--data-root", dir+"/data", "--exec-root", dir+"/exec",
+		"--pidfile", dir+"/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false")
+	return client
+}
+
+// startDaemon starts a contained program that keeps everything in dir, and waits until it
+// answers. The test ends it and removes dir.
+func startDaemon(t *testing.T, dir string, env []string, answers func() bool, command ...string) {
+	t.Helper()
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	daemon := contain.Command("dockerd", "--host", address, "--data-root", dir+"/data", "--exec-root", dir+"/exec",
-		"--pidfile", dir+"/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false")
+	daemon := contain.Command(command[0], command[1:]...)
+	daemon.Env = append(os.Environ(), env...)
 	daemon.Stdout, daemon.Stderr = log, log
 	started, ended := make(chan error, 1), make(chan error, 1)
 	ctx := context.WithoutCancel(t.Context()) // it is ended below, politely
@@ -90,16 +104,11 @@ func startDocker(t *testing.T) func(args ...string) result {
 			t.Error(err)
 		}
 	})
-	client := func(args ...string) result {
-		t.Helper()
-		return run(t, "docker", append([]string{"--host", address}, args...)...)
-	}
 	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(200 * time.Millisecond) {
-		if client("version").code == 0 {
-			return client
+		if answers() {
+			return
 		}
 	}
 	text, _ := os.ReadFile(log.Name())
-	t.Fatalf("dockerd does not answer:\n%s", text)
-	return nil
+	t.Fatalf("%s does not answer:\n%s", command[0], text)
 }

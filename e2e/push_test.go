@@ -51,8 +51,12 @@ func testPush(t *testing.T, f fixture) {
 	if r := run(t, f.program, "verify", to+":"+cells[3]); r.code != 0 {
 		t.Errorf("verify %s: exit %d\n%s%s", cells[3], r.code, r.stdout, r.stderr)
 	}
+	query := published{to, cells[3], again.Plan.Cells[3].Digest}
 	t.Run("podman", func(t *testing.T) { testPodman(t, to) })
 	t.Run("docker 20.10", func(t *testing.T) { testOldDocker(t, f, registry.Host+"/gzip/cuda") })
+	t.Run("ctr", func(t *testing.T) { testContainerd(t, query) })
+	t.Run("crane", func(t *testing.T) { testCrane(t, query) })
+	t.Run("regctl", func(t *testing.T) { testRegctl(t, query) })
 }
 
 func (f fixture) push(t *testing.T, only, to string, args ...string) result {
