@@ -10,6 +10,7 @@ TOOL    = go build -C tools -ldflags '$(STRIP) $(1)' -o ../bin/
 VERSION = $(shell go list -C tools -m -f '{{.Version}}' $(1))
 PINS   := tools/go.mod tools/go.sum
 BUILDKIT := github.com/moby/buildkit
+MOBY    := github.com/moby/moby/v2
 TOOLKIT := github.com/NVIDIA/nvidia-container-toolkit
 ENGINE := bin/buildkitd bin/runc
 NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
@@ -85,4 +86,7 @@ bin/golangci-lint: tools/lint/go.mod
 bin/actionlint bin/buildx bin/crane bin/dive bin/regctl: bin/%: tools/%/go.mod
 bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive bin/regctl:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
+# 29, for one test, if it is there (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
+bin/docker29/dockerd: tools/docker29/go.mod
+	go build -C $(<D) -ldflags '$(STRIP) -X $(MOBY)/dockerversion.Version=$(shell go list -C $(<D) -m -f '{{.Version}}' $(MOBY))' -o ../../$(@D)/ tool
 .PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e kills gpu repro bench bench-bake bench-push bench-verify corpus clean

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cudabuild/cudabuild/internal/require"
 )
 
 // published is an image in a registry.
@@ -69,6 +71,26 @@ address = "`+dir+`/sock"
 	}
 	mustContain(t, "ctr images ls", ctr("images", "ls").stdout, p.ref(), p.digest)
 	if r := ctr("run", "--rm", "--fifo-dir", dir, p.ref(), "e2e"); r.code != 2 {
+		t.Errorf("deviceQuery without a GPU: exit %d, want 2\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}
+
+// testNewDocker pulls and runs a zstd image with docker 29 (`make bin/docker29/dockerd`).
+func testNewDocker(t *testing.T, p published) {
+	programs, err := filepath.Abs("../bin/docker29")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(programs, "dockerd"))
+	}
+	if err != nil {
+		require.Missing(t, "docker29", err)
+	}
+	docker := startDocker(t, "PATH="+programs+":"+os.Getenv("PATH"))
+	mustContain(t, "docker version", docker("version", "--format", "{{.Server.Version}}").stdout, "v2.") // of its module: 29 is v2.0.0
+	if r := docker("pull", p.ref()); r.code != 0 {
+		t.Fatalf("docker pull: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	mustContain(t, "docker image inspect", docker("image", "inspect", "--format", "{{.Id}}", p.ref()).stdout, p.digest)
+	if r := docker("run", "--rm", "--network", "none", p.ref()); r.code != 2 {
 		t.Errorf("deviceQuery without a GPU: exit %d, want 2\n%s%s", r.code, r.stdout, r.stderr)
 	}
 }

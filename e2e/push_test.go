@@ -54,6 +54,7 @@ func testPush(t *testing.T, f fixture) {
 	query := published{to, cells[3], again.Plan.Cells[3].Digest}
 	t.Run("podman", func(t *testing.T) { testPodman(t, to) })
 	t.Run("docker 20.10", func(t *testing.T) { testOldDocker(t, f, registry.Host+"/gzip/cuda") })
+	t.Run("docker 29", func(t *testing.T) { testNewDocker(t, query) })
 	t.Run("ctr", func(t *testing.T) { testContainerd(t, query) })
 	t.Run("crane", func(t *testing.T) { testCrane(t, query) })
 	t.Run("regctl", func(t *testing.T) { testRegctl(t, query) })
