@@ -123,9 +123,11 @@ func (r race) withRegistry(ctx context.Context, do func(*registrytest.Registry) 
 		return err
 	}
 	record, err := os.ReadFile(filepath.Join(r.out, "run.json"))
-	if err == nil {
-		err = errors.Join(os.Symlink(images, filepath.Join(r.ours(), "images")), os.WriteFile(filepath.Join(r.ours(), "run.json"), record, 0o600))
+	if err != nil {
+		return err
 	}
+	err = errors.Join(os.Symlink(images, filepath.Join(r.ours(), "images")),
+		os.WriteFile(filepath.Join(r.ours(), "run.json"), record, 0o600)) //nolint:gosec // in the folder that the user names
 	if err != nil {
 		return err
 	}
