@@ -123,7 +123,7 @@ func bearer(req *http.Request) string {
 // rateLimit is how registries say with 403 that it was too much; GHCR does.
 var rateLimit = regexp.MustCompile(`(?i)rate.?limit|too.?many.?requests`)
 
-// full is how they say with 5xx what will not change.
+// full is how they say with 5xx, and with 403, what will not change.
 var full = regexp.MustCompile(`(?i)quota|no space left|storage limit`)
 
 // ofStatus judges an answer by its status, and by its body where that alone does not tell.
@@ -234,6 +234,8 @@ func Hint(err error) string {
 	switch {
 	case Busy(err):
 		return "it was too much for the registry, for as long as cudabuild waits: try again later; many let those ask more who log in"
+	case errors.As(err, &answer) && full.MatchString(answer.Error()):
+		return "the registry is full, or a quota is used up: make room there; what it has already is not sent again"
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
 		return "log in with 'docker login' or 'podman login', whose credentials are used, or look whether there is such a repository"
 	}

@@ -294,6 +294,8 @@ func TestBusy(t *testing.T) {
 		{"down", registrytest.Fault{Status: 503}, true, "try again later"},
 		{"gone away", registrytest.Fault{Reset: true}, true, "try again later"},
 		{"denied", registrytest.Fault{Status: 403, Body: denied}, false, "docker login"},
+		{"a quota", registrytest.Fault{Status: 403, Body: `{"errors": [{"code": "DENIED", "message": "this will exceed the quota"}]}`}, false, "make room"},
+		{"a full disk", registrytest.Fault{Status: 500, Body: "write: no space left on device"}, false, "make room"},
 		{"another token", registrytest.Fault{Status: 401}, false, "docker login"},
 		{"a wrong name", registrytest.Fault{Status: 404}, false, ""},
 	} {
