@@ -212,7 +212,7 @@ func testEmitted(t *testing.T, f fixture, repository string) map[string]string {
 	g.Event = "push"
 	write(t, recipe, strings.Replace(whole, "[libcudart11.0]", "[libcudart11.0, libcudart-of-nobody]", 1))
 	before := g.must(t, file, nil, ends(actions.Failure, actions.Skipped))
-	mustContain(t, "log", g.log.String(), "libcudart-of-nobody")
+	mustContain(t, "log", g.log.String(), "libcudart-of-nobody: the repositories have no such package", "no tag has moved")
 	staged(t, repository, "staging-4711.2-12.4-base-debian13")
 	write(t, recipe, whole)
 	g.must(t, file, before, ends(actions.Success, actions.Success))
@@ -269,7 +269,7 @@ func testReusable(t *testing.T, f fixture, registry *registrytest.Server) map[st
 		return registrytest.Fault{}
 	}, nil)
 	before := g.must(t, file, nil, ends(actions.Failure, actions.Skipped))
-	mustContain(t, "log", g.log.String(), "exceed the quota")
+	mustContain(t, "log", g.log.String(), "exceed the quota", "hint: the registry is full")
 	staged(t, repository, "staging-4711.1-12.4-base-debian13")
 	registry.Arm(nil, nil)
 	g.must(t, file, before, ends(actions.Success, actions.Success))

@@ -43,6 +43,9 @@ func (f *pushFlags) print(cmd *cobra.Command, p *publish.Publisher, result *publ
 	if err := planPage(cmd.OutOrStdout(), result.Plan, "uploaded"); err != nil {
 		return err
 	}
+	if p.StageOnly {
+		fmt.Fprintf(cmd.OutOrStdout(), "all is staged, and no tag has moved: 'cudabuild push --promote %s' moves them\n", p.ID)
+	}
 	if len(result.Left) > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: warning: the registry removes no tags: %s, %d in all, stay there\n", result.Left[0], len(result.Left))
 	}
