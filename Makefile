@@ -6,14 +6,15 @@ export CGO_ENABLED := 0
 FLAGS  := -trimpath -gcflags=all=-dwarf=false
 export GOFLAGS := $(filter-out $(FLAGS),$(shell go env GOFLAGS 2>/dev/null)) $(FLAGS)
 STRIP  := -s -w
-TOOL    = go build -C tools -ldflags '$(STRIP) $(1)' -o ../bin/
-VERSION = $(shell go list -C tools -m -f '{{.Version}}' $(1))
+TOOL    = go build -C tools -ldflags '$(STRIP) $(1)' -o ../$(@D)/
+PINNED  = $(shell go list -C tools -m -f '{{.Version}}' $(1))
 PINS   := tools/go.mod tools/go.sum
 BUILDKIT := github.com/moby/buildkit
 MOBY    := github.com/moby/moby/v2
 TOOLKIT := github.com/NVIDIA/nvidia-container-toolkit
 ENGINE := bin/buildkitd bin/runc
 NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
+GPU := bin/gpu/cudabuild $(NVIDIA:bin/%=bin/gpu/%)
 QUIET   = -O2 -Wno-deprecated-declarations
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,16 +31,18 @@ test: tools build ## run every test that needs no GPU
 	@scripts/deps.sh test
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -timeout 20m ./gpu/...
+	go test -C tools ./sbom
 # What is left out reads files of 50 MB or a whole host, runs other programs, or is of one goroutine.
 race: tools ## run the tests of verify, image and gpu under the race detector
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -race -timeout 10m -skip '^Test(TablesInTheMiddle|Host|HookGrid|SecondReading.*|DeviceCodeOfBigFiles|ArrivalInside|FaultsInside)$$' \
 		./verify/... ./image/... ./gpu/...
-gpu: deps build $(ENGINE) $(NVIDIA) ## build bin/gpu/cudabuild, with GPU support and for old C libraries, and test it there
-	@scripts/gpu-build.sh
-	@scripts/gpu-build.sh 'bin/gpu/cudabuild version; bin/gpu/cudabuild host --json >/dev/null || [ $$? = 3 ]'
+gpu: deps build $(ENGINE) ## build bin/gpu/cudabuild, with GPU support and for old C libraries, and test it there
+	@scripts/debian.sh 'make -o deps $(GPU); bin/gpu/cudabuild version; bin/gpu/cudabuild host --json >/dev/null || [ $$? = 3 ]'
+	cp bin/runc bin/gpu/runc # static already
 lint: bin/golangci-lint bin/actionlint ## check formatting, imports, style and workflows
 	go mod tidy -diff
 	bin/golangci-lint run --timeout 10m ./...
+	cd tools && golangci-lint run ./sbom
 	bin/actionlint .github/workflows/*.yml emit/testdata/golden/*.yml
 	awk '/^```/ {if (on) exit; on = /yaml/; next} on' docs/ci.md | sed 's,cudabuild/cudabuild\(.*\)@.*,.\1,' >bin/example.yml
 	bin/actionlint bin/example.yml
@@ -58,6 +61,13 @@ kills: tools build ## kill a tiny run at each place that makes something, and a 
 	CUDABUILD_REQUIRE=kills,strace,buildkit,registry,root go test -count=1 -timeout 90m -v -run '^Test(Kills|Crash)$$' ./build ./publish
 bench: ## run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+release: ## make the archives of a release of the commit that is checked out: out/release (VERSION=v0.2.0; root)
+	@scripts/deps.sh run
+	scripts/release.sh out/release "$$VERSION"
+release-check: release ## make them again, in another folder with empty caches, and compare
+	work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && mkdir "$$work/another folder" && \
+		GOCACHE="$$work/cache" CUDABUILD_STATE_DIR="$$work/state" TMPDIR="$$work/another folder" scripts/release.sh "$$work/out" "$$VERSION" && \
+		cd "$$work/out" && sha256sum --check $(CURDIR)/out/release/SHA256SUMS
 repro: deps build $(ENGINE) ## build twice on fresh engines and compare the digests
 bench-bake: deps build $(ENGINE) bin/buildx ## race `buildx bake` on the same images
 bench-verify: matrix bin/dive ## time `cudabuild verify` against decoding alone and against dive
@@ -71,12 +81,14 @@ repro bench-bake bench-verify corpus:
 clean: ## remove what was built, images included
 	rm -rf bin out
 bin/buildkitd: $(PINS)
-	$(call TOOL,-X $(BUILDKIT)/version.Version=$(call VERSION,$(BUILDKIT))) $(BUILDKIT)/cmd/buildkitd
+	$(call TOOL,-X $(BUILDKIT)/version.Version=$(call PINNED,$(BUILDKIT))) $(BUILDKIT)/cmd/buildkitd
 # runc needs cgo, and without seccomp it refuses every step; static, so that it also serves where the C library is older.
 bin/runc: $(PINS) | deps
 	CGO_ENABLED=1 $(call TOOL,-extldflags -static) -tags 'seccomp netgo osusergo urfave_cli_no_docs' github.com/opencontainers/runc
-$(NVIDIA): $(PINS) | deps
-	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' $(call TOOL,-X $(TOOLKIT)/internal/info.version=$(patsubst v%,%,$(call VERSION,$(TOOLKIT)))) -tags 'netgo osusergo' $(TOOLKIT)/cmd/$(@F)
+$(NVIDIA) $(NVIDIA:bin/%=bin/gpu/%): $(PINS) | deps
+	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' $(call TOOL,-X $(TOOLKIT)/internal/info.version=$(patsubst v%,%,$(call PINNED,$(TOOLKIT)))) -tags 'netgo osusergo' $(TOOLKIT)/cmd/$(@F)
+bin/gpu/cudabuild:
+	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go build -ldflags '$(STRIP)' -o $(@D)/ ./cmd/cudabuild
 # A release that gives hooks the environment of the container: tests see that it is not used.
 bin/runc-1.1.5: $(addprefix tools/oldrunc/,go.mod go.sum) | deps
 	CGO_ENABLED=1 go build -C $(<D) -tags 'seccomp netgo osusergo' -ldflags '$(STRIP) -extldflags -static' -o ../../$@ github.com/opencontainers/runc
@@ -89,4 +101,4 @@ bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive bin/regctl:
 # 29, for one test, if it is there (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
 bin/docker29/dockerd: tools/docker29/go.mod
 	go build -C $(<D) -ldflags '$(STRIP) -X $(MOBY)/dockerversion.Version=$(shell go list -C $(<D) -m -f '{{.Version}}' $(MOBY))' -o ../../$(@D)/ tool
-.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e kills gpu repro bench bench-bake bench-push bench-verify corpus clean
+.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e kills gpu release release-check repro bench bench-bake bench-push bench-verify corpus clean bin/gpu/cudabuild
