@@ -3,6 +3,7 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type Machine struct {
 	Dir        string // for everything that runs leave: jobs, artifacts, programs that stand in
 	Repository string // "acme/images"
 	Event      string // "push"
+	Ref        string // "refs/tags/v1.2.3"; default "refs/heads/main"
 	Vars       map[string]string
 	Secrets    map[string]string
 	// Checkout puts the files of a repository into a folder; "" is the one whose workflow runs.
@@ -100,9 +102,10 @@ func (m *Machine) RunAgain(ctx context.Context, file string, before Results) (Re
 
 func (m *Machine) github() map[string]any {
 	owner, _, _ := strings.Cut(m.Repository, "/")
+	ref := cmp.Or(m.Ref, "refs/heads/main")
 	return map[string]any{
 		"event_name": m.Event, "repository": m.Repository, "repository_owner": owner, "actor": "octocat", "token": "the token of the run",
-		"run_id": "4711", "run_attempt": fmt.Sprint(m.attempt), "ref": "refs/heads/main", "ref_name": "main",
+		"run_id": "4711", "run_attempt": fmt.Sprint(m.attempt), "ref": ref, "ref_name": strings.SplitN(ref, "/", 3)[2],
 	}
 }
 
@@ -196,7 +199,7 @@ func (r *run) instance(ctx context.Context, j job, in scope, values map[string]a
 	name := r.prefix + j.name
 	if len(values) > 0 {
 		var parts []string
-		for _, key := range []string{"family", "driver", "cuda", "cell"} {
+		for _, key := range []string{"family", "driver", "cuda", "cell", "time", "machine"} {
 			if value := values[key]; value != nil {
 				parts = append(parts, asText(value))
 			}

@@ -52,6 +52,7 @@ while [ $# -gt 0 ]; do
 done
 tag() { mkdir -p "$world/registry/$to" && touch "$world/registry/$to/$1"; }
 case $command in
+  version) echo 'cudabuild v0.2.0 (stand-in)' ;;
   plan) cat "$world/plan.json" ;;
   matrix)
     mkdir -p out
@@ -73,12 +74,21 @@ case $command in
 esac
 `
 
+// gpuStandIn makes bundles whose samples end as $world/exit-gpu says.
+const gpuStandIn = `#!/bin/sh
+# Stand-in for cudabuild-gpu.
+set -eu
+[ "$1" != version ] || exec 'WORLD/cudabuild' version
+echo "$*" >>'WORLD/log'
+[ "$1" = gpu ] && grep -q '"ghcr.io"' "${DOCKER_CONFIG:-$HOME/.docker}/config.json"
+mkdir -p cudabuild-gpu && printf '#!/bin/sh\nmkdir -p "$4" && echo "$*" >"$4/row.json"; exit %s\n' "$(cat 'WORLD/exit-gpu')" >cudabuild-gpu/run
+chmod +x cudabuild-gpu/run && tar -czf "$3" cudabuild-gpu
+`
+
 // makefile stands in for the project's own.
 const makefile = `deps emulator: ; @echo "$@" >>'WORLD/log'
 build bin/buildkitd bin/runc: ; @mkdir -p bin && cp 'WORLD/cudabuild' bin/cudabuild
-release-check: ; @mkdir -p bin/release && touch bin/release/SHA256SUMS
-gpu: ; @mkdir -p bin/gpu && cp 'WORLD/cudabuild' bin/gpu/cudabuild
-.PHONY: deps emulator build bin/buildkitd bin/runc release-check gpu
+.PHONY: deps emulator build bin/buildkitd bin/runc
 `
 
 // world is a machine with the stand-in, and what it leaves.
@@ -100,6 +110,7 @@ func newWorld(t *testing.T, event string) *world {
 	project, user := filepath.Join(w.dir, "project"), filepath.Join(w.dir, "user")
 	in := func(text string) string { return strings.ReplaceAll(text, "WORLD", w.dir) }
 	program(t, filepath.Join(w.dir, "cudabuild"), in(standIn))
+	program(t, filepath.Join(w.dir, "cudabuild-gpu"), in(gpuStandIn))
 	program(t, filepath.Join(project, "scripts", "deps.sh"), in("#!/bin/sh\necho deps.sh \"$@\" >>'WORLD/log'\n"))
 	program(t, filepath.Join(project, "scripts", "emulator.sh"), in("#!/bin/sh\necho emulator >>'WORLD/log'\n"))
 	write(t, filepath.Join(project, "Makefile"), in(makefile))
@@ -298,11 +309,28 @@ func (w *world) user(t *testing.T) (file string) {
 	if n := strings.Count(text, "\n"); n >= 25 {
 		t.Errorf("the workflow of a user has %d lines, want less than 25", n)
 	}
+	sum := w.release(t)
+	write(t, filepath.Join(w.dir, "plan.json"), fmt.Sprintf(`{"version":1,"cells":[%s,%s,%s],"problems":[]}`,
+		cell("12.4", "base", "debian13", ""), cell("12.4", "nbody", "debian13", "nbody"),
+		strings.Replace(cell("11.8", "base", "debian12", ""), `["linux/amd64"]`, `["linux/amd64","linux/arm64"]`, 1)))
+	return w.write(t, strings.Replace(text, `"`+strings.Repeat("0", 64)+`"`, sum+"\n      from: file://"+w.dir+"/releases", 1))
+}
+
+// release makes the archive of a release, with stand-ins, and returns its SHA-256.
+func (w *world) release(t *testing.T) string {
+	t.Helper()
 	var archive bytes.Buffer
 	zip := gzip.NewWriter(&archive)
 	files := tar.NewWriter(zip)
-	for name, from := range map[string]string{"cudabuild": "cudabuild", "deps.sh": "project/scripts/deps.sh", "emulator.sh": "project/scripts/emulator.sh"} {
-		data := read(t, filepath.Join(w.dir, from))
+	for _, name := range []string{"cudabuild", "cudabuild-gpu", "buildkitd", "runc", "nvidia-cdi-hook", "deps.sh", "emulator.sh"} {
+		from := filepath.Join(w.dir, "cudabuild")
+		switch name {
+		case "cudabuild-gpu":
+			from = filepath.Join(w.dir, name)
+		case "deps.sh", "emulator.sh":
+			from = filepath.Join(w.dir, "project", "scripts", name)
+		}
+		data := read(t, from)
 		if err := files.WriteHeader(&tar.Header{Name: "cudabuild-v0.2.0-linux-amd64/" + name, Mode: 0o755, Size: int64(len(data))}); err != nil {
 			t.Fatal(err)
 		}
@@ -314,10 +342,7 @@ func (w *world) user(t *testing.T) (file string) {
 	zip.Close()
 	write(t, filepath.Join(w.dir, "releases", "v0.2.0", "cudabuild-v0.2.0-linux-amd64.tar.gz"), archive.String())
 	sum := sha256.Sum256(archive.Bytes())
-	write(t, filepath.Join(w.dir, "plan.json"), fmt.Sprintf(`{"version":1,"cells":[%s,%s,%s],"problems":[]}`,
-		cell("12.4", "base", "debian13", ""), cell("12.4", "nbody", "debian13", "nbody"),
-		strings.Replace(cell("11.8", "base", "debian12", ""), `["linux/amd64"]`, `["linux/amd64","linux/arm64"]`, 1)))
-	return w.write(t, strings.Replace(text, `"`+strings.Repeat("0", 64)+`"`, hex.EncodeToString(sum[:])+"\n      from: file://"+w.dir+"/releases", 1))
+	return hex.EncodeToString(sum[:])
 }
 
 func (w *world) write(t *testing.T, text string) string {
@@ -450,14 +475,7 @@ func TestReusableGPU(t *testing.T) {
   publish:
     needs: [build, gpu]
 `, 1)
-		program(t, filepath.Join(w.dir, "cudabuild"), `#!/bin/sh
-# Stand-in for cudabuild gpu --bundle.
-set -eu
-echo "$*" >>'`+w.dir+`/log'
-[ "$1" = gpu ] && grep -q '"ghcr.io"' "${DOCKER_CONFIG:-$HOME/.docker}/config.json"
-mkdir -p cudabuild-gpu && printf '#!/bin/sh\nmkdir -p "$4" && echo "$*" >"$4/row.json"; exit `+code+`\n' >cudabuild-gpu/run && chmod +x cudabuild-gpu/run
-tar -czf "$3" cudabuild-gpu
-`)
+		write(t, filepath.Join(w.dir, "exit-gpu"), code)
 		want := called(publish)
 		want["gpu"], want["gpu/bundle"], want["gpu/run"], want["gpu/run/535"], want["gpu/run/580"] = Success, Success, Success, Success, Success
 		if publish == Skipped {
@@ -491,6 +509,40 @@ func TestNVIDIA(t *testing.T) {
 	}
 	if tags, _ := w.tags(t, "ghcr.io/acme/cuda"); len(tags) != 3 || slices.Contains(tags, "9.0-base-centos7") {
 		t.Errorf("tags %v", tags)
+	}
+}
+
+// TestRelease: what two machines made is tried, compared and uploaded; other bits are not.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ second, publish string }{
+		"same bits":  {"", Success},
+		"other bits": {"; mkdir WORLD/once || echo other >>out/release/cudabuild-v0.2.0-linux-amd64.tar.gz", Failure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "push")
+			w.Ref = "refs/tags/v0.2.0"
+			project := filepath.Join(w.dir, "project")
+			w.Checkout = func(_, _, dir string) error { return os.CopyFS(dir, os.DirFS(project)) }
+			write(t, filepath.Join(w.dir, "releases", "v0.2.0", "SHA256SUMS"), w.release(t)+"  cudabuild-v0.2.0-linux-amd64.tar.gz\n")
+			write(t, filepath.Join(project, "CHANGELOG.md"), "# Changelog\n\n## Unreleased\n\n- not yet\n\n## 0.2.0\n\n- releases\n\n## 0.1.0\n\n- before\n")
+			write(t, filepath.Join(project, "Makefile"), strings.ReplaceAll(`release: ; @mkdir out && cp -r "WORLD/releases/$$VERSION" out/release`+test.second, "WORLD", w.dir))
+			program(t, filepath.Join(w.Dir, "bin", "gh"), "#!/bin/sh\necho gh \"$@\" >>'"+w.dir+"/log'\ncat out/notes >>'"+w.dir+"/log'\n")
+			w.must(t, top+"/.github/workflows/release.yml", nil, map[string]string{
+				"make": Success, "make/first": Success, "make/second": Success,
+				"try": Success, "try/ubuntu-24.04": Success, "try/ubuntu-24.04-arm": Success,
+				"publish": test.publish,
+			})
+			files := "out/first/SHA256SUMS out/first/cudabuild-v0.2.0-linux-amd64.tar.gz"
+			published := w.asked(t, "gh release create v0.2.0 --verify-tag --title v0.2.0 --notes-file out/notes "+files)
+			if (len(published) == 1) != (test.publish == Success) {
+				t.Errorf("asked %q", w.asked(t, ""))
+			}
+			if notes := w.asked(t, "- "); test.publish == Success && !slices.Equal(notes, []string{"- releases"}) {
+				t.Errorf("notes %q", notes)
+			}
+		})
 	}
 }
 
