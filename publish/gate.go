@@ -186,15 +186,24 @@ func driverIs(want, driver string) bool {
 	return true
 }
 
-// failedGates is an error that names the gates of a state, nil if there are none.
+// failedGates is an error that names the gates of a state, those of several cells once; nil
+// if there are none.
 func (plan *Plan) failedGates(state string) error {
-	var errs []error
+	cells, gates := map[Gate][]string{}, []Gate{}
 	for _, c := range plan.Cells {
 		for _, g := range c.Gates {
-			if g.State == state {
-				errs = append(errs, fmt.Errorf("%s: %s %s: %s", c.ID, g.Kind, g.Want, g.Why))
+			if g.State != state {
+				continue
 			}
+			if len(cells[g]) == 0 {
+				gates = append(gates, g)
+			}
+			cells[g] = append(cells[g], c.ID)
 		}
+	}
+	var errs []error
+	for _, g := range gates {
+		errs = append(errs, fmt.Errorf("%s: %s %s: %s", strings.Join(cells[g], ", "), g.Kind, g.Want, g.Why))
 	}
 	return errors.Join(errs...)
 }
