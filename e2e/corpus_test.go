@@ -24,7 +24,7 @@ func TestRealDrivers(t *testing.T) {
 	}
 	releases, err := recall.Releases(t.Context(), t.TempDir(), "340", "390")
 	if errors.Is(err, recall.ErrNoMirror) {
-		require.Missing(t, "apt", err)
+		require.Missing(t, "mirror", err)
 	}
 	if err != nil {
 		t.Fatal(err)
