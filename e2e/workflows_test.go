@@ -237,7 +237,8 @@ func (f fixture) release(t *testing.T, version, dir string) string {
 }
 
 // testReusable: one family is built and cannot be staged, because a quota is used up; so no
-// tag moves, and when there is room again its job alone has to run again.
+// tag moves, and when there is room again its job alone has to run again. A pull request does
+// not even ask the registry.
 func testReusable(t *testing.T, f fixture, registry *registrytest.Server) map[string]string {
 	repository, releases := registry.Host+"/team/reusable", t.TempDir()
 	text, err := actions.Example("../docs/ci.md")
@@ -273,5 +274,14 @@ func testReusable(t *testing.T, f fixture, registry *registrytest.Server) map[st
 	staged(t, repository, "staging-4711.1-12.4-base-debian13")
 	registry.Arm(nil, nil)
 	g.must(t, file, before, ends(actions.Success, actions.Success))
-	return g.promoted(t, repository)
+	tags := g.promoted(t, repository)
+	g.Event = "pull_request"
+	registry.Forget()
+	all := ends(actions.Success, actions.Skipped)
+	all["publish/publish"] = actions.Skipped // it was called, and looked itself
+	g.must(t, file, nil, all)
+	if asked := registry.Requests(); len(asked) > 0 {
+		t.Errorf("a pull request asked the registry %d times, %+v", len(asked), asked[0])
+	}
+	return tags
 }
