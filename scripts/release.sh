@@ -36,7 +36,7 @@ sha256sum cudabuild-* >SHA256SUMS
 EOF
 )"
 if [ -n "$version" ] && [ ! -e "out/release/cudabuild-$version-linux-amd64.tar.gz" ]; then
-  echo "cudabuild: error: $version is no version such as v0.2.0, or the tag of another commit; Go made $(ls out/release)" >&2
+  echo "cudabuild: error: $version is no version such as v0.2.0, or the tag of another commit: Go made $(cd out/release && ls -- *-amd64.tar.gz)" >&2
   exit 1
 fi
 mkdir -p "${out%/*}"
