@@ -25,7 +25,6 @@ LIST
     test) cat <<'LIST'
 apt-utils               writes the index of a stand-in apt repository (apt-ftparchive)
 curl                    downloads what the action in action.yml installs
-isal                    has igzip, which decodes large gzip layers
 jq                      reads plans in the workflows that tests run
 strace                  tells the test that kills runs where they are
 LIST

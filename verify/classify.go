@@ -50,7 +50,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	var c content
 	k := sniff(head)
 	end := w.tail(body, k, h.Size)
-	opened := k == kindZip && w.opts.Nested
+	defer end.close()
 	isRecord, err := w.record(p, k == kindOther && !bytes.HasPrefix(head, []byte("\x7fELF")), head, h, end)
 	switch {
 	case isRecord || err != nil:
@@ -59,13 +59,15 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 		c, err = w.examine(p, h, end)
 	case k == kindObject:
 		c, err = w.listen(k, h, end)
+	case k == kindZip: // below
+		c = content{size: h.Size, notELF: true}
 	case k == kindScript:
-		c, opened, err = w.script(p, h, end)
+		c, k, err = w.script(p, h, end)
 	default:
 		c, err = w.nested(p, k, h, end)
 	}
-	if err == nil && !opened {
-		err = w.zipBehind(p, end)
+	if err == nil {
+		err = w.zipAt(p, k, end)
 	}
 	if err != nil {
 		return err

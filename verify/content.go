@@ -4,18 +4,20 @@ package verify
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
 
 // An ELF file of up to wholeELF bytes is held whole. Of a bigger one, its first
 // headELF and last tailELF bytes, program headers and dynamic section are held: linkers put
-// the symbol tables in front, patchelf puts them at the end. Tables that are
-// elsewhere are for a second reading of the layer, see revisit.
+// the symbol tables in front, patchelf puts them at the end. Where else tables lie shows when
+// they have passed: the rest is held on disk.
 const (
 	wholeELF = 48 << 20
 	headELF  = 39 << 20
@@ -79,19 +81,23 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	}
 	buf := newELFBuffer()
 	defer buf.free()
-	code := newDeviceScan(p, h.Size, head[:])
-	tables := w.revisit.tables(h.Size, head[:])
-	defer tables.free()
-	file, err := buf.read(head[:], h.Size, io.TeeReader(body, io.MultiWriter(code, tables)))
+	code, rest := newDeviceScan(p, h.Size, head[:]), w.space.New()
+	defer rest.Close()
+	file, err := buf.read(head[:], h.Size, io.TeeReader(body, code), rest)
 	if err != nil {
 		return c, err
 	}
-	file.Parts = append(file.Parts, tables.parts...)
 	info, err := dynelf.Read(file, w.rules.symbols)
-	w.deviceCode(code, info)
 	if errors.Is(err, dynelf.ErrNotHeld) {
-		w.revisit.lacks(file)
+		largeRecord.Lock()
+		defer largeRecord.Unlock()
+		tables, held := tablesOf(&file, rest)
+		defer tables.free()
+		if info, err = dynelf.Read(file, w.rules.symbols); err != nil {
+			err = cmp.Or(held, err)
+		}
 	}
+	w.deviceCode(code, info)
 	switch {
 	case err == nil:
 		c.elf = &info
@@ -103,6 +109,30 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	return c, nil
 }
 
+// tablesOf adds the tables of a file to its parts, from these and from rest, which has what
+// is between them. The caller frees their memory.
+func tablesOf(file *dynelf.File, rest *spool.File) (*elfBuffer, error) {
+	buf, parts := newELFBuffer(), file.Parts
+	room := buf.head[:wholeELF]
+	for _, r := range dynelf.Tables(*file, wholeELF) {
+		data := room[:r.N:r.N]
+		n, err := rest.ReadAt(data, int64(r.Off))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return buf, err
+		}
+		clear(data[n:])
+		for _, p := range parts {
+			from, to := max(p.Off, r.Off), min(p.Off+uint64(len(p.Data)), r.Off+r.N)
+			if from < to {
+				copy(data[from-r.Off:], p.Data[from-p.Off:to-p.Off])
+			}
+		}
+		file.Parts = append(file.Parts, dynelf.Part{Off: r.Off, Data: data})
+		room = room[r.N:]
+	}
+	return buf, nil
+}
+
 // mayBeDynamic rules out object files and cores by e_type.
 func mayBeDynamic(head []byte) bool {
 	kind := uint16(head[16]) | uint16(head[17])<<8
@@ -112,8 +142,9 @@ func mayBeDynamic(head []byte) bool {
 	return kind == 2 || kind == 3
 }
 
-// read holds a file of size bytes of which start was read from body already.
-func (b *elfBuffer) read(start []byte, size int64, body io.Reader) (dynelf.File, error) {
+// read holds a file of size bytes of which start was read from body already; rest gets what
+// it does not keep.
+func (b *elfBuffer) read(start []byte, size int64, body io.Reader, rest *spool.File) (dynelf.File, error) {
 	keep := size
 	if size > wholeELF {
 		keep = headELF
@@ -133,7 +164,7 @@ func (b *elfBuffer) read(start []byte, size int64, body io.Reader) (dynelf.File,
 		if !ok || lead.Off < at || lead.Off >= last {
 			break
 		}
-		if err := skip(body, int64(lead.Off-at)); err != nil {
+		if err := skip(body, at, lead.Off, rest); err != nil {
 			return f, err
 		}
 		from := len(b.mid)
@@ -143,7 +174,7 @@ func (b *elfBuffer) read(start []byte, size int64, body io.Reader) (dynelf.File,
 		}
 		f.Parts = append(f.Parts, dynelf.Part{Off: lead.Off, Data: b.mid[from:]})
 	}
-	if err := skip(body, int64(last-at)); err != nil {
+	if err := skip(body, at, last, rest); err != nil {
 		return f, err
 	}
 	b.tail, err = readMore(b.tail[:0], tailELF, body)
@@ -151,8 +182,9 @@ func (b *elfBuffer) read(start []byte, size int64, body io.Reader) (dynelf.File,
 	return f, err
 }
 
-func skip(r io.Reader, n int64) error {
-	_, err := io.CopyN(io.Discard, r, n)
+// skip moves what a file has between two offsets to rest.
+func skip(r io.Reader, from, to uint64, rest *spool.File) error {
+	_, err := io.CopyN(io.NewOffsetWriter(rest, int64(from)), r, int64(to-from))
 	return err
 }
 

@@ -34,7 +34,7 @@ func ScanFacts(r io.Reader, opts Options) (string, error) {
 	if jsonErr != nil {
 		panic(jsonErr)
 	}
-	return fmt.Sprintf("%s\npaths %x\ntables %v", text, f.Paths, w.revisit.lacked), err
+	return fmt.Sprintf("%s\npaths %x", text, f.Paths), err
 }
 
 // JudgeArchives returns the findings of an image of these archives, again without
@@ -60,9 +60,6 @@ func walkArchives(archives [][]byte) (in inspected, layers *view, err error) {
 	in.config = &v1.ConfigFile{}
 	return in, newView(facts...), nil
 }
-
-// UseIgzip makes v decode gzip blobs from a size on with another program.
-func (v *Verifier) UseIgzip(program string, from int64) { v.igzip, v.igzipFrom = program, from }
 
 // LoaderImage returns what the dynamic linker sees of an archive.
 func LoaderImage(r io.Reader) (*loader.Image, error) {

@@ -30,8 +30,6 @@ type layerFacts struct {
 	Heads    heads        `json:"heads"`             // what the kernel goes by
 	Copies   []image.Copy `json:"copies,omitempty"`  // in the cache: where blobs lie that were read and had these facts
 	watched  *watch       // for Explain only
-	lacked   elfTables    // what a second reading is for
-	read     int64        // bytes of the blob that were read for these facts
 }
 
 func (f *layerFacts) copies() []image.Copy {

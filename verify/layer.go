@@ -11,6 +11,8 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
 
 // Fixed limits of the walk over one layer. Reaching one is a finding of rule
@@ -21,13 +23,16 @@ const (
 	maxShared  = 1 << 18
 )
 
+// maxSpooled bounds what is held on disk at a time, of one layer. The largest libraries have 2 GiB.
+const maxSpooled = 4 << 30
+
 // scanLayer reads one blob to its end and reports what the layer holds. Content
 // that cannot be understood, or has another digest than ref says, is among the hits.
 // The error is that of reading src or of ctx, or means that how will not do.
 func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading) (*layerFacts, error) {
 	w := newWalker(loadRules(), how.Options)
 	w.watch = newWatch(how.watch)
-	w.revisit.known, w.left = how.tables, newLeft(ref.size)
+	w.left = newLeft(ref.size)
 	s := newStream(ctx, src, how)
 	err := w.walk(s)
 	s.close()
@@ -50,7 +55,6 @@ func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading
 		f.unreadable(fmt.Sprintf("blob has digest %s, the manifest says %s", blob, ref.digest))
 		return f, nil
 	}
-	f.lacked = w.revisit.lacked
 	return f, nil
 }
 
@@ -72,7 +76,7 @@ type walker struct {
 	depth   int    // how many archives this walk is inside
 	within  int    // how many compressed streams
 	left    *left  // of nested archives and sparse files, over all of the layer
-	revisit *revisit
+	space   *spool.Space
 
 	needBytes   int    // of facts.Needs
 	lastPortage string // see portage
@@ -82,7 +86,7 @@ type walker struct {
 func newWalker(rules *ruleSet, opts Options) *walker {
 	return &walker{
 		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), rooms: newRooms(), search: newCollector(), heads: newHeadCollector(),
-		facts: &layerFacts{Rules: rules.version}, left: newLeft(0), revisit: &revisit{lacked: elfTables{}},
+		facts: &layerFacts{Rules: rules.version}, left: newLeft(0), space: spool.NewSpace(opts.TempDir, maxSpooled),
 	}
 }
 

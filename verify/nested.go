@@ -56,7 +56,7 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 	var err error
 	switch {
 	case inner.depth > maxNesting:
-		err = fmt.Errorf("archives in archives, more than %d deep", maxNesting)
+		err = errDeep
 	case k.compressed():
 		c.elf, c.said, err = inner.decompressed(k, counted)
 	default:
@@ -75,8 +75,7 @@ func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (conten
 // inner returns the walker of an archive that this one has come upon.
 func (w *walker) inner() *walker {
 	inner := newWalker(w.rules, w.opts)
-	inner.depth, inner.within, inner.left = w.depth+1, w.within, w.left
-	inner.revisit = w.revisit
+	inner.depth, inner.within, inner.left, inner.space = w.depth+1, w.within, w.left, w.space
 	return inner
 }
 
@@ -91,15 +90,16 @@ func (w *walker) archive(k kind, r io.Reader) error {
 		return w.oldDeb(r)
 	case kindRPM:
 		return w.rpm(r)
-	case kindZip:
-		return w.unzip(r)
 	case kindCpio:
 		return w.cpio(r)
 	}
 	return errSealed
 }
 
-var errSealed = errors.New("of a format that is not read")
+var (
+	errSealed = errors.New("of a format that is not read")
+	errDeep   = fmt.Errorf("archives in archives, more than %d deep", maxNesting)
+)
 
 // adopt takes over what was found in the archive at p.
 func (w *walker) adopt(p string, f *layerFacts) {
@@ -153,19 +153,21 @@ func (w *walker) unsized(p string, r io.Reader) (content, error) {
 	w.ambiguous(p, head[:n])
 	k := sniff(head[:n])
 	end := w.tail(io.MultiReader(bytes.NewReader(head[:n]), r), k, 0)
-	c, opened := content{size: 1, notELF: true}, k == kindZip && w.opts.Nested
+	defer end.close()
+	c := content{size: 1, notELF: true}
 	switch err = nil; {
 	case k == kindObject:
 		c, err = w.listen(k, &tar.Header{Size: math.MaxInt64}, end)
 	case k == kindScript:
-		c, opened, err = w.script(p, &tar.Header{Size: math.MaxInt64}, end)
+		c, k, err = w.script(p, &tar.Header{Size: math.MaxInt64}, end)
+	case k == kindZip: // below
 	case k != kindOther:
 		c, err = w.nested(p, k, &tar.Header{Size: 1}, end)
 	case bytes.HasPrefix(head[:n], []byte("\x7fELF")):
 		c, err = w.unsizedELF(p, end)
 	}
-	if err == nil && !opened {
-		err = w.zipBehind(p, end)
+	if err == nil {
+		err = w.zipAt(p, k, end)
 	}
 	return c, err
 }

@@ -13,18 +13,8 @@ import (
 // reading says how one layer is read.
 type reading struct {
 	Options
-	igzip  string    // the program that decodes gzip; "" is our own decoder
-	window int       // index in windows: the largest zstd window
-	watch  string    // the base name that Explain asks about, "" for none
-	tables elfTables // for the second reading of a layer, nil in the first
-}
-
-// slots is how many slots the memory takes: a second reading has two buffers for files.
-func (how reading) slots() int {
-	if how.tables != nil {
-		return 2 * windows[how.window].slots
-	}
-	return windows[how.window].slots
+	window int    // index in windows: the largest zstd window
+	watch  string // the base name that Explain asks about, "" for none
 }
 
 // windows are what zstd frames may ask for, and how many slots that takes: memory
@@ -38,17 +28,11 @@ var windows = []struct {
 	lean  bool
 }{{8 << 20, 1, false}, {32 << 20, 2, false}, {128 << 20, 1 << 20, true}}
 
-// igzipFrom is the size of a blob from which on starting a program pays.
-const igzipFrom = 64 << 20
-
 // pauses are waited for before a blob that broke off is read again.
 var pauses = []time.Duration{time.Second, 3 * time.Second}
 
-// errAgain means that a layer has to be read again in another way.
-var (
-	errOwnDecoder = errors.New("igzip did not decode the blob to its end")
-	errWindow     = errors.New("a zstd frame needs a larger window")
-)
+// errWindow means that a layer has to be read again, with more memory.
+var errWindow = errors.New("a zstd frame needs a larger window")
 
 // brokenOffError is a blob that ended with an error before its time.
 type brokenOffError struct {
@@ -63,20 +47,13 @@ func (e *brokenOffError) Error() string {
 func (e *brokenOffError) Unwrap() error { return e.err }
 
 // read returns the facts of one layer. It reads the blob again where that can
-// help: a connection that broke, a frame that needs more memory, an igzip that failed,
-// tables of big files that passed before it was known that they are tables.
+// help: a connection that broke, a frame that needs more memory.
 func (v *Verifier) read(ctx context.Context, ref layerRef, watch string) (*layerFacts, error) {
 	how := reading{Options: v.opts, watch: watch}
-	if ref.size >= v.igzipFrom {
-		how.igzip = v.igzip
-	}
-	first := int64(0) // bytes of the first reading, where a second one was for tables
 	for tries := 0; ; {
 		facts, err := v.readOnce(ctx, ref, how)
 		var broken *brokenOffError
 		switch {
-		case errors.Is(err, errOwnDecoder):
-			how.igzip = ""
 		case errors.Is(err, errWindow):
 			how.window++
 		case errors.As(err, &broken) && tries < len(pauses):
@@ -84,19 +61,14 @@ func (v *Verifier) read(ctx context.Context, ref layerRef, watch string) (*layer
 				return nil, err
 			}
 			tries++
-		case err != nil:
-			return nil, err
-		case len(facts.lacked) > 0 && how.tables == nil:
-			how.tables, first = facts.lacked, facts.Size
 		default:
-			facts.read = first + facts.Size
-			return facts, nil
+			return facts, err
 		}
 	}
 }
 
 func (v *Verifier) readOnce(ctx context.Context, ref layerRef, how reading) (*layerFacts, error) {
-	release, err := v.slots.acquire(ctx, ref.size, how.slots())
+	release, err := v.slots.acquire(ctx, ref.size, windows[how.window].slots)
 	if err != nil {
 		return nil, err
 	}

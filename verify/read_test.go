@@ -19,8 +19,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/zstd"
@@ -143,53 +141,6 @@ func TestStalledConnection(t *testing.T) {
 			t.Errorf("gave up after %v, want three times a minute and the pauses", waited)
 		}
 	})
-}
-
-// TestIgzip holds that a program on PATH changes the time and nothing else.
-func TestIgzip(t *testing.T) { // not parallel: it writes programs and runs them
-	files := imagetest.Files(map[string]imagetest.Entry{"usr/lib/libcuda.so.1": {Data: strings.Repeat("x", 3<<20)}})
-	gz := imagetest.Encode(imagetest.Gzip, files)
-	half := len(files) / 1024 * 512
-	members := append(imagetest.Encode(imagetest.Gzip, files[:half]), imagetest.Encode(imagetest.Gzip, files[half:])...)
-	blobs := map[string][]byte{"good": gz, "two members": members, "garbage behind": append(bytes.Clone(gz), "garbage"...), "truncated": gz[:len(gz)-9]}
-	for _, tc := range []struct {
-		name, script string
-		trusted      map[string]bool // blobs that need no second reading
-	}{
-		{"works", `exec gzip -d -c`, map[string]bool{"good": true}},
-		{"fails", `cat > /dev/null; exit 1`, nil},
-		{"stops early", `exit 0`, nil},
-		{"cuts off", `gzip -d -c | head -c 1000000`, nil},
-		{"adds", `gzip -d -c; echo more`, nil},
-		{"is none", ``, nil},
-	} {
-		program := filepath.Join(t.TempDir(), "igzip")
-		if tc.script != "" {
-			if err := os.WriteFile(program, []byte("#!/bin/sh\n"+tc.script+"\n"), 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for name, data := range blobs {
-			t.Run(tc.name+"/"+name, func(t *testing.T) {
-				var opened atomic.Int32
-				b := &imagetest.Blob{Data: data, Want: imagetest.Digest(data), Diff: imagetest.Digest(files), Type: "application/vnd.oci.image.layer.v1.tar+gzip"}
-				want := judge(t, imagetest.New(b))
-				b.Opened = func() { opened.Add(1) }
-				v := verify.New(verify.Options{})
-				v.UseIgzip(program, 0)
-				got, err := v.Image(t.Context(), "test", imagetest.New(b))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(verify.Stats{}, "Seconds")); diff != "" {
-					t.Errorf("report without and with igzip (-without +with):\n%s", diff)
-				}
-				if n := opened.Load(); n != 1 && tc.trusted[name] || n != 2 && !tc.trusted[name] {
-					t.Errorf("the blob was opened %d times", n)
-				}
-			})
-		}
-	}
 }
 
 // TestZstdWindows holds that frames of up to 128 MiB of window are read, and that one

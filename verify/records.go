@@ -136,8 +136,8 @@ func (w *walker) rpmDatabase(p string, size int64, body io.Reader) error {
 	})
 }
 
-// One file of more than smallRecord bytes is held at a time, of whatever layer: there is
-// memory for one.
+// One file of more than smallRecord bytes is held at a time, of whatever layer, and the tables
+// of one program beside the rest of it: there is memory for one.
 const smallRecord = 4 << 20
 
 var largeRecord sync.Mutex

@@ -48,7 +48,7 @@ func (w *walker) rpm(r io.Reader) error {
 	if w.opts.Nested {
 		return w.payload(buf, w.cpio)
 	}
-	pkg.Files(func(name string) { w.listed(name, 0) })
+	pkg.Files(func(name string) { w.name(name, false) })
 	return nil
 }
 

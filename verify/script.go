@@ -10,30 +10,28 @@ import (
 )
 
 // script examines a script, and with Options.Nested the archive behind it, if there is one: an
-// executable Python archive, a jar, an installer that unpacks itself. It
-// reports whether there was one.
-func (w *walker) script(p string, h *tar.Header, body io.Reader) (c content, opened bool, err error) {
+// installer that unpacks itself, but not a zip, which is known by its end. It returns what
+// the file is.
+func (w *walker) script(p string, h *tar.Header, body io.Reader) (c content, k kind, err error) {
 	if !w.opts.Nested {
 		c, err = w.listen(kindScript, h, body)
-		return c, false, err
+		return c, kindScript, err
 	}
 	buf := listenPool.Get().(*[listenWindow]byte)
 	defer listenPool.Put(buf)
 	n, err := fill(body, buf[:])
 	if err != nil && !errors.Is(err, io.EOF) {
-		return c, false, err
+		return c, kindScript, err
 	}
 	start := buf[:n]
 	if c, err = w.listen(kindScript, h, bytes.NewReader(start)); err != nil {
-		return c, false, err
+		return c, kindScript, err
 	}
 	k, at := payload(start)
-	if at == 0 {
-		_, err = io.Copy(io.Discard, body)
-		return c, false, err
+	if at > 0 && k != kindZip {
+		_, err = w.nested(p, k, &tar.Header{Size: h.Size - int64(at)}, io.MultiReader(bytes.NewReader(start[at:]), body))
 	}
-	_, err = w.nested(p, k, &tar.Header{Size: h.Size - int64(at)}, io.MultiReader(bytes.NewReader(start[at:]), body))
-	return c, true, err
+	return c, k, err
 }
 
 // payload returns where an archive begins in a script, 0 if there is none: after a newline.
@@ -41,7 +39,7 @@ func payload(script []byte) (kind, int) {
 	for at := 0; ; {
 		line := bytes.IndexByte(script[at:], '\n')
 		if line < 0 {
-			return kindOther, 0
+			return kindScript, 0
 		}
 		at += line + 1
 		if k := sniff(script[at:min(len(script), at+sniffed)]); k == kindZip || k == kindTar || k.compressed() {

@@ -112,7 +112,7 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 }
 
 func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk) {
-	dec, err := s.decoder(ctx, blob) // sets s.encoding before the first send, so that hashRaw sees it
+	dec, err := s.decoder(blob) // sets s.encoding before the first send, so that hashRaw sees it
 	if err != nil {
 		s.decErr = err
 		send(ctx, out, chunk{err: err})
@@ -125,7 +125,7 @@ func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk
 		s.rawLen += int64(c.n)
 		switch {
 		case c.err == nil:
-			c.err = s.overLimit(dec.consumed())
+			c.err = s.overLimit(blob.n)
 		case errors.Is(c.err, io.EOF):
 			c.err = atEnd(blob)
 		default:
@@ -187,8 +187,6 @@ func (s *stream) failure(ctx context.Context, size int64) error {
 		return &brokenOffError{s.blobLen, size, s.srcErr}
 	case s.srcErr != nil:
 		return s.srcErr
-	case errors.Is(s.decErr, errOwnDecoder):
-		return s.decErr
 	case tooBigForWindow(s.decErr) && s.how.window+1 < len(windows):
 		return errWindow
 	}

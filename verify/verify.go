@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"runtime"
 	"slices"
 	"sync"
@@ -27,8 +26,11 @@ type Options struct {
 	// just hashed them. What was damaged since then shows in the checksums of zstd and
 	// gzip. Never set it for somebody else's image.
 	TrustDigests bool
+	// TempDir is where content is held that has to be read out of order: zip files, and the
+	// middle of large programs, in files without a name. "" is the folder of temporary files.
+	TempDir string
 	// Parallel is how many layers are read at once; 0 means one a CPU, at most 6. Memory
-	// goes by it (docs/verify.md, promise 5); one that is read a second time counts as two.
+	// goes by it (docs/verify.md, promise 5).
 	Parallel int
 	// MaxLayerBytes bounds a decoded layer, MaxEntries its entries. 0 means 256 GiB
 	// and 5 million.
@@ -66,24 +68,15 @@ func (o Options) withDefaults() Options {
 // several images share is read once, if it is the same file, or the same blob of the same
 // repository: every copy is read. It is safe for concurrent use.
 type Verifier struct {
-	opts      Options
-	slots     *slots
-	igzip     string // path of the program, "" if there is none
-	igzipFrom int64
-	sweep     sync.Once // of the cache
+	opts  Options
+	slots *slots
+	sweep sync.Once // of the cache
 
 	mu     sync.Mutex
 	layers map[copyKey]*call
 	weight int64           // of the facts in layers
 	fresh  map[string]bool // digests of layers that were read and kept
 }
-
-// findIgzip looks for ISA-L's decoder, which containerd uses too; it is three times as
-// fast as ours.
-var findIgzip = sync.OnceValue(func() string {
-	program, _ := exec.LookPath("igzip")
-	return program
-})
 
 // maxFacts bounds what is kept in memory of the layers of one image, in bytes, and
 // from where on a Verifier forgets layers that it may not need again. Eight bytes
@@ -94,8 +87,12 @@ const maxFacts = 64 << 20
 func New(opts Options) *Verifier {
 	opts = opts.withDefaults()
 	opts.CacheDir = ownCache(opts.CacheDir)
-	return &Verifier{opts: opts, slots: newSlots(opts.Parallel), igzip: findIgzip(), igzipFrom: igzipFrom, layers: map[copyKey]*call{}, fresh: map[string]bool{}}
+	return &Verifier{opts: opts, slots: newSlots(opts.Parallel), layers: map[copyKey]*call{}, fresh: map[string]bool{}}
 }
+
+// Memory is how many bytes the Verifier keeps within if garbage is collected in time, as
+// [runtime/debug.SetMemoryLimit] has it: less would collect all the time.
+func (v *Verifier) Memory() int64 { return int64(140+60*v.opts.Parallel) << 20 }
 
 // Image judges img. ref is what the report calls it.
 //
@@ -169,7 +166,7 @@ func (v *Verifier) readLayers(ctx context.Context, layers []layerRef) ([]*layerF
 	for i, f := range facts {
 		switch from[i] {
 		case readHere:
-			stats.BytesRead += f.read
+			stats.BytesRead += f.Size
 		case known:
 			stats.Known++
 			stats.BytesCached += f.Size

@@ -4,234 +4,244 @@ package verify
 
 import (
 	"archive/tar"
-	"bufio"
+	"archive/zip"
 	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
-	"iter"
+	"strings"
 
-	"github.com/klauspost/compress/flate"
+	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
 
-// Signatures, flags and methods of APPNOTE.TXT 4.3 and 4.4.
+// A zip file is one by its end: whatever stands in front of it (a line for the kernel, a
+// program, an image), zip readers find its directory from there. So zipTail bytes at the end of
+// every file are held while it streams by, and all of what begins as a zip or a script, as
+// wheels and executable Python archives do, is held on disk.
 const (
-	zipLocal       = 0x04034b50
-	zipLocalSize   = 30
-	zipDescriptor  = 0x08074b50
-	zipRecord      = 0x02014b50 // of the directory
-	zipEnd64Record = 0x06064b50
-	zipEnd         = 0x06054b50
-	zipEncrypted   = 1
-	zipStreamed    = 8 // sizes follow the data
-	zipStored      = 0
-	zipDeflated    = 8
+	zipTail     = 256 << 10
+	zipEndFrom  = 65 << 10 // as far from its end archive/zip looks for the end of a directory
+	zipEndSize  = 22
+	zip64At     = 20 // size of the locator, which is before the end
+	zip64Size   = 56
+	zipSealed   = 1       // flag of a file that is encrypted
+	maxZipFiles = 1 << 17 // of which as much is kept as takes 50 MB
+	smallestELF = 4 << 10 // no program of a driver is smaller
 )
 
-// localHeader is what stands before each file of a zip.
-type localHeader struct {
-	name         string
-	flags        uint16
-	method       uint16
-	packed, size uint64
-	big          bool // has 64-bit sizes
+// tail reads a file of which the last bytes are to be held, or all of it.
+type tail struct {
+	r    io.Reader
+	skip int64 // bytes up to those
+	held []byte
+	size int64       // read so far
+	all  *spool.File // nil if only the end is wanted, or that is all
+	zips bool        // of a kind that zip files are made of
 }
 
-// zipStream knows how far a zip was read.
-type zipStream struct {
-	*bufio.Reader
-
-	counted *countReader
+// tail reads r, a file of size bytes, 0 if that is not known. It uses the buffer of the last
+// one again, and must be closed.
+func (w *walker) tail(r io.Reader, k kind, size int64) *tail {
+	t := &tail{r: r, held: w.held[:0], skip: max(0, size-zipTail), zips: k == kindZip || k == kindScript}
+	if t.zips && (size == 0 || size > zipTail) {
+		t.all = w.space.New()
+	}
+	return t
 }
 
-func (z zipStream) at() uint64 { return uint64(z.counted.n) - uint64(z.Buffered()) }
+func (t *tail) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	if t.all != nil {
+		_, _ = t.all.WriteAt(p[:n], t.size)
+	}
+	t.size += int64(n)
+	skip := min(t.skip, int64(n))
+	t.skip -= skip
+	t.held = append(t.held, p[skip:n]...)
+	if len(t.held) > 2*zipTail {
+		t.held = append(t.held[:0], t.held[len(t.held)-zipTail:]...)
+	}
+	return n, err
+}
 
-// unzip examines all files of a zip, in the order in which they stand in the stream,
-// whatever is between them. The directory must say the same of them. What cannot be
-// decoded is judged by its name. The error is the first one.
-func (w *walker) unzip(r io.Reader) error {
-	counted := &countReader{r: r}
-	in := zipStream{bufio.NewReaderSize(counted, 64<<10), counted}
-	index := zipIndex{seed: maphash.MakeSeed()}
-	var first error
+// drain reads the rest, in larger pieces than io.Discard does.
+func (t *tail) drain() error {
+	buf := paddingPool.Get().(*[32 << 10]byte)
+	defer paddingPool.Put(buf)
 	for {
-		signature, err := seekZip(in.Reader)
-		if errors.Is(err, io.EOF) {
-			return cmp.Or(first, index.complete())
-		}
-		if err != nil {
-			return cmp.Or(first, err)
-		}
-		at := in.at()
-		if signature != zipLocal {
-			first = cmp.Or(first, index.read(signature, at, in.Reader))
-			continue
-		}
-		h, err := readLocalHeader(in.Reader)
-		if err != nil {
-			return cmp.Or(first, err)
-		}
-		if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
-			return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
-		}
-		if err := w.zipEntry(&h, in); err != nil {
-			w.listed(zipPath(h.name), int64(min(h.size, 1<<62)))
-			first = cmp.Or(first, fmt.Errorf("%q: %w", shorten(h.name), err))
-			continue
-		}
-		first = cmp.Or(first, index.file(at, h))
-	}
-}
-
-// readLocalHeader reads what stands before a file.
-func readLocalHeader(r *bufio.Reader) (h localHeader, err error) {
-	var b [zipLocalSize]byte
-	if _, err := io.ReadFull(r, b[:]); err != nil {
-		return h, err
-	}
-	le := binary.LittleEndian
-	h.flags, h.method = le.Uint16(b[6:]), le.Uint16(b[8:])
-	h.packed, h.size = uint64(le.Uint32(b[18:])), uint64(le.Uint32(b[22:]))
-	rest := make([]byte, int(le.Uint16(b[26:]))+int(le.Uint16(b[28:])))
-	if _, err := io.ReadFull(r, rest); err != nil {
-		return h, noEOF(err)
-	}
-	h.name = string(rest[:le.Uint16(b[26:])])
-	h.extra(rest[len(h.name):])
-	return h, nil
-}
-
-// seekZip goes to the next file, or part of a directory, and returns its signature.
-func seekZip(r *bufio.Reader) (uint32, error) {
-	if start, err := r.Peek(4); err == nil && isZipSignature(start) {
-		return binary.LittleEndian.Uint32(start), nil
-	}
-	for {
-		start, end := r.Peek(r.Size())
-		for at := 0; at+4 <= len(start); at++ {
-			next := bytes.Index(start[at:], []byte("PK"))
-			if next < 0 {
-				break
-			}
-			if at += next; isZipSignature(start[at:]) {
-				signature := binary.LittleEndian.Uint32(start[at:])
-				return signature, discard(r, at)
-			}
-		}
-		if end != nil {
-			return 0, end
-		}
-		if err := discard(r, len(start)-3); err != nil {
-			return 0, err
+		switch _, err := t.Read(buf[:]); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
 		}
 	}
 }
 
-func isZipSignature(b []byte) bool {
-	if len(b) < 4 {
-		return false
-	}
-	switch binary.LittleEndian.Uint32(b) {
-	case zipLocal, zipRecord, zipEnd64Record, zipEnd:
-		return true
-	}
-	return false
-}
-
-// extra reads the 64-bit sizes, if there are any.
-func (h *localHeader) extra(fields []byte) {
-	le := binary.LittleEndian
-	for value := range zip64(fields) {
-		if len(value) >= 16 {
-			h.size, h.packed, h.big = le.Uint64(value), le.Uint64(value[8:]), true
-		}
+func (t *tail) close() {
+	if t.all != nil {
+		t.all.Close()
 	}
 }
 
-// zip64 yields those of the extra fields of a file that hold 64-bit values.
-func zip64(extra []byte) iter.Seq[[]byte] {
-	return func(yield func([]byte) bool) {
-		for len(extra) >= 4 {
-			id, n := binary.LittleEndian.Uint16(extra), int(binary.LittleEndian.Uint16(extra[2:]))
-			if extra = extra[4:]; n > len(extra) {
-				return
-			}
-			if id == 1 && !yield(extra[:n]) {
-				return
-			}
-			extra = extra[n:]
-		}
+// spooled reports whether all of the file is held on disk.
+func (t *tail) spooled() bool { return t.all != nil && t.all.Err() == nil }
+
+// opens reports whether the file is of a kind that is examined, and all of it is held.
+func (t *tail) opens() bool { return t.zips && (t.spooled() || int64(len(t.held)) == t.size) }
+
+var errZipDirectory = errors.New("the directory of the zip file is too big")
+
+// ReadAt implements io.ReaderAt, for what is held.
+func (t *tail) ReadAt(p []byte, off int64) (int, error) {
+	if t.spooled() {
+		return t.all.ReadAt(p, off)
 	}
+	from := off - (t.size - int64(len(t.held)))
+	if from < 0 {
+		return 0, errZipDirectory
+	}
+	n := copy(p, t.held[min(from, int64(len(t.held))):])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
-// zipEntry examines one file. Of one that was streamed it notes the sizes.
-func (w *walker) zipEntry(h *localHeader, r zipStream) error {
-	streamed := h.flags&zipStreamed != 0
+// zip returns the zip that ends here, nil if there is none.
+func (t *tail) zip() (*zip.Reader, error) {
+	files, found := zipFiles(t.held[max(0, len(t.held)-zipTail):])
 	switch {
-	case h.flags&zipEncrypted != 0:
+	case !found:
+		return nil, nil
+	case files > maxZipFiles:
+		return nil, fmt.Errorf("zip file of more than %d files", maxZipFiles)
+	}
+	z, err := zip.NewReader(t, t.size)
+	if errors.Is(err, zip.ErrFormat) {
+		return nil, nil
+	}
+	return z, err
+}
+
+// zipFiles returns how many files the zip has that ends in data, by its last record: so many
+// are made room for before the first is read.
+func zipFiles(data []byte) (n uint64, found bool) {
+	le, from := binary.LittleEndian, max(0, len(data)-zipEndFrom)
+	for at := len(data); ; {
+		if at = bytes.LastIndex(data[from:at], []byte("PK\x05\x06")); at < 0 {
+			return 0, false
+		}
+		at += from
+		if len(data)-at < zipEndSize || len(data)-at-zipEndSize < int(le.Uint16(data[at+20:])) {
+			continue
+		}
+		if at >= zip64At+zip64Size && string(data[at-zip64At:][:4]) == "PK\x06\x07" && string(data[at-zip64At-zip64Size:][:4]) == "PK\x06\x06" {
+			return le.Uint64(data[at-zip64At-zip64Size+32:]), true
+		}
+		return uint64(le.Uint16(data[at+10:])), true
+	}
+}
+
+// zipAt examines the zip that a file at p is, by its beginning or by its end: its files with
+// Options.Nested if all of it is held, else what it lists.
+func (w *walker) zipAt(p string, k kind, t *tail) error {
+	if err := t.drain(); err != nil {
+		return err
+	}
+	w.held = t.held
+	z, err := t.zip()
+	inner := w.inner()
+	open := w.opts.Nested && t.opens()
+	switch {
+	case err != nil:
+	case z == nil && k == kindZip && w.opts.Nested:
+		err = errors.New("zip file without a directory")
+	case z == nil || len(z.File) == 0:
+		return nil
+	case open && inner.depth > maxNesting:
+		err = errDeep
+	case open:
+		err = inner.unzip(z.File)
+	default:
+		inner.list(z.File)
+		if w.opts.Nested {
+			err = errors.New("a zip behind other content is listed, and not opened")
+			if t.all != nil {
+				err = cmp.Or(t.all.Err(), err)
+			}
+		}
+	}
+	if err != nil {
+		w.unreadable(p, "nested archive: "+err.Error())
+	}
+	w.adopt(p, inner.finish())
+	return nil
+}
+
+// unzip examines the files of a zip. What cannot be decoded is judged by its name. The error
+// is the first one.
+func (w *walker) unzip(files []*zip.File) (first error) {
+	for _, f := range files {
+		if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
+			return cmp.Or(first, fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries))
+		}
+		if err := w.zipFile(f); err != nil {
+			w.listed(f)
+			first = cmp.Or(first, fmt.Errorf("%q: %w", shorten(f.Name), err))
+		}
+	}
+	return first
+}
+
+func (w *walker) zipFile(f *zip.File) error {
+	if f.Flags&zipSealed != 0 {
 		return errors.New("is encrypted")
-	case h.method == zipStored && streamed:
-		return errors.New("stored without a size")
-	case h.method != zipStored && h.method != zipDeflated:
-		return fmt.Errorf("compressed by method %d", h.method)
 	}
-	begin := r.at()
-	packed := r.Reader // flate reads no byte too many from it
-	if !streamed {
-		packed = bufio.NewReader(io.LimitReader(r, int64(min(h.packed, 1<<62))))
+	content, err := f.Open()
+	if errors.Is(err, zip.ErrAlgorithm) {
+		return fmt.Errorf("compressed by method %d", f.Method)
 	}
-	body := &countReader{r: packed}
-	if h.method == zipDeflated {
-		body.r = flate.NewReader(packed)
-	}
-	body.r = &decodedReader{body.r, &w.left.archives}
-	if err := w.zipContent(*h, body, streamed); err != nil {
+	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, body); err != nil {
+	defer content.Close()
+	h := &tar.Header{Name: zipPath(f.Name), Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(min(f.UncompressedSize64, 1<<62))}
+	if strings.HasSuffix(h.Name, "/") {
+		h.Typeflag = tar.TypeDir
+	}
+	body := &decodedReader{content, &w.left.archives}
+	if err := w.entry(h, body); err != nil {
 		return err
 	}
-	if streamed {
-		h.packed, h.size = r.at()-begin, uint64(body.n)
-		return skipDescriptor(r.Reader, h.big)
-	}
-	if uint64(body.n) != h.size {
-		return errors.New("is not as long as it says")
-	}
-	_, err := io.Copy(io.Discard, packed)
+	_, err = io.Copy(io.Discard, body) // its checksum is known at the end
 	return err
 }
 
-func (w *walker) zipContent(h localHeader, body io.Reader, streamed bool) error {
-	h.name = zipPath(h.name)
-	header := &tar.Header{Name: h.name, Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(min(h.size, 1<<62))}
-	if len(h.name) > 0 && h.name[len(h.name)-1] == '/' {
-		header.Typeflag = tar.TypeDir
+// list judges the names of files.
+func (w *walker) list(files []*zip.File) {
+	for _, f := range files {
+		w.facts.Entries++
+		w.listed(f)
 	}
-	if !streamed || header.Typeflag == tar.TypeDir || len(h.name) > maxNameLen {
-		return w.entry(header, body)
-	}
-	p := clean(h.name)
-	c, err := w.unsized(p, body)
-	if err == nil {
-		w.file(p, header, c)
-	}
-	return err
 }
 
-// skipDescriptor skips the checksum and the sizes behind a file, with or without a signature.
-func skipDescriptor(r *bufio.Reader, big bool) error {
-	n := 12
-	if big {
-		n = 20
+// listed judges the name of a file that is not examined.
+func (w *walker) listed(f *zip.File) {
+	if name := zipPath(f.Name); !strings.HasSuffix(name, "/") {
+		w.name(name, f.UncompressedSize64 > 0 && f.UncompressedSize64 < smallestELF)
 	}
-	start, err := r.Peek(4)
-	if err == nil && binary.LittleEndian.Uint32(start) == zipDescriptor {
-		n += 4
-	}
-	_, err = r.Discard(n)
-	return err
 }
+
+// name judges a name of which the content is not looked at, but may be known to be too
+// small for a program.
+func (w *walker) name(name string, small bool) {
+	if len(name) <= maxNameLen {
+		w.file(clean(name), &tar.Header{Typeflag: tar.TypeReg, Mode: 0o755}, content{size: 1, notELF: small})
+	}
+}
+
+// zipPath turns the names that some tools write into paths.
+func zipPath(name string) string { return strings.ReplaceAll(name, `\`, "/") }

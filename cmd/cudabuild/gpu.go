@@ -243,7 +243,7 @@ func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []con
 		host.Host.Problems = append(host.Host.Problems, probe.Nodes("/", host.Host.GPUs)...)
 	}
 	return &stage.Stage{
-		Station: *host, Verifier: verify.New(verify.Options{CacheDir: filepath.Join(dir, "facts")}),
+		Station: *host, Verifier: verify.New(verify.Options{CacheDir: filepath.Join(dir, "facts"), TempDir: dir}),
 		Engines: engines, Repeat: f.repeat, Limit: f.limit, Ledger: f.ledger, NVML: time.Since(begin),
 	}, done, nil
 }

@@ -198,7 +198,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, cells []matrix.Cell) (result *re
 		Bases: bases, Images: images,
 		Failed:    filepath.Join(f.out, "failed"),
 		Engine:    engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
-		Gate:      verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TrustDigests: true}),
+		Gate:      verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
 		AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
 		Display: display, Log: slog.Default(),

@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/hint"
@@ -138,7 +139,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if cmd.Flags().Changed("explain") && path.Clean("/"+f.explain) == "/" {
 		return fmt.Errorf("--explain %q: want a path below the image's root, such as usr/lib/libcuda.so.1", f.explain)
 	}
-	opts := verify.Options{CacheDir: f.cacheDir, Nested: f.nested, Strict: f.strict}
+	opts := verify.Options{CacheDir: f.cacheDir, TempDir: heldIn(), Nested: f.nested, Strict: f.strict}
 	if f.policy != "" {
 		policy, err := verify.LoadPolicy(f.policy)
 		if err != nil {
@@ -149,8 +150,8 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if f.noCache {
 		opts.CacheDir = ""
 	}
-	boundMemory()
 	verifier := verify.New(opts)
+	boundMemory(verifier.Memory())
 	switch {
 	case f.rules:
 		return f.printRules(cmd.OutOrStdout())
@@ -169,11 +170,21 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	return verifyError(reports, problem)
 }
 
+// heldIn is the folder for what has to be read out of order: that of the state, if there is one
+// to which this user may write, else that of temporary files, which may be in memory.
+func heldIn() string {
+	dir := cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild")
+	if unix.Access(dir, unix.W_OK) != nil {
+		return ""
+	}
+	return dir
+}
+
 // boundMemory has garbage collected before it adds up; what is in use is bounded by
 // the verifier itself. GOMEMLIMIT overrides it.
-func boundMemory() {
+func boundMemory(bytes int64) {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(200 << 20)
+		debug.SetMemoryLimit(bytes)
 	}
 }
 

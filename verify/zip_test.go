@@ -19,21 +19,14 @@ func changed(data []byte, at int, other string) []byte {
 	return data
 }
 
-// TestZipDirectoryDisagrees has zip files of which the directory, by which readers go, and
-// the headers in front of the files do not say the same.
+// TestZipDirectoryDisagrees has zip files of which the directory and the headers in front of
+// the files do not say the same: what counts is what readers go by, the directory.
 func TestZipDirectoryDisagrees(t *testing.T) {
 	t.Parallel()
 	unreadable, lib := []string{"unreadable x"}, []string{"driver-library x!/helper.bin"}
 	stored := zipFile(false, map[string][]byte{"helper.bin": realCUDA})
 	deflated := zipFile(true, map[string][]byte{"helper.bin": realCUDA})
 	dir := bytes.LastIndex(stored, []byte("PK\x01\x02"))
-	text := zipFile(false, map[string][]byte{"helper.bin": bytes.Repeat([]byte("x"), len(realCUDA))})
-	// A file hides in another, and the directory tells of it where a third one has its name and size.
-	holder := zipFile(false, map[string][]byte{"holder": slices.Concat([]byte("x"), stored[:dir])})
-	hidden := concatZips(text, append(holder[:bytes.Index(holder, []byte("PK\x01\x02"))], stored[dir:]...))
-	directory := len(hidden) - (len(stored) - dir)
-	binary.LittleEndian.PutUint32(hidden[directory+42:], uint32(bytes.Index(hidden, []byte("xPK\x03\x04"))+1))
-	binary.LittleEndian.PutUint32(hidden[len(hidden)-22+16:], uint32(directory))
 	// Bytes that deflate leaves over, in which the next file and all of the directory are.
 	rest := changed(deflated, 6, "\x00\x00")
 	dirAt := bytes.LastIndex(deflated, []byte("PK\x01\x02"))
@@ -47,19 +40,18 @@ func TestZipDirectoryDisagrees(t *testing.T) {
 		{"they agree", stored, lib},
 		{"they agree, streamed", deflated, lib},
 		{"with a later end", slices.Concat(stored, []byte("\x05\x00")), lib},
-		{"no size in front", changed(stored, 18, string(make([]byte, 8))), unreadable},
-		{"no size in the directory", changed(stored, dir+20, string(make([]byte, 8))), []string{"unreadable x", lib[0]}},
-		{"stored in front", changed(deflated, 6, "\x00\x00\x00\x00"), unreadable},
-		{"stored in the directory", changed(deflated, dirAt+10, "\x00"), []string{"unreadable x", lib[0]}},
-		{"other size of a streamed file", changed(deflated, dirAt+24, "\x01\x00\x00\x00"), []string{"unreadable x", lib[0]}},
-		{"other name", changed(stored, dir+46, "H"), []string{"unreadable x", lib[0]}},
-		{"other place", changed(stored, dir+42, "\x07"), []string{"unreadable x", lib[0]}},
-		{"place in a file", hidden, unreadable},
-		{"all in the rest of a file", rest, []string{"unreadable x", lib[0]}},
-		{"shorter than the file", changed(stored, 22, "\x10\x00\x00\x00"), unreadable},
-		{"end that tells of less", changed(stored, len(stored)-22+12, "\x01"), []string{"unreadable x", lib[0]}},
-		{"end behind the end", slices.Concat(stored, stored[len(stored)-22:]), []string{"unreadable x", lib[0]}},
-		{"end in the comment of a record", slices.Concat(stored, changed(stored[dir:dir+46], 28, "\x00\x00\x00\x00\x16\x00"), stored[len(stored)-22:]), []string{"unreadable x", lib[0]}},
+		{"no size in front", changed(stored, 18, string(make([]byte, 8))), lib},
+		{"no size in the directory", changed(stored, dir+20, string(make([]byte, 8))), nil},
+		{"stored in front", changed(deflated, 6, "\x00\x00\x00\x00"), lib},
+		{"stored in the directory", changed(deflated, dirAt+10, "\x00"), unreadable},
+		{"other size of a streamed file", changed(deflated, dirAt+24, "\x01\x00\x00\x00"), unreadable},
+		{"other name", changed(stored, dir+46, "H"), []string{"driver-library x!/Helper.bin"}},
+		{"other place", changed(stored, dir+42, "\x07"), unreadable},
+		{"all in the rest of a file", rest, lib},
+		{"shorter than the file", changed(stored, 22, "\x10\x00\x00\x00"), lib},
+		{"end that tells of less", changed(stored, len(stored)-22+12, "\x01"), lib},
+		{"end behind the end", slices.Concat(stored, stored[len(stored)-22:]), lib},
+		{"end in the comment of a record", slices.Concat(stored, changed(stored[dir:dir+46], 28, "\x00\x00\x00\x00\x16\x00"), stored[len(stored)-22:]), lib},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package spool holds bytes that have to be read out of order while a stream goes by: on
+// disk, in files that have no name, and that are gone with the process.
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Space is what may be held at a time, of one layer. It is for one goroutine.
+type Space struct {
+	dir  string
+	left int64 // bytes
+}
+
+// NewSpace returns room for so many bytes in a folder, "" for that of temporary files.
+func NewSpace(dir string, bytes int64) *Space {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	return &Space{dir, bytes}
+}
+
+// File is what is held of one file: each byte at its offset, with holes between them.
+// Nothing is on disk before something is written.
+type File struct {
+	space *Space
+	file  *os.File
+	held  int64
+	err   error // why it does not hold what was written to it
+}
+
+// New returns a file that holds nothing yet. It must be closed.
+func (s *Space) New() *File { return &File{space: s} }
+
+// ErrFull means that there is no more room in a [Space].
+var ErrFull = errors.New("more than may be held on disk")
+
+// WriteAt implements io.WriterAt. It never fails: what could not be held, [File.ReadAt] says.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	if f.err != nil || len(p) == 0 {
+		return len(p), nil
+	}
+	if int64(len(p)) > f.space.left {
+		f.fail(ErrFull)
+		return len(p), nil
+	}
+	if f.file == nil {
+		if f.file, f.err = unnamed(f.space.dir); f.err != nil {
+			return len(p), nil
+		}
+	}
+	if _, err := f.file.WriteAt(p, off); err != nil {
+		f.fail(err)
+		return len(p), nil
+	}
+	f.held += int64(len(p))
+	f.space.left -= int64(len(p))
+	return len(p), nil
+}
+
+// ReadAt implements io.ReaderAt. Holes are zeros.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	switch {
+	case f.err != nil:
+		return 0, f.err
+	case f.file == nil:
+		return 0, os.ErrClosed
+	}
+	return f.file.ReadAt(p, off)
+}
+
+// Err says why the file does not hold what was written to it, nil if it does.
+func (f *File) Err() error { return f.err }
+
+// fail gives the room back at once.
+func (f *File) fail(err error) {
+	f.Close()
+	f.err = fmt.Errorf("held in %s: %w", f.space.dir, err)
+}
+
+// Close gives the room back.
+func (f *File) Close() {
+	if f.file != nil {
+		_ = f.file.Close() // nothing of it is to stay
+	}
+	f.space.left += f.held
+	f.file, f.held = nil, 0
+}
+
+// unnamed makes a file without a name; where the file system has none of these, one whose name is gone at once.
+func unnamed(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC|unix.O_EXCL, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), dir), nil
+	}
+	file, err := os.CreateTemp(dir, ".cudabuild-*")
+	if err != nil {
+		return nil, err
+	}
+	return file, os.Remove(file.Name())
+}
