@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 // nvidiaMajor is the character device number that belongs to NVIDIA
@@ -29,12 +30,9 @@ var (
 	versionInPath = regexp.MustCompile(`(?:^|[/.-])([0-9]{3}\.[0-9]{2,3}(?:\.[0-9]{2})?)(?:[/.-]|$)`)
 )
 
-// sniffed is how much of a file tells what kind of file it is.
-const sniffed = 512
-
 // regular examines a regular file by content and name. A record is read as one.
 func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
-	head := w.head[:min(sniffed, h.Size)]
+	head := w.head[:min(sniff.Len, h.Size)]
 	if _, err := io.ReadFull(body, head); err != nil {
 		return err
 	}
@@ -48,20 +46,20 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 		}
 	}
 	var c content
-	k := sniff(head)
+	k := sniff.Of(head)
 	end := w.tail(body, k, h.Size)
 	defer end.close()
-	isRecord, err := w.record(p, k == kindOther && !bytes.HasPrefix(head, []byte("\x7fELF")), head, h, end)
+	isRecord, err := w.record(p, k == sniff.Other && !bytes.HasPrefix(head, []byte("\x7fELF")), head, h, end)
 	switch {
 	case isRecord || err != nil:
 		c = content{size: h.Size, notELF: true}
-	case k == kindOther:
+	case k == sniff.Other:
 		c, err = w.examine(p, h, end)
-	case k == kindObject:
+	case k == sniff.Object:
 		c, err = w.listen(k, h, end)
-	case k == kindZip: // below
+	case k == sniff.Zip: // below
 		c = content{size: h.Size, notELF: true}
-	case k == kindScript:
+	case k == sniff.Script:
 		c, k, err = w.script(p, h, end)
 	default:
 		c, err = w.nested(p, k, h, end)
@@ -84,7 +82,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 
 // ambiguous notes a file that loads as a program and unpacks as an archive: it is examined as a program.
 func (w *walker) ambiguous(p string, head []byte) {
-	if isELF(head) && isTar(head) {
+	if sniff.IsELF(head) && sniff.IsTar(head) {
 		w.unreadable(p, "an ELF file and a tar archive at the same time")
 	}
 }

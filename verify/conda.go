@@ -9,6 +9,8 @@ import (
 	"io"
 	"path"
 	"regexp"
+
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
 )
 
 // Limits of the record of one conda package. It is read as it streams by: only
@@ -31,7 +33,7 @@ type condaRecord struct {
 
 // conda reads the record of one conda package.
 func (w *walker) conda(p string, body io.Reader) error {
-	counted := &countReader{r: io.LimitReader(body, maxCondaRecord)}
+	counted := &readers.Counter{R: io.LimitReader(body, maxCondaRecord)}
 	var record condaRecord
 	var files []string
 	prefix := path.Dir(path.Dir(p))
@@ -41,9 +43,9 @@ func (w *walker) conda(p string, body io.Reader) error {
 		}
 	})
 	switch {
-	case counted.err != nil:
-		return counted.err
-	case counted.n >= maxCondaRecord:
+	case counted.Err != nil:
+		return counted.Err
+	case counted.N >= maxCondaRecord:
 		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxCondaRecord))
 	case err == nil && record.name == "":
 		err = errors.New("no name")

@@ -11,6 +11,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 // maxControl bounds the control file of a package.
@@ -21,7 +23,7 @@ const maxControl = 1 << 20
 // Options.Nested. dpkg wants debian-binary first; other tools do not ask for it.
 func (w *walker) ar(r io.Reader) error {
 	buf := bufio.NewReader(r)
-	if _, err := buf.Discard(len(arMagic)); err != nil {
+	if _, err := buf.Discard(len(sniff.ArMagic)); err != nil {
 		return err
 	}
 	for {
@@ -81,13 +83,13 @@ func arHeader(r io.Reader) (name string, size int64, err error) {
 
 // payload decodes what r holds, compressed or not, and hands it to use.
 func (w *walker) payload(r io.Reader, use func(io.Reader) error) error {
-	buf := bufio.NewReaderSize(r, sniffed)
-	head, _ := buf.Peek(sniffed) // fewer bytes are no error yet
-	k := sniff(head)
+	buf := bufio.NewReaderSize(r, sniff.Len)
+	head, _ := buf.Peek(sniff.Len) // fewer bytes are no error yet
+	k := sniff.Of(head)
 	switch {
-	case k == kindSealed:
+	case k == sniff.Sealed:
 		return errSealed
-	case !k.compressed():
+	case !k.Compressed():
 		return use(buf)
 	}
 	dec, done, err := w.decompress(k, buf)

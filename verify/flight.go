@@ -187,5 +187,10 @@ func settle(ctx context.Context, c image.Copy) error {
 	if age := time.Since(time.Unix(0, c.Changed)); age < 0 || age > tick {
 		return nil
 	}
-	return sleep(ctx, tick)
+	select {
+	case <-time.After(tick):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }

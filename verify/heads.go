@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 // Bounds of heads: files of one layer, and bytes of different heads. The kernel reads no
@@ -151,7 +152,7 @@ func (c *headCollector) seal(paths pathSet) heads {
 // headOf tells what the kernel takes a file of size bytes for, by its first ones.
 func headOf(first []byte, size int64) head {
 	switch {
-	case isELF(first) && size >= elfHeaderSize:
+	case sniff.IsELF(first) && size >= elfHeaderSize:
 		order := binary.ByteOrder(binary.LittleEndian)
 		if first[5] == 2 {
 			order = binary.BigEndian

@@ -10,8 +10,10 @@ import (
 	"io"
 	"path"
 	"strings"
-	"sync"
 
+	"github.com/cudabuild/cudabuild/verify/internal/blob"
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
 
@@ -26,36 +28,44 @@ const (
 // maxSpooled bounds what is held on disk at a time, of one layer. The largest libraries have 2 GiB.
 const maxSpooled = 4 << 30
 
-// scanLayer reads one blob to its end and reports what the layer holds. Content
-// that cannot be understood, or has another digest than ref says, is among the hits.
-// The error is that of reading src or of ctx, or means that how will not do.
-func scanLayer(ctx context.Context, src io.ReadCloser, ref layerRef, how reading) (*layerFacts, error) {
-	w := newWalker(loadRules(), how.Options)
-	w.watch = newWatch(how.watch)
-	w.left = newLeft(ref.size)
-	s := newStream(ctx, src, how)
-	err := w.walk(s)
-	s.close()
-	if err := s.failure(ctx, ref.size); err != nil {
+// read returns the facts of one layer. Content that cannot be understood, or has another digest
+// than ref says, is among the hits; the error is that of reading the blob, or of ctx.
+// base is the base name that Explain asks about, "" for none.
+func (v *Verifier) read(ctx context.Context, ref layerRef, base string) (*layerFacts, error) {
+	var w *walker
+	var wrong error
+	src := blob.Source{Open: ref.layer.Compressed, Size: ref.size}
+	sums, err := blob.Read(ctx, src, v.bounds(ref), func(content io.Reader) {
+		w = newWalker(loadRules(), v.opts)
+		w.watch, w.left = newWatch(base), newLeft(ref.size)
+		wrong = w.walk(content)
+	})
+	if err != nil {
 		return nil, err
 	}
 	f := w.finish()
 	if f.watched = w.watch; w.watch != nil {
 		w.watch.owner = func(p string) string { return strings.TrimPrefix(w.ownedBy(p), ", package ") }
 	}
-	f.Size, f.Encoding, f.Digest = s.blobLen, s.encoding, ref.digest
-	if err != nil {
-		f.unreadable(err.Error())
-		return f, nil
-	}
-	blob, diffID := s.digests()
-	f.DiffID = diffID
-	if blob != "" && blob != ref.digest {
-		f.Digest = blob
-		f.unreadable(fmt.Sprintf("blob has digest %s, the manifest says %s", blob, ref.digest))
-		return f, nil
+	f.Size, f.Encoding, f.Digest = sums.Size, sums.Encoding, ref.digest
+	switch {
+	case wrong != nil:
+		f.unreadable(wrong.Error())
+	case sums.Digest != "" && sums.Digest != ref.digest:
+		f.Digest, f.DiffID = sums.Digest, sums.DiffID
+		f.unreadable(fmt.Sprintf("blob has digest %s, the manifest says %s", sums.Digest, ref.digest))
+	default:
+		f.DiffID = sums.DiffID
 	}
 	return f, nil
+}
+
+// bounds are what the blob of a layer may be.
+func (v *Verifier) bounds(ref layerRef) blob.Options {
+	return blob.Options{
+		Trust: v.opts.TrustDigests, MaxBytes: v.opts.MaxLayerBytes, MaxRatio: v.opts.MaxRatio, MaxRatioAfter: v.opts.MaxRatioAfter,
+		Acquire: func(ctx context.Context, times int) (func(), error) { return v.slots.acquire(ctx, ref.size, times) },
+	}
 }
 
 // walker turns the entries of one layer into facts.
@@ -71,7 +81,7 @@ type walker struct {
 	rooms
 	dropped int // hits beyond the limits
 	watch   *watch
-	head    [sniffed]byte
+	head    [sniff.Len]byte
 	held    []byte // see tail
 	depth   int    // how many archives this walk is inside
 	within  int    // how many compressed streams
@@ -119,13 +129,11 @@ func (w *walker) entries(content io.Reader) error {
 	}
 }
 
-var paddingPool = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
 // behindArchive reads what follows the end-of-archive marker, which extractors
 // ignore and in which a second archive could hide. Zeros are padding.
 func behindArchive(r io.Reader) error {
-	buf := paddingPool.Get().(*[32 << 10]byte)
-	defer paddingPool.Put(buf)
+	buf := readers.Buffers.Get().(*[32 << 10]byte)
+	defer readers.Buffers.Put(buf)
 	for {
 		n, err := r.Read(buf[:])
 		for _, b := range buf[:n] {

@@ -11,6 +11,9 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 // Object files and scripts are searched as they stream by: a window of listenWindow
@@ -30,10 +33,10 @@ const (
 var listenPool = sync.Pool{New: func() any { return new([listenWindow]byte) }}
 
 // listen searches a file for the texts of the rows of its kind.
-func (w *walker) listen(k kind, h *tar.Header, body io.Reader) (content, error) {
-	c := content{size: h.Size, notELF: k == kindScript}
+func (w *walker) listen(k sniff.Kind, h *tar.Header, body io.Reader) (content, error) {
+	c := content{size: h.Size, notELF: k == sniff.Script}
 	rows, most := w.rules.streamed[typeObject], h.Size
-	if k == kindScript {
+	if k == sniff.Script {
 		rows, most = w.rules.streamed[typeScript], listenWindow
 	}
 	ear := ear{rows: rows, found: map[string]bool{}}
@@ -54,7 +57,7 @@ func (e *ear) hear(body io.Reader) error {
 	defer listenPool.Put(buf)
 	kept := 0
 	for {
-		n, err := fill(body, buf[kept:])
+		n, err := readers.Fill(body, buf[kept:])
 		e.window(buf[:kept+n])
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -16,7 +16,10 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/cudabuild/cudabuild/verify/internal/codec"
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 // Limits of archives inside a layer. Reaching one is a finding of rule "unreadable".
@@ -45,26 +48,26 @@ var kernelModule = regexp.MustCompile(`\.ko\.(xz|zst|gz)$`)
 //
 // The error is that of what holds the archive. An archive that makes no sense is a
 // finding only where its content was asked for, one too deep in others always is.
-func (w *walker) nested(p string, k kind, h *tar.Header, body io.Reader) (content, error) {
+func (w *walker) nested(p string, k sniff.Kind, h *tar.Header, body io.Reader) (content, error) {
 	c := content{size: h.Size, notELF: true}
-	cheap := k == kindTar || k == kindAr || k == kindOldDeb || k == kindRPM
+	cheap := k == sniff.Tar || k == sniff.Ar || k == sniff.OldDeb || k == sniff.RPM
 	if !cheap && !w.opts.Nested && !kernelModule.MatchString(p) {
 		return c, nil
 	}
-	counted := &countReader{r: body}
+	counted := &readers.Counter{R: body}
 	inner := w.inner()
 	var err error
 	switch {
 	case inner.depth > maxNesting:
 		err = errDeep
-	case k.compressed():
+	case k.Compressed():
 		c.elf, c.said, err = inner.decompressed(k, counted)
 	default:
 		err = inner.archive(k, counted)
 	}
 	w.adopt(p, inner.finish())
-	if counted.err != nil {
-		return c, counted.err
+	if counted.Err != nil {
+		return c, counted.Err
 	}
 	if err != nil && (w.opts.Nested || inner.depth > maxNesting) {
 		w.unreadable(p, fmt.Sprintf("nested archive: %v", err))
@@ -80,17 +83,17 @@ func (w *walker) inner() *walker {
 }
 
 // archive examines what r holds.
-func (w *walker) archive(k kind, r io.Reader) error {
+func (w *walker) archive(k sniff.Kind, r io.Reader) error {
 	switch k {
-	case kindTar:
+	case sniff.Tar:
 		return w.tars(r)
-	case kindAr:
+	case sniff.Ar:
 		return w.ar(r)
-	case kindOldDeb:
+	case sniff.OldDeb:
 		return w.oldDeb(r)
-	case kindRPM:
+	case sniff.RPM:
 		return w.rpm(r)
-	case kindCpio:
+	case sniff.Cpio:
 		return w.cpio(r)
 	}
 	return errSealed
@@ -125,19 +128,19 @@ func inside(archive, p string) string {
 
 // decompressed examines the one file that a compressed file holds. If that is an
 // archive, its entries are this walker's.
-func (w *walker) decompressed(k kind, r io.Reader) (*dynelf.Info, said, error) {
+func (w *walker) decompressed(k sniff.Kind, r io.Reader) (*dynelf.Info, said, error) {
 	dec, done, err := w.decompress(k, r)
 	if err != nil {
 		return nil, said{}, err
 	}
 	defer done()
-	buf := bufio.NewReaderSize(&decodedReader{dec, &w.left.archives}, sniffed)
-	head, _ := buf.Peek(sniffed) // fewer bytes are no error yet
-	if sniff(head) == kindTar {
+	buf := bufio.NewReaderSize(&decodedReader{dec, &w.left.archives}, sniff.Len)
+	head, _ := buf.Peek(sniff.Len) // fewer bytes are no error yet
+	if sniff.Of(head) == sniff.Tar {
 		return nil, said{}, w.tars(buf)
 	}
 	c, err := w.unsized("", buf)
-	if err == nil && dec.begins {
+	if err == nil && dec.Begins() {
 		err = errors.New("a later stream in it begins as a file of its own")
 	}
 	return c.elf, c.said, err
@@ -145,23 +148,23 @@ func (w *walker) decompressed(k kind, r io.Reader) (*dynelf.Info, said, error) {
 
 // unsized examines a file of which the size is not known before it was read.
 func (w *walker) unsized(p string, r io.Reader) (content, error) {
-	var head [sniffed]byte
-	n, err := fill(r, head[:])
+	var head [sniff.Len]byte
+	n, err := readers.Fill(r, head[:])
 	if err != nil && !errors.Is(err, io.EOF) {
 		return content{}, err
 	}
 	w.ambiguous(p, head[:n])
-	k := sniff(head[:n])
+	k := sniff.Of(head[:n])
 	end := w.tail(io.MultiReader(bytes.NewReader(head[:n]), r), k, 0)
 	defer end.close()
 	c := content{size: 1, notELF: true}
 	switch err = nil; {
-	case k == kindObject:
+	case k == sniff.Object:
 		c, err = w.listen(k, &tar.Header{Size: math.MaxInt64}, end)
-	case k == kindScript:
+	case k == sniff.Script:
 		c, k, err = w.script(p, &tar.Header{Size: math.MaxInt64}, end)
-	case k == kindZip: // below
-	case k != kindOther:
+	case k == sniff.Zip: // below
+	case k != sniff.Other:
 		c, err = w.nested(p, k, &tar.Header{Size: 1}, end)
 	case bytes.HasPrefix(head[:n], []byte("\x7fELF")):
 		c, err = w.unsizedELF(p, end)
@@ -186,7 +189,7 @@ func (w *walker) unsizedELF(p string, r io.Reader) (content, error) {
 
 // decompress decodes streams until done is called. Of streams in streams only the
 // outermost gets much memory, so that they cannot add up.
-func (w *walker) decompress(k kind, r io.Reader) (dec *streams, done func(), err error) {
+func (w *walker) decompress(k sniff.Kind, r io.Reader) (dec *codec.Reader, done func(), err error) {
 	dict := maxDict
 	if w.within > 0 {
 		dict = innerDict
@@ -194,17 +197,17 @@ func (w *walker) decompress(k kind, r io.Reader) (dec *streams, done func(), err
 	w.within++
 	done = func() { w.within-- }
 	switch k {
-	case kindGzip:
-		dec, err = newGunzip(r)
-	case kindZstd:
+	case sniff.Gzip:
+		dec, err = codec.Gzip(r)
+	case sniff.Zstd:
 		var z *zstd.Decoder
-		if dec, z, err = newUnzstd(r, dict); err == nil {
+		if dec, z, err = codec.Zstd(r, dict); err == nil {
 			done = func() { w.within--; z.Close() }
 		}
-	case kindXz:
-		dec, err = newUnxz(r, dict)
-	case kindBzip2:
-		dec, err = newBunzip2(r)
+	case sniff.Xz:
+		dec, err = codec.Xz(r, dict)
+	case sniff.Bzip2:
+		dec, err = codec.Bzip2(r)
 	}
 	return dec, done, err
 }

@@ -9,6 +9,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
 )
 
 // Limits of a package database. The biggest status files seen have 4 MB.
@@ -139,37 +141,21 @@ func (w *walker) ownable(file string) bool {
 // lines calls each for every line. A line or a file that is too long is recorded
 // as unreadable; the error is that of the archive.
 func (w *walker) lines(p string, body io.Reader, each func(string)) error {
-	counted := &countReader{r: body}
+	counted := &readers.Counter{R: body}
 	scanner := bufio.NewScanner(counted)
 	scanner.Buffer(nil, maxRecordLine)
 	for scanner.Scan() {
 		each(scanner.Text())
 	}
 	switch {
-	case counted.err != nil:
-		return counted.err
+	case counted.Err != nil:
+		return counted.Err
 	case scanner.Err() != nil:
 		w.unreadable(p, fmt.Sprintf("package record: %v", scanner.Err()))
-	case counted.n >= maxRecord:
+	case counted.N >= maxRecord:
 		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRecord))
 	}
 	return nil
-}
-
-// countReader counts bytes and keeps the error of the reader below.
-type countReader struct {
-	r   io.Reader
-	n   int64
-	err error
-}
-
-func (c *countReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	if err != nil && err != io.EOF {
-		c.err = err
-	}
-	return n, err
 }
 
 // nameOwners adds the owning package to the findings and links of the layer.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/cudabuild/cudabuild/verify/internal/rpmdb"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 // rpm examines an RPM package: which one it is and the names of its files, which its
 // header lists, and their content with Options.Nested.
 func (w *walker) rpm(r io.Reader) error {
-	buf := bufio.NewReaderSize(r, sniffed)
+	buf := bufio.NewReaderSize(r, sniff.Len)
 	if _, err := buf.Discard(rpmLead); err != nil {
 		return err
 	}

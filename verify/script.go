@@ -7,42 +7,45 @@ import (
 	"bytes"
 	"errors"
 	"io"
+
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 // script examines a script, and with Options.Nested the archive behind it, if there is one: an
 // installer that unpacks itself, but not a zip, which is known by its end. It returns what
 // the file is.
-func (w *walker) script(p string, h *tar.Header, body io.Reader) (c content, k kind, err error) {
+func (w *walker) script(p string, h *tar.Header, body io.Reader) (c content, k sniff.Kind, err error) {
 	if !w.opts.Nested {
-		c, err = w.listen(kindScript, h, body)
-		return c, kindScript, err
+		c, err = w.listen(sniff.Script, h, body)
+		return c, sniff.Script, err
 	}
 	buf := listenPool.Get().(*[listenWindow]byte)
 	defer listenPool.Put(buf)
-	n, err := fill(body, buf[:])
+	n, err := readers.Fill(body, buf[:])
 	if err != nil && !errors.Is(err, io.EOF) {
-		return c, kindScript, err
+		return c, sniff.Script, err
 	}
 	start := buf[:n]
-	if c, err = w.listen(kindScript, h, bytes.NewReader(start)); err != nil {
-		return c, kindScript, err
+	if c, err = w.listen(sniff.Script, h, bytes.NewReader(start)); err != nil {
+		return c, sniff.Script, err
 	}
 	k, at := payload(start)
-	if at > 0 && k != kindZip {
+	if at > 0 && k != sniff.Zip {
 		_, err = w.nested(p, k, &tar.Header{Size: h.Size - int64(at)}, io.MultiReader(bytes.NewReader(start[at:]), body))
 	}
 	return c, k, err
 }
 
 // payload returns where an archive begins in a script, 0 if there is none: after a newline.
-func payload(script []byte) (kind, int) {
+func payload(script []byte) (sniff.Kind, int) {
 	for at := 0; ; {
 		line := bytes.IndexByte(script[at:], '\n')
 		if line < 0 {
-			return kindScript, 0
+			return sniff.Script, 0
 		}
 		at += line + 1
-		if k := sniff(script[at:min(len(script), at+sniffed)]); k == kindZip || k == kindTar || k.compressed() {
+		if k := sniff.Of(script[at:min(len(script), at+sniff.Len)]); k == sniff.Zip || k == sniff.Tar || k.Compressed() {
 			return k, at
 		}
 	}

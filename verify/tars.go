@@ -8,6 +8,9 @@ import (
 	"cmp"
 	"errors"
 	"io"
+
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 // tarBlock is the unit in which tar archives are written.
@@ -17,12 +20,12 @@ const tarBlock = 512
 // sense with the next header there is, as tar(1) does, the former with -i. The error is
 // the first one.
 func (w *walker) tars(r io.Reader) error {
-	counted := &countReader{r: r}
+	counted := &readers.Counter{R: r}
 	in := bufio.NewReader(counted)
 	var first error
 	for {
 		err := w.entries(in)
-		read := counted.n - int64(in.Buffered())
+		read := counted.N - int64(in.Buffered())
 		_, _ = in.Discard(int(-read & (tarBlock - 1)))
 		more, behind := nextHeader(in)
 		if first = cmp.Or(first, err, behind); !more {
@@ -38,7 +41,7 @@ var zeroBlock [tarBlock]byte
 func nextHeader(in *bufio.Reader) (found bool, err error) {
 	for {
 		block, end := in.Peek(tarBlock)
-		if isTar(block) {
+		if sniff.IsTar(block) {
 			return true, err
 		}
 		if !bytes.HasPrefix(zeroBlock[:], block) {

@@ -13,6 +13,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
 
@@ -43,8 +45,8 @@ type tail struct {
 
 // tail reads r, a file of size bytes, 0 if that is not known. It uses the buffer of the last
 // one again, and must be closed.
-func (w *walker) tail(r io.Reader, k kind, size int64) *tail {
-	t := &tail{r: r, held: w.held[:0], skip: max(0, size-zipTail), zips: k == kindZip || k == kindScript}
+func (w *walker) tail(r io.Reader, k sniff.Kind, size int64) *tail {
+	t := &tail{r: r, held: w.held[:0], skip: max(0, size-zipTail), zips: k == sniff.Zip || k == sniff.Script}
 	if t.zips && (size == 0 || size > zipTail) {
 		t.all = w.space.New()
 	}
@@ -68,8 +70,8 @@ func (t *tail) Read(p []byte) (int, error) {
 
 // drain reads the rest, in larger pieces than io.Discard does.
 func (t *tail) drain() error {
-	buf := paddingPool.Get().(*[32 << 10]byte)
-	defer paddingPool.Put(buf)
+	buf := readers.Buffers.Get().(*[32 << 10]byte)
+	defer readers.Buffers.Put(buf)
 	for {
 		switch _, err := t.Read(buf[:]); {
 		case errors.Is(err, io.EOF):
@@ -147,7 +149,7 @@ func zipFiles(data []byte) (n uint64, found bool) {
 
 // zipAt examines the zip that a file at p is, by its beginning or by its end: its files with
 // Options.Nested if all of it is held, else what it lists.
-func (w *walker) zipAt(p string, k kind, t *tail) error {
+func (w *walker) zipAt(p string, k sniff.Kind, t *tail) error {
 	if err := t.drain(); err != nil {
 		return err
 	}
@@ -157,7 +159,7 @@ func (w *walker) zipAt(p string, k kind, t *tail) error {
 	open := w.opts.Nested && t.opens()
 	switch {
 	case err != nil:
-	case z == nil && k == kindZip && w.opts.Nested:
+	case z == nil && k == sniff.Zip && w.opts.Nested:
 		err = errors.New("zip file without a directory")
 	case z == nil || len(z.File) == 0:
 		return nil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+package blob
 
 import (
 	"bytes"
@@ -8,6 +8,9 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/cudabuild/cudabuild/verify/internal/codec"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
 // magicSize is how many bytes tell how a blob is compressed. The first chunk of a blob has
@@ -26,11 +29,11 @@ func (s *stream) decoder(blob *chunkReader) (decoder, error) {
 	switch magic := blob.peek(); {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		s.encoding = "gzip"
-		z, err := newGunzip(blob)
+		z, err := codec.Gzip(blob)
 		return decoder{z, func() {}}, err
-	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), isSkippable(magic):
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), sniff.IsSkippable(magic):
 		s.encoding = "zstd"
-		window := windows[s.how.window]
+		window := windows[s.window]
 		z, err := zstd.NewReader(blob, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(window.bytes), zstd.WithDecoderLowmem(window.lean))
 		if err != nil {
 			return decoder{}, err
@@ -38,11 +41,6 @@ func (s *stream) decoder(blob *chunkReader) (decoder, error) {
 		return decoder{z, z.Close}, nil
 	}
 	return decoder{blob, func() {}}, nil
-}
-
-// isSkippable recognises a zstd skippable frame, which a blob may begin with.
-func isSkippable(magic []byte) bool {
-	return len(magic) >= 4 && magic[0]&0xf0 == 0x50 && bytes.Equal(magic[1:4], []byte{0x2a, 0x4d, 0x18})
 }
 
 func tooBigForWindow(err error) bool {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+// Package sniff tells by its first bytes what kind of file one is, as far as it matters here.
+package sniff
 
 import (
 	"bytes"
@@ -11,95 +12,98 @@ import (
 	"strconv"
 )
 
-// kind is what the first bytes of a file say it is, as far as it matters here.
-type kind int
+// Kind is what the first bytes of a file say it is.
+type Kind int
+
+// Len is how many of them tell.
+const Len = 512
 
 const (
-	kindOther  kind = iota
-	kindObject      // ELF object file: kernel modules and firmware are
-	kindScript
-	kindAr
-	kindOldDeb
-	kindRPM
-	kindTar
-	kindZip
-	kindGzip
-	kindZstd
-	kindXz
-	kindBzip2
-	kindCpio
-	kindSealed // an archive of a format that is not read
+	Other  Kind = iota
+	Object      // ELF object file: kernel modules and firmware are
+	Script
+	Ar
+	OldDeb
+	RPM
+	Tar
+	Zip
+	Gzip
+	Zstd
+	Xz
+	Bzip2
+	Cpio
+	Sealed // an archive of a format that is not read
 )
 
-// arMagic begins Debian packages, and static libraries.
-const arMagic = "!<arch>\n"
+// ArMagic begins Debian packages, and static libraries.
+const ArMagic = "!<arch>\n"
 
 var magics = []struct {
 	bytes string
-	kind  kind
+	kind  Kind
 }{
-	{"#!", kindScript},
-	{arMagic, kindAr},
-	{"\xed\xab\xee\xdb", kindRPM},
-	{"PK\x03\x04", kindZip},
-	{"PK00PK\x03\x04", kindZip}, // APPNOTE.TXT 8.5.4: was made to be split, and was not
-	{"PK\x07\x08PK\x03\x04", kindZip},
-	{"JM\x01\x00PK\x03\x04", kindZip}, // a module of a JDK
-	{"\x1f\x8b\x08", kindGzip},
-	{"\x28\xb5\x2f\xfd", kindZstd},
-	{"\xfd7zXZ\x00", kindXz},
-	{"7z\xbc\xaf\x27\x1c", kindSealed},
-	{"Rar!\x1a\x07", kindSealed},
-	{"hsqs", kindSealed},             // squashfs
-	{"\x04\x22\x4d\x18", kindSealed}, // lz4
-	{"\x02\x21\x4c\x18", kindSealed}, // lz4 -l
-	{"LZIP\x01", kindSealed},
-	{"LZIP\x00", kindSealed},
-	{"\x89LZO\x00\r\n\x1a\n", kindSealed},
-	{"LRZI\x00", kindSealed},
-	{"xar!", kindSealed},
-	{"MSWIM\x00\x00\x00", kindSealed},
-	{"MSCF\x00\x00\x00\x00", kindSealed}, // cabinet
+	{"#!", Script},
+	{ArMagic, Ar},
+	{"\xed\xab\xee\xdb", RPM},
+	{"PK\x03\x04", Zip},
+	{"PK00PK\x03\x04", Zip}, // APPNOTE.TXT 8.5.4: was made to be split, and was not
+	{"PK\x07\x08PK\x03\x04", Zip},
+	{"JM\x01\x00PK\x03\x04", Zip}, // a module of a JDK
+	{"\x1f\x8b\x08", Gzip},
+	{"\x28\xb5\x2f\xfd", Zstd},
+	{"\xfd7zXZ\x00", Xz},
+	{"7z\xbc\xaf\x27\x1c", Sealed},
+	{"Rar!\x1a\x07", Sealed},
+	{"hsqs", Sealed},             // squashfs
+	{"\x04\x22\x4d\x18", Sealed}, // lz4
+	{"\x02\x21\x4c\x18", Sealed}, // lz4 -l
+	{"LZIP\x01", Sealed},
+	{"LZIP\x00", Sealed},
+	{"\x89LZO\x00\r\n\x1a\n", Sealed},
+	{"LRZI\x00", Sealed},
+	{"xar!", Sealed},
+	{"MSWIM\x00\x00\x00", Sealed},
+	{"MSCF\x00\x00\x00\x00", Sealed}, // cabinet
 }
 
-// sniff tells what a file is. A tar header is known by its checksum, which no other
+// Of tells what a file is. A tar header is known by its checksum, which no other
 // format has by accident, and so comes first.
-func sniff(head []byte) kind {
+func Of(head []byte) Kind {
 	switch {
-	case isTar(head) && !isELF(head):
-		return kindTar
-	case isELF(head) && isObject(head):
-		return kindObject
-	case isSkippable(head):
-		return kindZstd
+	case IsTar(head) && !IsELF(head):
+		return Tar
+	case IsELF(head) && isObject(head):
+		return Object
+	case IsSkippable(head):
+		return Zstd
 	case isCpio(head):
-		return kindCpio
+		return Cpio
 	case isLzma(head):
-		return kindSealed
+		return Sealed
 	case isOldDeb(head):
-		return kindOldDeb
-	case isBzip2(head):
-		return kindBzip2
+		return OldDeb
+	case IsBzip2(head):
+		return Bzip2
 	case isCompress(head), isPack(head), isLZH(head):
-		return kindSealed
+		return Sealed
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix(head, []byte(m.bytes)) {
 			return m.kind
 		}
 	}
-	return kindOther
+	return Other
 }
 
-// isELF wants more than the magic number, which a name in a tar header may be:
+// IsELF wants more than the magic number, which a name in a tar header may be:
 // a class and a byte order, without which nothing loads the file.
-func isELF(head []byte) bool {
+func IsELF(head []byte) bool {
 	return len(head) >= 6 && string(head[:4]) == "\x7fELF" && (head[4] == 1 || head[4] == 2) && (head[5] == 1 || head[5] == 2)
 }
 
-// isTar reports whether head begins with the header of a tar entry of any format, by
+// IsTar reports whether head begins with the header of a tar entry of any format, by
 // its checksum: some add up signed bytes.
-func isTar(head []byte) bool {
+func IsTar(head []byte) bool {
 	const size, from, to = 512, 148, 156
 	if len(head) < size {
 		return false
@@ -159,8 +163,8 @@ const (
 	bzip2End   = "\x17\x72\x45\x38\x50\x90"
 )
 
-// isBzip2 wants more than three letters, which are text.
-func isBzip2(head []byte) bool {
+// IsBzip2 wants more than three letters, which are text.
+func IsBzip2(head []byte) bool {
 	return len(head) >= 10 && string(head[:3]) == "BZh" && (string(head[4:10]) == bzip2Block || string(head[4:10]) == bzip2End)
 }
 
@@ -204,7 +208,12 @@ func isObject(head []byte) bool {
 	return order.Uint16(head[16:]) == relocatable && order.Uint16(head[18:]) != machineCUDA
 }
 
-// compressed reports whether the kind is one stream that holds one file.
-func (k kind) compressed() bool {
-	return k == kindGzip || k == kindZstd || k == kindXz || k == kindBzip2
+// Compressed reports whether the kind is one stream that holds one file.
+func (k Kind) Compressed() bool {
+	return k == Gzip || k == Zstd || k == Xz || k == Bzip2
+}
+
+// IsSkippable recognises a zstd skippable frame, which a file may begin with.
+func IsSkippable(magic []byte) bool {
+	return len(magic) >= 4 && magic[0]&0xf0 == 0x50 && bytes.Equal(magic[1:4], []byte{0x2a, 0x4d, 0x18})
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+// Package codec decodes gzip, zstd, xz and bzip2: all streams of a file, one behind the other,
+// as the tools of these formats do.
+package codec
 
 import (
 	"bufio"
@@ -12,12 +14,15 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
+
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
-// streams decodes all streams of a compressed file, one behind the other, as every tool
+// Reader decodes all streams of a compressed file, one behind the other, as every tool
 // does. Between them it looks whether a later one begins as a file of its own does: a
 // tar goes on anywhere, but what stands in front of a program or a zip is not all there is.
-type streams struct {
+type Reader struct {
 	io.Reader                           // decodes the current stream
 	next      func() (io.Reader, error) // returns the one behind it, io.EOF at the end of the file
 	any       bool                      // something was decoded
@@ -25,17 +30,20 @@ type streams struct {
 	err       error // the one that reading ended with, for good: who peeks forgets it
 }
 
-// newStreams reads the first stream by next.
-func newStreams(next func() (io.Reader, error)) (*streams, error) {
+// Begins reports whether a later stream begins as a file of its own.
+func (s *Reader) Begins() bool { return s.begins }
+
+// newReader reads the first stream by next.
+func newReader(next func() (io.Reader, error)) (*Reader, error) {
 	first, err := next()
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return &streams{Reader: first, next: next}, err
+	return &Reader{Reader: first, next: next}, err
 }
 
 // Read implements io.Reader.
-func (s *streams) Read(p []byte) (n int, err error) {
+func (s *Reader) Read(p []byte) (n int, err error) {
 	if s.err != nil {
 		return 0, s.err
 	}
@@ -51,27 +59,27 @@ func (s *streams) Read(p []byte) (n int, err error) {
 }
 
 // goOn turns to the next stream.
-func (s *streams) goOn() error {
+func (s *Reader) goOn() error {
 	next, err := s.next()
 	if err != nil {
 		return err
 	}
-	head := make([]byte, sniffed)
-	n, err := fill(next, head)
+	head := make([]byte, sniff.Len)
+	n, err := readers.Fill(next, head)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	s.begins = s.begins || s.any && (sniff(head[:n]) != kindOther || isELF(head[:n]))
+	s.begins = s.begins || s.any && (sniff.Of(head[:n]) != sniff.Other || sniff.IsELF(head[:n]))
 	s.Reader = io.MultiReader(bytes.NewReader(head[:n]), next)
 	return nil
 }
 
-// newGunzip decodes gzip one member at a time: to the library a stream that ends
+// Gzip decodes gzip one member at a time: to the library a stream that ends
 // within the name in a member's header is one that ended before it. Zeros behind a
 // member are padding, as tapes have it.
-func newGunzip(r io.Reader) (*streams, error) {
+func Gzip(r io.Reader) (*Reader, error) {
 	in, member := bufio.NewReaderSize(r, 64<<10), new(gzip.Reader)
-	return newStreams(func() (io.Reader, error) {
+	return newReader(func() (io.Reader, error) {
 		if err := skipZeros(in); err != nil {
 			return nil, err
 		}
@@ -97,14 +105,14 @@ func skipZeros(in *bufio.Reader) error {
 	}
 }
 
-// newUnxz decodes xz with dictionaries of up to dict bytes.
-func newUnxz(r io.Reader, dict int) (*streams, error) {
+// Xz decodes xz with dictionaries of up to dict bytes.
+func Xz(r io.Reader, dict int) (*Reader, error) {
 	z, err := xz.NewReader(&errorLast{r: r}, uint32(dict))
 	if err != nil {
 		return nil, err
 	}
 	z.Multistream(false)
-	s := &streams{Reader: z}
+	s := &Reader{Reader: z}
 	s.next = func() (io.Reader, error) {
 		err := z.Reset(nil) // goes on behind the stream that ended
 		z.Multistream(false)
@@ -114,7 +122,7 @@ func newUnxz(r io.Reader, dict int) (*streams, error) {
 }
 
 // errorLast reports the end, or an error, when all bytes before it were taken: the xz
-// decoder drops streams and bytes that come with one. Each of its reads gives something.
+// decoder drops Reader and bytes that come with one. Each of its reads gives something.
 type errorLast struct {
 	r   io.Reader
 	err error
@@ -122,7 +130,7 @@ type errorLast struct {
 
 func (e *errorLast) Read(p []byte) (n int, err error) {
 	if e.err == nil {
-		n, e.err = atLeast(e.r, p, min(1, len(p)))
+		n, e.err = readers.AtLeast(e.r, p, min(1, len(p)))
 	}
 	if n > 0 {
 		return n, nil
@@ -130,14 +138,14 @@ func (e *errorLast) Read(p []byte) (n int, err error) {
 	return 0, e.err
 }
 
-// newUnzstd decodes zstd with windows of up to dict bytes, until the decoder is closed.
-func newUnzstd(r io.Reader, dict int) (*streams, *zstd.Decoder, error) {
+// Zstd decodes zstd with windows of up to dict bytes, until the decoder is closed.
+func Zstd(r io.Reader, dict int) (*Reader, *zstd.Decoder, error) {
 	in := bufio.NewReader(r)
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(uint64(dict)), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := newStreams(func() (io.Reader, error) {
+	s, err := newReader(func() (io.Reader, error) {
 		frame, err := nextFrame(in)
 		if err != nil {
 			return nil, err
@@ -166,7 +174,7 @@ func nextFrame(in *bufio.Reader) (*zstdFrame, error) {
 	}
 	var h zstd.Header
 	if err := h.Decode(start); err != nil {
-		return nil, noEOF(err)
+		return nil, readers.NoEOF(err)
 	}
 	f := &zstdFrame{in: in, left: int64(h.HeaderSize) + int64(h.SkippableSize), last: h.Skippable}
 	if h.HasCheckSum {
@@ -182,12 +190,12 @@ func (f *zstdFrame) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if err := f.block(); err != nil {
-			return 0, noEOF(err)
+			return 0, readers.NoEOF(err)
 		}
 	}
 	n, err := f.in.Read(p[:min(int64(len(p)), f.left)])
 	f.left -= int64(n)
-	return n, noEOF(err)
+	return n, readers.NoEOF(err)
 }
 
 // block reads the header of a block: whether it is the last, a type, a size.
@@ -208,10 +216,10 @@ func (f *zstdFrame) block() error {
 	return nil
 }
 
-// newBunzip2 decodes bzip2.
-func newBunzip2(r io.Reader) (*streams, error) {
+// Bzip2 decodes bzip2.
+func Bzip2(r io.Reader) (*Reader, error) {
 	in := bufio.NewReader(r)
-	return newStreams(func() (io.Reader, error) {
+	return newReader(func() (io.Reader, error) {
 		if _, err := in.Peek(1); err != nil {
 			return nil, err
 		}
@@ -230,17 +238,9 @@ type bzip2Stream struct {
 // ReadByte implements io.ByteReader, which is all that the decoder uses.
 func (b *bzip2Stream) ReadByte() (byte, error) {
 	start, _ := b.Peek(10)
-	if b.begun && isBzip2(start) {
+	if b.begun && sniff.IsBzip2(start) {
 		return 0, io.EOF
 	}
 	b.begun = true
 	return b.Reader.ReadByte()
-}
-
-// noEOF makes an end where there must be more an error.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+package blob
 
 import (
 	"context"
-	"errors"
-	"io"
 )
 
-// chunkReader reads what a stage sends. It can seek forward, so that archive/tar
-// skips file content without copying it.
+// chunkReader reads what a stage sends.
 type chunkReader struct {
 	ctx context.Context
 	in  <-chan chunk
@@ -17,8 +14,6 @@ type chunkReader struct {
 	pos int   // in cur
 	n   int64 // bytes consumed
 }
-
-var _ io.ReadSeeker = (*chunkReader)(nil)
 
 // Read implements io.Reader.
 func (r *chunkReader) Read(p []byte) (int, error) {
@@ -33,36 +28,14 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Seek implements io.Seeker for forward moves from the current position. At the
-// end of the stream it stops short, without an error.
-func (r *chunkReader) Seek(offset int64, whence int) (int64, error) {
-	if whence != io.SeekCurrent || offset < 0 {
-		return 0, errors.ErrUnsupported
-	}
-	for offset > 0 {
-		if err := r.next(); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return 0, err
-		}
-		step := int(min(offset, int64(r.cur.n-r.pos)))
-		r.advance(step)
-		offset -= int64(step)
-	}
-	return r.n, nil
-}
-
 // peek returns the bytes of the current chunk: of the first one of a blob at least
 // magicSize, unless the blob ends before.
 func (r *chunkReader) peek() []byte {
 	if r.next() != nil {
 		return nil
 	}
-	return r.unread()
+	return r.cur.buf[r.pos:r.cur.n]
 }
-
-// unread returns what is left of the current chunk; next must have succeeded.
-func (r *chunkReader) unread() []byte { return r.cur.buf[r.pos:r.cur.n] }
 
 func (r *chunkReader) advance(n int) {
 	r.pos += n

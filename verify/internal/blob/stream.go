@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+package blob
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
 )
 
 // chunkSize is the unit in which bytes travel between the stages of a stream.
@@ -36,7 +38,8 @@ type chunk struct {
 type stream struct {
 	chunkReader
 	stages   [2]*chunkReader // what the others read
-	how      reading
+	opts     Options
+	window   int // index in windows: the largest of zstd
 	blobSum  hash.Hash
 	rawSum   hash.Hash
 	blobLen  int64
@@ -49,9 +52,9 @@ type stream struct {
 }
 
 // newStream starts to read src. The caller must call close; it also closes src.
-func newStream(ctx context.Context, src io.ReadCloser, how reading) *stream {
+func newStream(ctx context.Context, src io.ReadCloser, o Options, window int) *stream {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &stream{how: how, blobSum: sha256.New(), rawSum: sha256.New(), cancel: cancel}
+	s := &stream{opts: o, window: window, blobSum: sha256.New(), rawSum: sha256.New(), cancel: cancel}
 	stop := context.AfterFunc(ctx, func() { _ = src.Close() }) // unblocks a read that hangs
 	blob := make(chan chunk, chunksInFlight)
 	decoded := make(chan chunk, chunksInFlight)
@@ -92,9 +95,9 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 	for least := magicSize; ; least = 1 {
 		c := chunk{buf: chunkPool.Get().(*[chunkSize]byte)}
 		watchdog.Reset(maxStall)
-		c.n, c.err = atLeast(src, c.buf[:], least)
+		c.n, c.err = readers.AtLeast(src, c.buf[:], least)
 		watchdog.Stop()
-		if !s.how.TrustDigests {
+		if !s.opts.Trust {
 			_, _ = s.blobSum.Write(c.buf[:c.n])
 		}
 		s.blobLen += int64(c.n)
@@ -121,7 +124,7 @@ func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk
 	defer dec.close()
 	for {
 		c := chunk{buf: chunkPool.Get().(*[chunkSize]byte)}
-		c.n, c.err = fill(dec, c.buf[:])
+		c.n, c.err = readers.Fill(dec, c.buf[:])
 		s.rawLen += int64(c.n)
 		switch {
 		case c.err == nil:
@@ -140,10 +143,10 @@ func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk
 // overLimit reports that the decoded bytes exceed what one layer may hold.
 func (s *stream) overLimit(blobLen int64) error {
 	switch {
-	case s.rawLen > s.how.MaxLayerBytes:
-		return fmt.Errorf("layer is larger than %d bytes", s.how.MaxLayerBytes)
-	case s.rawLen > s.how.MaxRatioAfter && s.rawLen/s.how.MaxRatio > blobLen:
-		return fmt.Errorf("layer is compressed more than %d-fold", s.how.MaxRatio)
+	case s.rawLen > s.opts.MaxBytes:
+		return fmt.Errorf("layer is larger than %d bytes", s.opts.MaxBytes)
+	case s.rawLen > s.opts.MaxRatioAfter && s.rawLen/s.opts.MaxRatio > blobLen:
+		return fmt.Errorf("layer is compressed more than %d-fold", s.opts.MaxRatio)
 	}
 	return nil
 }
@@ -165,7 +168,7 @@ func (s *stream) hashRaw(ctx context.Context, in <-chan chunk, out chan<- chunk)
 	for {
 		select {
 		case c := <-in:
-			if c.buf != nil && s.encoding != "" && !s.how.TrustDigests {
+			if c.buf != nil && s.encoding != "" && !s.opts.Trust {
 				_, _ = s.rawSum.Write(c.buf[:c.n])
 			}
 			if !send(ctx, out, c) || c.err != nil {
@@ -187,37 +190,24 @@ func (s *stream) failure(ctx context.Context, size int64) error {
 		return &brokenOffError{s.blobLen, size, s.srcErr}
 	case s.srcErr != nil:
 		return s.srcErr
-	case tooBigForWindow(s.decErr) && s.how.window+1 < len(windows):
+	case tooBigForWindow(s.decErr) && s.window+1 < len(windows):
 		return errWindow
 	}
 	return nil
 }
 
-// digests returns the digest and the diff ID of a stream that was read to its end,
-// "" for those that are trusted.
-func (s *stream) digests() (blob, raw string) {
-	if s.how.TrustDigests {
-		return "", ""
+// sums are those of a stream that was read to its end.
+func (s *stream) sums() Sums {
+	sums := Sums{Size: s.blobLen, Encoding: s.encoding}
+	if s.opts.Trust {
+		return sums
 	}
-	blob = "sha256:" + hex.EncodeToString(s.blobSum.Sum(nil))
-	if s.encoding == "" {
-		return blob, blob
+	sums.Digest = "sha256:" + hex.EncodeToString(s.blobSum.Sum(nil))
+	sums.DiffID = sums.Digest
+	if s.encoding != "" {
+		sums.DiffID = "sha256:" + hex.EncodeToString(s.rawSum.Sum(nil))
 	}
-	return blob, "sha256:" + hex.EncodeToString(s.rawSum.Sum(nil))
-}
-
-// fill reads until buf is full or r ends; unlike io.ReadFull it reports the end as io.EOF.
-func fill(r io.Reader, buf []byte) (n int, err error) { return atLeast(r, buf, len(buf)) }
-
-// atLeast reads until buf has least bytes or r ends; unlike io.ReadAtLeast it reports the
-// end as io.EOF, and an error also if it came with the last of the bytes.
-func atLeast(r io.Reader, buf []byte, least int) (n int, err error) {
-	for n < least && err == nil {
-		var m int
-		m, err = r.Read(buf[n:])
-		n += m
-	}
-	return n, err
+	return sums
 }
 
 func send(ctx context.Context, out chan<- chunk, c chunk) bool {
