@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
@@ -47,8 +48,8 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	}
 	var c content
 	k := sniff.Of(head)
-	end := w.tail(body, k, h.Size)
-	defer end.close()
+	end := archive.NewTail(body, k, h.Size, w.held, w.space)
+	defer end.Close()
 	isRecord, err := w.record(p, k == sniff.Other && !bytes.HasPrefix(head, []byte("\x7fELF")), head, h, end)
 	switch {
 	case isRecord || err != nil:

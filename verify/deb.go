@@ -5,13 +5,11 @@ package verify
 import (
 	"archive/tar"
 	"bufio"
-	"errors"
-	"fmt"
 	"io"
 	"path"
-	"strconv"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
@@ -22,63 +20,35 @@ const maxControl = 1 << 20
 // debian-binary, control.tar.* and data.tar.*: which one it is, and its files with
 // Options.Nested. dpkg wants debian-binary first; other tools do not ask for it.
 func (w *walker) ar(r io.Reader) error {
-	buf := bufio.NewReader(r)
-	if _, err := buf.Discard(len(sniff.ArMagic)); err != nil {
-		return err
-	}
-	for {
-		name, size, err := arHeader(buf)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		member := io.LimitReader(buf, size)
+	return archive.Ar(r, func(name string, member io.Reader) error {
 		switch {
 		case strings.HasPrefix(name, "control.tar"):
-			err = w.payload(member, w.control)
+			return w.payload(member, w.control)
 		case strings.HasPrefix(name, "data.tar") && w.opts.Nested:
-			err = w.payload(member, w.tars)
+			return w.payload(member, w.files(archive.Tars))
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if _, err := io.CopyN(io.Discard, buf, member.(*io.LimitedReader).N+size&1); err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-	}
+		return nil
+	})
 }
 
-// oldDeb examines a Debian package as they were before 1995 (deb-old(5)): a version, the
-// length of control.tar.gz, both in lines of their own, and then that and the files.
+// oldDeb examines a Debian package of the format before that.
 func (w *walker) oldDeb(r io.Reader) error {
-	buf := bufio.NewReader(r)
-	var version, size int64
-	if _, err := fmt.Fscanf(buf, "0.%d\n%d\n", &version, &size); err != nil {
+	control, files, err := archive.OldDeb(r)
+	if err != nil {
 		return err
 	}
-	control := io.LimitReader(buf, size)
 	if err := w.payload(control, w.control); err != nil || !w.opts.Nested {
 		return err
 	}
 	if _, err := io.Copy(io.Discard, control); err != nil {
 		return err
 	}
-	return w.payload(buf, w.tars)
+	return w.payload(files, w.files(archive.Tars))
 }
 
-// arHeader reads the 60 bytes before each member of an ar archive.
-func arHeader(r io.Reader) (name string, size int64, err error) {
-	var b [60]byte
-	if _, err := io.ReadFull(r, b[:]); err != nil {
-		return "", 0, err
-	}
-	size, err = strconv.ParseInt(strings.TrimSpace(string(b[48:58])), 10, 64)
-	if err != nil || size < 0 || string(b[58:]) != "`\n" {
-		return "", 0, errors.New("not a member of an ar archive")
-	}
-	return strings.TrimRight(string(b[:16]), " /"), size, nil
+// files examines what an archive holds that goes through as is told.
+func (w *walker) files(through func(io.Reader, archive.Visit) error) func(io.Reader) error {
+	return func(r io.Reader) error { return through(r, w.visit) }
 }
 
 // payload decodes what r holds, compressed or not, and hands it to use.
@@ -102,14 +72,14 @@ func (w *walker) payload(r io.Reader, use func(io.Reader) error) error {
 
 // control reads the name and version of a package from its control.tar.
 func (w *walker) control(r io.Reader) error {
-	archive := tar.NewReader(r)
+	files := tar.NewReader(r)
 	for {
-		h, err := archive.Next()
+		h, err := files.Next()
 		if err != nil {
 			return err
 		}
 		if path.Clean(h.Name) == "control" {
-			return w.dpkgStatus("", io.LimitReader(archive, maxControl))
+			return w.dpkgStatus("", io.LimitReader(files, maxControl))
 		}
 	}
 }

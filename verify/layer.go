@@ -5,14 +5,13 @@ package verify
 import (
 	"archive/tar"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/blob"
-	"github.com/cudabuild/cudabuild/verify/internal/readers"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
@@ -20,9 +19,8 @@ import (
 // Fixed limits of the walk over one layer. Reaching one is a finding of rule
 // "unreadable", so the verdict is never "pass".
 const (
-	maxNameLen = 4096   // PATH_MAX; archive/tar itself allows 1 MiB
-	maxHits    = 10_000 // findings kept
-	maxShared  = 1 << 18
+	maxHits   = 10_000 // findings kept
+	maxShared = 1 << 18
 )
 
 // maxSpooled bounds what is held on disk at a time, of one layer. The largest libraries have 2 GiB.
@@ -103,57 +101,34 @@ func newWalker(rules *ruleSet, opts Options) *walker {
 // walk reads content, an archive, and then what is behind it. The error describes
 // content, unless reading it failed.
 func (w *walker) walk(content io.Reader) error {
-	if err := w.entries(content); err != nil {
+	if err := archive.Tar(content, w.visit); err != nil {
 		return err
 	}
-	return behindArchive(content)
+	return archive.End(content)
 }
 
-// entries reads an archive to its end.
-func (w *walker) entries(content io.Reader) error {
-	archive := tar.NewReader(content)
-	for {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("archive, entry %d: %w", w.facts.Entries, err)
-		}
-		if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
-			return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
-		}
-		if err := w.entry(h, archive); err != nil {
-			return fmt.Errorf("archive, %q: %w", shorten(h.Name), err)
-		}
+// visit examines one entry of an archive.
+func (w *walker) visit(h *tar.Header, body io.Reader) error {
+	if err := w.count(); err != nil {
+		return err
 	}
+	if err := w.entry(h, body); err != nil {
+		return fmt.Errorf("archive, %q: %w", shorten(h.Name), err)
+	}
+	return nil
 }
 
-// behindArchive reads what follows the end-of-archive marker, which extractors
-// ignore and in which a second archive could hide. Zeros are padding.
-func behindArchive(r io.Reader) error {
-	buf := readers.Buffers.Get().(*[32 << 10]byte)
-	defer readers.Buffers.Put(buf)
-	for {
-		n, err := r.Read(buf[:])
-		for _, b := range buf[:n] {
-			if b != 0 {
-				return errors.New("data behind the end of the archive")
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+func (w *walker) count() error {
+	if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
+		return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
 	}
+	return nil
 }
 
 // entry records one entry. Its content is read through body, as far as needed.
 func (w *walker) entry(h *tar.Header, body io.Reader) error {
-	if len(h.Name) > maxNameLen || len(h.Linkname) > maxNameLen {
-		w.unreadable(shorten(h.Name), fmt.Sprintf("name of more than %d bytes", maxNameLen))
+	if len(h.Name) > archive.MaxName || len(h.Linkname) > archive.MaxName {
+		w.unreadable(shorten(h.Name), fmt.Sprintf("name of more than %d bytes", archive.MaxName))
 		return nil
 	}
 	if isSparse(h) {

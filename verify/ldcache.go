@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
 )
 
 // Limits of the linker's cache and of what is said about it.
@@ -115,12 +117,12 @@ func cacheEntries(entries []byte, size int, text []byte, order binary.ByteOrder,
 	return nil
 }
 
-// cString returns the string at an offset, at most maxNameLen bytes of it.
+// cString returns the string at an offset, at most archive.MaxName bytes of it.
 func cString(text []byte, at uint32) (string, bool) {
 	if uint64(at) >= uint64(len(text)) {
 		return "", false
 	}
-	text = text[at:min(uint64(len(text)), uint64(at)+maxNameLen)]
+	text = text[at:min(uint64(len(text)), uint64(at)+archive.MaxName)]
 	if end := bytes.IndexByte(text, 0); end >= 0 {
 		text = text[:end]
 	}

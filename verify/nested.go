@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/codec"
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 	"github.com/cudabuild/cudabuild/verify/internal/readers"
@@ -63,7 +64,7 @@ func (w *walker) nested(p string, k sniff.Kind, h *tar.Header, body io.Reader) (
 	case k.Compressed():
 		c.elf, c.said, err = inner.decompressed(k, counted)
 	default:
-		err = inner.archive(k, counted)
+		err = inner.unpack(k, counted)
 	}
 	w.adopt(p, inner.finish())
 	if counted.Err != nil {
@@ -82,11 +83,11 @@ func (w *walker) inner() *walker {
 	return inner
 }
 
-// archive examines what r holds.
-func (w *walker) archive(k sniff.Kind, r io.Reader) error {
+// unpack examines what an archive holds.
+func (w *walker) unpack(k sniff.Kind, r io.Reader) error {
 	switch k {
 	case sniff.Tar:
-		return w.tars(r)
+		return archive.Tars(r, w.visit)
 	case sniff.Ar:
 		return w.ar(r)
 	case sniff.OldDeb:
@@ -94,7 +95,7 @@ func (w *walker) archive(k sniff.Kind, r io.Reader) error {
 	case sniff.RPM:
 		return w.rpm(r)
 	case sniff.Cpio:
-		return w.cpio(r)
+		return archive.Cpio(r, w.visit)
 	}
 	return errSealed
 }
@@ -137,7 +138,7 @@ func (w *walker) decompressed(k sniff.Kind, r io.Reader) (*dynelf.Info, said, er
 	buf := bufio.NewReaderSize(&decodedReader{dec, &w.left.archives}, sniff.Len)
 	head, _ := buf.Peek(sniff.Len) // fewer bytes are no error yet
 	if sniff.Of(head) == sniff.Tar {
-		return nil, said{}, w.tars(buf)
+		return nil, said{}, archive.Tars(buf, w.visit)
 	}
 	c, err := w.unsized("", buf)
 	if err == nil && dec.Begins() {
@@ -155,8 +156,8 @@ func (w *walker) unsized(p string, r io.Reader) (content, error) {
 	}
 	w.ambiguous(p, head[:n])
 	k := sniff.Of(head[:n])
-	end := w.tail(io.MultiReader(bytes.NewReader(head[:n]), r), k, 0)
-	defer end.close()
+	end := archive.NewTail(io.MultiReader(bytes.NewReader(head[:n]), r), k, 0, w.held, w.space)
+	defer end.Close()
 	c := content{size: 1, notELF: true}
 	switch err = nil; {
 	case k == sniff.Object:

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 )
 
@@ -45,7 +46,7 @@ func (m *merged) preloaded() (all []preload) {
 				m.preloadsLeft = by
 				return
 			}
-			if len(name) <= maxNameLen { // else it is no path
+			if len(name) <= archive.MaxName { // else it is no path
 				all = append(all, preload{by, name})
 			}
 		}
@@ -118,7 +119,7 @@ func (m *merged) preloadList(layers *view, note func(by, rule, format string, ar
 func (m *merged) astrayPath(name string, layers *view) string {
 	known, _, token := strings.Cut(name, "$")
 	switch {
-	case len(name) > maxNameLen, strings.HasPrefix(name, "$ORIGIN"), strings.HasPrefix(name, "${ORIGIN}"):
+	case len(name) > archive.MaxName, strings.HasPrefix(name, "$ORIGIN"), strings.HasPrefix(name, "${ORIGIN}"):
 		return "" // no path at all, or beside the program
 	case path.IsAbs(name):
 		return m.whoWrites(clean(known), layers)

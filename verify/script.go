@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/readers"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
@@ -30,23 +31,9 @@ func (w *walker) script(p string, h *tar.Header, body io.Reader) (c content, k s
 	if c, err = w.listen(sniff.Script, h, bytes.NewReader(start)); err != nil {
 		return c, sniff.Script, err
 	}
-	k, at := payload(start)
+	k, at := archive.Payload(start)
 	if at > 0 && k != sniff.Zip {
 		_, err = w.nested(p, k, &tar.Header{Size: h.Size - int64(at)}, io.MultiReader(bytes.NewReader(start[at:]), body))
 	}
 	return c, k, err
-}
-
-// payload returns where an archive begins in a script, 0 if there is none: after a newline.
-func payload(script []byte) (sniff.Kind, int) {
-	for at := 0; ; {
-		line := bytes.IndexByte(script[at:], '\n')
-		if line < 0 {
-			return sniff.Script, 0
-		}
-		at += line + 1
-		if k := sniff.Of(script[at:min(len(script), at+sniff.Len)]); k == sniff.Zip || k == sniff.Tar || k.Compressed() {
-			return k, at
-		}
-	}
 }
