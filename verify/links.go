@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
 )
 
 // symlink keeps a link at a driver's name. What it means depends on whether its
@@ -68,7 +69,7 @@ func (w *walker) keepLink(l link) {
 // the layer, when what the layer holds is known. A link that is too much to keep is
 // no loss to the verdict: its target is a finding of its own.
 func (w *walker) hardLink(p, target string) {
-	if isPlace(p) && !isPlace(target) && w.hard.take(len(p)+len(target)) {
+	if pkgdb.IsPlace(p) && !pkgdb.IsPlace(target) && w.hard.take(len(p)+len(target)) {
 		w.facts.Records = append(w.facts.Records, link{Path: p, Target: target})
 	}
 	if w.repeat(p, target) {

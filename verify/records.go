@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"sync"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
 	"github.com/cudabuild/cudabuild/verify/internal/rpmdb"
 )
 
@@ -24,97 +25,53 @@ const (
 // record reads p if it is the record of a package manager or of the linker. What stands
 // at the path of a text and cannot be one is a file like others.
 func (w *walker) record(p string, text bool, head []byte, h *tar.Header, body io.Reader) (handled bool, err error) {
-	limited := io.LimitReader(body, maxRecord)
 	dir, base := path.Split(p)
 	dir = strings.TrimSuffix(dir, "/")
-	of, rest := database(p)
+	of, rest := pkgdb.Of(p)
 	switch {
-	case of == rpm:
+	case of == pkgdb.RPM:
 		return true, w.rpmDatabase(p, h.Size, body)
 	case p == loader.Cache:
 		return true, w.linkerCache(p, h.Size, body)
-	case of == portage:
+	case of == pkgdb.Portage:
 		w.portage(p, rest)
 		return false, nil
 	case !text:
 		return false, nil
-	case strings.HasPrefix(p, dpkgInfo) && strings.HasSuffix(p, ".list"):
-		return true, w.dpkgList(p, strings.TrimSuffix(base, ".list"), limited)
-	case p == pkgInfo && w.depth > 0:
-		return true, w.packageInfo(limited)
+	case strings.HasPrefix(p, pkgdb.DpkgInfo) && strings.HasSuffix(p, ".list"):
+		return true, w.dpkgList(p, strings.TrimSuffix(base, ".list"), body)
+	case p == pkgdb.PkgInfo && w.depth > 0:
+		return true, w.packageInfo(body)
 	case base == "RECORD" && strings.HasSuffix(dir, ".dist-info"):
-		return true, w.wheelRecord(p, limited)
-	case of == conda:
+		return true, w.wheelRecord(p, body)
+	case of == pkgdb.Conda:
 		return true, w.conda(p, body)
-	case of == nobody && w.depth == 0:
-		of = databaseLike(p, head)
+	case of == pkgdb.Nobody && w.depth == 0:
+		of = pkgdb.Like(p, head)
 	}
 	switch {
-	case of == rpm:
+	case of == pkgdb.RPM:
 		return true, w.rpmDatabase(p, h.Size, body)
-	case of == dpkg && !strings.HasSuffix(rest, ".md5sums"):
-		return true, w.dpkgStatus(p, limited)
-	case of == apk:
-		return true, w.apk(p, limited)
-	case of == pacman:
-		return w.pacman(p, limited)
+	case of == pkgdb.Dpkg && !strings.HasSuffix(rest, ".md5sums"):
+		return true, w.dpkgStatus(p, body)
+	case of == pkgdb.Apk:
+		return true, w.apk(p, body)
+	case of == pkgdb.Pacman:
+		return w.pacman(p, body)
 	}
 	return false, nil
 }
 
-// portage notes a package of Gentoo's, which has a folder CATEGORY/NAME-VERSION: the first
-// file of it stands for all.
+// portage notes a package of Gentoo's: the first file of its folder stands for all.
 func (w *walker) portage(p, rest string) {
-	m := portageFile.FindStringSubmatch(rest)
-	if m == nil || m[1] == w.lastPortage {
+	folder, name, version, ok := pkgdb.PortagePackage(rest)
+	if !ok || folder == w.lastPortage {
 		return
 	}
-	w.lastPortage = strings.Clone(m[1])
+	w.lastPortage = strings.Clone(folder)
 	set := packageSet{Path: p}
-	w.installed(&set, m[2], m[3])
+	w.installed(&set, name, version)
 	w.packages(set)
-}
-
-var portageFile = regexp.MustCompile(`^pkg/([^/]+/([^/]+?)-([0-9][^/]*))/[^/]+$`)
-
-// apk reads Alpine's database: paragraphs of one-letter fields.
-func (w *walker) apk(p string, body io.Reader) error {
-	set := packageSet{Path: p, Aside: !isPlace(p)}
-	var name, version, dir, why string
-	flush := func() {
-		if name != "" {
-			w.installed(&set, name, version)
-		}
-		name, version, dir = "", "", ""
-	}
-	err := w.lines(p, body, func(line string) {
-		key, value, ok := strings.Cut(line, ":")
-		switch {
-		case line == "":
-			flush()
-			return
-		case !ok || len(key) != 1:
-			why = "a line that is no field"
-		case key == "P" && name != "":
-			why = "two packages in one paragraph"
-		}
-		switch key {
-		case "P":
-			name = value
-		case "V":
-			version = value
-		case "F":
-			dir = value
-		case "R":
-			if !set.Aside {
-				w.owns(name, clean(dir+"/"+value))
-			}
-		}
-	})
-	flush()
-	w.broken(set, why)
-	w.packages(set)
-	return err
 }
 
 // rpmDatabase reads rpm's database from memory.
@@ -124,7 +81,7 @@ func (w *walker) rpmDatabase(p string, size int64, body io.Reader) error {
 		return nil
 	}
 	return held(size, body, func(data []byte) {
-		set := packageSet{Path: p, Aside: !isPlace(p)}
+		set := packageSet{Path: p, Aside: !pkgdb.IsPlace(p)}
 		err := rpmdb.Read(data, func(pkg rpmdb.Package) {
 			w.installed(&set, pkg.Name, pkg.Version)
 			pkg.Files(func(file string) { w.owns(pkg.Name, clean(file)) })
@@ -134,6 +91,34 @@ func (w *walker) rpmDatabase(p string, size int64, body io.Reader) error {
 			w.unreadable(p, fmt.Sprintf("package record: %v", err))
 		}
 	})
+}
+
+// conda reads the record of one conda package.
+func (w *walker) conda(p string, body io.Reader) error {
+	counted := &readers.Counter{R: body}
+	var files []string
+	prefix := path.Dir(path.Dir(p))
+	name, version, err := pkgdb.ReadConda(counted, func(file string) {
+		if file = clean(prefix + "/" + file); w.ownable(file) && w.rooms.owners.take(len(file)) {
+			files = append(files, file)
+		}
+	})
+	if counted.Err != nil {
+		return counted.Err
+	}
+	if err != nil {
+		if pkgdb.CondaName.MatchString(path.Base(p)) {
+			w.unreadable(p, fmt.Sprintf("package record: %v", err))
+		}
+		return nil
+	}
+	set := packageSet{Path: p, of: "conda"}
+	w.installed(&set, name, version)
+	for _, file := range files {
+		w.owns(name, file)
+	}
+	w.packages(set)
+	return nil
 }
 
 // One file of more than smallRecord bytes is held at a time, of whatever layer, and the tables
@@ -164,10 +149,41 @@ func held(size int64, body io.Reader, use func([]byte)) error {
 // carry copies of libraries, libcuda among them.
 func (w *walker) wheelRecord(p string, body io.Reader) error {
 	dir := path.Dir(p)
-	name, version, _ := strings.Cut(strings.TrimSuffix(path.Base(dir), ".dist-info"), "-")
+	name, version := pkgdb.SplitWheel(path.Base(dir))
 	w.version(name, version)
-	return w.lines(p, body, func(line string) {
-		file, _, _ := strings.Cut(line, ",")
-		w.owns(name, clean(path.Dir(dir)+"/"+file))
+	return w.readRecord(p, body, false, func(r io.Reader) error {
+		return pkgdb.ReadWheel(r, func(file string) { w.owns(name, clean(path.Dir(dir)+"/"+file)) })
 	})
+}
+
+// dpkgStatus reads a database of dpkg's, or "" for the control file of a package.
+func (w *walker) dpkgStatus(p string, body io.Reader) error {
+	set := packageSet{Path: p, Aside: w.depth == 0 && !pkgdb.IsPlace(p)}
+	err := w.readRecord(p, body, set.Aside, func(r io.Reader) error {
+		return pkgdb.ReadDpkg(r, func(name, version string) { w.installed(&set, name, version) })
+	})
+	w.packages(set)
+	return err
+}
+
+// dpkgList notes the package of each file that a rule may be about.
+func (w *walker) dpkgList(p, pkg string, body io.Reader) error {
+	pkg, _, _ = strings.Cut(pkg, ":") // libcuda1:amd64
+	return w.readRecord(p, body, false, func(r io.Reader) error {
+		return pkgdb.Lines(r, func(file string) { w.owns(pkg, clean(file)) })
+	})
+}
+
+// apk reads Alpine's database.
+func (w *walker) apk(p string, body io.Reader) error {
+	set := packageSet{Path: p, Aside: !pkgdb.IsPlace(p)}
+	err := w.readRecord(p, body, set.Aside, func(r io.Reader) error {
+		return pkgdb.ReadApk(r, func(name, version string) { w.installed(&set, name, version) }, func(name, file string) {
+			if !set.Aside {
+				w.owns(name, clean(file))
+			}
+		})
+	})
+	w.packages(set)
+	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
 )
 
 // Limits of what is kept of one layer for the dynamic linker. 32 MiB are some
@@ -128,7 +129,7 @@ func (c *collector) seal(paths pathSet, started *headCollector) loader.Facts {
 		f.Objects = append(f.Objects, o)
 	}
 	for p, target := range c.links {
-		if strings.Contains(path.Base(p), ".so") || !c.plain(paths, p, target) || startable(p) || isPlace(p) || started.has(linkTarget(p, target)) {
+		if strings.Contains(path.Base(p), ".so") || !c.plain(paths, p, target) || startable(p) || pkgdb.IsPlace(p) || started.has(linkTarget(p, target)) {
 			f.Links = append(f.Links, loader.Link{Path: p, Target: target})
 		} else {
 			started.unknown(p)

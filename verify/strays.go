@@ -3,12 +3,12 @@
 package verify
 
 import (
-	"path"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
 )
 
 // strays are what links at the places of databases lead to.
@@ -31,7 +31,7 @@ func (v *view) followRecords() strays {
 			if l.from != "" && im() != nil {
 				l.to, _ = im().Real(l.from)
 			}
-			if isPlace(l.to) || s.reach(elsewhere, l.to) || !v.exists(i, l.to) {
+			if pkgdb.IsPlace(l.to) || s.reach(elsewhere, l.to) || !v.exists(i, l.to) {
 				continue
 			}
 			s.unread[i] = append(s.unread[i], hit{ruleUnreadable, l.at, "a link of a package record leads to /" + l.to + ", which is not known as one"})
@@ -74,8 +74,8 @@ func (s *strays) reach(elsewhere []string, p string) bool {
 func strayLinks(links []loader.Link) (list []strayLink) {
 	for _, l := range links {
 		to := linkTarget(l.Path, l.Target)
-		for _, rest := range placesBehind(l.Path) {
-			if !isPlace(to + rest) {
+		for _, rest := range pkgdb.Behind(l.Path) {
+			if !pkgdb.IsPlace(to + rest) {
 				list = append(list, strayLink{l.Path, l.Path + rest, to + rest})
 			}
 		}
@@ -89,29 +89,4 @@ func (f *layerFacts) hardRecords() (list []strayLink) {
 		list = append(list, strayLink{l.Path, "", l.Target})
 	}
 	return list
-}
-
-// placesBehind returns what is to be added to a path to be at the places of databases.
-func placesBehind(p string) (rests []string) {
-	if isPlace(p) {
-		return []string{""}
-	}
-	for _, place := range places {
-		for dir := strings.TrimSuffix(place.dir, "/"); dir != "."; dir = path.Dir(dir) {
-			if p != dir && (!strings.Contains(dir, "/") || !strings.HasSuffix(p, "/"+dir)) {
-				continue
-			}
-			for _, in := range place.in {
-				rests = append(rests, strings.TrimSuffix((place.dir + in)[len(dir):], "/"))
-			}
-		}
-	}
-	return rests
-}
-
-// isPlace reports whether a database, or the files of one, are kept at p.
-func isPlace(p string) bool {
-	of, _ := database(p)
-	inside, _ := database(p + "/x")
-	return of != nobody || inside != nobody || path.Base(p) == condaMeta
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
 )
 
 // view is the layers of one image, bottom first, and what is looked up in all of them:
@@ -166,7 +167,7 @@ func (v *view) foundAt(p string, below int) hitAt {
 // have, each with the layer in which it is gone.
 func (v *view) packageHits(i int) (hits []hit, deletedIn []*int) {
 	for _, set := range v.facts[i].Packages {
-		if set.Aside && !slices.Contains(rpmFiles, path.Base(set.Path)) && !v.strays().reached[set.Path] {
+		if set.Aside && !slices.Contains(pkgdb.RPMFiles, path.Base(set.Path)) && !v.strays().reached[set.Path] {
 			continue
 		}
 		below := v.recordBelow(i, set.Path)

@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+package pkgdb
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"regexp"
-
-	"github.com/cudabuild/cudabuild/verify/internal/readers"
 )
 
 // Limits of the record of one conda package. It is read as it streams by: only
 // a text in it is held.
 const (
-	maxCondaRecord = 32 << 20
-	maxCondaDepth  = 100
+	maxConda      = 32 << 20
+	maxCondaDepth = 100
 )
 
-// condaRecordName is NAME-VERSION-BUILD.
-var condaRecordName = regexp.MustCompile(`-.*-.*\.json$`)
+// CondaName is NAME-VERSION-BUILD.
+var CondaName = regexp.MustCompile(`-.*-.*\.json$`)
 
 // condaRecord is what conda-meta/NAME.json says. Its fields may come in any order.
 type condaRecord struct {
@@ -31,38 +28,19 @@ type condaRecord struct {
 	key           *string // of the outermost object, nil between two
 }
 
-// conda reads the record of one conda package.
-func (w *walker) conda(p string, body io.Reader) error {
-	counted := &readers.Counter{R: io.LimitReader(body, maxCondaRecord)}
+// ReadConda reads conda-meta/NAME.json, the record of one package. An error is not always one of the
+// package: conda-meta/history.json and the like are no records.
+func ReadConda(r io.Reader, each func(file string)) (name, version string, err error) {
+	limited := &io.LimitedReader{R: r, N: maxConda}
 	var record condaRecord
-	var files []string
-	prefix := path.Dir(path.Dir(p))
-	err := record.read(json.NewDecoder(counted), func(file string) {
-		if file = clean(prefix + "/" + file); w.ownable(file) && w.rooms.owners.take(len(file)) {
-			files = append(files, file)
-		}
-	})
+	err = record.read(json.NewDecoder(limited), each)
 	switch {
-	case counted.Err != nil:
-		return counted.Err
-	case counted.N >= maxCondaRecord:
-		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxCondaRecord))
+	case limited.N == 0:
+		err = fmt.Errorf("more than %d bytes", maxConda)
 	case err == nil && record.name == "":
 		err = errors.New("no name")
 	}
-	if err != nil && condaRecordName.MatchString(path.Base(p)) {
-		w.unreadable(p, fmt.Sprintf("package record: %v", err))
-	}
-	if err != nil {
-		return nil // conda-meta/history.json and the like are no records
-	}
-	set := packageSet{Path: p, of: "conda"}
-	w.installed(&set, record.name, record.version)
-	for _, file := range files {
-		w.owns(record.name, file)
-	}
-	w.packages(set)
-	return nil
+	return record.name, record.version, err
 }
 
 // read reads a document that is one object and calls file for each of its files.

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pkgdb
+
+import (
+	"io"
+	"strings"
+)
+
+// ReadApk reads Alpine's database: paragraphs of one-letter fields.
+func ReadApk(body io.Reader, each func(name, version string), owns func(name, file string)) error {
+	var name, version, dir, why string
+	flush := func() {
+		if name != "" {
+			each(name, version)
+		}
+		name, version, dir = "", "", ""
+	}
+	err := Lines(body, func(line string) {
+		key, value, ok := strings.Cut(line, ":")
+		switch {
+		case line == "":
+			flush()
+			return
+		case !ok || len(key) != 1:
+			why = "a line that is no field"
+		case key == "P" && name != "":
+			why = "two packages in one paragraph"
+		}
+		switch key {
+		case "P":
+			name = value
+		case "V":
+			version = value
+		case "F":
+			dir = value
+		case "R":
+			owns(name, dir+"/"+value)
+		}
+	})
+	flush()
+	return damaged(err, why)
+}

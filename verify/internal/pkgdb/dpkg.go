@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pkgdb
+
+import (
+	"io"
+	"regexp"
+	"strings"
+)
+
+// DpkgInfo has a list of files, NAME.list, for each package.
+const DpkgInfo = "var/lib/dpkg/info/"
+
+// record is one paragraph of a dpkg database.
+type record struct{ name, version, status string }
+
+// installed reports whether files of the package may be there: not for
+// "deinstall ok config-files". A record without a status is of status.d.
+func (r record) installed() bool {
+	fields := strings.Fields(r.status)
+	return r.name != "" && (len(fields) != 3 || fields[2] != "config-files" && fields[2] != "not-installed")
+}
+
+// ReadDpkg reads a file of dpkg's status, or the control file of a package, and calls each for what is
+// installed.
+func ReadDpkg(body io.Reader, each func(name, version string)) error {
+	var r record
+	var why string
+	flush := func() {
+		switch {
+		case r.installed():
+			each(r.name, r.version)
+		case r.name == "" && r != record{}:
+			why = "a paragraph without a package"
+		}
+		r = record{}
+	}
+	err := Lines(body, func(line string) {
+		key, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch {
+		case line == "":
+			flush()
+		case line[0] == ' ', line[0] == '\t': // goes on with the line before
+		case !fieldName.MatchString(key), len(key) == len(line):
+			why = "a line that is no field"
+		case strings.EqualFold(key, "Package") && r.name != "":
+			why = "two packages in one paragraph"
+		case strings.EqualFold(key, "Package"):
+			r.name = value
+		case strings.EqualFold(key, "Version"):
+			r.version = value
+		case strings.EqualFold(key, "Status"):
+			r.status = value
+		}
+	})
+	flush()
+	return damaged(err, why)
+}
+
+// fieldName is the name of a field of a control file, which are printable characters.
+var fieldName = regexp.MustCompile(`^[!-9;-~]+$`)

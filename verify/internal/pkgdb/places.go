@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pkgdb
+
+import (
+	"bytes"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Manager is who keeps a database of what is installed.
+type Manager int
+
+const (
+	Nobody Manager = iota
+	Dpkg
+	Apk
+	RPM
+	Pacman
+	Portage
+	Conda
+)
+
+// places are where package managers keep what is installed, of the image's root or of
+// another root folder in it: files, or folders with files for each package.
+var places = []struct {
+	of  Manager
+	dir string
+	in  []string // files in it; a folder of files ends in a slash
+}{
+	{Dpkg, "var/lib/dpkg/", []string{"status", "status.d/"}}, // distroless has status.d: one file a package
+	{Apk, "lib/apk/db/", []string{"installed"}},
+	{RPM, "var/lib/rpm/", RPMFiles},
+	{RPM, "usr/lib/sysimage/rpm/", RPMFiles},
+	{RPM, "usr/share/rpm/", RPMFiles},
+	{Pacman, "var/lib/pacman/", []string{"local/"}},
+	{Portage, "var/db/", []string{"pkg/"}},
+}
+
+// RPMFiles are rpm's databases in SQLite, NDB and Berkeley DB.
+var RPMFiles = []string{"rpmdb.sqlite", "Packages.db", "Packages"}
+
+// condaMeta is the folder of conda's records, in every environment.
+const condaMeta = "conda-meta"
+
+// Of returns whose database p is part of by its path, and what follows the folder.
+func Of(p string) (of Manager, rest string) {
+	for _, place := range places {
+		rest, ok := behind(p, place.dir)
+		if ok && slices.ContainsFunc(place.in, func(in string) bool {
+			return rest == in || strings.HasSuffix(in, "/") && len(rest) > len(in) && strings.HasPrefix(rest, in)
+		}) {
+			return place.of, rest
+		}
+	}
+	if dir, base := path.Split(p); path.Base(dir) == condaMeta && strings.HasSuffix(base, ".json") {
+		return Conda, base
+	}
+	return Nobody, ""
+}
+
+// behind returns what follows a folder in p; in front of it may be another root.
+func behind(p, dir string) (rest string, ok bool) {
+	at := strings.Index(p, dir)
+	if at < 0 || at > 0 && p[at-1] != '/' {
+		return "", false
+	}
+	return p[at+len(dir):], true
+}
+
+// Like returns whose database a file is by its name and by how it begins, wherever it
+// lies. A link at the place of a database may lead to it.
+func Like(p string, head []byte) Manager {
+	switch {
+	case slices.Contains(RPMFiles, path.Base(p)) && isRPMDatabase(head):
+		return RPM
+	case len(head) > 8 && strings.EqualFold(string(head[:8]), "Package:"):
+		return Dpkg
+	case bytes.HasPrefix(head, []byte("C:Q")):
+		return Apk
+	case bytes.HasPrefix(head, []byte("%NAME%\n")):
+		return Pacman
+	}
+	return Nobody
+}
+
+// isRPMDatabase knows SQLite, NDB, and the hashes of Berkeley DB in both byte orders.
+func isRPMDatabase(head []byte) bool {
+	return bytes.HasPrefix(head, []byte("SQLite format 3\x00")) || bytes.HasPrefix(head, []byte("RpmP")) ||
+		len(head) > 16 && (string(head[12:16]) == "\x61\x15\x06\x00" || string(head[12:16]) == "\x00\x06\x15\x61")
+}
+
+// Behind returns what is to be added to a path to be at the places of databases.
+func Behind(p string) (rests []string) {
+	if IsPlace(p) {
+		return []string{""}
+	}
+	for _, place := range places {
+		for dir := strings.TrimSuffix(place.dir, "/"); dir != "."; dir = path.Dir(dir) {
+			if p != dir && (!strings.Contains(dir, "/") || !strings.HasSuffix(p, "/"+dir)) {
+				continue
+			}
+			for _, in := range place.in {
+				rests = append(rests, strings.TrimSuffix((place.dir + in)[len(dir):], "/"))
+			}
+		}
+	}
+	return rests
+}
+
+// IsPlace reports whether a database, or the files of one, are kept at p.
+func IsPlace(p string) bool {
+	of, _ := Of(p)
+	inside, _ := Of(p + "/x")
+	return of != Nobody || inside != Nobody || path.Base(p) == condaMeta
+}
