@@ -164,7 +164,7 @@ func (b *elfBuffer) read(start []byte, size int64, body io.Reader, rest *spool.F
 		if !ok || lead.Off < at || lead.Off >= last {
 			break
 		}
-		if err := skip(body, at, lead.Off, rest); err != nil {
+		if err := skip(body, at, lead.Off, f, rest); err != nil {
 			return f, err
 		}
 		from := len(b.mid)
@@ -174,7 +174,7 @@ func (b *elfBuffer) read(start []byte, size int64, body io.Reader, rest *spool.F
 		}
 		f.Parts = append(f.Parts, dynelf.Part{Off: lead.Off, Data: b.mid[from:]})
 	}
-	if err := skip(body, at, last, rest); err != nil {
+	if err := skip(body, at, last, f, rest); err != nil {
 		return f, err
 	}
 	b.tail, err = readMore(b.tail[:0], tailELF, body)
@@ -182,9 +182,25 @@ func (b *elfBuffer) read(start []byte, size int64, body io.Reader, rest *spool.F
 	return f, err
 }
 
-// skip moves what a file has between two offsets to rest.
-func skip(r io.Reader, from, to uint64, rest *spool.File) error {
-	_, err := io.CopyN(io.NewOffsetWriter(rest, int64(from)), r, int64(to-from))
+// skip reads what a file has between two offsets. What may be tables goes to rest: all of it,
+// if what is held of the file does not tell.
+func skip(r io.Reader, from, to uint64, held dynelf.File, rest *spool.File) error {
+	ranges, ok := dynelf.Movable(held)
+	if !ok {
+		ranges = []dynelf.Range{{Off: from, N: to - from}}
+	}
+	slices.SortFunc(ranges, func(a, b dynelf.Range) int { return cmp.Compare(a.Off, b.Off) })
+	for _, m := range ranges {
+		begin, end := min(max(m.Off, from), to), min(max(m.Off+m.N, from), to)
+		if _, err := io.CopyN(io.Discard, r, int64(begin-from)); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(io.NewOffsetWriter(rest, int64(begin)), r, int64(end-begin)); err != nil {
+			return err
+		}
+		from = end
+	}
+	_, err := io.CopyN(io.Discard, r, int64(to-from))
 	return err
 }
 

@@ -74,14 +74,17 @@ const (
 	dtFlags1                             int64 = 0x6ffffffb
 	dtVerdef, dtVerdefnum                int64 = 0x6ffffffc, 0x6ffffffd
 	dtVerneed, dtVerneednum              int64 = 0x6ffffffe, 0x6fffffff
-	flagExec                                   = 1
+	flagExec, flagWrite                        = 1, 2
 	flagNoDefault, flagPIE                     = 0x800, 0x08000000
 	maxNeeded                                  = 4096
 )
 
 // segment is one PT_LOAD: n file bytes at off appear in memory at addr, and zeros
 // behind them up to mem bytes.
-type segment struct{ addr, off, n, mem, align uint64 }
+type segment struct {
+	addr, off, n, mem, align uint64
+	writable                 bool
+}
 
 const page = 4096
 
@@ -260,6 +263,7 @@ func (r *reader) programHeader(h []byte, info *Info) {
 	}
 	switch r.order.Uint32(h) {
 	case ptLoad:
+		s.writable = flags&flagWrite != 0
 		r.loads = append(r.loads, s)
 		if flags&flagExec != 0 && s.off < r.f.Size {
 			info.ExecBytes += min(s.n, r.f.Size-s.off)

@@ -26,6 +26,23 @@ func Lead(f File) (lead Range, ok bool) {
 	return Range{p.off, min(p.n, MaxDynamic)}, err == nil
 }
 
+// Movable returns where in the file tools that rewrite one put tables, beside its beginning, where
+// linkers have them: the segments that programs write to, and the last one of the file, which such
+// tools add. ok is false if f does not hold the program headers.
+func Movable(f File) (ranges []Range, ok bool) {
+	r := &reader{f: f}
+	if err := r.header(&Info{}); err != nil || len(r.loads) == 0 {
+		return nil, !errors.Is(err, ErrNotHeld)
+	}
+	last := slices.MaxFunc(r.loads, func(a, b segment) int { return cmp.Compare(a.off, b.off) })
+	for _, s := range r.loads {
+		if s.writable || s == last {
+			ranges = append(ranges, Range{s.off, s.n})
+		}
+	}
+	return ranges, true
+}
+
 // maxVersionTable bounds what Tables asks for of a table of symbol versions, in bytes.
 const maxVersionTable = 1 << 20
 
