@@ -112,25 +112,44 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 // tablesOf adds the tables of a file to its parts, from these and from rest, which has what
 // is between them. The caller frees their memory.
 func tablesOf(file *dynelf.File, rest *spool.File) (*elfBuffer, error) {
-	buf, parts := newELFBuffer(), file.Parts
+	buf, held := newELFBuffer(), file.Parts
 	room := buf.head[:wholeELF]
 	for _, r := range dynelf.Tables(*file, wholeELF) {
-		data := room[:r.N:r.N]
-		n, err := rest.ReadAt(data, int64(r.Off))
-		if err != nil && !errors.Is(err, io.EOF) {
-			return buf, err
-		}
-		clear(data[n:])
-		for _, p := range parts {
-			from, to := max(p.Off, r.Off), min(p.Off+uint64(len(p.Data)), r.Off+r.N)
-			if from < to {
-				copy(data[from-r.Off:], p.Data[from-p.Off:to-p.Off])
+		data := room[:0:r.N]
+		for uint64(len(data)) < r.N {
+			more, err := goOn(data, r.Off, held, rest)
+			if err != nil {
+				return buf, err
 			}
+			if len(more) == len(data) {
+				break
+			}
+			data = more
 		}
 		file.Parts = append(file.Parts, dynelf.Part{Off: r.Off, Data: data})
 		room = room[r.N:]
 	}
-	return buf, nil
+	return buf, rest.Err()
+}
+
+// goOn appends to data, which is what a file has from off on, what follows there as far as
+// its capacity and one part go; data itself if no part has that.
+func goOn(data []byte, off uint64, held []dynelf.Part, rest *spool.File) ([]byte, error) {
+	at, most := off+uint64(len(data)), uint64(cap(data)-len(data))
+	for _, p := range held {
+		if at >= p.Off && at-p.Off < uint64(len(p.Data)) {
+			from := at - p.Off
+			return append(data, p.Data[from:min(uint64(len(p.Data)), from+most)]...), nil
+		}
+	}
+	for _, p := range rest.Parts() {
+		if from := int64(at) - p.Off; from >= 0 && from < p.N {
+			n := min(p.N-from, int64(most))
+			_, err := rest.ReadAt(data[len(data):int64(len(data))+n], int64(at))
+			return data[:int64(len(data))+n], err
+		}
+	}
+	return data, nil
 }
 
 // mayBeDynamic rules out object files and cores by e_type.

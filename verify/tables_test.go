@@ -52,6 +52,20 @@ func scattered(elf imagetest.ELF) []byte {
 
 var bigCUDA = imagetest.ELF{SOName: "libx.so", Exports: []string{"cuInit", "cuDriverGetVersion", "cuGetExportTable", "cudbgIpcFlag"}}
 
+// between is a file of 51 MiB whose tables stand in its middle, in a segment that is neither
+// written to nor the last: no tool puts them there.
+func between(elf imagetest.ELF) []byte {
+	data := append(bigELF(elf), make([]byte, 2<<20)...)
+	le, last := binary.LittleEndian, data[64+3*56:]
+	le.PutUint32(last, 1) // PT_LOAD
+	le.PutUint32(last[4:], 4)
+	le.PutUint64(last[8:], 50<<20)
+	le.PutUint64(last[16:], 1<<41)
+	le.PutUint64(last[32:], 1<<20)
+	le.PutUint64(last[40:], 1<<20)
+	return data
+}
+
 // counted counts how often a layer is read.
 func counted(b *imagetest.Blob) *atomic.Int32 {
 	var opened atomic.Int32
@@ -83,6 +97,7 @@ func TestTablesInTheMiddle(t *testing.T) {
 		{"headers behind all", files{"opt/libcuda.so.1": imagetest.File(scattered(bigCUDA))}, false, []brief{{"stub-misplaced", "opt/libcuda.so.1", 0, -1}}, "file name, exports"},
 		{"in an archive", files{"a.so": other, "x.tar": imagetest.File(imagetest.Files(files{"b.so": driver})), "y": imagetest.File(realLibrary("y.so"))}, true, []brief{{"driver-library", "x.tar!/b.so", 0, -1}}, "by exports"},
 		{"tables of 1 GiB", files{"a.so": imagetest.File(claim), "b.so": driver}, false, []brief{{"unreadable", "a.so", 0, -1}, {"driver-library", "b.so", 0, -1}}, "hash table: table lies outside"},
+		{"tables where none are", files{library: imagetest.File(between(bigCUDA))}, false, []brief{{"driver-library", library, 0, -1}, {"unreadable", library, 0, -1}}, "file name"},
 		{"tables in front", files{library: imagetest.File(append(bigCUDA.Bytes(), make([]byte, 49<<20)...))}, false, []brief{{"stub-misplaced", library, 0, -1}}, "exports"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -26,9 +26,12 @@ func Lead(f File) (lead Range, ok bool) {
 	return Range{p.off, min(p.n, MaxDynamic)}, err == nil
 }
 
+// maxMoved bounds the last segment of a file that may be nothing but tables, in bytes.
+const maxMoved = 128 << 20
+
 // Movable returns where in the file tools that rewrite one put tables, beside its beginning, where
-// linkers have them: the segments that programs write to, and the last one of the file, which such
-// tools add. ok is false if f does not hold the program headers.
+// linkers have them: in segments that programs may write to, as patchelf's are, and in the last of the
+// file, unless that is larger than such tables are: it has code for GPUs then. ok is false if f does not hold the program headers.
 func Movable(f File) (ranges []Range, ok bool) {
 	r := &reader{f: f}
 	if err := r.header(&Info{}); err != nil || len(r.loads) == 0 {
@@ -36,7 +39,7 @@ func Movable(f File) (ranges []Range, ok bool) {
 	}
 	last := slices.MaxFunc(r.loads, func(a, b segment) int { return cmp.Compare(a.off, b.off) })
 	for _, s := range r.loads {
-		if s.writable || s == last {
+		if s.writable || s == last && s.n <= maxMoved {
 			ranges = append(ranges, Range{s.off, s.n})
 		}
 	}

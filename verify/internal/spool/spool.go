@@ -7,6 +7,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -32,8 +33,12 @@ type File struct {
 	space *Space
 	file  *os.File
 	held  int64
+	parts []Part
 	err   error // why it does not hold what was written to it
 }
+
+// Part is N bytes of a file from Off on.
+type Part struct{ Off, N int64 }
 
 // New returns a file that holds nothing yet. It must be closed.
 func (s *Space) New() *File { return &File{space: s} }
@@ -59,21 +64,29 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 		f.fail(err)
 		return len(p), nil
 	}
+	if n := len(f.parts); n > 0 && f.parts[n-1].Off+f.parts[n-1].N == off {
+		f.parts[n-1].N += int64(len(p))
+	} else {
+		f.parts = append(f.parts, Part{off, int64(len(p))})
+	}
 	f.held += int64(len(p))
 	f.space.left -= int64(len(p))
 	return len(p), nil
 }
 
-// ReadAt implements io.ReaderAt. Holes are zeros.
+// ReadAt implements io.ReaderAt. Holes, which [File.Parts] tells, are zeros.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	switch {
 	case f.err != nil:
 		return 0, f.err
 	case f.file == nil:
-		return 0, os.ErrClosed
+		return 0, io.EOF
 	}
 	return f.file.ReadAt(p, off)
 }
+
+// Parts are what the file holds, in the order in which it was written.
+func (f *File) Parts() []Part { return f.parts }
 
 // Err says why the file does not hold what was written to it, nil if it does.
 func (f *File) Err() error { return f.err }
@@ -90,7 +103,7 @@ func (f *File) Close() {
 		_ = f.file.Close() // nothing of it is to stay
 	}
 	f.space.left += f.held
-	f.file, f.held = nil, 0
+	f.file, f.held, f.parts = nil, 0, nil
 }
 
 // unnamed makes a file without a name; where the file system has none of these, one whose name is gone at once.
