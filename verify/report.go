@@ -77,7 +77,7 @@ type Layer struct {
 // Stats says what the judgement cost. Bytes are those of blobs as stored.
 type Stats struct {
 	Layers      int     `json:"layers"`
-	BytesRead   int64   `json:"bytes_read"`   // twice of a layer that was read twice
+	BytesRead   int64   `json:"bytes_read"`
 	BytesCached int64   `json:"bytes_cached"` // of layers that were known already
 	Known       int     `json:"known"`        // layers that an earlier call had read: the same file, or blob of a repository
 	Seconds     float64 `json:"seconds"`      // until the report was complete
