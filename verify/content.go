@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
 
@@ -52,12 +54,24 @@ func (b *elfBuffer) free() {
 
 // content is what is known about the bytes of a file.
 type content struct {
-	size int64
-	elf  *dynelf.Info // nil if it is no dynamic ELF file
-	said said
+	size  int64
+	elf   *dynelf.Info // nil if it is no dynamic ELF file
+	texts rules.Texts
 
 	notELF bool // its first bytes say so
 	opens  bool // the name of libcuda is in it, and nothing says that it is linked with glibc
+}
+
+// file is what the rules look at.
+func (c content) file(p string, h *tar.Header) rules.File {
+	return rules.File{Path: p, Type: h.Typeflag, Mode: h.Mode, Empty: c.size == 0 && h.Typeflag != tar.TypeFifo, ELF: c.elf, NotELF: c.notELF, Texts: c.texts}
+}
+
+// stream searches a file that is not held for what its texts say.
+func (w *walker) stream(k sniff.Kind, h *tar.Header, body io.Reader) (c content, err error) {
+	c = content{size: h.Size, notELF: k == sniff.Script}
+	c.texts, err = w.rules.Stream(k, h.Size, body)
+	return c, err
 }
 
 // examine reads body as far as needed to tell what it is. The error is that of
@@ -87,13 +101,13 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	if err != nil {
 		return c, err
 	}
-	info, err := dynelf.Read(file, w.rules.symbols)
+	info, err := dynelf.Read(file, w.rules.Symbols)
 	if errors.Is(err, dynelf.ErrNotHeld) {
 		largeRecord.Lock()
 		defer largeRecord.Unlock()
 		tables, held := tablesOf(&file, rest)
 		defer tables.free()
-		if info, err = dynelf.Read(file, w.rules.symbols); err != nil {
+		if info, err = dynelf.Read(file, w.rules.Symbols); err != nil {
 			err = cmp.Or(held, err)
 		}
 	}
@@ -101,8 +115,8 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	switch {
 	case err == nil:
 		c.elf = &info
-		c.said = w.texts(p, file, &info)
-		c.opens = !slices.Contains(info.Needed, "libc.so.6") && inParts(file.Parts, "libcuda.so.1")
+		c.texts = w.rules.Texts(p, file, &info)
+		c.opens = !slices.Contains(info.Needed, "libc.so.6") && rules.InParts(file.Parts, "libcuda.so.1")
 	case !errors.Is(err, dynelf.ErrNotDynamic):
 		w.unreadable(p, fmt.Sprintf("ELF file: %v", err))
 	}

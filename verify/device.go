@@ -109,7 +109,7 @@ var cudartName = regexp.MustCompile(`^libcudart(?:-[0-9a-f]{8})?\.so\.([0-9]+(?:
 // elf is the zero value for a file that no dynamic linker loads.
 func (w *walker) deviceCode(d *deviceScan, elf dynelf.Info) {
 	n := d.finish()
-	if lib, _ := w.rules.libraryNamed(path.Base(n.Path)); lib != nil || w.isDriver(elf) {
+	if lib, _ := w.rules.LibraryNamed(path.Base(n.Path)); lib != nil || w.rules.IsDriver(elf) {
 		return
 	}
 	for _, name := range []string{path.Base(n.Path), elf.SOName} {
@@ -123,16 +123,6 @@ func (w *walker) deviceCode(d *deviceScan, elf dynelf.Info) {
 		}
 	}
 	w.need(n)
-}
-
-// isDriver reports whether a file is a library of the driver by what it says itself, and
-// not one that only has the driver's interface.
-func (w *walker) isDriver(elf dynelf.Info) bool {
-	if lib, _ := w.rules.libraryNamed(path.Base(elf.SOName)); lib != nil {
-		return true
-	}
-	lib := w.rules.exporting(&elf)
-	return lib != nil && !lib.isStub(&elf) && !isForeign(lib, &elf, []string{byExports}, "")
 }
 
 // needWeight is the bytes that n takes in memory, nearly.

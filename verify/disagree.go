@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // Rules about what the image's environment asks for (rules/portability.yaml).
@@ -20,7 +21,7 @@ const (
 
 // aboutImage is a finding about the image as a whole.
 func aboutImage(rule, format string, args ...any) Finding {
-	return Finding{Rule: rule, Severity: loadRules().severity(rule), Detail: fmt.Sprintf(format, args...)}
+	return Finding{Rule: rule, Severity: rules.Load().Severity(rule), Detail: fmt.Sprintf(format, args...)}
 }
 
 // disagreements are findings about the image's own words against its content.

@@ -18,5 +18,5 @@
 // it was given and not to what headers claim, and states its limits in [Options].
 // Archives in layers are judged by what they list, and by their content with
 // Options.Nested; encoded copies are not seen through. Rules are data:
-// rules/*.yaml, with reason and source.
+// internal/rules/*.yaml, with reason and source.
 package verify

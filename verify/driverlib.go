@@ -13,6 +13,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // libcudaName is the SONAME that programs load.
@@ -193,7 +194,7 @@ func (m *merged) ofCompat(f loader.Found) compat.Libcuda {
 		return compat.Libcuda{Broken: true}
 	}
 	l := compat.Libcuda{Driver: f.File.Version, Stub: f.File.Stub, Forward: isCompat(f.File)}
-	if v := libraryVersion(f.File.Real); driverVersion.MatchString(v) {
+	if v := libraryVersion(f.File.Real); rules.IsDriverVersion(v) {
 		l.Driver = v
 	}
 	if n := noteOf(f.File); n != nil {
@@ -239,7 +240,7 @@ func describe(l compat.Libcuda) string {
 	case l.Forward:
 		return "the forward-compat library (error 803 on hosts with a newer driver)"
 	}
-	return "a driver library" + ofDriver(l.Driver)
+	return "a driver library" + rules.OfDriver(l.Driver)
 }
 
 // compatAside mentions the forward-compat package.

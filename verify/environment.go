@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // Rules about what the image's environment tells the runtime's hook (rules/portability.yaml).
@@ -55,7 +56,7 @@ func (n *demand) wanted() []HostLibrary {
 
 // capability is the word that brings the library with the legacy hook, "" if it is not known.
 func (h HostLibrary) capability() string {
-	lib, _ := loadRules().libraryNamed(path.Base(h.Name))
+	lib, _ := rules.Load().LibraryNamed(path.Base(h.Name))
 	return lib.Capability
 }
 
@@ -75,7 +76,7 @@ func (r request) withheld(must []HostLibrary) compat.Prediction {
 		}
 	}
 	for _, h := range r.missing["compute"] {
-		if lib, _ := loadRules().libraryNamed(path.Base(h.Name)); lib.CUDA {
+		if lib, _ := rules.Load().LibraryNamed(path.Base(h.Name)); lib.CUDA {
 			return no(compat.ErrorDriver, r.lacks("compute", h)+"; no driver is found (error 35)")
 		}
 	}

@@ -12,12 +12,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // ScanArchive walks one archive without the goroutines of a stream, which make
 // coverage unsteady and fuzzing slow. It returns how many findings there are.
 func ScanArchive(r io.Reader, opts Options) (hits int, err error) {
-	w := newWalker(loadRules(), opts.withDefaults())
+	w := newWalker(rules.Load(), opts.withDefaults())
 	err = w.walk(r)
 	f := w.finish()
 	newView(f).linkHits(0)
@@ -27,7 +28,7 @@ func ScanArchive(r io.Reader, opts Options) (hits int, err error) {
 
 // ScanFacts walks one archive in the same way and returns all that was learned, as text.
 func ScanFacts(r io.Reader, opts Options) (string, error) {
-	w := newWalker(loadRules(), opts.withDefaults())
+	w := newWalker(rules.Load(), opts.withDefaults())
 	err := w.walk(r)
 	f := w.finish()
 	text, jsonErr := json.MarshalIndent(f, "", " ")
@@ -50,7 +51,7 @@ func JudgeArchives(archives ...[]byte) ([]Finding, error) {
 func walkArchives(archives [][]byte) (in inspected, layers *view, err error) {
 	var facts []*layerFacts
 	for _, archive := range archives {
-		w := newWalker(loadRules(), Options{}.withDefaults())
+		w := newWalker(rules.Load(), Options{}.withDefaults())
 		if err := w.walk(bytes.NewReader(archive)); err != nil {
 			return in, nil, err
 		}
@@ -63,7 +64,7 @@ func walkArchives(archives [][]byte) (in inspected, layers *view, err error) {
 
 // LoaderImage returns what the dynamic linker sees of an archive.
 func LoaderImage(r io.Reader) (*loader.Image, error) {
-	w := newWalker(loadRules(), Options{}.withDefaults())
+	w := newWalker(rules.Load(), Options{}.withDefaults())
 	err := w.walk(r)
 	return newView(w.finish()).image(loader.Env{}), err
 }
@@ -93,6 +94,3 @@ func VersionedFiles() (names []string) {
 	eachVersioned(func(name string, _ []byte) { names = append(names, name) })
 	return names
 }
-
-// SplitLibrary cuts the name of a library.
-func SplitLibrary(base string) (stem, version string, ok bool) { return splitLibrary(base) }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // HostLibrary is a library of the driver that files of the image ask for by name.
@@ -26,7 +27,7 @@ func (m *merged) hostLibraries(counts func(path string) bool) []HostLibrary {
 			continue
 		}
 		for _, name := range f.Needed {
-			if lib, _ := loadRules().libraryNamed(path.Base(name)); lib != nil && !seen[name] {
+			if lib, _ := rules.Load().LibraryNamed(path.Base(name)); lib != nil && !seen[name] {
 				seen[name] = true
 				list = append(list, HostLibrary{name, f.Path})
 			}
@@ -39,9 +40,9 @@ func (m *merged) hostLibraries(counts func(path string) bool) []HostLibrary {
 func isDriverFile(f *loader.File) bool { return driverNamed(f) != nil }
 
 // driverNamed returns the library of the driver that a file calls itself, nil if none.
-func driverNamed(f *loader.File) *library {
+func driverNamed(f *loader.File) *rules.Library {
 	for _, name := range []string{f.SOName, f.Real} {
-		if lib, _ := loadRules().libraryNamed(path.Base(name)); lib != nil {
+		if lib, _ := rules.Load().LibraryNamed(path.Base(name)); lib != nil {
 			return lib
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // inspected is what manifest and config say about an image.
@@ -140,7 +141,7 @@ func assemble(in inspected, layers *view, merged [][]hit) []Finding {
 		ref := in.layers[i]
 		layer := ref.name(i)
 		add := func(h hit, deletedIn *int) {
-			severity := loadRules().severity(h.Rule)
+			severity := rules.Load().Severity(h.Rule)
 			if n := len(findings); n >= 2*maxFindings || n >= maxFindings && severity != SeverityFail {
 				dropped++
 				return
@@ -169,7 +170,7 @@ func assemble(in inspected, layers *view, merged [][]hit) []Finding {
 		}
 	}
 	if dropped > 0 {
-		findings = append(findings, Finding{Rule: ruleUnreadable, Severity: loadRules().severity(ruleUnreadable), Layer: in.layers[len(in.layers)-1].name(len(in.layers) - 1), Detail: fmt.Sprintf("%d more findings are not listed", dropped)})
+		findings = append(findings, Finding{Rule: ruleUnreadable, Severity: rules.Load().Severity(ruleUnreadable), Layer: in.layers[len(in.layers)-1].name(len(in.layers) - 1), Detail: fmt.Sprintf("%d more findings are not listed", dropped)})
 	}
 	slices.SortStableFunc(findings, compareFindings)
 	return slices.CompactFunc(findings, func(a, b Finding) bool { return compareFindings(a, b) == 0 && a.Detail == b.Detail })

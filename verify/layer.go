@@ -12,6 +12,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/blob"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
@@ -34,7 +35,7 @@ func (v *Verifier) read(ctx context.Context, ref layerRef, base string) (*layerF
 	var wrong error
 	src := blob.Source{Open: ref.layer.Compressed, Size: ref.size}
 	sums, err := blob.Read(ctx, src, v.bounds(ref), func(content io.Reader) {
-		w = newWalker(loadRules(), v.opts)
+		w = newWalker(rules.Load(), v.opts)
 		w.watch, w.left = newWatch(base), newLeft(ref.size)
 		wrong = w.walk(content)
 	})
@@ -68,7 +69,7 @@ func (v *Verifier) bounds(ref layerRef) blob.Options {
 
 // walker turns the entries of one layer into facts.
 type walker struct {
-	rules     *ruleSet
+	rules     *rules.Set
 	opts      Options
 	facts     *layerFacts
 	hardLinks [][2]string    // of the layer that repeat no hit so far: name, target
@@ -91,10 +92,10 @@ type walker struct {
 	sharedPaths int
 }
 
-func newWalker(rules *ruleSet, opts Options) *walker {
+func newWalker(rules *rules.Set, opts Options) *walker {
 	return &walker{
 		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), rooms: newRooms(), search: newCollector(), heads: newHeadCollector(),
-		facts: &layerFacts{Rules: rules.version}, left: newLeft(0), space: spool.NewSpace(opts.TempDir, maxSpooled),
+		facts: &layerFacts{Rules: RulesVersion()}, left: newLeft(0), space: spool.NewSpace(opts.TempDir, maxSpooled),
 	}
 }
 

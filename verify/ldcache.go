@@ -46,10 +46,10 @@ func (w *walker) cachedLibraries(p string, data []byte) {
 	seen, more := map[string]bool{}, 0
 	err := eachCached(data, func(name, file string) {
 		w.search.inCache(name, file)
-		lib, _ := w.rules.libraryNamed(name)
+		lib, _ := w.rules.LibraryNamed(name)
 		entry := name + " => " + file
 		switch {
-		case lib == nil || lib.Target != "" || lib.rule.Severity != SeverityFail || seen[entry]:
+		case lib == nil || lib.Target != "" || lib.Rule.Severity != SeverityFail || seen[entry]:
 		case len(driver) < maxCacheNames:
 			driver = append(driver, entry)
 			seen[entry] = true

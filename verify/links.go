@@ -12,26 +12,27 @@ import (
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // symlink keeps a link at a driver's name. What it means depends on whether its
 // target exists in the image, which is seen when the layers are put together.
 func (w *walker) symlink(p, target string) {
 	resolved := linkTarget(p, target)
-	lib, _ := w.rules.libraryNamed(path.Base(p))
+	lib, _ := w.rules.LibraryNamed(path.Base(p))
 	if lib != nil && lib.Target != "" && !strings.Contains(target, lib.Target) {
 		lib = nil
 	}
 	if lib != nil {
-		w.keepLink(link{Rule: lib.rule.ID, Path: p, Target: resolved, Stub: lib.Stub, Compat: lib.Compat})
+		w.keepLink(link{Rule: lib.Rule.ID, Path: p, Target: resolved, Stub: lib.Stub, Compat: lib.Compat})
 		return
 	}
-	if rule := w.linkRule(p); rule != "" {
+	if rule := w.rules.LinkRule(p); rule != "" {
 		w.keepLink(link{Rule: rule, Path: p, Target: resolved})
 		return
 	}
-	if lib, version := w.rules.libraryNamed(path.Base(resolved)); lib != nil && branched.MatchString(version) {
-		w.keepLink(link{Rule: lib.rule.ID, Path: p, Target: resolved, Aside: true})
+	if lib, version := w.rules.LibraryNamed(path.Base(resolved)); lib != nil && branched.MatchString(version) {
+		w.keepLink(link{Rule: lib.Rule.ID, Path: p, Target: resolved, Aside: true})
 	}
 }
 
@@ -44,16 +45,6 @@ func linkTarget(p, target string) string {
 		return clean(target)
 	}
 	return clean(path.Dir(p) + "/" + target)
-}
-
-// linkRule returns the path rule that a link at p breaks.
-func (w *walker) linkRule(p string) string {
-	probe := walker{rules: w.rules, rooms: newRooms(), facts: &layerFacts{}, hitAt: map[string]int{}}
-	probe.path(p, &tar.Header{Typeflag: tar.TypeSymlink}, content{size: 1})
-	if len(probe.facts.Hits) == 0 || probe.facts.Hits[0].Path != p {
-		return ""
-	}
-	return probe.facts.Hits[0].Rule
 }
 
 func (w *walker) keepLink(l link) {
@@ -104,8 +95,8 @@ func (w *walker) resolveHardLinks() {
 
 // hitFor turns a link of layer i into a finding; ok is false if it is harmless.
 func (v *view) hitFor(i int, l link) (h hit, ok bool) {
-	h = hit{Rule: l.Rule, Path: l.Path, Detail: "link to " + l.Target + ofDriver(libraryVersion(l.Target))}
-	fails := loadRules().severity(l.Rule) == SeverityFail
+	h = hit{Rule: l.Rule, Path: l.Path, Detail: "link to " + l.Target + rules.OfDriver(libraryVersion(l.Target))}
+	fails := rules.Load().Severity(l.Rule) == SeverityFail
 	switch {
 	case fails && !v.exists(i, l.Target):
 		h.Rule, h.Detail = ruleMountPoint, "dangling "+h.Detail
@@ -113,10 +104,10 @@ func (v *view) hitFor(i int, l link) (h hit, ok bool) {
 		return h, false
 	case l.Rule == ruleProgram && !v.isProgram(l):
 		return h, false
-	case l.Stub && inStubs(l.Target):
+	case l.Stub && rules.InStubs(l.Target):
 		h.Rule, h.Detail = ruleStubMisplaced, "link to the stub "+l.Target
-		return h, !inStubs(l.Path)
-	case l.Compat && inCompat(l.Path):
+		return h, !rules.InStubs(l.Path)
+	case l.Compat && rules.InCompat(l.Path):
 		return h, false
 	}
 	h.Detail += l.Owner
@@ -141,7 +132,7 @@ func (v *view) placer(i int) func(hit) hit {
 		if im() == nil {
 			return hit{ruleUnreadable, h.Path, "too many layers have links and " + h.Detail + ": where its directory leads was not followed"}
 		}
-		if dir, ok := im().Real(path.Dir(h.Path)); !ok || !forHook(dir+"/") {
+		if dir, ok := im().Real(path.Dir(h.Path)); !ok || !rules.ForHook(dir+"/") {
 			h.Rule, h.Detail = ruleLibrary, h.Detail+"; its directory is a link to /"+dir
 		}
 		return h
@@ -176,7 +167,7 @@ func (v *view) isProgram(l link) bool {
 
 // libraryVersion returns what follows ".so." in a file name.
 func libraryVersion(p string) string {
-	_, version := loadRules().libraryNamed(path.Base(p))
+	_, version := rules.Load().LibraryNamed(path.Base(p))
 	return version
 }
 

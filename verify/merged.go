@@ -11,6 +11,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // Rules about the merged view (rules/search.yaml).
@@ -121,18 +122,10 @@ func (m *merged) hit(rule string, f *loader.File, format string, args ...any) {
 	m.hits[f.Layer] = append(m.hits[f.Layer], hit{rule, f.Path, fmt.Sprintf(format, args...)})
 }
 
-func isCompat(f *loader.File) bool { return inCompat(f.Real) }
-
-// inCompat reports whether p is a place of the forward-compatibility package.
-func inCompat(p string) bool {
-	return strings.Contains(p, "compat") && (forHook(p) || condaCompat.MatchString(p))
-}
-
-// forHook reports whether p is one of the places where the runtime hook may look for it.
-func forHook(p string) bool { return compatDir.MatchString(p) || orinCompat.MatchString(p) }
+func isCompat(f *loader.File) bool { return rules.InCompat(f.Real) }
 
 // isStubInPlace reports whether f is a stub that is harmless as long as no search path leads to it.
-func isStubInPlace(f *loader.File) bool { return inStubs(f.Path) || inStubs(f.Real) }
+func isStubInPlace(f *loader.File) bool { return rules.InStubs(f.Path) || rules.InStubs(f.Real) }
 
 // commonPath judges the directories that every program searches: does one that
 // holds stubs or the forward-compat package come before the host's libraries?
@@ -191,7 +184,7 @@ func (m *merged) first(dirs []loader.Dir, name string) (loader.Found, bool) {
 func (m *merged) stubNames() []string {
 	names, seen := []string{"libcuda.so.1"}, map[string]bool{"libcuda.so.1": true}
 	for _, f := range m.im.Files {
-		if lib, _ := loadRules().libraryNamed(f.SOName); lib != nil && f.Stub && !seen[f.SOName] {
+		if lib, _ := rules.Load().LibraryNamed(f.SOName); lib != nil && f.Stub && !seen[f.SOName] {
 			seen[f.SOName] = true
 			names = append(names, f.SOName)
 		}

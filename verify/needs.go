@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // Bounds of what is listed: findings about missing libraries in one image, and
@@ -94,7 +95,7 @@ func (m *merged) astray(root *loader.File, missing loader.Missing) bool {
 
 // lack notes one missing library, unless it is the host's to bring.
 func (m *merged) lack(lacks map[string]*lack, missing loader.Missing, prominent bool) {
-	if lib, _ := loadRules().libraryNamed(path.Base(missing.Name)); lib != nil {
+	if lib, _ := rules.Load().LibraryNamed(path.Base(missing.Name)); lib != nil {
 		return
 	}
 	key := missing.Name + "\x00" + missing.Version

@@ -20,6 +20,7 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/codec"
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
@@ -62,7 +63,7 @@ func (w *walker) nested(p string, k sniff.Kind, h *tar.Header, body io.Reader) (
 	case inner.depth > maxNesting:
 		err = errDeep
 	case k.Compressed():
-		c.elf, c.said, err = inner.decompressed(k, counted)
+		c.elf, c.texts, err = inner.decompressed(k, counted)
 	default:
 		err = inner.unpack(k, counted)
 	}
@@ -129,22 +130,22 @@ func inside(archive, p string) string {
 
 // decompressed examines the one file that a compressed file holds. If that is an
 // archive, its entries are this walker's.
-func (w *walker) decompressed(k sniff.Kind, r io.Reader) (*dynelf.Info, said, error) {
+func (w *walker) decompressed(k sniff.Kind, r io.Reader) (*dynelf.Info, rules.Texts, error) {
 	dec, done, err := w.decompress(k, r)
 	if err != nil {
-		return nil, said{}, err
+		return nil, rules.Texts{}, err
 	}
 	defer done()
 	buf := bufio.NewReaderSize(&decodedReader{dec, &w.left.archives}, sniff.Len)
 	head, _ := buf.Peek(sniff.Len) // fewer bytes are no error yet
 	if sniff.Of(head) == sniff.Tar {
-		return nil, said{}, archive.Tars(buf, w.visit)
+		return nil, rules.Texts{}, archive.Tars(buf, w.visit)
 	}
 	c, err := w.unsized("", buf)
 	if err == nil && dec.Begins() {
 		err = errors.New("a later stream in it begins as a file of its own")
 	}
-	return c.elf, c.said, err
+	return c.elf, c.texts, err
 }
 
 // unsized examines a file of which the size is not known before it was read.
@@ -161,7 +162,7 @@ func (w *walker) unsized(p string, r io.Reader) (content, error) {
 	c := content{size: 1, notELF: true}
 	switch err = nil; {
 	case k == sniff.Object:
-		c, err = w.listen(k, &tar.Header{Size: math.MaxInt64}, end)
+		c, err = w.stream(k, &tar.Header{Size: math.MaxInt64}, end)
 	case k == sniff.Script:
 		c, k, err = w.script(p, &tar.Header{Size: math.MaxInt64}, end)
 	case k == sniff.Zip: // below

@@ -37,7 +37,7 @@ func (w *walker) packages(set packageSet) {
 
 // installed notes a package that a database calls installed.
 func (w *walker) installed(set *packageSet, name, version string) {
-	if rule := w.rules.driverPackage(name, set.of); rule != nil {
+	if rule := w.rules.DriverPackage(name, set.of); rule != nil {
 		if w.text.take(len(set.Path) + len(name) + len(version)) {
 			set.Items = append(set.Items, hit{rule.ID, strings.Clone(name), strings.Clone(version)})
 		} else {
@@ -65,7 +65,7 @@ func (w *walker) owns(pkg, file string) {
 
 // ownable reports whether a rule may be about a file.
 func (w *walker) ownable(file string) bool {
-	lib, _ := w.rules.libraryNamed(path.Base(file))
+	lib, _ := w.rules.LibraryNamed(path.Base(file))
 	_, hit := w.hitAt[file]
 	return lib != nil || hit || strings.Contains(file, "nvidia") || w.watch.is(file)
 }

@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // Policy is the exceptions that an organisation makes from the rules. Each has an
@@ -105,7 +106,7 @@ func (e *Exception) check() error {
 			return fmt.Errorf("the exception has no %s", f.name)
 		}
 	}
-	if loadRules().byID[e.Rule] == nil {
+	if rules.Load().Find(e.Rule) == nil {
 		return fmt.Errorf("no rule is called %q", e.Rule)
 	}
 	if _, err := path.Match(e.Path, ""); err != nil {
@@ -183,7 +184,7 @@ func (p *Policy) apply(findings []Finding, today time.Time) []Finding {
 // finding is what there is to say about the exception itself.
 func (e *Exception) finding(rule, what string) Finding {
 	return Finding{
-		Rule: rule, Severity: loadRules().severity(rule),
+		Rule: rule, Severity: rules.Load().Severity(rule),
 		Detail: fmt.Sprintf("exception for %s at %s, owner %s: %s", e.Rule, e.Path, e.Owner, what),
 	}
 }

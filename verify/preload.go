@@ -11,6 +11,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // Rules about what the dynamic linker loads into every program (rules/search.yaml).
@@ -176,7 +177,7 @@ func below(p string, folders []string) string {
 // nowhere reports that the image lacks a library that is named by its path, and that no
 // host brings it.
 func (m *merged) nowhere(name string) bool {
-	lib, _ := loadRules().libraryNamed(path.Base(name))
+	lib, _ := rules.Load().LibraryNamed(path.Base(name))
 	return path.IsAbs(name) && !strings.Contains(name, "$") && lib == nil && !m.im.Has(clean(name))
 }
 

@@ -2,6 +2,8 @@
 
 package verify
 
+import "github.com/cudabuild/cudabuild/verify/internal/rules"
+
 // Verdict is the judgement on one image.
 type Verdict string
 
@@ -14,13 +16,13 @@ const (
 )
 
 // Severity is what one finding means for the verdict; SeverityInfo means nothing for it.
-type Severity string
+type Severity = rules.Severity
 
 // The severities.
 const (
-	SeverityFail Severity = "fail"
-	SeverityWarn Severity = "warn"
-	SeverityInfo Severity = "info"
+	SeverityFail = rules.SeverityFail
+	SeverityWarn = rules.SeverityWarn
+	SeverityInfo = rules.SeverityInfo
 )
 
 // Report is the judgement on one image of one platform, as `verify --json` prints it.

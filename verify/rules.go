@@ -3,25 +3,17 @@
 package verify
 
 import (
-	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
-
-//go:embed rules/*.yaml
-var ruleFiles embed.FS
 
 // code is this package's own sources and those below it. They are part of the rule set's version, so
 // that facts that another version of the code has cached are never used: nobody has
@@ -33,12 +25,10 @@ var code embed.FS
 // Rules that code refers to.
 const (
 	ruleUnreadable    = "unreadable"
-	ruleMountPoint    = "mount-point"
-	ruleStubMisplaced = "stub-misplaced"
+	ruleMountPoint    = rules.MountPoint
+	ruleStubMisplaced = rules.StubMisplaced
 	ruleProgram       = "driver-program"
-	ruleProvider      = "driver-api-provider"
-	ruleForwardCompat = "forward-compat"
-	ruleCondaCompat   = "conda-compat"
+	ruleForwardCompat = rules.ForwardCompat
 	ruleLibrary       = "driver-library"
 	ruleMediaType     = "media-type"
 	ruleLinkerCache   = "ld-cache-residue"
@@ -47,132 +37,31 @@ const (
 	ruleUnmatched     = "exception-unmatched"
 )
 
-// Rule is one kind of finding.
-type Rule struct {
-	ID       string    `yaml:"id"`
-	Kind     string    `yaml:"-"` // library, path, package or class: what Match is compared with
-	Severity Severity  `yaml:"severity"`
-	Reason   string    `yaml:"reason"` // why it matters
-	Fix      string    `yaml:"fix"`    // what to do about it
-	Since    string    `yaml:"since"`  // release of cudabuild that introduced it
-	Match    []Pattern `yaml:"match"`  // any one is enough; none for kind class
-}
-
-// Pattern is one way to recognise what a rule is about. The comments in
-// rules/*.yaml say what each field means for each kind.
-type Pattern struct {
-	Stem       string   `yaml:"stem"`
-	Name       string   `yaml:"name"`
-	Source     string   `yaml:"source"` // where the fact comes from
-	Stub       bool     `yaml:"stub"`
-	Code       uint64   `yaml:"code"`
-	Compat     bool     `yaml:"compat"`
-	CUDA       bool     `yaml:"cuda"`
-	Capability string   `yaml:"capability"`
-	Target     string   `yaml:"target"`
-	Exports    []string `yaml:"exports"`
-	Proof      []string `yaml:"proof"`
-	Needed     string   `yaml:"needed"`
-	Pattern    string   `yaml:"pattern"`
-	Except     string   `yaml:"except"`
-	NotIn      []string `yaml:"not_in"`
-	Text       []string `yaml:"text"`
-	Word       string   `yaml:"word"`
-	Type       string   `yaml:"type"`
-	Example    string   `yaml:"example"` // a path or package name that must match
-}
+// Rule is one kind of finding, and Pattern one way to recognise what a rule is about. The comments in
+// internal/rules/*.yaml say what each field means for each kind.
+type (
+	Rule    = rules.Rule
+	Pattern = rules.Pattern
+)
 
 // Rules returns the rule set, in the order of its files. The caller must not change it.
-func Rules() []Rule { return loadRules().list }
+func Rules() []Rule { return rules.Load().List }
 
 // RulesVersion identifies the rule set: a hash over the rule files and the
 // sources of the code that applies them, package compat's among them.
-func RulesVersion() string { return loadRules().version }
+func RulesVersion() string { return rulesVersion() }
 
-// ruleSet is the rules, indexed for speed.
-type ruleSet struct {
-	list      []Rule
-	version   string
-	byID      map[string]*Rule
-	stems     map[string]*library
-	libraries []*library
-	families  []family
-	symbols   map[string]bool // every symbol that some library row names
-	words     []wordGroup
-	packages  []packagePattern
-	texts     []textRow            // of libraries and programs
-	streamed  map[string][]textRow // of other files, by the type of the row
-}
-
-type library struct {
-	Pattern
-	rule *Rule
-}
-
-// label is what messages call the library.
-func (l *library) label() string {
-	if l.Stem != "" {
-		return l.Stem
-	}
-	return l.Name
-}
-
-// family is libraries that no row names one by one.
-type family struct {
-	re     *regexp.Regexp // of the whole file name
-	except *regexp.Regexp // nil if there is none
-	row    *library
-}
-
-// wordGroup holds the path patterns that need not be tried on paths without word.
-type wordGroup struct {
-	word     string
-	patterns []pathPattern
-}
-
-type pathPattern struct {
-	rule *Rule
-	re   *regexp.Regexp
-	at   int // number of the group "at", -1 if there is none
-	kind string
-}
-
-type packagePattern struct {
-	rule   *Rule
-	re     *regexp.Regexp
-	except *regexp.Regexp // nil if there is none
-	notIn  []string
-}
-
-// loadRules parses the embedded rules. They are part of the program and tested,
-// so a mistake in them is a panic.
-var loadRules = sync.OnceValue(func() *ruleSet {
-	set := &ruleSet{byID: map[string]*Rule{}, stems: map[string]*library{}, symbols: map[string]bool{}, streamed: map[string][]textRow{}}
+var rulesVersion = sync.OnceValue(func() string {
 	sum := sha256.New()
 	eachVersioned(func(name string, data []byte) { _, _ = fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data) })
-	names, err := fs.Glob(ruleFiles, "rules/*.yaml")
-	if err != nil {
-		panic(err)
-	}
-	for _, name := range names {
-		data, err := ruleFiles.ReadFile(name)
-		if err != nil {
-			panic(err)
-		}
-		if err := set.parse(data); err != nil {
-			panic(fmt.Sprintf("%s: %v", name, err))
-		}
-	}
-	set.version = hex.EncodeToString(sum.Sum(nil))[:16]
-	set.index()
-	return set
+	return hex.EncodeToString(sum.Sum(nil))[:16]
 })
 
 // versioned is what the version of the rules is a hash of, by its folder in the module.
 var versioned = []struct {
 	dir   string
 	files embed.FS
-}{{"verify", code}, {"verify", ruleFiles}, {"compat", compat.Sources}}
+}{{"verify", code}, {"verify/internal/rules", rules.Files}, {"compat", compat.Sources}}
 
 // eachVersioned calls do for the files, tests aside, in a fixed order.
 func eachVersioned(do func(name string, data []byte)) {
@@ -189,171 +78,4 @@ func eachVersioned(do func(name string, data []byte)) {
 			panic(err)
 		}
 	}
-}
-
-func (s *ruleSet) parse(data []byte) error {
-	var file struct {
-		Kind  string `yaml:"kind"`
-		Rules []Rule `yaml:"rules"`
-	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&file); err != nil {
-		return err
-	}
-	for _, r := range file.Rules {
-		r.Kind = file.Kind
-		s.list = append(s.list, r)
-	}
-	return nil
-}
-
-func (s *ruleSet) index() {
-	groups := map[string]int{}
-	for i := range s.list {
-		r := &s.list[i]
-		s.byID[r.ID] = r
-		for _, p := range r.Match {
-			switch r.Kind {
-			case "library":
-				s.addLibrary(&library{Pattern: p, rule: r})
-			case "package":
-				s.packages = append(s.packages, packagePattern{r, whole(p.Pattern), whole(p.Except), p.NotIn})
-			case "path":
-				s.addPath(r, p, groups)
-			}
-		}
-	}
-}
-
-// whole is a pattern that must match all of a name, nil for none.
-func whole(pattern string) *regexp.Regexp {
-	if pattern == "" {
-		return nil
-	}
-	return regexp.MustCompile(`^(?:` + pattern + `)$`)
-}
-
-// addPath adds a row that tells by the path, by texts in the file, or by either.
-func (s *ruleSet) addPath(r *Rule, p Pattern, groups map[string]int) {
-	pattern := pathPattern{rule: r, kind: p.Type, at: -1}
-	if p.Pattern == "" {
-		s.streamed[p.Type] = append(s.streamed[p.Type], textRow{texts: p.Text, path: &pattern})
-		return
-	}
-	word := cmp.Or(p.Word, "nvidia")
-	at, ok := groups[word]
-	if !ok {
-		at = len(s.words)
-		groups[word] = at
-		s.words = append(s.words, wordGroup{word: word})
-	}
-	pattern.re = regexp.MustCompile(p.Pattern)
-	pattern.at = pattern.re.SubexpIndex("at")
-	s.words[at].patterns = append(s.words[at].patterns, pattern)
-	if len(p.Text) > 0 {
-		s.texts = append(s.texts, textRow{texts: p.Text, path: &pattern})
-	}
-}
-
-func (s *ruleSet) addLibrary(l *library) {
-	s.libraries = append(s.libraries, l)
-	if l.Stem != "" {
-		s.stems[l.Stem] = l
-	}
-	if l.Pattern.Pattern != "" {
-		s.families = append(s.families, family{whole(l.Pattern.Pattern), whole(l.Except), l})
-	}
-	if len(l.Text) > 0 {
-		s.texts = append(s.texts, textRow{texts: l.Text, lib: l})
-	}
-	for _, names := range [][]string{l.Exports, l.Proof} {
-		for _, n := range names {
-			s.symbols[n] = true
-		}
-	}
-}
-
-// severity returns the severity of a rule, fail for one that is not known.
-func (s *ruleSet) severity(id string) Severity {
-	if r := s.byID[id]; r != nil {
-		return r.Severity
-	}
-	return SeverityFail
-}
-
-// driverPackage returns the rule that a package of this name breaks, nil if none. of is
-// the package manager, as far as rows ask for it.
-func (s *ruleSet) driverPackage(name, of string) *Rule {
-	for _, p := range s.packages {
-		if p.re.MatchString(name) && (p.except == nil || !p.except.MatchString(name)) && !slices.Contains(p.notIn, of) {
-			return p.rule
-		}
-	}
-	return nil
-}
-
-// splitLibrary cuts "libcuda.so.550.54" into "libcuda" and ".550.54". It is asked about every file
-// of an image, and takes a fifth of the time of a regular expression.
-func splitLibrary(base string) (stem, version string, ok bool) {
-	for at := 0; ; at++ {
-		next := strings.Index(base[at:], ".so")
-		if next < 0 {
-			return "", "", false
-		}
-		at += next
-		if version = base[at+len(".so"):]; at > 0 && areNumbers(version) {
-			return base[:at], version, true
-		}
-	}
-}
-
-// areNumbers reports whether s is numbers with a dot in front of each, or "".
-func areNumbers(s string) bool {
-	for i, c := range []byte(s) {
-		last := i+1 == len(s)
-		switch {
-		case c == '.' && !last && s[i+1] != '.':
-		case i > 0 && '0' <= c && c <= '9':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// wheelInfix is what auditwheel puts behind the stem.
-var wheelInfix = regexp.MustCompile(`^.+-[0-9a-f]{8}$`)
-
-// libraryNamed returns the library that a file name or SONAME belongs to and the
-// version behind ".so", without the dot. It returns nil for any other name.
-func (s *ruleSet) libraryNamed(base string) (l *library, version string) {
-	stem, suffix, ok := splitLibrary(base)
-	if !ok {
-		return nil, ""
-	}
-	version = strings.TrimPrefix(suffix, ".")
-	if l := s.stems[stem]; l != nil {
-		return l, version
-	}
-	if strings.Contains(stem, "-") && wheelInfix.MatchString(stem) {
-		stem = stem[:len(stem)-len("-1a2b3c4d")]
-		if l := s.stems[stem]; l != nil {
-			return l, version
-		}
-	}
-	return s.family(stem, suffix), version
-}
-
-// family returns the library of a name that no row has but a pattern fits, nil for others.
-func (s *ruleSet) family(stem, version string) *library {
-	name := stem + ".so" + version
-	for _, f := range s.families {
-		if f.re.MatchString(name) && (f.except == nil || !f.except.MatchString(name)) {
-			l := *f.row
-			l.Stem = stem
-			return &l
-		}
-	}
-	return nil
 }

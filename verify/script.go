@@ -10,6 +10,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/readers"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
@@ -18,17 +19,17 @@ import (
 // the file is.
 func (w *walker) script(p string, h *tar.Header, body io.Reader) (c content, k sniff.Kind, err error) {
 	if !w.opts.Nested {
-		c, err = w.listen(sniff.Script, h, body)
+		c, err = w.stream(sniff.Script, h, body)
 		return c, sniff.Script, err
 	}
-	buf := listenPool.Get().(*[listenWindow]byte)
-	defer listenPool.Put(buf)
+	buf := rules.Windows.Get().(*[rules.StreamWindow]byte)
+	defer rules.Windows.Put(buf)
 	n, err := readers.Fill(body, buf[:])
 	if err != nil && !errors.Is(err, io.EOF) {
 		return c, sniff.Script, err
 	}
 	start := buf[:n]
-	if c, err = w.listen(sniff.Script, h, bytes.NewReader(start)); err != nil {
+	if c, err = w.stream(sniff.Script, h, bytes.NewReader(start)); err != nil {
 		return c, sniff.Script, err
 	}
 	k, at := archive.Payload(start)

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // Limits of what is kept of one layer for the dynamic linker. 32 MiB are some
@@ -85,14 +85,14 @@ func (c *collector) hardLink(p, target string) {
 
 // object keeps a dynamic ELF file; stub says that it is a driver library's stub.
 func (c *collector) object(p string, is content, stub bool) {
-	elf, note := is.elf, is.said.note
+	elf, note := is.elf, is.texts.Note
 	if !c.keep(len(p) + len(note) + 256 + 32*(len(elf.Needed)+len(elf.VersionDefs))) {
 		return
 	}
 	o := loader.Object{
 		Path: p, ABI: loader.NewABI(elf.Machine, elf.Class, elf.Data), Interp: c.word(elf.Interp),
 		SOName: c.word(elf.SOName), Needed: c.wordsOf(elf.Needed), RPath: c.word(elf.RPath), RunPath: c.word(elf.RunPath),
-		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Stub: stub, Version: c.word(is.said.version), Note: note, Opens: is.opens,
+		NoDefault: elf.NoDefault, Defines: c.wordsOf(elf.VersionDefs), Stub: stub, Version: c.word(is.texts.Version), Note: note, Opens: is.opens,
 	}
 	for _, v := range elf.VersionNeeds {
 		if c.keep(48 + 32*len(v.Versions)) {
@@ -145,7 +145,7 @@ func (c *collector) seal(paths pathSet, started *headCollector) loader.Facts {
 }
 
 // startable reports whether what an image starts is often at p.
-func startable(p string) bool { return inBin(p) || !strings.Contains(p, "/") }
+func startable(p string) bool { return rules.InBin(p) || !strings.Contains(p, "/") }
 
 // plain reports whether a link's target is a file of this layer that is neither
 // an ELF file nor a link.
@@ -195,11 +195,4 @@ func (c *collector) linkerConfig(p string, body io.Reader) (io.Reader, error) {
 		c.configs[p] = string(text)
 	}
 	return io.MultiReader(bytes.NewReader(text), body), nil
-}
-
-// isStubFile reports whether an ELF file is a stub of a driver library, by its contents
-// alone: a link may give it any name.
-func (w *walker) isStubFile(elf *dynelf.Info) bool {
-	lib, _ := w.identify(content{elf: elf}, nil)
-	return lib != nil && lib.isStub(elf)
 }

@@ -13,6 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 const ruleEntrypoint = "entrypoint-missing"
@@ -144,7 +145,7 @@ func (s *starter) aliased(p string) bool {
 func (s *starter) brought(p string) bool {
 	s.places += len(s.mounts)
 	return slices.ContainsFunc(s.mounts, func(dir string) bool { return strings.HasPrefix(p, dir) }) ||
-		(&walker{rules: loadRules()}).linkRule(p) == ruleProgram
+		rules.Load().LinkRule(p) == ruleProgram
 }
 
 // candidates are the paths at which a program of that name is looked for.
@@ -236,7 +237,7 @@ func (s *starter) stops(f *loader.File) string {
 	}
 	c := s.im.Closure(f)
 	for _, missing := range c.Missing {
-		if lib, _ := loadRules().libraryNamed(path.Base(missing.Name)); lib == nil {
+		if lib, _ := rules.Load().LibraryNamed(path.Base(missing.Name)); lib == nil {
 			_, detail := s.explain(&lack{Missing: missing})
 			return missing.By.Path + " " + detail
 		}
@@ -251,7 +252,7 @@ func (s *starter) stops(f *loader.File) string {
 func (s *starter) muslStops(f *loader.File, c loader.Closure) string {
 	const musl = "is linked with musl: the host's is made for glibc, and cannot be loaded there"
 	for _, missing := range c.Missing {
-		if lib, _ := loadRules().libraryNamed(path.Base(missing.Name)); lib.CUDA {
+		if lib, _ := rules.Load().LibraryNamed(path.Base(missing.Name)); lib.CUDA {
 			return fmt.Sprintf("%s needs %s and %s %s", missing.By.Path, missing.Name, f.Path, musl)
 		}
 	}

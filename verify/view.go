@@ -13,6 +13,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/verify/internal/loader"
 	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 // view is the layers of one image, bottom first, and what is looked up in all of them:
@@ -142,7 +143,7 @@ func mergedNames(p string) []string { return []string{p, "usr/" + p, strings.Tri
 // found returns the topmost finding under a layer that p has part in, nil if there is none.
 func (v *view) found(p string, below int) *hit {
 	at := v.foundAt(p, below)
-	if group := loadRules().groupOf(p); group != "" {
+	if group := rules.Load().GroupOf(p); group != "" {
 		other := v.foundAt(group, below)
 		if c := cmp.Compare(other.layer, at.layer); c > 0 || c == 0 && other.at < at.at {
 			at = other

@@ -35,7 +35,7 @@ const (
 )
 
 // arrows names, for each package, the packages of ours that it may import.
-// A subpackage (verify/rules) stands under its parent's name. Everybody may import
+// A subpackage (verify/internal/rules) stands under its parent's name. Everybody may import
 // internal/; free packages may import everything and nobody imports them.
 var arrows = map[string][]string{
 	"compat":   {},
@@ -71,7 +71,7 @@ type goPackage struct {
 	Deps       []string
 }
 
-// name is the first element of the path inside the module: "verify" for verify/rules.
+// name is the first element of the path inside the module: "verify" for verify/internal/rules.
 func name(importPath string) (string, bool) {
 	rest, ours := strings.CutPrefix(importPath, module+"/")
 	first, _, _ := strings.Cut(rest, "/")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+package rules
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ const (
 )
 
 // compatNote returns the JSON of the section .note.cuda.fwd_compatibility: for which
-// drivers and devices a library of the forward-compatibility package is made. It is "" where the
+// drivers and devices a Library of the forward-compatibility package is made. It is "" where the
 // hook reads none: it goes by the section headers, and the alignment that they name.
 // Source: nvidia-container-toolkit 1.20.1, cmd/nvidia-cdi-hook/cudacompat/cuda-elf-header.go.
 // Layout: length of the owner, of the content, type (32 bits each), owner and
@@ -47,9 +47,9 @@ func compatNote(f dynelf.File) string {
 }
 
 // compatNote is the note as messages put it.
-func (s said) compatNote() string {
-	if s.note == "" {
+func (t Texts) compatNote() string {
+	if t.Note == "" {
 		return ""
 	}
-	return ", for " + s.note
+	return ", for " + t.Note
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify_test
+package rules
 
 import (
 	"regexp"
 	"testing"
-
-	"github.com/cudabuild/cudabuild/verify"
 )
 
 // FuzzSplitLibrary holds the cutting of names against a regular expression that says the same.
@@ -19,7 +17,7 @@ func FuzzSplitLibrary(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		stem, version, ok := verify.SplitLibrary(name)
+		stem, version, ok := splitLibrary(name)
 		m := same.FindStringSubmatch(name)
 		if ok != (m != nil) || ok && (stem != m[1] || version != m[2]) {
 			t.Errorf("splitLibrary(%q) = %q, %q, %t, want %q", name, stem, version, ok, m)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+package rules
 
 import (
 	"bytes"
@@ -14,64 +14,64 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 )
 
-// said is what the bytes of a file say about it, beside its symbols.
-type said struct {
-	lib     *library     // of which all texts were found, nil if none
-	path    *pathPattern // the same for other rules
-	version string       // of the driver, "" if unknown
-	note    string       // of forward compatibility: JSON, "" if there is none
+// Texts is what the bytes of a file say about it, beside its symbols.
+type Texts struct {
+	Lib     *Library     // of which all texts were found, nil if none
+	Path    *PathPattern // the same for other rules
+	Version string       // of the driver, "" if unknown
+	Note    string       // of forward compatibility: JSON, "" if there is none
 }
 
 // textRow is one row of the rules that tells by texts: all must be in the file.
 type textRow struct {
 	texts []string
-	lib   *library
-	path  *pathPattern
+	lib   *Library
+	path  *PathPattern
 }
 
 // textAnchors is what the first text of every row for libraries and programs
 // contains: one pass over a file looks for these, and most files have none.
 var textAnchors = []string{"nvidia", "NVIDIA"}
 
-// texts looks into an ELF file for what its symbols do not tell. Most files have
+// Texts looks into an ELF file for what its symbols do not tell. Most files have
 // nothing to do with the driver and cost one search.
-func (w *walker) texts(p string, f dynelf.File, elf *dynelf.Info) said {
-	s := w.rules.textsIn(f.Parts)
-	named, version := w.rules.libraryNamed(path.Base(p))
-	lib, _ := w.identify(content{elf: elf, said: s}, named)
-	if lib == nil && s.path == nil {
-		return s
+func (s *Set) Texts(p string, f dynelf.File, elf *dynelf.Info) Texts {
+	t := s.textsIn(f.Parts)
+	named, version := s.LibraryNamed(path.Base(p))
+	lib, _ := s.Identify(File{ELF: elf, Texts: t}, named)
+	if lib == nil && t.Path == nil {
+		return t
 	}
 	if !driverVersion.MatchString(version) {
-		s.version = cmp.Or(versionNeeded(elf.Needed), versionIn(f.Parts))
+		t.Version = cmp.Or(versionNeeded(elf.Needed), versionIn(f.Parts))
 	}
 	if lib != nil && lib.Compat {
-		s.note = compatNote(f)
+		t.Note = compatNote(f)
 	}
-	return s
+	return t
 }
 
 // textsIn returns the first rows of which all texts are in the parts. A file that has the
 // texts of most rows is no part of a driver: it is cudabuild, which has the rules in it.
-func (s *ruleSet) textsIn(parts []dynelf.Part) said {
-	var found said
+func (s *Set) textsIn(parts []dynelf.Part) Texts {
+	var found Texts
 	matches := 0
 	for _, row := range s.anchored(parts) {
 		rest := row.texts[1:]
-		if slices.ContainsFunc(rest, func(t string) bool { return !inParts(parts, t) }) {
+		if slices.ContainsFunc(rest, func(t string) bool { return !InParts(parts, t) }) {
 			continue
 		}
-		found.lib, found.path = cmp.Or(found.lib, row.lib), cmp.Or(found.path, row.path)
+		found.Lib, found.Path = cmp.Or(found.Lib, row.lib), cmp.Or(found.Path, row.path)
 		matches++
 	}
 	if 2*matches > len(s.texts) {
-		return said{}
+		return Texts{}
 	}
 	return found
 }
 
 // anchored returns the rows of which the first text is in the parts.
-func (s *ruleSet) anchored(parts []dynelf.Part) []*textRow {
+func (s *Set) anchored(parts []dynelf.Part) []*textRow {
 	seen := make([]bool, len(s.texts))
 	for _, part := range parts {
 		for _, anchor := range textAnchors {
@@ -95,7 +95,7 @@ func (s *ruleSet) anchored(parts []dynelf.Part) []*textRow {
 }
 
 // markAt marks the rows of which the first text stands around the anchor at data[at].
-func (s *ruleSet) markAt(data []byte, at int, anchor string, seen []bool) {
+func (s *Set) markAt(data []byte, at int, anchor string, seen []bool) {
 	for i := range s.texts {
 		text := s.texts[i].texts[0]
 		in := strings.Index(text, anchor)
@@ -105,7 +105,8 @@ func (s *ruleSet) markAt(data []byte, at int, anchor string, seen []bool) {
 	}
 }
 
-func inParts(parts []dynelf.Part, text string) bool {
+// InParts reports whether a text is in one of the parts of a file.
+func InParts(parts []dynelf.Part, text string) bool {
 	return slices.ContainsFunc(parts, func(p dynelf.Part) bool { return bytes.Contains(p.Data, []byte(text)) })
 }
 

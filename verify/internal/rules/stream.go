@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package verify
+package rules
 
 import (
-	"archive/tar"
 	"bytes"
 	"cmp"
 	"errors"
@@ -16,12 +15,13 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
-// Object files and scripts are searched as they stream by: a window of listenWindow
+// Object files and scripts are searched as they stream by: a window of StreamWindow
 // bytes, which overlaps the next one so that no text is cut in two. Of a script only
 // the first window counts: installers say what they are at the top.
 const (
-	listenWindow  = 1 << 20
-	listenOverlap = 1 << 10
+	// StreamWindow is how much of a file is held at a time.
+	StreamWindow  = 1 << 20
+	streamOverlap = 1 << 10
 )
 
 // types of rows that tell by texts alone.
@@ -30,31 +30,30 @@ const (
 	typeScript = "script"
 )
 
-var listenPool = sync.Pool{New: func() any { return new([listenWindow]byte) }}
+// Windows are buffers of that size.
+var Windows = sync.Pool{New: func() any { return new([StreamWindow]byte) }}
 
-// listen searches a file for the texts of the rows of its kind.
-func (w *walker) listen(k sniff.Kind, h *tar.Header, body io.Reader) (content, error) {
-	c := content{size: h.Size, notELF: k == sniff.Script}
-	rows, most := w.rules.streamed[typeObject], h.Size
+// Stream searches an object file, or a script, for the texts of the rows of its kind.
+func (s *Set) Stream(k sniff.Kind, size int64, body io.Reader) (Texts, error) {
+	rows, most := s.streamed[typeObject], size
 	if k == sniff.Script {
-		rows, most = w.rules.streamed[typeScript], listenWindow
+		rows, most = s.streamed[typeScript], StreamWindow
 	}
-	ear := ear{rows: rows, found: map[string]bool{}}
-	err := ear.hear(io.LimitReader(body, most))
-	c.said.path, c.said.version = ear.judge()
-	return c, err
+	scan := textScanner{rows: rows, found: map[string]bool{}}
+	err := scan.read(io.LimitReader(body, most))
+	return scan.texts(), err
 }
 
-// ear remembers which texts were heard.
-type ear struct {
+// textScanner remembers which texts were found.
+type textScanner struct {
 	rows    []textRow
 	found   map[string]bool
 	version string
 }
 
-func (e *ear) hear(body io.Reader) error {
-	buf := listenPool.Get().(*[listenWindow]byte)
-	defer listenPool.Put(buf)
+func (e *textScanner) read(body io.Reader) error {
+	buf := Windows.Get().(*[StreamWindow]byte)
+	defer Windows.Put(buf)
 	kept := 0
 	for {
 		n, err := readers.Fill(body, buf[kept:])
@@ -65,20 +64,20 @@ func (e *ear) hear(body io.Reader) error {
 		if err != nil {
 			return err
 		}
-		kept = copy(buf[:], buf[len(buf)-listenOverlap:])
+		kept = copy(buf[:], buf[len(buf)-streamOverlap:])
 	}
 }
 
-func (e *ear) window(data []byte) {
-	heard := false
+func (e *textScanner) window(data []byte) {
+	seen := false
 	for _, row := range e.rows {
 		for _, text := range row.texts {
 			if bytes.Contains(data, []byte(text)) {
-				e.found[text], heard = true, true
+				e.found[text], seen = true, true
 			}
 		}
 	}
-	if heard && e.version == "" {
+	if seen && e.version == "" {
 		e.version = objectVersion(data)
 	}
 }
@@ -98,11 +97,11 @@ func objectVersion(data []byte) (version string) {
 	return version
 }
 
-func (e *ear) judge() (*pathPattern, string) {
+func (e *textScanner) texts() Texts {
 	for _, row := range e.rows {
 		if !slices.ContainsFunc(row.texts, func(t string) bool { return !e.found[t] }) {
-			return row.path, e.version
+			return Texts{Path: row.path, Version: e.version}
 		}
 	}
-	return nil, ""
+	return Texts{}
 }
