@@ -37,12 +37,12 @@ const (
 	ruleUnmatched     = "exception-unmatched"
 )
 
-// Rule is one kind of finding, and Pattern one way to recognise what a rule is about. The comments in
-// internal/rules/*.yaml say what each field means for each kind.
-type (
-	Rule    = rules.Rule
-	Pattern = rules.Pattern
-)
+// Rule is one kind of finding.
+type Rule = rules.Rule
+
+// Pattern is one way to recognise what a rule is about. The comments in internal/rules/*.yaml
+// say what each field means for each kind.
+type Pattern = rules.Pattern
 
 // Rules returns the rule set, in the order of its files. The caller must not change it.
 func Rules() []Rule { return rules.Load().List }

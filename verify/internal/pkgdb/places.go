@@ -12,6 +12,7 @@ import (
 // Manager is who keeps a database of what is installed.
 type Manager int
 
+// The managers that are known.
 const (
 	Nobody Manager = iota
 	Dpkg

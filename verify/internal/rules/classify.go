@@ -285,6 +285,7 @@ func (pattern *PathPattern) mounted(p string) bool {
 	return true
 }
 
+// InBin reports whether a file lies in a folder for programs.
 func InBin(p string) bool {
 	dir := path.Base(path.Dir(p))
 	return dir == "bin" || dir == "sbin"

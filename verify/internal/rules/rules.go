@@ -119,6 +119,7 @@ type wordGroup struct {
 	patterns []PathPattern
 }
 
+// PathPattern is a row of the rules about paths.
 type PathPattern struct {
 	rule *Rule
 	re   *regexp.Regexp
@@ -248,7 +249,7 @@ func (s *Set) Severity(id string) Severity {
 	return SeverityFail
 }
 
-// driverPackage returns the rule that a package of this name breaks, nil if none. of is
+// DriverPackage returns the rule that a package of this name breaks, nil if none. of is
 // the package manager, as far as rows ask for it.
 func (s *Set) DriverPackage(name, of string) *Rule {
 	for _, p := range s.packages {

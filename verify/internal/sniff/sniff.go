@@ -18,6 +18,7 @@ type Kind int
 // Len is how many of them tell.
 const Len = 512
 
+// The kinds.
 const (
 	Other  Kind = iota
 	Object      // ELF object file: kernel modules and firmware are
