@@ -5,6 +5,11 @@
 #   scripts/release.sh OUT [VERSION]   VERSION such as v0.2.0; without one, the name that Go has for the commit
 set -euo pipefail
 out=$(realpath -m "$1") version=${2-}
+if [ -n "$version" ]; then
+  [[ $version =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]] || { echo "cudabuild: error: VERSION=$version: want one such as v0.2.0" >&2; exit 2; }
+  tagged=$(git rev-parse --quiet --verify "refs/tags/$version^{commit}" || git rev-parse HEAD)
+  [ "$tagged" = "$(git rev-parse HEAD)" ] || { echo "cudabuild: error: the tag $version is of commit $tagged: check that out first" >&2; exit 2; }
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work" "$out.new"' EXIT
 git clone --quiet . "$work/source"
