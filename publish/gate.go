@@ -90,8 +90,15 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 			gate.Why += ": " + o.Row.Reason
 		}
 	}
-	if gate.State == Missing {
-		gate.Why = p.command(cells, plan, driver, arch, sample)
+	of := cells[len(cells)-1]
+	switch {
+	case gate.State != Missing:
+	case of.Sample != sample: // nor will there ever be one
+		gate.State = Failed
+		gate.Why = fmt.Sprintf("no image of %s for CUDA %s on %s is among the cells: choose %s-%s-%s too", sample, of.CUDA, of.OS, of.CUDA, sample, of.OS)
+	default:
+		gate.Why = fmt.Sprintf("no row: on a host with %s and driver %s run 'cudabuild gpu %s:%s --ledger rows', then here '%s --ledger rows'",
+			arch, driver, plan.To, p.staging(of.ID), p.again())
 	}
 	return gate
 }
@@ -135,14 +142,9 @@ func (p *Publisher) sameImage(cells []matrix.Cell, row gpu.Row) string {
 	return ""
 }
 
-// command says what would make the row that is missing.
-func (p *Publisher) command(cells []matrix.Cell, plan *Plan, driver, arch, sample string) string {
-	of := cells[len(cells)-1]
-	if of.Sample != sample {
-		return fmt.Sprintf("no image of %s for CUDA %s on %s is among the cells: choose %s-%s-%s too", sample, of.CUDA, of.OS, of.CUDA, sample, of.OS)
-	}
-	return fmt.Sprintf("no row: on a host with %s and driver %s run 'cudabuild gpu %s:%s --ledger rows', then here 'cudabuild push --resume %s --ledger rows'",
-		arch, driver, plan.To, p.staging(of.ID), p.ID)
+// again is the command that goes on with this run.
+func (p *Publisher) again() string {
+	return strings.Join(append([]string{"cudabuild push --resume", p.ID}, p.Flags...), " ")
 }
 
 // used are the GPUs of a row.

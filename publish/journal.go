@@ -10,14 +10,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -45,16 +48,70 @@ type Entry struct {
 	Tag    string    `json:"tag,omitempty"`
 	From   *string   `json:"from,omitempty"` // of a tag: the digest that it named before
 	Plan   *Plan     `json:"plan,omitempty"`
+	As     *As       `json:"as,omitempty"` // with the plan
+}
+
+// As is how a run was begun, and goes on.
+type As struct {
+	StageOnly      bool `json:"stage_only,omitempty"`
+	Staged         bool `json:"staged,omitempty"` // by others
+	FullReadBack   bool `json:"full_read_back,omitempty"`
+	Older          bool `json:"older,omitempty"`
+	FewerPlatforms bool `json:"fewer_platforms,omitempty"`
 }
 
 // Journal is what a run has done so far.
 type Journal struct {
 	Run     string
-	Entries []Entry // the first one has the plan
+	Entries []Entry // the first one has a plan
 }
 
-// Plan is what the run had in mind.
-func (j Journal) Plan() *Plan { return j.Entries[0].Plan }
+// As is how the run was begun.
+func (j Journal) As() As {
+	if as := j.life()[0].As; as != nil {
+		return *as
+	}
+	return As{}
+}
+
+// Plan is what the run had in mind: all of it, where parts of a family were staged one after
+// the other.
+func (j Journal) Plan() *Plan {
+	life := j.life()
+	plan := life[0].Plan
+	for _, e := range life[1:] {
+		if e.Plan == nil {
+			continue
+		}
+		all := *plan
+		all.Cells = slices.Clone(plan.Cells)
+		for _, c := range e.Plan.Cells {
+			if i := slices.IndexFunc(all.Cells, func(o Cell) bool { return o.ID == c.ID }); i >= 0 {
+				all.Cells[i] = c
+			} else {
+				all.Cells = append(all.Cells, c)
+			}
+		}
+		plan = &all
+	}
+	return plan
+}
+
+// life is what was done since the run of this name began last.
+func (j Journal) life() []Entry {
+	for i := len(j.Entries) - 2; i >= 0; i-- {
+		ended := j.Entries[i].What == done || j.Entries[i].What == abandoned
+		if ended && j.Entries[i+1].Plan != nil {
+			return j.Entries[i+1:]
+		}
+	}
+	return j.Entries
+}
+
+// moved reports whether the run has begun to move a tag.
+func (j Journal) moved() bool {
+	return slices.ContainsFunc(j.life(), func(e Entry) bool { return e.What == moving })
+}
 
 // Ended reports whether nothing is left to do.
 func (j Journal) Ended() bool {
@@ -62,7 +119,10 @@ func (j Journal) Ended() bool {
 	return last == done || last == abandoned
 }
 
-const journalExt = ".jsonl"
+const (
+	journalExt = ".jsonl"
+	maxJournal = 256 << 20 // bytes; ten thousand cells need a tenth of it
+)
 
 var errNoPlan = hint.Usage("the journal does not begin with a plan", "the run ended before it did anything: 'cudabuild push' begins another")
 
@@ -109,7 +169,8 @@ func Journals(dir string) ([]Journal, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			slog.Warn("journal left out", "because", err)
+			continue
 		}
 		all = append(all, j)
 	}
@@ -117,7 +178,7 @@ func Journals(dir string) ([]Journal, error) {
 }
 
 func readJournal(path string) (Journal, error) {
-	file, err := os.Open(path)
+	file, err := image.OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Journal{}, hint.Usage(fmt.Sprintf("no journal %s", path), "the folder has one for each run, RUN"+journalExt)
 	}
@@ -125,7 +186,7 @@ func readJournal(path string) (Journal, error) {
 		return Journal{}, err
 	}
 	defer file.Close()
-	j, err := ParseJournal(strings.TrimSuffix(filepath.Base(path), journalExt), file)
+	j, err := ParseJournal(strings.TrimSuffix(filepath.Base(path), journalExt), io.LimitReader(file, maxJournal))
 	if err != nil {
 		return j, fmt.Errorf("%s: %w", path, err)
 	}
@@ -151,14 +212,19 @@ func ParseJournal(run string, r io.Reader) (Journal, error) {
 		}
 		j.Entries = append(j.Entries, e)
 	}
-	if len(j.Entries) == 0 || j.Plan() == nil {
+	if len(j.Entries) == 0 || j.Entries[0].Plan == nil {
 		return Journal{}, errNoPlan
 	}
-	if err := j.Plan().check(); err != nil {
-		return Journal{}, err
-	}
-	if j.Plan().Run != run {
-		return Journal{}, fmt.Errorf("it is the journal of run %q: call the file so", j.Plan().Run)
+	for _, e := range j.Entries {
+		if e.Plan == nil {
+			continue
+		}
+		if err := e.Plan.check(); err != nil {
+			return Journal{}, err
+		}
+		if e.Plan.Run != run {
+			return Journal{}, fmt.Errorf("it is the journal of run %q: call the file so", e.Plan.Run)
+		}
 	}
 	return j, nil
 }

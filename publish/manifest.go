@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/containerd/platforms"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -56,7 +58,14 @@ func (m *manifest) blobs() (all []v1.Descriptor) {
 // platforms are those of its images, "linux/amd64".
 func (m *manifest) platforms() (all []string) {
 	for _, img := range m.images() {
-		all = append(all, img.file.Platform().String())
+		p := img.file.Platform()
+		same := platforms.Normalize(platforms.Platform{OS: p.OS, Architecture: p.Architecture, Variant: p.Variant})
+		if same.Architecture == "amd64" {
+			same.Variant = "" // every image for amd64 is for some of these machines
+		}
+		if same.OS != "unknown" && same.OS != "" { // what buildx says about an image, as one more image
+			all = append(all, platforms.Format(same))
+		}
 	}
 	return all
 }
@@ -205,6 +214,10 @@ func (p *Publisher) fromStaging(ctx context.Context, cell Cell) error {
 	switch {
 	case err != nil:
 		return err
+	case now == nil && p.hasTags(ctx, cell):
+		if now, err = p.puller.Head(ctx, p.repo.Digest(cell.Digest)); err != nil {
+			return err
+		}
 	case now == nil:
 		return &NotReadyError{cell.ID, fmt.Sprintf("%s has no tag %s", p.repo, cell.Staging), fmt.Sprintf("'cudabuild push --stage %s' makes it", p.ID)}
 	case now.Digest.String() != cell.Digest:
@@ -216,6 +229,14 @@ func (p *Publisher) fromStaging(ctx context.Context, cell Cell) error {
 	}
 	p.keep(cell.Digest, img)
 	return nil
+}
+
+// hasTags reports whether all tags of a cell name its image already: then it needs no staging.
+func (p *Publisher) hasTags(ctx context.Context, cell Cell) bool {
+	return !slices.ContainsFunc(cell.Tags, func(t Tag) bool {
+		now, err := p.current(ctx, t.Name)
+		return err != nil || now == nil || now.Digest.String() != cell.Digest
+	})
 }
 
 // named reads what the repository has under a digest, once for all tags that name it; nil if

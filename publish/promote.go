@@ -3,11 +3,14 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -40,16 +43,88 @@ func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err e
 	if err := p.each(ctx, len(all), func(ctx context.Context, i int) error { return p.untouched(ctx, all[i]) }); err != nil {
 		return phase, err
 	}
+	// Who interrupts it now gets all tags moved, or back, within that time.
+	ctx, cancel := grace(ctx, graceTime)
+	defer cancel()
+	var moved tally
 	for _, moves := range [][]move{first, rest} {
 		err := p.each(ctx, len(moves), func(ctx context.Context, i int) error {
-			defer m.add(1, 0)
-			return p.tag(ctx, moves[i])
+			if err := p.tag(ctx, moves[i]); err != nil {
+				return err
+			}
+			moved.add(moves[i])
+			m.add(1, 0)
+			return nil
 		})
 		if err != nil {
-			return phase, err
+			return phase, p.halfway(ctx, err, moved.moves, len(all))
 		}
 	}
-	return phase, nil
+	// Somebody else may have moved one right behind us.
+	return phase, p.each(ctx, len(all), func(ctx context.Context, i int) error {
+		now, err := p.current(ctx, all[i].tag.Name)
+		if err == nil && !all[i].done(now) {
+			err = failed(fmt.Errorf("%s: tag %s was moved to %s by somebody else right after it was moved here", all[i].cell.ID, all[i].tag.Name, what(now)), lookAround)
+		}
+		return err
+	})
+}
+
+// tally collects moves that were made at the same time.
+type tally struct {
+	mu    sync.Mutex
+	moves []move
+}
+
+func (t *tally) add(m move) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moves = append(t.moves, m)
+}
+
+// graceTime is how long moving tags may go on after it was interrupted.
+const graceTime = 20 * time.Second
+
+// grace returns a context that ends some time after ctx does.
+func grace(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(after, cancel)
+		context.AfterFunc(late, func() { timer.Stop() })
+	})
+	return late, func() { stop(); cancel() }
+}
+
+// halfway ends a promotion of which some tags have moved: where the registry does not take a
+// tag, these are put back. Where it is away, or somebody else moves tags too, they stay, and the error says so.
+func (p *Publisher) halfway(ctx context.Context, err error, moves []move, of int) error {
+	var foreign *FailedError
+	if len(moves) == 0 {
+		return err
+	}
+	if !errors.As(err, &foreign) && !registry.Again(err) && ctx.Err() == nil {
+		if p.putBack(ctx, moves) == nil {
+			return failed(fmt.Errorf("%w; the %d tags that had moved are back where they were", err, len(moves)), "")
+		}
+	}
+	text := fmt.Sprintf("%d of %d tags have moved: '%s' goes on, 'cudabuild push --undo %s' puts them back", len(moves), of, p.again(), p.ID)
+	if foreign != nil {
+		return failed(fmt.Errorf("%w; %s", err, text), lookAround)
+	}
+	return fmt.Errorf("%w; %s", err, text)
+}
+
+// putBack puts tags back to what they named.
+func (p *Publisher) putBack(ctx context.Context, moves []move) error {
+	for _, m := range slices.Backward(moves) {
+		e := Entry{Cell: m.cell.ID, Tag: m.tag.Name, Digest: m.tag.To, From: m.tag.From}
+		if why, err := p.back(ctx, e, []Cell{m.cell}); err != nil || why != "" {
+			return cmp.Or(err, errors.New(why))
+		}
+		e.What = putBack
+		_ = p.journal.write(e) // that it moved is written, and undoing it twice does nothing
+	}
+	return nil
 }
 
 // move is a tag that is to name a cell's image.
@@ -60,12 +135,17 @@ type move struct {
 
 // foreign is the error of a tag that somebody else moved.
 func foreign(m move, now *v1.Descriptor) error {
-	names := "nothing"
-	if now != nil {
-		names = now.Digest.String()
+	return failed(fmt.Errorf("%s: tag %s named %s and names %s now: somebody else moved it, and it stays there", m.cell.ID, m.tag.Name, m.tag.from(), what(now)), lookAround)
+}
+
+const lookAround = "look who else publishes; 'cudabuild push' plans anew, and 'cudabuild push --undo' puts the tags back that have moved"
+
+// what a tag names, in words.
+func what(now *v1.Descriptor) string {
+	if now == nil {
+		return "nothing"
 	}
-	return failed(fmt.Errorf("%s: tag %s named %s and names %s now: somebody else moved it, and it stays there", m.cell.ID, m.tag.Name, m.tag.from(), names),
-		"look who else publishes; 'cudabuild push' plans anew, and 'cudabuild push --undo' puts the tags back that have moved")
+	return now.Digest.String()
 }
 
 // untouched makes sure that a tag is where the plan saw it, or where it is to go.
@@ -99,8 +179,48 @@ func (p *Publisher) put(ctx context.Context, tag string, img remote.Taggable) er
 	}
 }
 
-// untag removes a tag.
-func (p *Publisher) untag(ctx context.Context, tag string) error {
+// untag removes a tag. Some registries remove its image, and with it all its tags: those of the
+// cells are put back then.
+func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) error {
+	now, err := p.puller.Get(ctx, p.repo.Tag(tag))
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, c := range cells {
+		for _, t := range c.Tags {
+			if c.Digest != now.Digest.String() || t.Name == tag {
+				continue
+			}
+			other, err := p.current(ctx, t.Name)
+			if err != nil {
+				return err
+			}
+			if other != nil && other.Digest == now.Digest {
+				others = append(others, t.Name)
+			}
+		}
+	}
+	if err := p.remove(ctx, tag); err != nil {
+		return err
+	}
+	for _, other := range others {
+		gone, err := p.current(ctx, other)
+		if err == nil && gone == nil {
+			err = p.put(ctx, other, now)
+		}
+		if err != nil {
+			return fmt.Errorf("tag %s went with tag %s, and could not be put back: %w", other, tag, err)
+		}
+	}
+	return nil
+}
+
+// remove removes a tag, and whatever the registry removes with it.
+func (p *Publisher) remove(ctx context.Context, tag string) error {
 	for attempt := 1; ; attempt++ {
 		if err := p.pusher.Delete(ctx, p.repo.Tag(tag)); err == nil || absent(err) {
 			return nil
@@ -142,6 +262,7 @@ func (p *Publisher) tag(ctx context.Context, m move) error {
 // unstage removes staging tags, of images that have other names now or are given up. What
 // the registry does not remove is returned, with the reason.
 func (p *Publisher) unstage(ctx context.Context, cells []Cell) (left []string, err error) {
+	left = []string{}
 	for i, c := range cells {
 		now, err := p.current(ctx, c.Staging)
 		if err != nil {
@@ -150,7 +271,7 @@ func (p *Publisher) unstage(ctx context.Context, cells []Cell) (left []string, e
 		if now == nil {
 			continue
 		}
-		if err := p.untag(ctx, c.Staging); err != nil {
+		if err := p.untag(ctx, c.Staging, cells); err != nil {
 			if ctx.Err() != nil || !refusesDelete(err) {
 				return left, err
 			}
@@ -159,31 +280,8 @@ func (p *Publisher) unstage(ctx context.Context, cells []Cell) (left []string, e
 		if err := p.journal.write(Entry{What: unstaged, Cell: c.ID, Tag: c.Staging}); err != nil {
 			return left, err
 		}
-		if !p.promoted {
-			continue
-		}
-		if err := p.survives(ctx, c); err != nil {
-			return left, err
-		}
 	}
 	return left, nil
-}
-
-// survives makes sure that with a staging tag only that tag went: some registries remove the
-// image, and all its tags.
-func (p *Publisher) survives(ctx context.Context, c Cell) error {
-	for _, t := range c.Tags {
-		now, err := p.current(ctx, t.Name)
-		if err != nil {
-			return err
-		}
-		if now == nil {
-			if err := p.put(ctx, t.Name, p.images[c.Digest]); err != nil {
-				return fmt.Errorf("%s: tag %s went with tag %s, and could not be put back: %w", c.ID, t.Name, c.Staging, err)
-			}
-		}
-	}
-	return nil
 }
 
 func tagNames(cells []Cell) (all []string) {

@@ -59,6 +59,8 @@ type Options struct {
 	FewerPlatforms bool // move tags from images of more platforms
 	StageOnly      bool // end after the read back
 	Show           Show // nil shows nothing
+	// Flags name the same matrix and folder to another 'cudabuild push', for messages.
+	Flags []string
 }
 
 // Publisher publishes the images of one run.
@@ -71,8 +73,8 @@ type Publisher struct {
 	pusher  *remote.Pusher
 	journal *journal // nil until something is done
 
-	began    *Plan // of the run that p goes on with, nil if it begins
-	promoted bool  // all tags have moved
+	began *Plan // of the run that p goes on with, nil if it begins
+	moved bool  // that run had begun to move tags
 
 	built map[string]record.Cell // by ID
 	rows  []gpu.Observation      // of ledgers and of the record

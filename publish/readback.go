@@ -62,7 +62,7 @@ func (p *Publisher) readBack(ctx context.Context, plan *Plan) (phase Phase, err 
 func (p *Publisher) same(ctx context.Context, cell Cell) error {
 	want := p.images[cell.Digest]
 	var ref name.Reference = p.repo.Tag(cell.Staging)
-	if cell.settled() {
+	if cell.settled() && (p.Images == nil || !p.stages(cell)) {
 		ref = p.repo.Digest(cell.Digest)
 	}
 	desc, err := p.puller.Head(ctx, ref)

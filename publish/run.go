@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -48,17 +49,26 @@ func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
 		done, err := phase(ctx, result.Plan)
 		result.Phases = append(result.Phases, done)
 		if err != nil {
-			return result, err
+			return result, p.goesOn(err)
 		}
 	}
 	if p.StageOnly {
 		return result, nil
 	}
-	p.promoted = true
 	if result.Left, err = p.unstage(ctx, result.Plan.Cells); err != nil {
-		return result, fmt.Errorf("all tags have moved; staging tags: %w", err)
+		return result, fmt.Errorf("all tags have moved; staging tags: %w; '%s' removes them", err, p.again())
 	}
 	return result, p.journal.write(Entry{What: done})
+}
+
+// goesOn says how a run goes on that ended where nothing was found to be wrong.
+func (p *Publisher) goesOn(err error) error {
+	var failed *FailedError
+	var missing *MissingError
+	if errors.As(err, &failed) || errors.As(err, &missing) {
+		return err
+	}
+	return fmt.Errorf("%w; '%s' goes on", err, p.again())
 }
 
 // acceptable reports what keeps a plan from being carried out, before anything is uploaded.
@@ -79,14 +89,18 @@ func (p *Publisher) since(plan *Plan) error {
 	if p.began == nil {
 		return nil
 	}
-	from := map[string]Tag{}
+	from, asked := map[string]Tag{}, map[string]Cell{}
 	for _, c := range p.began.Cells {
+		asked[c.ID] = c
 		for _, t := range c.Tags {
 			from[t.Name] = t
 		}
 	}
 	var errs []error
 	for _, c := range plan.Cells {
+		if !slices.EqualFunc(asked[c.ID].Gates, c.Gates, func(a, b Gate) bool { return a.Kind == b.Kind && a.Want == b.Want }) {
+			errs = append(errs, fmt.Errorf("%s: its gates are not those that run %s began with: is it the same matrix?", c.ID, p.ID))
+		}
 		for _, t := range c.Tags {
 			was, known := from[t.Name]
 			if known && t.Move == Moved && was.from() != t.from() {
@@ -94,7 +108,11 @@ func (p *Publisher) since(plan *Plan) error {
 			}
 		}
 	}
-	return failed(errors.Join(errs...), fmt.Sprintf("'cudabuild push --abandon %s' gives the run up, and 'cudabuild push' begins another", p.ID))
+	givesUp := "--abandon"
+	if p.moved {
+		givesUp = "--undo"
+	}
+	return failed(errors.Join(errs...), fmt.Sprintf("'cudabuild push %s %s' gives the run up, and 'cudabuild push' begins another", givesUp, p.ID))
 }
 
 // phases are what is done behind the preflight.
@@ -118,7 +136,7 @@ func (p *Publisher) open(plan *Plan) (err error) {
 	if p.began != nil {
 		return nil
 	}
-	return p.journal.write(Entry{What: planned, Plan: plan})
+	return p.journal.write(Entry{What: planned, Plan: plan, As: &As{p.StageOnly, p.Images == nil, p.FullReadBack, p.Older, p.FewerPlatforms}})
 }
 
 // Resume makes p go on with a run that has a journal: its cells must be those of the journal.
@@ -151,6 +169,12 @@ func (p *Publisher) Resume(j Journal) error {
 	if j.Ended() {
 		errs = append(errs, fmt.Errorf("run %s is at its end", j.Run))
 	}
-	p.began = j.Plan()
+	p.began, p.moved = j.Plan(), j.moved()
+	as := j.As()
+	p.StageOnly, p.FullReadBack = as.StageOnly, p.FullReadBack || as.FullReadBack
+	p.Older, p.FewerPlatforms = p.Older || as.Older, p.FewerPlatforms || as.FewerPlatforms
+	if as.Staged {
+		p.Images = nil
+	}
 	return failed(errors.Join(errs...), "a run goes on with the matrix, --release and images that it began with; 'cudabuild push' begins another")
 }

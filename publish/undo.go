@@ -5,6 +5,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -13,25 +14,31 @@ import (
 type Undone struct {
 	Back []string `json:"back"` // put back, or removed where they were new; never null
 	Left []string `json:"left"` // with the reason; never null
+	// Unstaged are staging tags that were removed, Staged those that the registry keeps; never null.
+	Unstaged []string `json:"unstaged"`
+	Staged   []string `json:"staged"`
+}
+
+func newUndone() *Undone {
+	return &Undone{Back: []string{}, Left: []string{}, Unstaged: []string{}, Staged: []string{}}
 }
 
 // Undo puts the tags back that a run has moved, the last one first, and removes those that
 // were new, where the registry removes tags. A tag that somebody else has moved since stays.
 func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
-	result := &Undone{Back: []string{}, Left: []string{}}
+	result := newUndone()
 	var err error
 	if p.journal, err = openJournal(p.Journals, j.Run); err != nil {
 		return result, err
 	}
 	defer func() { _ = p.journal.close() }()
-	seen := map[string]bool{}
-	for i := len(j.Entries) - 1; i >= 0; i-- {
-		e := j.Entries[i]
+	seen, cells := map[string]bool{}, j.Plan().Cells
+	for _, e := range slices.Backward(j.life()) {
 		if e.What != moving && e.What != tagged || seen[e.Tag] {
 			continue
 		}
 		seen[e.Tag] = true
-		why, err := p.back(ctx, e)
+		why, err := p.back(ctx, e, cells)
 		if err != nil {
 			return result, fmt.Errorf("tag %s: %w", e.Tag, err)
 		}
@@ -44,8 +51,12 @@ func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 			return result, err
 		}
 	}
-	left, err := p.unstage(ctx, j.Plan().Cells)
-	result.Left = append(result.Left, left...)
+	result.Staged, err = p.unstage(ctx, cells)
+	for _, c := range cells {
+		if !slices.Contains(result.Staged, c.Staging) {
+			result.Unstaged = append(result.Unstaged, c.Staging)
+		}
+	}
 	if err != nil {
 		return result, err
 	}
@@ -59,7 +70,7 @@ func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 }
 
 // back puts one tag back, or says why not.
-func (p *Publisher) back(ctx context.Context, e Entry) (why string, err error) {
+func (p *Publisher) back(ctx context.Context, e Entry, cells []Cell) (why string, err error) {
 	now, err := p.current(ctx, e.Tag)
 	switch {
 	case err != nil:
@@ -69,7 +80,7 @@ func (p *Publisher) back(ctx context.Context, e Entry) (why string, err error) {
 	case now == nil || now.Digest.String() != e.Digest:
 		return "somebody else has moved it since", nil
 	case e.From == nil:
-		return p.remove(ctx, e.Tag)
+		return p.removeNew(ctx, e.Tag, cells)
 	}
 	old, err := p.puller.Get(ctx, p.repo.Digest(*e.From))
 	if absent(err) {
@@ -84,9 +95,9 @@ func (p *Publisher) back(ctx context.Context, e Entry) (why string, err error) {
 	return p.now(ctx, e.Tag, &old.Digest)
 }
 
-// remove removes a tag that was new.
-func (p *Publisher) remove(ctx context.Context, tag string) (why string, err error) {
-	if err := p.untag(ctx, tag); err != nil {
+// removeNew removes a tag that was new.
+func (p *Publisher) removeNew(ctx context.Context, tag string, cells []Cell) (why string, err error) {
+	if err := p.untag(ctx, tag, cells); err != nil {
 		if refusesDelete(err) {
 			return fmt.Sprintf("it was new, and the registry does not remove it: %v", err), nil
 		}
@@ -110,10 +121,8 @@ func (p *Publisher) now(ctx context.Context, tag string, want *v1.Hash) (why str
 // Abandon removes the staging tags of a run that will not go on. It is an error if the run
 // has moved a tag.
 func (p *Publisher) Abandon(ctx context.Context, j Journal) (*Undone, error) {
-	for _, e := range j.Entries {
-		if e.What == moving {
-			return &Undone{Back: []string{}, Left: []string{}}, failed(fmt.Errorf("run %s has moved tags", j.Run), fmt.Sprintf("'cudabuild push --resume %s' goes on, 'cudabuild push --undo %s' puts them back", j.Run, j.Run))
-		}
+	if j.moved() {
+		return newUndone(), failed(fmt.Errorf("run %s has moved tags", j.Run), fmt.Sprintf("'cudabuild push --resume %s' goes on, 'cudabuild push --undo %s' puts them back", j.Run, j.Run))
 	}
 	return p.Undo(ctx, j)
 }

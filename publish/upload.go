@@ -3,11 +3,13 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -65,12 +67,12 @@ func (p *Publisher) damaged(ctx context.Context, b Blob, err error) error {
 }
 
 // stage puts the manifests of a cell into the repository, children first, the last one under
-// the staging tag. A cell whose tags all name its image already needs none.
+// the staging tag, if the cell needs one.
 //
 // A registry may say then that it lacks a blob that it was given, or said to have: garbage was
 // collected meanwhile, or a cache lied. It gets that one again, once.
 func (p *Publisher) stage(ctx context.Context, cell Cell) error {
-	if cell.settled() {
+	if !p.stages(cell) {
 		return nil
 	}
 	img := p.images[cell.Digest]
@@ -98,6 +100,12 @@ func (p *Publisher) putAll(ctx context.Context, tag string, img *manifest) error
 	return p.put(ctx, tag, img)
 }
 
+// stages reports whether a cell gets a staging tag: not if all its tags name its image already,
+// unless another run is to find it there, or a GPU host.
+func (p *Publisher) stages(c Cell) bool {
+	return p.StageOnly || !c.settled() || slices.ContainsFunc(c.Gates, func(g Gate) bool { return g.State == Missing })
+}
+
 // settled reports whether all tags of a cell name its image, and all blobs are there.
 func (c Cell) settled() bool {
 	return !slices.ContainsFunc(c.Tags, func(t Tag) bool { return t.Move != Same }) &&
@@ -110,9 +118,13 @@ type blob struct {
 	hash   v1.Hash
 	size   int64
 	meter  *meter
+	opened atomic.Int32
 }
 
-var errCompressed = errors.New("only its compressed form is known")
+var (
+	errDamaged    = errors.New("the blob is damaged")
+	errCompressed = errors.New("only its compressed form is known")
+)
 
 func (b *blob) Digest() (v1.Hash, error)             { return b.hash, nil }
 func (b *blob) DiffID() (v1.Hash, error)             { return v1.Hash{}, errCompressed }
@@ -121,9 +133,15 @@ func (b *blob) MediaType() (types.MediaType, error)  { return types.OCILayer, ni
 func (b *blob) Uncompressed() (io.ReadCloser, error) { return nil, errCompressed }
 
 // Compressed opens the file anew, for each attempt; what an attempt that ended early has sent
-// does not count.
+// does not count. Before a second one it is hashed: what is damaged is not sent again and again.
 func (b *blob) Compressed() (io.ReadCloser, error) {
-	file, err := image.OpenRegular(image.BlobPath(b.images.Dir(), digest.Digest(b.hash.String())))
+	path, want := image.BlobPath(b.images.Dir(), digest.Digest(b.hash.String())), digest.Digest(b.hash.String())
+	if b.opened.Add(1) == 2 {
+		if whole, err := image.Matches(context.Background(), path, want); err != nil || !whole {
+			return nil, cmp.Or(err, errDamaged)
+		}
+	}
+	file, err := image.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

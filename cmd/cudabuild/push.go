@@ -161,7 +161,7 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, argument strin
 	if o.Rows, err = readLedgers(f.ledgers); err != nil {
 		return o, j, unknown(err)
 	}
-	if f.promote == "" {
+	if f.promote == "" && !(f.resume && j.As().Staged) {
 		o.Images, err = f.readImages()
 	}
 	return o, j, err
@@ -314,6 +314,12 @@ func (f *pushFlags) takeBack(cmd *cobra.Command, run string) error {
 	}
 	for _, tag := range result.Back {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s is as it was\n", o.To, tag)
+	}
+	for _, tag := range result.Unstaged {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s is gone\n", o.To, tag)
+	}
+	for _, tag := range result.Staged {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s stays: the registry removes no tags\n", o.To, tag)
 	}
 	for _, tag := range result.Left {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s\n", o.To, tag)
