@@ -46,18 +46,19 @@ func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err e
 	// Who interrupts it now gets all tags moved, or back, within that time.
 	ctx, cancel := grace(ctx, graceTime)
 	defer cancel()
-	var moved tally
+	var begun tally
 	for _, moves := range [][]move{first, rest} {
-		err := p.each(ctx, len(moves), func(ctx context.Context, i int) error {
-			if err := p.tag(ctx, moves[i]); err != nil {
-				return err
+		// What is under way when one fails goes to its end: a request that was given up may be carried out all the same.
+		err := p.each(ctx, len(moves), func(_ context.Context, i int) error {
+			begun.add(moves[i])
+			err := p.tag(ctx, moves[i])
+			if err == nil {
+				m.add(1, 0)
 			}
-			moved.add(moves[i])
-			m.add(1, 0)
-			return nil
+			return err
 		})
 		if err != nil {
-			return phase, p.halfway(ctx, err, moved.moves, len(all))
+			return phase, p.halfway(ctx, err, begun.moves)
 		}
 	}
 	// Somebody else may have moved one right behind us.
@@ -70,7 +71,7 @@ func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err e
 	})
 }
 
-// tally collects moves that were made at the same time.
+// tally collects moves that are made at the same time.
 type tally struct {
 	mu    sync.Mutex
 	moves []move
@@ -97,17 +98,14 @@ func grace(ctx context.Context, after time.Duration) (context.Context, context.C
 
 // halfway ends a promotion of which some tags have moved: where the registry does not take a
 // tag, these are put back. Where it is away, or somebody else moves tags too, they stay, and the error says so.
-func (p *Publisher) halfway(ctx context.Context, err error, moves []move, of int) error {
+func (p *Publisher) halfway(ctx context.Context, err error, moves []move) error {
 	var foreign *FailedError
-	if len(moves) == 0 {
-		return err
-	}
 	if !errors.As(err, &foreign) && !registry.Again(err) && ctx.Err() == nil {
 		if p.putBack(ctx, moves) == nil {
-			return failed(fmt.Errorf("%w; the %d tags that had moved are back where they were", err, len(moves)), "")
+			return failed(fmt.Errorf("%w; the tags that had moved are back where they were", err), "")
 		}
 	}
-	text := fmt.Sprintf("%d of %d tags have moved: '%s' goes on, 'cudabuild push --undo %s' puts them back", len(moves), of, p.again(), p.ID)
+	text := fmt.Sprintf("some tags have moved: 'cudabuild push --undo %s' puts them back", p.ID)
 	if foreign != nil {
 		return failed(fmt.Errorf("%w; %s", err, text), lookAround)
 	}

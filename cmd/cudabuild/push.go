@@ -141,7 +141,7 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, argument strin
 		To: argument, Rules: m.Publish(), ID: cmp.Or(f.stage, f.promote, publish.NewRunID()), Journals: f.journals(),
 		FullReadBack: f.readBack == full, Older: f.older, FewerPlatforms: f.fewer, StageOnly: f.stage != "", Show: f.show(cmd),
 	}
-	o.Registry = f.registry()
+	o.Registry, o.Flags = f.registry(), f.same(cmd)
 	if f.resume {
 		if j, err = publish.ReadJournal(f.journals(), argument); err != nil {
 			return o, j, unknown(err)
@@ -165,6 +165,26 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, argument strin
 		o.Images, err = f.readImages()
 	}
 	return o, j, err
+}
+
+// same are the flags that name the same matrix and folder to another push.
+func (f *pushFlags) same(cmd *cobra.Command) (flags []string) {
+	if cmd.Flags().Changed("file") {
+		flags = append(flags, "--file", f.file)
+	}
+	for _, dir := range f.recipes {
+		flags = append(flags, "--recipes", dir)
+	}
+	if f.release != "" {
+		flags = append(flags, "--release", f.release)
+	}
+	if cmd.Flags().Changed("out") {
+		flags = append(flags, "--out", f.out)
+	}
+	for _, path := range f.records {
+		flags = append(flags, "--record", path)
+	}
+	return flags
 }
 
 // cellsOf are the cells of a journal, of whatever group.
