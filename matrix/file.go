@@ -76,7 +76,7 @@ func format(c *recipes.Catalog) spec.Format {
 			"verdict":     {Noun: "verdict to ask for", Words: []string{"pass", "warn"}},
 			"driver":      {Pattern: driverForm, Want: driverWant, Number: " (write it in quotes)"},
 			"sm":          {Pattern: architecture, Want: "an architecture such as sm_80 or sm_90"},
-			"names":       {Doc: "Glob on tags: *, ?, [a-z].", Check: checkGlob},
+			"names":       {Doc: "Glob on tags: *, ?, [a-z].", Pattern: names, Check: checkNames},
 			"platform":    {Noun: "platform", Words: c.Platforms(), Globs: true},
 			"flavor":      {Noun: "flavor", Words: flavors, Globs: true},
 			"sample":      {Noun: "sample", Words: recipes.SampleNames(), Globs: true},
@@ -102,6 +102,16 @@ func checkGlob(text, what string) (message, hint string) {
 		return fmt.Sprintf("%s: glob %q: %v", what, text, err), globForm
 	}
 	return "", ""
+}
+
+// names is what a glob on tags may be: no tag has a colon or a slash.
+var names = regexp.MustCompile(`^[^:/]+$`)
+
+func checkNames(text, what string) (message, hint string) {
+	if !names.MatchString(text) {
+		return fmt.Sprintf("%s: glob %q matches no tag", what, text), "a tag is what stands behind the colon of a name: *-[0-9][0-9].[0-9][0-9]"
+	}
+	return checkGlob(text, what)
 }
 
 // builtin is what holds where neither an entry nor defaults says otherwise.

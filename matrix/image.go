@@ -55,12 +55,21 @@ func without(pattern string) func(string) string {
 var ported = regexp.MustCompile(`^((localhost|[^/]*[.\]][^/]*):[0-9]+|[^/]+:[0-9]{4,5})/?$`)
 
 func checkImage(text, what string) (message, hint string) {
+	if message, hint = CheckRepository(text); message != "" {
+		message = what + ": " + message
+	}
+	return message, hint
+}
+
+// CheckRepository says why a text is not the name of a repository, and what was probably
+// meant; both are "" if it is one.
+func CheckRepository(text string) (message, hint string) {
 	switch {
 	case len(text) > maxImage:
-		return fmt.Sprintf("%s: %q is not a repository name", what, text), fmt.Sprintf("%d characters at most", maxImage)
+		return fmt.Sprintf("%q is not a repository name", text), fmt.Sprintf("%d characters at most", maxImage)
 	case !repository.MatchString(text):
 		why, hint := slipOf(text)
-		return fmt.Sprintf("%s: %q is not a repository name%s", what, text, why), hint
+		return fmt.Sprintf("%q is not a repository name%s", text, why), hint
 	}
 	return "", ""
 }
@@ -81,7 +90,7 @@ func slipOf(name string) (why, hint string) {
 	case !repository.MatchString(meant):
 		return why, imageForm
 	case strings.HasSuffix(why, "tag") || strings.HasSuffix(why, "digest"):
-		return why, fmt.Sprintf("did you mean %q? every image gets a tag of its own; others are for tags: in this file", meant)
+		return why, fmt.Sprintf("did you mean %q? every image gets a tag of its own; others are for tags: of the matrix", meant)
 	}
 	return why, fmt.Sprintf("did you mean %q?", meant)
 }

@@ -23,8 +23,8 @@ const fuzzedPlan = `{"version":1,"to":"ghcr.io/acme/cuda","run":"4711.1","compre
 // names of its run alone.
 func FuzzPlan(f *testing.F) {
 	f.Add([]byte(fuzzedPlan))
-	f.Add([]byte(`{"version":1,"run":"a","cells":[{"id":"x","staging":"latest"}]}`))
-	f.Add([]byte(`{"version":1,"run":"a","cells":null}`))
+	f.Add([]byte(`{"version":1,"to":"b","run":"a","cells":[{"id":"x","staging":"latest"}]}`))
+	f.Add([]byte(`{"version":1,"to":"b","run":"a","cells":null}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		plan, err := publish.ParsePlan(data)
 		if (plan == nil) != (err != nil) {
@@ -45,8 +45,8 @@ func FuzzPlan(f *testing.F) {
 
 func checkPlan(t *testing.T, plan *publish.Plan) {
 	t.Helper()
-	if publish.CheckRunID(plan.Run) != nil {
-		t.Errorf("run %q", plan.Run)
+	if publish.CheckRunID(plan.Run) != nil || plan.To == "" {
+		t.Errorf("run %q to %q", plan.Run, plan.To)
 	}
 	for _, c := range plan.Cells {
 		if !strings.HasPrefix(c.Staging, "staging-"+plan.Run+"-") {

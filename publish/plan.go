@@ -47,6 +47,9 @@ func (plan *Plan) check() error {
 	if plan.Version != 1 {
 		return fmt.Errorf("version %d, want 1", plan.Version)
 	}
+	if plan.To == "" {
+		return errors.New("it does not say where to")
+	}
 	if err := CheckRunID(plan.Run); err != nil {
 		return err
 	}

@@ -87,9 +87,8 @@ type Publisher struct {
 // jobs is how many requests are under way at the same time.
 const jobs = 6
 
-// New returns a publisher. It asks nothing of the registry. The error matches
-// [image.ErrBadReference] for a To that is no repository, and is one of usage for names
-// that cannot be.
+// New returns a publisher. It asks nothing of the registry. The error is one of usage for
+// names that cannot be.
 func New(ctx context.Context, o Options) (*Publisher, error) {
 	if err := CheckRunID(o.ID); err != nil {
 		return nil, err
@@ -130,9 +129,12 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 // ParseRepository reads where images are to go. A name without a registry is one of
 // Docker Hub, where every repository has an owner.
 func ParseRepository(to string) (name.Repository, error) {
+	if message, next := matrix.CheckRepository(to); message != "" {
+		return name.Repository{}, hint.Usage(message, next)
+	}
 	repo, err := name.NewRepository(to)
-	if err != nil {
-		return repo, fmt.Errorf("%q: %w: %v", to, image.ErrBadReference, err)
+	if err != nil { // of names that the specification allows it takes none of one letter
+		return repo, hint.Usage(err.Error(), "")
 	}
 	if repo.RegistryStr() == name.DefaultRegistry && !strings.Contains(to, "/") {
 		return repo, hint.Usage(fmt.Sprintf("%q names no registry", to), "say where images go: cudabuild push registry.example.com/team/cuda, or publish: {to: ...} in matrix.yaml")

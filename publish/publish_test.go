@@ -549,9 +549,16 @@ func TestParseRepository(t *testing.T) {
 		{"cuda", ""},
 		{"ghcr.io/acme/cuda:latest", ""},
 		{"ghcr.io/Acme/cuda", ""},
+		{"registry:5000/team/cuda/", ""},
+		{"docker://ghcr.io/acme/cuda", ""},
+		{":latest", ""},
+		{"registry:5000/x", ""},
 		{"", ""},
 	} {
 		repo, err := publish.ParseRepository(tc.in)
+		if err != nil && hint.Code(err, 3) != 2 {
+			t.Errorf("ParseRepository(%q): %v, want an error of usage", tc.in, err)
+		}
 		if (err == nil) != (tc.want != "") || err == nil && repo.Name() != tc.want {
 			t.Errorf("ParseRepository(%q) = %v, %v, want %q", tc.in, repo, err, tc.want)
 		}
