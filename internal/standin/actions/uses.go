@@ -106,7 +106,8 @@ func (h *host) upload(with map[string]any) error {
 		return failure("artifact %s is there already", name)
 	}
 	var found []string
-	for pattern := range strings.Lines(asText(with["path"])) {
+	patterns := strings.Split(strings.TrimSpace(asText(with["path"])), "\n")
+	for _, pattern := range patterns {
 		matches, err := filepath.Glob(h.abs(strings.TrimSpace(pattern)))
 		if err != nil {
 			return err
@@ -125,7 +126,7 @@ func (h *host) upload(with map[string]any) error {
 	}
 	for _, file := range found {
 		to := filepath.Join(into, filepath.Base(file))
-		if info, err := os.Stat(file); err == nil && info.IsDir() && len(found) == 1 {
+		if info, err := os.Stat(file); err == nil && info.IsDir() && len(patterns) == 1 && len(found) == 1 {
 			to = into
 		}
 		if err := copyAll(file, to); err != nil {

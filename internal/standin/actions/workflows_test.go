@@ -224,6 +224,15 @@ func TestEmitted(t *testing.T) {
 	if len(promotes) != 1 {
 		t.Errorf("promotions: %q", w.asked(t, "push"))
 	}
+	w.leavesJournal(t)
+}
+
+// leavesJournal holds that the artifact push is a folder for `push --out DIR --undo`.
+func (w *world) leavesJournal(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(w.artifacts(), "push", "push", "4711.1.jsonl")); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestEmittedPullRequest: what is not merged is built, and nothing of it leaves the machine.
@@ -380,6 +389,7 @@ func TestReusable(t *testing.T) {
 	if got := w.asked(t, "emulator"); len(got) != 1 {
 		t.Errorf("asked %q, want an emulator for the family of two platforms", got)
 	}
+	w.leavesJournal(t)
 }
 
 // TestReusablePullRequest: not merged, not pushed, whatever the user forgets to say.
