@@ -51,7 +51,7 @@ writes the run record to OUT/run.json, where cells of earlier runs that this one
 build keep their entries. What has not changed is not built again.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.push {
-				return cobra.MaximumNArgs(1)(cmd, args)
+				return oneArgument(cmd, args)
 			}
 			return cobra.NoArgs(cmd, args)
 		},
@@ -129,6 +129,12 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.checkRecord(); err != nil { // better now than after all the work
 		return err
 	}
+	p := pushFlags{selection: f.selection, workspace: f.workspace, registryFlags: registryFlags{cmd: cmd}, readBack: sizes, silent: f.silent}
+	if f.push {
+		if err := p.ready(cmd, m, args); err != nil {
+			return err
+		}
+	}
 	result, err := f.build(cmd, cells)
 	if result == nil {
 		return f.unknown(err)
@@ -136,8 +142,7 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.outcome(result, errors.Join(err, f.print(cmd.OutOrStdout(), result))); err != nil || !f.push {
 		return err
 	}
-	p := pushFlags{selection: f.selection, workspace: f.workspace, registryFlags: registryFlags{cmd: cmd}, readBack: sizes, silent: f.silent}
-	return p.push(cmd, m, first(args))
+	return p.push(cmd, m, args)
 }
 
 // findProxy reads the proxy of the environment and puts it there in every spelling, for

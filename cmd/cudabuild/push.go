@@ -47,7 +47,8 @@ func newPush() *cobra.Command {
 		Short: "Publish the images that passed",
 		Long: `Push brings the images of a group into a registry and moves their tags there.
 
-DEST is registry/repo; without it publish.to of the matrix is taken, and else image.
+DEST is registry/repo; without it that of --plan is taken, else publish.to of the matrix, and
+else image.
 Images are uploaded under tags staging-RUN-CELL and read back; publish.require is checked;
 then tags move, all or none. What was pushed is to the byte what matrix judged.
 
@@ -56,8 +57,9 @@ that it moved, --abandon [RUN] removes what it staged. RUN can be left away if t
 only one that has not ended. The journals lie in OUT/push.
 
 Exit code: 0 all tags are where they should be, 1 a gate failed, a tag may not move or was
-moved by somebody else, 3 could not check: no registry, or a row of a GPU host is missing.`,
-		Args: cobra.MaximumNArgs(1),
+moved by somebody else, 3 could not check: no registry, or a row of a GPU host is missing.
+--dry-run ends with the same 1 for a gate or a tag, and with 0 if nothing but a row is missing.`,
+		Args: oneArgument,
 		Example: `  cudabuild push ghcr.io/acme/cuda
   cudabuild push --dry-run --json > plan.json && cudabuild push --plan plan.json
   cudabuild push --group current --release 26.11 registry.example.com/cuda
@@ -102,12 +104,16 @@ func (f *pushFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return tell(cmd, err, false)
 	}
-	return f.push(cmd, m, first(args))
+	return f.push(cmd, m, args)
 }
 
 // push publishes images of a matrix; the argument is DEST, or the run to go on with.
-func (f *pushFlags) push(cmd *cobra.Command, m *matrix.Matrix, argument string) error {
-	o, journal, err := f.options(cmd, m, argument)
+func (f *pushFlags) push(cmd *cobra.Command, m *matrix.Matrix, args []string) error {
+	want, err := f.wanted()
+	if err != nil {
+		return err
+	}
+	o, journal, err := f.options(cmd, m, want, args)
 	if err != nil {
 		return tell(cmd, err, false)
 	}
@@ -123,7 +129,34 @@ func (f *pushFlags) push(cmd *cobra.Command, m *matrix.Matrix, argument string) 
 			return unknown(err)
 		}
 	}
-	return f.publish(cmd, publisher)
+	return f.publish(cmd, publisher, want)
+}
+
+// ready finds out whether images of a matrix may be pushed, before there are any.
+func (f *pushFlags) ready(cmd *cobra.Command, m *matrix.Matrix, args []string) error {
+	publisher, err := publish.New(cmd.Context(), publish.Options{To: destination(m, nil, args), ID: publish.NewRunID(), Registry: f.registry()})
+	if err != nil {
+		return unknown(err)
+	}
+	return unknown(publisher.Ready(cmd.Context()))
+}
+
+// oneArgument takes an argument or none. An empty one is that of a variable that is not set,
+// and does not mean none.
+func oneArgument(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && args[0] == "" {
+		return errors.New("the argument is empty")
+	}
+	return cobra.MaximumNArgs(1)(cmd, args)
+}
+
+// destination is where images go; plan is nil if none was given.
+func destination(m *matrix.Matrix, plan *publish.Plan, args []string) string {
+	planned := ""
+	if plan != nil {
+		planned = plan.To
+	}
+	return cmp.Or(first(args), planned, m.Publish().To, m.Image())
 }
 
 func first(args []string) string {
@@ -135,21 +168,20 @@ func first(args []string) string {
 
 func (f *pushFlags) journals() string { return filepath.Join(f.out, "push") }
 
-// options are what is published, where and how. The argument is DEST, or the run to go on with.
-func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, argument string) (o publish.Options, j publish.Journal, err error) {
+// options are what is published, where and how.
+func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.Plan, args []string) (o publish.Options, j publish.Journal, err error) {
 	o = publish.Options{
-		To: argument, Rules: m.Publish(), ID: cmp.Or(f.stage, f.promote, publish.NewRunID()), Journals: f.journals(),
+		To: destination(m, want, args), Rules: m.Publish(), ID: cmp.Or(f.stage, f.promote, publish.NewRunID()), Journals: f.journals(),
 		FullReadBack: f.readBack == full, Older: f.older, FewerPlatforms: f.fewer, StageOnly: f.stage != "", Show: f.show(cmd),
 	}
 	o.Registry, o.Flags = f.registry(), f.same(cmd)
 	if f.resume {
-		if j, err = publish.ReadJournal(f.journals(), argument); err != nil {
+		if j, err = publish.ReadJournal(f.journals(), first(args)); err != nil {
 			return o, j, unknown(err)
 		}
 		o.To, o.ID = j.Plan().To, j.Run
 		o.Cells, err = cellsOf(m, j)
 	} else {
-		o.To = cmp.Or(argument, m.Publish().To, m.Image())
 		o.Cells, err = m.Expand(f.group, f.only)
 	}
 	if err != nil {
@@ -258,15 +290,14 @@ func readLedgers(dirs []string) (all []gpu.Observation, err error) {
 }
 
 // publish does it, and says what was done.
-func (f *pushFlags) publish(cmd *cobra.Command, publisher *publish.Publisher) error {
-	want, err := f.wanted()
-	if err != nil {
-		return err
-	}
+func (f *pushFlags) publish(cmd *cobra.Command, publisher *publish.Publisher, want *publish.Plan) error {
 	begun := time.Now()
 	result, err := publisher.Run(cmd.Context(), want)
 	push := record.Push{At: begun.UTC(), Run: publisher.ID, To: publisher.To, Phases: result.Phases}
 	if kept := f.keep(push); kept != nil {
+		if finished(result) {
+			kept = fmt.Errorf("all tags have moved; the record does not say so: %w", kept)
+		}
 		err = errors.Join(err, kept)
 	}
 	if printed := f.print(cmd, publisher, result, err); printed != nil {
@@ -307,9 +338,14 @@ func (f *pushFlags) printPlan(cmd *cobra.Command, publisher *publish.Publisher) 
 		return unknown(err)
 	}
 	if f.asJSON {
-		return plain.JSON(cmd.OutOrStdout(), plan)
+		err = plain.JSON(cmd.OutOrStdout(), plan)
+	} else {
+		err = planPage(cmd.OutOrStdout(), plan, "would upload")
 	}
-	return planPage(cmd.OutOrStdout(), plan, "would upload")
+	if err != nil {
+		return err
+	}
+	return unknown(plan.Verdict())
 }
 
 // takeBack undoes or abandons a run.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -37,7 +38,7 @@ func (f *pushFlags) print(cmd *cobra.Command, p *publish.Publisher, result *publ
 		}
 		return plain.JSON(cmd.OutOrStdout(), doc)
 	}
-	if failure != nil || result.Plan == nil {
+	if result.Plan == nil || failure != nil && !finished(result) {
 		return nil
 	}
 	if err := planPage(cmd.OutOrStdout(), result.Plan, "uploaded"); err != nil {
@@ -50,6 +51,11 @@ func (f *pushFlags) print(cmd *cobra.Command, p *publish.Publisher, result *publ
 		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: warning: the registry removes no tags: %s, %d in all, stay there\n", result.Left[0], len(result.Left))
 	}
 	return nil
+}
+
+// finished reports whether all tags have moved, whatever went wrong behind that.
+func finished(result *publish.Result) bool {
+	return slices.ContainsFunc(result.Phases, func(p publish.Phase) bool { return p.Name == publish.Promote && p.Reason == "" })
 }
 
 // planPage prints what becomes, or became, of every tag.
