@@ -18,20 +18,23 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// mkPassed is the scripts' command `mkpassed OUT CELL TEXT`: it leaves in OUT what a run leaves
-// whose one cell passed. Images of another text are others.
+// mkPassed is the scripts' command `mkpassed OUT TEXT CELL...`: it leaves in OUT what a run
+// leaves whose cells passed with warnings. Images of another text are others.
 func mkPassed() {
-	out, cell := os.Args[1], os.Args[2]
-	img := imagetest.New(imagetest.Layer(imagetest.Zstd, imagetest.Files(map[string]imagetest.Entry{"etc/text": {Data: os.Args[3]}})))
-	digest, err := img.Digest()
-	path, failed := layout.Write(filepath.Join(out, "images"), empty.Index)
-	if err = errors.Join(err, failed); err == nil {
-		err = path.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": cell, image.FullNameAnnotation: "cuda:" + cell}))
+	out := os.Args[1]
+	path, err := layout.Write(filepath.Join(out, "images"), empty.Index)
+	run := record.Run{Version: 1, Inputs: []record.Input{}}
+	for _, cell := range os.Args[3:] {
+		img := imagetest.New(imagetest.Layer(imagetest.Zstd, imagetest.Files(map[string]imagetest.Entry{"etc/text": {Data: cell + os.Args[2]}})))
+		digest, failed := img.Digest()
+		if err = errors.Join(err, failed); err == nil {
+			err = path.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": cell, image.FullNameAnnotation: "cuda:" + cell}))
+		}
+		run.Cells = append(run.Cells, record.Cell{
+			ID: cell, Status: record.Passed, Digest: digest.String(), Tags: []string{"cuda:" + cell}, Rows: []record.Row{},
+			Images: []verify.Report{{Digest: digest.String(), Platform: "linux/amd64", Verdict: verify.Warn, Findings: []verify.Finding{}}},
+		})
 	}
-	run := record.Run{Version: 1, Inputs: []record.Input{}, Cells: []record.Cell{{
-		ID: cell, Status: record.Passed, Digest: digest.String(), Tags: []string{"cuda:" + cell}, Rows: []record.Row{},
-		Images: []verify.Report{{Digest: digest.String(), Platform: "linux/amd64", Verdict: verify.Warn, Findings: []verify.Finding{}}},
-	}}}
 	run.Sum()
 	data, failed := json.Marshal(run)
 	if err = errors.Join(err, failed); err == nil {

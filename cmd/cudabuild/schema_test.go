@@ -200,7 +200,7 @@ func TestWords(t *testing.T) {
 	t.Parallel()
 	for value, listed := range words() {
 		typ := reflect.TypeOf(value)
-		dir := filepath.Join("../..", filepath.Base(typ.PkgPath()))
+		dir := filepath.Join("../..", strings.TrimPrefix(typ.PkgPath(), "github.com/cudabuild/cudabuild"))
 		if diff := cmp.Diff(constants(t, dir, typ.Name()), slices.Sorted(slices.Values(listed))); diff != "" {
 			t.Errorf("%v (-constants +words):\n%s", typ, diff)
 		}
