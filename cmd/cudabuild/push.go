@@ -193,7 +193,7 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.
 	if o.Rows, err = readLedgers(f.ledgers); err != nil {
 		return o, j, unknown(err)
 	}
-	if f.promote == "" && !(f.resume && j.As().Staged) {
+	if f.promote == "" && (!f.resume || !j.As().Staged) {
 		o.Images, err = f.readImages()
 	}
 	return o, j, err
