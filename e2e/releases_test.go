@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	releasesOS     = "ubuntu22.04"
+	releasesOS     = "ubuntu16.04" // newer ones first install packages of their own, which no stand-in has
 	releasesMatrix = `version: 1
 image: stand-in/cuda
 defaults: {platforms: [linux/amd64], flavors: [base, runtime], samples: []}
 groups:
   default:
-    - {os: [ubuntu22.04], cuda: ["12.3.2", "12.4.1"]}
+    - {os: [ubuntu16.04], cuda: ["10.1", "10.2"]}
 `
 	bulk = 2 << 30 // what the runtime packages of one release unpack to
 )
@@ -31,7 +31,7 @@ groups:
 // run. Both begin on a fresh engine that has the OS and the small base images.
 func BenchmarkTwoReleases(b *testing.B) {
 	v := emptyVendor(b, releasesMatrix, []string{releasesOS})
-	releases := []string{"12.3.2", "12.4.1"}
+	releases := []string{"10.1", "10.2"}
 	v.serveBulk(b, releases)
 	prepared := func(name string) *vendor {
 		w := *v
