@@ -133,10 +133,11 @@ func (b *blob) MediaType() (types.MediaType, error)  { return types.OCILayer, ni
 func (b *blob) Uncompressed() (io.ReadCloser, error) { return nil, errCompressed }
 
 // Compressed opens the file anew, for each attempt; what an attempt that ended early has sent
-// does not count. Before a second one it is hashed: what is damaged is not sent again and again.
+// does not count. Before a second attempt it is hashed: what is damaged is not sent again and
+// again. The first opens it twice: go-containerregistry, and our client for what it sends.
 func (b *blob) Compressed() (io.ReadCloser, error) {
 	path, want := image.BlobPath(b.images.Dir(), digest.Digest(b.hash.String())), digest.Digest(b.hash.String())
-	if b.opened.Add(1) == 2 {
+	if b.opened.Add(1) == 3 {
 		if whole, err := image.Matches(context.Background(), path, want); err != nil || !whole {
 			return nil, cmp.Or(err, errDamaged)
 		}
