@@ -23,7 +23,7 @@ func TestFaults(t *testing.T) {
 		cases[k.Name] = []registrytest.Kind{k}
 	}
 	// A fresh token that is refused twice more is no fault of the network: it ends the push.
-	rare := map[string]float64{"token expired": 0.05}
+	rare := map[string]float64{"token expired": 0.02}
 	n := 0
 	for name, kinds := range cases {
 		n++
