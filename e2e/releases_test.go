@@ -21,7 +21,7 @@ image: stand-in/cuda
 defaults: {platforms: [linux/amd64], flavors: [base, runtime], samples: []}
 groups:
   default:
-    - {os: [ubuntu16.04], cuda: ["11.2.1", "11.3.0"]}
+    - {os: [ubuntu16.04], cuda: ["9.2", "10.0"]}
 `
 	bulk = 2 << 30 // what the runtime packages of one release unpack to
 )
@@ -31,7 +31,7 @@ groups:
 // run. Both begin on a fresh engine that has the OS and the small base images.
 func BenchmarkTwoReleases(b *testing.B) {
 	v := emptyVendor(b, releasesMatrix, []string{releasesOS})
-	releases := []string{"11.2.1", "11.3.0"}
+	releases := []string{"9.2", "10.0"}
 	v.serveBulk(b, releases)
 	prepared := func(name string) *vendor {
 		w := *v
