@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// preflight finds out whether we may push, before anything is: it begins an upload of nothing
+// Ready finds out whether we may push, before anything is: it begins an upload of nothing
 // and ends it.
-func (p *Publisher) preflight(ctx context.Context) (err error) {
+func (p *Publisher) Ready(ctx context.Context) (err error) {
 	client, err := p.client.HTTP(transport.PushScope)
 	if err != nil {
 		return err

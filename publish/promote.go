@@ -101,7 +101,7 @@ func grace(ctx context.Context, after time.Duration) (context.Context, context.C
 func (p *Publisher) halfway(ctx context.Context, err error, moves []move) error {
 	var foreign *FailedError
 	if !errors.As(err, &foreign) && !registry.Again(err) && ctx.Err() == nil {
-		if p.putBack(ctx, moves) == nil {
+		if p.takeBack(ctx, moves) == nil {
 			return failed(fmt.Errorf("%w; the tags that had moved are back where they were", err), "")
 		}
 	}
@@ -112,8 +112,8 @@ func (p *Publisher) halfway(ctx context.Context, err error, moves []move) error 
 	return fmt.Errorf("%w; %s", err, text)
 }
 
-// putBack puts tags back to what they named.
-func (p *Publisher) putBack(ctx context.Context, moves []move) error {
+// takeBack puts tags back to what they named.
+func (p *Publisher) takeBack(ctx context.Context, moves []move) error {
 	for _, m := range slices.Backward(moves) {
 		e := Entry{Cell: m.cell.ID, Tag: m.tag.Name, Digest: m.tag.To, From: m.tag.From}
 		if why, err := p.back(ctx, e, []Cell{m.cell}); err != nil || why != "" {
@@ -177,25 +177,28 @@ func (p *Publisher) put(ctx context.Context, tag string, img remote.Taggable) er
 	}
 }
 
-// untag removes a tag. Some registries remove its image, and with it all its tags: those of the
-// cells are put back then.
-func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) error {
+// untag removes a tag, if there is such. Some registries remove its image, and with it all its
+// tags: those of the cells are put back then.
+func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) (was bool, err error) {
 	now, err := p.puller.Get(ctx, p.repo.Tag(tag))
 	if absent(err) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	var others []string
 	for _, c := range cells {
+		if c.Digest != now.Digest.String() {
+			continue
+		}
 		for _, t := range c.Tags {
-			if c.Digest != now.Digest.String() || t.Name == tag {
+			if t.Name == tag {
 				continue
 			}
 			other, err := p.current(ctx, t.Name)
 			if err != nil {
-				return err
+				return true, err
 			}
 			if other != nil && other.Digest == now.Digest {
 				others = append(others, t.Name)
@@ -203,7 +206,7 @@ func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) error {
 		}
 	}
 	if err := p.remove(ctx, tag); err != nil {
-		return err
+		return true, err
 	}
 	for _, other := range others {
 		gone, err := p.current(ctx, other)
@@ -211,10 +214,10 @@ func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) error {
 			err = p.put(ctx, other, now)
 		}
 		if err != nil {
-			return fmt.Errorf("tag %s went with tag %s, and could not be put back: %w", other, tag, err)
+			return true, fmt.Errorf("tag %s went with tag %s, and could not be put back: %w", other, tag, err)
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // remove removes a tag, and whatever the registry removes with it.
@@ -223,9 +226,23 @@ func (p *Publisher) remove(ctx context.Context, tag string) error {
 		if err := p.pusher.Delete(ctx, p.repo.Tag(tag)); err == nil || absent(err) {
 			return nil
 		} else if !registry.Again(err) || attempt == attempts {
-			return err
+			return refusal(err)
 		}
 	}
+}
+
+// staysError is the answer of a registry that removes no tags, or not for us.
+type staysError struct{ error }
+
+func (e staysError) Unwrap() error { return e.error }
+
+// refusal makes the error of a tag that was to go one, if it is.
+func refusal(err error) error {
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode >= http.StatusBadRequest && answer.StatusCode < http.StatusInternalServerError {
+		return staysError{err}
+	}
+	return err
 }
 
 // tag moves one tag.
@@ -262,18 +279,15 @@ func (p *Publisher) tag(ctx context.Context, m move) error {
 func (p *Publisher) unstage(ctx context.Context, cells []Cell) (left []string, err error) {
 	left = []string{}
 	for i, c := range cells {
-		now, err := p.current(ctx, c.Staging)
+		was, err := p.untag(ctx, c.Staging, cells)
 		if err != nil {
-			return left, err
-		}
-		if now == nil {
-			continue
-		}
-		if err := p.untag(ctx, c.Staging, cells); err != nil {
 			if ctx.Err() != nil || !refusesDelete(err) {
 				return left, err
 			}
 			return append(left, tagNames(cells[i:])...), nil
+		}
+		if !was {
+			continue
 		}
 		if err := p.journal.write(Entry{What: unstaged, Cell: c.ID, Tag: c.Staging}); err != nil {
 			return left, err
@@ -289,8 +303,5 @@ func tagNames(cells []Cell) (all []string) {
 	return all
 }
 
-// refusesDelete reports an answer of a registry that removes no tags, or not for us.
-func refusesDelete(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode >= http.StatusBadRequest && answer.StatusCode < http.StatusInternalServerError
-}
+// refusesDelete reports a [staysError].
+func refusesDelete(err error) bool { return errors.As(err, new(staysError)) }

@@ -27,7 +27,7 @@ type Result struct {
 func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
 	result := &Result{Phases: []Phase{}, Left: []string{}}
 	m := p.begin(Preflight, len(p.Cells), 0)
-	err := p.preflight(ctx)
+	err := p.Ready(ctx)
 	if err == nil {
 		result.Plan, err = p.Plan(ctx)
 	}
@@ -73,7 +73,7 @@ func (p *Publisher) goesOn(err error) error {
 
 // acceptable reports what keeps a plan from being carried out, before anything is uploaded.
 func (p *Publisher) acceptable(plan, want *Plan) error {
-	if err := errors.Join(plan.refused(), failed(plan.failedGates(Failed), "")); err != nil {
+	if err := plan.Verdict(); err != nil {
 		return err
 	}
 	if want != nil {

@@ -97,7 +97,7 @@ func (p *Publisher) back(ctx context.Context, e Entry, cells []Cell) (why string
 
 // removeNew removes a tag that was new.
 func (p *Publisher) removeNew(ctx context.Context, tag string, cells []Cell) (why string, err error) {
-	if err := p.untag(ctx, tag, cells); err != nil {
+	if _, err := p.untag(ctx, tag, cells); err != nil {
 		if refusesDelete(err) {
 			return fmt.Sprintf("it was new, and the registry does not remove it: %v", err), nil
 		}

@@ -2,10 +2,7 @@
 
 package publish
 
-import (
-	"context"
-	"errors"
-)
+import "errors"
 
 // Verdict is a [FailedError] that names the tags that may not move and the gates that failed,
 // nil if there are none. A gate that is missing is not among them: what answers it may come
@@ -13,6 +10,3 @@ import (
 func (plan *Plan) Verdict() error {
 	return failed(errors.Join(plan.refused(), plan.failedGates(Failed)), "")
 }
-
-// Ready finds out whether p may push, and leaves nothing behind.
-func (p *Publisher) Ready(ctx context.Context) error { return p.preflight(ctx) }

@@ -76,10 +76,12 @@ func (w *walker) readRecord(p string, body io.Reader, aside bool, parse func(io.
 	counted := &readers.Counter{R: io.LimitReader(body, maxRecord)}
 	err := parse(counted)
 	var damaged pkgdb.DamagedError
+	if errors.As(err, &damaged) && (aside || p == "") {
+		err = nil
+	}
 	switch {
 	case counted.Err != nil:
 		return counted.Err
-	case errors.As(err, &damaged) && (aside || p == ""):
 	case err != nil:
 		w.unreadable(p, fmt.Sprintf("package record: %v", err))
 	case counted.N >= maxRecord:

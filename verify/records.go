@@ -4,6 +4,7 @@ package verify
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -107,7 +108,7 @@ func (w *walker) conda(p string, body io.Reader) error {
 		return counted.Err
 	}
 	if err != nil {
-		if pkgdb.CondaName.MatchString(path.Base(p)) {
+		if errors.Is(err, pkgdb.ErrLong) || pkgdb.CondaName.MatchString(path.Base(p)) {
 			w.unreadable(p, fmt.Sprintf("package record: %v", err))
 		}
 		return nil

@@ -28,28 +28,33 @@ func (w *walker) zipAt(p string, k sniff.Kind, t *archive.Tail) error {
 	}
 	w.held = t.Held()
 	z, err := t.Zip()
-	inner := w.inner()
-	open := w.opts.Nested && t.Whole()
 	switch {
 	case err != nil:
 	case z == nil && k == sniff.Zip && w.opts.Nested:
 		err = errors.New("zip file without a directory")
-	case z == nil || len(z.File) == 0:
-		return nil
-	case open && inner.depth > maxNesting:
-		err = errDeep
-	case open:
-		err = inner.unzip(z.File)
-	default:
-		inner.list(z.File)
-		if w.opts.Nested {
-			err = cmp.Or(t.Full(), errors.New("a zip behind other content is listed, and not opened"))
-		}
+	case z != nil && len(z.File) > 0:
+		inner := w.inner()
+		err = inner.zip(z.File, t)
+		w.adopt(p, inner.finish())
 	}
 	if err != nil {
 		w.unreadable(p, "nested archive: "+err.Error())
 	}
-	w.adopt(p, inner.finish())
+	return nil
+}
+
+// zip examines the files of a zip that is held whole, and of others judges the names.
+func (w *walker) zip(files []*zip.File, t *archive.Tail) error {
+	switch open := w.opts.Nested && t.Whole(); {
+	case open && w.depth > maxNesting:
+		return errDeep
+	case open:
+		return w.unzip(files)
+	}
+	w.list(files)
+	if w.opts.Nested {
+		return cmp.Or(t.Full(), errors.New("a zip behind other content is listed, and not opened"))
+	}
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (f *stationFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.gpus, "gpus", defaultGPUs(),
 		"all, none, or `LIST` of indexes, UUIDs, PCI bus ids or MIG devices (MIG-... or 0:1) (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
-	flags.StringVar(&f.stateDir, "state-dir", cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild"), "`DIR` for unpacked images (env CUDABUILD_STATE_DIR)")
+	flags.StringVar(&f.stateDir, "state-dir", defaultState(), "`DIR` for unpacked images (env CUDABUILD_STATE_DIR)")
 }
 
 // defaultGPUs are those that the caller's environment names, all if it names none. An

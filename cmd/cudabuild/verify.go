@@ -173,7 +173,7 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 // heldIn is the folder for what has to be read out of order: that of the state, if there is one
 // to which this user may write, else that of temporary files, which may be in memory.
 func heldIn() string {
-	dir := cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild")
+	dir := defaultState()
 	if unix.Access(dir, unix.W_OK) != nil {
 		return ""
 	}

@@ -19,12 +19,15 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 )
 
+// defaultState is the folder of the state where no flag names one.
+func defaultState() string { return cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild") }
+
 // workspace is where runs keep their state and leave their results.
 type workspace struct{ stateDir, out string }
 
 func (w *workspace) register(cmd *cobra.Command) {
 	w.registerOut(cmd)
-	cmd.Flags().StringVar(&w.stateDir, "state-dir", cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild"),
+	cmd.Flags().StringVar(&w.stateDir, "state-dir", defaultState(),
 		"`DIR` for the engine, bootstrapped roots and caches (env CUDABUILD_STATE_DIR)")
 }
 

@@ -28,6 +28,9 @@ type condaRecord struct {
 	key           *string // of the outermost object, nil between two
 }
 
+// ErrLong is a record that is longer than is read.
+var ErrLong = fmt.Errorf("more than %d bytes", maxConda)
+
 // ReadConda reads conda-meta/NAME.json, the record of one package. An error is not always one of the
 // package: conda-meta/history.json and the like are no records.
 func ReadConda(r io.Reader, each func(file string)) (name, version string, err error) {
@@ -36,7 +39,7 @@ func ReadConda(r io.Reader, each func(file string)) (name, version string, err e
 	err = record.read(json.NewDecoder(limited), each)
 	switch {
 	case limited.N == 0:
-		err = fmt.Errorf("more than %d bytes", maxConda)
+		err = ErrLong
 	case err == nil && record.name == "":
 		err = errors.New("no name")
 	}
