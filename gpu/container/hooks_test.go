@@ -70,7 +70,7 @@ func TestHooksHaveNoEnvironmentOfTheImage(t *testing.T) {
 // TestMarksHaveNoEnvironmentOfTheImage: the hooks of our own that say when the others ran.
 func TestMarksHaveNoEnvironmentOfTheImage(t *testing.T) {
 	dir := t.TempDir()
-	script := "#!/bin/sh\n" + `tr '\0' '\n' </proc/self/environ >>"` + dir + "/seen\"\n" + `: >"$1"` + "\n"
+	script := "#!/bin/sh\n" + `tr '\0' '\n' </proc/self/environ >>"` + dir + "/seen\"\n" + `: >"$1"; sleep 0.02` + "\n" // longer than the step of the clock of files
 	if err := os.WriteFile(filepath.Join(dir, "touch"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
