@@ -3,24 +3,18 @@
 package container
 
 import (
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/contrib/seccomp"
-	"github.com/containerd/containerd/v2/pkg/oci"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"tags.cncf.io/container-device-interface/pkg/cdi"
 )
-
-// base is what every container has. It is OCI's own format, so that it can be read
-// beside the runtime specification.
-//
-//go:embed config.json
-var base []byte
 
 // cdiKind is the vendor and class of the devices in the CDI specifications that
 // package nvidia makes.
@@ -31,10 +25,7 @@ const DefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 // writeConfig writes the OCI configuration of p into its bundle.
 func (p Program) writeConfig(dir string, hooks marks) error {
-	spec := new(oci.Spec)
-	if err := json.Unmarshal(base, spec); err != nil {
-		return err
-	}
+	spec := base()
 	spec.Process.Args, spec.Process.Env = p.Args, p.environment()
 	spec.Linux.CgroupsPath = cgroup(dir)
 	if err := p.Bounds.apply(spec); err != nil {
@@ -46,25 +37,65 @@ func (p Program) writeConfig(dir string, hooks marks) error {
 		}
 	}
 	if p.shared {
-		if err := p.join(spec); err != nil {
-			return err
-		}
+		p.join(spec)
 	}
 	spec.Linux.Seccomp = seccomp.DefaultProfile(spec)
 	if p.Engine == Direct && len(p.Devices) > 0 {
-		if err := hooks.around(spec, func() error { return p.inject(dir, spec) }); err != nil {
+		hooks.add(spec, hooks.begin)
+		if err := p.inject(dir, spec); err != nil {
 			return err
 		}
+		hooks.add(spec, hooks.end)
 	}
-	shield(spec)
+	shield(spec.Hooks)
 	if p.bare != nil {
-		bare, err := hook(p.bare...)
-		if err != nil {
-			return err
-		}
-		spec.Hooks = bare.Hooks
+		spec.Hooks.CreateContainer = []specs.Hook{hook(p.bare...)}
 	}
 	return writeJSON(filepath.Join(dir, "config.json"), spec)
+}
+
+// base is what every container has.
+func base() *specs.Spec {
+	return &specs.Spec{
+		Version: "1.2.0",
+		Process: &specs.Process{
+			Cwd:             "/",
+			Capabilities:    &specs.LinuxCapabilities{},
+			Rlimits:         []specs.POSIXRlimit{{Type: "RLIMIT_CORE"}},
+			NoNewPrivileges: true,
+		},
+		Root:     &specs.Root{Path: "rootfs", Readonly: true},
+		Hostname: "cudabuild",
+		Hooks:    &specs.Hooks{},
+		Mounts: []specs.Mount{
+			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+			{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=1g"}},
+			{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
+			{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "nodev", "mode=1777", "size=1g"}},
+		},
+		Linux: &specs.Linux{
+			Namespaces: []specs.LinuxNamespace{
+				{Type: specs.PIDNamespace},
+				{Type: specs.IPCNamespace},
+				{Type: specs.UTSNamespace},
+				{Type: specs.MountNamespace},
+				{Type: specs.NetworkNamespace},
+				{Type: specs.CgroupNamespace},
+			},
+			Resources: &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}},
+			MaskedPaths: []string{
+				"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+				"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+			},
+			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
+		},
+	}
+}
+
+// leave keeps the container in these namespaces of the runtime.
+func leave(spec *specs.Spec, shared ...specs.LinuxNamespaceType) {
+	spec.Linux.Namespaces = slices.DeleteFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return slices.Contains(shared, n.Type) })
 }
 
 // environment is the image's, without what would choose other GPUs than those asked
@@ -84,15 +115,15 @@ func (p Program) environment() []string {
 }
 
 // inject applies the CDI specification to spec.
-func (p Program) inject(dir string, spec *oci.Spec) error {
-	specs := filepath.Join(dir, "cdi")
-	if err := os.Mkdir(specs, 0o700); err != nil {
+func (p Program) inject(dir string, spec *specs.Spec) error {
+	folder := filepath.Join(dir, "cdi")
+	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(specs, "nvidia.json"), p.CDI, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "nvidia.json"), p.CDI, 0o600); err != nil {
 		return err
 	}
-	cache, err := cdi.NewCache(cdi.WithSpecDirs(specs), cdi.WithAutoRefresh(false))
+	cache, err := cdi.NewCache(cdi.WithSpecDirs(folder), cdi.WithAutoRefresh(false))
 	if err != nil {
 		return err
 	}
@@ -114,73 +145,23 @@ func newMarks(dir string) marks {
 	return marks{touch: touch, begin: filepath.Join(dir, "hooks-begin"), end: filepath.Join(dir, "hooks-end")}
 }
 
-// around puts a mark before and after the hooks that edit adds.
-func (m marks) around(spec *oci.Spec, edit func() error) error {
-	if m.touch == "" {
-		return edit()
-	}
-	return errorsOf(m.add(spec, m.begin), edit, m.add(spec, m.end))
-}
-
-// add returns the step that adds a hook.
-func (m marks) add(spec *oci.Spec, file string) func() error {
-	return func() error {
-		more, err := hook(m.touch, file)
-		if err != nil {
-			return err
-		}
-		if spec.Hooks == nil {
-			spec.Hooks = more.Hooks
-			return nil
-		}
-		spec.Hooks.CreateContainer = append(spec.Hooks.CreateContainer, more.Hooks.CreateContainer...)
-		return nil
+// add adds the hook that makes a mark, if it can be made.
+func (m marks) add(spec *specs.Spec, mark string) {
+	if m.touch != "" {
+		spec.Hooks.CreateContainer = append(spec.Hooks.CreateContainer, hook(m.touch, mark))
 	}
 }
 
-// hook returns a specification with nothing but that hook.
-func hook(command ...string) (*oci.Spec, error) {
-	return parts(map[string]any{"hooks": map[string]any{"createContainer": []any{
-		map[string]any{"path": command[0], "args": command},
-	}}})
-}
+func hook(command ...string) specs.Hook { return specs.Hook{Path: command[0], Args: command} }
 
 // shield gives every hook an environment. A runtime may give one that has none the
 // container's, and with it the image's LD_PRELOAD to a program of the host.
-func shield(spec *oci.Spec) {
-	h := spec.Hooks
-	if h == nil {
-		return
-	}
-	for _, hooks := range listOf(h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop) { //nolint:staticcheck // old toolkits use the first
+func shield(h *specs.Hooks) {
+	for _, hooks := range [][]specs.Hook{h.Prestart, h.CreateRuntime, h.CreateContainer, h.StartContainer, h.Poststart, h.Poststop} { //nolint:staticcheck // old toolkits use the first
 		for i := range hooks {
 			hooks[i].Env = append([]string{DefaultPath}, hooks[i].Env...)
 		}
 	}
-}
-
-// listOf is a list whose type need not be named.
-func listOf[T any](all ...T) []T { return all }
-
-// parts makes parts of a specification from their JSON, because the module that has
-// their types is not one that we require.
-func parts(value any) (*oci.Spec, error) {
-	data, err := json.Marshal(value)
-	if err != nil {
-		return nil, err
-	}
-	spec := new(oci.Spec)
-	return spec, json.Unmarshal(data, spec)
-}
-
-// errorsOf runs steps up to the first that has an error.
-func errorsOf(steps ...func() error) error {
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func writeJSON(name string, value any) error {

@@ -3,7 +3,6 @@
 package container
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/containerd/containerd/v2/pkg/oci"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // Bounds are what a container may take of the host. Zero is the default.
@@ -23,8 +22,7 @@ type Bounds struct {
 }
 
 // apply bounds spec. What is asked for and cannot be bounded on this host is an error.
-func (b Bounds) apply(spec *oci.Spec) error {
-	var edits []oci.SpecOpts
+func (b Bounds) apply(spec *specs.Spec) error {
 	for name, asked := range map[string]int64{"pids": b.Pids, "memory": b.Memory} {
 		if asked > 0 && !controls(name) {
 			return fmt.Errorf("%s has no controller %q: this host cannot bound it", cgroups, name)
@@ -34,12 +32,12 @@ func (b Bounds) apply(spec *oci.Spec) error {
 		b.Pids = defaultPids("/proc/sys/kernel")
 	}
 	if b.Pids > 0 {
-		edits = append(edits, oci.WithPidsLimit(b.Pids))
+		spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: &b.Pids}
 	}
 	if b.Memory > 0 {
-		edits = append(edits, oci.WithMemoryLimit(uint64(b.Memory)))
+		spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &b.Memory}
 	}
-	return oci.Compose(edits...)(context.Background(), nil, nil, spec)
+	return nil
 }
 
 const cgroups = "/sys/fs/cgroup"

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/containerd/containerd/v2/pkg/oci"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -16,17 +16,15 @@ type Bind struct {
 	ReadOnly       bool   // with all that is mounted below
 }
 
-// bindMounts returns a specification with nothing but these mounts.
-func bindMounts(binds []Bind) (*oci.Spec, error) {
-	mounts := []map[string]any{}
+func bindMounts(binds []Bind) (mounts []specs.Mount) {
 	for _, b := range binds {
 		options := []string{"rbind", "rprivate"}
 		if b.ReadOnly {
 			options = readOnly()
 		}
-		mounts = append(mounts, map[string]any{"destination": b.Target, "type": "bind", "source": b.Source, "options": options})
+		mounts = append(mounts, specs.Mount{Destination: b.Target, Type: "bind", Source: b.Source, Options: options})
 	}
-	return parts(map[string]any{"mounts": mounts})
+	return mounts
 }
 
 // readOnly are the options of a mount that cannot be written to. Before Linux 5.12
@@ -38,17 +36,12 @@ func readOnly() []string {
 	return []string{"rbind", "rprivate", "rro"}
 }
 
-// remount adds the mounts of more to spec, in place of those at the same targets and
-// at others that are named.
-func remount(spec, more *oci.Spec, others ...string) {
-	for _, m := range more.Mounts {
+// remount adds mounts to spec, in place of those at the same targets and at others that
+// are named.
+func remount(spec *specs.Spec, more []specs.Mount, others ...string) {
+	for _, m := range more {
 		others = append(others, m.Destination)
 	}
-	kept := spec.Mounts[:0]
-	for _, m := range spec.Mounts {
-		if !slices.Contains(others, m.Destination) {
-			kept = append(kept, m)
-		}
-	}
-	spec.Mounts = append(kept, more.Mounts...)
+	kept := slices.DeleteFunc(spec.Mounts, func(m specs.Mount) bool { return slices.Contains(others, m.Destination) })
+	spec.Mounts = append(kept, more...)
 }

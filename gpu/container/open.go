@@ -3,16 +3,13 @@
 package container
 
 import (
-	"context"
-	_ "embed"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/containerd/containerd/v2/pkg/oci"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,46 +25,42 @@ type Open struct {
 	size     *unix.Winsize // of that, nil if not known
 }
 
-// opened is what open containers have besides, or in place of, the base.
-//
-//go:embed open.json
-var opened []byte
+// rootCapabilities are those of a root user among files and users of the image.
+var rootCapabilities = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE",
+	"CAP_SETFCAP", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_CHROOT",
+}
+
+// openMounts are what open containers have besides, or in place of, the base.
+var openMounts = []specs.Mount{
+	{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}},
+	{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
+	{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777"}},
+}
 
 // apply opens spec, whose unpacked root file system is root and whose bundle is dir.
-func (o Open) apply(spec *oci.Spec, root, dir string) error {
-	more := new(oci.Spec)
-	if err := json.Unmarshal(opened, more); err != nil {
-		return err
-	}
+func (o Open) apply(spec *specs.Spec, root, dir string) error {
 	files, err := o.networkFiles(dir)
 	if err != nil {
 		return err
 	}
-	binds, err := bindMounts(append(files, o.Binds...))
-	if err != nil {
-		return err
-	}
-	remount(spec, more, "/tmp") // the image has its own
-	spec.Mounts = append(spec.Mounts, binds.Mounts...)
+	remount(spec, openMounts, "/tmp") // the image has its own
+	spec.Mounts = append(spec.Mounts, bindMounts(append(files, o.Binds...))...)
 	spec.Root.Readonly = false
 	spec.Process.Cwd, spec.Process.Terminal = "/"+strings.TrimPrefix(o.Dir, "/"), o.Terminal
-	edits := []oci.SpecOpts{}
 	if o.size != nil {
-		edits = append(edits, oci.WithTTYSize(int(o.size.Col), int(o.size.Row)))
+		spec.Process.ConsoleSize = &specs.Box{Width: uint(o.size.Col), Height: uint(o.size.Row)}
 	}
 	if o.Network {
-		edits = append(edits, oci.WithHostNamespace("network"))
-	}
-	if err := oci.Compose(edits...)(context.Background(), nil, nil, spec); err != nil {
-		return err
+		leave(spec, specs.NetworkNamespace)
 	}
 	if err := o.setUser(spec, root); err != nil {
 		return err
 	}
-	all := more.Process.Capabilities.Bounding
-	spec.Process.Capabilities.Bounding = all
+	can := spec.Process.Capabilities
+	can.Bounding = rootCapabilities
 	if spec.Process.User.UID == 0 {
-		spec.Process.Capabilities.Effective, spec.Process.Capabilities.Permitted = all, all
+		can.Effective, can.Permitted = rootCapabilities, rootCapabilities
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/containerd/v2/pkg/oci"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // MPS is NVIDIA's Multi-Process Service: one server on a GPU does the work of many
@@ -141,18 +141,7 @@ func (m *MPS) daemon(p Program, dir string) Program {
 }
 
 // join makes the container a member of a group that shares.
-func (p Program) join(spec *oci.Spec) error {
-	kept := spec.Linux.Namespaces[:0]
-	for _, n := range spec.Linux.Namespaces {
-		if n.Type != "pid" && n.Type != "ipc" {
-			kept = append(kept, n)
-		}
-	}
-	spec.Linux.Namespaces = kept
-	binds, err := bindMounts(p.binds)
-	if err != nil {
-		return err
-	}
-	remount(spec, binds)
-	return nil
+func (p Program) join(spec *specs.Spec) {
+	leave(spec, specs.PIDNamespace, specs.IPCNamespace)
+	remount(spec, bindMounts(p.binds))
 }

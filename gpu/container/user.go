@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/containerd/containerd/v2/pkg/oci"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // identity is who a program runs as. The first of groups is gid.
@@ -26,9 +26,9 @@ type identity struct {
 var errNoUser = errors.New("not in the image")
 
 // setUser looks the user up in the image's own files.
-func (o Open) setUser(spec *oci.Spec, root string) error {
+func (o Open) setUser(spec *specs.Spec, root string) error {
 	who, err := lookUp(root, o.User)
-	spec.Process.User.UID, spec.Process.User.GID, spec.Process.User.AdditionalGids = who.uid, who.gid, who.groups
+	spec.Process.User = specs.User{UID: who.uid, GID: who.gid, AdditionalGids: who.groups}
 	return err
 }
 
