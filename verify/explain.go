@@ -4,16 +4,16 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
 	"slices"
-	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/cudabuild/cudabuild/verify/internal/loader"
+	"github.com/cudabuild/cudabuild/verify/internal/layer"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
+	"github.com/cudabuild/cudabuild/verify/internal/view"
 )
 
 // Explanation is all that an image says about one path, as `verify --explain`
@@ -57,6 +57,26 @@ type PathLayer struct {
 	Findings []Finding `json:"findings"`
 }
 
+// PathEntry is one entry of a layer's archive.
+type PathEntry struct {
+	Path   string `json:"path"` // as the layer has it, without a leading slash
+	Type   string `json:"type"` // file, directory, symlink, hard link, device, other
+	Size   int64  `json:"size"` // of a file, in bytes
+	Mode   string `json:"mode"` // "-rwxr-xr-x"
+	Owner  string `json:"owner"`
+	Target string `json:"target,omitempty"` // of a link
+	SHA256 string `json:"sha256,omitempty"` // of a file's content, in hex
+	ELF    *ELF   `json:"elf,omitempty"`    // nil if it is no dynamic ELF file
+}
+
+// ELF is what an ELF file says about itself to the dynamic linker.
+type ELF struct {
+	SOName    string   `json:"soname"`
+	Needed    []string `json:"needed"`
+	Exports   int      `json:"exports"`    // symbols
+	ExecBytes uint64   `json:"exec_bytes"` // of executable segments in the file
+}
+
 // Explain reads every layer of img, whatever is known about it already, and
 // reports what it says about the path asked. Errors are those of [Verifier.Image].
 func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, asked string) (Explanation, error) {
@@ -64,53 +84,52 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, asked 
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	e := Explanation{Ref: ref, Digest: in.digest, Platform: in.platform, Path: clean(asked), Layers: []PathLayer{}}
-	layers, err := v.watchLayers(ctx, in.layers, path.Base(e.Path))
+	e := Explanation{Ref: ref, Digest: in.digest, Platform: in.platform, Path: layer.Clean(asked), Layers: []PathLayer{}}
+	facts, err := v.layers.Watch(ctx, in.refs(), path.Base(e.Path))
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	all := newView(layers...)
-	m := mergedView(in, all)
-	e.follow(m.im)
-	findings, names := assemble(in, all, m.all()), map[string]bool{}
-	for i, facts := range layers {
-		l := PathLayer{Layer: *in.layers[i].name(i), Entries: []PathEntry{}, Package: facts.watched.owner(e.Real), Findings: []Finding{}}
-		for _, entry := range facts.watched.seen {
-			if m.im.Place(entry.Path) == e.Real {
-				l.Entries = append(l.Entries, entry)
+	all := view.New(in.config, facts)
+	e.follow(all)
+	findings, names := in.findings(facts, all), map[string]bool{}
+	for i, f := range facts {
+		l := PathLayer{Layer: *in.name(i), Entries: []PathEntry{}, Package: f.Seen.Owner(e.Real), Findings: []Finding{}}
+		for _, entry := range f.Seen.Entries {
+			if all.Place(entry.Path) == e.Real {
+				l.Entries = append(l.Entries, pathEntry(entry))
 			}
 		}
-		for _, f := range findings {
-			if f.Layer != nil && f.Layer.Index == i && (f.Path == "" || m.im.Place(f.Path) == e.Real) {
-				l.Findings = append(l.Findings, f)
+		for _, found := range findings {
+			if found.Layer.Index == i && (found.Path == "" || all.Place(found.Path) == e.Real) {
+				l.Findings = append(l.Findings, found)
 			}
 		}
-		e.add(l, facts, names)
+		e.add(l, f, names)
 	}
 	return e, nil
 }
 
 // follow finds out where the path leads in an image.
-func (e *Explanation) follow(im *loader.Image) {
-	e.Real = im.Place(e.Path)
-	for _, l := range im.Followed(path.Dir(e.Path)) {
+func (e *Explanation) follow(all *view.Image) {
+	e.Real = all.Place(e.Path)
+	for _, l := range all.Followed(e.Path) {
 		e.Links = append(e.Links, PathLink(l))
 	}
 }
 
 // add counts a layer above those before. names are those under which they have the path
 // and nothing hides it.
-func (e *Explanation) add(l PathLayer, facts *layerFacts, names map[string]bool) {
+func (e *Explanation) add(l PathLayer, facts *layer.Facts, names map[string]bool) {
 	for _, f := range l.Findings {
-		if f.Path == "" && f.Rule == ruleUnreadable {
+		if f.Path == "" && f.Rule == rules.Unreadable {
 			e.Unread = fmt.Sprintf("layer %d was not read to its end: %s", l.Layer.Index, f.Detail)
 		}
 	}
-	if facts.watched.more {
-		e.Unread = fmt.Sprintf("layer %d has more than %d entries named %s", l.Layer.Index, maxSeen, path.Base(e.Path))
+	if facts.Seen.More {
+		e.Unread = fmt.Sprintf("layer %d has more than %d entries named %s", l.Layer.Index, layer.MaxSeen, path.Base(e.Path))
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if hides := facts.Paths.hiddenBy(name); hides != "" {
+		if hides := facts.Paths.HiddenBy(name); hides != "" {
 			l.Hides = hides
 			delete(names, name)
 		}
@@ -118,7 +137,7 @@ func (e *Explanation) add(l PathLayer, facts *layerFacts, names map[string]bool)
 	for _, entry := range l.Entries {
 		names[entry.Path] = true
 	}
-	if facts.Paths.exists(e.Real) {
+	if facts.Paths.Exists(e.Real) {
 		names[e.Real] = true
 	}
 	e.Visible = len(names) > 0
@@ -127,22 +146,10 @@ func (e *Explanation) add(l PathLayer, facts *layerFacts, names map[string]bool)
 	}
 }
 
-func (v *Verifier) watchLayers(ctx context.Context, layers []layerRef, base string) ([]*layerFacts, error) {
-	facts, errs := make([]*layerFacts, len(layers)), make([]error, len(layers))
-	var wg sync.WaitGroup
-	for i, ref := range layers {
-		wg.Go(func() {
-			if ref.foreign {
-				facts[i], _, errs[i] = v.layer(ctx, ref)
-				facts[i].watched = newWatch(base)
-				return
-			}
-			facts[i], errs[i] = v.read(ctx, ref, base)
-			if errs[i] != nil {
-				errs[i] = fmt.Errorf("layer %d (%s): %w", i, ref.digest, errs[i])
-			}
-		})
+func pathEntry(e layer.Entry) PathEntry {
+	p := PathEntry{Path: e.Path, Type: e.Type, Size: e.Size, Mode: e.Mode, Owner: e.Owner, Target: e.Target, SHA256: e.SHA256}
+	if e.ELF != nil {
+		p.ELF = &ELF{SOName: e.ELF.SOName, Needed: e.ELF.Needed, Exports: e.ELF.Exports, ExecBytes: e.ELF.ExecBytes}
 	}
-	wg.Wait()
-	return facts, errors.Join(errs...)
+	return p
 }

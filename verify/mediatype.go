@@ -8,20 +8,23 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
-// odd compares what the manifest calls a layer with how its blob is compressed.
-func odd(mediaType types.MediaType, encoding string) (h hit, ok bool) {
+// oddType compares what the manifest calls a layer with how its blob is compressed. rule is "" if
+// they agree.
+func oddType(mediaType types.MediaType, encoding string) (rule, detail string) {
 	claimed, known := claimedEncoding(string(mediaType))
 	switch {
 	case strings.HasSuffix(string(mediaType), "+encrypted"):
-		return hit{Rule: ruleUnreadable, Detail: "the layer is encrypted"}, true
+		return rules.Unreadable, "the layer is encrypted"
 	case !known:
-		return hit{Rule: ruleUnreadable, Detail: fmt.Sprintf("media type %q is not known as that of a layer", mediaType)}, true
+		return rules.Unreadable, fmt.Sprintf("media type %q is not known as that of a layer", mediaType)
 	case claimed != encoding:
-		return hit{Rule: ruleMediaType, Detail: fmt.Sprintf("media type %q, but the blob is %s", mediaType, cmp.Or(encoding, "not compressed"))}, true
+		return ruleMediaType, fmt.Sprintf("media type %q, but the blob is %s", mediaType, cmp.Or(encoding, "not compressed"))
 	}
-	return hit{}, false
+	return "", ""
 }
 
 // claimedEncoding returns the encoding that a layer's media type stands for: those

@@ -3,9 +3,12 @@
 package verify
 
 import (
-	"slices"
+	"fmt"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/verify/internal/layer"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
+	"github.com/cudabuild/cudabuild/verify/internal/view"
 )
 
 // Portability says on which drivers and GPUs the image is predicted to run, and
@@ -43,6 +46,12 @@ type Portability struct {
 	Needs compat.Needs `json:"-"`
 }
 
+// HostLibrary is a library of the driver that files of the image ask for by name.
+type HostLibrary struct {
+	Name string `json:"name"` // "libcuda.so.1"
+	By   string `json:"by"`   // the path of the first file that does
+}
+
 // GPUPart is one file that has something to do with the GPU.
 type GPUPart struct {
 	Path string `json:"path"`
@@ -78,7 +87,7 @@ func (r *Report) Predict(h compat.Host) compat.Prediction {
 		return p
 	}
 	for _, f := range r.Findings {
-		if f.Rule == ruleUnreadable {
+		if f.Rule == rules.Unreadable {
 			return unknown("not all of the image could be examined: " + f.Detail)
 		}
 	}
@@ -104,15 +113,19 @@ func unportable() Portability {
 }
 
 // portability describes an image's needs.
-func (n *demand) portability() Portability {
+func portability(d view.Demand) Portability {
 	p := unportable()
-	p.CUDARuntime, p.Program, p.Unsure, p.Needs = n.runtime, n.scope.program, n.unsure, n.Needs
-	p.CannotStart = n.cannotStart
-	p.Parts, p.HostLibraries = append(p.Parts, n.listed...), append(p.HostLibraries, n.hosts...)
-	if n.nothing() {
+	p.CUDARuntime, p.Program, p.Unsure, p.CannotStart, p.Needs = d.Newest, d.Program(), d.Unsure, d.CannotStart, d.Needs
+	for _, f := range d.Files {
+		p.Parts = append(p.Parts, partOf(f))
+	}
+	for _, h := range d.Hosts {
+		p.HostLibraries = append(p.HostLibraries, HostLibrary(h))
+	}
+	if d.Nothing() {
 		return p
 	}
-	p.SASS, p.PTX = n.shared()
+	p.SASS, p.PTX = d.Shared()
 	for _, gpu := range compat.GPUs() {
 		for _, driver := range compat.Drivers() {
 			h := compat.Host{Driver: driver, GPU: gpu}
@@ -120,46 +133,23 @@ func (n *demand) portability() Portability {
 				p.Predictions = append(p.Predictions, DriverGPU{driver, gpu.String(), p.predict(h)})
 			}
 		}
-		if n.unreleased && len(n.Require) == 0 {
+		if d.Unreleased && len(d.Require) == 0 {
 			continue
 		}
-		if driver, why := compat.MinDriver(n.Needs, gpu); driver != "" && (p.MinDriver == "" || compat.Compare(driver, p.MinDriver) < 0) {
+		if driver, why := compat.MinDriver(d.Needs, gpu); driver != "" && (p.MinDriver == "" || compat.Compare(driver, p.MinDriver) < 0) {
 			p.MinDriver, p.MinDriverWhy = driver, why
 		}
 	}
 	return p
 }
 
-// shared returns the architectures for which all parts with device code have
-// machine code, and those for which all have PTX.
-func (n *demand) shared() (sass, ptx []string) {
-	sass, ptx = []string{}, []string{}
-	var targets []compat.Target
-	for _, p := range n.Parts {
-		for _, t := range p.SASS {
-			targets = append(targets, compat.Target{SM: t.SM})
-		}
-		for _, x := range p.PTX {
-			targets = append(targets, compat.Target{SM: x.Target.SM})
-		}
+func partOf(f layer.Code) GPUPart {
+	part := GPUPart{Path: f.Path, CUDARuntime: f.Runtime, SASS: []string{}, PTX: []string{}, Loose: f.Loose}
+	for _, t := range f.SASS {
+		part.SASS = append(part.SASS, t.String())
 	}
-	slices.SortFunc(targets, compat.CompareTargets)
-	for _, t := range slices.Compact(targets) {
-		if n.all(func(p compat.Part) bool {
-			return slices.ContainsFunc(p.SASS, func(s compat.Target) bool { return s.RunsOn(t) })
-		}) {
-			sass = append(sass, t.String())
-		}
-		if n.all(func(p compat.Part) bool {
-			return slices.ContainsFunc(p.PTX, func(x compat.PTX) bool { return x.CompilesFor(t) })
-		}) {
-			ptx = append(ptx, t.Virtual())
-		}
+	for _, x := range f.PTX {
+		part.PTX = append(part.PTX, fmt.Sprintf("%s (%s)", x.Target.Virtual(), x.ISA))
 	}
-	return sass, ptx
-}
-
-// all reports whether every part with device code is as has says.
-func (n *demand) all(has func(compat.Part) bool) bool {
-	return !slices.ContainsFunc(n.Parts, func(p compat.Part) bool { return len(p.SASS)+len(p.PTX) > 0 && !has(p) })
+	return part
 }

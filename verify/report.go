@@ -2,7 +2,11 @@
 
 package verify
 
-import "github.com/cudabuild/cudabuild/verify/internal/rules"
+import (
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
+	"github.com/cudabuild/cudabuild/verify/internal/view"
+)
 
 // Verdict is the judgement on one image.
 type Verdict string
@@ -76,6 +80,19 @@ type Layer struct {
 	CreatedBy string `json:"created_by"` // of the history entry, "" if there is none
 }
 
+// Libcuda says which libcuda.so.1 a program in a container loads that the runtime
+// hook has given the host's driver.
+type Libcuda struct {
+	// Winner is HostLibcuda, or the path of the image's file that is found first.
+	Winner string `json:"winner"`
+	Why    string `json:"why"`
+	// File says what the winner is; its zero value means nothing for the host's.
+	File compat.Libcuda `json:"-"`
+}
+
+// HostLibcuda is the Libcuda.Winner of an image that leaves the driver to the host.
+const HostLibcuda = view.HostLibcuda
+
 // Stats says what the judgement cost. Bytes are those of blobs as stored.
 type Stats struct {
 	Layers      int     `json:"layers"`
@@ -92,7 +109,7 @@ func judge(findings []Finding) Verdict {
 		switch {
 		case f.Severity == SeverityFail:
 			seen[Fail] = true
-		case f.Rule == ruleUnreadable && f.Exception == nil:
+		case f.Rule == rules.Unreadable && f.Exception == nil:
 			seen[Unknown] = true
 		case f.Severity == SeverityWarn:
 			seen[Warn] = true

@@ -22,19 +22,11 @@ import (
 //go:embed *.go internal/*/*.go
 var code embed.FS
 
-// Rules that code refers to.
+// Rules about what a manifest or a policy says.
 const (
-	ruleUnreadable    = "unreadable"
-	ruleMountPoint    = rules.MountPoint
-	ruleStubMisplaced = rules.StubMisplaced
-	ruleProgram       = "driver-program"
-	ruleForwardCompat = rules.ForwardCompat
-	ruleLibrary       = "driver-library"
-	ruleMediaType     = "media-type"
-	ruleLinkerCache   = "ld-cache-residue"
-	ruleDriverPackage = "driver-package"
-	ruleExpired       = "exception-expired"
-	ruleUnmatched     = "exception-unmatched"
+	ruleMediaType = "media-type"
+	ruleExpired   = "exception-expired"
+	ruleUnmatched = "exception-unmatched"
 )
 
 // Rule is one kind of finding.

@@ -5,15 +5,15 @@ package verify
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/verify/internal/layer"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
+	"github.com/cudabuild/cudabuild/verify/internal/view"
 )
 
 // Options tunes a [Verifier]. The zero value is good.
@@ -68,31 +68,27 @@ func (o Options) withDefaults() Options {
 // several images share is read once, if it is the same file, or the same blob of the same
 // repository: every copy is read. It is safe for concurrent use.
 type Verifier struct {
-	opts  Options
-	slots *slots
-	sweep sync.Once // of the cache
-
-	mu     sync.Mutex
-	layers map[copyKey]*call
-	weight int64           // of the facts in layers
-	fresh  map[string]bool // digests of layers that were read and kept
+	opts   Options
+	layers *layer.Reader
 }
-
-// maxFacts bounds what is kept in memory of the layers of one image, in bytes, and
-// from where on a Verifier forgets layers that it may not need again. Eight bytes
-// a path: a large image has half a million of them.
-const maxFacts = 64 << 20
 
 // New returns a Verifier with an empty memory.
 func New(opts Options) *Verifier {
 	opts = opts.withDefaults()
-	opts.CacheDir = ownCache(opts.CacheDir)
-	return &Verifier{opts: opts, slots: newSlots(opts.Parallel), layers: map[copyKey]*call{}, fresh: map[string]bool{}}
+	return &Verifier{opts, layer.NewReader(opts.layers())}
+}
+
+// layers is what the reader of layers has to know.
+func (o Options) layers() layer.Options {
+	return layer.Options{
+		CacheDir: o.CacheDir, TrustDigests: o.TrustDigests, TempDir: o.TempDir, Parallel: o.Parallel, MaxLayerBytes: o.MaxLayerBytes,
+		MaxEntries: o.MaxEntries, MaxRatio: o.MaxRatio, MaxRatioAfter: o.MaxRatioAfter, Nested: o.Nested, Version: RulesVersion(),
+	}
 }
 
 // Memory is how many bytes the Verifier keeps within if garbage is collected in time, as
 // [runtime/debug.SetMemoryLimit] has it: less would collect all the time.
-func (v *Verifier) Memory() int64 { return int64(140+60*v.opts.Parallel) << 20 }
+func (v *Verifier) Memory() int64 { return v.layers.Memory() }
 
 // Image judges img. ref is what the report calls it.
 //
@@ -105,25 +101,16 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	facts, stats, err := v.readLayers(ctx, in.layers)
+	facts, from, err := v.layers.All(ctx, in.refs())
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	r := Report{Ref: ref, Digest: in.digest, Config: in.configDigest, Platform: in.platform, Rules: RulesVersion(), Stats: stats}
-	layers := newView(facts...)
-	merged := mergedView(in, layers)
-	r.Libcuda = merged.libcuda()
-	program := merged.scope()
-	d := demandOf(in, layers, program)
-	d.Compat, d.CompatAside, d.Searches = merged.seen, merged.beside, merged.ways
-	halt := merged.start(layers)
-	d.cannotStart, d.hosts = halt.why, merged.hostLibraries(d.scope.counts)
-	d.doubt("%s", halt.unsure)
-	d.doubts(merged.leak())
-	asks := d.request(in.config.Config.Env, merged.hostLibraries(func(p string) bool { return program.loads[p] || d.isPart(p) }))
-	r.Portability = d.portability()
-	said := slices.Concat(in.strange(), d.disagreements(), asks.findings(&d), merged.preloads(in, layers), halt.finding())
-	r.Findings = v.settle(append(assemble(in, layers, merged.all()), said...))
+	r := Report{Ref: ref, Digest: in.digest, Config: in.configDigest, Platform: in.platform, Rules: RulesVersion(), Stats: statsOf(facts, from)}
+	all := view.New(in.config, facts)
+	r.Libcuda = Libcuda(all.Libcuda())
+	demand, whole := all.Whole()
+	r.Portability = portability(demand)
+	r.Findings = v.settle(append(in.findings(facts, all), in.whole(whole)...))
 	r.Verdict = judge(r.Findings)
 	r.Stats.Seconds = time.Since(start).Seconds()
 	return r, nil
@@ -132,61 +119,26 @@ func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report,
 // settle applies what the caller wants to be different from the rules.
 func (v *Verifier) settle(findings []Finding) []Finding {
 	for i := range findings {
-		if v.opts.Strict && findings[i].Rule == ruleForwardCompat {
+		if v.opts.Strict && findings[i].Rule == rules.ForwardCompat {
 			findings[i].Severity = SeverityFail
 		}
 	}
 	return v.opts.Policy.apply(findings, time.Now())
 }
 
-// readLayers returns the facts of all layers, in order.
-func (v *Verifier) readLayers(ctx context.Context, layers []layerRef) ([]*layerFacts, Stats, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	facts, from, errs := make([]*layerFacts, len(layers)), make([]origin, len(layers)), make([]error, len(layers))
-	var wg sync.WaitGroup
-	var weight atomic.Int64
-	for i := range layers {
-		wg.Go(func() {
-			facts[i], from[i], errs[i] = v.layer(ctx, layers[i])
-			if errs[i] == nil && weight.Add(facts[i].weight()) > maxFacts {
-				errs[i] = errTooMuch
-			}
-			if errs[i] != nil {
-				errs[i] = fmt.Errorf("layer %d (%s): %w", i, layers[i].digest, errs[i])
-				cancel()
-			}
-		})
-	}
-	wg.Wait()
-	if err := firstCause(errs); err != nil {
-		return nil, Stats{}, err
-	}
-	stats := Stats{Layers: len(layers)}
+// statsOf adds up what reading the layers cost.
+func statsOf(facts []*layer.Facts, from []layer.Origin) Stats {
+	stats := Stats{Layers: len(facts)}
 	for i, f := range facts {
 		switch from[i] {
-		case readHere:
+		case layer.FromBlob:
 			stats.BytesRead += f.Size
-		case known:
+		case layer.FromCache:
 			stats.Known++
 			stats.BytesCached += f.Size
-		case shared:
+		case layer.FromOther:
 			stats.BytesCached += f.Size
 		}
 	}
-	return facts, stats, nil
-}
-
-// errTooMuch means that the layers hold more than fits in bounded memory.
-var errTooMuch = errors.New("the layers hold more paths and findings than can be judged")
-
-// firstCause prefers the error that made the others give up.
-func firstCause(errs []error) error {
-	var first error
-	for _, err := range errs {
-		if err != nil && (first == nil || errors.Is(first, context.Canceled)) {
-			first = err
-		}
-	}
-	return first
+	return stats
 }

@@ -33,8 +33,14 @@ const (
 	SeverityInfo Severity = "info"
 )
 
-// Rules that a file can break by more than a row that names it.
+// Rules that code refers to, because a file can break them by more than a row that names it, or because
+// they are about a layer as a whole.
 const (
+	Unreadable    = "unreadable"
+	DriverLibrary = "driver-library"
+	DriverProgram = "driver-program"
+	DriverPackage = "driver-package"
+	LinkerCache   = "ld-cache-residue"
 	MountPoint    = "mount-point"
 	StubMisplaced = "stub-misplaced"
 	Provider      = "driver-api-provider"

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
+)
+
+// Limits of a package database. The biggest status files seen have 4 MB.
+const (
+	maxRecord = 256 << 20
+)
+
+// owners knows which package of this layer a file belongs to, as far as the file
+// looks like the driver's or was found to be.
+type owners struct {
+	version map[string]string // package -> version
+	owner   map[string]string // path -> package
+}
+
+func newOwners() owners { return owners{version: map[string]string{}, owner: map[string]string{}} }
+
+// packages keeps what a database lists of the driver.
+func (w *walker) packages(set PackageSet) {
+	if len(set.Items) > 0 || set.Aside && w.text.take(len(set.Path)) {
+		w.facts.Packages = append(w.facts.Packages, set)
+	}
+}
+
+// installed notes a package that a database calls installed.
+func (w *walker) installed(set *PackageSet, name, version string) {
+	if rule := w.rules.DriverPackage(name, set.of); rule != nil {
+		if w.text.take(len(set.Path) + len(name) + len(version)) {
+			set.Items = append(set.Items, Hit{rule.ID, strings.Clone(name), strings.Clone(version)})
+		} else {
+			w.dropped++
+		}
+	}
+	if !set.Aside {
+		w.version(name, version)
+	}
+}
+
+// version notes the version of a package. What a long line holds beside it is not kept.
+func (w *walker) version(name, version string) {
+	if w.rooms.owners.take(len(name) + len(version)) {
+		w.owners.version[strings.Clone(name)] = strings.Clone(version)
+	}
+}
+
+// owns notes the package of a file that a rule may be about.
+func (w *walker) owns(pkg, file string) {
+	if w.ownable(file) && w.rooms.owners.take(len(file)+len(pkg)) {
+		w.owners.owner[canonical(file)] = strings.Clone(pkg)
+	}
+}
+
+// ownable reports whether a rule may be about a file.
+func (w *walker) ownable(file string) bool {
+	lib, _ := w.rules.LibraryNamed(path.Base(file))
+	_, hit := w.hitAt[file]
+	return lib != nil || hit || strings.Contains(file, "nvidia") || w.recorder.is(file)
+}
+
+// readRecord has parse read a record at p. What is wrong with the record is a finding, but for
+// damage where aside: what is not at the place of a record may be none. The error is that of body.
+func (w *walker) readRecord(p string, body io.Reader, aside bool, parse func(io.Reader) error) error {
+	counted := &readers.Counter{R: io.LimitReader(body, maxRecord)}
+	err := parse(counted)
+	var damaged pkgdb.DamagedError
+	if errors.As(err, &damaged) && (aside || p == "") {
+		err = nil
+	}
+	switch {
+	case counted.Err != nil:
+		return counted.Err
+	case err != nil:
+		w.unreadable(p, fmt.Sprintf("package record: %v", err))
+	case counted.N >= maxRecord:
+		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRecord))
+	}
+	return nil
+}
+
+// nameOwners adds the owning package to the findings and links of the layer.
+func (w *walker) nameOwners() {
+	for i := range w.facts.Hits {
+		h := &w.facts.Hits[i]
+		h.Detail += w.ownedBy(h.Path)
+	}
+	for i := range w.facts.Links {
+		w.facts.Links[i].Owner = w.ownedBy(w.facts.Links[i].Path)
+	}
+}
+
+func (w *walker) ownedBy(p string) string {
+	pkg := w.owners.owner[canonical(p)]
+	if pkg == "" {
+		return ""
+	}
+	return strings.TrimRight(fmt.Sprintf(", package %s %s", pkg, w.owners.version[pkg]), " ")
+}
+
+var mergedUsr = regexp.MustCompile(`^usr/(bin|sbin|lib[0-9x]*)(/|$)`)
+
+// canonical names a file alike before and after the merge of /lib into /usr/lib.
+func canonical(p string) string {
+	if mergedUsr.MatchString(p) {
+		return strings.TrimPrefix(p, "usr/")
+	}
+	return p
+}

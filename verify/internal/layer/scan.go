@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layer
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
+	"github.com/cudabuild/cudabuild/verify/internal/blob"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
+	"github.com/cudabuild/cudabuild/verify/internal/sniff"
+	"github.com/cudabuild/cudabuild/verify/internal/spool"
+)
+
+// Fixed limits of the walk over one layer. Reaching one is a finding of rule
+// "unreadable", so the verdict is never "pass".
+const (
+	maxHits   = 10_000 // findings kept
+	maxShared = 1 << 18
+)
+
+// maxSpooled bounds what is held on disk at a time, of one layer. The largest libraries have 2 GiB.
+const maxSpooled = 4 << 30
+
+// read returns the facts of one layer. Content that cannot be understood, or has another digest
+// than ref says, is among the hits; the error is that of reading the blob, or of ctx.
+// base is the base name that Explain asks about, "" for none.
+func (r *Reader) read(ctx context.Context, ref Ref, base string) (*Facts, error) {
+	var f *Facts
+	var wrong error
+	src := blob.Source{Open: ref.Layer.Compressed, Size: ref.Size}
+	sums, err := blob.Read(ctx, src, r.bounds(ref), func(content io.Reader) {
+		f, wrong = Walk(content, r.opts, ref.Size, base)
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.Size, f.Encoding, f.Digest = sums.Size, sums.Encoding, ref.Digest
+	switch {
+	case wrong != nil:
+		f.unreadable(wrong.Error())
+	case sums.Digest != "" && sums.Digest != ref.Digest:
+		f.Digest, f.DiffID = sums.Digest, sums.DiffID
+		f.unreadable(fmt.Sprintf("blob has digest %s, the manifest says %s", sums.Digest, ref.Digest))
+	default:
+		f.DiffID = sums.DiffID
+	}
+	return f, nil
+}
+
+// Walk returns the facts of an archive and of what is behind it, as those of a blob of size bytes, 0 if
+// that is not known. The error describes content, unless reading it failed. base is as for read.
+func Walk(content io.Reader, o Options, size int64, base string) (*Facts, error) {
+	w := newWalker(rules.Load(), o)
+	w.recorder, w.left = newRecorder(base), newLeft(size)
+	err := archive.Tar(content, w.visit)
+	if err == nil {
+		err = archive.End(content)
+	}
+	f := w.finish()
+	if f.Seen = w.recorder; f.Seen != nil {
+		f.Seen.Owner = func(p string) string { return strings.TrimPrefix(w.ownedBy(p), ", package ") }
+	}
+	return f, err
+}
+
+// bounds are what the blob of a layer may be.
+func (r *Reader) bounds(ref Ref) blob.Options {
+	return blob.Options{
+		Trust: r.opts.TrustDigests, MaxBytes: r.opts.MaxLayerBytes, MaxRatio: r.opts.MaxRatio, MaxRatioAfter: r.opts.MaxRatioAfter,
+		Acquire: func(ctx context.Context, times int) (func(), error) { return r.slots.acquire(ctx, ref.Size, times) },
+	}
+}
+
+// walker turns the entries of one layer into facts.
+type walker struct {
+	rules     *rules.Set
+	opts      Options
+	facts     *Facts
+	hardLinks [][2]string    // of the layer that repeat no hit so far: name, target
+	hitAt     map[string]int // path -> index of its first hit
+	owners    owners
+	search    collector
+	heads     headCollector
+	rooms
+	dropped  int // hits beyond the limits
+	recorder *Recorder
+	head     [sniff.Len]byte
+	held     []byte // see tail
+	depth    int    // how many archives this walk is inside
+	within   int    // how many compressed streams
+	left     *left  // of nested archives and sparse files, over all of the layer
+	space    *spool.Space
+
+	codeBytes   int    // of facts.Code
+	lastPortage string // see portage
+	sharedPaths int
+}
+
+func newWalker(rules *rules.Set, opts Options) *walker {
+	return &walker{
+		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), rooms: newRooms(), search: newCollector(), heads: newHeadCollector(),
+		facts: &Facts{Version: opts.Version}, left: newLeft(0), space: spool.NewSpace(opts.TempDir, maxSpooled),
+	}
+}
+
+// visit examines one entry of an archive.
+func (w *walker) visit(h *tar.Header, body io.Reader) error {
+	if err := w.count(); err != nil {
+		return err
+	}
+	if err := w.entry(h, body); err != nil {
+		return fmt.Errorf("archive, %q: %w", shorten(h.Name), err)
+	}
+	return nil
+}
+
+func (w *walker) count() error {
+	if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
+		return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
+	}
+	return nil
+}
+
+// entry records one entry. Its content is read through body, as far as needed.
+func (w *walker) entry(h *tar.Header, body io.Reader) error {
+	if len(h.Name) > archive.MaxName || len(h.Linkname) > archive.MaxName {
+		w.unreadable(shorten(h.Name), fmt.Sprintf("name of more than %d bytes", archive.MaxName))
+		return nil
+	}
+	if isSparse(h) {
+		if err := overDecoded(&w.left.sparse, h.Size); err != nil {
+			return err
+		}
+	}
+	p := Clean(h.Name)
+	if w.recorder.is(p) {
+		return w.recorder.entry(p, h, body, func(body io.Reader) error { return w.entryAt(p, h, body) })
+	}
+	return w.entryAt(p, h, body)
+}
+
+func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
+	switch h.Typeflag {
+	case tar.TypeXGlobalHeader:
+		return nil
+	case tar.TypeDir:
+		w.facts.Paths.add(KindDir, p)
+		w.shared(p, h)
+		return nil
+	case tar.TypeChar, tar.TypeBlock:
+		if h.Typeflag == tar.TypeChar && h.Devmajor == 0 && h.Devminor == 0 { // overlayfs whiteout
+			w.facts.Paths.add(KindWhiteout, p)
+			return nil
+		}
+		w.facts.Paths.add(KindFile, p)
+		w.device(p, h)
+		return nil
+	}
+	if !w.whiteout(p) {
+		w.facts.Paths.add(KindFile, p)
+		w.shared(p, h)
+		w.search.forget(p)
+		w.heads.forget(p)
+	} else if h.Size == 0 {
+		return nil // else a tool that knows no whiteouts makes a file of it
+	}
+	switch h.Typeflag {
+	case tar.TypeSymlink:
+		w.search.link(p, h.Linkname)
+		w.symlink(p, h.Linkname)
+	case tar.TypeLink:
+		w.search.hardLink(p, Clean(h.Linkname))
+		w.heads.link(p, Clean(h.Linkname), h)
+		w.hardLink(p, Clean(h.Linkname))
+	case tar.TypeFifo:
+		w.file(p, h, content{})
+	default:
+		return w.regular(p, h, body)
+	}
+	return nil
+}
+
+// shared records that others than root may write to a directory or a library.
+func (w *walker) shared(p string, h *tar.Header) {
+	if h.Typeflag == tar.TypeSymlink || h.Uid == 0 && h.Mode&0o002 == 0 || h.Typeflag != tar.TypeDir && !strings.Contains(path.Base(p), ".so") {
+		return
+	}
+	if w.sharedPaths++; w.sharedPaths > maxShared {
+		w.search.incomplete = fmt.Sprintf("the layer has more than %d directories and libraries to which others than root may write", maxShared)
+		return
+	}
+	w.facts.Paths.add(KindShared, p)
+}
+
+// whiteout records a whiteout and reports whether p was one. Other names that
+// begin with ".wh..wh." are reserved and mean nothing. Archives inside have none.
+func (w *walker) whiteout(p string) bool {
+	dir, base := path.Split(p)
+	name, ok := strings.CutPrefix(base, ".wh.")
+	if !ok || w.depth > 0 {
+		return false
+	}
+	switch {
+	case base == ".wh..wh..opq":
+		w.facts.Paths.add(KindOpaque, strings.TrimSuffix(dir, "/"))
+	case !strings.HasPrefix(name, ".wh."):
+		w.facts.Paths.add(KindWhiteout, dir+name)
+	}
+	return true
+}
+
+// finish completes the facts after the last entry.
+func (w *walker) finish() *Facts {
+	w.facts.Paths.seal()
+	w.facts.Search = w.search.seal(w.facts.Paths, &w.heads)
+	w.facts.Heads = w.heads.seal(w.facts.Paths)
+	if w.search.size > maxSearchBytes {
+		w.facts.unreadable(w.facts.Search.Incomplete)
+	}
+	w.resolveHardLinks()
+	w.nameOwners()
+	if w.dropped > 0 {
+		w.facts.unreadable(fmt.Sprintf("%d more findings are not listed", w.dropped))
+	}
+	return w.facts
+}
+
+// hit records a finding; the first one of a path is the one that hard links repeat.
+func (w *walker) hit(rule, p, detail string) {
+	if len(w.facts.Hits) >= maxHits || !w.text.take(len(p)+len(detail)) {
+		w.dropped++
+		return
+	}
+	if _, ok := w.hitAt[p]; !ok && p != "" {
+		w.hitAt[p] = len(w.facts.Hits)
+	}
+	w.facts.Hits = append(w.facts.Hits, Hit{Rule: rule, Path: p, Detail: detail})
+}
+
+func (w *walker) unreadable(p, why string) { w.hit(rules.Unreadable, p, why) }
+
+// Clean roots name at the image's root: "./usr//lib/../x" is "usr/x", "" is the root.
+func Clean(name string) string { return path.Clean("/" + name)[1:] }
+
+// shorten keeps a name printable in a message.
+func shorten(name string) string {
+	if len(name) > 200 {
+		return name[:200] + "..."
+	}
+	return name
+}
