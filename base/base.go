@@ -35,6 +35,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -81,10 +82,12 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bootstrap store: %w", err)
 	}
-	leftovers, _ := fs.Glob(os.DirFS(dir), "make-*") // of a run that was killed; dir is no pattern
-	for _, name := range append(leftovers, "ingest") {
-		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
-			return nil, fmt.Errorf("bootstrap store: %w", err)
+	for _, pattern := range []string{"ingest", "make-*", ".*.json.*"} { // of a run that was killed
+		leftovers, _ := fs.Glob(os.DirFS(dir), pattern) // dir is no pattern
+		for _, name := range leftovers {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				return nil, fmt.Errorf("bootstrap store: %w", err)
+			}
 		}
 	}
 	c, err := local.NewStore(dir)
@@ -189,10 +192,7 @@ func (s *Store) save(b Base) error {
 		return err
 	}
 	path := s.recordPath(b.OS, b.Platform)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return files.Write(path, data)
 }
 
 // whole reports whether every blob of a base is still in the store.

@@ -12,7 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/llb"
 )
 
@@ -89,5 +89,5 @@ func (m *memo) save() error {
 	if err != nil {
 		return err
 	}
-	return image.WriteFile(m.path, data)
+	return files.Write(m.path, data)
 }

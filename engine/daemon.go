@@ -134,7 +134,7 @@ func (d *daemon) spawn(o Options, buildkitd, runc string) error {
 	defer log.Close()
 	d.cmd = contain.Command("/bin/sh", "-c", launcher, "sh", buildkitd, "--config", config)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
-	d.cmd.ExtraFiles = []*os.File{o.Lock.file, d.dir} // descriptors 3 and 4
+	d.cmd.ExtraFiles = []*os.File{o.Lock.lock.File, d.dir} // descriptors 3 and 4
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.tmp(), "RUNC="+runc, "RUNC_ROOT="+states)
 	started := make(chan error)
 	go d.own(started)

@@ -6,14 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // BusyError is returned by [Acquire] when another process owns the directory.
@@ -35,7 +31,7 @@ func (e *BusyError) Hint() string {
 // is free only when both the owner and its daemon are gone.
 type Lock struct {
 	Dir  string
-	file *os.File
+	lock *files.Lock
 }
 
 // Acquire makes this process the owner of dir, which is created if missing. Where
@@ -43,77 +39,36 @@ type Lock struct {
 // waits until the directory is free or ctx ends; a nil waiting means: do not wait.
 // The error is a [*BusyError] if the directory stayed in use.
 func Acquire(ctx context.Context, dir string, waiting func(*BusyError)) (*Lock, error) {
-	f, err := locked(ctx, dir, waiting)
-	for err == nil && !there(f) { // its owner has removed it meanwhile
-		err = f.Close()
-		if err == nil {
-			f, err = locked(ctx, dir, waiting)
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	// The number only helps others to name the owner; the lock is what counts.
-	if f.Truncate(0) == nil {
-		_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
-	}
-	if err := removeGroups(dir); err != nil { // of a daemon that was killed
-		return nil, errors.Join(err, f.Close())
-	}
-	return &Lock{Dir: dir, file: f}, nil
-}
-
-// locked opens the file and locks it.
-func locked(ctx context.Context, dir string, waiting func(*BusyError)) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	name := filepath.Join(dir, "lock")
+	lock, err := files.TryLock(name)
+	if held, is := errors.AsType[*files.HeldError](err); is && waiting != nil {
+		waiting(&BusyError{Dir: dir, PID: held.PID})
+		lock, err = files.WaitLock(ctx, name)
+	}
+	if held, is := errors.AsType[*files.HeldError](err); is {
+		err = &BusyError{Dir: dir, PID: held.PID}
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", err, ctx.Err())
+		}
+		return nil, err
+	}
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	if err := lockFile(ctx, f, dir, waiting); err != nil {
-		return nil, errors.Join(err, f.Close())
+	_ = lock.Sign()                           // for others; what counts is the lock
+	if err := removeGroups(dir); err != nil { // of a daemon that was killed
+		lock.Unlock()
+		return nil, err
 	}
-	return f, nil
-}
-
-// there reports whether a file still has its name.
-func there(f *os.File) bool {
-	open, err := f.Stat()
-	named, err2 := os.Stat(f.Name())
-	return err == nil && err2 == nil && os.SameFile(open, named)
-}
-
-func lockFile(ctx context.Context, f *os.File, dir string, waiting func(*BusyError)) error {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) {
-			return err
-		}
-		busy := &BusyError{Dir: dir, PID: owner(f)}
-		if waiting == nil {
-			return busy
-		}
-		waiting(busy)
-		waiting = func(*BusyError) {}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", busy, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func owner(f *os.File) int {
-	data, _ := io.ReadAll(io.NewSectionReader(f, 0, 32))
-	pid, _ := strconv.Atoi(strings.TrimSpace(string(data)))
-	return pid
+	return &Lock{Dir: dir, lock: lock}, nil
 }
 
 // Remove removes the lock's own file, of a directory that holds nothing else. Who waits
 // for it makes a new one.
-func (l *Lock) Remove() error { return os.Remove(l.file.Name()) }
+func (l *Lock) Remove() error { return os.Remove(l.lock.File.Name()) }
 
-// Release gives the directory up.
-func (l *Lock) Release() error { return l.file.Close() }
+// Release gives the directory up, to the daemon if that goes on.
+func (l *Lock) Release() error { return l.lock.File.Close() }

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // maxKept is how many rows a file of the ledger keeps; the oldest go first.
@@ -59,11 +59,11 @@ func writeFile(name string, file File) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	return image.WriteFile(name, append(data, '\n'))
+	return files.Write(name, append(data, '\n'))
 }
 
 func readFile(name string) (File, error) {
-	data, err := image.ReadFile(name)
+	data, err := files.Read(name)
 	if err != nil {
 		return File{}, err
 	}

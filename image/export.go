@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 	"time"
@@ -19,6 +18,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // ErrTransport is the condition that an export's target is not one we can write.
@@ -40,7 +41,7 @@ func CheckTarget(target string) error {
 }
 
 // Export writes the image that has the name, as [Layout.Find] does, to target, docker-archive:FILE (for
-// docker load, layers as gzip) or oci-archive:FILE (blobs as they are), as [Create] does.
+// docker load, layers as gzip) or oci-archive:FILE (blobs as they are), as [files.Create] does.
 // Of an index it writes the image for platform; if that is "", an
 // OCI archive gets all of them, and a docker archive, which cannot hold them, linux on
 // the architecture of this program.
@@ -66,7 +67,7 @@ func (l *Layout) Export(ctx context.Context, name, target, platform string) erro
 			return fmt.Errorf("%s: %w", fullName, err)
 		}
 	}
-	out, err := Create(ctx, file)
+	out, err := files.Create(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (l *Layout) blob(ctx context.Context, desc ocispec.Descriptor) (io.ReadClos
 	if err := desc.Digest.Validate(); err != nil {
 		return nil, err
 	}
-	f, err := OpenRegular(l.blobPath(desc.Digest))
+	f, err := files.Open(l.blobPath(desc.Digest))
 	if err != nil {
 		return nil, err
 	}
@@ -203,14 +204,11 @@ func (l *Layout) addGzip(ctx context.Context, a *archive, name string, layer oci
 	if layer.MediaType != ocispec.MediaTypeImageLayerZstd {
 		return l.addBlob(ctx, a, name, layer)
 	}
-	tmp, err := os.CreateTemp(a.dir, ".layer-*")
+	tmp, err := files.Unnamed(a.dir)
 	if err != nil {
 		return err
 	}
 	defer tmp.Close()
-	if err := os.Remove(tmp.Name()); err != nil {
-		return err
-	}
 	if err := l.recompress(ctx, tmp, layer); err != nil {
 		return err
 	}

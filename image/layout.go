@@ -18,6 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // Layout is an OCI layout for reading. It takes no lock and writes nothing, so it may lie
@@ -37,7 +39,7 @@ func (l *Layout) Dir() string { return l.dir }
 // Entries returns the index's entries in their order.
 func (l *Layout) Entries() ([]ocispec.Descriptor, error) {
 	path := filepath.Join(l.dir, ocispec.ImageIndexFile)
-	data, err := ReadFile(path)
+	data, err := files.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +211,7 @@ func (l *Layout) Image(desc ocispec.Descriptor) (v1.Image, error) {
 }
 
 func (l *Layout) open(name string) (io.ReadCloser, error) {
-	return OpenRegular(filepath.Join(l.dir, filepath.FromSlash(name)))
+	return files.Open(filepath.Join(l.dir, filepath.FromSlash(name)))
 }
 
 // Document reads a manifest, an index or a configuration and checks its digest.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // NoReaderError is an image in a form that is not read here, but that others convert.
@@ -54,7 +56,7 @@ func noReader(name string) error {
 		}
 		return nil
 	}
-	f, err := OpenRegular(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return nil //nolint:nilerr // whoever reads it will say so
 	}

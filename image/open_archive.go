@@ -16,6 +16,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // maxArchiveEntries bounds the files of an archive; a saved image has a few a layer.
@@ -36,7 +38,7 @@ type member struct {
 }
 
 func openArchive(name string) (*tarArchive, error) {
-	f, err := OpenRegular(name)
+	f, err := files.Open(name)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // refName is the annotation by which an OCI layout names its images
@@ -30,7 +32,7 @@ type opener func(name string) (io.ReadCloser, error)
 func openLayout(rest string, opts OpenOptions) ([]Source, error) {
 	dir, tag := splitRef(rest)
 	open := func(name string) (io.ReadCloser, error) {
-		return OpenRegular(filepath.Join(dir, filepath.FromSlash(name)))
+		return files.Open(filepath.Join(dir, filepath.FromSlash(name)))
 	}
 	return readLayout(open, "oci:"+dir, tag, opts)
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
 
@@ -50,7 +51,7 @@ func TestPipes(t *testing.T) {
 		"oci:" + blob:              config + " is a pipe, not a file",
 	} {
 		_, _, err := image.Open(t.Context(), ref, image.OpenOptions{Platform: "linux/amd64"}) // which the config tells
-		var irregular *image.NotRegularError
+		var irregular *files.NotRegularError
 		if !errors.As(err, &irregular) || irregular.Error() != want {
 			t.Errorf("Open(%s): %v, want %s", ref, err, want)
 		}

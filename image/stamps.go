@@ -17,6 +17,8 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // alwaysHashed is the size up to which hashing a blob costs no more than asking
@@ -150,6 +152,6 @@ func (s *Store) saveStamps() {
 		return
 	}
 	if data, err := json.Marshal(s.stamps); err == nil {
-		_ = WriteFile(s.stampFile(), data)
+		_ = files.Write(s.stampFile(), data)
 	}
 }

@@ -10,17 +10,15 @@
 package image
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -30,7 +28,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // FullNameAnnotation holds the full name of an image in an OCI layout's index, as
@@ -58,7 +57,7 @@ type Store struct {
 	Layout
 
 	content content.Store
-	lock    *os.File
+	lock    *files.Lock
 	opened  time.Time
 
 	mu      sync.Mutex // guards what follows
@@ -74,22 +73,23 @@ func OpenStore(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := files.TryLock(filepath.Join(dir, ".lock"))
+	if held, is := errors.AsType[*files.HeldError](err); is {
+		return nil, &BusyError{Dir: dir, PID: held.PID}
+	}
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{Layout: Layout{dir}, lock: lock, opened: time.Now()}
 	if err := s.prepare(); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		lock.Unlock()
+		return nil, err
 	}
 	return s, nil
 }
 
 func (s *Store) prepare() (err error) {
-	if err := s.own(); err != nil {
-		return err
-	}
-	if err := errors.Join(s.DropUnfinished(), s.sweep()); err != nil {
+	if err := errors.Join(s.lock.Sign(), s.DropUnfinished(), s.sweep()); err != nil {
 		return err
 	}
 	if s.content, err = local.NewStore(s.dir); err != nil {
@@ -108,30 +108,11 @@ func (s *Store) prepare() (err error) {
 	return s.writeLayout()
 }
 
-// own takes the lock. The number in it only helps others to name the owner.
-func (s *Store) own() error {
-	err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		busy := &BusyError{Dir: s.dir}
-		data, _ := io.ReadAll(io.NewSectionReader(s.lock, 0, 32))
-		busy.PID, _ = strconv.Atoi(string(data))
-		return busy
-	}
-	if err == nil {
-		err = s.lock.Truncate(0)
-	}
-	if err == nil {
-		_, err = s.lock.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
-	}
-	return err
-}
-
 // Close lets other processes write the layout.
 func (s *Store) Close() error {
 	s.saveStamps()
-	// Unlocked in so many words: a child that is being forked just now holds a copy of
-	// the file, and with it the lock, until it becomes another program.
-	return errors.Join(s.DropUnfinished(), unix.Flock(int(s.lock.Fd()), unix.LOCK_UN), s.lock.Close())
+	defer s.lock.Unlock()
+	return s.DropUnfinished()
 }
 
 // DropUnfinished removes blobs that were only begun, which may be what fills the disk.
@@ -148,8 +129,10 @@ func Part(name string) bool { return slices.Contains(parts, name) || temporary(n
 // temporary reports whether it is one that is gone again when it has done its work:
 // containerd tries on one what the file system can do.
 func temporary(name string) bool {
-	return numbered(name, ".fsverity-check-") || slices.ContainsFunc(parts, func(part string) bool { return Unfinished(name, part) })
+	return fsverity.MatchString(name) || slices.ContainsFunc(parts, func(part string) bool { return files.Unfinished(name, part) })
 }
+
+var fsverity = regexp.MustCompile(`^\.fsverity-check-[0-9]+$`)
 
 // sweep removes what a killed run had begun.
 func (s *Store) sweep() error {
@@ -215,7 +198,7 @@ func (s *Store) writeIndex(entries []ocispec.Descriptor) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.writeLayout(), WriteFile(filepath.Join(s.dir, ocispec.ImageIndexFile), index))
+	return errors.Join(s.writeLayout(), files.Write(filepath.Join(s.dir, ocispec.ImageIndexFile), index))
 }
 
 // writeLayout writes the file by which other tools know a layout, if it is missing.
@@ -228,29 +211,5 @@ func (s *Store) writeLayout() error {
 	if err != nil {
 		return err
 	}
-	return WriteFile(path, layout)
-}
-
-// WriteFile writes a file so that a reader sees the old content or the new, never half,
-// and leaves links as they are. What is there and no regular file is refused.
-func WriteFile(path string, data []byte) error {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return &NotRegularError{path, info.Mode()}
-	}
-	out, err := Create(context.Background(), path)
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(data)
-	return out.Close(err)
-}
-
-// ReadFile reads a regular file, and anything else not at all, as [OpenRegular].
-func ReadFile(path string) ([]byte, error) {
-	f, err := OpenRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(f)
+	return files.Write(path, layout)
 }

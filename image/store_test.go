@@ -10,12 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"github.com/containerd/containerd/v2/core/content"
 
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
@@ -289,38 +288,5 @@ func TestCorruptIndex(t *testing.T) {
 		if data, _ := os.ReadFile(path); string(data) != text {
 			t.Errorf("the index was changed to %q", data)
 		}
-	}
-}
-
-// TestWriteFile: a reader sees the old content or the new, and failure leaves nothing.
-func TestWriteFile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "file")
-	if err := image.WriteFile(path, []byte("old")); err != nil {
-		t.Fatal(err)
-	}
-	reader, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	if err := image.WriteFile(path, []byte("new and longer")); err != nil {
-		t.Fatal(err)
-	}
-	if data, err := io.ReadAll(reader); err != nil || string(data) != "old" {
-		t.Errorf("a reader of the old file got %q, %v", data, err)
-	}
-	if data, err := os.ReadFile(path); err != nil || string(data) != "new and longer" {
-		t.Errorf("file = %q, %v", data, err)
-	}
-	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := image.WriteFile(filepath.Join(dir, "folder"), []byte("x")); err == nil {
-		t.Error("WriteFile over a folder succeeded")
-	}
-	if files, _ := os.ReadDir(dir); len(files) != 2 {
-		t.Errorf("left behind: %v", files)
 	}
 }

@@ -18,9 +18,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -178,7 +176,7 @@ func Journals(dir string) ([]Journal, error) {
 }
 
 func readJournal(path string) (Journal, error) {
-	file, err := image.OpenRegular(path)
+	file, err := files.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Journal{}, hint.Usage(fmt.Sprintf("no journal %s", path), "the folder has one for each run, RUN"+journalExt)
 	}
@@ -232,7 +230,7 @@ func ParseJournal(run string, r io.Reader) (Journal, error) {
 // journal is one that is written.
 type journal struct {
 	mu   sync.Mutex
-	file *os.File
+	lock *files.Lock // on the journal's own file
 }
 
 // openJournal opens the journal of a run, to write behind its last whole line. One process
@@ -241,24 +239,18 @@ func openJournal(dir, run string) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(dir, run+journalExt), os.O_RDWR|os.O_CREATE, 0o644)
+	lock, err := files.TryLock(filepath.Join(dir, run+journalExt))
+	if _, held := errors.AsType[*files.HeldError](err); held {
+		return nil, hint.New(fmt.Sprintf("run %s is under way", run), "another cudabuild publishes it: wait for its end")
+	}
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = hint.New(fmt.Sprintf("run %s is under way", run), "another cudabuild publishes it: wait for its end")
+	if err := errors.Join(toLastLine(lock.File), files.SyncDir(dir)); err != nil {
+		lock.Unlock()
+		return nil, err
 	}
-	if err == nil {
-		err = toLastLine(file)
-	}
-	if err == nil {
-		err = syncDir(dir)
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return &journal{file: file}, nil
+	return &journal{lock: lock}, nil
 }
 
 // toLastLine cuts off a line that was not written to its end, and goes there.
@@ -275,14 +267,6 @@ func toLastLine(file *os.File) error {
 	return err
 }
 
-func syncDir(name string) error {
-	dir, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
 // write has the entry on disk when it returns.
 func (j *journal) write(e Entry) error {
 	e.At = time.Now().UTC()
@@ -292,10 +276,11 @@ func (j *journal) write(e Entry) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	if _, err := j.lock.File.Write(append(line, '\n')); err != nil {
 		return err
 	}
-	return j.file.Sync()
+	return j.lock.File.Sync()
 }
 
-func (j *journal) close() error { return j.file.Close() }
+// close ends it: each line is on disk already.
+func (j *journal) close() { j.lock.Unlock() }

@@ -44,7 +44,7 @@ func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
 	if err := p.open(result.Plan); err != nil {
 		return result, err
 	}
-	defer func() { _ = p.journal.close() }() // each line is on disk already
+	defer p.journal.close()
 	for _, phase := range p.phases() {
 		done, err := phase(ctx, result.Plan)
 		result.Phases = append(result.Phases, done)

@@ -31,7 +31,7 @@ func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 	if p.journal, err = openJournal(p.Journals, j.Run); err != nil {
 		return result, err
 	}
-	defer func() { _ = p.journal.close() }()
+	defer p.journal.close()
 	seen, cells := map[string]bool{}, j.Plan().Cells
 	for _, e := range slices.Backward(j.life()) {
 		if e.What != moving && e.What != tagged || seen[e.Tag] {

@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/matrix"
 )
 
@@ -142,7 +143,7 @@ func (b *blob) Compressed() (io.ReadCloser, error) {
 			return nil, cmp.Or(err, errDamaged)
 		}
 	}
-	file, err := image.OpenRegular(path)
+	file, err := files.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -9,20 +9,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
 // Read returns the record in a file, nil if there is no such file. What is no record, or
 // no regular file, is an error: nobody but us may replace it.
 func Read(path string) (*Run, error) {
-	data, err := image.ReadFile(path)
+	data, err := files.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -52,14 +51,11 @@ func (r *Run) Merge(ctx context.Context, path string, images *image.Store) error
 // change writes what a function makes of the record in a file, nil if there is none. The
 // lock on the folder keeps two programs from undoing each other's change.
 func change(path string, edit func(earlier *Run) (*Run, error)) error {
-	dir, err := os.Open(filepath.Dir(path))
+	lock, err := files.WaitLock(context.Background(), filepath.Dir(path)+"/") // also after an interrupt: the run is over
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("lock %s: %w", dir.Name(), err)
-	}
+	defer lock.Unlock()
 	earlier, err := Read(path)
 	if err != nil {
 		return err
@@ -72,7 +68,7 @@ func change(path string, edit func(earlier *Run) (*Run, error)) error {
 	if err := plain.JSON(&data, run); err != nil {
 		return err
 	}
-	return image.WriteFile(path, data.Bytes())
+	return files.Write(path, data.Bytes())
 }
 
 // Size counts each blob of the images that stand under their tags once; it is 0 if one of

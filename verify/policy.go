@@ -13,7 +13,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
@@ -37,10 +37,10 @@ type Exception struct {
 	last time.Time
 }
 
-// LoadPolicy reads a policy from a regular file, as [image.OpenRegular] has it. Mistakes
+// LoadPolicy reads a policy from a regular file, as [files.Open] has it. Mistakes
 // name the file and the line.
 func LoadPolicy(file string) (*Policy, error) {
-	f, err := image.OpenRegular(file)
+	f, err := files.Open(file)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 func newExport() *cobra.Command {
@@ -64,7 +65,7 @@ func newExport() *cobra.Command {
 // the target.
 func besides(cmd *cobra.Command, target string) io.Writer {
 	_, file, _ := strings.Cut(target, ":")
-	if image.Same(file, os.Stdout) {
+	if files.Same(file, os.Stdout) {
 		return cmd.ErrOrStderr()
 	}
 	return cmd.OutOrStdout()

@@ -19,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/build"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/matrix"
@@ -188,7 +189,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, cells []matrix.Cell) (result *re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, images.Close()) }()
-	if err := image.Sweep(f.recordPath()); err != nil {
+	if err := files.Sweep(f.recordPath()); err != nil {
 		return nil, err
 	}
 	bases, err := base.Open(filepath.Join(lock.Dir, "bases"))

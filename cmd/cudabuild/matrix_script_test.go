@@ -19,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/emulator"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/record"
 )
@@ -40,7 +41,7 @@ func holdImages() {
 
 func hold(err error) {
 	if err == nil {
-		err = image.WriteFile(os.Args[2], fmt.Appendf(nil, "pid %d\n", os.Getpid()))
+		err = files.Write(os.Args[2], fmt.Appendf(nil, "pid %d\n", os.Getpid()))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/emit"
-	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/matrix"
 )
 
@@ -91,23 +91,23 @@ func (s *selection) github(m *matrix.Matrix, cells []matrix.Cell) ([]emit.File, 
 }
 
 // write puts the files into the folder, or prints the only one.
-func (e *exports) write(stdout io.Writer, files []emit.File) error {
-	if e.dir == "" && len(files) == 1 {
-		_, err := io.WriteString(stdout, files[0].Text)
+func (e *exports) write(stdout io.Writer, made []emit.File) error {
+	if e.dir == "" && len(made) == 1 {
+		_, err := io.WriteString(stdout, made[0].Text)
 		return err
 	}
 	if e.dir == "" {
 		return &exitError{
 			code: exitUsage,
-			err:  fmt.Errorf("--emit %s makes %d files", e.format, len(files)),
+			err:  fmt.Errorf("--emit %s makes %d files", e.format, len(made)),
 			hint: "name a folder for them with --out DIR",
 		}
 	}
 	if err := os.MkdirAll(e.dir, 0o755); err != nil {
 		return &exitError{code: exitUnknown, err: err}
 	}
-	for _, f := range files {
-		if err := image.WriteFile(filepath.Join(e.dir, f.Name), []byte(f.Text)); err != nil {
+	for _, f := range made {
+		if err := files.Write(filepath.Join(e.dir, f.Name), []byte(f.Text)); err != nil {
 			return &exitError{code: exitUnknown, err: err}
 		}
 		fmt.Fprintln(stdout, filepath.Join(e.dir, f.Name))

@@ -143,7 +143,7 @@ func (f *pruneFlags) keepOut(ctx context.Context) (k keeper, err error) {
 	if k.Lock, err = engine.Acquire(ctx, dir, nil); err != nil || !f.all {
 		return k, err
 	}
-	if k.quiet, err = container.Quiet(filepath.Join(dir, "gpu", "runs")); err != nil {
+	if k.quiet, err = container.Quiet(ctx, filepath.Join(dir, "gpu", "runs")); err != nil {
 		return keeper{}, errors.Join(err, k.Release())
 	}
 	return k, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/gpu"
-	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/publish"
@@ -321,7 +321,7 @@ func (f *pushFlags) wanted() (*publish.Plan, error) {
 	if f.planFile == "" {
 		return nil, nil
 	}
-	data, err := image.ReadFile(f.planFile)
+	data, err := files.Read(f.planFile)
 	if err != nil {
 		return nil, unknown(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
@@ -38,7 +39,7 @@ func mkPassed() {
 	run.Sum()
 	data, failed := json.Marshal(run)
 	if err = errors.Join(err, failed); err == nil {
-		err = image.WriteFile(filepath.Join(out, "run.json"), data)
+		err = files.Write(filepath.Join(out, "run.json"), data)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // stateParts is what a run makes below the state directory and can make again.
@@ -39,7 +40,7 @@ func claim(dir string) error {
 	if foreign, err := foreignIn(dir, ofState); err != nil || len(foreign) > 0 {
 		return err
 	}
-	return image.WriteFile(filepath.Join(dir, ownTag), []byte(ownTagText))
+	return files.Write(filepath.Join(dir, ownTag), []byte(ownTagText))
 }
 
 func owned(dir string) bool {
@@ -53,7 +54,7 @@ func ofState(name string) bool {
 }
 
 // temporary reports whether it is something that a killed run had begun to write.
-func temporary(name string) bool { return image.Unfinished(name, ownTag) || engine.Probe(name) }
+func temporary(name string) bool { return files.Unfinished(name, ownTag) || engine.Probe(name) }
 
 // foreignIn returns the names of what is in dir and not known.
 func foreignIn(dir string, known func(string) bool) (foreign []string, err error) {

@@ -23,6 +23,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // MaxBytes bounds a bundle, so that it stays something to mail or to carry.
@@ -40,9 +41,9 @@ exec "$here/bin/cudabuild" gpu --state-dir "${CUDABUILD_STATE_DIR:-$here/state}"
 `
 
 // Write writes a bundle of programs, by name and path, and images to file, which
-// is made as [image.Create] does. It is a tar compressed with gzip.
+// is made as [files.Create] does. It is a tar compressed with gzip.
 func Write(ctx context.Context, file string, programs map[string]string, images []image.Source) (err error) {
-	out, err := image.Create(ctx, file)
+	out, err := files.Create(ctx, file)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ type Streams struct {
 // its own, never the files behind the streams. Nothing is observed and p.Limit does
 // not count. An error means that the program did not run, or not to its end.
 func (r *Runner) Attach(ctx context.Context, p Program, s Streams) (code int, err error) {
-	dir, release, err := r.claim()
+	dir, release, err := r.claim(ctx)
 	if err != nil {
 		return 0, err
 	}

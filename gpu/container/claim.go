@@ -3,6 +3,7 @@
 package container
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,9 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/cudabuild/cudabuild/internal/contain"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // cgroupParent holds a cgroup for each run.
@@ -20,6 +20,9 @@ const cgroupParent = "/cudabuild-gpu"
 
 // runPrefix begins the names of the runs' folders.
 const runPrefix = "run-"
+
+// lockFile is that of a run's folder, and of the folder of them all.
+const lockFile = "lock"
 
 // cgroup is that of a run's folder, or of a member's folder in one.
 func cgroup(dir string) string {
@@ -33,41 +36,47 @@ func cgroup(dir string) string {
 // claim makes the folder of a new run, after sweeping away those of runs that were
 // killed. A folder belongs to a run for as long as its lock is held, and the kernel
 // drops the lock of a process that dies.
-func (r *Runner) claim() (dir string, release func() error, err error) {
+func (r *Runner) claim(ctx context.Context) (dir string, release func() error, err error) {
 	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
 		return "", nil, err
 	}
-	gate, err := openGate(r.Dir)
+	gate, err := openGate(ctx, r.Dir)
 	if err != nil {
 		return "", nil, err
 	}
-	defer gate.Close()
+	defer gate.Unlock()
 	if err := r.sweep(); err != nil {
 		return "", nil, err
 	}
 	if dir, err = os.MkdirTemp(r.Dir, runPrefix); err != nil {
 		return "", nil, err
 	}
-	held, err := lock(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	own, err := files.TryLock(filepath.Join(dir, lockFile))
 	if err != nil {
 		return "", nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return dir, func() error {
-		gate, err := openGate(r.Dir) // who sweeps must not meet a folder that is half gone
-		return errors.Join(err, discard(dir), held.Close(), gate.Close())
+		gate, err := openGate(context.WithoutCancel(ctx), r.Dir) // who sweeps must not meet a folder that is half gone
+		if err == nil {
+			defer gate.Unlock()
+		}
+		defer own.Unlock()
+		return errors.Join(err, discard(dir))
 	}, nil
 }
 
 // openGate waits until nobody else makes or removes folders of runs in dir.
-func openGate(dir string) (*os.File, error) { return lock(filepath.Join(dir, "lock"), unix.LOCK_EX) }
+func openGate(ctx context.Context, dir string) (*files.Lock, error) {
+	return files.WaitLock(ctx, filepath.Join(dir, lockFile))
+}
 
 // ErrBusy means that a container is running.
 var ErrBusy = errors.New("a container is running")
 
 // Quiet keeps runs out of dir, a Runner's, until release is called. The error wraps
 // [ErrBusy] while there is one.
-func Quiet(dir string) (release func(), err error) {
-	gate, err := openGate(dir)
+func Quiet(ctx context.Context, dir string) (release func(), err error) {
+	gate, err := openGate(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return func() {}, nil // nothing ever ran there
 	}
@@ -76,18 +85,24 @@ func Quiet(dir string) (release func(), err error) {
 	}
 	runs, err := runsIn(dir)
 	for _, run := range runs {
-		held, lockErr := lock(filepath.Join(run, "lock"), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case lockErr == nil:
-			_ = held.Close()
-		case errors.Is(lockErr, unix.EWOULDBLOCK):
+		lock, lockErr := files.TryLock(filepath.Join(run, lockFile))
+		if held(lockErr) {
 			err = fmt.Errorf("%s: %w", run, ErrBusy)
+		} else if lockErr == nil {
+			lock.Unlock()
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, gate.Close())
+		gate.Unlock()
+		return nil, err
 	}
-	return func() { _ = gate.Close() }, nil
+	return gate.Unlock, nil
+}
+
+// held reports whether a lock is another process's.
+func held(err error) bool {
+	_, is := errors.AsType[*files.HeldError](err)
+	return is
 }
 
 // runsIn returns the folders of runs in dir, whose own name is no pattern.
@@ -103,13 +118,14 @@ func runsIn(dir string) (runs []string, err error) {
 func (r *Runner) sweep() error {
 	dirs, err := runsIn(r.Dir)
 	for _, dir := range dirs {
-		held, lockErr := lock(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(lockErr, unix.EWOULDBLOCK) {
+		lock, lockErr := files.TryLock(filepath.Join(dir, lockFile))
+		if held(lockErr) {
 			continue
 		}
 		err = errors.Join(err, lockErr)
 		if lockErr == nil {
-			err = errors.Join(err, discard(dir), held.Close())
+			err = errors.Join(err, discard(dir))
+			lock.Unlock()
 		}
 	}
 	return err
@@ -127,15 +143,4 @@ func discard(dir string) error {
 		}
 	}
 	return errors.Join(err, os.RemoveAll(dir))
-}
-
-func lock(name string, how int) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), how); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

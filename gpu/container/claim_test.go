@@ -17,7 +17,7 @@ func TestClaim(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for range 20 {
-				_, release, err := r.claim()
+				_, release, err := r.claim(t.Context())
 				if err == nil {
 					err = release()
 				}
@@ -45,7 +45,7 @@ func TestSweepTakesNoPattern(t *testing.T) {
 		}
 	}
 	r := &Runner{Dir: filepath.Dir(own)}
-	_, release, err := r.claim()
+	_, release, err := r.claim(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

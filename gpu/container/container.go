@@ -83,7 +83,7 @@ type Times struct{ Config, Create, Hooks, Start, ToMain, Run time.Duration }
 // Run runs a program and returns what was seen. An error means that nothing can be
 // said about the image; a program that fails is an outcome.
 func (r *Runner) Run(ctx context.Context, p Program) (out Outcome, err error) {
-	dir, release, err := r.claim()
+	dir, release, err := r.claim(ctx)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -68,7 +68,7 @@ func (r *Runner) try(ctx context.Context, runc string) (sound bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	dir, release, err := r.claim()
+	dir, release, err := r.claim(ctx)
 	if err != nil {
 		return false, err
 	}

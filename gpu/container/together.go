@@ -37,7 +37,7 @@ type Together struct {
 // containers share an MPS control daemon, which has a container too, and for its sake
 // the namespaces of processes and of IPC and /dev/shm, which are the run's own.
 func (r *Runner) Together(ctx context.Context, p Program, n int, mps *MPS) (t Together, err error) {
-	dir, release, err := r.claim()
+	dir, release, err := r.claim(ctx)
 	if err != nil {
 		return Together{}, err
 	}

@@ -25,6 +25,8 @@ import (
 	"github.com/containerd/containerd/v2/pkg/archive"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // DefaultMaxBytes bounds the decoded layers of one image.
@@ -44,11 +46,11 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: dir, MaxBytes: DefaultMaxBytes}
-	unlock, err := s.lock()
+	lock, err := s.lock(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer lock.Unlock()
 	stale, err := fs.Glob(os.DirFS(dir), "*.new") // dir is no pattern
 	for _, name := range stale {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, name)))
@@ -57,15 +59,8 @@ func Open(dir string) (*Store, error) {
 }
 
 // lock makes this process the only one that writes to the store.
-func (s *Store) lock() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(s.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() { _ = f.Close() }, nil
+func (s *Store) lock(ctx context.Context) (*files.Lock, error) {
+	return files.WaitLock(ctx, filepath.Join(s.dir, "lock"))
 }
 
 // Unpack returns the folder with the files of img. An image that was unpacked before
@@ -76,11 +71,11 @@ func (s *Store) Unpack(ctx context.Context, img v1.Image) (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(s.dir, digest.Hex)
-	unlock, err := s.lock()
+	lock, err := s.lock(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
+	defer lock.Unlock()
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}

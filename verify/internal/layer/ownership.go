@@ -11,7 +11,7 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // Whoever can write to the cache decides what is found. The checksum in its files is
@@ -37,7 +37,7 @@ func ownCache(dir string) string {
 // readOwn reads a file of the cache; an error other than fs.ErrNotExist is a warning.
 func readOwn(name string) ([]byte, error) {
 	data, err := func() ([]byte, error) {
-		f, err := image.OpenRegular(name)
+		f, err := files.Open(name)
 		if err != nil {
 			return nil, err
 		}

@@ -10,7 +10,7 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/sys/unix"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // Space is what may be held at a time, of one layer. It is for one goroutine.
@@ -56,7 +56,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 		return len(p), nil
 	}
 	if f.file == nil {
-		if f.file, f.err = unnamed(f.space.dir); f.err != nil {
+		if f.file, f.err = files.Unnamed(f.space.dir); f.err != nil {
 			return len(p), nil
 		}
 	}
@@ -104,17 +104,4 @@ func (f *File) Close() {
 	}
 	f.space.left += f.held
 	f.file, f.held, f.parts = nil, 0, nil
-}
-
-// unnamed makes a file without a name; where the file system has none of these, one whose name is gone at once.
-func unnamed(dir string) (*os.File, error) {
-	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC|unix.O_EXCL, 0o600)
-	if err == nil {
-		return os.NewFile(uintptr(fd), dir), nil
-	}
-	file, err := os.CreateTemp(dir, ".cudabuild-*")
-	if err != nil {
-		return nil, err
-	}
-	return file, os.Remove(file.Name())
 }

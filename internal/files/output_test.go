@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package image_test
+package files_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,12 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/files"
 )
 
-// write gives a file its content by way of image.Create.
+// write gives a file its content by way of files.Create.
 func write(ctx context.Context, name, text string) error {
-	out, err := image.Create(ctx, name)
+	out, err := files.Create(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -104,7 +103,7 @@ func TestOutputOfRegularFiles(t *testing.T) {
 	}
 	kept(t, at("link"), fs.ModeSymlink)
 	kept(t, at("dangling"), fs.ModeSymlink)
-	out, err := image.Create(t.Context(), at("old"))
+	out, err := files.Create(t.Context(), at("old"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,22 +194,4 @@ func TestOutputGivesUp(t *testing.T) {
 		t.Errorf("a reader that does not read: %v", err)
 	}
 	kept(t, fifo, fs.ModeNamedPipe)
-}
-
-// TestWriteFileKeepsLinks: also the files that the program names itself.
-func TestWriteFileKeepsLinks(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	link := filepath.Join(dir, "run.json")
-	if err := os.Symlink("elsewhere.json", link); err != nil {
-		t.Fatal(err)
-	}
-	if err := image.WriteFile(link, []byte("{}")); err != nil {
-		t.Fatal(err)
-	}
-	kept(t, link, fs.ModeSymlink)
-	if data, err := os.ReadFile(filepath.Join(dir, "elsewhere.json")); err != nil || !bytes.Equal(data, []byte("{}")) {
-		t.Errorf("%q, %v", data, err)
-	}
-	clean(t, dir, 2)
 }

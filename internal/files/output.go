@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package image
+package files
 
 import (
 	"context"
@@ -54,7 +54,10 @@ func Create(ctx context.Context, name string) (*Output, error) {
 
 // Unfinished reports whether a file called so is one that [Create] had begun to write in
 // place of the other when its process was killed.
-func Unfinished(name, of string) bool { return numbered(name, "."+of+".") }
+func Unfinished(name, of string) bool {
+	number, ok := strings.CutPrefix(name, "."+of+".")
+	return ok && number != "" && strings.Trim(number, "0123456789") == ""
+}
 
 // Sweep removes what [Create] had begun to write in place of a file when its process was
 // killed. Nobody may be writing to the file.
@@ -67,12 +70,6 @@ func Sweep(path string) error {
 		}
 	}
 	return err
-}
-
-// numbered reports whether a name is that of a temporary file: the prefix and a number.
-func numbered(name, prefix string) bool {
-	number, ok := strings.CutPrefix(name, prefix)
-	return ok && number != "" && strings.Trim(number, "0123456789") == ""
 }
 
 // behind follows links to the name of what is to be written, or to a descriptor of this
