@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
@@ -31,7 +32,7 @@ func Ar(r io.Reader, visit func(name string, member io.Reader) error) error {
 		if err := visit(name, member); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if _, err := io.CopyN(io.Discard, buf, member.N+size&1); err != nil && !errors.Is(err, io.EOF) {
+		if err := readers.Discard(buf, member.N+size&1); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"strconv"
+
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
 )
 
 // Types of files in the mode of a cpio entry.
@@ -33,7 +35,7 @@ func Cpio(r io.Reader, visit Visit) error {
 		if err := visit(h, body); err != nil {
 			return err
 		}
-		if _, err := io.CopyN(io.Discard, buf, body.N+padding); err != nil {
+		if err := readers.Discard(buf, body.N+padding); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/cudabuild/cudabuild/verify/internal/readers"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
@@ -62,20 +61,6 @@ func (t *Tail) Read(p []byte) (int, error) {
 		t.held = append(t.held[:0], t.held[len(t.held)-zipTail:]...)
 	}
 	return n, err
-}
-
-// Drain reads the rest, in larger pieces than io.Discard does.
-func (t *Tail) Drain() error {
-	buf := readers.Buffers.Get().(*[32 << 10]byte)
-	defer readers.Buffers.Put(buf)
-	for {
-		switch _, err := t.Read(buf[:]); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
-	}
 }
 
 // Close gives back what is held on disk.
@@ -137,20 +122,22 @@ func (t *Tail) Zip() (*zip.Reader, error) {
 }
 
 // zipFiles returns how many files the zip has that ends in data, by its last record: so many
-// are made room for before the first is read.
+// are made room for before the first is read. It is asked about every file, and bytes.LastIndex
+// takes ten times as long as bytes.Index.
 func zipFiles(data []byte) (n uint64, found bool) {
-	le, from := binary.LittleEndian, max(0, len(data)-zipEndFrom)
-	for at := len(data); ; {
-		if at = bytes.LastIndex(data[from:at], []byte("PK\x05\x06")); at < 0 {
-			return 0, false
+	le := binary.LittleEndian
+	for at := max(0, len(data)-zipEndFrom); ; at++ {
+		next := bytes.Index(data[at:], []byte("PK\x05\x06"))
+		if next < 0 {
+			return n, found
 		}
-		at += from
+		at += next
 		if len(data)-at < zipEndSize || len(data)-at-zipEndSize < int(le.Uint16(data[at+20:])) {
 			continue
 		}
+		n, found = uint64(le.Uint16(data[at+10:])), true
 		if at >= zip64At+zip64Size && string(data[at-zip64At:][:4]) == "PK\x06\x07" && string(data[at-zip64At-zip64Size:][:4]) == "PK\x06\x06" {
-			return le.Uint64(data[at-zip64At-zip64Size+32:]), true
+			n = le.Uint64(data[at-zip64At-zip64Size+32:])
 		}
-		return uint64(le.Uint16(data[at+10:])), true
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
 	"github.com/cudabuild/cudabuild/verify/internal/rules"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 	"github.com/cudabuild/cudabuild/verify/internal/spool"
@@ -225,7 +226,7 @@ func skip(r io.Reader, from, to uint64, held dynelf.File, rest *spool.File) erro
 	slices.SortFunc(ranges, func(a, b dynelf.Range) int { return cmp.Compare(a.Off, b.Off) })
 	for _, m := range ranges {
 		begin, end := min(max(m.Off, from), to), min(max(m.Off+m.N, from), to)
-		if _, err := io.CopyN(io.Discard, r, int64(begin-from)); err != nil {
+		if err := readers.Discard(r, int64(begin-from)); err != nil {
 			return err
 		}
 		if _, err := io.CopyN(io.NewOffsetWriter(rest, int64(begin)), r, int64(end-begin)); err != nil {
@@ -233,8 +234,7 @@ func skip(r io.Reader, from, to uint64, held dynelf.File, rest *spool.File) erro
 		}
 		from = end
 	}
-	_, err := io.CopyN(io.Discard, r, int64(to-from))
-	return err
+	return readers.Discard(r, int64(to-from))
 }
 
 // readMore appends n bytes of r to buf, in steps that at most double it.

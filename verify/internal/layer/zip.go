@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
+	"github.com/cudabuild/cudabuild/verify/internal/readers"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
@@ -23,7 +24,7 @@ const (
 // zipAt examines the zip that a file at p is, by its beginning or by its end: its files with
 // Options.Nested if all of it is held, else what it lists.
 func (w *walker) zipAt(p string, k sniff.Kind, t *archive.Tail) error {
-	if err := t.Drain(); err != nil {
+	if err := readers.Drain(t); err != nil {
 		return err
 	}
 	w.held = t.Held()

@@ -26,6 +26,32 @@ func AtLeast(r io.Reader, buf []byte, least int) (n int, err error) {
 	return n, err
 }
 
+// Drain reads r to its end, in larger pieces than io.Discard does.
+func Drain(r io.Reader) error {
+	buf := Buffers.Get().(*[32 << 10]byte)
+	defer Buffers.Put(buf)
+	for {
+		switch _, err := r.Read(buf[:]); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// Discard reads n bytes of r. The error is io.EOF if there are fewer.
+func Discard(r io.Reader, n int64) error {
+	part := io.LimitedReader{R: r, N: n}
+	if err := Drain(&part); err != nil {
+		return err
+	}
+	if part.N > 0 {
+		return io.EOF
+	}
+	return nil
+}
+
 // NoEOF makes an end where there must be more an error.
 func NoEOF(err error) error {
 	if errors.Is(err, io.EOF) {
