@@ -16,10 +16,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
-
-// name is in every copy of the runtime: the shared memory that MPS clients use.
-var name = []byte("cudart.shm")
 
 // The body of cudaRuntimeGetVersion on x86-64, in all copies from CUDA 11.1 to 12.4
 // that were looked at: movl $version, (%rdi); xorl %eax, %eax; [popq %rbp;] retq.
@@ -28,13 +26,14 @@ var (
 	endings = [][]byte{{0x31, 0xc0, 0xc3}, {0x31, 0xc0, 0x5d, 0xc3}, {0x5d, 0xc3}}
 )
 
-// drivers are the libraries of the driver that programs open while they run: the first
-// letters of those names but libcuda's are seldom.
-var (
-	libcuda = []byte("libcuda.so")
-	seldom  = []byte("libnv")
-	drivers = []string{"libcuda.so", "libnvidia-ml.so", "libnvcuvid.so", "libnvidia-encode.so", "libnvidia-opticalflow.so", "libnvoptix.so"}
-)
+// runtime is in every copy of the runtime: the shared memory that MPS clients use.
+const runtime = "cudart.shm"
+
+// drivers are the libraries of the driver that programs open while they run.
+var drivers = []string{"libcuda.so", "libnvidia-ml.so", "libnvcuvid.so", "libnvidia-encode.so", "libnvidia-opticalflow.so", "libnvoptix.so"}
+
+// dot is in all of these names once, and seldom in anything else.
+var dot = []byte(".s")
 
 // bodyLen is the longest of what is looked for; as many bytes less one of each piece
 // are looked at again with the next.
@@ -89,24 +88,28 @@ func (f *Finder) Opens() string {
 	return ""
 }
 
-// lookForNames looks no further once the file names libcuda.
+// lookForNames looks no further once the file names the runtime and libcuda.
 func (f *Finder) lookForNames(p []byte) {
-	f.opens[0] = f.opens[0] || bytes.Contains(p, libcuda)
-	for !f.opens[0] {
-		at := bytes.Index(p, seldom)
-		if at < 0 {
+	for at := 0; !f.named || !f.opens[0]; at += len(dot) {
+		next := bytes.Index(p[at:], dot)
+		if next < 0 {
 			return
 		}
-		p = p[at:]
+		at += next
+		f.named = f.named || around(p, at, runtime)
 		for i, name := range drivers {
-			f.opens[i] = f.opens[i] || bytes.HasPrefix(p, []byte(name))
+			f.opens[i] = f.opens[i] || around(p, at, name)
 		}
-		p = p[len(seldom):]
 	}
 }
 
+// around reports whether the name of which p[at] is the dot is name.
+func around(p []byte, at int, name string) bool {
+	from := at - strings.IndexByte(name, '.')
+	return from >= 0 && bytes.HasPrefix(p[from:], []byte(name))
+}
+
 func (f *Finder) look(p []byte) {
-	f.named = f.named || bytes.Contains(p, name)
 	f.lookForNames(p)
 	for f.X86 && f.version == 0 {
 		i := bytes.Index(p, store)

@@ -15,7 +15,8 @@ const (
 	maxMalformed  = 16 // containers, in a file whose entries are looked into
 )
 
-// magic begins a container; the first four bytes of it are enough to look closer.
+// magic begins a container; the first four bytes of it are enough to look closer. The first of
+// these is common in programs: what is looked for is the others.
 var magic = []byte{0x50, 0xed, 0x55, 0xba}
 
 // Scanner finds the device code in one file, which is written to it from its
@@ -100,12 +101,13 @@ func (s *Scanner) search(p []byte) int {
 // index returns where in p, which lies at an offset of the file, a container may begin;
 // else where the last bytes begin that are too few to tell.
 func (s *Scanner) index(p []byte, off int64) (at int, found bool) {
-	for ; ; at++ {
-		i := bytes.Index(p[at:], magic)
+	for next := 0; ; next++ {
+		i := bytes.Index(p[next:], magic[1:])
 		if i < 0 {
 			break
 		}
-		if at += i; (off+int64(at))%align == 0 {
+		next += i
+		if at = next - 1; at >= 0 && p[at] == magic[0] && (off+int64(at))%align == 0 {
 			return at, true
 		}
 	}
