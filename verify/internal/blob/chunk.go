@@ -50,18 +50,6 @@ func (r *chunkReader) drop() {
 	r.cur, r.pos = chunk{err: r.cur.err}, 0
 }
 
-// free gives back what nobody will read, once nothing more is sent.
-func (r *chunkReader) free() {
-	for {
-		r.drop()
-		select {
-		case r.cur = <-r.in:
-		default:
-			return
-		}
-	}
-}
-
 // next makes sure that cur has an unread byte.
 func (r *chunkReader) next() error {
 	for r.pos == r.cur.n {
@@ -69,11 +57,16 @@ func (r *chunkReader) next() error {
 		if r.cur.err != nil {
 			return r.cur.err
 		}
-		select {
-		case r.cur = <-r.in:
-		case <-r.ctx.Done():
-			r.cur = chunk{err: context.Cause(r.ctx)}
-		}
+		r.cur = r.receive()
 	}
 	return nil
+}
+
+func (r *chunkReader) receive() chunk {
+	select {
+	case c := <-r.in:
+		return c
+	case <-r.ctx.Done():
+		return chunk{err: context.Cause(r.ctx)}
+	}
 }

@@ -23,24 +23,28 @@ type decoder struct {
 	close func()
 }
 
-// decoder picks by the first bytes, as container runtimes do: media types are
-// not to be trusted.
-func (s *stream) decoder(blob *chunkReader) (decoder, error) {
-	switch magic := blob.peek(); {
+// encodingOf goes by the first bytes, as container runtimes do: media types are not to be trusted.
+func encodingOf(magic []byte) string {
+	switch {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		s.encoding = "gzip"
+		return "gzip"
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), sniff.IsSkippable(magic):
+		return "zstd"
+	}
+	return ""
+}
+
+func (s *stream) decoder(blob io.Reader) (decoder, error) {
+	if s.encoding == "gzip" {
 		z, err := codec.Gzip(blob)
 		return decoder{z, func() {}}, err
-	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), sniff.IsSkippable(magic):
-		s.encoding = "zstd"
-		window := windows[s.window]
-		z, err := zstd.NewReader(blob, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(window.bytes), zstd.WithDecoderLowmem(window.lean))
-		if err != nil {
-			return decoder{}, err
-		}
-		return decoder{z, z.Close}, nil
 	}
-	return decoder{blob, func() {}}, nil
+	window := windows[s.window]
+	z, err := zstd.NewReader(blob, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(window.bytes), zstd.WithDecoderLowmem(window.lean))
+	if err != nil {
+		return decoder{}, err
+	}
+	return decoder{z, z.Close}, nil
 }
 
 func tooBigForWindow(err error) bool {

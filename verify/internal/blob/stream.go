@@ -20,8 +20,12 @@ import (
 // chunkSize is the unit in which bytes travel between the stages of a stream.
 const chunkSize = 256 << 10
 
-// chunksInFlight bounds what waits between two stages.
-const chunksInFlight = 4
+// Bounds of what waits between two stages, and for whoever reads the content: he may stop and
+// think for a while, and hashing goes on.
+const (
+	chunksInFlight = 4
+	chunksAhead    = 32
+)
 
 var chunkPool = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
@@ -32,12 +36,18 @@ type chunk struct {
 	err error
 }
 
-// stream decodes one blob on its own goroutines: one reads and hashes the blob, one
-// decodes, one hashes the decoded bytes, so that on two cores decoding is the
-// only cost that shows. The decoded bytes are read through the embedded reader.
+func (c chunk) bytes() []byte {
+	if c.buf == nil {
+		return nil
+	}
+	return c.buf[:c.n]
+}
+
+// stream reads one blob on goroutines of its own: one reads it, one hashes it, and of a
+// compressed one, one decodes and one hashes what comes out, so that with processors enough the slowest
+// of these is the only cost that shows. The content is read through the embedded reader.
 type stream struct {
 	chunkReader
-	stages   [2]*chunkReader // what the others read
 	opts     Options
 	window   int // index in windows: the largest of zstd
 	blobSum  hash.Hash
@@ -56,18 +66,36 @@ func newStream(ctx context.Context, src io.ReadCloser, o Options, window int) *s
 	ctx, cancel := context.WithCancel(ctx)
 	s := &stream{opts: o, window: window, blobSum: sha256.New(), rawSum: sha256.New(), cancel: cancel}
 	stop := context.AfterFunc(ctx, func() { _ = src.Close() }) // unblocks a read that hangs
-	blob := make(chan chunk, chunksInFlight)
-	decoded := make(chan chunk, chunksInFlight)
-	hashed := make(chan chunk, chunksInFlight)
-	s.chunkReader = chunkReader{ctx: ctx, in: hashed}
-	s.stages = [2]*chunkReader{{ctx: ctx, in: blob}, {ctx: ctx, in: decoded}}
-	s.wg.Go(func() {
+	s.chunkReader = s.stage(ctx, s.blobSum, func(out chan<- chunk) {
 		defer stop()
-		s.readBlob(ctx, src, blob)
+		s.readBlob(ctx, src, out)
 	})
-	s.wg.Go(func() { s.decode(ctx, s.stages[0], decoded) })
-	s.wg.Go(func() { s.hashRaw(ctx, decoded, hashed) })
+	if s.encoding = encodingOf(s.peek()); s.encoding != "" {
+		blob := s.chunkReader
+		s.chunkReader = s.stage(ctx, s.rawSum, func(out chan<- chunk) { s.decode(ctx, &blob, out) })
+	}
 	return s
+}
+
+// stage returns what fill sends, which is hashed on the way.
+func (s *stream) stage(ctx context.Context, sum hash.Hash, fill func(chan<- chunk)) chunkReader {
+	filled := make(chan chunk, chunksInFlight)
+	s.wg.Go(func() { fill(filled) })
+	if s.opts.Trust {
+		return chunkReader{ctx: ctx, in: filled}
+	}
+	hashed := make(chan chunk, chunksAhead)
+	s.wg.Go(func() {
+		r := chunkReader{ctx: ctx, in: filled}
+		for {
+			c := r.receive()
+			_, _ = sum.Write(c.bytes())
+			if !send(ctx, hashed, c) || c.err != nil {
+				return
+			}
+		}
+	})
+	return chunkReader{ctx: ctx, in: hashed}
 }
 
 // close ends all goroutines and waits for them. The sums are complete only if the
@@ -75,10 +103,6 @@ func newStream(ctx context.Context, src io.ReadCloser, o Options, window int) *s
 func (s *stream) close() {
 	s.cancel()
 	s.wg.Wait()
-	s.free()
-	for _, r := range s.stages {
-		r.free()
-	}
 }
 
 // maxStall is how long a source may give nothing.
@@ -97,11 +121,10 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 		watchdog.Reset(maxStall)
 		c.n, c.err = readers.AtLeast(src, c.buf[:], least)
 		watchdog.Stop()
-		if !s.opts.Trust {
-			_, _ = s.blobSum.Write(c.buf[:c.n])
-		}
 		s.blobLen += int64(c.n)
 		switch {
+		case s.blobLen > s.opts.MaxBytes:
+			c.err = s.tooLarge()
 		case stalled.Load():
 			c.err = fmt.Errorf("no data for %v", maxStall)
 			s.srcErr = c.err
@@ -115,7 +138,7 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 }
 
 func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk) {
-	dec, err := s.decoder(blob) // sets s.encoding before the first send, so that hashRaw sees it
+	dec, err := s.decoder(blob)
 	if err != nil {
 		s.decErr = err
 		send(ctx, out, chunk{err: err})
@@ -144,11 +167,15 @@ func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk
 func (s *stream) overLimit(blobLen int64) error {
 	switch {
 	case s.rawLen > s.opts.MaxBytes:
-		return fmt.Errorf("layer is larger than %d bytes", s.opts.MaxBytes)
+		return s.tooLarge()
 	case s.rawLen > s.opts.MaxRatioAfter && s.rawLen/s.opts.MaxRatio > blobLen:
 		return fmt.Errorf("layer is compressed more than %d-fold", s.opts.MaxRatio)
 	}
 	return nil
+}
+
+func (s *stream) tooLarge() error {
+	return fmt.Errorf("layer is larger than %d bytes", s.opts.MaxBytes)
 }
 
 // atEnd reads blob to its end, without which its digest would not be complete,
@@ -162,22 +189,6 @@ func atEnd(blob *chunkReader) error {
 		return fmt.Errorf("%d bytes behind the end of the compressed data", n)
 	}
 	return io.EOF
-}
-
-func (s *stream) hashRaw(ctx context.Context, in <-chan chunk, out chan<- chunk) {
-	for {
-		select {
-		case c := <-in:
-			if c.buf != nil && s.encoding != "" && !s.opts.Trust {
-				_, _ = s.rawSum.Write(c.buf[:c.n])
-			}
-			if !send(ctx, out, c) || c.err != nil {
-				return
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // failure returns why nothing can be said about the content, after close. size is
