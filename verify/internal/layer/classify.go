@@ -29,7 +29,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	}
 	var c content
 	k := sniff.Of(head)
-	end := archive.NewTail(body, k, h.Size, w.held, w.space)
+	end := archive.NewTail(body, k, h.Size, w.held, w.budget.space)
 	defer end.Close()
 	isRecord, err := w.record(p, k == sniff.Other && !bytes.HasPrefix(head, []byte("\x7fELF")), head, h, end)
 	switch {
@@ -82,7 +82,7 @@ func (w *walker) found(f rules.Finding, p string) {
 	if _, known := w.hitAt[f.Path]; !known || f.Path == p {
 		w.hit(f.Rule, f.Path, f.Detail)
 	}
-	if at, ok := w.hitAt[f.Path]; ok && f.Path != p && w.text.take(len(p)) {
+	if at, ok := w.hitAt[f.Path]; ok && f.Path != p && w.budget.text.keep(len(p)) {
 		w.hitAt[p] = at // a hard link to the file repeats the finding
 	}
 }

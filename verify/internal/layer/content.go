@@ -96,7 +96,7 @@ func (w *walker) examine(p string, h *tar.Header, body io.Reader) (content, erro
 	}
 	buf := newELFBuffer()
 	defer buf.free()
-	code, rest := newDeviceScan(p, h.Size, head[:]), w.space.New()
+	code, rest := newDeviceScan(p, h.Size, head[:]), w.budget.space.New()
 	defer rest.Close()
 	file, err := buf.read(head[:], h.Size, io.TeeReader(body, code), rest)
 	if err != nil {

@@ -67,7 +67,7 @@ func (w *walker) payload(r io.Reader, use func(io.Reader) error) error {
 		return err
 	}
 	defer done()
-	return use(&decodedReader{dec, &w.left.archives})
+	return use(w.budget.decoded(dec))
 }
 
 // control reads the name and version of a package from its control.tar.

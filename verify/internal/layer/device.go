@@ -17,12 +17,8 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/fatbin"
 )
 
-// Limits of what is kept about device code: bytes of paths and lists in one layer,
-// and different targets of one file.
-const (
-	maxCodeBytes = 16 << 20
-	maxTargets   = 256
-)
+// maxTargets bounds the different targets that are kept of one file.
+const maxTargets = 256
 
 // machineX86 is e_machine of x86-64.
 const machineX86 = 62
@@ -135,11 +131,10 @@ func (n Code) Part() bool { return n.Cudart || n.Unread || len(n.SASS)+len(n.PTX
 
 // code keeps what is worth keeping.
 func (w *walker) code(n Code) {
-	if !n.Part() && n.Opens == "" && n.Compat == "" || w.codeBytes > maxCodeBytes {
+	if !n.Part() && n.Opens == "" && n.Compat == "" || w.budget.code.over() {
 		return
 	}
-	w.codeBytes += n.weight()
-	if w.codeBytes > maxCodeBytes {
+	if !w.budget.code.spend(int64(n.weight())) {
 		n = Code{Unread: true}
 	}
 	w.facts.Code = append(w.facts.Code, n)

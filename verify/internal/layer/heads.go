@@ -15,13 +15,12 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
-// Bounds of heads: files of one layer, and bytes of different heads. The kernel reads no
+// Bounds of heads: files of one layer. The kernel reads no
 // more than maxLine bytes for the first line of a script (BINPRM_BUF_SIZE).
 const (
-	maxHeads    = 1 << 18
-	maxHeadText = 1 << 20
-	maxLine     = 256
-	headBits    = 16 // of a hash that give way to the number of a head
+	maxHeads = 1 << 18
+	maxLine  = 256
+	headBits = 16 // of a hash that give way to the number of a head
 )
 
 // heads is how the files of one layer begin that somebody may execute: what the kernel
@@ -68,11 +67,11 @@ type headCollector struct {
 	at    map[uint64]uint64 // by key: number of the head
 	kinds map[Head]uint64
 	hard  map[uint64]string // hard links to what may have no head: key, target
-	text  room
+	text  *room
 }
 
-func newHeadCollector() headCollector {
-	return headCollector{heads: heads{Kinds: []Head{{}}}, at: map[uint64]uint64{}, kinds: map[Head]uint64{{}: 0}, hard: map[uint64]string{}, text: maxHeadText}
+func newHeadCollector(r *room) headCollector {
+	return headCollector{heads: heads{Kinds: []Head{{}}}, at: map[uint64]uint64{}, kinds: map[Head]uint64{{}: 0}, hard: map[uint64]string{}, text: r}
 }
 
 func (c *headCollector) set(key, number uint64) {
@@ -105,7 +104,7 @@ func (c *headCollector) file(p string, h *tar.Header, first []byte) {
 		k.Only = strconv.Itoa(h.Uid)
 	}
 	number, known := c.kinds[k]
-	if !known && len(c.Kinds) < 1<<headBits && c.text.take(len(k.Line)+len(k.Only)) {
+	if !known && len(c.Kinds) < 1<<headBits && c.text.keep(len(k.Line)+len(k.Only)) {
 		number = uint64(len(c.Kinds))
 		c.kinds[k] = number
 		c.Kinds = append(c.Kinds, k)
@@ -125,7 +124,7 @@ func (c *headCollector) link(p, target string, h *tar.Header) {
 		c.unknown(target)
 	default:
 		c.unknown(p)
-		if len(c.hard) < maxHeads && c.text.take(len(target)) {
+		if len(c.hard) < maxHeads && c.text.keep(len(target)) {
 			c.hard[headKey(p)] = target
 		}
 	}

@@ -16,12 +16,8 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
-// Limits of what is kept of one layer for the dynamic linker. 32 MiB are some
-// 180,000 links, or 60,000 libraries.
-const (
-	maxSearchBytes  = 32 << 20
-	maxLinkerConfig = 64 << 10
-)
+// maxLinkerConfig bounds a file that configures the dynamic linker, in bytes.
+const maxLinkerConfig = 64 << 10
 
 // PreloadFile is glibc's list of libraries for every program.
 const PreloadFile = "etc/ld.so.preload"
@@ -34,19 +30,19 @@ type collector struct {
 	configs    map[string]string
 	cached     []loader.Link
 	words      map[string]string // names that many objects share
-	size       int
+	room       *room
 	text       int // of words
 	incomplete string
 }
 
-func newCollector() collector {
-	return collector{objects: map[string]loader.Object{}, links: map[string]string{}, configs: map[string]string{}, words: map[string]string{}}
+func newCollector(r *room) collector {
+	return collector{room: r, objects: map[string]loader.Object{}, links: map[string]string{}, configs: map[string]string{}, words: map[string]string{}}
 }
 
 // keep reports whether n more bytes may be kept.
 func (c *collector) keep(n int) bool {
-	if c.size += n; c.size > maxSearchBytes {
-		c.incomplete = fmt.Sprintf("the layer has more than %d MiB of library names and links", maxSearchBytes>>20)
+	if !c.room.spend(int64(n)) {
+		c.incomplete = fmt.Sprintf("the layer has more than %d MiB of library names and links", maxSearch>>20)
 		return false
 	}
 	return true

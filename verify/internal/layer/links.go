@@ -46,7 +46,7 @@ func LinkTarget(p, target string) string {
 }
 
 func (w *walker) keepLink(l Link) {
-	if len(w.facts.Links) >= maxHits || !w.text.take(2*len(l.Path)+len(l.Target)) {
+	if len(w.facts.Links) >= maxHits || !w.budget.text.keep(2*len(l.Path)+len(l.Target)) {
 		w.dropped++
 		return
 	}
@@ -58,14 +58,14 @@ func (w *walker) keepLink(l Link) {
 // the layer, when what the layer holds is known. A link that is too much to keep is
 // no loss to the verdict: its target is a finding of its own.
 func (w *walker) hardLink(p, target string) {
-	if pkgdb.IsPlace(p) && !pkgdb.IsPlace(target) && w.hard.take(len(p)+len(target)) {
+	if pkgdb.IsPlace(p) && !pkgdb.IsPlace(target) && w.budget.hard.keep(len(p)+len(target)) {
 		w.facts.Records = append(w.facts.Records, Link{Path: p, Target: target})
 	}
 	if w.repeat(p, target) {
 		return
 	}
 	w.file(p, &tar.Header{Typeflag: tar.TypeLink, Mode: 0o755}, content{size: 1})
-	if w.hard.take(len(p) + len(target)) {
+	if w.budget.hard.keep(len(p) + len(target)) {
 		w.hardLinks = append(w.hardLinks, [2]string{p, target})
 	}
 }

@@ -27,14 +27,9 @@ import (
 // Limits of archives inside a layer. Reaching one is a finding of rule "unreadable".
 const (
 	maxNesting = 4        // archives in archives
-	maxDecoded = 64 << 30 // bytes decoded for all archives of a layer, and as many of its sparse files
-	// Archives of a layer may decode to so many times its size, once they exceed minDecoded:
-	// an archive of archives of zeros takes seconds for a few hundred bytes.
-	maxDecodedRatio = 500
-	minDecoded      = 256 << 20
-	maxDict         = 64 << 20 // dictionary of an xz stream (xz -9), window of a zstd frame
-	innerDict       = 8 << 20  // the same of one inside another (xz -6, zstd up to -19)
-	maxUnsized      = 48 << 20 // bytes of an ELF file that is compressed by itself
+	maxDict    = 64 << 20 // dictionary of an xz stream (xz -9), window of a zstd frame
+	innerDict  = 8 << 20  // the same of one inside another (xz -6, zstd up to -19)
+	maxUnsized = 48 << 20 // bytes of an ELF file that is compressed by itself
 )
 
 // InArchive stands between the path of an archive and the path inside it.
@@ -79,8 +74,8 @@ func (w *walker) nested(p string, k sniff.Kind, h *tar.Header, body io.Reader) (
 
 // inner returns the walker of an archive that this one has come upon.
 func (w *walker) inner() *walker {
-	inner := newWalker(w.rules, w.opts)
-	inner.depth, inner.within, inner.left, inner.space = w.depth+1, w.within, w.left, w.space
+	inner := newWalker(w.rules, w.opts, w.budget.inner())
+	inner.depth, inner.within = w.depth+1, w.within
 	return inner
 }
 
@@ -143,7 +138,7 @@ func (w *walker) decompressed(k sniff.Kind, r io.Reader) (*dynelf.Info, rules.Te
 		return nil, rules.Texts{}, err
 	}
 	defer done()
-	buf := bufio.NewReaderSize(&decodedReader{dec, &w.left.archives}, sniff.Len)
+	buf := bufio.NewReaderSize(w.budget.decoded(dec), sniff.Len)
 	head, _ := buf.Peek(sniff.Len) // fewer bytes are no error yet
 	if sniff.Of(head) == sniff.Tar {
 		return nil, rules.Texts{}, archive.Tars(buf, w.visit)
@@ -164,7 +159,7 @@ func (w *walker) unsized(p string, r io.Reader) (content, error) {
 	}
 	w.ambiguous(p, head[:n])
 	k := sniff.Of(head[:n])
-	end := archive.NewTail(io.MultiReader(bytes.NewReader(head[:n]), r), k, 0, w.held, w.space)
+	end := archive.NewTail(io.MultiReader(bytes.NewReader(head[:n]), r), k, 0, w.held, w.budget.space)
 	defer end.Close()
 	c := content{size: 1, notELF: true}
 	switch err = nil; {
@@ -220,44 +215,6 @@ func (w *walker) decompress(k sniff.Kind, r io.Reader) (dec *codec.Reader, done 
 	}
 	return dec, done, err
 }
-
-// left is how many bytes of a layer may still be decoded.
-type left struct{ archives, sparse int64 }
-
-// newLeft is what a blob of that size may be decoded to; one of unknown size, 0, to all.
-func newLeft(size int64) *left {
-	l := left{maxDecoded, maxDecoded}
-	if size > 0 && size < maxDecoded/maxDecodedRatio {
-		l.archives = min(maxDecoded, minDecoded+maxDecodedRatio*size)
-	}
-	return &l
-}
-
-// decodedReader counts what archives of a layer decode to, and ends it at a limit.
-type decodedReader struct {
-	r    io.Reader
-	left *int64
-}
-
-func (d *decodedReader) Read(p []byte) (int, error) {
-	n, err := d.r.Read(p)
-	if over := overDecoded(d.left, int64(n)); over != nil {
-		return 0, over
-	}
-	return n, err
-}
-
-// overDecoded takes bytes of those that are left.
-func overDecoded(left *int64, more int64) error {
-	if more > *left {
-		*left = 0 // for good: who peeks forgets the error
-		return errDecoded
-	}
-	*left -= more
-	return nil
-}
-
-var errDecoded = fmt.Errorf("nested archives or sparse files hold more than %d bytes, or %d times the size of the layer", int64(maxDecoded), maxDecodedRatio)
 
 // isSparse reports whether an entry is longer than what the archive holds of it.
 func isSparse(h *tar.Header) bool {

@@ -30,7 +30,7 @@ func newOwners() owners { return owners{version: map[string]string{}, owner: map
 
 // packages keeps what a database lists of the driver.
 func (w *walker) packages(set PackageSet) {
-	if len(set.Items) > 0 || set.Aside && w.text.take(len(set.Path)) {
+	if len(set.Items) > 0 || set.Aside && w.budget.text.keep(len(set.Path)) {
 		w.facts.Packages = append(w.facts.Packages, set)
 	}
 }
@@ -38,7 +38,7 @@ func (w *walker) packages(set PackageSet) {
 // installed notes a package that a database calls installed.
 func (w *walker) installed(set *PackageSet, name, version string) {
 	if rule := w.rules.DriverPackage(name, set.of); rule != nil {
-		if w.text.take(len(set.Path) + len(name) + len(version)) {
+		if w.budget.text.keep(len(set.Path) + len(name) + len(version)) {
 			set.Items = append(set.Items, Hit{rule.ID, strings.Clone(name), strings.Clone(version)})
 		} else {
 			w.dropped++
@@ -51,14 +51,14 @@ func (w *walker) installed(set *PackageSet, name, version string) {
 
 // version notes the version of a package. What a long line holds beside it is not kept.
 func (w *walker) version(name, version string) {
-	if w.rooms.owners.take(len(name) + len(version)) {
+	if w.budget.owners.keep(len(name) + len(version)) {
 		w.owners.version[strings.Clone(name)] = strings.Clone(version)
 	}
 }
 
 // owns notes the package of a file that a rule may be about.
 func (w *walker) owns(pkg, file string) {
-	if w.ownable(file) && w.rooms.owners.take(len(file)+len(pkg)) {
+	if w.ownable(file) && w.budget.owners.keep(len(file)+len(pkg)) {
 		w.owners.owner[canonical(file)] = strings.Clone(pkg)
 	}
 }

@@ -100,7 +100,7 @@ func (w *walker) conda(p string, body io.Reader) error {
 	var files []string
 	prefix := path.Dir(path.Dir(p))
 	name, version, err := pkgdb.ReadConda(counted, func(file string) {
-		if file = Clean(prefix + "/" + file); w.ownable(file) && w.rooms.owners.take(len(file)) {
+		if file = Clean(prefix + "/" + file); w.ownable(file) && w.budget.owners.keep(len(file)) {
 			files = append(files, file)
 		}
 	})

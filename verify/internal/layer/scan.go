@@ -14,18 +14,13 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/blob"
 	"github.com/cudabuild/cudabuild/verify/internal/rules"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
-	"github.com/cudabuild/cudabuild/verify/internal/spool"
 )
 
 // Fixed limits of the walk over one layer. Reaching one is a finding of rule
 // "unreadable", so the verdict is never "pass".
 const (
-	maxHits   = 10_000 // findings kept
-	maxShared = 1 << 18
+	maxHits = 10_000 // findings kept
 )
-
-// maxSpooled bounds what is held on disk at a time, of one layer. The largest libraries have 2 GiB.
-const maxSpooled = 4 << 30
 
 // read returns the facts of one layer. Content that cannot be understood, or has another digest
 // than ref says, is among the hits; the error is that of reading the blob, or of ctx.
@@ -56,8 +51,8 @@ func (r *Reader) read(ctx context.Context, ref Ref, base string) (*Facts, error)
 // Walk returns the facts of an archive and of what is behind it, as those of a blob of size bytes, 0 if
 // that is not known. The error describes content, unless reading it failed. base is as for read.
 func Walk(content io.Reader, o Options, size int64, base string) (*Facts, error) {
-	w := newWalker(rules.Load(), o)
-	w.recorder, w.left = newRecorder(base), newLeft(size)
+	w := newWalker(rules.Load(), o, newBudget(o, size))
+	w.recorder = newRecorder(base)
 	err := archive.Tar(content, w.visit)
 	if err == nil {
 		err = archive.End(content)
@@ -87,26 +82,21 @@ type walker struct {
 	owners    owners
 	search    collector
 	heads     headCollector
-	rooms
-	dropped  int // hits beyond the limits
-	recorder *Recorder
-	head     [sniff.Len]byte
-	held     []byte // see tail
-	depth    int    // how many archives this walk is inside
-	within   int    // how many compressed streams
-	left     *left  // of nested archives and sparse files, over all of the layer
-	space    *spool.Space
+	budget    budget
+	dropped   int // hits beyond the limits
+	recorder  *Recorder
+	head      [sniff.Len]byte
+	held      []byte // see tail
+	depth     int    // how many archives this walk is inside
+	within    int    // how many compressed streams
 
-	codeBytes   int    // of facts.Code
 	lastPortage string // see portage
-	sharedPaths int
 }
 
-func newWalker(rules *rules.Set, opts Options) *walker {
-	return &walker{
-		rules: rules, opts: opts, hitAt: map[string]int{}, owners: newOwners(), rooms: newRooms(), search: newCollector(), heads: newHeadCollector(),
-		facts: &Facts{Version: opts.Version}, left: newLeft(0), space: spool.NewSpace(opts.TempDir, maxSpooled),
-	}
+func newWalker(rules *rules.Set, opts Options, b budget) *walker {
+	w := &walker{rules: rules, opts: opts, facts: &Facts{Version: opts.Version}, hitAt: map[string]int{}, owners: newOwners(), budget: b}
+	w.search, w.heads = newCollector(&w.budget.search), newHeadCollector(&w.budget.lines)
+	return w
 }
 
 // visit examines one entry of an archive.
@@ -121,7 +111,7 @@ func (w *walker) visit(h *tar.Header, body io.Reader) error {
 }
 
 func (w *walker) count() error {
-	if w.facts.Entries++; w.facts.Entries > w.opts.MaxEntries {
+	if w.facts.Entries++; !w.budget.entries.spend(1) {
 		return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
 	}
 	return nil
@@ -134,8 +124,8 @@ func (w *walker) entry(h *tar.Header, body io.Reader) error {
 		return nil
 	}
 	if isSparse(h) {
-		if err := overDecoded(&w.left.sparse, h.Size); err != nil {
-			return err
+		if !w.budget.sparse.spend(h.Size) {
+			return errDecoded
 		}
 	}
 	p := Clean(h.Name)
@@ -191,7 +181,7 @@ func (w *walker) shared(p string, h *tar.Header) {
 	if h.Typeflag == tar.TypeSymlink || h.Uid == 0 && h.Mode&0o002 == 0 || h.Typeflag != tar.TypeDir && !strings.Contains(path.Base(p), ".so") {
 		return
 	}
-	if w.sharedPaths++; w.sharedPaths > maxShared {
+	if !w.budget.writable.spend(1) {
 		w.search.incomplete = fmt.Sprintf("the layer has more than %d directories and libraries to which others than root may write", maxShared)
 		return
 	}
@@ -220,7 +210,7 @@ func (w *walker) finish() *Facts {
 	w.facts.Paths.seal()
 	w.facts.Search = w.search.seal(w.facts.Paths, &w.heads)
 	w.facts.Heads = w.heads.seal(w.facts.Paths)
-	if w.search.size > maxSearchBytes {
+	if w.budget.search.over() {
 		w.facts.unreadable(w.facts.Search.Incomplete)
 	}
 	w.resolveHardLinks()
@@ -233,7 +223,7 @@ func (w *walker) finish() *Facts {
 
 // hit records a finding; the first one of a path is the one that hard links repeat.
 func (w *walker) hit(rule, p, detail string) {
-	if len(w.facts.Hits) >= maxHits || !w.text.take(len(p)+len(detail)) {
+	if len(w.facts.Hits) >= maxHits || !w.budget.text.keep(len(p)+len(detail)) {
 		w.dropped++
 		return
 	}

@@ -90,7 +90,7 @@ func (w *walker) zipFile(f *zip.File) error {
 	if strings.HasSuffix(h.Name, "/") {
 		h.Typeflag = tar.TypeDir
 	}
-	body := &decodedReader{content, &w.left.archives}
+	body := w.budget.decoded(content)
 	if err := w.entry(h, body); err != nil {
 		return err
 	}
