@@ -27,7 +27,7 @@ const (
 	maxText   = 16 << 20
 	maxHard   = 16 << 20 // hard links whose target is not judged yet: 100,000 and more
 	maxOwners = 4 << 20  // packages, and files of theirs that a rule may be about
-	maxSearch = 32 << 20 // for the dynamic linker: some 180,000 links, or 60,000 libraries
+	maxLinker = 32 << 20 // for the dynamic linker: some 180,000 links, or 60,000 libraries
 	maxCode   = 16 << 20 // paths and lists of device code
 	maxLines  = 1 << 20  // different beginnings of files that may be executed
 	perEntry  = 64       // of a map or a slice
@@ -59,7 +59,7 @@ func (r *room) keep(text int) bool {
 // budget is what is left for one layer and one archive.
 type budget struct {
 	*shared
-	text, hard, owners, search, code, lines, writable room
+	text, hard, owners, linker, code, lines, writable room
 }
 
 // shared is what all archives of a layer take from.
@@ -81,7 +81,7 @@ func newBudget(o Options, size int64) budget {
 
 // inner is the budget of an archive inside.
 func (b budget) inner() budget {
-	return budget{b.shared, maxText, maxHard, maxOwners, maxSearch, maxCode, maxLines, maxShared}
+	return budget{b.shared, maxText, maxHard, maxOwners, maxLinker, maxCode, maxLines, maxShared}
 }
 
 // decoded is r, an archive's decoder, up to what the archives of the layer may decode to.

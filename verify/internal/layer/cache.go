@@ -75,7 +75,7 @@ func decodeFacts(data []byte) *Facts {
 	if json.Unmarshal(line, &f) != nil {
 		return nil
 	}
-	f.Search.Share()
+	f.Linker.Share()
 	f.Paths = make(Paths, len(paths)/8)
 	for i := range f.Paths {
 		f.Paths[i] = binary.LittleEndian.Uint64(paths[8*i:])
@@ -87,7 +87,7 @@ func decodeFacts(data []byte) *Facts {
 // be better next time.
 func writeCache(opts Options, f *Facts) {
 	dir := opts.CacheDir
-	if dir == "" || !f.Complete() || f.weight()+int64(f.Search.Words()) > maxCached || os.MkdirAll(dir, 0o700) != nil {
+	if dir == "" || !f.Complete() || f.weight()+int64(f.Linker.Words()) > maxCached || os.MkdirAll(dir, 0o700) != nil {
 		return
 	}
 	tmp, err := os.CreateTemp(dir, ".facts-*")

@@ -46,7 +46,7 @@ func (w *walker) cachedLibraries(p string, data []byte) {
 	var driver []string
 	seen, more := map[string]bool{}, 0
 	err := eachCached(data, func(name, file string) {
-		w.search.inCache(name, file)
+		w.linker.inCache(name, file)
 		lib, _ := w.rules.LibraryNamed(name)
 		entry := name + " => " + file
 		switch {

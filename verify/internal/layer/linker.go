@@ -22,9 +22,9 @@ const maxLinkerConfig = 64 << 10
 // PreloadFile is glibc's list of libraries for every program.
 const PreloadFile = "etc/ld.so.preload"
 
-// collector keeps of one layer what its image's dynamic linker will go by. Of
+// linkerCollector keeps of one layer what its image's dynamic linker will go by. Of
 // entries with one path, the last counts.
-type collector struct {
+type linkerCollector struct {
 	objects    map[string]loader.Object
 	links      map[string]string
 	configs    map[string]string
@@ -35,21 +35,21 @@ type collector struct {
 	incomplete string
 }
 
-func newCollector(r *room) collector {
-	return collector{room: r, objects: map[string]loader.Object{}, links: map[string]string{}, configs: map[string]string{}, words: map[string]string{}}
+func newLinkerCollector(r *room) linkerCollector {
+	return linkerCollector{room: r, objects: map[string]loader.Object{}, links: map[string]string{}, configs: map[string]string{}, words: map[string]string{}}
 }
 
 // keep reports whether n more bytes may be kept.
-func (c *collector) keep(n int) bool {
+func (c *linkerCollector) keep(n int) bool {
 	if !c.room.spend(int64(n)) {
-		c.incomplete = fmt.Sprintf("the layer has more than %d MiB of library names and links", maxSearch>>20)
+		c.incomplete = fmt.Sprintf("the layer has more than %d MiB of library names and links", maxLinker>>20)
 		return false
 	}
 	return true
 }
 
 // forget drops what an earlier entry of the layer had at p.
-func (c *collector) forget(p string) {
+func (c *linkerCollector) forget(p string) {
 	delete(c.objects, p)
 	delete(c.links, p)
 	delete(c.configs, p)
@@ -59,20 +59,20 @@ func (c *collector) forget(p string) {
 }
 
 // inCache keeps an entry of the linker's cache.
-func (c *collector) inCache(name, file string) {
+func (c *linkerCollector) inCache(name, file string) {
 	if !loader.IsDefault(path.Dir(Clean(file))) && c.keep(len(name)+len(file)+96) {
 		c.cached = append(c.cached, loader.Link{Path: name, Target: file})
 	}
 }
 
-func (c *collector) link(p, target string) {
+func (c *linkerCollector) link(p, target string) {
 	if c.keep(len(p) + len(target) + 96) {
 		c.links[p] = strings.Clone(target) // of a header it would hold all
 	}
 }
 
 // hardLink repeats an earlier entry of the layer.
-func (c *collector) hardLink(p, target string) {
+func (c *linkerCollector) hardLink(p, target string) {
 	if to, ok := c.links[target]; ok {
 		c.link(p, to)
 	}
@@ -83,7 +83,7 @@ func (c *collector) hardLink(p, target string) {
 }
 
 // object keeps a dynamic ELF file; stub says that it is a driver library's stub.
-func (c *collector) object(p string, is content, stub bool) {
+func (c *linkerCollector) object(p string, is content, stub bool) {
 	elf, note := is.elf, is.texts.Note
 	if !c.keep(len(p) + len(note) + 256 + 32*(len(elf.Needed)+len(elf.VersionDefs))) {
 		return
@@ -102,7 +102,7 @@ func (c *collector) object(p string, is content, stub bool) {
 }
 
 // wordsOf returns a list of its own: the caller's goes on to be judged.
-func (c *collector) wordsOf(list []string) []string {
+func (c *linkerCollector) wordsOf(list []string) []string {
 	var words []string
 	for _, s := range list {
 		words = append(words, c.word(s))
@@ -111,7 +111,7 @@ func (c *collector) wordsOf(list []string) []string {
 }
 
 // word returns one copy of each string, "" if there is no room for another.
-func (c *collector) word(s string) string {
+func (c *linkerCollector) word(s string) string {
 	if known, ok := c.words[s]; ok || s == "" || !c.keep(len(s)+48) {
 		return known
 	}
@@ -122,7 +122,7 @@ func (c *collector) word(s string) string {
 
 // seal returns what was kept, sorted. Links to plain files are dropped, unless the
 // name is a library's or a package database's, or they may be started: they lead the dynamic linker nowhere.
-func (c *collector) seal(paths Paths, started *headCollector) loader.Facts {
+func (c *linkerCollector) seal(paths Paths, started *executableCollector) loader.Facts {
 	f := loader.Facts{Incomplete: c.incomplete, Cached: c.cached, Text: c.text}
 	for _, o := range c.objects {
 		f.Objects = append(f.Objects, o)
@@ -148,7 +148,7 @@ func startable(p string) bool { return rules.InBin(p) || !strings.Contains(p, "/
 
 // plain reports whether a link's target is a file of this layer that is neither
 // an ELF file nor a link.
-func (c *collector) plain(paths Paths, p, target string) bool {
+func (c *linkerCollector) plain(paths Paths, p, target string) bool {
 	to := LinkTarget(p, target)
 	_, isLink := c.links[to]
 	_, isObject := c.objects[to]
@@ -183,7 +183,7 @@ func namesDirs(text []byte) (some bool) {
 }
 
 // linkerConfig keeps the text of p and returns body as it was.
-func (c *collector) linkerConfig(p string, body io.Reader) (io.Reader, error) {
+func (c *linkerCollector) linkerConfig(p string, body io.Reader) (io.Reader, error) {
 	text, err := io.ReadAll(io.LimitReader(body, maxLinkerConfig+1))
 	if err != nil {
 		return nil, err

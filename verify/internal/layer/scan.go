@@ -74,28 +74,28 @@ func (r *Reader) bounds(ref Ref) blob.Options {
 
 // walker turns the entries of one layer into facts.
 type walker struct {
-	rules     *rules.Set
-	opts      Options
-	facts     *Facts
-	hardLinks [][2]string    // of the layer that repeat no hit so far: name, target
-	hitAt     map[string]int // path -> index of its first hit
-	owners    owners
-	search    collector
-	heads     headCollector
-	budget    budget
-	dropped   int // hits beyond the limits
-	recorder  *Recorder
-	head      [sniff.Len]byte
-	held      []byte // see tail
-	depth     int    // how many archives this walk is inside
-	within    int    // how many compressed streams
+	rules       *rules.Set
+	opts        Options
+	facts       *Facts
+	hardLinks   [][2]string    // of the layer that repeat no hit so far: name, target
+	hitAt       map[string]int // path -> index of its first hit
+	owners      owners
+	linker      linkerCollector
+	executables executableCollector
+	budget      budget
+	dropped     int // hits beyond the limits
+	recorder    *Recorder
+	head        [sniff.Len]byte
+	held        []byte // see tail
+	depth       int    // how many archives this walk is inside
+	within      int    // how many compressed streams
 
 	lastPortage string // see portage
 }
 
 func newWalker(rules *rules.Set, opts Options, b budget) *walker {
 	w := &walker{rules: rules, opts: opts, facts: &Facts{Version: opts.Version}, hitAt: map[string]int{}, owners: newOwners(), budget: b}
-	w.search, w.heads = newCollector(&w.budget.search), newHeadCollector(&w.budget.lines)
+	w.linker, w.executables = newLinkerCollector(&w.budget.linker), newExecutableCollector(&w.budget.lines)
 	return w
 }
 
@@ -155,18 +155,18 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 	if !w.whiteout(p) {
 		w.facts.Paths.add(KindFile, p)
 		w.shared(p, h)
-		w.search.forget(p)
-		w.heads.forget(p)
+		w.linker.forget(p)
+		w.executables.forget(p)
 	} else if h.Size == 0 {
 		return nil // else a tool that knows no whiteouts makes a file of it
 	}
 	switch h.Typeflag {
 	case tar.TypeSymlink:
-		w.search.link(p, h.Linkname)
+		w.linker.link(p, h.Linkname)
 		w.symlink(p, h.Linkname)
 	case tar.TypeLink:
-		w.search.hardLink(p, Clean(h.Linkname))
-		w.heads.link(p, Clean(h.Linkname), h)
+		w.linker.hardLink(p, Clean(h.Linkname))
+		w.executables.link(p, Clean(h.Linkname), h)
 		w.hardLink(p, Clean(h.Linkname))
 	case tar.TypeFifo:
 		w.file(p, h, content{})
@@ -182,7 +182,7 @@ func (w *walker) shared(p string, h *tar.Header) {
 		return
 	}
 	if !w.budget.writable.spend(1) {
-		w.search.incomplete = fmt.Sprintf("the layer has more than %d directories and libraries to which others than root may write", maxShared)
+		w.linker.incomplete = fmt.Sprintf("the layer has more than %d directories and libraries to which others than root may write", maxShared)
 		return
 	}
 	w.facts.Paths.add(KindShared, p)
@@ -208,10 +208,10 @@ func (w *walker) whiteout(p string) bool {
 // finish completes the facts after the last entry.
 func (w *walker) finish() *Facts {
 	w.facts.Paths.seal()
-	w.facts.Search = w.search.seal(w.facts.Paths, &w.heads)
-	w.facts.Heads = w.heads.seal(w.facts.Paths)
-	if w.budget.search.over() {
-		w.facts.unreadable(w.facts.Search.Incomplete)
+	w.facts.Linker = w.linker.seal(w.facts.Paths, &w.executables)
+	w.facts.Executables = w.executables.seal(w.facts.Paths)
+	if w.budget.linker.over() {
+		w.facts.unreadable(w.facts.Linker.Incomplete)
 	}
 	w.resolveHardLinks()
 	w.nameOwners()

@@ -20,29 +20,22 @@ type layers struct {
 	facts []*layer.Facts
 	paths *pathIndex
 
-	hitsAt   func() map[string][]hitAt // by path, bottom first
-	linkAt   func() map[string]bool    // paths of links at driver names
-	packages func() map[installedAt]bool
-	strays   func() strays
-	placed   int // links, see placer
+	hitsAt    func() map[string][]hitAt // by path, bottom first
+	linkAt    func() map[string]bool    // paths of links at driver names
+	packages  func() map[installedAt]bool
+	databases func() databases
+	placed    int // links, see placer
 }
 
 // hitAt is where the first finding of a path in a layer is.
 type hitAt struct{ layer, at int }
-
-// installedAt is one package in one database of one layer.
-type installedAt struct {
-	layer int
-	path  string
-	item  layer.Hit
-}
 
 func newLayers(facts []*layer.Facts) *layers {
 	v := &layers{facts: facts, paths: newPathIndex(facts)}
 	v.hitsAt = sync.OnceValue(v.indexHits)
 	v.linkAt = sync.OnceValue(v.indexLinks)
 	v.packages = sync.OnceValue(v.indexPackages)
-	v.strays = sync.OnceValue(v.followRecords)
+	v.databases = sync.OnceValue(v.followRecords)
 	return v
 }
 
@@ -63,18 +56,6 @@ func (v *layers) indexLinks() map[string]bool {
 	for _, f := range v.facts {
 		for _, l := range f.Links {
 			at[l.Path] = true
-		}
-	}
-	return at
-}
-
-func (v *layers) indexPackages() map[installedAt]bool {
-	at := map[installedAt]bool{}
-	for i, f := range v.facts {
-		for _, set := range f.Packages {
-			for _, item := range set.Items {
-				at[installedAt{i, set.Path, item}] = true
-			}
 		}
 	}
 	return at
@@ -115,7 +96,7 @@ func (v *layers) exists(i int, p string) bool {
 func (v *layers) aliases(im *loader.Image, p string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, f := range v.facts {
-			for _, l := range f.Search.Links {
+			for _, l := range f.Linker.Links {
 				dir, ok := im.Real(l.Path)
 				if rest, below := strings.CutPrefix("/"+p, strings.TrimSuffix("/"+dir, "/")+"/"); ok && below && !yield(l.Path+"/"+rest) {
 					return
@@ -125,14 +106,14 @@ func (v *layers) aliases(im *loader.Image, p string) iter.Seq[string] {
 	}
 }
 
-// head returns how a file begins that a container sees at p; ok is false if nobody may
+// executable returns how a file begins that a container sees at p; ok is false if nobody may
 // execute it.
-func (v *layers) head(p string) (k layer.Head, ok bool) {
+func (v *layers) executable(p string) (k layer.Executable, ok bool) {
 	top := v.paths.last(layer.Hash(layer.KindFile, p), v.paths.layers)
 	if top < 0 {
-		return layer.Head{}, true
+		return layer.Executable{}, true
 	}
-	return v.facts[top].Heads.Find(p)
+	return v.facts[top].Executables.Find(p)
 }
 
 // found returns the topmost finding under a layer that p has part in, nil if there is none.
@@ -157,42 +138,4 @@ func (v *layers) foundAt(p string, below int) hitAt {
 		return hitAt{-1, 0}
 	}
 	return all[n-1]
-}
-
-// packageHits returns the driver packages of layer i that the layer below did not
-// have, each with the layer in which it is gone.
-func (v *layers) packageHits(i int) (hits []layer.Hit, deletedIn []*int) {
-	for _, set := range v.facts[i].Packages {
-		if !set.Counts() && !v.strays().reached[set.Path] {
-			continue
-		}
-		below := v.recordBelow(i, set.Path)
-		for k, h := range set.Hits() {
-			item := set.Items[k]
-			if v.packages()[installedAt{below, set.Path, item}] {
-				continue
-			}
-			hits = append(hits, h)
-			deletedIn = append(deletedIn, v.packageGone(i, set.Path, item))
-		}
-	}
-	return hits, deletedIn
-}
-
-// recordBelow returns the topmost layer under i that has the record, -1 if none.
-func (v *layers) recordBelow(i int, p string) int {
-	below := v.paths.last(layer.Hash(layer.KindFile, p), i)
-	if below >= 0 && v.hider(below, p) < i {
-		return -1
-	}
-	return below
-}
-
-// packageGone returns the layer in which a record that layer i has is gone or without the
-// package.
-func (v *layers) packageGone(i int, p string, item layer.Hit) *int {
-	for i = v.hider(i, p); i < len(v.facts) && v.packages()[installedAt{i, p, item}]; {
-		i = v.hider(i, p)
-	}
-	return v.layer(i)
 }

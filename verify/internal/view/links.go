@@ -41,13 +41,13 @@ func (v *layers) placer(i int) func(layer.Hit) layer.Hit {
 func (v *layers) links(i int) *loader.Image {
 	most := placedMore
 	for _, f := range v.facts {
-		most += placedTimes * len(f.Search.Links)
+		most += placedTimes * len(f.Linker.Links)
 	}
 	var layers []loader.Layer
 	for k, f := range v.facts[:i+1] {
-		v.placed += 1 + len(f.Search.Links)
+		v.placed += 1 + len(f.Linker.Links)
 		hidden := func(p string) bool { return v.paths.hider(p, k+1) <= i }
-		layers = append(layers, loader.Layer{Facts: &loader.Facts{Links: f.Search.Links}, Hidden: hidden})
+		layers = append(layers, loader.Layer{Facts: &loader.Facts{Links: f.Linker.Links}, Hidden: hidden})
 	}
 	if v.placed > most {
 		return nil

@@ -59,7 +59,7 @@ type starter struct {
 // says nothing.
 func (m *Image) start() halt {
 	words := argv(m.config)
-	if len(words) == 0 || slices.ContainsFunc(m.layers.facts, func(f *layer.Facts) bool { return !f.Complete() || f.Search.Incomplete != "" }) {
+	if len(words) == 0 || slices.ContainsFunc(m.layers.facts, func(f *layer.Facts) bool { return !f.Complete() || f.Linker.Incomplete != "" }) {
 		return halt{}
 	}
 	s := newStarter(m)
@@ -77,7 +77,7 @@ func newStarter(m *Image) *starter {
 		s.mounts = append(s.mounts, strings.TrimPrefix(layer.Clean(v)+"/", "/"))
 	}
 	for _, f := range m.layers.facts {
-		s.links += len(f.Search.Links)
+		s.links += len(f.Linker.Links)
 		for _, n := range f.Code {
 			s.cudart[n.Path] = s.cudart[n.Path] || n.Cudart
 		}
@@ -168,7 +168,7 @@ func (m *Image) candidates(name string) []string {
 
 // file says why the kernel does not start the file at p, or the program that it starts in turn.
 func (s *starter) file(p string, words []string, kernel bool, depth int) halt {
-	k, executable := s.layers.head(p)
+	k, executable := s.layers.executable(p)
 	f := s.im.Lookup(p)
 	user, _, _ := strings.Cut(s.config.User, ":")
 	switch {

@@ -33,10 +33,10 @@ type lack struct {
 	prominent bool
 }
 
-// needs follows the needs of every file. Of programs that a shell finds and of
+// unresolved follows the needs of every file. Of programs that a shell finds and of
 // libraries that every program finds, each lack is a finding; of other files, which
 // may be plugins that are never loaded, all lacks are one.
-func (m *Image) needs() {
+func (m *Image) unresolved() {
 	lacks := map[string]*lack{}
 	stubs := map[*loader.File]bool{}
 	prominent := m.prominent()

@@ -37,7 +37,7 @@ func ofImage(rule, format string, args ...any) Found {
 func (m *Image) InLayer(i int) (all []Found) {
 	v := m.layers
 	place := v.placer(i)
-	for _, h := range slices.Concat(v.facts[i].Hits, v.linkHits(i), v.hardHits(i), v.strays().unread[i], m.hits[i]) {
+	for _, h := range slices.Concat(v.facts[i].Hits, v.linkHits(i), v.hardHits(i), v.databases().unread[i], m.hits[i]) {
 		all = append(all, Found{place(h), i, v.deletedIn(i, h.Path)})
 	}
 	hits, gone := v.packageHits(i)

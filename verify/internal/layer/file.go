@@ -20,10 +20,10 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	}
 	body = io.MultiReader(bytes.NewReader(head), body)
 	w.ambiguous(p, head)
-	w.heads.file(p, h, head)
+	w.executables.file(p, h, head)
 	if isLinkerConfig(p, head, h.Size) {
 		var err error
-		if body, err = w.search.linkerConfig(p, body); err != nil {
+		if body, err = w.linker.linkerConfig(p, body); err != nil {
 			return err
 		}
 	}
@@ -53,7 +53,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 		return err
 	}
 	if c.elf != nil {
-		w.search.object(p, c, w.rules.IsStubFile(c.elf))
+		w.linker.object(p, c, w.rules.IsStubFile(c.elf))
 	}
 	if v, ok := CompatVersion(p); ok {
 		w.code(Code{Path: p, Compat: v})
