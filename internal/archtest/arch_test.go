@@ -56,6 +56,17 @@ var arrows = map[string][]string{
 	"internal": {"image"},
 }
 
+// floors are the rooms of package verify, the lowest first. One imports only rooms below its own.
+var floors = []string{
+	"cudart dynelf fatbin loader pkgdb readers rpmdb sniff spool",
+	"codec",
+	"archive blob rules",
+	"layer",
+	"view",
+	"", // verify itself
+	"format",
+}
+
 var (
 	free         = []string{"cmd", "e2e", "bench"}
 	mayUseSolver = []string{"llb", "engine", "build"}
@@ -95,6 +106,26 @@ func TestArrows(t *testing.T) {
 				continue
 			}
 			t.Errorf("%s imports %s, want only %v", p.ImportPath, imported, allowed)
+		}
+	}
+}
+
+func TestRoomsOfVerify(t *testing.T) {
+	t.Parallel()
+	floor := func(importPath string) (at int, ours bool) {
+		room, ours := strings.CutPrefix(importPath, module+"/verify")
+		room = strings.TrimPrefix(strings.TrimPrefix(room, "/internal"), "/")
+		return slices.IndexFunc(floors, func(f string) bool { return slices.Contains(strings.Split(f, " "), room) }), ours
+	}
+	for _, p := range list(t) {
+		from, ours := floor(p.ImportPath)
+		if ours && from < 0 {
+			t.Errorf("%s: stands on no floor", p.ImportPath)
+		}
+		for _, imported := range p.Imports {
+			if to, room := floor(imported); ours && room && to >= from {
+				t.Errorf("%s imports %s, want only what stands below it", p.ImportPath, imported)
+			}
 		}
 	}
 }
