@@ -27,7 +27,7 @@ func shell(t *testing.T, script string) (*container.Runner, container.Program) {
 		t.Fatal(err)
 	}
 	for name, e := range files {
-		file := filepath.Join(p.Root, name)
+		file := filepath.Join(p.Root[0], name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -49,10 +49,41 @@ func TestAttach(t *testing.T) {
 			t.Errorf("%s: Attach = %d, %v, %q and %q", engine, code, problem, &out, &err)
 		}
 		empty(t, r)
-		if _, err := os.Stat(filepath.Join(p.Root, "file")); err == nil {
+		if _, err := os.Stat(filepath.Join(p.Root[0], "file")); err == nil {
 			t.Errorf("%s: the program wrote to the unpacked image", engine)
 		}
 	}
+}
+
+// TestAttachLayers: a root of many folders, whatever their names, is one to the program,
+// and so are its users.
+func TestAttachLayers(t *testing.T) {
+	r, p := shell(t, `while read key value rest; do [ "$key" != Uid: ] || echo "$value"; done < /proc/self/status; read x < /etc/file; echo $x; exec 3>>/etc/file`)
+	base, parent := p.Root[0], filepath.Join(t.TempDir(), `a,b:c\d`)
+	p.Root = nil
+	for i := range 129 {
+		dir := filepath.Join(parent, fmt.Sprintf("%064d", i), "root")
+		if err := os.MkdirAll(filepath.Join(dir, "etc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"file": fmt.Sprintln("layer", i), "passwd": fmt.Sprintf("app:x:%d:7::/:\n", i+1000)} {
+			if err := os.WriteFile(filepath.Join(dir, "etc", name), []byte(text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Root = append(p.Root, dir)
+	}
+	p.Root = append(p.Root, base)
+	if err := os.Chmod(filepath.Join(p.Root[0], "etc/file"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p.Open.User = "app"
+	var out bytes.Buffer
+	code, err := r.Attach(t.Context(), p, container.Streams{Out: &out, Err: io.Discard})
+	if code != 0 || err != nil || out.String() != "1000\nlayer 0\n" {
+		t.Errorf("Attach = %d, %v, %q", code, err, &out)
+	}
+	empty(t, r)
 }
 
 // TestAttachKeepsFiles: the program reads what is in a file, and never gets the file.
@@ -91,7 +122,7 @@ func TestAttachProblems(t *testing.T) {
 			t.Errorf("a program that is not there: %v, on stdout %q, on stderr %q", err, &stdout, &stderr)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(p.Root, "usr/bin/script"), []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(p.Root[0], "usr/bin/script"), []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	p.Args = []string{"script"}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/internal/contain"
 )
 
@@ -45,7 +46,7 @@ type Runner struct {
 
 // Program is what one container runs.
 type Program struct {
-	Root      string // the unpacked image
+	Root      rootfs.Root // the unpacked image
 	Args, Env []string
 	Engine    Engine
 	CDI       []byte   // the specification, for Direct

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/gpu/station/stationtest"
 	"github.com/cudabuild/cudabuild/internal/standin"
 )
@@ -33,7 +34,7 @@ func place(t *testing.T) (*container.Runner, container.Program) {
 	if err := os.WriteFile(filepath.Join(root, "usr/bin/deviceQuery"), standin.Sample(t), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return stationtest.Runner(t), container.Program{Root: root, Args: []string{"deviceQuery"}, Env: []string{"PATH=/usr/bin", "NVIDIA_VISIBLE_DEVICES=all"}, Engine: container.Direct, Limit: time.Minute}
+	return stationtest.Runner(t), container.Program{Root: rootfs.Root{root}, Args: []string{"deviceQuery"}, Env: []string{"PATH=/usr/bin", "NVIDIA_VISIBLE_DEVICES=all"}, Engine: container.Direct, Limit: time.Minute}
 }
 
 func run(t *testing.T, r *container.Runner, p container.Program, args ...string) container.Outcome {
@@ -137,8 +138,8 @@ func TestRunProblems(t *testing.T) {
 	if out := run(t, r, p); !strings.Contains(out.Problem, "nothing-of-this-name") {
 		t.Errorf("a program that is not there: %s", brief(out))
 	}
-	p.Root += ",lowerdir=/"
-	if _, err := r.Run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "comma") {
+	p.Root[0] += ",lowerdir=/"
+	if _, err := r.Run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("a path that would change the mount: %v", err)
 	}
 	empty(t, r)

@@ -65,7 +65,6 @@ func once(ctx context.Context, dir string) error {
 // mount makes the container's root: the image below, a tmpfs above.
 func (j job) mount(dir string) (upper string, err error) {
 	scratch, root := filepath.Join(dir, "scratch"), filepath.Join(dir, "rootfs")
-	upper, work := filepath.Join(scratch, "upper"), filepath.Join(scratch, "work")
 	if err := errors.Join(os.Mkdir(scratch, 0o700), os.Mkdir(root, 0o700)); err != nil {
 		return "", err
 	}
@@ -76,12 +75,8 @@ func (j job) mount(dir string) (upper string, err error) {
 	if err := unix.Mount("tmpfs", scratch, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=700,"+size); err != nil {
 		return "", fmt.Errorf("mount tmpfs: %w", err)
 	}
-	if err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755)); err != nil {
-		return "", err
-	}
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", j.Lower, upper, work)
-	if err := unix.Mount("overlay", root, "overlay", unix.MS_NOSUID, options); err != nil {
-		return "", fmt.Errorf("mount overlay: %w", err)
+	if upper, err = j.Lower.Mount(root, scratch); err != nil {
+		return "", fmt.Errorf("overlay: %w", err)
 	}
 	return upper, j.showLibraries(dir)
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
+
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
 )
 
 // Files of a run's folder, which is also the OCI bundle.
@@ -19,7 +20,7 @@ const (
 
 // job is what Inside is to do with one container.
 type job struct {
-	Lower     string
+	Lower     rootfs.Root
 	Runtime   []string // the runtime with its global arguments
 	Env       []string
 	Libraries string
@@ -30,12 +31,6 @@ type job struct {
 }
 
 func (r *Runner) job(dir string, p Program) (job, error) {
-	// overlayfs takes its options as one string.
-	for _, name := range []string{dir, p.Root} {
-		if strings.ContainsAny(name, `,:\`) {
-			return job{}, fmt.Errorf("%s: a path with a comma, colon or backslash cannot be mounted as an overlay", name)
-		}
-	}
 	j := job{
 		Lower: p.Root, Limit: p.Limit, Env: []string{"PATH=" + os.Getenv("PATH")},
 		Attached: p.attached, Terminal: p.attached && p.Open != nil && p.Open.Terminal,

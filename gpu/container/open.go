@@ -11,6 +11,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
 )
 
 // Open is what a program that is no sample may have besides: a writable root that is
@@ -38,8 +40,8 @@ var openMounts = []specs.Mount{
 	{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777"}},
 }
 
-// apply opens spec, whose unpacked root file system is root and whose bundle is dir.
-func (o Open) apply(spec *specs.Spec, root, dir string) error {
+// apply opens spec, whose root file system is root and whose bundle is dir.
+func (o Open) apply(spec *specs.Spec, root rootfs.Root, dir string) error {
 	files, err := o.networkFiles(dir)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -79,7 +80,7 @@ func (r *Runner) try(ctx context.Context, runc string) (sound bool, err error) {
 	}
 	const marker = "LD_PRELOAD=/cudabuild-marker"
 	p := Program{
-		Root: root, Args: []string{"/nothing"}, Env: []string{marker}, Engine: Direct, Limit: time.Minute,
+		Root: rootfs.Root{root}, Args: []string{"/nothing"}, Env: []string{marker}, Engine: Direct, Limit: time.Minute,
 		bare: []string{cp, "/proc/self/environ", seen},
 	}
 	out, err := (&Runner{Dir: r.Dir, Inside: r.Inside, Runc: runc}).do(ctx, dir, p)

@@ -19,7 +19,7 @@ func placeNBody(t *testing.T) (*container.Runner, container.Program, *container.
 	p.Args = []string{"nbody"}
 	dir := t.TempDir()
 	control, server := filepath.Join(dir, "nvidia-cuda-mps-control"), filepath.Join(dir, "nvidia-cuda-mps-server")
-	for _, file := range []string{filepath.Join(p.Root, "usr/bin/nbody"), control, server} {
+	for _, file := range []string{filepath.Join(p.Root[0], "usr/bin/nbody"), control, server} {
 		if err := os.WriteFile(file, standin.Sample(t), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestTogether(t *testing.T) {
 // its words, and leaves nothing.
 func TestTogetherWithoutDaemon(t *testing.T) {
 	r, p, mps := placeNBody(t)
-	mps.Control = filepath.Join(p.Root, "usr/bin/deviceQuery")
+	mps.Control = filepath.Join(p.Root[0], "usr/bin/deviceQuery")
 	if err := os.WriteFile(mps.Control+"-seven", []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
 )
 
 // identity is who a program runs as. The first of groups is gid.
@@ -26,7 +26,7 @@ type identity struct {
 var errNoUser = errors.New("not in the image")
 
 // setUser looks the user up in the image's own files.
-func (o Open) setUser(spec *specs.Spec, root string) error {
+func (o Open) setUser(spec *specs.Spec, root rootfs.Root) error {
 	who, err := lookUp(root, o.User)
 	spec.Process.User = specs.User{UID: who.uid, GID: who.gid, AdditionalGids: who.groups}
 	return err
@@ -34,7 +34,7 @@ func (o Open) setUser(spec *specs.Spec, root string) error {
 
 // lookUp finds USER[:GROUP], names or numbers, in an unpacked image by docker's rules, but
 // takes no text for a number that is none: to others the user evil:x:4294967296 is root.
-func lookUp(root, text string) (identity, error) {
+func lookUp(root rootfs.Root, text string) (identity, error) {
 	who, err := find(root, text)
 	switch {
 	case errors.Is(err, errNoUser):
@@ -45,7 +45,7 @@ func lookUp(root, text string) (identity, error) {
 	return who, nil
 }
 
-func find(root, text string) (who identity, err error) {
+func find(root rootfs.Root, text string) (who identity, err error) {
 	if text == "" {
 		text = "0"
 	}
@@ -116,8 +116,8 @@ func two(uid, gid string) (u, g uint32, err error) {
 
 // eachEntry calls use for every entry of a file with so many fields at least. An image
 // may lack the file.
-func eachEntry(root, name string, fields int, use func(entry []string) error) error {
-	f, err := openIn(root, name)
+func eachEntry(root rootfs.Root, name string, fields int, use func(entry []string) error) error {
+	f, err := root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -136,23 +136,4 @@ func eachEntry(root, name string, fields int, use func(entry []string) error) er
 		}
 	}
 	return lines.Err()
-}
-
-// openIn opens a file of the image, also through links that mean its root.
-func openIn(root, name string) (*os.File, error) {
-	in, err := os.OpenRoot(root)
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	for range 10 {
-		target, err := in.Readlink(name)
-		if err != nil || !filepath.IsAbs(target) {
-			break
-		}
-		if name = strings.TrimLeft(filepath.Clean(target), "/"); name == "" {
-			name = "."
-		}
-	}
-	return in.Open(name)
 }

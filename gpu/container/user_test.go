@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
 )
 
 // TestLookUp: users and groups are found as docker finds them, and an entry whose numbers
@@ -44,7 +46,7 @@ func TestLookUp(t *testing.T) {
 		"123":        {9, 9, []uint32{9}}, // a name goes first
 	}
 	for user, want := range good {
-		got, err := lookUp(root, user)
+		got, err := lookUp(rootfs.Root{root}, user)
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(identity{})); err != nil || diff != "" {
 			t.Errorf("%q: %v\n%s", user, err, diff)
 		}
@@ -53,15 +55,15 @@ func TestLookUp(t *testing.T) {
 		"evil", "wrap", "huge", "minus", "word", "hex", "none", "plus", "space", "nobody", "short", "gid", "member",
 		"4294967296", "4294967295", "18446744073709551616", "-1", "+0", "0x0", " 0", "absent", "app:wrap", "app:4294967296", "app:absent", "app:", ":app", "app:1:2", ":",
 	} {
-		if got, err := lookUp(root, user); err == nil || !strings.Contains(err.Error(), "user ") {
+		if got, err := lookUp(rootfs.Root{root}, user); err == nil || !strings.Contains(err.Error(), "user ") {
 			t.Errorf("%q: %+v, %v, want an error", user, got, err)
 		}
 	}
 	empty := t.TempDir()
-	if got, err := lookUp(empty, "1:2"); err != nil || got.uid != 1 || got.gid != 2 {
+	if got, err := lookUp(rootfs.Root{empty}, "1:2"); err != nil || got.uid != 1 || got.gid != 2 {
 		t.Errorf("numbers in an image without users: %+v, %v", got, err)
 	}
-	if _, err := lookUp(empty, "app"); err == nil || !strings.Contains(err.Error(), "not in the image") {
+	if _, err := lookUp(rootfs.Root{empty}, "app"); err == nil || !strings.Contains(err.Error(), "not in the image") {
 		t.Errorf("a name in an image without users: %v", err)
 	}
 }
@@ -89,10 +91,10 @@ func TestLookUpStaysInside(t *testing.T) {
 		if err := os.Symlink(target, link); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := lookUp(root, "app"); err == nil {
+		if _, err := lookUp(rootfs.Root{root}, "app"); err == nil {
 			t.Errorf("%s: a user of the host's was found", target)
 		}
-		if _, err := lookUp(root, "inside"); (err == nil) != (user != "") {
+		if _, err := lookUp(rootfs.Root{root}, "inside"); (err == nil) != (user != "") {
 			t.Errorf("%s: %v", target, err)
 		}
 	}

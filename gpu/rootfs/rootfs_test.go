@@ -6,9 +6,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,18 +34,20 @@ func TestUnpack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"etc/os-release": "ID=debian\n", "lib/b": "ID=debian\n", "usr/bin/su": "su"} {
-		if got, err := os.ReadFile(filepath.Join(root, name)); err != nil || string(got) != want {
+		if got, err := read(root, name); err != nil || got != want {
 			t.Errorf("%s = %q, %v, want %q", name, got, err, want)
 		}
 	}
 	for _, name := range []string{"gone/x", "usr/lib/a", "usr/lib/.wh.a"} {
-		missing(t, filepath.Join(root, name))
+		if _, err := read(root, name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v, want that it does not exist", name, err)
+		}
 	}
-	if info, err := os.Stat(filepath.Join(root, "usr/bin/su")); err != nil || info.Mode()&fs.ModeSetuid != 0 {
-		t.Errorf("su is %v, %v, want no set-user-ID bit", info.Mode(), err)
+	if su := shown(t, root)["usr/bin/su"]; !strings.HasPrefix(su, "-rwxr-xr-x") {
+		t.Errorf("su is %s, want no set-user-ID bit", su)
 	}
 	again, err := store.Unpack(t.Context(), img)
-	if err != nil || again != root {
+	if err != nil || !slices.Equal(again, root) {
 		t.Errorf("Unpack again = %q, %v, want %q", again, err, root)
 	}
 	if found, _ := filepath.Glob(filepath.Join(dir, "*.new")); len(found) > 0 {
@@ -91,7 +95,7 @@ func TestUnpackStaysInside(t *testing.T) {
 			}
 			missing(t, filepath.Join(outside, "escaped"))
 			missing(t, filepath.Join(outside, "store", "escaped"))
-			if info, statErr := os.Lstat(filepath.Join(root, "a")); err == nil && statErr == nil && info.Mode().IsRegular() {
+			if err == nil && strings.HasPrefix(shown(t, root)["a"], "-") {
 				t.Errorf("a is a file: linked from outside")
 			}
 		})
@@ -105,8 +109,9 @@ func TestUnpackLeavesDevicesOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	missing(t, filepath.Join(root, "dev/mem"))
-	missing(t, filepath.Join(root, "x"))
+	if all := shown(t, root); len(all) > 0 {
+		t.Errorf("the image shows %v, want nothing", all)
+	}
 }
 
 func TestUnpackRefuses(t *testing.T) {
@@ -173,6 +178,16 @@ func picture(layers ...entries) v1.Image {
 func readable(b *imagetest.Blob) *imagetest.Blob {
 	b.Plain = true
 	return b
+}
+
+func read(root rootfs.Root, name string) (string, error) {
+	f, err := root.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
+	return string(data), err
 }
 
 func missing(t *testing.T, name string) {
@@ -242,8 +257,8 @@ func TestUnpackTakesSparse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(filepath.Join(root, "a")); err != nil || info.Size() != 3<<18 {
-		t.Errorf("a: %v, %v", info, err)
+	if data, err := read(root, "a"); err != nil || len(data) != 3<<18 {
+		t.Errorf("a: %d bytes, %v", len(data), err)
 	}
 }
 
