@@ -11,5 +11,6 @@
 // by different code at different times, and says whether they agree. The package
 // starts nothing and asks no driver; that is done by its subpackages: rootfs unpacks
 // images, container runs them, nvidia asks the driver (the only one that needs cgo);
-// stage observes samples and session runs what a user asks for, both on a station.
+// host puts these together; observer observes samples on it, and session runs what a user
+// asks for.
 package gpu

@@ -17,8 +17,8 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/bundle"
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
+	"github.com/cudabuild/cudabuild/gpu/observer"
 	"github.com/cudabuild/cudabuild/gpu/probe"
-	"github.com/cudabuild/cudabuild/gpu/stage"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
@@ -26,7 +26,7 @@ import (
 
 // gpuFlags are the flags of `cudabuild gpu`.
 type gpuFlags struct {
-	stationFlags
+	containerFlags
 	registryFlags
 	engines                          []string
 	bundle, ledger, baseline, record string
@@ -159,7 +159,7 @@ func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, sources [
 
 // observe runs every image and prints the rows, those before an error too.
 func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []container.Engine, sources []image.Source) error {
-	st, done, err := f.prepare(cmd.Context(), tools, engines)
+	o, done, err := f.prepare(cmd.Context(), tools, engines)
 	if err != nil {
 		return unknown(err)
 	}
@@ -170,9 +170,9 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 			return unknown(err)
 		}
 	}
-	look := st.Image
+	look := o.Image
 	if f.mps > 0 {
-		if look, err = f.share(st); err != nil {
+		if look, err = f.share(o); err != nil {
 			return unknown(err)
 		}
 	}
@@ -184,11 +184,11 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 			problems = append(problems, err)
 		}
 	}
-	worse := gpu.Regressions(st.Host, rows, baseline)
-	if err := printRows(cmd.OutOrStdout(), st.Host, rows, worse, f.asJSON); err != nil {
+	worse := gpu.Regressions(o.Facts, rows, baseline)
+	if err := printRows(cmd.OutOrStdout(), o.Facts, rows, worse, f.asJSON); err != nil {
 		return unknown(err)
 	}
-	if err := f.keep(cmd, st.Host, rows); err != nil {
+	if err := f.keep(cmd, o.Facts, rows); err != nil {
 		return unknown(err)
 	}
 	return rowsError(rows, worse, errors.Join(problems...))
@@ -221,7 +221,7 @@ func (f *gpuFlags) keep(cmd *cobra.Command, host gpu.Host, rows []gpu.Row) error
 }
 
 // prepare makes the host ready to run images.
-func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []container.Engine) (st *stage.Stage, done func(), err error) {
+func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []container.Engine) (o *observer.Observer, done func(), err error) {
 	if missing := tools.Missing(); len(missing) > 0 {
 		return nil, nil, errors.New(missing[0])
 	}
@@ -229,21 +229,21 @@ func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []con
 	if err != nil {
 		return nil, nil, err
 	}
-	host, err := f.open(ctx, tools)
+	h, err := f.open(ctx, tools)
 	if err != nil {
 		return nil, nil, err
 	}
-	tools.Runc = host.Runner.Runc
-	host.Host = probe.Host(ctx, tools)
+	tools.Runc = h.Runner.Runc
+	h.Facts = probe.Host(ctx, tools)
 	begin := time.Now()
-	if done, err = f.askDriver(host); err != nil {
+	if done, err = f.askDriver(h); err != nil {
 		return nil, nil, err
 	}
-	if host.Driver != nil {
-		host.Host.Problems = append(host.Host.Problems, probe.Nodes("/", host.Host.GPUs)...)
+	if h.Driver != nil {
+		h.Facts.Problems = append(h.Facts.Problems, probe.Nodes("/", h.Facts.GPUs)...)
 	}
-	return &stage.Stage{
-		Station: *host, Verifier: verify.New(verify.Options{CacheDir: filepath.Join(dir, "facts"), TempDir: dir}),
+	return &observer.Observer{
+		Host: *h, Verifier: verify.New(verify.Options{CacheDir: filepath.Join(dir, "facts"), TempDir: dir}),
 		Engines: engines, Repeat: f.repeat, Limit: f.limit, Ledger: f.ledger, NVML: time.Since(begin),
 	}, done, nil
 }

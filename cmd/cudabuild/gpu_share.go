@@ -12,8 +12,8 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/observer"
 	"github.com/cudabuild/cudabuild/gpu/probe"
-	"github.com/cudabuild/cudabuild/gpu/stage"
 	"github.com/cudabuild/cudabuild/image"
 )
 
@@ -35,7 +35,7 @@ func (f *gpuFlags) checkClients(sources []image.Source) error {
 		return nil
 	}
 	for _, src := range sources {
-		if err := stage.CheckClient(src); err != nil {
+		if err := observer.CheckClient(src); err != nil {
 			return err
 		}
 	}
@@ -43,17 +43,17 @@ func (f *gpuFlags) checkClients(sources []image.Source) error {
 }
 
 // share returns what looks at clients that share a GPU.
-func (f *gpuFlags) share(st *stage.Stage) (func(context.Context, image.Source) ([]gpu.Row, error), error) {
-	if len(st.GPUs) != 1 {
-		return nil, &exitError{code: exitUsage, err: fmt.Errorf("--mps takes one GPU, and %d are chosen", len(st.GPUs)), hint: "name it with --gpus"}
+func (f *gpuFlags) share(o *observer.Observer) (func(context.Context, image.Source) ([]gpu.Row, error), error) {
+	if len(o.GPUs) != 1 {
+		return nil, &exitError{code: exitUsage, err: fmt.Errorf("--mps takes one GPU, and %d are chosen", len(o.GPUs)), hint: "name it with --gpus"}
 	}
-	if why := stage.CanShare(st.GPUs[0]); why != "" {
+	if why := observer.CanShare(o.GPUs[0]); why != "" {
 		return nil, errors.New(why)
 	}
-	control, server, err := probe.FindMPS(st.Host.Library)
+	control, server, err := probe.FindMPS(o.Facts.Library)
 	if err != nil {
 		return nil, err
 	}
 	mps := container.MPS{Control: control, Server: server, Threads: cmp.Or(f.threads, 100/f.mps)}
-	return func(ctx context.Context, src image.Source) ([]gpu.Row, error) { return st.Share(ctx, src, f.mps, mps) }, nil
+	return func(ctx context.Context, src image.Source) ([]gpu.Row, error) { return o.Share(ctx, src, f.mps, mps) }, nil
 }

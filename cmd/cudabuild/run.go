@@ -22,7 +22,7 @@ import (
 
 // runFlags are the flags of `cudabuild run`.
 type runFlags struct {
-	stationFlags
+	containerFlags
 	registryFlags
 	env, volumes        []string
 	workdir, user       string
@@ -96,12 +96,12 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if missing := tools.Missing(f.tools()...); len(missing) > 0 {
 		return &exitError{code: exitUnknown, err: errors.New(missing[0])}
 	}
-	st, err := f.open(ctx, tools)
+	h, err := f.open(ctx, tools)
 	if err != nil {
 		return runError(err)
 	}
 	if !f.none() {
-		done, err := f.askDriver(st)
+		done, err := f.askDriver(h)
 		if err != nil {
 			return runError(err)
 		}
@@ -111,7 +111,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	signal.Notify(signals, unheeded(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)...)
 	defer signal.Stop(signals)
 	streams.Signals = signals
-	code, err := session.Run(ctx, st, sources[0].Image, request, streams)
+	code, err := session.Run(ctx, h, sources[0].Image, request, streams)
 	if err == nil && code != 0 {
 		return &exitError{code: code, program: true}
 	}

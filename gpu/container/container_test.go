@@ -16,13 +16,13 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/host/hosttest"
 	"github.com/cudabuild/cudabuild/gpu/rootfs"
-	"github.com/cudabuild/cudabuild/gpu/station/stationtest"
 	"github.com/cudabuild/cudabuild/internal/standin"
 )
 
 // TestMain makes the test binary also the first process of its containers.
-func TestMain(m *testing.M) { os.Exit(stationtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(hosttest.Main(m)) }
 
 // place is a runner with an image of one program.
 func place(t *testing.T) (*container.Runner, container.Program) {
@@ -34,7 +34,7 @@ func place(t *testing.T) (*container.Runner, container.Program) {
 	if err := os.WriteFile(filepath.Join(root, "usr/bin/deviceQuery"), standin.Sample(t), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return stationtest.Runner(t), container.Program{Root: rootfs.Root{root}, Args: []string{"deviceQuery"}, Env: []string{"PATH=/usr/bin", "NVIDIA_VISIBLE_DEVICES=all"}, Engine: container.Direct, Limit: time.Minute}
+	return hosttest.Runner(t), container.Program{Root: rootfs.Root{root}, Args: []string{"deviceQuery"}, Env: []string{"PATH=/usr/bin", "NVIDIA_VISIBLE_DEVICES=all"}, Engine: container.Direct, Limit: time.Minute}
 }
 
 func run(t *testing.T, r *container.Runner, p container.Program, args ...string) container.Outcome {

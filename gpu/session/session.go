@@ -18,7 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/cudabuild/cudabuild/gpu/container"
-	"github.com/cudabuild/cudabuild/gpu/station"
+	"github.com/cudabuild/cudabuild/gpu/host"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -40,10 +40,10 @@ type Request struct {
 	Bounds     container.Bounds
 }
 
-// Run runs img on st, connected to streams, and returns the program's exit code. The
+// Run runs img on h, connected to streams, and returns the program's exit code. The
 // end of ctx ends the preparations; the program itself is ended by signals alone. The
 // error wraps ErrNoCommand or ErrRefused, or says why the program could not run.
-func Run(ctx context.Context, st *station.Station, img v1.Image, r Request, streams container.Streams) (code int, err error) {
+func Run(ctx context.Context, h *host.Host, img v1.Image, r Request, streams container.Streams) (code int, err error) {
 	file, err := img.ConfigFile()
 	if err != nil {
 		return 0, err
@@ -53,16 +53,16 @@ func Run(ctx context.Context, st *station.Station, img v1.Image, r Request, stre
 		return 0, err
 	}
 	env := r.environment(file.Config.Env)
-	if why := st.Host.Unmet(env, st.GPUs); why != "" {
+	if why := h.Facts.Unmet(env, h.GPUs); why != "" {
 		return 0, fmt.Errorf("%w: %s", ErrRefused, why)
 	}
-	p, _, err := st.Program(ctx, img, r.Engine)
+	p, _, err := h.Program(ctx, img, r.Engine)
 	if err != nil {
 		return 0, err
 	}
 	p.Args, p.Env = args, env
 	p.Open, p.Bounds = r.open(file.Config), r.Bounds
-	return st.Runner.Attach(context.WithoutCancel(ctx), p, streams)
+	return h.Runner.Attach(context.WithoutCancel(ctx), p, streams)
 }
 
 // command is the entrypoint and its arguments.

@@ -17,21 +17,21 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 
 	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/host"
+	"github.com/cudabuild/cudabuild/gpu/host/hosttest"
 	"github.com/cudabuild/cudabuild/gpu/session"
-	"github.com/cudabuild/cudabuild/gpu/station"
-	"github.com/cudabuild/cudabuild/gpu/station/stationtest"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/internal/standin"
 )
 
 // TestMain makes the test binary also the first process of its containers.
-func TestMain(m *testing.M) { os.Exit(stationtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(hosttest.Main(m)) }
 
-// newStation is a host of two stand-in GPUs, of which request are used.
-func newStation(t *testing.T, request string) *station.Station {
+// newHost is a host of two stand-in GPUs, of which request are used.
+func newHost(t *testing.T, request string) *host.Host {
 	t.Helper()
-	st := stationtest.New(t, request)
-	return &st
+	h := hosttest.New(t, request)
+	return &h
 }
 
 // picture is an image with this host's shell, in which libraries can be made known.
@@ -54,15 +54,15 @@ func picture(t *testing.T, env ...string) v1.Image {
 // TestRunGPUs: the program has the GPUs that were chosen, the driver with them, and
 // nothing of either without.
 func TestRunGPUs(t *testing.T) {
-	libcuda := "/usr/lib/x86_64-linux-gnu/libcuda.so." + stationtest.Version
+	libcuda := "/usr/lib/x86_64-linux-gnu/libcuda.so." + hosttest.Version
 	for request, want := range map[string]string{
 		"all": "/dev/nvidia0 /dev/nvidia1 " + libcuda, "1": "/dev/nvidia1 " + libcuda, "0000:00:00.0": "/dev/nvidia0 " + libcuda,
 		"none": "/dev/nvidia? /usr/lib/*/libcuda.so.*.*",
 	} {
-		st := newStation(t, request)
+		h := newHost(t, request)
 		var out, err bytes.Buffer
 		r := session.Request{Engine: container.Direct, Env: []string{"NVIDIA_VISIBLE_DEVICES=all"}}
-		code, problem := session.Run(t.Context(), st, picture(t), r, container.Streams{Out: &out, Err: &err})
+		code, problem := session.Run(t.Context(), h, picture(t), r, container.Streams{Out: &out, Err: &err})
 		if code != 0 || problem != nil || strings.TrimSpace(out.String()) != want {
 			t.Errorf("GPUs %q: %d, %v, %q, %s want %q", request, code, problem, &out, &err, want)
 		}
@@ -74,21 +74,21 @@ func TestRunGPUs(t *testing.T) {
 func TestRunRefused(t *testing.T) {
 	img := picture(t, "NVIDIA_REQUIRE_CUDA=cuda>=99.0")
 	r := session.Request{Engine: container.Direct, Args: []string{"exit 5"}}
-	st := newStation(t, "0")
-	_, err := session.Run(t.Context(), st, img, r, container.Streams{})
+	h := newHost(t, "0")
+	_, err := session.Run(t.Context(), h, img, r, container.Streams{})
 	if !errors.Is(err, session.ErrRefused) || !strings.Contains(err.Error(), "cuda>=99.0") {
 		t.Errorf("Run: %v, want ErrRefused and the term", err)
 	}
-	if found, _ := filepath.Glob(filepath.Join(st.Runner.Dir, "..", "..", "*", "roots", "[0-9a-f]*")); len(found) > 0 {
+	if found, _ := filepath.Glob(filepath.Join(h.Runner.Dir, "..", "..", "*", "roots", "[0-9a-f]*")); len(found) > 0 {
 		t.Errorf("unpacked: %v", found)
 	}
 	nowhere := container.Streams{Out: io.Discard, Err: io.Discard}
 	r.Env = []string{"NVIDIA_DISABLE_REQUIRE=true"}
-	if code, err := session.Run(t.Context(), st, img, r, nowhere); code != 5 || err != nil {
+	if code, err := session.Run(t.Context(), h, img, r, nowhere); code != 5 || err != nil {
 		t.Errorf("with requirements disabled: %d, %v", code, err)
 	}
 	r.Env = nil
-	if code, err := session.Run(t.Context(), newStation(t, "none"), img, r, nowhere); code != 5 || err != nil {
+	if code, err := session.Run(t.Context(), newHost(t, "none"), img, r, nowhere); code != 5 || err != nil {
 		t.Errorf("without a GPU: %d, %v", code, err)
 	}
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package station is a host at which images can be run: its facts, the GPUs that
-// containers get, the store of unpacked images and the runner of containers.
+// Package host is what a GPU host has, put together to run images: its facts, the GPUs
+// that containers get, the store of unpacked images and the runner of containers.
 //
-// Packages stage, which observes samples, and session, which runs what a user asks
-// for, both begin here: [Station.Program] is an image as a program that has its root
+// Packages observer, which observes samples, and session, which runs what a user asks
+// for, both begin here: [Host.Program] is an image as a program that has its root
 // file system and its GPUs, and nothing else yet.
-package station
+package host
 
 import (
 	"context"
@@ -24,30 +24,30 @@ type Driver interface {
 	Spec(uuids []string, hook string) ([]byte, error)
 }
 
-// Station is one host, ready to run images.
-type Station struct {
-	Host   gpu.Host
+// Host is this host, ready to run images.
+type Host struct {
+	Facts  gpu.Host
 	GPUs   []gpu.GPU // those that containers get; none where there is no driver
 	Driver Driver    // nil where there is no driver
 	Roots  *rootfs.Store
 	Runner *container.Runner
 }
 
-// Spent says how long the parts of [Station.Program] took.
+// Spent says how long the parts of [Host.Program] took.
 type Spent struct{ Unpack, Spec time.Duration }
 
 // Program unpacks img, unless that was done before, and makes the specification of
 // the GPUs where the engine wants one.
-func (s *Station) Program(ctx context.Context, img v1.Image, engine container.Engine) (p container.Program, spent Spent, err error) {
+func (h *Host) Program(ctx context.Context, img v1.Image, engine container.Engine) (p container.Program, spent Spent, err error) {
 	begin := time.Now()
-	p = container.Program{Engine: engine, Devices: gpu.UUIDs(s.GPUs)}
-	if p.Root, err = s.Roots.Unpack(ctx, img); err != nil {
+	p = container.Program{Engine: engine, Devices: gpu.UUIDs(h.GPUs)}
+	if p.Root, err = h.Roots.Unpack(ctx, img); err != nil {
 		return p, spent, err
 	}
 	spent.Unpack = time.Since(begin)
 	begin = time.Now()
-	if engine == container.Direct && len(s.GPUs) > 0 {
-		p.CDI, err = s.Driver.Spec(p.Devices, s.Runner.Hook)
+	if engine == container.Direct && len(h.GPUs) > 0 {
+		p.CDI, err = h.Driver.Spec(p.Devices, h.Runner.Hook)
 	}
 	spent.Spec = time.Since(begin)
 	return p, spent, err

@@ -2,7 +2,7 @@
 
 //go:build linux && cgo
 
-package stage_test
+package observer_test
 
 import (
 	"os"
@@ -17,8 +17,8 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
-	"github.com/cudabuild/cudabuild/gpu/stage"
-	"github.com/cudabuild/cudabuild/gpu/station/stationtest"
+	"github.com/cudabuild/cudabuild/gpu/host/hosttest"
+	"github.com/cudabuild/cudabuild/gpu/observer"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/internal/standin"
@@ -26,13 +26,13 @@ import (
 )
 
 // TestMain makes the test binary also the first process of its containers.
-func TestMain(m *testing.M) { os.Exit(stationtest.Main(m)) }
+func TestMain(m *testing.M) { os.Exit(hosttest.Main(m)) }
 
-// newStage is a stage on a host of two stand-in GPUs, of which request are used.
-func newStage(t *testing.T, request string) *stage.Stage {
+// newObserver is a stage on a host of two stand-in GPUs, of which request are used.
+func newObserver(t *testing.T, request string) *observer.Observer {
 	t.Helper()
-	return &stage.Stage{
-		Station: stationtest.New(t, request), Verifier: verify.New(verify.Options{}),
+	return &observer.Observer{
+		Host: hosttest.New(t, request), Verifier: verify.New(verify.Options{}),
 		Engines: []container.Engine{container.Direct}, Limit: time.Minute, Ledger: t.TempDir(),
 	}
 }
@@ -64,9 +64,9 @@ func sample(t *testing.T, env []string, more map[string]imagetest.Entry) image.S
 	return image.Source{Ref: "test", Digest: digest, Image: img}
 }
 
-func one(t *testing.T, s *stage.Stage, src image.Source) gpu.Row {
+func one(t *testing.T, o *observer.Observer, src image.Source) gpu.Row {
 	t.Helper()
-	rows, err := s.Image(t.Context(), src)
+	rows, err := o.Image(t.Context(), src)
 	if err != nil || len(rows) != 1 {
 		t.Fatalf("Image = %d rows, %v, want one", len(rows), err)
 	}
@@ -77,7 +77,7 @@ func one(t *testing.T, s *stage.Stage, src image.Source) gpu.Row {
 	if row.Prediction.Made.IsZero() || row.Prediction.Made.After(row.Started) {
 		t.Errorf("predicted at %s, started at %s", row.Prediction.Made, row.Started)
 	}
-	kept, err := gpu.ReadLedger(s.Ledger)
+	kept, err := gpu.ReadLedger(o.Ledger)
 	if err != nil || len(kept) != 1 || kept[0].Row.Result != row.Result {
 		t.Errorf("the ledger has %d rows, %v, want the one", len(kept), err)
 	}
@@ -86,18 +86,18 @@ func one(t *testing.T, s *stage.Stage, src image.Source) gpu.Row {
 
 // TestImage goes the whole way with the second of two GPUs, NVIDIA's hooks included.
 func TestImage(t *testing.T) {
-	s := newStage(t, "1")
-	row := one(t, s, sample(t, []string{"NVIDIA_REQUIRE_CUDA=driver>=525.60.13"}, nil))
+	o := newObserver(t, "1")
+	row := one(t, o, sample(t, []string{"NVIDIA_REQUIRE_CUDA=driver>=525.60.13"}, nil))
 	if row.Result != gpu.Passed || row.Cell != "12.4-deviceQuery-test" || row.Engine != "direct" || row.Figures.DriverCUDA != "13.0" {
 		t.Errorf("row %+v", row)
 	}
-	if len(row.Devices) != 1 || row.Devices[0] != s.Host.GPUs[1].UUID {
+	if len(row.Devices) != 1 || row.Devices[0] != o.Facts.GPUs[1].UUID {
 		t.Errorf("devices %v, want the second GPU", row.Devices)
 	}
 	if slices.Contains(row.DeviceNodes, "/dev/nvidia0") || !slices.Contains(row.DeviceNodes, "/dev/nvidia1") {
 		t.Errorf("device nodes %v, want only the second GPU's", row.DeviceNodes)
 	}
-	if row.LoadedLibcuda != "/usr/lib/x86_64-linux-gnu/libcuda.so."+stationtest.Version {
+	if row.LoadedLibcuda != "/usr/lib/x86_64-linux-gnu/libcuda.so."+hosttest.Version {
 		t.Errorf("libcuda %q", row.LoadedLibcuda)
 	}
 	if len(row.Left.Files) == 0 || row.Left.Verdict != string(verify.Fail) {
@@ -118,8 +118,8 @@ func TestImageRefused(t *testing.T) {
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, "all")
-			row := one(t, s, sample(t, []string{"NVIDIA_REQUIRE_CUDA=" + test.require}, nil))
+			o := newObserver(t, "all")
+			row := one(t, o, sample(t, []string{"NVIDIA_REQUIRE_CUDA=" + test.require}, nil))
 			if refused := row.Result == gpu.Refused; refused != (test.want != "") || !strings.Contains(row.Reason, test.want) {
 				t.Errorf("%s: %s: %s, want %q", test.require, row.Result, row.Reason, test.want)
 			}
@@ -146,12 +146,12 @@ func TestImageOwnLibcuda(t *testing.T) {
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, "0")
+			o := newObserver(t, "0")
 			files := map[string]imagetest.Entry{test.path: imagetest.File(test.data)}
 			if test.data != nil {
 				files["opt/libcuda.so.1"] = imagetest.Entry{Symlink: filepath.Base(test.path)}
 			}
-			row := one(t, s, sample(t, []string{"LD_LIBRARY_PATH=/opt"}, files))
+			row := one(t, o, sample(t, []string{"LD_LIBRARY_PATH=/opt"}, files))
 			test.want.Result, test.want.Why, test.want.Made = gpu.Failed, row.Prediction.Why, row.Prediction.Made
 			if row.Prediction != test.want {
 				t.Errorf("predicted %+v, want %+v", row.Prediction, test.want)
@@ -165,22 +165,22 @@ func TestImageOwnLibcuda(t *testing.T) {
 
 // TestImageWithoutGPU: the container gets nothing of the driver.
 func TestImageWithoutGPU(t *testing.T) {
-	s := newStage(t, "none")
-	row := one(t, s, sample(t, nil, nil))
+	o := newObserver(t, "none")
+	row := one(t, o, sample(t, nil, nil))
 	if row.Result != gpu.Waived || row.CUDAError != "cudaErrorInsufficientDriver" || row.Agrees == nil || !*row.Agrees || len(row.DeviceNodes) > 0 {
 		t.Errorf("row %+v", row)
 	}
 }
 
 func TestImageIsNoSample(t *testing.T) {
-	s := newStage(t, "none")
+	o := newObserver(t, "none")
 	layer := imagetest.Layer(imagetest.Gzip, imagetest.Files(map[string]imagetest.Entry{"a": {}}))
 	for _, cmd := range [][]string{nil, {"bash"}} {
 		img, err := mutate.Config(imagetest.New(layer), v1.Config{Cmd: cmd})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rows, err := s.Image(t.Context(), image.Source{Ref: "x", Image: img}); err == nil || !strings.Contains(err.Error(), "want a sample") {
+		if rows, err := o.Image(t.Context(), image.Source{Ref: "x", Image: img}); err == nil || !strings.Contains(err.Error(), "want a sample") {
 			t.Errorf("an image that runs %v: %v, %v", cmd, rows, err)
 		}
 	}

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stage takes images through everything that a row needs: the verifier's
+// Package observer takes images through everything that a row needs: the verifier's
 // report, the prediction, the image's own requirement, then the sample in a container
 // of each engine, and the comparison of the two.
 //
-// [Stage.Image] runs an image by itself, [Stage.Share] several times at once on one
+// [Observer.Image] runs an image by itself, [Observer.Share] several times at once on one
 // GPU, with and without MPS. The prediction is made, and written to the ledger,
 // before anything of the image runs. A row that failed is a result; an error means
 // that nothing could be seen.
-package stage
+package observer
 
 import (
 	"context"
@@ -19,14 +19,14 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
-	"github.com/cudabuild/cudabuild/gpu/station"
+	"github.com/cudabuild/cudabuild/gpu/host"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// Stage is one host, ready to observe samples.
-type Stage struct {
-	station.Station
+// Observer runs samples on a host and says what was seen of them.
+type Observer struct {
+	host.Host
 	Verifier *verify.Verifier
 	Engines  []container.Engine
 	Repeat   int           // runs of each engine, at least 1
@@ -37,22 +37,22 @@ type Stage struct {
 
 // Image runs the sample of one image and returns a row for each run, in order. The
 // rows that were finished before an error are returned with it.
-func (s *Stage) Image(ctx context.Context, src image.Source) ([]gpu.Row, error) {
+func (o *Observer) Image(ctx context.Context, src image.Source) ([]gpu.Row, error) {
 	subject, err := newSubject(src)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", src.Ref, err)
 	}
-	report, err := s.Verifier.Image(ctx, src.Ref, src.Image)
+	report, err := o.Verifier.Image(ctx, src.Ref, src.Image)
 	if err != nil {
 		return nil, err
 	}
-	prediction := s.predict(report, subject)
+	prediction := o.predict(report, subject)
 	var rows []gpu.Row
-	for _, engine := range s.Engines {
-		for range max(1, s.Repeat) {
-			row := subject.row(engine, s)
+	for _, engine := range o.Engines {
+		for range max(1, o.Repeat) {
+			row := subject.row(engine, o)
 			row.Prediction = prediction
-			err := s.observe(ctx, subject, &row)
+			err := o.observe(ctx, subject, &row)
 			if err != nil {
 				return rows, fmt.Errorf("%s: engine %s: %w", src.Ref, engine, err)
 			}
@@ -64,53 +64,53 @@ func (s *Stage) Image(ctx context.Context, src image.Source) ([]gpu.Row, error) 
 
 // observe runs the sample once. The ledger has the prediction before the program is
 // started, and the whole row afterwards.
-func (s *Stage) observe(ctx context.Context, subject subject, row *gpu.Row) error {
+func (o *Observer) observe(ctx context.Context, subject subject, row *gpu.Row) error {
 	row.Prediction.Made = row.Prediction.Made.UTC()
 	row.Started = time.Now().UTC()
-	if err := s.keep(*row); err != nil {
+	if err := o.keep(*row); err != nil {
 		return err
 	}
 	if row.Prediction.Result == gpu.Refused {
 		row.Result, row.Reason = gpu.Refused, row.Prediction.Why
-	} else if err := s.run(ctx, subject, row); err != nil {
+	} else if err := o.run(ctx, subject, row); err != nil {
 		return err
 	}
 	row.Judge()
-	return s.keep(*row)
+	return o.keep(*row)
 }
 
-func (s *Stage) keep(row gpu.Row) error {
-	if s.Ledger == "" {
+func (o *Observer) keep(row gpu.Row) error {
+	if o.Ledger == "" {
 		return nil
 	}
-	return gpu.Append(s.Ledger, s.Host, row)
+	return gpu.Append(o.Ledger, o.Facts, row)
 }
 
 // run fills the row with what was seen.
-func (s *Stage) run(ctx context.Context, subject subject, row *gpu.Row) error {
-	program, spec, err := s.ready(ctx, subject, row)
+func (o *Observer) run(ctx context.Context, subject subject, row *gpu.Row) error {
+	program, spec, err := o.ready(ctx, subject, row)
 	if err != nil {
 		return err
 	}
-	out, err := s.Runner.Run(ctx, program)
+	out, err := o.Runner.Run(ctx, program)
 	if err != nil {
 		return err
 	}
 	row.Seconds.Spec = (spec + out.Times.Config).Seconds()
-	s.fill(row, out)
-	return s.judgeLeft(ctx, row, out)
+	o.fill(row, out)
+	return o.judgeDiff(ctx, row, out)
 }
 
 // ready returns what the row's container runs, and how long its CDI specification took.
 // What is paid once goes into the row.
-func (s *Stage) ready(ctx context.Context, subject subject, row *gpu.Row) (p container.Program, spec time.Duration, err error) {
-	p, spent, err := s.Program(ctx, subject.image, container.Engine(row.Engine))
+func (o *Observer) ready(ctx context.Context, subject subject, row *gpu.Row) (p container.Program, spec time.Duration, err error) {
+	p, spent, err := o.Program(ctx, subject.image, container.Engine(row.Engine))
 	if err != nil {
 		return p, 0, err
 	}
-	row.Seconds.Unpack, row.Seconds.NVML = spent.Unpack.Seconds(), s.NVML.Seconds()
-	s.NVML = 0
-	p.Args, p.Env, p.Limit = subject.args, subject.env, s.Limit
+	row.Seconds.Unpack, row.Seconds.NVML = spent.Unpack.Seconds(), o.NVML.Seconds()
+	o.NVML = 0
+	p.Args, p.Env, p.Limit = subject.args, subject.env, o.Limit
 	return p, spent.Spec, nil
 }
 

@@ -2,7 +2,7 @@
 
 //go:build linux && cgo
 
-package stationtest
+package hosttest
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/host"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
 	"github.com/cudabuild/cudabuild/gpu/rootfs"
-	"github.com/cudabuild/cudabuild/gpu/station"
 	"github.com/cudabuild/cudabuild/internal/standin"
 )
 
@@ -20,7 +20,7 @@ import (
 const Version = "580.159.04"
 
 // New is a host of two stand-in GPUs, of which request are used.
-func New(t testing.TB, request string) station.Station {
+func New(t testing.TB, request string) host.Host {
 	t.Helper()
 	roots, err1 := rootfs.Open(filepath.Join(t.TempDir(), "roots"))
 	driver, err2 := nvidia.StandIn(standin.NVML(t, Version, 2), standin.DriverRoot(t, Version, 2))
@@ -28,13 +28,13 @@ func New(t testing.TB, request string) station.Station {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = driver.Close() })
-	s := station.Station{Roots: roots, Driver: driver, Runner: Runner(t)}
-	err := driver.Describe(&s.Host)
+	h := host.Host{Roots: roots, Driver: driver, Runner: Runner(t)}
+	err := driver.Describe(&h.Facts)
 	if err == nil {
-		s.GPUs, err = gpu.Select(s.Host.GPUs, request)
+		h.GPUs, err = gpu.Select(h.Facts.GPUs, request)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return h
 }

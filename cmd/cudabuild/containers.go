@@ -15,16 +15,16 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/host"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
 	"github.com/cudabuild/cudabuild/gpu/probe"
 	"github.com/cudabuild/cudabuild/gpu/rootfs"
-	"github.com/cudabuild/cudabuild/gpu/station"
 )
 
-// stationFlags are the flags of all commands that start containers on this host.
-type stationFlags struct{ gpus, stateDir string }
+// containerFlags are the flags of all commands that start containers on this host.
+type containerFlags struct{ gpus, stateDir string }
 
-func (f *stationFlags) add(cmd *cobra.Command) {
+func (f *containerFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.gpus, "gpus", defaultGPUs(),
 		"all, none, or `LIST` of indexes, UUIDs, PCI bus ids or MIG devices (MIG-... or 0:1) (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
@@ -43,10 +43,10 @@ func defaultGPUs() string {
 }
 
 // none reports whether containers are to get no GPU.
-func (f *stationFlags) none() bool { return f.gpus == "none" || f.gpus == "void" }
+func (f *containerFlags) none() bool { return f.gpus == "none" || f.gpus == "void" }
 
 // dir is where containers and their images live.
-func (f *stationFlags) dir() (string, error) {
+func (f *containerFlags) dir() (string, error) {
 	if f.stateDir == "" {
 		return "", errors.New("--state-dir must not be empty")
 	}
@@ -54,8 +54,8 @@ func (f *stationFlags) dir() (string, error) {
 	return filepath.Join(dir, "gpu"), err
 }
 
-// open returns a station without GPUs, and a runc for it that can be used.
-func (f *stationFlags) open(ctx context.Context, tools probe.Tools) (*station.Station, error) {
+// open returns this host without GPUs, and with a runc that can be used.
+func (f *containerFlags) open(ctx context.Context, tools probe.Tools) (*host.Host, error) {
 	if os.Geteuid() != 0 {
 		return nil, errors.New("containers need root")
 	}
@@ -81,12 +81,12 @@ func (f *stationFlags) open(ctx context.Context, tools probe.Tools) (*station.St
 		Dir: filepath.Join(dir, "runs"), Inside: []string{self, insideCommand}, Hook: tools.Hook, Runtime: tools.Runtime,
 	}
 	runner.Runc, err = runner.Sound(ctx, probe.Runcs(toolDir())...)
-	return &station.Station{Roots: roots, Runner: runner}, err
+	return &host.Host{Roots: roots, Runner: runner}, err
 }
 
 // askDriver adds the driver, what it knows of the host, and the GPUs that the flags
 // name; no driver is needed for none.
-func (f *stationFlags) askDriver(st *station.Station) (done func(), err error) {
+func (f *containerFlags) askDriver(h *host.Host) (done func(), err error) {
 	driver, err := nvidia.Open()
 	if err != nil {
 		if f.none() {
@@ -95,17 +95,17 @@ func (f *stationFlags) askDriver(st *station.Station) (done func(), err error) {
 		return nil, err
 	}
 	done = func() { _ = driver.Close() }
-	if err = driver.Describe(&st.Host); err == nil {
-		st.GPUs, err = gpu.Select(st.Host.GPUs, f.gpus)
+	if err = driver.Describe(&h.Facts); err == nil {
+		h.GPUs, err = gpu.Select(h.Facts.GPUs, f.gpus)
 	}
-	if err == nil && len(st.GPUs) == 0 && !f.none() {
+	if err == nil && len(h.GPUs) == 0 && !f.none() {
 		err = gpu.ErrNoGPU
 	}
 	if err != nil {
 		done()
 		return nil, err
 	}
-	st.Driver, st.Runner.Libraries = driver, st.Host.Library
+	h.Driver, h.Runner.Libraries = driver, h.Facts.Library
 	return done, nil
 }
 

@@ -2,7 +2,7 @@
 
 //go:build linux && cgo
 
-package stage_test
+package observer_test
 
 import (
 	"os"
@@ -14,7 +14,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
-	"github.com/cudabuild/cudabuild/gpu/stage"
+	"github.com/cudabuild/cudabuild/gpu/observer"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/internal/standin"
@@ -53,8 +53,8 @@ func mps(t *testing.T) container.MPS {
 
 // TestShare: there is a row for each client, by turns first, and the ledger has all.
 func TestShare(t *testing.T) {
-	s := newStage(t, "1")
-	rows, err := s.Share(t.Context(), nbody(t), 2, mps(t))
+	o := newObserver(t, "1")
+	rows, err := o.Share(t.Context(), nbody(t), 2, mps(t))
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("Share = %d rows, %v, want 4", len(rows), err)
 	}
@@ -71,14 +71,14 @@ func TestShare(t *testing.T) {
 			t.Errorf("row %d: %+v, %s (%s), want %+v, passed", i, *row.Sharing, row.Result, row.Reason, want)
 		}
 	}
-	if kept, err := gpu.ReadLedger(s.Ledger); err != nil || len(kept) != 4 {
+	if kept, err := gpu.ReadLedger(o.Ledger); err != nil || len(kept) != 4 {
 		t.Errorf("the ledger has %d rows, %v, want 4", len(kept), err)
 	}
 }
 
 func TestShareOther(t *testing.T) {
-	s := newStage(t, "1")
-	if rows, err := s.Share(t.Context(), sample(t, nil, nil), 2, mps(t)); err == nil || len(rows) > 0 {
+	o := newObserver(t, "1")
+	if rows, err := o.Share(t.Context(), sample(t, nil, nil), 2, mps(t)); err == nil || len(rows) > 0 {
 		t.Errorf("Share(deviceQuery) = %d rows, %v, want an error", len(rows), err)
 	}
 }
@@ -86,7 +86,7 @@ func TestShareOther(t *testing.T) {
 func TestCanShare(t *testing.T) {
 	t.Parallel()
 	for capability, want := range map[string]string{"7.0": "", "10.0": "", "6.1": "needs 7.0"} {
-		if got := stage.CanShare(gpu.GPU{Capability: capability}); !strings.Contains(got, want) || (got == "") != (want == "") {
+		if got := observer.CanShare(gpu.GPU{Capability: capability}); !strings.Contains(got, want) || (got == "") != (want == "") {
 			t.Errorf("%s: CanShare = %q, want %q", capability, got, want)
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package observer
 
 import (
 	"context"
@@ -48,20 +48,20 @@ func newClient(src image.Source) (subject, error) {
 // Share runs the image n times at once on one GPU, by turns and then through MPS, and
 // returns a row for each client, in that order for each engine. The image must be
 // nbody's.
-func (s *Stage) Share(ctx context.Context, src image.Source, n int, mps container.MPS) ([]gpu.Row, error) {
+func (o *Observer) Share(ctx context.Context, src image.Source, n int, mps container.MPS) ([]gpu.Row, error) {
 	subject, err := newClient(src)
 	if err != nil {
 		return nil, err
 	}
-	report, err := s.Verifier.Image(ctx, src.Ref, src.Image)
+	report, err := o.Verifier.Image(ctx, src.Ref, src.Image)
 	if err != nil {
 		return nil, err
 	}
-	prediction := s.predict(report, subject)
+	prediction := o.predict(report, subject)
 	var rows []gpu.Row
-	for _, engine := range s.Engines {
+	for _, engine := range o.Engines {
 		for _, how := range []*container.MPS{nil, &mps} {
-			clients, err := s.clients(ctx, subject, engine, prediction, n, how)
+			clients, err := o.clients(ctx, subject, engine, prediction, n, how)
 			rows = append(rows, clients...)
 			if err != nil {
 				return rows, fmt.Errorf("%s: engine %s: %w", src.Ref, engine, err)
@@ -72,11 +72,11 @@ func (s *Stage) Share(ctx context.Context, src image.Source, n int, mps containe
 }
 
 // clients runs the clients once and returns their rows, none if nothing could be seen.
-func (s *Stage) clients(ctx context.Context, subject subject, engine container.Engine, p gpu.Prediction, n int, mps *container.MPS) ([]gpu.Row, error) {
+func (o *Observer) clients(ctx context.Context, subject subject, engine container.Engine, p gpu.Prediction, n int, mps *container.MPS) ([]gpu.Row, error) {
 	p.Made = p.Made.UTC()
 	rows := make([]gpu.Row, n)
 	for i := range rows {
-		row := subject.row(engine, s)
+		row := subject.row(engine, o)
 		row.Prediction = p
 		// The ledger tells rows apart by their start.
 		row.Started = time.Now().UTC().Truncate(time.Microsecond).Add(time.Duration(i))
@@ -84,7 +84,7 @@ func (s *Stage) clients(ctx context.Context, subject subject, engine container.E
 		if mps != nil {
 			row.Sharing.By, row.Sharing.Threads = gpu.ByMPS, mps.Threads
 		}
-		if err := s.keep(row); err != nil {
+		if err := o.keep(row); err != nil {
 			return nil, err
 		}
 		rows[i] = row
@@ -93,12 +93,12 @@ func (s *Stage) clients(ctx context.Context, subject subject, engine container.E
 		for i := range rows {
 			rows[i].Result, rows[i].Reason = gpu.Refused, p.Why
 		}
-	} else if err := s.runClients(ctx, subject, rows, mps); err != nil {
+	} else if err := o.runClients(ctx, subject, rows, mps); err != nil {
 		return nil, err
 	}
 	for i := range rows {
 		rows[i].Judge()
-		if err := s.keep(rows[i]); err != nil {
+		if err := o.keep(rows[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -106,12 +106,12 @@ func (s *Stage) clients(ctx context.Context, subject subject, engine container.E
 }
 
 // runClients fills the rows with what was seen.
-func (s *Stage) runClients(ctx context.Context, subject subject, rows []gpu.Row, mps *container.MPS) error {
-	program, spec, err := s.ready(ctx, subject, &rows[0])
+func (o *Observer) runClients(ctx context.Context, subject subject, rows []gpu.Row, mps *container.MPS) error {
+	program, spec, err := o.ready(ctx, subject, &rows[0])
 	if err != nil {
 		return err
 	}
-	together, err := s.Runner.Together(ctx, program, len(rows), mps)
+	together, err := o.Runner.Together(ctx, program, len(rows), mps)
 	if err != nil {
 		return err
 	}
@@ -119,12 +119,12 @@ func (s *Stage) runClients(ctx context.Context, subject subject, rows []gpu.Row,
 		row := &rows[i]
 		row.Seconds.Spec = (spec + out.Times.Config).Seconds()
 		row.Sharing.Wall = together.Wall.Seconds()
-		s.fill(row, out)
+		o.fill(row, out)
 		if mps != nil && row.Result == gpu.Passed && together.Served < len(rows) {
 			row.Result = gpu.Failed
 			row.Reason = fmt.Sprintf("the MPS control daemon saw %d of %d clients: %s", together.Served, len(rows), together.Log)
 		}
-		if err := s.judgeLeft(ctx, row, out); err != nil {
+		if err := o.judgeDiff(ctx, row, out); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package observer
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 )
 
 // fill puts what was seen into the row.
-func (s *Stage) fill(row *gpu.Row, out container.Outcome) {
+func (o *Observer) fill(row *gpu.Row, out container.Outcome) {
 	row.ExitCode, row.DeviceNodes, row.Left.Files = out.ExitCode, out.DeviceNodes, out.Left
 	row.LoadedLibcuda, row.PTXJIT = out.Libcuda, out.JIT
 	t := out.Times
@@ -30,7 +30,7 @@ func (s *Stage) fill(row *gpu.Row, out container.Outcome) {
 		row.Reason = out.Problem
 		return
 	case out.TimedOut:
-		row.Reason = fmt.Sprintf("no end within %s", s.Limit)
+		row.Reason = fmt.Sprintf("no end within %s", o.Limit)
 		return
 	}
 	said, err := gpu.ParseOutput(row.Sample, out.Stdout)
@@ -43,14 +43,14 @@ func (s *Stage) fill(row *gpu.Row, out container.Outcome) {
 		row.LoadedLibcuda = said.Libcuda
 	}
 	if said.Result == gpu.Passed {
-		if row.Reason = s.doubt(row); row.Reason != "" {
+		if row.Reason = o.doubt(row); row.Reason != "" {
 			row.Result = gpu.Failed
 		}
 	}
 }
 
 // doubt says why a sample's PASS is not believed, "" if it is.
-func (s *Stage) doubt(row *gpu.Row) string {
+func (o *Observer) doubt(row *gpu.Row) string {
 	f := row.Figures
 	switch {
 	case row.ExitCode != 0:
@@ -59,8 +59,8 @@ func (s *Stage) doubt(row *gpu.Row) string {
 		return "the sample says PASS and no libcuda was mapped"
 	case row.Sample != gpu.DeviceQuery:
 		return ""
-	case f.DriverCUDA != s.Host.CUDA && !strings.Contains(row.LoadedLibcuda, "/compat/"):
-		return fmt.Sprintf("in the container the driver is for CUDA %s, on the host for %s: another libcuda than the host's was used (%s)", f.DriverCUDA, s.Host.CUDA, row.LoadedLibcuda)
+	case f.DriverCUDA != o.Facts.CUDA && !strings.Contains(row.LoadedLibcuda, "/compat/"):
+		return fmt.Sprintf("in the container the driver is for CUDA %s, on the host for %s: another libcuda than the host's was used (%s)", f.DriverCUDA, o.Facts.CUDA, row.LoadedLibcuda)
 	case len(f.Names) != len(row.Devices):
 		return fmt.Sprintf("the container sees %d GPUs, it was given %d", len(f.Names), len(row.Devices))
 	}
@@ -72,9 +72,9 @@ func (s *Stage) doubt(row *gpu.Row) string {
 	return ""
 }
 
-// judgeLeft asks the verifier about an image with what the run left as its layer:
+// judgeDiff asks the verifier about an image with what the run left as its layer:
 // what a build on a GPU host would ship.
-func (s *Stage) judgeLeft(ctx context.Context, row *gpu.Row, out container.Outcome) error {
+func (o *Observer) judgeDiff(ctx context.Context, row *gpu.Row, out container.Outcome) error {
 	if len(out.Left) == 0 {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (s *Stage) judgeLeft(ctx context.Context, row *gpu.Row, out container.Outco
 	if err != nil {
 		return err
 	}
-	report, err := s.Verifier.Image(ctx, "what the run left", img)
+	report, err := o.Verifier.Image(ctx, "what the run left", img)
 	if err != nil {
 		return err
 	}

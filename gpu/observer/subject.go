@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package stage
+package observer
 
 import (
 	"fmt"
@@ -45,10 +45,10 @@ func newSubject(src image.Source) (subject, error) {
 	}, nil
 }
 
-func (s subject) row(engine container.Engine, st *Stage) gpu.Row {
+func (s subject) row(engine container.Engine, o *Observer) gpu.Row {
 	return gpu.Row{
 		Image: s.ref, Digest: s.digest, Config: s.config, Cell: s.cell, Sample: s.sample, Engine: string(engine),
-		Devices: gpu.UUIDs(st.GPUs), Indexes: gpu.Indexes(st.GPUs), StandIn: st.Host.StandIn,
+		Devices: gpu.UUIDs(o.GPUs), Indexes: gpu.Indexes(o.GPUs), StandIn: o.Facts.StandIn,
 		DeviceNodes: []string{}, Left: gpu.Left{Files: []string{}},
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stationtest is what tests of containers and of what runs them begin with.
-package stationtest
+// Package hosttest is what tests of containers and of what runs them begin with.
+package hosttest
 
 import (
 	"context"

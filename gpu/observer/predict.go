@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package observer
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// Verdicts of this package, beside those of compat.
+const (
+	verdictNoGPU   = "no-gpu"
+	verdictRequire = "requirement"
+	verdictLibcuda = "wrong-libcuda"
+	verdictCompat  = "wrong-compat" // a libcuda of cuda-compat where it does not help
+)
+
+// predict says what the sample will do, from the verifier's report and the host's
+// facts alone. The checks come in the order in which a start would fail.
+func (o *Observer) predict(report verify.Report, subject subject) gpu.Prediction {
+	p := o.judge(report, subject)
+	p.Made = time.Now()
+	return p
+}
+
+func (o *Observer) judge(report verify.Report, subject subject) gpu.Prediction {
+	if len(o.GPUs) == 0 {
+		return gpu.Prediction{
+			Verdict: verdictNoGPU, Why: "no GPU is given, so the container gets no driver",
+			Result: gpu.Waived, CUDAError: gpu.CUDAErrorName(compat.ErrorDriver), CUDAErrorCode: compat.ErrorDriver,
+		}
+	}
+	if why := o.Facts.Unmet(subject.env, o.GPUs); why != "" {
+		return gpu.Prediction{Verdict: verdictRequire, Why: why, Result: gpu.Refused}
+	}
+	if p, decided := o.libcuda(report); decided {
+		return p
+	}
+	return o.code(report)
+}
+
+// libcuda predicts from a libcuda of the image that is loaded in place of the host's.
+// It decides nothing where the host's is loaded, one of the same version, or what the
+// hook has put in its place. Both engines are CDI's: direct applies the specification of
+// the CDI hooks, and nvidia runs in mode jit-cdi.
+func (o *Observer) libcuda(report verify.Report) (gpu.Prediction, bool) {
+	needs, host := report.Portability.Needs, o.Facts.Compat(o.GPUs[0])
+	found := needs.Loads(host)
+	if found.Path == "" {
+		return gpu.Prediction{}, false
+	}
+	p, decides := needs.PredictWith(found.Own, host)
+	if !decides {
+		return gpu.Prediction{}, false
+	}
+	p.Why = fmt.Sprintf("the image's own %s, found through %s, is loaded in place of driver %s's: %s", found.Path, found.From, o.Facts.Driver, p.Why)
+	if found.Own.Forward {
+		return predicted(verdictCompat, p), true
+	}
+	return predicted(verdictLibcuda, p), true
+}
+
+// code predicts from the CUDA runtime and the device code in the image. Of several
+// GPUs the first that the image does not run on decides.
+func (o *Observer) code(report verify.Report) gpu.Prediction {
+	var p compat.Prediction
+	for _, g := range o.GPUs {
+		if p = report.Predict(o.Facts.Compat(g)); !p.Verdict.Runs() {
+			break
+		}
+	}
+	return predicted(string(p.Verdict), p)
+}
+
+// predicted is p as a row has it.
+func predicted(verdict string, p compat.Prediction) gpu.Prediction {
+	out := gpu.Prediction{Verdict: verdict, Why: p.Why, CUDAError: gpu.CUDAErrorName(p.CUDAError), CUDAErrorCode: p.CUDAError}
+	switch {
+	case p.Verdict.Runs():
+		out.Result = gpu.Passed
+	case p.Verdict == compat.No:
+		out.Result = gpu.Failed
+	}
+	return out
+}
