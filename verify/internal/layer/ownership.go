@@ -27,7 +27,7 @@ func ownCache(dir string) string {
 	if err != nil {
 		return dir
 	}
-	if err := ownHands(info); err != nil {
+	if err := checkOwnership(info); err != nil {
 		slog.Warn("cache of facts not used", "dir", dir, "because", err)
 		return ""
 	}
@@ -44,7 +44,7 @@ func readOwn(name string) ([]byte, error) {
 		defer f.Close()
 		info, err := f.Stat()
 		if err == nil {
-			err = ownHands(info)
+			err = checkOwnership(info)
 		}
 		if err != nil {
 			return nil, err
@@ -57,9 +57,9 @@ func readOwn(name string) ([]byte, error) {
 	return data, err
 }
 
-// ownHands returns an error if anybody but this user and root can have written to
+// checkOwnership returns an error if anybody but this user and root can have written to
 // what info is about.
-func ownHands(info fs.FileInfo) error {
+func checkOwnership(info fs.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !ok:
