@@ -8,18 +8,8 @@ import (
 	"github.com/cudabuild/cudabuild/verify/internal/view"
 )
 
-// Verdict is the judgement on one image.
-type Verdict string
-
-// The verdicts. Fail beats Unknown, Unknown beats Warn, Warn beats Pass.
-const (
-	Pass    Verdict = "pass"
-	Warn    Verdict = "warn"
-	Fail    Verdict = "fail"
-	Unknown Verdict = "unknown"
-)
-
-// Severity is what one finding means for the verdict; SeverityInfo means nothing for it.
+// Severity is what one finding means for the verdict, as the rule has it, unless Options or a policy
+// say otherwise; SeverityInfo means nothing for it.
 type Severity = rules.Severity
 
 // The severities.
@@ -100,25 +90,4 @@ type Stats struct {
 	BytesCached int64   `json:"bytes_cached"` // of layers that were known already
 	Known       int     `json:"known"`        // layers that an earlier call had read: the same file, or blob of a repository
 	Seconds     float64 `json:"seconds"`      // until the report was complete
-}
-
-// judge reports the verdict that the findings add up to.
-func judge(findings []Finding) Verdict {
-	seen := map[Verdict]bool{}
-	for _, f := range findings {
-		switch {
-		case f.Severity == SeverityFail:
-			seen[Fail] = true
-		case f.Rule == rules.Unreadable && f.Exception == nil:
-			seen[Unknown] = true
-		case f.Severity == SeverityWarn:
-			seen[Warn] = true
-		}
-	}
-	for _, v := range []Verdict{Fail, Unknown, Warn} {
-		if seen[v] {
-			return v
-		}
-	}
-	return Pass
 }

@@ -2,7 +2,8 @@
 
 // Package pkgdb reads what package managers keep of what is installed: which packages, and
 // which files they brought. Nothing is kept here: each package and each file is told to the
-// caller, as it is read.
+// caller, as it is read. Databases of RPM are package rpmdb's; which to call is decided in
+// databases.go of package layer.
 //
 // An error is that of the reader, [DamagedError] for a database that its package manager
 // would not have written so, or says that something is longer than is read.

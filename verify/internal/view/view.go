@@ -3,6 +3,7 @@
 // Package view puts the layers of an image together: what a container sees, which libraries the
 // dynamic linker loads there, what that asks of driver and GPU, and whether the image's program starts.
 //
+// Package loader knows the file system that they make, and who finds which library in it.
 // [New] takes the facts of the layers from package layer; [Image.InLayer], [Image.Whole] and
 // [Image.Libcuda] are the answers. What a finding means for an image is package verify's to say.
 package view
