@@ -32,9 +32,9 @@ func (r *Runner) Attach(ctx context.Context, p Program, s Streams) (code int, er
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	connect := s.pipes
+	connect := s.connectPipes
 	if p.Open != nil && p.Open.Terminal {
-		connect = s.console
+		connect = s.connectConsole
 		sized := *p.Open
 		sized.size = sizeOf(s.Terminal)
 		p.Open = &sized
@@ -43,11 +43,11 @@ func (r *Runner) Attach(ctx context.Context, p Program, s Streams) (code int, er
 	if err := r.prepare(dir, p); err != nil {
 		return 0, err
 	}
-	wires, err := connect(dir)
+	relay, err := connect(dir)
 	if err != nil {
 		return 0, err
 	}
-	err = r.contained(ctx, dir, wires.far, func(error) { wires.closeFar() })
+	err = r.contained(ctx, dir, relay.remote, func(error) { relay.closeRemote() })
 	var out Outcome
 	if err == nil {
 		err = readJSON(filepath.Join(dir, outcomeFile), &out)
@@ -55,5 +55,5 @@ func (r *Runner) Attach(ctx context.Context, p Program, s Streams) (code int, er
 	if err == nil && out.Problem != "" {
 		err = errors.New(inWords(out.Problem))
 	}
-	return out.ExitCode, errors.Join(err, wires.end(err == nil))
+	return out.ExitCode, errors.Join(err, relay.finish(err == nil))
 }

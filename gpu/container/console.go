@@ -14,14 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// console connects streams with a terminal that the runtime will make.
-func (s Streams) console(dir string) (*wires, error) {
-	l, err := listen(dir)
+// connectConsole connects streams with a terminal that the runtime will make.
+func (s Streams) connectConsole(dir string) (*relay, error) {
+	l, err := listenConsole(dir)
 	if err != nil {
 		return nil, err
 	}
 	var console atomic.Pointer[os.File]
-	w, err := s.lay(func() {
+	r, err := s.newRelay(func() {
 		if c := console.Load(); c != nil {
 			resize(c, s.Terminal)
 		}
@@ -29,26 +29,26 @@ func (s Streams) console(dir string) (*wires, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	w.giveUp = func() { _ = l.Close() }
-	w.output.Go(func() {
+	r.abandon = func() { _ = l.Close() }
+	r.output.Go(func() {
 		defer l.Close()
-		c, err := receive(l)
+		c, err := receiveConsole(l)
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
-				w.err = err
+				r.err = err
 			}
 			return
 		}
 		defer c.Close()
 		console.Store(c)
 		resize(c, s.Terminal) // it may have changed meanwhile
-		w.converse(s, c)
+		r.relayConsole(s, c)
 	})
-	return w, nil
+	return r, nil
 }
 
-// converse passes keys and output until the program's side of the terminal is closed.
-func (w *wires) converse(s Streams, console *os.File) {
+// relayConsole passes keys and output until the program's side of the terminal is closed.
+func (r *relay) relayConsole(s Streams, console *os.File) {
 	if s.In != nil {
 		if s.Terminal != nil {
 			undo, err := makeRaw(s.Terminal)
@@ -56,16 +56,16 @@ func (w *wires) converse(s Streams, console *os.File) {
 				defer undo()
 			}
 		}
-		go func() { _, _ = io.Copy(console, s.In) }() // as in feed
+		go func() { _, _ = io.Copy(console, s.In) }() // as in relayInput
 	}
-	w.copy(s.Out, hangup{console})
+	r.copyOutput(s.Out, consoleReader{console})
 }
 
-// hangup reads a terminal, whose end is an error of its own.
-type hangup struct{ console *os.File }
+// consoleReader reads a terminal, whose end is an error of its own.
+type consoleReader struct{ console *os.File }
 
-func (h hangup) Read(p []byte) (int, error) {
-	n, err := h.console.Read(p)
+func (c consoleReader) Read(p []byte) (int, error) {
+	n, err := c.console.Read(p)
 	if errors.Is(err, unix.EIO) {
 		err = io.EOF
 	}
@@ -75,9 +75,9 @@ func (h hangup) Read(p []byte) (int, error) {
 // consoleSocket is where the runtime hands over the terminal that it made.
 const consoleSocket = "console.sock"
 
-// listen opens the socket in dir. Its path may be longer than the 107 bytes of a
+// listenConsole opens the socket in dir. Its path may be longer than the 107 bytes of a
 // socket's address, so it is named by way of the folder's descriptor.
-func listen(dir string) (*net.UnixListener, error) {
+func listenConsole(dir string) (*net.UnixListener, error) {
 	folder, err := os.Open(dir)
 	if err != nil {
 		return nil, err
@@ -91,8 +91,8 @@ func listen(dir string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// receive waits for the terminal: our end of it.
-func receive(l *net.UnixListener) (*os.File, error) {
+// receiveConsole waits for the terminal: our end of it.
+func receiveConsole(l *net.UnixListener) (*os.File, error) {
 	conn, err := l.AcceptUnix()
 	if err != nil {
 		return nil, err

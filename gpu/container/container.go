@@ -72,10 +72,10 @@ type Outcome struct {
 	Libcuda        string // the mapped file, "" if none was seen
 	JIT            bool   // the driver's compiler of PTX was mapped
 	DeviceNodes    []string
-	Left           []string // paths in the overlay's upper directory
+	Diff           []string // paths of the overlay diff: what the run left in the root file system
 	Times          Times
-	// Upper is an archive of what was left.
-	Upper []byte `json:"-"`
+	// DiffTar is the overlay diff as the archive of a layer.
+	DiffTar []byte `json:"-"`
 }
 
 // Times says how long each part took.
@@ -134,7 +134,7 @@ func readOutcome(dir string) (out Outcome, err error) {
 		return Outcome{}, err
 	}
 	out.Times.Hooks = newMarks(dir).between()
-	out.Upper, err = os.ReadFile(filepath.Join(dir, upperFile))
+	out.DiffTar, err = os.ReadFile(filepath.Join(dir, diffFile))
 	return out, err
 }
 

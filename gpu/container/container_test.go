@@ -250,8 +250,8 @@ func TestInject(t *testing.T) {
 	if !strings.Contains(string(out.Stdout), "stand-in nvidia1") || strings.Contains(string(out.Stdout), "nvidia0") {
 		t.Errorf("the program sees %s, want the second GPU alone", out.Stdout)
 	}
-	if strings.Join(out.Left, " ") != "usr/lib/x86_64-linux-gnu/libcuda.so.580.1.1" || len(out.Upper) == 0 {
-		t.Errorf("left %v (%d bytes), want the mount point", out.Left, len(out.Upper))
+	if strings.Join(out.Diff, " ") != "usr/lib/x86_64-linux-gnu/libcuda.so.580.1.1" || len(out.DiffTar) == 0 {
+		t.Errorf("diff %v (%d bytes), want the mount point", out.Diff, len(out.DiffTar))
 	}
 	p.Devices = []string{"GPU-3"}
 	if _, err := r.Run(t.Context(), p); err == nil || !strings.Contains(err.Error(), "GPU-3") {
@@ -262,7 +262,7 @@ func TestInject(t *testing.T) {
 
 func brief(out container.Outcome) string {
 	return fmt.Sprintf("%q exit code %d, timed out %v, libcuda %q, nodes %v, left %v, %+v",
-		out.Problem, out.ExitCode, out.TimedOut, out.Libcuda, out.DeviceNodes, out.Left, out.Times)
+		out.Problem, out.ExitCode, out.TimedOut, out.Libcuda, out.DeviceNodes, out.Diff, out.Times)
 }
 
 // TestInjectSlice: a slice of a divided GPU gets its own nodes, by whatever name it was

@@ -66,7 +66,7 @@ func (g group) members(ctx context.Context, dir string) error {
 	errs := make([]error, len(g.Members))
 	var all sync.WaitGroup
 	for i, name := range g.Members {
-		all.Go(func() { errs[i] = once(ctx, filepath.Join(dir, name)) })
+		all.Go(func() { errs[i] = runJob(ctx, filepath.Join(dir, name)) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -109,7 +109,7 @@ func startDaemon(ctx context.Context, dir string) (*daemon, error) {
 	if err := readJSON(filepath.Join(dir, jobFile), &d.job); err != nil {
 		return nil, err
 	}
-	go func() { d.done <- once(ctx, dir) }()
+	go func() { d.done <- runJob(ctx, dir) }()
 	if err := d.until(ctx, "get_server_list", func(string) bool { return true }); err != nil {
 		return nil, err
 	}

@@ -32,15 +32,15 @@ func Inside(ctx context.Context, dir string) error {
 	var g group
 	switch err := readJSON(filepath.Join(dir, groupFile), &g); {
 	case errors.Is(err, fs.ErrNotExist):
-		return once(ctx, dir)
+		return runJob(ctx, dir)
 	case err != nil:
 		return err
 	}
 	return g.run(ctx, dir)
 }
 
-// once does the job that lies in dir.
-func once(ctx context.Context, dir string) error {
+// runJob does the job that lies in dir.
+func runJob(ctx context.Context, dir string) error {
 	var j job
 	if err := readJSON(filepath.Join(dir, jobFile), &j); err != nil {
 		return err
@@ -51,11 +51,11 @@ func once(ctx context.Context, dir string) error {
 	}
 	var out Outcome
 	if j.Attached {
-		out = j.attend(ctx, dir)
+		out = j.runAttached(ctx, dir)
 	} else {
-		out = j.observe(ctx, dir)
+		out = j.runObserved(ctx, dir)
 		out.Times.Config = j.Config
-		if out.Left, err = leftIn(upper, filepath.Join(dir, upperFile)); err != nil {
+		if out.Diff, err = overlayDiff(upper, filepath.Join(dir, diffFile)); err != nil {
 			return err
 		}
 	}
@@ -94,8 +94,8 @@ func (j job) showLibraries(dir string) error {
 	return unix.Mount(cache, "/etc/ld.so.cache", "", unix.MS_BIND, "")
 }
 
-// observe creates and starts the container, and watches it until it ends.
-func (j job) observe(ctx context.Context, dir string) Outcome {
+// runObserved creates and starts the container, and watches it until it ends.
+func (j job) runObserved(ctx context.Context, dir string) Outcome {
 	out := Outcome{ExitCode: -1, DeviceNodes: []string{}}
 	stdout, err1 := newCapture()
 	stderr, err2 := newCapture()
@@ -112,7 +112,7 @@ func (j job) observe(ctx context.Context, dir string) Outcome {
 		err = fmt.Errorf("create: %w: %s", err, reason(stderr.bytes()))
 	} else {
 		out.DeviceNodes = deviceNodes(pid)
-		err = j.start(ctx, pid, begin, &out)
+		err = j.follow(ctx, pid, begin, &out)
 	}
 	if err != nil {
 		out.Problem = err.Error()
@@ -127,9 +127,6 @@ func (j job) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd.Env = j.Env
 	return cmd
 }
-
-// stdio is what the runtime hands on to the program. What is nil is /dev/null.
-type stdio struct{ in, out, err *os.File }
 
 // create returns the process of the container, which waits to be started. It becomes
 // a child of this process when the runtime ends, because this one is the first.
@@ -160,11 +157,11 @@ func (j job) create(ctx context.Context, dir string, streams stdio) (int, error)
 	return strconv.Atoi(strings.TrimSpace(string(data)))
 }
 
-// start lets the program go, watches it and waits for its end.
-func (j job) start(ctx context.Context, pid int, begin time.Time, out *Outcome) error {
+// follow starts the program, watches it and waits for its end.
+func (j job) follow(ctx context.Context, pid int, begin time.Time, out *Outcome) error {
 	watch := newWatch(pid)
 	started := time.Now()
-	if err := j.release(ctx); err != nil {
+	if err := j.start(ctx); err != nil {
 		return err
 	}
 	var timedOut atomic.Bool
@@ -188,8 +185,8 @@ func (j job) start(ctx context.Context, pid int, begin time.Time, out *Outcome) 
 	return nil
 }
 
-// release has the runtime start the program.
-func (j job) release(ctx context.Context) error {
+// start has the runtime start the program.
+func (j job) start(ctx context.Context) error {
 	if text, err := j.command(ctx, "start", containerID).CombinedOutput(); err != nil {
 		return fmt.Errorf("start: %w: %s", err, reason(text))
 	}

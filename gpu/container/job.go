@@ -15,7 +15,7 @@ import (
 const (
 	jobFile     = "job.json"
 	outcomeFile = "outcome.json"
-	upperFile   = "upper.tar"
+	diffFile    = "diff.tar"
 )
 
 // job is what Inside is to do with one container.

@@ -20,10 +20,10 @@ type watch struct {
 	proc string
 	quit chan struct{}
 	done chan struct{}
-	seen sight
+	seen observation
 }
 
-type sight struct {
+type observation struct {
 	main    time.Time // zero if the program was not seen
 	libcuda string    // as the container sees it, "" if none was mapped
 	jit     bool      // libnvidia-ptxjitcompiler was mapped
@@ -31,18 +31,18 @@ type sight struct {
 
 func newWatch(pid int) *watch {
 	w := &watch{proc: fmt.Sprintf("/proc/%d", pid), quit: make(chan struct{}), done: make(chan struct{})}
-	go w.look()
+	go w.poll()
 	return w
 }
 
 // stop ends the watch.
-func (w *watch) stop() sight {
+func (w *watch) stop() observation {
 	close(w.quit)
 	<-w.done
 	return w.seen
 }
 
-func (w *watch) look() {
+func (w *watch) poll() {
 	defer close(w.done)
 	tick := time.NewTicker(500 * time.Microsecond)
 	defer tick.Stop()

@@ -19,7 +19,7 @@ import (
 
 // fill puts what was seen into the row.
 func (o *Observer) fill(row *gpu.Row, out container.Outcome) {
-	row.ExitCode, row.DeviceNodes, row.Left.Files = out.ExitCode, out.DeviceNodes, out.Left
+	row.ExitCode, row.DeviceNodes, row.Left.Files = out.ExitCode, out.DeviceNodes, out.Diff
 	row.LoadedLibcuda, row.PTXJIT = out.Libcuda, out.JIT
 	t := out.Times
 	row.Seconds.Create, row.Seconds.Hooks, row.Seconds.Start = t.Create.Seconds(), t.Hooks.Seconds(), t.Start.Seconds()
@@ -75,10 +75,10 @@ func (o *Observer) doubt(row *gpu.Row) string {
 // judgeDiff asks the verifier about an image with what the run left as its layer:
 // what a build on a GPU host would ship.
 func (o *Observer) judgeDiff(ctx context.Context, row *gpu.Row, out container.Outcome) error {
-	if len(out.Left) == 0 {
+	if len(out.Diff) == 0 {
 		return nil
 	}
-	img, err := mutate.AppendLayers(empty.Image, static.NewLayer(out.Upper, types.OCIUncompressedLayer))
+	img, err := mutate.AppendLayers(empty.Image, static.NewLayer(out.DiffTar, types.OCIUncompressedLayer))
 	if err != nil {
 		return err
 	}

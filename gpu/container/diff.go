@@ -11,15 +11,15 @@ import (
 	"path/filepath"
 )
 
-// leftIn lists what a run left in the overlay's upper directory, directories aside,
+// overlayDiff lists what a run left in the overlay's upper directory, directories aside,
 // and writes it as the archive of a layer. Paths are sorted.
-func leftIn(upper, archive string) ([]string, error) {
+func overlayDiff(upper, archive string) ([]string, error) {
 	f, err := os.Create(archive)
 	if err != nil {
 		return nil, err
 	}
 	w := tar.NewWriter(f)
-	left := []string{}
+	paths := []string{}
 	err = filepath.WalkDir(upper, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || name == upper {
 			return err
@@ -29,14 +29,14 @@ func leftIn(upper, archive string) ([]string, error) {
 			return err
 		}
 		if !d.IsDir() {
-			left = append(left, path)
+			paths = append(paths, path)
 		}
-		return add(w, name, path, d)
+		return addFile(w, name, path, d)
 	})
-	return left, errors.Join(err, w.Close(), f.Close())
+	return paths, errors.Join(err, w.Close(), f.Close())
 }
 
-func add(w *tar.Writer, name, path string, d fs.DirEntry) error {
+func addFile(w *tar.Writer, name, path string, d fs.DirEntry) error {
 	info, err := d.Info()
 	if err != nil {
 		return err
