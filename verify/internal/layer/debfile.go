@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
@@ -79,7 +80,7 @@ func (w *walker) control(r io.Reader) error {
 			return err
 		}
 		if path.Clean(h.Name) == "control" {
-			return w.dpkgStatus("", io.LimitReader(files, maxControl))
+			return w.database("", pkgdb.DebControl, io.LimitReader(files, maxControl))
 		}
 	}
 }

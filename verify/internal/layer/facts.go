@@ -90,7 +90,7 @@ type PackageSet struct {
 	Path  string `json:"path"`
 	Aside bool   `json:"aside,omitempty"`
 	Items []Hit  `json:"items,omitempty"` // Path is the package's name, Detail its version
-	of    string // the package manager, where its names mean something else: conda, pacman
+	of    pkgdb.Manager
 }
 
 // found returns a function that reports whether there is a link at a driver's name, or a finding,

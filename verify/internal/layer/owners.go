@@ -37,7 +37,7 @@ func (w *walker) packages(set PackageSet) {
 
 // installed notes a package that a database calls installed.
 func (w *walker) installed(set *PackageSet, name, version string) {
-	if rule := w.rules.DriverPackage(name, set.of); rule != nil {
+	if rule := w.rules.DriverPackage(name, string(set.of)); rule != nil {
 		if w.budget.text.keep(len(set.Path) + len(name) + len(version)) {
 			set.Items = append(set.Items, Hit{rule.ID, strings.Clone(name), strings.Clone(version)})
 		} else {

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
 	"github.com/cudabuild/cudabuild/verify/internal/rpmdb"
 )
 
@@ -20,7 +21,7 @@ func (w *walker) rpm(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	set := PackageSet{}
+	set := PackageSet{of: pkgdb.RPM}
 	w.installed(&set, pkg.Name, pkg.Version)
 	w.packages(set)
 	if w.opts.Nested {

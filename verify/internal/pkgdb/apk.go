@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// ReadApk reads Alpine's database: paragraphs of one-letter fields.
-func ReadApk(body io.Reader, each func(name, version string), owns func(name, file string)) error {
+// readApk reads Alpine's database: paragraphs of one-letter fields.
+func readApk(body io.Reader, s Sink) error {
 	var name, version, dir, why string
 	flush := func() {
 		if name != "" {
-			each(name, version)
+			s.Installed(name, version)
 		}
 		name, version, dir = "", "", ""
 	}
-	err := Lines(body, func(line string) {
+	err := lines(body, func(line string) {
 		key, value, ok := strings.Cut(line, ":")
 		switch {
 		case line == "":
@@ -35,7 +35,7 @@ func ReadApk(body io.Reader, each func(name, version string), owns func(name, fi
 		case "F":
 			dir = value
 		case "R":
-			owns(name, dir+"/"+value)
+			s.Owns(name, dir+"/"+value)
 		}
 	})
 	flush()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"regexp"
 )
 
@@ -17,8 +18,8 @@ const (
 	maxCondaDepth = 100
 )
 
-// CondaName is NAME-VERSION-BUILD.
-var CondaName = regexp.MustCompile(`-.*-.*\.json$`)
+// condaName is NAME-VERSION-BUILD.
+var condaName = regexp.MustCompile(`^(.+)-[^-]*-[^-]*\.json$`)
 
 // condaRecord is what conda-meta/NAME.json says. Its fields may come in any order.
 type condaRecord struct {
@@ -28,22 +29,34 @@ type condaRecord struct {
 	key           *string // of the outermost object, nil between two
 }
 
-// ErrLong is a record that is longer than is read.
-var ErrLong = fmt.Errorf("more than %d bytes", maxConda)
+var errLong = fmt.Errorf("more than %d bytes", maxConda)
 
-// ReadConda reads conda-meta/NAME.json, the record of one package. An error is not always one of the
-// package: conda-meta/history.json and the like are no records.
-func ReadConda(r io.Reader, each func(file string)) (name, version string, err error) {
-	limited := &io.LimitedReader{R: r, N: maxConda}
-	var record condaRecord
-	err = record.read(json.NewDecoder(limited), each)
-	switch {
-	case limited.N == 0:
-		err = ErrLong
-	case err == nil && record.name == "":
-		err = errors.New("no name")
+// condaMetaFile reads conda-meta/NAME-VERSION-BUILD.json, the record of one package, whose files lie in the folder
+// above. Files of other names, history.json and the like, are often no records, which is no error.
+func condaMetaFile(p string) func(io.Reader, Sink) error {
+	return func(r io.Reader, s Sink) error {
+		named := condaName.FindStringSubmatch(path.Base(p))
+		owner := ""
+		if named != nil {
+			owner = named[1]
+		}
+		limited := &io.LimitedReader{R: r, N: maxConda}
+		var record condaRecord
+		err := record.read(json.NewDecoder(limited), func(file string) { s.Owns(owner, path.Dir(path.Dir(p))+"/"+file) })
+		switch {
+		case limited.N == 0:
+			return errLong
+		case err == nil && record.name == "":
+			err = errors.New("no name")
+		}
+		switch {
+		case err == nil:
+			s.Installed(record.name, record.version)
+		case named == nil:
+			return nil
+		}
+		return err
 	}
-	return record.name, record.version, err
 }
 
 // read reads a document that is one object and calls file for each of its files.

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// DpkgInfo has a list of files, NAME.list, for each package.
-const DpkgInfo = "var/lib/dpkg/info/"
+// dpkgInfo has a list of files, NAME.list, for each package.
+const dpkgInfo = "var/lib/dpkg/info/"
 
 // record is one paragraph of a dpkg database.
 type record struct{ name, version, status string }
@@ -21,21 +21,20 @@ func (r record) installed() bool {
 	return r.name != "" && (len(fields) != 3 || fields[2] != "config-files" && fields[2] != "not-installed")
 }
 
-// ReadDpkg reads a file of dpkg's status, or the control file of a package, and calls each for what is
-// installed.
-func ReadDpkg(body io.Reader, each func(name, version string)) error {
+// readDpkg reads a file of dpkg's status, or the control file of a package.
+func readDpkg(body io.Reader, s Sink) error {
 	var r record
 	var why string
 	flush := func() {
 		switch {
 		case r.installed():
-			each(r.name, r.version)
+			s.Installed(r.name, r.version)
 		case r.name == "" && r != record{}:
 			why = "a paragraph without a package"
 		}
 		r = record{}
 	}
-	err := Lines(body, func(line string) {
+	err := lines(body, func(line string) {
 		key, value, _ := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		switch {
@@ -56,6 +55,14 @@ func ReadDpkg(body io.Reader, each func(name, version string)) error {
 	})
 	flush()
 	return damaged(err, why)
+}
+
+// dpkgList reads the list of a package's files.
+func dpkgList(pkg string) func(io.Reader, Sink) error {
+	pkg, _, _ = strings.Cut(pkg, ":") // libcuda1:amd64
+	return func(r io.Reader, s Sink) error {
+		return lines(r, func(file string) { s.Owns(pkg, file) })
+	}
 }
 
 // fieldName is the name of a field of a control file, which are printable characters.

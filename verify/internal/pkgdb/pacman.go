@@ -4,17 +4,30 @@ package pkgdb
 
 import (
 	"io"
+	"path"
 	"strings"
 )
 
 // PkgInfo is the record in a package of pacman or apk, which is a compressed tar.
 const PkgInfo = ".PKGINFO"
 
-// ReadDesc reads the file desc of one package of pacman's database, which has a folder
-// NAME-VERSION-RELEASE for each, with files of sections that begin with a line %SECTION%.
-// What it leaves out is "".
-func ReadDesc(r io.Reader) (name, version string, err error) {
-	err = pacmanSections(r, func(section, line string) {
+// pacmanFile reads a file of pacman's database, which has a folder NAME-VERSION-RELEASE for each package,
+// with files of sections that begin with a line %SECTION%. Of those that it does not know it reads none.
+func pacmanFile(p string, aside bool) func(io.Reader, Sink) error {
+	dir, base := path.Split(p)
+	name, version, ok := splitPacman(path.Base(dir))
+	switch {
+	case ok && base == "desc" || aside:
+		return func(r io.Reader, s Sink) error { return readDesc(r, s, name, version) }
+	case ok && base == "files":
+		return func(r io.Reader, s Sink) error { return readFiles(r, s, name, version) }
+	}
+	return nil
+}
+
+// readDesc reads the file desc. What it leaves out, the name of its folder says.
+func readDesc(r io.Reader, s Sink, name, version string) error {
+	err := pacmanSections(r, func(section, line string) {
 		switch section {
 		case "%NAME%":
 			name = line
@@ -22,14 +35,16 @@ func ReadDesc(r io.Reader) (name, version string, err error) {
 			version = line
 		}
 	})
-	return name, version, err
+	s.Installed(name, version)
+	return err
 }
 
-// ReadFiles reads the file files of one package.
-func ReadFiles(r io.Reader, each func(file string)) error {
+// readFiles reads the file files.
+func readFiles(r io.Reader, s Sink, name, version string) error {
+	s.Known(name, version)
 	return pacmanSections(r, func(section, line string) {
 		if section == "%FILES%" && !strings.HasSuffix(line, "/") {
-			each(line)
+			s.Owns(name, line)
 		}
 	})
 }
@@ -37,7 +52,7 @@ func ReadFiles(r io.Reader, each func(file string)) error {
 // pacmanSections calls each for every line of a section; empty ones stand between them.
 func pacmanSections(r io.Reader, each func(section, line string)) error {
 	var section, why string
-	err := Lines(r, func(line string) {
+	err := lines(r, func(line string) {
 		switch {
 		case len(line) > 2 && line[0] == '%' && line[len(line)-1] == '%':
 			section = line
@@ -50,8 +65,8 @@ func pacmanSections(r io.Reader, each func(section, line string)) error {
 	return damaged(err, why)
 }
 
-// SplitPacman splits the name of a folder: version and release are behind the last two dashes.
-func SplitPacman(folder string) (name, version string, ok bool) {
+// splitPacman splits the name of a folder: version and release are behind the last two dashes.
+func splitPacman(folder string) (name, version string, ok bool) {
 	release := strings.LastIndexByte(folder, '-')
 	if release < 1 {
 		return "", "", false
@@ -63,9 +78,10 @@ func SplitPacman(folder string) (name, version string, ok bool) {
 	return folder[:at], folder[at+1:], true
 }
 
-// ReadPkgInfo reads a record of [PkgInfo].
-func ReadPkgInfo(r io.Reader) (name, version string, err error) {
-	err = Lines(r, func(line string) {
+// readPkgInfo reads a record of [PkgInfo].
+func readPkgInfo(r io.Reader, s Sink) error {
+	var name, version string
+	err := lines(r, func(line string) {
 		switch key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) {
 		case "pkgname":
 			name = strings.TrimSpace(value)
@@ -73,5 +89,6 @@ func ReadPkgInfo(r io.Reader) (name, version string, err error) {
 			version = strings.TrimSpace(value)
 		}
 	})
-	return name, version, err
+	s.Installed(name, version)
+	return err
 }

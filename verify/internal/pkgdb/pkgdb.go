@@ -1,18 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package pkgdb reads what package managers keep of what is installed: which packages, and
-// which files they brought. Nothing is kept here: each package and each file is told to the
-// caller, as it is read. Databases of RPM are package rpmdb's; which to call is decided in
-// databases.go of package layer.
-//
-// An error is that of the reader, [DamagedError] for a database that its package manager
-// would not have written so, or says that something is longer than is read.
+// which files they brought. [Find] says what a file is, and [Database.Read] tells all that is in it to a [Sink],
+// as it is read: nothing is kept here. Databases of RPM are held in memory and read by package rpmdb.
 package pkgdb
 
 import (
 	"bufio"
 	"io"
 )
+
+// Sink is told what a database holds.
+type Sink struct {
+	Installed func(name, version string) // a package that is installed
+	Known     func(name, version string) // one that another database calls installed, or is to
+	Owns      func(pkg, file string)     // a file that a package brought, from the root of the image
+}
+
+// Database is one file of a package manager's.
+type Database struct {
+	Of Manager
+	// Aside says that it lies where no manager keeps one: it counts only if a link leads to it, and
+	// its files are not known.
+	Aside bool
+	read  func(r io.Reader, s Sink) error // nil for RPM
+}
+
+// Read reads a database other than RPM's to its end. An error is that of r, [DamagedError] for a database
+// that its package manager would not have written so, or says that something is longer than is read.
+func (d Database) Read(r io.Reader, s Sink) error {
+	if d.Aside {
+		s.Owns = func(string, string) {}
+	}
+	return d.read(r, s)
+}
 
 // DamagedError says what a database has that its package manager writes otherwise.
 type DamagedError string
@@ -22,8 +43,8 @@ func (e DamagedError) Error() string { return string(e) }
 // maxLine bounds a line, in bytes.
 const maxLine = 1 << 20
 
-// Lines calls each for every line.
-func Lines(r io.Reader, each func(line string)) error {
+// lines calls each for every line.
+func lines(r io.Reader, each func(line string)) error {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, maxLine)
 	for scanner.Scan() {

@@ -3,24 +3,24 @@
 package pkgdb
 
 import (
-	"bytes"
 	"path"
 	"slices"
 	"strings"
 )
 
 // Manager is who keeps a database of what is installed.
-type Manager int
+type Manager string
 
 // The managers that are known.
 const (
-	Nobody Manager = iota
-	Dpkg
-	Apk
-	RPM
-	Pacman
-	Portage
-	Conda
+	Nobody  Manager = ""
+	Dpkg    Manager = "dpkg"
+	Apk     Manager = "apk"
+	RPM     Manager = "rpm"
+	Pacman  Manager = "pacman"
+	Portage Manager = "portage"
+	Conda   Manager = "conda"
+	Wheel   Manager = "wheel"
 )
 
 // places are where package managers keep what is installed, of the image's root or of
@@ -68,28 +68,6 @@ func behind(p, dir string) (rest string, ok bool) {
 		return "", false
 	}
 	return p[at+len(dir):], true
-}
-
-// Like returns whose database a file is by its name and by how it begins, wherever it
-// lies. A link at the place of a database may lead to it.
-func Like(p string, head []byte) Manager {
-	switch {
-	case slices.Contains(RPMFiles, path.Base(p)) && isRPMDatabase(head):
-		return RPM
-	case len(head) > 8 && strings.EqualFold(string(head[:8]), "Package:"):
-		return Dpkg
-	case bytes.HasPrefix(head, []byte("C:Q")):
-		return Apk
-	case bytes.HasPrefix(head, []byte("%NAME%\n")):
-		return Pacman
-	}
-	return Nobody
-}
-
-// isRPMDatabase knows SQLite, NDB, and the hashes of Berkeley DB in both byte orders.
-func isRPMDatabase(head []byte) bool {
-	return bytes.HasPrefix(head, []byte("SQLite format 3\x00")) || bytes.HasPrefix(head, []byte("RpmP")) ||
-		len(head) > 16 && (string(head[12:16]) == "\x61\x15\x06\x00" || string(head[12:16]) == "\x00\x06\x15\x61")
 }
 
 // Behind returns what is to be added to a path to be at the places of databases.

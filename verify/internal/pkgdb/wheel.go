@@ -4,20 +4,19 @@ package pkgdb
 
 import (
 	"io"
+	"path"
 	"strings"
 )
 
-// SplitWheel returns the package that a folder NAME-VERSION.dist-info is about.
-func SplitWheel(folder string) (name, version string) {
-	name, version, _ = strings.Cut(strings.TrimSuffix(folder, ".dist-info"), "-")
-	return name, version
-}
-
-// ReadWheel reads the file RECORD of a Python package: a line for each of its files, beside the
-// folder that RECORD is in.
-func ReadWheel(r io.Reader, each func(file string)) error {
-	return Lines(r, func(line string) {
-		file, _, _ := strings.Cut(line, ",")
-		each(file)
-	})
+// wheelRecord reads the file RECORD in a folder NAME-VERSION.dist-info: a line for each file of a Python
+// package, from the folder that this one is in. Wheels that were repaired carry copies of libraries, libcuda among them.
+func wheelRecord(dir string) func(io.Reader, Sink) error {
+	name, version, _ := strings.Cut(strings.TrimSuffix(path.Base(dir), ".dist-info"), "-")
+	return func(r io.Reader, s Sink) error {
+		s.Known(name, version)
+		return lines(r, func(line string) {
+			file, _, _ := strings.Cut(line, ",")
+			s.Owns(name, path.Dir(dir)+"/"+file)
+		})
+	}
 }
