@@ -48,8 +48,5 @@ func JudgeArchives(archives ...[]byte) ([]Finding, error) {
 	return in.findings(facts, view.New(in.config, facts)), nil
 }
 
-// VersionedFiles returns the files that the version of the rules covers.
-func VersionedFiles() (names []string) {
-	eachVersioned(func(name string, _ []byte) { names = append(names, name) })
-	return names
-}
+// Build is what facts in the cache are of.
+func Build() string { return build() }

@@ -293,7 +293,7 @@ func TestOldFactsAreSwept(t *testing.T) {
 	t.Parallel()
 	dir := ownDir(t)
 	old := time.Now().Add(-30 * 24 * time.Hour)
-	names := []string{"sha256-aa.0123456789abcdef.facts", "sha256-bb." + verify.RulesVersion() + ".facts", ".facts-123", "mine.txt"}
+	names := []string{"sha256-aa.0123456789abcdef.facts", "sha256-bb." + verify.Build() + ".facts", ".facts-123", "mine.txt"}
 	for _, name := range names {
 		file := filepath.Join(dir, name)
 		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chtimes(file, old, old)); err != nil {

@@ -4,23 +4,12 @@ package verify
 
 import (
 	"crypto/sha256"
-	"embed"
+	"debug/elf"
 	"encoding/hex"
-	"fmt"
-	"io/fs"
-	"strings"
 	"sync"
 
-	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
-
-// code is this package's own sources and those below it. They are part of the rule set's version, so
-// that facts that another version of the code has cached are never used: nobody has
-// to remember to raise a number.
-//
-//go:embed *.go internal/*/*.go
-var code embed.FS
 
 // Rules about what a manifest or a policy says.
 const (
@@ -39,35 +28,27 @@ type Pattern = rules.Pattern
 // Rules returns the rule set, in the order of its files. The caller must not change it.
 func Rules() []Rule { return rules.Load().List }
 
-// RulesVersion identifies the rule set: a hash over the rule files and the
-// sources of the code that applies them, package compat's among them.
-func RulesVersion() string { return rulesVersion() }
+// RulesVersion identifies the rule set: a hash over the rule files. What the code makes of them
+// goes by the version of cudabuild.
+func RulesVersion() string { return rules.Load().Version }
 
-var rulesVersion = sync.OnceValue(func() string {
-	sum := sha256.New()
-	eachVersioned(func(name string, data []byte) { _, _ = fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data) })
-	return hex.EncodeToString(sum.Sum(nil))[:16]
-})
-
-// versioned is what the version of the rules is a hash of, by its folder in the module.
-var versioned = []struct {
-	dir   string
-	files embed.FS
-}{{"verify", code}, {"verify/internal/rules", rules.Files}, {"compat", compat.Sources}}
-
-// eachVersioned calls do for the files, tests aside, in a fixed order.
-func eachVersioned(do func(name string, data []byte)) {
-	for _, v := range versioned {
-		err := fs.WalkDir(v.files, ".", func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || strings.HasSuffix(name, "_test.go") {
-				return err
-			}
-			data, err := v.files.ReadFile(name)
-			do(v.dir+"/"+name, data)
-			return err
-		})
-		if err != nil {
-			panic(err)
-		}
+// build identifies this program, all of its code, by the build ID that the Go toolchain
+// notes in it, so that facts that another build has cached are never used: nobody has to remember to raise
+// a number. It is "" if the program was built without one.
+var build = sync.OnceValue(func() string {
+	program, err := elf.Open("/proc/self/exe")
+	if err != nil {
+		return ""
 	}
-}
+	defer program.Close()
+	note := program.Section(".note.go.buildid")
+	if note == nil {
+		return ""
+	}
+	id, err := note.Data()
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(id)
+	return hex.EncodeToString(sum[:8])
+})

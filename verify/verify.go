@@ -82,7 +82,7 @@ func New(opts Options) *Verifier {
 func (o Options) layers() layer.Options {
 	return layer.Options{
 		CacheDir: o.CacheDir, TrustDigests: o.TrustDigests, TempDir: o.TempDir, Parallel: o.Parallel, MaxLayerBytes: o.MaxLayerBytes,
-		MaxEntries: o.MaxEntries, MaxRatio: o.MaxRatio, MaxRatioAfter: o.MaxRatioAfter, Nested: o.Nested, Version: RulesVersion(),
+		MaxEntries: o.MaxEntries, MaxRatio: o.MaxRatio, MaxRatioAfter: o.MaxRatioAfter, Nested: o.Nested, Version: build(),
 	}
 }
 

@@ -17,14 +17,14 @@ import (
 	"time"
 )
 
-// The cache on disk is one file a layer, named by digest and rule set: a line with
+// The cache on disk is one file a layer, named by digest and build: a line with
 // the SHA-256 of the rest, a line of JSON, the path set. It only saves time: a file
 // that is missing, damaged or not writable costs a scan.
 
 // Bounds of the cache. Whoever runs many versions of cudabuild, or judges many images once,
 // keeps no more than that, and one run's facts.
 const (
-	cacheKept = 7 * 24 * time.Hour  // facts of another rule set: somebody may still use it
+	cacheKept = 7 * 24 * time.Hour  // facts of another build: somebody may still use it
 	cacheUsed = 90 * 24 * time.Hour // facts that nobody uses
 	usedStep  = time.Hour           // how exactly the last use is noted
 	maxCache  = 1 << 30             // bytes
@@ -132,7 +132,7 @@ func touchCache(opts Options, digest string) {
 	}
 }
 
-// sweepCache removes what other rule sets left behind, what interrupted runs did, what
+// sweepCache removes what other builds left behind, what interrupted runs did, what
 // nobody has used for long, and of the rest what was used longest ago until it has no
 // more than most bytes. Others may sweep and read at the same time: who has a file open
 // reads on, and who misses one reads the layer.

@@ -31,7 +31,7 @@ type Options struct {
 	MaxRatio      int64
 	MaxRatioAfter int64
 	Nested        bool
-	Version       string // of the rules and of the code: facts that another one has cached are not used
+	Version       string // of the code: facts that another one has cached are not used; "" has none cached
 }
 
 // Ref is one layer as a manifest names it.
@@ -62,6 +62,9 @@ const maxFacts = 64 << 20
 
 // NewReader returns a Reader with an empty memory.
 func NewReader(opts Options) *Reader {
+	if opts.Version == "" {
+		opts.CacheDir = ""
+	}
 	opts.CacheDir = ownCache(opts.CacheDir)
 	return &Reader{opts: opts, slots: newSemaphore(opts.Parallel), layers: map[copyKey]*call{}, fresh: map[string]bool{}}
 }

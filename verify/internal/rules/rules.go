@@ -7,7 +7,9 @@ package rules
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -18,10 +20,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Files are the rules.
-//
 //go:embed *.yaml
-var Files embed.FS
+var files embed.FS
 
 // Severity is what one finding means for the verdict; SeverityInfo means nothing for it.
 type Severity string
@@ -87,6 +87,7 @@ type Pattern struct {
 // Set is the rules, indexed for speed.
 type Set struct {
 	List      []Rule
+	Version   string // a hash over the files
 	byID      map[string]*Rule
 	stems     map[string]*Library
 	libraries []*Library
@@ -144,19 +145,22 @@ type packagePattern struct {
 // so a mistake in them is a panic.
 var Load = sync.OnceValue(func() *Set {
 	set := &Set{byID: map[string]*Rule{}, stems: map[string]*Library{}, Symbols: map[string]bool{}, streamed: map[string][]textRow{}}
-	names, err := fs.Glob(Files, "*.yaml")
+	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {
 		panic(err)
 	}
+	sum := sha256.New()
 	for _, name := range names {
-		data, err := Files.ReadFile(name)
+		data, err := files.ReadFile(name)
 		if err != nil {
 			panic(err)
 		}
 		if err := set.parse(data); err != nil {
 			panic(fmt.Sprintf("%s: %v", name, err))
 		}
+		_, _ = fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data)
 	}
+	set.Version = hex.EncodeToString(sum.Sum(nil)[:8])
 	set.index()
 	return set
 })
