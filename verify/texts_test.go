@@ -145,17 +145,3 @@ func TestOlderFiles(t *testing.T) {
 		t.Errorf("gsp.bin: %+v", f)
 	}
 }
-
-// TestOwnProgram is an image with cudabuild in it, which carries every text of the rules.
-func TestOwnProgram(t *testing.T) {
-	t.Parallel()
-	data := imagetest.ELF{Exec: 300 << 10}.Bytes()
-	for _, rule := range verify.Rules() {
-		for _, p := range rule.Match {
-			data = append(data, strings.Join(p.Text, "\x00")+"\x00"...)
-		}
-	}
-	if report := judge(t, imagetest.New(layer(map[string]imagetest.Entry{"usr/bin/cudabuild": imagetest.File(data)}))); len(report.Findings) > 0 {
-		t.Errorf("findings %+v, want none", report.Findings)
-	}
-}

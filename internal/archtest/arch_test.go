@@ -2,7 +2,7 @@
 
 // Package archtest holds the project's import arrows: who may import whom among
 // our own packages, who may import BuildKit, and that the program builds without
-// cgo and does not grow unseen. It has tests only.
+// cgo, does not grow unseen and holds nothing that verify takes for a driver. It has tests only.
 //
 // A new package must be entered in the table of arrows; a new arrow is a change of
 // the design and belongs in a commit that says why.
@@ -21,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cudabuild/cudabuild/verify"
 )
 
 const (
@@ -144,7 +146,8 @@ func TestBuildKitStaysInItsPlace(t *testing.T) {
 }
 
 // TestProgram builds without cgo and wants a static program, because it must run in images
-// older and smaller than the host it was built on, and one that is not too big.
+// older and smaller than the host it was built on, one that is not too big, and one that no rule takes
+// for a part of the driver by the texts in it: they are part of cudabuild.
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "cudabuild")
@@ -166,6 +169,17 @@ func TestProgram(t *testing.T) {
 	}
 	if info.Size() > maxBytes {
 		t.Errorf("the program has %.1f MB, want at most %.1f", float64(info.Size())/1e6, maxBytes/1e6)
+	}
+	data, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range verify.Rules() {
+		for _, p := range rule.Match {
+			if p.Text != nil && !slices.ContainsFunc(p.Text, func(text string) bool { return !bytes.Contains(data, []byte(text)) }) {
+				t.Errorf("the program has all of %q, as %s: want an escape in the rule", p.Text, rule.ID)
+			}
+		}
 	}
 }
 

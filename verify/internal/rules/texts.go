@@ -51,21 +51,15 @@ func (s *Set) Texts(p string, f dynelf.File, elf *dynelf.Info) Texts {
 	return t
 }
 
-// textsIn returns the first rows of which all texts are in the parts. A file that has the
-// texts of most rows is no part of a driver: it is cudabuild, which has the rules in it.
+// textsIn returns the first rows of which all texts are in the parts.
 func (s *Set) textsIn(parts []dynelf.Part) Texts {
 	var found Texts
-	matches := 0
 	for _, row := range s.anchored(parts) {
 		rest := row.texts[1:]
 		if slices.ContainsFunc(rest, func(t string) bool { return !InParts(parts, t) }) {
 			continue
 		}
 		found.Lib, found.Path = cmp.Or(found.Lib, row.lib), cmp.Or(found.Path, row.path)
-		matches++
-	}
-	if 2*matches > len(s.texts) {
-		return Texts{}
 	}
 	return found
 }
@@ -122,8 +116,8 @@ func versionNeeded(needed []string) string {
 	return ""
 }
 
-// idText is how a part of NVIDIA's drivers names itself, where it does.
-var idText = regexp.MustCompile(`nvidia id: NVIDIA [A-Za-z0-9_ -]{1,60}?  ([0-9]{3}\.[0-9]{2,3}(?:\.[0-9]{2})?)  `)
+// idText is how a part of NVIDIA's drivers names itself, where it does: not with an escape, as here.
+var idText = regexp.MustCompile(`nvidia id:\x20NVIDIA [A-Za-z0-9_ -]{1,60}?  ([0-9]{3}\.[0-9]{2,3}(?:\.[0-9]{2})?)  `)
 
 // branchText is the build path of NVIDIA's own tree: .../gpu_drv/r550/r550_00-204/...
 var branchText = regexp.MustCompile(`/gpu_drv/r([0-9]{3})/`)
