@@ -10,8 +10,8 @@ import (
 
 // A layer is read, hashed and written by three goroutines, which hand so many blocks on.
 const (
-	blocks     = 6
-	blockBytes = 512 << 10
+	blocks     = 8
+	blockBytes = 128 << 10
 )
 
 // ahead returns what one goroutine has read and another one has hashed.

@@ -4,6 +4,7 @@ package rootfs_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -117,14 +118,16 @@ func TestUnpackLeavesDevicesOut(t *testing.T) {
 func TestUnpackRefuses(t *testing.T) {
 	t.Parallel()
 	good := imagetest.Layer(imagetest.Gzip, imagetest.Files(entries{"a": {Data: strings.Repeat("a", 5000)}}))
-	lie := *good
+	lie, short := *good, *good
 	lie.Diff = imagetest.Digest([]byte("another"))
+	short.Data = short.Data[:len(short.Data)-10]
 	cases := map[string]struct {
 		layer *imagetest.Blob
 		max   int64
 		want  string
 	}{
 		"other content": {&lie, 1 << 20, "the configuration says"},
+		"cut off":       {&short, 1 << 20, "unexpected EOF"},
 		"too big":       {good, 4096, "bytes that an image may have"},
 	}
 	for name, test := range cases {
@@ -141,6 +144,37 @@ func TestUnpackRefuses(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// TestUnpackLarge: a file goes through more blocks than are under way.
+func TestUnpackLarge(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	var want strings.Builder
+	for i := range 1 << 18 {
+		fmt.Fprintln(&want, i*i)
+	}
+	root, err := store.Unpack(t.Context(), picture(entries{"a": {Data: want.String()}, "b": {Data: "b"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(root, "a"); err != nil || got != want.String() {
+		t.Errorf("a has %d bytes, %v, want %d of the image's", len(got), err, want.Len())
+	}
+}
+
+// TestUnpackEnds: nothing is left of what the caller does not want any more.
+func TestUnpackEnds(t *testing.T) {
+	t.Parallel()
+	store, dir := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := store.Unpack(ctx, picture(entries{"a": {Data: "a"}}, entries{"b": {Data: "b"}})); !errors.Is(err, context.Canceled) {
+		t.Errorf("Unpack: %v, want %v", err, context.Canceled)
+	}
+	if found, _ := filepath.Glob(filepath.Join(dir, "*")); len(found) > 1 { // the lock
+		t.Errorf("left behind: %v", found)
 	}
 }
 
