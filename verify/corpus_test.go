@@ -101,12 +101,10 @@ func packages(t *testing.T) entries {
 	const control = "Package: libcuda1\nVersion: 550.54.15-1\n"
 	files := imagetest.Files(entries{"./usr/lib/helper.bin": imagetest.File(realCUDA)})
 	controlTar := imagetest.Files(entries{"./control": {Data: control}})
-	old := imagetest.Encode(imagetest.Gzip, controlTar)
 	return entries{
 		"p/x.deb":     imagetest.File(debFile(control, entries{"./usr/lib/helper.bin": imagetest.File(realCUDA)})),
 		"p/xz.deb":    imagetest.File(arFile("debian-binary", []byte("2.0\n"), "control.tar.xz", filter(t, controlTar, "xz"), "data.tar.xz", filter(t, files, "xz"))),
 		"p/bzip2.deb": imagetest.File(arFile("control.tar", controlTar, "data.tar.bz2", filter(t, files, "bzip2"))),
-		"p/old.deb":   imagetest.File(slices.Concat(fmt.Appendf(nil, "0.939000\n%d\n", len(old)), old, imagetest.Encode(imagetest.Gzip, files))),
 		"p/x.rpm":     imagetest.File(rpmFile("nvidia-driver-cuda", map[string][]byte{"usr/lib/libnvidia-ml.so.1": realCUDA})),
 		"p/x.cpio":    imagetest.File(cpioFile("usr/lib/libcuda.so.1", realCUDA)),
 	}

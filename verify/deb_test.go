@@ -3,7 +3,6 @@
 package verify_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,20 +23,16 @@ func TestDebs(t *testing.T) {
 	data := imagetest.Encode(imagetest.Gzip, files)
 	version := []byte("2.0\n")
 	lzma := []byte("\x5d\x00\x00\x80\x00" + strings.Repeat("\xff", 8) + "\x00\x37\x9c\x0a")
-	old := fmt.Appendf(nil, "0.939000\n%d\n", len(control))
 	for name, tc := range map[string]struct {
 		data   []byte
 		listed []string
 		nested []string
 	}{
-		"old":                  {slices.Concat(old, control, data), []string{pkg}, []string{pkg, lib}},
-		"old, cut off":         {slices.Concat(old, control, data[:100]), []string{pkg}, []string{pkg, "unreadable x"}},
-		"text like an old one": {[]byte("0.939000\n12\nno package\n"), nil, nil},
-		"files first":          {arFile("data.tar.gz", data, "debian-binary", version, "control.tar.gz", control), []string{pkg}, []string{pkg, lib}},
-		"no debian-binary":     {arFile("control.tar.gz", control, "data.tar", files), []string{pkg}, []string{pkg, lib}},
-		"two tars of files":    {arFile("debian-binary", version, "control.tar.gz", control, "data.tar", slices.Concat(imagetest.Files(entries{"a": {Data: "x"}}), files)), []string{pkg}, []string{pkg, lib}},
-		"files in lzma":        {arFile("debian-binary", version, "control.tar.gz", control, "data.tar.lzma", lzma), []string{pkg}, []string{pkg, "unreadable x"}},
-		"all in lzma":          {arFile("debian-binary", version, "control.tar.lzma", lzma, "data.tar.lzma", lzma), nil, []string{"unreadable x"}},
+		"files first":       {arFile("data.tar.gz", data, "debian-binary", version, "control.tar.gz", control), []string{pkg}, []string{pkg, lib}},
+		"no debian-binary":  {arFile("control.tar.gz", control, "data.tar", files), []string{pkg}, []string{pkg, lib}},
+		"two tars of files": {arFile("debian-binary", version, "control.tar.gz", control, "data.tar", slices.Concat(imagetest.Files(entries{"a": {Data: "x"}}), files)), []string{pkg}, []string{pkg, lib}},
+		"files in lzma":     {arFile("debian-binary", version, "control.tar.gz", control, "data.tar.lzma", lzma), []string{pkg}, []string{pkg, "unreadable x"}},
+		"all in lzma":       {arFile("debian-binary", version, "control.tar.lzma", lzma, "data.tar.lzma", lzma), nil, []string{"unreadable x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,7 +62,7 @@ func TestDebsOfDpkg(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, flags := range [][]string{nil, {"-Zgzip", "--deb-format=0.939000"}, {"-Znone"}} {
+	for _, flags := range [][]string{nil, {"-Zgzip"}, {"-Znone"}} {
 		file := filepath.Join(dir, "x.deb")
 		args := append(flags, "--root-owner-group", "-b", filepath.Join(dir, "root"), file)
 		if out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput(); err != nil {

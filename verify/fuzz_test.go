@@ -83,7 +83,6 @@ func FuzzNested(f *testing.F) {
 	f.Add(tarELF())
 	f.Add(slices.Concat(fuzzArchive, fuzzArchive))
 	f.Add(slices.Concat(imagetest.Encode(imagetest.Zstd, []byte("x")), imagetest.Encode(imagetest.Zstd, fuzzArchive)))
-	f.Add([]byte("0.939000\n10\n" + string(imagetest.Encode(imagetest.Gzip, fuzzArchive))))
 	f.Add(imagetest.Encode(imagetest.Zstd, fuzzArchive))
 	small, _ := base64.StdEncoding.DecodeString(xzTexts[0]) // xzModule has 64 MiB allocated for each execution
 	f.Add(small)

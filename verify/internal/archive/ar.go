@@ -38,18 +38,6 @@ func Ar(r io.Reader, visit func(name string, member io.Reader) error) error {
 	}
 }
 
-// OldDeb returns the parts of a Debian package as they were before 1995 (deb-old(5)): a version, the
-// length of control.tar.gz, both in lines of their own, and then that and the files.
-// control must be read to its end first.
-func OldDeb(r io.Reader) (control, files io.Reader, err error) {
-	buf := bufio.NewReader(r)
-	var version, size int64
-	if _, err := fmt.Fscanf(buf, "0.%d\n%d\n", &version, &size); err != nil {
-		return nil, nil, err
-	}
-	return io.LimitReader(buf, size), buf, nil
-}
-
 // arHeader reads the 60 bytes before each member of an ar archive.
 func arHeader(r io.Reader) (name string, size int64, err error) {
 	var b [60]byte

@@ -32,21 +32,6 @@ func (w *walker) ar(r io.Reader) error {
 	})
 }
 
-// oldDeb examines a Debian package of the format before that.
-func (w *walker) oldDeb(r io.Reader) error {
-	control, files, err := archive.OldDeb(r)
-	if err != nil {
-		return err
-	}
-	if err := w.payload(control, w.control); err != nil || !w.opts.Nested {
-		return err
-	}
-	if _, err := io.Copy(io.Discard, control); err != nil {
-		return err
-	}
-	return w.payload(files, w.files(archive.Tars))
-}
-
 // files examines what an archive holds that goes through as is told.
 func (w *walker) files(through func(io.Reader, archive.Visit) error) func(io.Reader) error {
 	return func(r io.Reader) error { return through(r, w.visit) }

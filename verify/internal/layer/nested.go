@@ -47,7 +47,7 @@ var kernelModule = regexp.MustCompile(`\.ko\.(xz|zst|gz)$`)
 // finding only where its content was asked for, one too deep in others always is.
 func (w *walker) nested(p string, k sniff.Kind, h *tar.Header, body io.Reader) (content, error) {
 	c := content{size: h.Size, notELF: true}
-	cheap := k == sniff.Tar || k == sniff.Ar || k == sniff.OldDeb || k == sniff.RPM
+	cheap := k == sniff.Tar || k == sniff.Ar || k == sniff.RPM
 	if !cheap && !w.opts.Nested && !kernelModule.MatchString(p) {
 		return c, nil
 	}
@@ -86,8 +86,6 @@ func (w *walker) unpack(k sniff.Kind, r io.Reader) error {
 		return archive.Tars(r, w.visit)
 	case sniff.Ar:
 		return w.ar(r)
-	case sniff.OldDeb:
-		return w.oldDeb(r)
 	case sniff.RPM:
 		return w.rpm(r)
 	case sniff.Cpio:

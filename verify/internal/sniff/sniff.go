@@ -24,7 +24,6 @@ const (
 	Object      // ELF object file: kernel modules and firmware are
 	Script
 	Ar
-	OldDeb
 	RPM
 	Tar
 	Zip
@@ -60,11 +59,6 @@ var magics = []struct {
 	{"\x02\x21\x4c\x18", Sealed}, // lz4 -l
 	{"LZIP\x01", Sealed},
 	{"LZIP\x00", Sealed},
-	{"\x89LZO\x00\r\n\x1a\n", Sealed},
-	{"LRZI\x00", Sealed},
-	{"xar!", Sealed},
-	{"MSWIM\x00\x00\x00", Sealed},
-	{"MSCF\x00\x00\x00\x00", Sealed}, // cabinet
 }
 
 // Of tells what a file is. A tar header is known by its checksum, which no other
@@ -81,12 +75,8 @@ func Of(head []byte) Kind {
 		return Cpio
 	case isLzma(head):
 		return Sealed
-	case isOldDeb(head):
-		return OldDeb
 	case IsBzip2(head):
 		return Bzip2
-	case isCompress(head), isPack(head), isLZH(head):
-		return Sealed
 	}
 	for _, m := range magics {
 		if bytes.HasPrefix(head, []byte(m.bytes)) {
@@ -148,16 +138,6 @@ func isLzma(head []byte) bool {
 	return bits.OnesCount32(dict&^half) == 1 || dict == math.MaxUint32
 }
 
-// isOldDeb knows how Debian packages began before they were ar archives: lines with a
-// version and a size, and gzip.
-func isOldDeb(head []byte) bool {
-	if !bytes.HasPrefix(head, []byte("0.93")) {
-		return false
-	}
-	lines := bytes.SplitN(head, []byte("\n"), 3)
-	return len(lines) == 3 && bytes.HasPrefix(lines[2], []byte("\x1f\x8b"))
-}
-
 // What follows "BZh" and a digit: a block, or the end of a stream without any.
 const (
 	bzip2Block = "1AY&SY"
@@ -167,33 +147,6 @@ const (
 // IsBzip2 wants more than three letters, which are text.
 func IsBzip2(head []byte) bool {
 	return len(head) >= 10 && string(head[:3]) == "BZh" && (string(head[4:10]) == bzip2Block || string(head[4:10]) == bzip2End)
-}
-
-// isCompress knows what compress(1) wrote, which gzip(1) reads as it does the next two: codes
-// of up to 16 bits, of which the first has 9, and is less than 256 as it stands for a byte.
-func isCompress(head []byte) bool {
-	return len(head) >= 5 && head[0] == 0x1f && head[1] == 0x9d && head[2]&0x1f <= 16 && head[4]&1 == 0
-}
-
-// isPack knows what pack(1) wrote: a size, the depth of a tree, and how many leaves each
-// level has, of which the last has two more at most.
-func isPack(head []byte) bool {
-	const start, deepest = 7, 25
-	if len(head) < start || head[0] != 0x1f || head[1] != 0x1e || head[6] < 1 || head[6] > deepest || len(head) < start+int(head[6]) {
-		return false
-	}
-	open := 1 // places in the tree
-	for _, leaves := range head[start:][:head[6]] {
-		if open = 2*open - int(leaves); open < 0 {
-			return false
-		}
-	}
-	return open <= 2
-}
-
-// isLZH knows the third of these by its first block, which is not empty.
-func isLZH(head []byte) bool {
-	return len(head) >= 4 && head[0] == 0x1f && head[1] == 0xa0 && (head[2] != 0 || head[3] != 0)
 }
 
 // isObject reports whether an ELF file is ET_REL, but not for a GPU.
