@@ -39,7 +39,7 @@ func BenchmarkUnpack(b *testing.B) {
 		if err := os.RemoveAll(name); err != nil {
 			b.Fatal(err)
 		}
-		store, err := rootfs.Open(name)
+		store, err := rootfs.Open(b.Context(), name)
 		if err != nil {
 			b.Fatal(err)
 		}

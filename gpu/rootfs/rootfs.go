@@ -44,13 +44,13 @@ type Store struct {
 }
 
 // Open returns the store in dir, which is made if it is missing. It removes what
-// an unpacking that was killed has left.
-func Open(dir string) (*Store, error) {
+// an unpacking that was killed has left, and waits for one that is under way until ctx ends.
+func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	s := &Store{dir: dir, MaxBytes: DefaultMaxBytes}
-	lock, err := s.lock(context.Background())
+	lock, err := s.lock(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,10 +14,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/cudabuild/cudabuild/gpu/rootfs"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 )
 
@@ -86,7 +88,7 @@ func TestUnpackStaysInside(t *testing.T) {
 					layer[path] = e
 				}
 			}
-			store, err := rootfs.Open(filepath.Join(outside, "store"))
+			store, err := rootfs.Open(t.Context(), filepath.Join(outside, "store"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,7 +187,7 @@ func TestOpenClears(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "abc.new", "etc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rootfs.Open(dir); err != nil {
+	if _, err := rootfs.Open(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
 	missing(t, filepath.Join(dir, "abc.new"))
@@ -194,7 +196,7 @@ func TestOpenClears(t *testing.T) {
 func open(t *testing.T) (*rootfs.Store, string) {
 	t.Helper()
 	dir := t.TempDir()
-	store, err := rootfs.Open(dir)
+	store, err := rootfs.Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +243,7 @@ func TestOpenTakesNoPattern(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := rootfs.Open(filepath.Dir(own)); err != nil {
+	if _, err := rootfs.Open(t.Context(), filepath.Dir(own)); err != nil {
 		t.Fatal(err)
 	}
 	missing(t, own)
@@ -343,4 +345,23 @@ func sparse(t *testing.T, name string, size int64) []byte {
 	header('0', "GNUSparseFile.0/x", regions+strings.Repeat("\x00", 512-len(regions)))
 	b.Write(make([]byte, 1024))
 	return b.Bytes()
+}
+
+// TestWaitEnds: who waits for another process's unpacking can be interrupted.
+func TestWaitEnds(t *testing.T) {
+	t.Parallel()
+	store, dir := open(t)
+	lock, err := files.TryLock(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := store.Unpack(ctx, picture(entries{"a": {}})); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Unpack: %v, want the end of the context", err)
+	}
+	if _, err := rootfs.Open(ctx, dir); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Open: %v, want the end of the context", err)
+	}
 }

@@ -63,3 +63,20 @@ func TestWriteKeepsLinks(t *testing.T) {
 	}
 	clean(t, dir, 2)
 }
+
+// TestUnnamed: nothing of it is in the folder, and what is written can be read anywhere.
+func TestUnnamed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f, err := files.Unnamed(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	clean(t, dir, 0)
+	text := make([]byte, 4)
+	_, err = f.WriteAt([]byte("text"), 3)
+	if _, readErr := f.ReadAt(text, 3); err != nil || readErr != nil || string(text) != "text" {
+		t.Errorf("it has %q: %v, %v", text, err, readErr)
+	}
+}
