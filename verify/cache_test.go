@@ -50,7 +50,7 @@ func TestAnotherBuildReadsAnew(t *testing.T) {
 	const cache, read = "CUDABUILD_TEST_CACHE", "bytes read: "
 	if dir := os.Getenv(cache); dir != "" {
 		r, err := verify.New(verify.Options{CacheDir: dir}).Image(t.Context(), "x", imagetest.New(layer(map[string]imagetest.Entry{"a": {Data: "x"}})))
-		fmt.Println(read, r.Stats.BytesRead, err)
+		fmt.Fprintln(os.Stdout, read, r.Stats.BytesRead, err)
 		return
 	}
 	self, err := os.Executable()

@@ -20,68 +20,68 @@ const maxRPMDatabase = 128 << 20
 
 // record reads p if it is the record of a package manager or of the linker. What stands
 // at the path of a text and cannot be one is a file like others.
-func (w *walker) record(p string, text bool, head []byte, h *tar.Header, body io.Reader) (handled bool, err error) {
+func (b *builder) record(p string, text, inPackage bool, head []byte, h *tar.Header, body io.Reader) (handled bool, err error) {
 	if p == loader.Cache {
-		return true, w.linkerCache(p, h.Size, body)
+		return true, b.linkerCache(p, h.Size, body)
 	}
-	db, ok := pkgdb.Find(p, head, text, w.depth > 0)
+	db, ok := pkgdb.Find(p, head, text, inPackage)
 	switch {
 	case !ok:
-		w.portage(p)
+		b.portage(p)
 		return false, nil
 	case db.Of == pkgdb.RPM:
-		return true, w.rpmDatabase(p, db, h.Size, body)
+		return true, b.rpmDatabase(p, db, h.Size, body)
 	case p == pkgdb.PkgInfo:
 		p = "" // the archive is the package
 	}
-	return true, w.database(p, db, body)
+	return true, b.database(p, db, body)
 }
 
 // portage notes a package of Gentoo's: the first file of its folder stands for all.
-func (w *walker) portage(p string) {
+func (b *builder) portage(p string) {
 	folder, name, version, ok := pkgdb.PortagePackage(p)
-	if !ok || folder == w.lastPortage {
+	if !ok || folder == b.lastPortage {
 		return
 	}
-	w.lastPortage = strings.Clone(folder)
+	b.lastPortage = strings.Clone(folder)
 	set := PackageSet{Path: p}
-	w.installed(&set, name, version)
-	w.packages(set)
+	b.installed(&set, name, version)
+	b.packages(set)
 }
 
 // database reads a database at p, "" for the record of a package that is no file.
-func (w *walker) database(p string, db pkgdb.Database, body io.Reader) error {
+func (b *builder) database(p string, db pkgdb.Database, body io.Reader) error {
 	set := PackageSet{Path: p, Aside: db.Aside, of: db.Of}
-	err := w.readRecord(p, body, db.Aside, func(r io.Reader) error { return db.Read(r, w.sink(&set)) })
-	w.packages(set)
+	err := b.readRecord(p, body, db.Aside, func(r io.Reader) error { return db.Read(r, b.sink(&set)) })
+	b.packages(set)
 	return err
 }
 
 // sink keeps what is installed in set.
-func (w *walker) sink(set *PackageSet) pkgdb.Sink {
+func (b *builder) sink(set *PackageSet) pkgdb.Sink {
 	return pkgdb.Sink{
-		Installed: func(name, version string) { w.installed(set, name, version) },
-		Known:     w.version,
-		Owns:      func(pkg, file string) { w.owns(pkg, Clean(file)) },
+		Installed: func(name, version string) { b.installed(set, name, version) },
+		Known:     b.version,
+		Owns:      func(pkg, file string) { b.owns(pkg, Clean(file)) },
 	}
 }
 
 // rpmDatabase reads rpm's database from memory.
-func (w *walker) rpmDatabase(p string, db pkgdb.Database, size int64, body io.Reader) error {
+func (b *builder) rpmDatabase(p string, db pkgdb.Database, size int64, body io.Reader) error {
 	if size > maxRPMDatabase {
-		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRPMDatabase))
+		b.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRPMDatabase))
 		return nil
 	}
 	return held(size, body, func(data []byte) {
 		set := PackageSet{Path: p, Aside: db.Aside, of: db.Of}
-		sink := w.sink(&set)
+		sink := b.sink(&set)
 		err := rpmdb.Read(data, func(pkg rpmdb.Package) {
 			sink.Installed(pkg.Name, pkg.Version)
 			pkg.Files(func(file string) { sink.Owns(pkg.Name, file) })
 		})
-		w.packages(set)
+		b.packages(set)
 		if err != nil {
-			w.unreadable(p, fmt.Sprintf("package record: %v", err))
+			b.unreadable(p, fmt.Sprintf("package record: %v", err))
 		}
 	})
 }

@@ -103,9 +103,9 @@ var cudartName = regexp.MustCompile(`^libcudart(?:-[0-9a-f]{8})?\.so\.([0-9]+(?:
 
 // deviceCode records what a file asks for, unless it is a library of the driver.
 // elf is the zero value for a file that no dynamic linker loads.
-func (w *walker) deviceCode(d *deviceScan, elf dynelf.Info) {
+func (b *builder) deviceCode(d *deviceScan, elf dynelf.Info) {
 	n := d.finish()
-	if lib, _ := w.rules.LibraryNamed(path.Base(n.Path)); lib != nil || w.rules.IsDriver(elf) {
+	if lib, _ := b.rules.LibraryNamed(path.Base(n.Path)); lib != nil || b.rules.IsDriver(elf) {
 		return
 	}
 	for _, name := range []string{path.Base(n.Path), elf.SOName} {
@@ -118,7 +118,7 @@ func (w *walker) deviceCode(d *deviceScan, elf dynelf.Info) {
 			n.Runtime = m[1]
 		}
 	}
-	w.code(n)
+	b.code(n)
 }
 
 // weight is the bytes that n takes in memory, nearly.
@@ -130,14 +130,14 @@ func (n Code) weight() int {
 func (n Code) Part() bool { return n.Cudart || n.Unread || len(n.SASS)+len(n.PTX) > 0 }
 
 // code keeps what is worth keeping.
-func (w *walker) code(n Code) {
-	if !n.Part() && n.Opens == "" && n.Compat == "" || w.budget.code.over() {
+func (b *builder) code(n Code) {
+	if !n.Part() && n.Opens == "" && n.Compat == "" || b.budget.code.over() {
 		return
 	}
-	if !w.budget.code.spend(int64(n.weight())) {
+	if !b.budget.code.spend(int64(n.weight())) {
 		n = Code{Unread: true}
 	}
-	w.facts.Code = append(w.facts.Code, n)
+	b.facts.Code = append(b.facts.Code, n)
 }
 
 // isDeviceCode reports whether a file is a fatbin or a cubin, by its first bytes.
@@ -146,7 +146,7 @@ func isDeviceCode(head []byte) bool {
 }
 
 // looseCode examines a file that is nothing but device code.
-func (w *walker) looseCode(p string, head []byte, size int64, body io.Reader) error {
+func (b *builder) looseCode(p string, head []byte, size int64, body io.Reader) error {
 	d := newDeviceScan(p, size, head)
 	rest := make([]byte, min(size, 64)-int64(len(head)))
 	if _, err := io.ReadFull(body, rest); err != nil {
@@ -162,7 +162,7 @@ func (w *walker) looseCode(p string, head []byte, size int64, body io.Reader) er
 	}
 	n := d.finish()
 	n.Loose = true
-	w.code(n)
+	b.code(n)
 	return nil
 }
 

@@ -34,20 +34,20 @@ const (
 // linkerCache looks for libraries of the driver in ld.so.cache: what a run of ldconfig
 // under a GPU runtime leaves, even if the files themselves were only mounted. What the
 // cache names elsewhere is kept for the merged view.
-func (w *walker) linkerCache(p string, size int64, body io.Reader) error {
+func (b *builder) linkerCache(p string, size int64, body io.Reader) error {
 	if size > maxLinkerCache {
-		w.unreadable(p, fmt.Sprintf("linker cache of more than %d bytes", maxLinkerCache))
+		b.unreadable(p, fmt.Sprintf("linker cache of more than %d bytes", maxLinkerCache))
 		return nil
 	}
-	return held(size, body, func(data []byte) { w.cachedLibraries(p, data) })
+	return held(size, body, func(data []byte) { b.cachedLibraries(p, data) })
 }
 
-func (w *walker) cachedLibraries(p string, data []byte) {
+func (b *builder) cachedLibraries(p string, data []byte) {
 	var driver []string
 	seen, more := map[string]bool{}, 0
 	err := eachCached(data, func(name, file string) {
-		w.linker.inCache(name, file)
-		lib, _ := w.rules.LibraryNamed(name)
+		b.linker.inCache(name, file)
+		lib, _ := b.rules.LibraryNamed(name)
 		entry := name + " => " + file
 		switch {
 		case lib == nil || lib.Target != "" || lib.Rule.Severity != rules.SeverityFail || seen[entry]:
@@ -60,14 +60,14 @@ func (w *walker) cachedLibraries(p string, data []byte) {
 		}
 	})
 	if err != nil {
-		w.unreadable(p, err.Error())
+		b.unreadable(p, err.Error())
 	}
 	if len(driver) > 0 {
 		detail := "names " + strings.Join(driver, ", ")
 		if more > 0 {
 			detail += fmt.Sprintf(" and %d more libraries of the driver", more)
 		}
-		w.hit(rules.LinkerCache, p, detail)
+		b.hit(rules.LinkerCache, p, detail)
 	}
 }
 

@@ -15,22 +15,22 @@ import (
 
 // symlink keeps a link at a driver's name. What it means depends on whether its
 // target exists in the image, which is seen when the layers are put together.
-func (w *walker) symlink(p, target string) {
+func (b *builder) symlink(p, target string) {
 	resolved := LinkTarget(p, target)
-	lib, _ := w.rules.LibraryNamed(path.Base(p))
+	lib, _ := b.rules.LibraryNamed(path.Base(p))
 	if lib != nil && lib.Target != "" && !strings.Contains(target, lib.Target) {
 		lib = nil
 	}
 	if lib != nil {
-		w.keepLink(Link{Rule: lib.Rule.ID, Path: p, Target: resolved, Stub: lib.Stub, Compat: lib.Compat})
+		b.keepLink(Link{Rule: lib.Rule.ID, Path: p, Target: resolved, Stub: lib.Stub, Compat: lib.Compat})
 		return
 	}
-	if rule := w.rules.LinkRule(p); rule != "" {
-		w.keepLink(Link{Rule: rule, Path: p, Target: resolved})
+	if rule := b.rules.LinkRule(p); rule != "" {
+		b.keepLink(Link{Rule: rule, Path: p, Target: resolved})
 		return
 	}
-	if lib, version := w.rules.LibraryNamed(path.Base(resolved)); lib != nil && branched.MatchString(version) {
-		w.keepLink(Link{Rule: lib.Rule.ID, Path: p, Target: resolved, Aside: true})
+	if lib, version := b.rules.LibraryNamed(path.Base(resolved)); lib != nil && branched.MatchString(version) {
+		b.keepLink(Link{Rule: lib.Rule.ID, Path: p, Target: resolved, Aside: true})
 	}
 }
 
@@ -45,50 +45,50 @@ func LinkTarget(p, target string) string {
 	return Clean(path.Dir(p) + "/" + target)
 }
 
-func (w *walker) keepLink(l Link) {
-	if len(w.facts.Links) >= maxHits || !w.budget.text.keep(2*len(l.Path)+len(l.Target)) {
-		w.dropped++
+func (b *builder) keepLink(l Link) {
+	if len(b.facts.Links) >= maxHits || !b.budget.text.keep(2*len(l.Path)+len(l.Target)) {
+		b.dropped++
 		return
 	}
-	w.facts.Links = append(w.facts.Links, l)
+	b.facts.Links = append(b.facts.Links, l)
 }
 
 // hardLink repeats the finding of the target, which stands before it in an archive
 // that can be extracted. Else the name is judged, and the link kept to the end of
 // the layer, when what the layer holds is known. A link that is too much to keep is
 // no loss to the verdict: its target is a finding of its own.
-func (w *walker) hardLink(p, target string) {
-	if pkgdb.IsPlace(p) && !pkgdb.IsPlace(target) && w.budget.hard.keep(len(p)+len(target)) {
-		w.facts.Records = append(w.facts.Records, Link{Path: p, Target: target})
+func (b *builder) hardLink(p, target string) {
+	if pkgdb.IsPlace(p) && !pkgdb.IsPlace(target) && b.budget.hard.keep(len(p)+len(target)) {
+		b.facts.Records = append(b.facts.Records, Link{Path: p, Target: target})
 	}
-	if w.repeat(p, target) {
+	if b.repeat(p, target) {
 		return
 	}
-	w.file(p, &tar.Header{Typeflag: tar.TypeLink, Mode: 0o755}, content{size: 1})
-	if w.budget.hard.keep(len(p) + len(target)) {
-		w.hardLinks = append(w.hardLinks, [2]string{p, target})
+	b.file(p, &tar.Header{Typeflag: tar.TypeLink, Mode: 0o755}, content{size: 1})
+	if b.budget.hard.keep(len(p) + len(target)) {
+		b.hardLinks = append(b.hardLinks, [2]string{p, target})
 	}
 }
 
 // repeat records for p what was found at target.
-func (w *walker) repeat(p, target string) bool {
-	i, ok := w.hitAt[target]
+func (b *builder) repeat(p, target string) bool {
+	i, ok := b.hitAt[target]
 	if ok {
-		w.hit(w.facts.Hits[i].Rule, p, "hard link to "+target+": "+w.facts.Hits[i].Detail)
+		b.hit(b.facts.Hits[i].Rule, p, "hard link to "+target+": "+b.facts.Hits[i].Detail)
 	}
 	return ok
 }
 
 // resolveHardLinks keeps the links to lower layers.
-func (w *walker) resolveHardLinks() {
-	for _, l := range w.hardLinks {
-		_, judged := w.hitAt[l[0]]
-		if !judged && w.repeat(l[0], l[1]) || w.facts.Paths.Has(KindFile, l[1]) {
+func (b *builder) resolveHardLinks() {
+	for _, l := range b.hardLinks {
+		_, judged := b.hitAt[l[0]]
+		if !judged && b.repeat(l[0], l[1]) || b.facts.Paths.Has(KindFile, l[1]) {
 			continue
 		}
-		w.facts.Hard = append(w.facts.Hard, Link{Path: l[0], Target: l[1], Judged: judged})
+		b.facts.Hard = append(b.facts.Hard, Link{Path: l[0], Target: l[1], Judged: judged})
 	}
-	w.hardLinks = nil
+	b.hardLinks = nil
 }
 
 // Hit turns a link into a finding; ok is false if it is harmless. exists reports whether the image

@@ -74,7 +74,7 @@ func (w *walker) nested(p string, k sniff.Kind, h *tar.Header, body io.Reader) (
 
 // inner returns the walker of an archive that this one has come upon.
 func (w *walker) inner() *walker {
-	inner := newWalker(w.rules, w.opts, w.budget.inner())
+	inner := newWalker(w.opts, w.budget.inner())
 	inner.depth, inner.within = w.depth+1, w.within
 	return inner
 }
@@ -100,14 +100,14 @@ var (
 )
 
 // adopt takes over what was found in the archive at p.
-func (w *walker) adopt(p string, f *Facts) {
+func (b *builder) adopt(p string, f *Facts) {
 	for _, h := range f.Hits {
-		w.hit(h.Rule, inside(p, h.Path), h.Detail)
+		b.hit(h.Rule, inside(p, h.Path), h.Detail)
 	}
 	for _, set := range f.Packages {
 		if set.Counts() {
 			for _, h := range set.Hits() {
-				w.hit(h.Rule, inside(p, h.Path), h.Detail)
+				b.hit(h.Rule, inside(p, h.Path), h.Detail)
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func (w *walker) adopt(p string, f *Facts) {
 	for _, l := range f.Links {
 		if h, ok := l.Hit(exists, found); ok {
 			// Its target is often in another package: a dangling one is no mount point.
-			w.hit(l.Rule, inside(p, h.Path), h.Detail)
+			b.hit(l.Rule, inside(p, h.Path), h.Detail)
 		}
 	}
 }

@@ -113,13 +113,5 @@ func (w *walker) listed(f *zip.File) {
 	}
 }
 
-// name judges a name of which the content is not looked at, but may be known to be too
-// small for a program.
-func (w *walker) name(name string, small bool) {
-	if len(name) <= archive.MaxName {
-		w.file(Clean(name), &tar.Header{Typeflag: tar.TypeReg, Mode: 0o755}, content{size: 1, notELF: small})
-	}
-}
-
 // zipPath turns the names that some tools write into paths.
 func zipPath(name string) string { return strings.ReplaceAll(name, `\`, "/") }

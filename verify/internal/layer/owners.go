@@ -29,50 +29,50 @@ type owners struct {
 func newOwners() owners { return owners{version: map[string]string{}, owner: map[string]string{}} }
 
 // packages keeps what a database lists of the driver.
-func (w *walker) packages(set PackageSet) {
-	if len(set.Items) > 0 || set.Aside && w.budget.text.keep(len(set.Path)) {
-		w.facts.Packages = append(w.facts.Packages, set)
+func (b *builder) packages(set PackageSet) {
+	if len(set.Items) > 0 || set.Aside && b.budget.text.keep(len(set.Path)) {
+		b.facts.Packages = append(b.facts.Packages, set)
 	}
 }
 
 // installed notes a package that a database calls installed.
-func (w *walker) installed(set *PackageSet, name, version string) {
-	if rule := w.rules.DriverPackage(name, string(set.of)); rule != nil {
-		if w.budget.text.keep(len(set.Path) + len(name) + len(version)) {
+func (b *builder) installed(set *PackageSet, name, version string) {
+	if rule := b.rules.DriverPackage(name, string(set.of)); rule != nil {
+		if b.budget.text.keep(len(set.Path) + len(name) + len(version)) {
 			set.Items = append(set.Items, Hit{rule.ID, strings.Clone(name), strings.Clone(version)})
 		} else {
-			w.dropped++
+			b.dropped++
 		}
 	}
 	if !set.Aside {
-		w.version(name, version)
+		b.version(name, version)
 	}
 }
 
 // version notes the version of a package. What a long line holds beside it is not kept.
-func (w *walker) version(name, version string) {
-	if w.budget.owners.keep(len(name) + len(version)) {
-		w.owners.version[strings.Clone(name)] = strings.Clone(version)
+func (b *builder) version(name, version string) {
+	if b.budget.owners.keep(len(name) + len(version)) {
+		b.owners.version[strings.Clone(name)] = strings.Clone(version)
 	}
 }
 
 // owns notes the package of a file that a rule may be about.
-func (w *walker) owns(pkg, file string) {
-	if w.ownable(file) && w.budget.owners.keep(len(file)+len(pkg)) {
-		w.owners.owner[canonical(file)] = strings.Clone(pkg)
+func (b *builder) owns(pkg, file string) {
+	if b.ownable(file) && b.budget.owners.keep(len(file)+len(pkg)) {
+		b.owners.owner[canonical(file)] = strings.Clone(pkg)
 	}
 }
 
 // ownable reports whether a rule may be about a file.
-func (w *walker) ownable(file string) bool {
-	lib, _ := w.rules.LibraryNamed(path.Base(file))
-	_, hit := w.hitAt[file]
-	return lib != nil || hit || strings.Contains(file, "nvidia") || w.recorder.is(file)
+func (b *builder) ownable(file string) bool {
+	lib, _ := b.rules.LibraryNamed(path.Base(file))
+	_, hit := b.hitAt[file]
+	return lib != nil || hit || strings.Contains(file, "nvidia") || b.recorder.is(file)
 }
 
 // readRecord has parse read a record at p. What is wrong with the record is a finding, but for
 // damage where aside: what is not at the place of a record may be none. The error is that of body.
-func (w *walker) readRecord(p string, body io.Reader, aside bool, parse func(io.Reader) error) error {
+func (b *builder) readRecord(p string, body io.Reader, aside bool, parse func(io.Reader) error) error {
 	counted := &readers.Counter{R: io.LimitReader(body, maxRecord)}
 	err := parse(counted)
 	var damaged pkgdb.DamagedError
@@ -83,30 +83,30 @@ func (w *walker) readRecord(p string, body io.Reader, aside bool, parse func(io.
 	case counted.Err != nil:
 		return counted.Err
 	case err != nil:
-		w.unreadable(p, fmt.Sprintf("package record: %v", err))
+		b.unreadable(p, fmt.Sprintf("package record: %v", err))
 	case counted.N >= maxRecord:
-		w.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRecord))
+		b.unreadable(p, fmt.Sprintf("package record of more than %d bytes", maxRecord))
 	}
 	return nil
 }
 
 // nameOwners adds the owning package to the findings and links of the layer.
-func (w *walker) nameOwners() {
-	for i := range w.facts.Hits {
-		h := &w.facts.Hits[i]
-		h.Detail += w.ownedBy(h.Path)
+func (b *builder) nameOwners() {
+	for i := range b.facts.Hits {
+		h := &b.facts.Hits[i]
+		h.Detail += b.ownedBy(h.Path)
 	}
-	for i := range w.facts.Links {
-		w.facts.Links[i].Owner = w.ownedBy(w.facts.Links[i].Path)
+	for i := range b.facts.Links {
+		b.facts.Links[i].Owner = b.ownedBy(b.facts.Links[i].Path)
 	}
 }
 
-func (w *walker) ownedBy(p string) string {
-	pkg := w.owners.owner[canonical(p)]
+func (b *builder) ownedBy(p string) string {
+	pkg := b.owners.owner[canonical(p)]
 	if pkg == "" {
 		return ""
 	}
-	return strings.TrimRight(fmt.Sprintf(", package %s %s", pkg, w.owners.version[pkg]), " ")
+	return strings.TrimRight(fmt.Sprintf(", package %s %s", pkg, b.owners.version[pkg]), " ")
 }
 
 var mergedUsr = regexp.MustCompile(`^usr/(bin|sbin|lib[0-9x]*)(/|$)`)

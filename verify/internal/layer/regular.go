@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
-	"github.com/cudabuild/cudabuild/verify/internal/rules"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
 )
 
@@ -31,7 +30,7 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 	k := sniff.Of(head)
 	end := archive.NewTail(body, k, h.Size, w.held, w.budget.space)
 	defer end.Close()
-	isRecord, err := w.record(p, k == sniff.Other && !bytes.HasPrefix(head, []byte("\x7fELF")), head, h, end)
+	isRecord, err := w.record(p, k == sniff.Other && !bytes.HasPrefix(head, []byte("\x7fELF")), w.depth > 0, head, h, end)
 	switch {
 	case isRecord || err != nil:
 		c = content{size: h.Size, notELF: true}
@@ -66,30 +65,5 @@ func (w *walker) regular(p string, h *tar.Header, body io.Reader) error {
 func (w *walker) ambiguous(p string, head []byte) {
 	if sniff.IsELF(head) && sniff.IsTar(head) {
 		w.unreadable(p, "an ELF file and a tar archive at the same time")
-	}
-}
-
-// file judges one file by content and name.
-func (w *walker) file(p string, h *tar.Header, c content) {
-	w.recorder.content(p, c)
-	for _, f := range w.rules.Classify(c.file(p, h)) {
-		w.found(f, p)
-	}
-}
-
-// found records a finding about the file at p, once for all files that have part in it.
-func (w *walker) found(f rules.Finding, p string) {
-	if _, known := w.hitAt[f.Path]; !known || f.Path == p {
-		w.hit(f.Rule, f.Path, f.Detail)
-	}
-	if at, ok := w.hitAt[f.Path]; ok && f.Path != p && w.budget.text.keep(len(p)) {
-		w.hitAt[p] = at // a hard link to the file repeats the finding
-	}
-}
-
-// device judges a device node by path, then by number.
-func (w *walker) device(p string, h *tar.Header) {
-	for _, f := range w.rules.Device(p, h) {
-		w.found(f, p)
 	}
 }

@@ -12,14 +12,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/blob"
-	"github.com/cudabuild/cudabuild/verify/internal/rules"
 	"github.com/cudabuild/cudabuild/verify/internal/sniff"
-)
-
-// Fixed limits of the walk over one layer. Reaching one is a finding of rule
-// "unreadable", so the verdict is never "pass".
-const (
-	maxHits = 10_000 // findings kept
 )
 
 // read returns the facts of one layer. Content that cannot be understood, or has another digest
@@ -51,7 +44,7 @@ func (r *Reader) read(ctx context.Context, ref Ref, base string) (*Facts, error)
 // Walk returns the facts of an archive and of what is behind it, as those of a blob of size bytes, 0 if
 // that is not known. The error describes content, unless reading it failed. base is as for read.
 func Walk(content io.Reader, o Options, size int64, base string) (*Facts, error) {
-	w := newWalker(rules.Load(), o, newBudget(o, size))
+	w := newWalker(o, newBudget(o, size))
 	w.recorder = newRecorder(base)
 	err := archive.Tar(content, w.visit)
 	if err == nil {
@@ -72,31 +65,18 @@ func (r *Reader) bounds(ref Ref) blob.Options {
 	}
 }
 
-// walker turns the entries of one layer into facts.
+// walker goes through the entries of one layer, and of the archives in it, and tells a builder of each.
 type walker struct {
-	rules       *rules.Set
-	opts        Options
-	facts       *Facts
-	hardLinks   [][2]string    // of the layer that repeat no hit so far: name, target
-	hitAt       map[string]int // path -> index of its first hit
-	owners      owners
-	linker      linkerCollector
-	executables executableCollector
-	budget      budget
-	dropped     int // hits beyond the limits
-	recorder    *Recorder
-	head        [sniff.Len]byte
-	held        []byte // see tail
-	depth       int    // how many archives this walk is inside
-	within      int    // how many compressed streams
-
-	lastPortage string // see portage
+	*builder
+	opts   Options
+	head   [sniff.Len]byte
+	held   []byte // see tail
+	depth  int    // how many archives this walk is inside
+	within int    // how many compressed streams
 }
 
-func newWalker(rules *rules.Set, opts Options, b budget) *walker {
-	w := &walker{rules: rules, opts: opts, facts: &Facts{Version: opts.Version}, hitAt: map[string]int{}, owners: newOwners(), budget: b}
-	w.linker, w.executables = newLinkerCollector(&w.budget.linker), newExecutableCollector(&w.budget.lines)
-	return w
+func newWalker(opts Options, b budget) *walker {
+	return &walker{builder: newBuilder(opts, b), opts: opts}
 }
 
 // visit examines one entry of an archive.
@@ -106,13 +86,6 @@ func (w *walker) visit(h *tar.Header, body io.Reader) error {
 	}
 	if err := w.entry(h, body); err != nil {
 		return fmt.Errorf("archive, %q: %w", shorten(h.Name), err)
-	}
-	return nil
-}
-
-func (w *walker) count() error {
-	if w.facts.Entries++; !w.budget.entries.spend(1) {
-		return fmt.Errorf("archive has more than %d entries", w.opts.MaxEntries)
 	}
 	return nil
 }
@@ -176,18 +149,6 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 	return nil
 }
 
-// shared records that others than root may write to a directory or a library.
-func (w *walker) shared(p string, h *tar.Header) {
-	if h.Typeflag == tar.TypeSymlink || h.Uid == 0 && h.Mode&0o002 == 0 || h.Typeflag != tar.TypeDir && !strings.Contains(path.Base(p), ".so") {
-		return
-	}
-	if !w.budget.writable.spend(1) {
-		w.linker.incomplete = fmt.Sprintf("the layer has more than %d directories and libraries to which others than root may write", maxShared)
-		return
-	}
-	w.facts.Paths.add(KindShared, p)
-}
-
 // whiteout records a whiteout and reports whether p was one. Other names that
 // begin with ".wh..wh." are reserved and mean nothing. Archives inside have none.
 func (w *walker) whiteout(p string) bool {
@@ -204,36 +165,6 @@ func (w *walker) whiteout(p string) bool {
 	}
 	return true
 }
-
-// finish completes the facts after the last entry.
-func (w *walker) finish() *Facts {
-	w.facts.Paths.seal()
-	w.facts.Linker = w.linker.seal(w.facts.Paths, &w.executables)
-	w.facts.Executables = w.executables.seal(w.facts.Paths)
-	if w.budget.linker.over() {
-		w.facts.unreadable(w.facts.Linker.Incomplete)
-	}
-	w.resolveHardLinks()
-	w.nameOwners()
-	if w.dropped > 0 {
-		w.facts.unreadable(fmt.Sprintf("%d more findings are not listed", w.dropped))
-	}
-	return w.facts
-}
-
-// hit records a finding; the first one of a path is the one that hard links repeat.
-func (w *walker) hit(rule, p, detail string) {
-	if len(w.facts.Hits) >= maxHits || !w.budget.text.keep(len(p)+len(detail)) {
-		w.dropped++
-		return
-	}
-	if _, ok := w.hitAt[p]; !ok && p != "" {
-		w.hitAt[p] = len(w.facts.Hits)
-	}
-	w.facts.Hits = append(w.facts.Hits, Hit{Rule: rule, Path: p, Detail: detail})
-}
-
-func (w *walker) unreadable(p, why string) { w.hit(rules.Unreadable, p, why) }
 
 // Clean roots name at the image's root: "./usr//lib/../x" is "usr/x", "" is the root.
 func Clean(name string) string { return path.Clean("/" + name)[1:] }
