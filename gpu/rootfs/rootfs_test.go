@@ -21,6 +21,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/internal/require"
 )
 
 type entries = map[string]imagetest.Entry
@@ -195,6 +196,9 @@ func TestOpenClears(t *testing.T) {
 
 func open(t *testing.T) (*rootfs.Store, string) {
 	t.Helper()
+	if os.Geteuid() != 0 {
+		require.Missing(t, "root", errors.New("files of other users need root"))
+	}
 	dir := t.TempDir()
 	store, err := rootfs.Open(t.Context(), dir)
 	if err != nil {

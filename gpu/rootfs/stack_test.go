@@ -65,7 +65,7 @@ func shown(t *testing.T, root rootfs.Root) (all map[string]string) {
 		runtime.LockOSThread()
 		done <- func() error {
 			if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-				require.Missing(t, "root", err)
+				return err
 			}
 			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 				return err
@@ -83,7 +83,10 @@ func shown(t *testing.T, root rootfs.Root) (all map[string]string) {
 			return opens(root, target)
 		}()
 	}()
-	if err := <-done; err != nil {
+	switch err := <-done; {
+	case errors.Is(err, unix.EPERM):
+		require.Missing(t, "root", err)
+	case err != nil:
 		t.Fatal(err)
 	}
 	return all
