@@ -147,9 +147,5 @@ func (e *Explanation) add(l PathLayer, facts *layer.Facts, names map[string]bool
 }
 
 func pathEntry(e layer.Entry) PathEntry {
-	p := PathEntry{Path: e.Path, Type: e.Type, Size: e.Size, Mode: e.Mode, Owner: e.Owner, Target: e.Target, SHA256: e.SHA256}
-	if e.ELF != nil {
-		p.ELF = &ELF{SOName: e.ELF.SOName, Needed: e.ELF.Needed, Exports: e.ELF.Exports, ExecBytes: e.ELF.ExecBytes}
-	}
-	return p
+	return PathEntry{Path: e.Path, Type: e.Type, Size: e.Size, Mode: e.Mode, Owner: e.Owner, Target: e.Target, SHA256: e.SHA256, ELF: (*ELF)(e.ELF)}
 }

@@ -59,29 +59,32 @@ func (r *room) keep(text int) bool {
 // budget is what is left for one layer and one archive.
 type budget struct {
 	*shared
+	entries                                           *room // of the layer's own archive, or of all those in it
 	text, hard, owners, linker, code, lines, writable room
 }
 
 // shared is what all archives of a layer take from.
 type shared struct {
-	entries  room
-	archives room // bytes that they decode to
-	sparse   room // bytes of sparse files
-	space    *spool.Space
+	own, nested room // entries
+	archives    room // bytes that they decode to
+	sparse      room // bytes of sparse files
+	space       *spool.Space
 }
 
 // newBudget is that of a layer whose blob has size bytes; one of unknown size, 0, may decode to all.
 func newBudget(o Options, size int64) budget {
-	s := shared{entries: room(o.MaxEntries), archives: maxDecoded, sparse: maxDecoded, space: spool.NewSpace(o.TempDir, maxSpooled)}
+	s := shared{own: room(o.MaxEntries), nested: room(o.MaxEntries), archives: maxDecoded, sparse: maxDecoded, space: spool.NewSpace(o.TempDir, maxSpooled)}
 	if size > 0 && size < maxDecoded/maxDecodedRatio {
 		s.archives = room(min(maxDecoded, minDecoded+maxDecodedRatio*size))
 	}
-	return budget{shared: &s}.inner()
+	b := budget{shared: &s}.inner()
+	b.entries = &s.own
+	return b
 }
 
 // inner is the budget of an archive inside.
 func (b budget) inner() budget {
-	return budget{b.shared, maxText, maxHard, maxOwners, maxLinker, maxCode, maxLines, maxShared}
+	return budget{b.shared, &b.nested, maxText, maxHard, maxOwners, maxLinker, maxCode, maxLines, maxShared}
 }
 
 // decoded is r, an archive's decoder, up to what the archives of the layer may decode to.
@@ -99,5 +102,10 @@ func (d *decodedReader) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// entriesError is how many entries archives may have that have more.
+type entriesError int
+
+func (e entriesError) Error() string { return fmt.Sprintf("archive has more than %d entries", int(e)) }
 
 var errDecoded = fmt.Errorf("nested archives or sparse files hold more than %d bytes, or %d times the size of the layer", int64(maxDecoded), maxDecodedRatio)

@@ -4,10 +4,12 @@ package layer
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/verify/internal/rules"
 )
 
 func TestRoom(t *testing.T) {
@@ -38,5 +40,22 @@ func TestArchivesShareABudget(t *testing.T) {
 		if err != nil || f.Complete() != whole {
 			t.Errorf("%d archives: %v, complete %t: %v", count, err, f.Complete(), f.Hits)
 		}
+	}
+}
+
+// TestArchivesEndNoLayer: an archive with too many entries does not hide what is behind it, nor
+// does it pass.
+func TestArchivesEndNoLayer(t *testing.T) {
+	t.Parallel()
+	many := map[string]imagetest.Entry{}
+	for i := range 11 {
+		many[string(rune('a'+i))] = imagetest.Entry{Data: "x"}
+	}
+	f, err := Walk(bytes.NewReader(imagetest.Files(map[string]imagetest.Entry{
+		"a/x.tar": imagetest.File(imagetest.Files(many)), "usr/lib/libcuda.so.550.54.14": imagetest.File(imagetest.ELF{SOName: "libcuda.so.1", Exec: 300 << 10}.Bytes()),
+	})), Options{MaxEntries: 10}, 0, "")
+	found := slices.ContainsFunc(f.Hits, func(h Hit) bool { return h.Rule == rules.DriverLibrary })
+	if err != nil || !found || f.Complete() {
+		t.Errorf("%v, the driver found %t, complete %t: %v", err, found, f.Complete(), f.Hits)
 	}
 }

@@ -44,7 +44,7 @@ func newBuilder(opts Options, left budget) *builder {
 // count notes an entry.
 func (b *builder) count() error {
 	if b.facts.Entries++; !b.budget.entries.spend(1) {
-		return fmt.Errorf("archive has more than %d entries", b.maxEntries)
+		return entriesError(b.maxEntries)
 	}
 	return nil
 }

@@ -26,13 +26,13 @@ func (b *builder) record(p string, text, inPackage bool, head []byte, h *tar.Hea
 	}
 	db, ok := pkgdb.Find(p, head, text, inPackage)
 	switch {
-	case !ok:
+	case db.Of == pkgdb.Portage:
 		b.portage(p)
+		return false, nil
+	case !ok:
 		return false, nil
 	case db.Of == pkgdb.RPM:
 		return true, b.rpmDatabase(p, db, h.Size, body)
-	case p == pkgdb.PkgInfo:
-		p = "" // the archive is the package
 	}
 	return true, b.database(p, db, body)
 }
@@ -49,9 +49,12 @@ func (b *builder) portage(p string) {
 	b.packages(set)
 }
 
-// database reads a database at p, "" for the record of a package that is no file.
+// database reads a database at p, "" for one that is no file. Packages have their own record in them.
 func (b *builder) database(p string, db pkgdb.Database, body io.Reader) error {
 	set := PackageSet{Path: p, Aside: db.Aside, of: db.Of}
+	if db.Own {
+		set.Path = ""
+	}
 	err := b.readRecord(p, body, db.Aside, func(r io.Reader) error { return db.Read(r, b.sink(&set)) })
 	b.packages(set)
 	return err
@@ -59,10 +62,23 @@ func (b *builder) database(p string, db pkgdb.Database, body io.Reader) error {
 
 // sink keeps what is installed in set.
 func (b *builder) sink(set *PackageSet) pkgdb.Sink {
+	var files []string // of the next package
 	return pkgdb.Sink{
-		Installed: func(name, version string) { b.installed(set, name, version) },
-		Known:     b.version,
-		Owns:      func(pkg, file string) { b.owns(pkg, Clean(file)) },
+		Installed: func(name, version string) {
+			b.installed(set, name, version)
+			for _, file := range files {
+				b.owns(name, file)
+			}
+			files = nil
+		},
+		Known: b.version,
+		Owns: func(pkg, file string) {
+			if file = Clean(file); pkg != "" {
+				b.owns(pkg, file)
+			} else if b.ownable(file) && b.budget.owners.keep(len(file)) {
+				files = append(files, file)
+			}
+		},
 	}
 }
 

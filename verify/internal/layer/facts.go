@@ -96,16 +96,16 @@ type PackageSet struct {
 // found returns a function that reports whether there is a link at a driver's name, or a finding,
 // at a path of the layer.
 func (f *Facts) found() func(p string) bool {
-	at := map[string]bool{}
+	links, hits := map[string]bool{}, map[string]bool{}
 	for _, l := range f.Links {
-		at[l.Path] = true
+		links[l.Path] = true
 	}
 	for _, h := range f.Hits {
-		at[h.Path] = true
+		hits[h.Path] = true
 	}
 	return func(p string) bool {
 		group := rules.Load().GroupOf(p)
-		return at[p] || group != "" && at[group]
+		return links[p] || hits[p] || group != "" && hits[group]
 	}
 }
 

@@ -44,7 +44,7 @@ var kernelModule = regexp.MustCompile(`\.ko\.(xz|zst|gz)$`)
 // what the one file in it is.
 //
 // The error is that of what holds the archive. An archive that makes no sense is a
-// finding only where its content was asked for, one too deep in others always is.
+// finding only where its content was asked for, one too deep in others or with too many entries always is.
 func (w *walker) nested(p string, k sniff.Kind, h *tar.Header, body io.Reader) (content, error) {
 	c := content{size: h.Size, notELF: true}
 	cheap := k == sniff.Tar || k == sniff.Ar || k == sniff.RPM
@@ -66,7 +66,8 @@ func (w *walker) nested(p string, k sniff.Kind, h *tar.Header, body io.Reader) (
 	if counted.Err != nil {
 		return c, counted.Err
 	}
-	if err != nil && (w.opts.Nested || inner.depth > maxNesting) {
+	_, tooMany := errors.AsType[entriesError](err)
+	if err != nil && (w.opts.Nested || inner.depth > maxNesting || tooMany) {
 		w.unreadable(p, fmt.Sprintf("nested archive: %v", err))
 	}
 	return c, nil

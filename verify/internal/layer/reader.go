@@ -78,20 +78,20 @@ func (r *Reader) All(ctx context.Context, layers []Ref) ([]*Facts, []Origin, err
 	defer cancel()
 	from := make([]Origin, len(layers))
 	var weight atomic.Int64
-	facts, err := each(layers, cancel, func(i int, ref Ref) (f *Facts, err error) {
+	facts, errs := each(layers, cancel, func(i int, ref Ref) (f *Facts, err error) {
 		f, from[i], err = r.Facts(ctx, ref)
 		if err == nil && weight.Add(f.weight()) > maxFacts {
 			err = errTooMuch
 		}
 		return f, err
 	})
-	return facts, from, err
+	return facts, from, firstCause(errs)
 }
 
 // Watch is All for a question about the paths with a base name: every layer is read, whatever is
 // known about it already, and its facts tell what it has there.
 func (r *Reader) Watch(ctx context.Context, layers []Ref, base string) ([]*Facts, error) {
-	return each(layers, func() {}, func(_ int, ref Ref) (*Facts, error) {
+	facts, errs := each(layers, func() {}, func(_ int, ref Ref) (*Facts, error) {
 		if ref.Foreign {
 			f := r.foreign(ref)
 			f.Seen = newRecorder(base)
@@ -99,11 +99,11 @@ func (r *Reader) Watch(ctx context.Context, layers []Ref, base string) ([]*Facts
 		}
 		return r.read(ctx, ref, base)
 	})
+	return facts, errors.Join(errs...)
 }
 
-// each has all layers read at the same time. failed is called after each error; the one returned
-// is that which made the others give up.
-func each(layers []Ref, failed func(), read func(i int, ref Ref) (*Facts, error)) ([]*Facts, error) {
+// each has all layers read at the same time. failed is called after each error.
+func each(layers []Ref, failed func(), read func(i int, ref Ref) (*Facts, error)) ([]*Facts, []error) {
 	facts, errs := make([]*Facts, len(layers)), make([]error, len(layers))
 	var wg sync.WaitGroup
 	for i, ref := range layers {
@@ -116,7 +116,7 @@ func each(layers []Ref, failed func(), read func(i int, ref Ref) (*Facts, error)
 		})
 	}
 	wg.Wait()
-	return facts, firstCause(errs)
+	return facts, errs
 }
 
 // errTooMuch means that the layers hold more than fits in bounded memory.

@@ -10,8 +10,6 @@ import (
 	"io"
 	"path"
 	"strconv"
-
-	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
 )
 
 // Entry is one entry of a layer's archive, for [Reader.Watch].
@@ -21,9 +19,17 @@ type Entry struct {
 	Size   int64  // of a file, in bytes
 	Mode   string // "-rwxr-xr-x"
 	Owner  string
-	Target string       // of a link
-	SHA256 string       // of a file's content, in hex
-	ELF    *dynelf.Info // nil if it is no dynamic ELF file
+	Target string // of a link
+	SHA256 string // of a file's content, in hex
+	ELF    *ELF   // nil if it is no dynamic ELF file
+}
+
+// ELF is what of an ELF file is worth being told.
+type ELF struct {
+	SOName    string
+	Needed    []string
+	Exports   int    // symbols
+	ExecBytes uint64 // of executable segments in the file
 }
 
 // Recorder collects what one layer says about the paths of one base name: where the path
@@ -73,7 +79,7 @@ func (r *Recorder) content(p string, c content) {
 	if !r.is(p) || c.elf == nil || len(r.Entries) == 0 || r.Entries[len(r.Entries)-1].Path != p {
 		return
 	}
-	r.Entries[len(r.Entries)-1].ELF = c.elf
+	r.Entries[len(r.Entries)-1].ELF = &ELF{SOName: c.elf.SOName, Needed: c.elf.Needed, Exports: c.elf.Exports, ExecBytes: c.elf.ExecBytes}
 }
 
 func owner(h *tar.Header) string {

@@ -19,7 +19,7 @@ const (
 )
 
 // condaName is NAME-VERSION-BUILD.
-var condaName = regexp.MustCompile(`^(.+)-[^-]*-[^-]*\.json$`)
+var condaName = regexp.MustCompile(`-.*-.*\.json$`)
 
 // condaRecord is what conda-meta/NAME.json says. Its fields may come in any order.
 type condaRecord struct {
@@ -35,14 +35,9 @@ var errLong = fmt.Errorf("more than %d bytes", maxConda)
 // above. Files of other names, history.json and the like, are often no records, which is no error.
 func condaMetaFile(p string) func(io.Reader, Sink) error {
 	return func(r io.Reader, s Sink) error {
-		named := condaName.FindStringSubmatch(path.Base(p))
-		owner := ""
-		if named != nil {
-			owner = named[1]
-		}
 		limited := &io.LimitedReader{R: r, N: maxConda}
 		var record condaRecord
-		err := record.read(json.NewDecoder(limited), func(file string) { s.Owns(owner, path.Dir(path.Dir(p))+"/"+file) })
+		err := record.read(json.NewDecoder(limited), func(file string) { s.Owns("", path.Dir(path.Dir(p))+"/"+file) })
 		switch {
 		case limited.N == 0:
 			return errLong
@@ -52,7 +47,7 @@ func condaMetaFile(p string) func(io.Reader, Sink) error {
 		switch {
 		case err == nil:
 			s.Installed(record.name, record.version)
-		case named == nil:
+		case !condaName.MatchString(path.Base(p)):
 			return nil
 		}
 		return err

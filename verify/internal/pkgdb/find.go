@@ -20,12 +20,14 @@ func Find(p string, head []byte, text, inPackage bool) (db Database, ok bool) {
 	switch {
 	case of == RPM:
 		return Database{Of: RPM}, true
-	case !text, of == Portage:
+	case of == Portage:
+		return Database{Of: Portage}, false // by its path, see PortagePackage
+	case !text:
 		return Database{}, false
 	case strings.HasPrefix(p, dpkgInfo) && strings.HasSuffix(p, ".list"):
 		return Database{Of: Dpkg, read: dpkgList(strings.TrimSuffix(base, ".list"))}, true
 	case p == PkgInfo && inPackage:
-		return Database{Of: Pacman, read: readPkgInfo}, true
+		return Database{Of: Pacman, Own: true, read: readPkgInfo}, true
 	case base == "RECORD" && strings.HasSuffix(dir, ".dist-info"):
 		return Database{Of: Wheel, read: wheelRecord(dir)}, true
 	case of == Conda:
@@ -48,7 +50,7 @@ func Find(p string, head []byte, text, inPackage bool) (db Database, ok bool) {
 }
 
 // DebControl is the control file of a Debian package, wherever it lies.
-var DebControl = Database{Of: Dpkg, read: readDpkg}
+var DebControl = Database{Of: Dpkg, Own: true, read: readDpkg}
 
 // like returns whose database a file is by its name and by how it begins.
 func like(p string, head []byte) Manager {

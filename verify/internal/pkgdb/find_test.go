@@ -38,7 +38,7 @@ func TestFind(t *testing.T) {
 		{"var/lib/pacman/local/cuda-12-1/desc", "%ARCH%\nx86_64\n", pkgdb.Pacman, false, "cuda 12-1"},
 		{"var/lib/pacman/local/cuda-12-1/files", "%FILES%\nopt/\nopt/cuda\n", pkgdb.Pacman, false, "(cuda 12-1), cuda: opt/cuda"},
 		{"var/lib/pacman/local/cuda-12-1/mtree", "#mtree\n", "", false, ""},
-		{"opt/conda/conda-meta/cuda-compat-12.4-h1.json", conda, pkgdb.Conda, false, "cuda-compat: opt/conda/lib/libcuda.so, cuda-compat 12.4"},
+		{"opt/conda/conda-meta/cuda-compat-12.4-h1.json", conda, pkgdb.Conda, false, ": opt/conda/lib/libcuda.so, cuda-compat 12.4"},
 		{"opt/conda/conda-meta/history.json", "[]", pkgdb.Conda, false, ""},
 		{"usr/lib/python3/x-1.0.dist-info/RECORD", "x/libcuda.so,sha256=,1\n", pkgdb.Wheel, false, "(x 1.0), x: usr/lib/python3/x/libcuda.so"},
 		{"usr/share/doc/status", "no database\n", "", false, ""},
@@ -59,6 +59,13 @@ func TestFind(t *testing.T) {
 		})
 		if diff := cmp.Diff(c.want, strings.Join(got, ", ")); diff != "" || err != nil {
 			t.Errorf("%s: %v (-want +got):\n%s", c.path, err, diff)
+		}
+	}
+	for name, broken := range map[string]bool{"history.json": false, "a-1-0.json": true, "-1-0.json": true, "a\nb-1-0.json": true} {
+		db, _ := pkgdb.Find("conda-meta/"+name, []byte("{"), true, false)
+		err := db.Read(strings.NewReader(`{"name":`), pkgdb.Sink{Installed: func(name, _ string) { t.Errorf("%q is installed", name) }})
+		if (err != nil) != broken {
+			t.Errorf("%q: %v, want an error %t", name, err, broken)
 		}
 	}
 	for path, head := range map[string]string{"var/lib/rpm/Packages": "x", "opt/rpmdb.sqlite": "SQLite format 3\x00"} {

@@ -14,7 +14,7 @@ import (
 type Sink struct {
 	Installed func(name, version string) // a package that is installed
 	Known     func(name, version string) // one that another database calls installed, or is to
-	Owns      func(pkg, file string)     // a file that a package brought, from the root of the image
+	Owns      func(pkg, file string)     // a file that a package brought, from the root of the image; "" is the next that is installed
 }
 
 // Database is one file of a package manager's.
@@ -23,6 +23,7 @@ type Database struct {
 	// Aside says that it lies where no manager keeps one: it counts only if a link leads to it, and
 	// its files are not known.
 	Aside bool
+	Own   bool                            // it is that of the package that it is in
 	read  func(r io.Reader, s Sink) error // nil for RPM
 }
 
