@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"time"
 
@@ -75,6 +76,9 @@ type Verifier struct {
 // New returns a Verifier with an empty memory.
 func New(opts Options) *Verifier {
 	opts = opts.withDefaults()
+	if opts.CacheDir != "" && build() == "" {
+		slog.Warn("cache of facts not used", "dir", opts.CacheDir, "because", "this program was built without a build ID, by which facts are kept")
+	}
 	return &Verifier{opts, layer.NewReader(opts.layers())}
 }
 

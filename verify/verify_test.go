@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -256,6 +257,22 @@ func TestLimits(t *testing.T) {
 		report, err := verify.New(opts).Image(t.Context(), "x", img)
 		if err != nil || report.Verdict != verify.Unknown {
 			t.Errorf("%s: verdict %s, error %v, want unknown", name, report.Verdict, err)
+		}
+	}
+}
+
+// TestLargestLayer is as large as may be, whatever its blob has: what cannot be made smaller grows.
+func TestLargestLayer(t *testing.T) {
+	t.Parallel()
+	data := make([]byte, 2<<20)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(data)
+	archive := imagetest.Files(entries{"a": {Data: string(data)}})
+	for _, enc := range []imagetest.Encoding{imagetest.Gzip, imagetest.Zstd, imagetest.Plain} {
+		for over, want := range map[int64]verify.Verdict{0: verify.Pass, 1: verify.Unknown} {
+			v := verify.New(verify.Options{MaxLayerBytes: int64(len(archive)) - over})
+			if r, err := v.Image(t.Context(), "x", imagetest.New(imagetest.Layer(enc, archive))); err != nil || r.Verdict != want {
+				t.Errorf("%v, %d bytes over: %s, %v, want %s", enc, over, r.Verdict, err, want)
+			}
 		}
 	}
 }

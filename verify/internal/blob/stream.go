@@ -66,36 +66,48 @@ func newStream(ctx context.Context, src io.ReadCloser, o Options, window int) *s
 	ctx, cancel := context.WithCancel(ctx)
 	s := &stream{opts: o, window: window, blobSum: sha256.New(), rawSum: sha256.New(), cancel: cancel}
 	stop := context.AfterFunc(ctx, func() { _ = src.Close() }) // unblocks a read that hangs
-	s.chunkReader = s.stage(ctx, s.blobSum, func(out chan<- chunk) {
+	blob := s.stage(ctx, func(out chan<- chunk) {
 		defer stop()
 		s.readBlob(ctx, src, out)
 	})
-	if s.encoding = encodingOf(s.peek()); s.encoding != "" {
-		blob := s.chunkReader
-		s.chunkReader = s.stage(ctx, s.rawSum, func(out chan<- chunk) { s.decode(ctx, &blob, out) })
+	if s.encoding = encodingOf(blob.peek()); s.encoding == "" {
+		s.chunkReader = s.hashed(ctx, blob, s.blobSum, chunksAhead)
+		return s
 	}
+	blob = s.hashed(ctx, blob, s.blobSum, chunksInFlight)
+	raw := s.stage(ctx, func(out chan<- chunk) { s.decode(ctx, &blob, out) })
+	s.chunkReader = s.hashed(ctx, raw, s.rawSum, chunksAhead)
 	return s
 }
 
-// stage returns what fill sends, which is hashed on the way.
-func (s *stream) stage(ctx context.Context, sum hash.Hash, fill func(chan<- chunk)) chunkReader {
+// stage returns what fill sends.
+func (s *stream) stage(ctx context.Context, fill func(chan<- chunk)) chunkReader {
 	filled := make(chan chunk, chunksInFlight)
 	s.wg.Go(func() { fill(filled) })
+	return chunkReader{ctx: ctx, in: filled}
+}
+
+// hashed returns what in reads, of which at most the first chunk was looked at, and has it hashed
+// up to so many chunks ahead.
+func (s *stream) hashed(ctx context.Context, in chunkReader, sum hash.Hash, ahead int) chunkReader {
 	if s.opts.Trust {
-		return chunkReader{ctx: ctx, in: filled}
+		return in
 	}
-	hashed := make(chan chunk, chunksAhead)
+	out := make(chan chunk, ahead)
 	s.wg.Go(func() {
-		r := chunkReader{ctx: ctx, in: filled}
+		c := in.cur
+		if c == (chunk{}) {
+			c = in.receive()
+		}
 		for {
-			c := r.receive()
 			_, _ = sum.Write(c.bytes())
-			if !send(ctx, hashed, c) || c.err != nil {
+			if !send(ctx, out, c) || c.err != nil {
 				return
 			}
+			c = in.receive()
 		}
 	})
-	return chunkReader{ctx: ctx, in: hashed}
+	return chunkReader{ctx: ctx, in: out}
 }
 
 // close ends all goroutines and waits for them. The sums are complete only if the
@@ -116,14 +128,18 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 		_ = src.Close()
 	})
 	defer watchdog.Stop()
+	most := s.opts.MaxBytes
 	for least := magicSize; ; least = 1 {
 		c := chunk{buf: chunkPool.Get().(*[chunkSize]byte)}
 		watchdog.Reset(maxStall)
 		c.n, c.err = readers.AtLeast(src, c.buf[:], least)
 		watchdog.Stop()
 		s.blobLen += int64(c.n)
+		if least == magicSize && encodingOf(c.bytes()) != "" {
+			most += most/8 + chunkSize // more than what cannot be made smaller grows by
+		}
 		switch {
-		case s.blobLen > s.opts.MaxBytes:
+		case s.blobLen > most:
 			c.err = s.tooLarge()
 		case stalled.Load():
 			c.err = fmt.Errorf("no data for %v", maxStall)
@@ -149,12 +165,12 @@ func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk
 		c := chunk{buf: chunkPool.Get().(*[chunkSize]byte)}
 		c.n, c.err = readers.Fill(dec, c.buf[:])
 		s.rawLen += int64(c.n)
-		switch {
-		case c.err == nil:
-			c.err = s.overLimit(blob.n)
+		switch over := s.overLimit(blob.n); {
+		case over != nil:
+			c.err = over
 		case errors.Is(c.err, io.EOF):
 			c.err = atEnd(blob)
-		default:
+		case c.err != nil:
 			s.decErr = c.err
 		}
 		if !send(ctx, out, c) || c.err != nil {
