@@ -11,7 +11,7 @@ import (
 
 // Together unpacks img as Unpack does where its layers cannot be told apart.
 func (s *Store) Together(ctx context.Context, img v1.Image) (Root, error) {
-	layers, err := img.Layers()
+	layers, err := layersOf(img)
 	if err != nil {
 		return nil, err
 	}

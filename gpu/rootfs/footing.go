@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/containerd/containerd/v2/pkg/archive"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // What is in the folder of a layer.
@@ -41,7 +40,7 @@ type footing struct {
 }
 
 // unpack makes the folder of a layer.
-func unpack(ctx context.Context, dir string, layer v1.Layer, room *room) error {
+func unpack(ctx context.Context, dir string, layer layer, room *room) error {
 	files := filepath.Join(dir, filesDir)
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(files, 0o755)); err != nil {
 		return err

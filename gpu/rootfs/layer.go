@@ -14,14 +14,38 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/archive"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/image"
 )
 
-// apply puts what admit lets through of a layer on dir, and takes the room for it.
-func apply(ctx context.Context, dir string, layer v1.Layer, room *room, admit archive.Filter, more ...archive.ApplyOpt) error {
-	want, err := layer.DiffID()
+// layer is one of an image with the digest that the configuration names for its content: asked itself,
+// it might read all of it.
+type layer struct {
+	v1.Layer
+	diffID v1.Hash
+}
+
+func layersOf(img v1.Image) ([]layer, error) {
+	config, err := image.Config(img)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	layers, err := img.Layers()
+	if err == nil && len(layers) != len(config.RootFS.DiffIDs) {
+		err = fmt.Errorf("the manifest names %d layers, the configuration %d", len(layers), len(config.RootFS.DiffIDs))
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := make([]layer, len(layers))
+	for i, l := range layers {
+		all[i] = layer{l, config.RootFS.DiffIDs[i]}
+	}
+	return all, nil
+}
+
+// apply puts what admit lets through of a layer on dir, and takes the room for it.
+func apply(ctx context.Context, dir string, layer layer, room *room, admit archive.Filter, more ...archive.ApplyOpt) error {
 	r, err := layer.Uncompressed()
 	if err != nil {
 		return err
@@ -45,8 +69,8 @@ func apply(ctx context.Context, dir string, layer v1.Layer, room *room, admit ar
 	case err != nil:
 		return err
 	}
-	if got := (v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(digester.Sum(nil))}); got != want {
-		return fmt.Errorf("content has digest %s, the configuration says %s", got, want)
+	if got := (v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(digester.Sum(nil))}); got != layer.diffID {
+		return fmt.Errorf("content has digest %s, the configuration says %s", got, layer.diffID)
 	}
 	return nil
 }

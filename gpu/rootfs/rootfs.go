@@ -90,7 +90,7 @@ func (s *Store) Unpack(ctx context.Context, img v1.Image) (Root, error) {
 	if _, err := os.Stat(whole); !errors.Is(err, fs.ErrNotExist) {
 		return Root{whole}, err
 	}
-	layers, err := img.Layers()
+	layers, err := layersOf(img)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (s *Store) Unpack(ctx context.Context, img v1.Image) (Root, error) {
 }
 
 // apart unpacks each layer by itself. The error wraps errLeans if that makes no stack.
-func (s *Store) apart(ctx context.Context, layers []v1.Layer) (Root, error) {
+func (s *Store) apart(ctx context.Context, layers []layer) (Root, error) {
 	if len(layers) == 0 || len(layers) > maxStack {
 		return nil, errLeans
 	}
@@ -118,11 +118,7 @@ func (s *Store) apart(ctx context.Context, layers []v1.Layer) (Root, error) {
 	var stack, lie []string // the folders, the uppermost first, and where they lie so far
 	var missing []func(context.Context) error
 	for i, layer := range slices.Backward(layers) {
-		diff, err := layer.DiffID()
-		if err != nil {
-			return nil, err
-		}
-		dir := filepath.Join(s.dir, "layer-"+diff.Hex)
+		dir := filepath.Join(s.dir, "layer-"+layer.diffID.Hex)
 		if slices.Contains(stack, dir) { // the same above covers all of it
 			continue
 		}
@@ -161,7 +157,7 @@ func atOnce(ctx context.Context, all []func(context.Context) error) error {
 }
 
 // together unpacks the layers into one folder, each over those below it.
-func (s *Store) together(ctx context.Context, layers []v1.Layer, dir string) error {
+func (s *Store) together(ctx context.Context, layers []layer, dir string) error {
 	room, err := s.room()
 	if err != nil {
 		return err

@@ -369,3 +369,30 @@ func TestWaitEnds(t *testing.T) {
 		t.Errorf("Open: %v, want the end of the context", err)
 	}
 }
+
+// unasked is an image whose layers would read all that they hold to say what it hashes to, as those of
+// a layout do.
+type unasked struct{ v1.Image }
+
+type unaskedLayer struct{ v1.Layer }
+
+func (unaskedLayer) DiffID() (v1.Hash, error) { return v1.Hash{}, errors.New("read once more") }
+
+func (u unasked) Layers() ([]v1.Layer, error) {
+	layers, err := u.Image.Layers()
+	for i, l := range layers {
+		layers[i] = unaskedLayer{l}
+	}
+	return layers, err
+}
+
+// TestUnpackReadsOnce: the configuration says what the layers hash to.
+func TestUnpackReadsOnce(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	for _, top := range []entries{{"b": {Data: "b"}}, {"b": {Link: "a"}}} { // apart and together
+		if _, err := store.Unpack(t.Context(), unasked{picture(entries{"a": {Data: "a"}}, top)}); err != nil {
+			t.Error(err)
+		}
+	}
+}
