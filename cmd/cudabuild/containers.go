@@ -69,7 +69,7 @@ func (f *containerFlags) open(ctx context.Context, tools probe.Tools) (*host.Hos
 	if err := claim(f.stateDir); err != nil {
 		return nil, err
 	}
-	roots, err := rootfs.Open(ctx, filepath.Join(dir, "roots"))
+	roots, err := rootfs.Open(filepath.Join(dir, "roots"))
 	if err != nil {
 		return nil, err
 	}

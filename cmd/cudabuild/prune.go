@@ -16,6 +16,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/plain"
 )
@@ -143,9 +144,16 @@ func (f *pruneFlags) keepOut(ctx context.Context) (k keeper, err error) {
 	if k.Lock, err = engine.Acquire(ctx, dir, nil); err != nil || !f.all {
 		return k, err
 	}
-	if k.quiet, err = container.Quiet(ctx, filepath.Join(dir, "gpu", "runs")); err != nil {
+	noRuns, err := container.Quiet(ctx, filepath.Join(dir, "gpu", "runs"))
+	if err != nil {
 		return keeper{}, errors.Join(err, k.Release())
 	}
+	noRoots, err := rootfs.Quiet(filepath.Join(dir, "gpu", "roots"))
+	if err != nil {
+		noRuns()
+		return keeper{}, errors.Join(err, k.Release())
+	}
+	k.quiet = func() { noRoots(); noRuns() }
 	return k, nil
 }
 

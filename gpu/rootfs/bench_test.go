@@ -34,7 +34,7 @@ func BenchmarkUnpack(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() { // a folder of its own each time: ext4 is slow where much was just removed
-		store, err := rootfs.Open(b.Context(), filepath.Join(b.TempDir(), "store"))
+		store, err := rootfs.Open(filepath.Join(b.TempDir(), "store"))
 		if err != nil {
 			b.Fatal(err)
 		}

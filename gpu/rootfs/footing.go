@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containerd/containerd/v2/pkg/archive"
@@ -42,7 +43,7 @@ type footing struct {
 // unpack makes the folder of a layer.
 func unpack(ctx context.Context, dir string, layer layer, room *room) error {
 	files := filepath.Join(dir, filesDir)
-	if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(files, 0o755)); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o700), mkdir(files)); err != nil {
 		return err
 	}
 	t := tracker{kinds: map[string]kind{}, full: map[string]bool{}, opaque: map[string]bool{}, hides: map[string]bool{}}
@@ -64,30 +65,50 @@ func whiteOut(h *tar.Header, name string) (isFile bool, err error) {
 	return isFile, err
 }
 
+// whole reports whether the folder of a layer is as unpack has left it, as far as can be seen at once.
+func whole(dir string) bool {
+	_, err := readFooting(dir)
+	return err == nil && isThere(filepath.Join(dir, filesDir))
+}
+
+func readFooting(dir string) (f footing, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, footingFile))
+	if err != nil {
+		return f, err
+	}
+	return f, json.Unmarshal(data, &f)
+}
+
 // check returns errLeans if the folders of layers, the uppermost first, make no stack.
-func check(layers []string) error {
+func check(ctx context.Context, layers []string) error {
 	root := rootOf(layers)
 	for i, dir := range layers {
-		data, err := os.ReadFile(filepath.Join(dir, footingFile))
+		f, err := readFooting(dir)
+		if err == nil {
+			err = f.on(ctx, root[i+1:])
+		}
 		if err != nil {
-			return err
-		}
-		var f footing
-		if err := json.Unmarshal(data, &f); err != nil {
-			return err
-		}
-		if err := f.on(root[i+1:]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f footing) on(below Root) error {
+func (f footing) on(ctx context.Context, below Root) error {
+	slices.Sort(f.Parents)
+	gone := map[string]bool{} // of which what is in them is gone, too
 	for _, name := range f.Parents {
+		if gone[path.Dir(name)] {
+			gone[name] = true
+			continue
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		_, info, err := below.find(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
+			gone[name] = true
 		case err != nil:
 			return err
 		case !plain(info):
@@ -136,10 +157,19 @@ const (
 	opaque = ".wh..wh..opq"
 )
 
+// Bounds of a layer that is kept by itself: folders in folders, and folders that it counts on.
+const (
+	maxDepth   = 100
+	maxFooting = 50_000
+)
+
 func (t *tracker) see(h *tar.Header) bool {
 	name := path.Clean("/" + h.Name)
 	if name == "/" {
 		return true
+	}
+	if strings.Count(name, "/") > maxDepth || len(t.Parents)+len(t.Hides) > maxFooting {
+		return false
 	}
 	dir, base := path.Dir(name), path.Base(name)
 	if !t.enter(dir) {

@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 
 	"github.com/containerd/containerd/v2/pkg/archive"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/image"
 )
@@ -54,6 +56,9 @@ func apply(ctx context.Context, dir string, layer layer, room *room, admit archi
 	digester := sha256.New()
 	ahead := readAhead(room.reader(r), digester)
 	_, err = archive.Apply(ctx, dir, ahead, append(more, archive.WithFilter(func(h *tar.Header) (bool, error) {
+		if most := unix.PathMax; len(h.Name) > most || len(h.Linkname) > most {
+			return false, fmt.Errorf("the entry %.60q... has a name of more than %d bytes", h.Name, most)
+		}
 		if err := room.take(h); err != nil {
 			return false, err
 		}
@@ -107,9 +112,10 @@ var errTooBig = errors.New("too big")
 // entryBytes is what a file or folder costs a disk beside what is in it.
 const entryBytes = 4096
 
-// take makes room for an entry.
+// take makes room for an entry, and for folders that it may bring where it lies deeper than others.
 func (r *room) take(h *tar.Header) error {
-	if r.left.Add(-entryBytes-min(h.Size, r.bytes)) < 0 {
+	entries := int64(1 + max(0, strings.Count(h.Name, "/")-maxDepth))
+	if r.left.Add(-entryBytes*entries-min(h.Size, r.bytes)) < 0 {
 		return errTooBig
 	}
 	return nil

@@ -21,7 +21,7 @@ const maxStack = 150
 // folder scratch, which has to be empty.
 func (r Root) Mount(target, scratch string) (upper string, err error) {
 	upper = filepath.Join(scratch, "upper")
-	if err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(filepath.Join(scratch, "work"), 0o755)); err != nil {
+	if err := errors.Join(mkdir(upper), os.Mkdir(filepath.Join(scratch, "work"), 0o755)); err != nil {
 		return "", err
 	}
 	at, err := unix.Open(scratch, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)

@@ -17,13 +17,16 @@ package rootfs
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -44,13 +47,16 @@ type Store struct {
 }
 
 // Open returns the store in dir, which is made if it is missing. It removes what
-// an unpacking that was killed has left, and waits for one that is under way until ctx ends.
-func Open(ctx context.Context, dir string) (*Store, error) {
+// an unpacking that was killed has left.
+func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	s := &Store{dir: dir, MaxBytes: DefaultMaxBytes}
-	lock, err := s.lock(ctx)
+	lock, err := files.TryLock(s.lockFile())
+	if _, held := errors.AsType[*files.HeldError](err); held {
+		return s, nil // what was begun is being ended
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -70,40 +76,104 @@ func (s *Store) clear() error {
 	return err
 }
 
-// lock makes this process the only one that writes to the store.
-func (s *Store) lock(ctx context.Context) (*files.Lock, error) {
-	return files.WaitLock(ctx, filepath.Join(s.dir, "lock"))
+func (s *Store) lockFile() string { return filepath.Join(s.dir, "lock") }
+
+// ErrBusy means that an image is being unpacked.
+var ErrBusy = errors.New("an image is being unpacked")
+
+// Quiet keeps unpackings out of the store in dir until release is called. The error wraps
+// [ErrBusy] while there is one.
+func Quiet(dir string) (release func(), err error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil
+	}
+	lock, err := files.TryLock((&Store{dir: dir}).lockFile())
+	if _, held := errors.AsType[*files.HeldError](err); held {
+		return nil, fmt.Errorf("%s: %w", dir, ErrBusy)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return lock.Unlock, nil
 }
 
-// Unpack returns the files of img. What was unpacked before costs nothing.
+// Unpack returns the files of img. What was unpacked before costs nothing, and waits for nobody.
 func (s *Store) Unpack(ctx context.Context, img v1.Image) (Root, error) {
 	digest, err := img.Digest()
 	if err != nil {
 		return nil, err
 	}
-	lock, err := s.lock(ctx)
+	layers, err := layersOf(img)
+	if err != nil {
+		return nil, fmt.Errorf("unpack %s: %w", digest, err)
+	}
+	if root := s.known(digest, layers); root != nil {
+		return root, nil
+	}
+	lock, err := files.WaitLock(ctx, s.lockFile())
 	if err != nil {
 		return nil, err
 	}
 	defer lock.Unlock()
-	whole := filepath.Join(s.dir, digest.Hex)
-	if _, err := os.Stat(whole); !errors.Is(err, fs.ErrNotExist) {
-		return Root{whole}, err
+	if root := s.known(digest, layers); root != nil {
+		return root, nil
 	}
-	layers, err := layersOf(img)
-	if err != nil {
+	if err := s.clear(); err != nil { // a process that was killed since Open
 		return nil, err
 	}
 	root, err := s.apart(ctx, layers)
 	if errors.Is(err, errLeans) {
 		if err = s.clear(); err == nil {
-			root, err = Root{whole}, s.together(ctx, layers, whole)
+			root, err = Root{s.whole(digest)}, s.together(ctx, layers, s.whole(digest))
 		}
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("unpack %s: %w", digest, err), s.clear())
 	}
 	return root, nil
+}
+
+// whole is the folder of an image whose layers make no stack.
+func (s *Store) whole(image v1.Hash) string { return filepath.Join(s.dir, image.Hex) }
+
+// folder is that of a layer.
+func (s *Store) folder(l layer) string { return filepath.Join(s.dir, "layer-"+l.diffID.Hex) }
+
+// checked is the file that says that layers make a stack.
+func (s *Store) checked(layers []layer) string {
+	sum := sha256.New()
+	for _, l := range layers {
+		_, _ = fmt.Fprintln(sum, l.diffID)
+	}
+	return filepath.Join(s.dir, fmt.Sprintf("stack-%x", sum.Sum(nil)))
+}
+
+// known is what was unpacked before, nil if there is nothing.
+func (s *Store) known(image v1.Hash, layers []layer) Root {
+	if isThere(s.whole(image)) {
+		return Root{s.whole(image)}
+	}
+	root := rootOf(s.stack(layers))
+	if !isThere(s.checked(layers)) || slices.ContainsFunc(root, func(dir string) bool { return !isThere(dir) }) {
+		return nil
+	}
+	return root
+}
+
+// stack is the folders of layers, the uppermost first. Of equal ones the uppermost covers all of the
+// others.
+func (s *Store) stack(layers []layer) (dirs []string) {
+	for _, l := range slices.Backward(layers) {
+		if dir := s.folder(l); !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+func isThere(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
 }
 
 // apart unpacks each layer by itself. The error wraps errLeans if that makes no stack.
@@ -115,35 +185,31 @@ func (s *Store) apart(ctx context.Context, layers []layer) (Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stack, lie []string // the folders, the uppermost first, and where they lie so far
-	var missing []func(context.Context) error
+	var lie []string                                    // where the layers lie so far, the uppermost first
+	missing := map[string]func(context.Context) error{} // by their folders
 	for i, layer := range slices.Backward(layers) {
-		dir := filepath.Join(s.dir, "layer-"+layer.diffID.Hex)
-		if slices.Contains(stack, dir) { // the same above covers all of it
-			continue
-		}
-		stack = append(stack, dir)
-		if _, err := os.Stat(dir); err != nil {
+		dir := s.folder(layer)
+		if !whole(dir) {
+			if err := os.RemoveAll(dir); err != nil { // what somebody has damaged
+				return nil, err
+			}
 			dir += begun
-			missing = append(missing, func(ctx context.Context) error { return numbered(i, unpack(ctx, dir, layer, room)) })
+			missing[dir] = func(ctx context.Context) error { return numbered(i, unpack(ctx, dir, layer, room)) }
 		}
 		lie = append(lie, dir)
 	}
-	if err := atOnce(ctx, missing); err != nil {
+	if err := atOnce(ctx, slices.Collect(maps.Values(missing))); err != nil {
 		return nil, err
 	}
-	if err := check(lie); err != nil {
+	if err := check(ctx, lie); err != nil {
 		return nil, err
 	}
-	for i, dir := range lie {
-		if dir == stack[i] {
-			continue
-		}
-		if err := os.Rename(dir, stack[i]); err != nil {
+	for dir := range missing {
+		if err := os.Rename(dir, strings.TrimSuffix(dir, begun)); err != nil {
 			return nil, err
 		}
 	}
-	return rootOf(stack), nil
+	return rootOf(s.stack(layers)), files.Write(s.checked(layers), nil)
 }
 
 // atOnce does as much at the same time as there are processors for.
@@ -162,7 +228,7 @@ func (s *Store) together(ctx context.Context, layers []layer, dir string) error 
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir+begun, 0o755); err != nil {
+	if err := mkdir(dir + begun); err != nil {
 		return err
 	}
 	for i, layer := range layers {
@@ -196,3 +262,8 @@ func (s *Store) room() (*room, error) {
 
 // keepFree is which part of a disk an image may not have: a fiftieth.
 const keepFree = 50
+
+// mkdir makes a folder that all may enter, whatever this process's umask is.
+func mkdir(name string) error {
+	return errors.Join(os.Mkdir(name, 0o755), os.Chmod(name, 0o755))
+}

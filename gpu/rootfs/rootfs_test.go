@@ -89,7 +89,7 @@ func TestUnpackStaysInside(t *testing.T) {
 					layer[path] = e
 				}
 			}
-			store, err := rootfs.Open(t.Context(), filepath.Join(outside, "store"))
+			store, err := rootfs.Open(filepath.Join(outside, "store"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +188,7 @@ func TestOpenClears(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "abc.new", "etc"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rootfs.Open(t.Context(), dir); err != nil {
+	if _, err := rootfs.Open(dir); err != nil {
 		t.Fatal(err)
 	}
 	missing(t, filepath.Join(dir, "abc.new"))
@@ -200,7 +200,7 @@ func open(t *testing.T) (*rootfs.Store, string) {
 		require.Missing(t, "root", errors.New("files of other users need root"))
 	}
 	dir := t.TempDir()
-	store, err := rootfs.Open(t.Context(), dir)
+	store, err := rootfs.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestOpenTakesNoPattern(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := rootfs.Open(t.Context(), filepath.Dir(own)); err != nil {
+	if _, err := rootfs.Open(filepath.Dir(own)); err != nil {
 		t.Fatal(err)
 	}
 	missing(t, own)
@@ -365,8 +365,11 @@ func TestWaitEnds(t *testing.T) {
 	if _, err := store.Unpack(ctx, picture(entries{"a": {}})); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Unpack: %v, want the end of the context", err)
 	}
-	if _, err := rootfs.Open(ctx, dir); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Open: %v, want the end of the context", err)
+	if _, err := rootfs.Open(dir); err != nil {
+		t.Errorf("Open: %v, want that it does not wait", err)
+	}
+	if _, err := rootfs.Quiet(dir); !errors.Is(err, rootfs.ErrBusy) {
+		t.Errorf("Quiet: %v, want that it is busy", err)
 	}
 }
 

@@ -474,3 +474,58 @@ func TestOpenFollows(t *testing.T) {
 		}
 	}
 }
+
+// TestUnpackWhatIsHostile: names that are long or deep take neither time nor memory.
+func TestUnpackWhatIsHostile(t *testing.T) {
+	t.Parallel()
+	store, dir := open(t)
+	if _, err := store.Unpack(t.Context(), stacked(layer{text(strings.Repeat("a/", 50_000) + "f")})); err == nil || len(err.Error()) > 500 {
+		t.Errorf("a name of 100 kB: %.500v", err)
+	}
+	deep := func(name string) named { return text("000/" + strings.Repeat("a/", 900) + name) }
+	root, err := store.Unpack(t.Context(), stacked(layer{deep("f")}, layer{deep("g")}))
+	if err != nil || layersIn(t, dir) != 0 {
+		t.Errorf("a deep name: %v, %v, want one folder for the image", root, err)
+	}
+}
+
+// TestUnpackHeals: the folder of a layer that somebody has damaged is unpacked again.
+func TestUnpackHeals(t *testing.T) {
+	t.Parallel()
+	whiteouts(t)
+	store, dir := open(t)
+	img := stacked(layer{text("a")}, layer{text("b")})
+	root, err := store.Unpack(t.Context(), img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(root[0]); err != nil {
+		t.Fatal(err)
+	}
+	footings, _ := filepath.Glob(filepath.Join(dir, "layer-*", "footing.json"))
+	if err := os.WriteFile(footings[0], nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := store.Unpack(t.Context(), img); err != nil || !slices.Equal(again, root) {
+		t.Errorf("%v, %v, want %v again", again, err, root)
+	}
+	for _, name := range []string{"a", "b"} {
+		if _, err := read(root, name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestUnpackRepeats: a layer that stands twice in an image must fit what is below each.
+func TestUnpackRepeats(t *testing.T) {
+	t.Parallel()
+	store, _ := open(t)
+	a, b := layer{folder("usr"), folder("usr/lib"), link("lib", "usr/lib")}, layer{text("lib/x")}
+	root, err := store.Unpack(t.Context(), stacked(a, b, a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(root, "usr/lib/x"); err != nil {
+		t.Errorf("%v in %v", err, root)
+	}
+}

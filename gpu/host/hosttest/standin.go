@@ -22,7 +22,7 @@ const Version = "580.159.04"
 // New is a host of two stand-in GPUs, of which request are used.
 func New(t testing.TB, request string) host.Host {
 	t.Helper()
-	roots, err1 := rootfs.Open(t.Context(), filepath.Join(t.TempDir(), "roots"))
+	roots, err1 := rootfs.Open(filepath.Join(t.TempDir(), "roots"))
 	driver, err2 := nvidia.StandIn(standin.NVML(t, Version, 2), standin.DriverRoot(t, Version, 2))
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
