@@ -44,7 +44,8 @@ func TestUseIsNoted(t *testing.T) {
 }
 
 // TestAnotherBuildReadsAnew: facts serve copies of the program that wrote them, and no other
-// build. The programs are copies of this test, of which the last has another build ID.
+// build; without an ID of the toolchain's none are kept. The programs are copies of this test with
+// other IDs.
 func TestAnotherBuildReadsAnew(t *testing.T) {
 	t.Parallel()
 	const cache, read = "CUDABUILD_TEST_CACHE", "bytes read: "
@@ -67,11 +68,16 @@ func TestAnotherBuildReadsAnew(t *testing.T) {
 	}
 	other := slices.Clone(program)
 	other[file.Section(".note.go.buildid").Offset+20] ^= 1 // a letter of the ID
+	own := slices.Clone(program)
+	id := own[file.Section(".note.go.buildid").Offset+16:]
+	id[bytes.IndexByte(id, '/')] = '.'
+	noID := slices.Clone(program)
+	copy(noID[file.Section(".note.go.buildid").Offset+4:], []byte{0, 0, 0, 0})
 	dir := ownDir(t)
 	for i, tc := range []struct {
 		program []byte
 		known   bool
-	}{{program, false}, {program, true}, {other, false}, {other, true}} {
+	}{{program, false}, {program, true}, {other, false}, {other, true}, {own, false}, {own, false}, {noID, false}, {noID, false}} {
 		at := filepath.Join(t.TempDir(), "verify.test")
 		if err := os.WriteFile(at, tc.program, 0o700); err != nil {
 			t.Fatal(err)
@@ -81,6 +87,58 @@ func TestAnotherBuildReadsAnew(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		if known := strings.Contains(string(out), read+" 0 "); err != nil || known != tc.known || !strings.Contains(string(out), read) {
 			t.Errorf("program %d: %v, %s want known %t", i, err, out, tc.known)
+		}
+	}
+}
+
+// TestBuildOf says why a program has no build ID.
+func TestBuildOf(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := file.Section(".note.go.buildid")
+	id := program[note.Offset+16:][:note.Size-16]
+	with := func(old, with string) []byte {
+		out := slices.Clone(program)
+		copy(out[note.Offset+16:], strings.ReplaceAll(string(id), old, with))
+		return out
+	}
+	size := func(n byte) []byte {
+		out := slices.Clone(program)
+		copy(out[note.Offset+4:], []byte{n, 0, 0, n})
+		return out
+	}
+	for name, tc := range map[string]struct {
+		program []byte
+		why     string // "" for one that has an ID
+	}{
+		"toolchain":          {program, ""},
+		"one word":           {with("/", "."), "is not one of the Go toolchain"},
+		"none":               {size(0), "is not one of the Go toolchain"},
+		"longer than it is":  {size(200), "is not one of the Go toolchain"},
+		"program without it": {imagetest.ELF{}.Bytes(), "has no build ID"},
+		"no program":         {[]byte("x"), "cannot be read"},
+		"no file":            {nil, "no such file"},
+	} {
+		at := filepath.Join(t.TempDir(), "program")
+		if tc.program != nil {
+			if err := os.WriteFile(at, tc.program, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := verify.BuildOf(at)
+		if (err == nil) != (tc.why == "") || (got == "") != (err != nil) || err != nil && !strings.Contains(err.Error(), tc.why) {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, tc.why)
 		}
 	}
 }

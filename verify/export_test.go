@@ -49,4 +49,7 @@ func JudgeArchives(archives ...[]byte) ([]Finding, error) {
 }
 
 // Build is what facts in the cache are of.
-func Build() string { return build() }
+func Build() string { id, _ := build(); return id }
+
+// BuildOf is that of the program at name.
+func BuildOf(name string) (string, error) { return buildOf(name) }

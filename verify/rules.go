@@ -5,7 +5,11 @@ package verify
 import (
 	"crypto/sha256"
 	"debug/elf"
+	"encoding/binary"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/cudabuild/cudabuild/verify/internal/rules"
@@ -34,21 +38,37 @@ func RulesVersion() string { return rules.Load().Version }
 
 // build identifies this program, all of its code, by the build ID that the Go toolchain
 // notes in it, so that facts that another build has cached are never used: nobody has to remember to raise
-// a number. It is "" if the program was built without one.
-var build = sync.OnceValue(func() string {
-	program, err := elf.Open("/proc/self/exe")
+// a number. The error says why it has none.
+var build = sync.OnceValues(func() (string, error) { return buildOf("/proc/self/exe") })
+
+// buildOf identifies the program at name. Only the toolchain's own IDs say which code it is: hashes of what
+// went in and of what came out, a/b/c/d. Another one (-ldflags=-buildid=release) may stand in many programs.
+func buildOf(name string) (string, error) {
+	program, err := elf.Open(name)
 	if err != nil {
-		return ""
+		return "", fmt.Errorf("the build ID of this program, by which facts are kept, cannot be read: %w", err)
 	}
 	defer program.Close()
 	note := program.Section(".note.go.buildid")
 	if note == nil {
-		return ""
+		return "", errors.New("this program has no build ID, by which facts are kept")
 	}
-	id, err := note.Data()
+	data, err := note.Data()
 	if err != nil {
+		return "", fmt.Errorf("the build ID of this program, by which facts are kept, cannot be read: %w", err)
+	}
+	if id := noteText(data, program.ByteOrder); strings.Count(id, "/") != 3 {
+		return "", fmt.Errorf("the build ID of this program, by which facts are kept, is not one of the Go toolchain: %q", id)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// noteText returns the description of an ELF note of the name "Go", which is 4 bytes long with its padding; "" if it is cut off.
+func noteText(note []byte, order binary.ByteOrder) string {
+	const head = 16 // sizes of name and description, type, name
+	if len(note) < head || uint64(order.Uint32(note[4:])) > uint64(len(note)-head) {
 		return ""
 	}
-	sum := sha256.Sum256(id)
-	return hex.EncodeToString(sum[:8])
-})
+	return string(note[head:][:order.Uint32(note[4:])])
+}

@@ -19,7 +19,7 @@ import (
 
 // Options tunes a [Verifier]. The zero value is good.
 type Options struct {
-	// CacheDir keeps what was learned about each layer, by digest, rule set and copy.
+	// CacheDir keeps what was learned about each layer, by digest, build of cudabuild and copy.
 	// "" keeps it in memory only, and so does, with a warning, a folder to which others
 	// than this user and root may write.
 	CacheDir string
@@ -76,17 +76,18 @@ type Verifier struct {
 // New returns a Verifier with an empty memory.
 func New(opts Options) *Verifier {
 	opts = opts.withDefaults()
-	if opts.CacheDir != "" && build() == "" {
-		slog.Warn("cache of facts not used", "dir", opts.CacheDir, "because", "this program was built without a build ID, by which facts are kept")
+	if _, err := build(); err != nil && opts.CacheDir != "" {
+		slog.Warn("cache of facts not used", "dir", opts.CacheDir, "because", err)
 	}
 	return &Verifier{opts, layer.NewReader(opts.layers())}
 }
 
 // layers is what the reader of layers has to know.
 func (o Options) layers() layer.Options {
+	id, _ := build()
 	return layer.Options{
 		CacheDir: o.CacheDir, TrustDigests: o.TrustDigests, TempDir: o.TempDir, Parallel: o.Parallel, MaxLayerBytes: o.MaxLayerBytes,
-		MaxEntries: o.MaxEntries, MaxRatio: o.MaxRatio, MaxRatioAfter: o.MaxRatioAfter, Nested: o.Nested, Version: build(),
+		MaxEntries: o.MaxEntries, MaxRatio: o.MaxRatio, MaxRatioAfter: o.MaxRatioAfter, Nested: o.Nested, Version: id,
 	}
 }
 
