@@ -25,10 +25,12 @@ func TestPacman(t *testing.T) {
 		layers []entries
 		want   []string // detail and layer in which it is deleted
 	}{
-		"installed":       {[]entries{{dir + "desc": pacmanDesc("nvidia-utils", "580.95.05-1")}}, []string{"package nvidia-utils 580.95.05-1"}},
-		"of another name": {[]entries{{pacmanDB + "x-1-1/desc": pacmanDesc("opencl-nvidia", "1:580.95.05-1")}}, []string{"package opencl-nvidia 1:580.95.05-1"}},
-		"no name in it":   {[]entries{{dir + "desc": {Data: "%DESC%\nNVIDIA drivers utilities\n"}}}, []string{"package nvidia-utils 580.95.05-1"}},
-		"empty":           {[]entries{{dir + "desc": {}}}, []string{"package nvidia-utils 580.95.05-1"}},
+		"installed": {[]entries{{dir + "desc": pacmanDesc("nvidia-utils", "580.95.05-1")}}, []string{"package nvidia-utils 580.95.05-1"}},
+		"of another name": {[]entries{{pacmanDB + "x-1-1/desc": pacmanDesc("opencl-nvidia", "1:580.95.05-1")}}, []string{
+			"package opencl-nvidia 1:580.95.05-1", "package record: another name than that of its folder",
+		}},
+		"no name in it": {[]entries{{dir + "desc": {Data: "%DESC%\nNVIDIA drivers utilities\n"}}}, []string{"package nvidia-utils 580.95.05-1"}},
+		"empty":         {[]entries{{dir + "desc": {}}}, []string{"package nvidia-utils 580.95.05-1"}},
 		"both, once each": {[]entries{{dir + "desc": pacmanDesc("nvidia-utils", "580.95.05-1"), pacmanDB + "nvidia-open-580.95.05-3/desc": pacmanDesc("nvidia-open", "580.95.05-3")}}, []string{
 			"package nvidia-open 580.95.05-3", "package nvidia-utils 580.95.05-1",
 		}},

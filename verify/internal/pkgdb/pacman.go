@@ -3,6 +3,7 @@
 package pkgdb
 
 import (
+	"cmp"
 	"io"
 	"path"
 	"strings"
@@ -25,18 +26,25 @@ func pacmanFile(p string, aside bool) func(io.Reader, Sink) error {
 	return nil
 }
 
-// readDesc reads the file desc. What it leaves out, the name of its folder says.
+// readDesc reads the file desc of a folder, which is that of name and version if it is one of a package.
+// What the file leaves out, the folder says.
 func readDesc(r io.Reader, s Sink, name, version string) error {
+	folder, why := name, ""
+	said := map[string]string{}
 	err := pacmanSections(r, func(section, line string) {
-		switch section {
-		case "%NAME%":
-			name = line
-		case "%VERSION%":
-			version = line
+		switch _, twice := said[section]; {
+		case section != "%NAME%" && section != "%VERSION%":
+		case twice:
+			why = "a second line in " + section
+		case section == "%NAME%" && folder != "" && line != folder:
+			why = "another name than that of its folder"
+			fallthrough
+		default:
+			said[section] = line
 		}
 	})
-	s.Installed(name, version)
-	return err
+	s.Installed(cmp.Or(said["%NAME%"], name), cmp.Or(said["%VERSION%"], version))
+	return damaged(err, why)
 }
 
 // readFiles reads the file files.

@@ -3,6 +3,7 @@
 package pkgdb
 
 import (
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -48,11 +49,12 @@ const condaMeta = "conda-meta"
 // Of returns whose database p is part of by its path, and what follows the folder.
 func Of(p string) (of Manager, rest string) {
 	for _, place := range places {
-		rest, ok := behind(p, place.dir)
-		if ok && slices.ContainsFunc(place.in, func(in string) bool {
-			return rest == in || strings.HasSuffix(in, "/") && len(rest) > len(in) && strings.HasPrefix(rest, in)
-		}) {
-			return place.of, rest
+		for rest := range behind(p, place.dir) {
+			if slices.ContainsFunc(place.in, func(in string) bool {
+				return rest == in || strings.HasSuffix(in, "/") && len(rest) > len(in) && strings.HasPrefix(rest, in)
+			}) {
+				return place.of, rest
+			}
 		}
 	}
 	if dir, base := path.Split(p); path.Base(dir) == condaMeta && strings.HasSuffix(base, ".json") {
@@ -61,13 +63,21 @@ func Of(p string) (of Manager, rest string) {
 	return Nobody, ""
 }
 
-// behind returns what follows a folder in p; in front of it may be another root.
-func behind(p, dir string) (rest string, ok bool) {
-	at := strings.Index(p, dir)
-	if at < 0 || at > 0 && p[at-1] != '/' {
-		return "", false
+// behind goes through what follows a folder in p, wherever it stands there: in front of it may be another
+// root, and that may lie in such a folder.
+func behind(p, dir string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for at := 0; ; at++ {
+			next := strings.Index(p[at:], dir)
+			if next < 0 {
+				return
+			}
+			at += next
+			if (at == 0 || p[at-1] == '/') && !yield(p[at+len(dir):]) {
+				return
+			}
+		}
 	}
-	return p[at+len(dir):], true
 }
 
 // Behind returns what is to be added to a path to be at the places of databases.
