@@ -126,6 +126,9 @@ func TestNested(t *testing.T) {
 	helper := map[string][]byte{"x/helper.bin": realCUDA}
 	named := map[string][]byte{"x.libs/libcuda-1a2b3c4d.so.1": []byte("x")}
 	tarball := imagetest.Files(entries{"a/helper.bin": imagetest.File(realCUDA)})
+	inTar := "driver-library x.tar!/usr/lib/libcuda.so.1"
+	cut := imagetest.Files(entries{"usr/lib/libcuda.so.1": imagetest.File(realCUDA)})
+	text := imagetest.Files(entries{"usr/lib/notes": imagetest.File(realCUDA[:600])})
 	const deb, whl = "var/cache/apt/archives/x.deb", "root/x.whl"
 	for _, tc := range []struct {
 		name   string
@@ -146,6 +149,9 @@ func TestNested(t *testing.T) {
 		{"library, gzipped", "x.gz", imagetest.Encode(imagetest.Gzip, realCUDA), nil, []string{"driver-library x.gz"}},
 		{"module, gzipped", "lib/x.ko.gz", imagetest.Encode(imagetest.Gzip, objectFile("name=nvidia_uvm\x00")), []string{"kernel-module lib/x.ko.gz"}, []string{"kernel-module lib/x.ko.gz"}},
 		{"module, xz", "lib/x.ko.xz", xzModule(), []string{"kernel-module lib/x.ko.xz"}, []string{"kernel-module lib/x.ko.xz"}},
+		{"tar, cut in a file", "x.tar", cut[:512+len(realCUDA)/2], []string{inTar}, []string{"unreadable x.tar", inTar}},
+		{"tar, cut in a file's first bytes", "x.tar", cut[:512+10], []string{inTar}, []string{"unreadable x.tar", inTar}},
+		{"tar, cut in another file", "x.tar", text[:512+100], nil, []string{"unreadable x.tar"}},
 		{"broken zip", "x.zip", zipFile(true, helper)[:100], nil, []string{"unreadable x.zip"}},
 		{"broken gzip", "x.gz", imagetest.Encode(imagetest.Gzip, tarball)[:100], nil, []string{"unreadable x.gz"}},
 		{"broken package", "x.deb", driverDeb[:100], nil, []string{"unreadable x.deb"}},

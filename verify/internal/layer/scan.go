@@ -79,12 +79,16 @@ func newWalker(opts Options, b budget) *walker {
 	return &walker{builder: newBuilder(opts, b), opts: opts}
 }
 
-// visit examines one entry of an archive.
+// visit examines one entry of an archive. In one inside the layer, a file that cannot be read to its end is
+// judged by its name.
 func (w *walker) visit(h *tar.Header, body io.Reader) error {
 	if err := w.count(); err != nil {
 		return err
 	}
 	if err := w.entry(h, body); err != nil {
+		if w.depth > 0 && (h.Typeflag == tar.TypeReg || h.Typeflag == tar.TypeGNUSparse) {
+			w.name(h.Name, false)
+		}
 		return fmt.Errorf("archive, %q: %w", shorten(h.Name), err)
 	}
 	return nil
