@@ -56,8 +56,8 @@ or docker-archive:FILE[:REF]. oci:DIR without TAG is every image of the layout.
 An image that cannot be read has the verdict unknown.
 With --driver and --gpu it answers one question instead: will the image run there?
 
-What is known about a layer is kept, by its digest, its copy and the version of the rules; a
-copy that is known is not read again. --no-cache reads every byte.
+What is known about a layer is kept, by its digest, its copy and the build of cudabuild;
+the same build does not read again a copy that it knows. --no-cache reads every byte.
 
 Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.
 For the question: 0 it runs, 1 it does not, 3 it could not tell.`,

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rpmdb lists the packages of an RPM database that is held in memory.
-//
-// [Read] takes any of the three formats that rpm has used: Berkeley DB (up to 4.15),
-// NDB (SUSE) and SQLite (since 4.16). [Parse] takes the header of one package, which
-// is also what an .rpm file begins with.
-//
-// Databases come out of foreign images, so nothing in them is believed: every page is
-// used at most once, which ends cycles and bounds the work and the memory by the size of
-// the database, and no allocation is made from a length that a header claims. A
-// database that contradicts itself gives [ErrMalformed]. The write-ahead log that
-// SQLite may keep beside its file is not read.
+// Package rpmdb reads the databases of RPM, held in memory: which packages are installed, and which files they
+// brought. [Read] takes any of the three formats that rpm has used (Berkeley DB up to 4.15, NDB of SUSE, SQLite since
+// 4.16), [Parse] the header of one package, with which an .rpm file begins as well. Every page is used at most once,
+// which ends cycles and bounds work and memory by the size of the database, and no room is made by a length that a
+// header claims: a database that contradicts itself gives [ErrMalformed]. The write-ahead log beside SQLite's file is not read.
 package rpmdb
 
 import (
