@@ -47,7 +47,7 @@ func (c chunk) bytes() []byte {
 // compressed one, one decodes and one hashes what comes out, so that with processors enough the slowest
 // of these is the only cost that shows. The content is read through the embedded reader.
 type stream struct {
-	chunkReader
+	pipe
 	opts     Options
 	window   int // index in windows: the largest of zstd
 	blobSum  hash.Hash
@@ -71,25 +71,25 @@ func newStream(ctx context.Context, src io.ReadCloser, o Options, window int) *s
 		s.readBlob(ctx, src, out)
 	})
 	if s.encoding = encodingOf(blob.peek()); s.encoding == "" {
-		s.chunkReader = s.hashed(ctx, blob, s.blobSum, chunksAhead)
+		s.pipe = s.hashed(ctx, blob, s.blobSum, chunksAhead)
 		return s
 	}
 	blob = s.hashed(ctx, blob, s.blobSum, chunksInFlight)
 	raw := s.stage(ctx, func(out chan<- chunk) { s.decode(ctx, &blob, out) })
-	s.chunkReader = s.hashed(ctx, raw, s.rawSum, chunksAhead)
+	s.pipe = s.hashed(ctx, raw, s.rawSum, chunksAhead)
 	return s
 }
 
 // stage returns what fill sends.
-func (s *stream) stage(ctx context.Context, fill func(chan<- chunk)) chunkReader {
+func (s *stream) stage(ctx context.Context, fill func(chan<- chunk)) pipe {
 	filled := make(chan chunk, chunksInFlight)
 	s.wg.Go(func() { fill(filled) })
-	return chunkReader{ctx: ctx, in: filled}
+	return pipe{ctx: ctx, in: filled}
 }
 
 // hashed returns what in reads, of which at most the first chunk was looked at, and has it hashed
 // up to so many chunks ahead.
-func (s *stream) hashed(ctx context.Context, in chunkReader, sum hash.Hash, ahead int) chunkReader {
+func (s *stream) hashed(ctx context.Context, in pipe, sum hash.Hash, ahead int) pipe {
 	if s.opts.Trust {
 		return in
 	}
@@ -107,7 +107,7 @@ func (s *stream) hashed(ctx context.Context, in chunkReader, sum hash.Hash, ahea
 			c = in.receive()
 		}
 	})
-	return chunkReader{ctx: ctx, in: out}
+	return pipe{ctx: ctx, in: out}
 }
 
 // close ends all goroutines and waits for them. The sums are complete only if the
@@ -153,7 +153,7 @@ func (s *stream) readBlob(ctx context.Context, src io.ReadCloser, out chan<- chu
 	}
 }
 
-func (s *stream) decode(ctx context.Context, blob *chunkReader, out chan<- chunk) {
+func (s *stream) decode(ctx context.Context, blob *pipe, out chan<- chunk) {
 	dec, err := s.decoder(blob)
 	if err != nil {
 		s.decErr = err
@@ -196,7 +196,7 @@ func (s *stream) tooLarge() error {
 
 // atEnd reads blob to its end, without which its digest would not be complete,
 // and reports bytes that no decoder consumed.
-func atEnd(blob *chunkReader) error {
+func atEnd(blob *pipe) error {
 	n, err := io.Copy(io.Discard, blob)
 	if err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"context"
 )
 
-// chunkReader reads what a stage sends.
-type chunkReader struct {
+// pipe reads what a stage sends.
+type pipe struct {
 	ctx context.Context
 	in  <-chan chunk
 	cur chunk
@@ -16,7 +16,7 @@ type chunkReader struct {
 }
 
 // Read implements io.Reader.
-func (r *chunkReader) Read(p []byte) (int, error) {
+func (r *pipe) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -30,20 +30,20 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 
 // peek returns the bytes of the current chunk: of the first one of a blob at least
 // magicSize, unless the blob ends before.
-func (r *chunkReader) peek() []byte {
+func (r *pipe) peek() []byte {
 	if r.next() != nil {
 		return nil
 	}
 	return r.cur.buf[r.pos:r.cur.n]
 }
 
-func (r *chunkReader) advance(n int) {
+func (r *pipe) advance(n int) {
 	r.pos += n
 	r.n += int64(n)
 }
 
 // drop gives the current chunk's buffer back. Its error stays.
-func (r *chunkReader) drop() {
+func (r *pipe) drop() {
 	if r.cur.buf != nil {
 		chunkPool.Put(r.cur.buf)
 	}
@@ -51,7 +51,7 @@ func (r *chunkReader) drop() {
 }
 
 // next makes sure that cur has an unread byte.
-func (r *chunkReader) next() error {
+func (r *pipe) next() error {
 	for r.pos == r.cur.n {
 		r.drop()
 		if r.cur.err != nil {
@@ -62,7 +62,7 @@ func (r *chunkReader) next() error {
 	return nil
 }
 
-func (r *chunkReader) receive() chunk {
+func (r *pipe) receive() chunk {
 	select {
 	case c := <-r.in:
 		return c
