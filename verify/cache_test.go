@@ -15,9 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/verify"
-	"golang.org/x/sys/unix"
 )
 
 // TestUseIsNoted: facts that are used are not the oldest any more.
