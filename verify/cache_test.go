@@ -57,25 +57,14 @@ func TestAnotherBuildReadsAnew(t *testing.T) {
 		fmt.Fprintln(os.Stdout, read, r.Stats.BytesRead, err)
 		return
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file, err := elf.NewFile(bytes.NewReader(program))
-	if err != nil {
-		t.Fatal(err)
-	}
+	program, note := ownProgram(t)
 	other := slices.Clone(program)
-	other[file.Section(".note.go.buildid").Offset+20] ^= 1 // a letter of the ID
+	other[note.Offset+20] ^= 1 // a letter of the ID
 	own := slices.Clone(program)
-	id := own[file.Section(".note.go.buildid").Offset+16:]
+	id := own[note.Offset+16:]
 	id[bytes.IndexByte(id, '/')] = '.'
 	noID := slices.Clone(program)
-	copy(noID[file.Section(".note.go.buildid").Offset+4:], []byte{0, 0, 0, 0})
+	copy(noID[note.Offset+4:], []byte{0, 0, 0, 0})
 	dir := ownDir(t)
 	for i, tc := range []struct {
 		program []byte
@@ -98,22 +87,27 @@ func TestAnotherBuildReadsAnew(t *testing.T) {
 	}
 }
 
-// TestBuildOf says why a program has no build ID.
-func TestBuildOf(t *testing.T) {
-	t.Parallel()
+// ownProgram is this test, and the note with its build ID.
+func ownProgram(t *testing.T) (program []byte, note *elf.Section) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile(self)
-	if err != nil {
+	if program, err = os.ReadFile(self); err != nil {
 		t.Fatal(err)
 	}
 	file, err := elf.NewFile(bytes.NewReader(program))
 	if err != nil {
 		t.Fatal(err)
 	}
-	note := file.Section(".note.go.buildid")
+	return program, file.Section(".note.go.buildid")
+}
+
+// TestBuildOf says why a program has no build ID.
+func TestBuildOf(t *testing.T) {
+	t.Parallel()
+	program, note := ownProgram(t)
 	id := program[note.Offset+16:][:note.Size-16]
 	with := func(old, with string) []byte {
 		out := slices.Clone(program)

@@ -65,8 +65,8 @@ func whiteOut(h *tar.Header, name string) (isFile bool, err error) {
 	return isFile, err
 }
 
-// whole reports whether the folder of a layer is as unpack has left it, as far as can be seen at once.
-func whole(dir string) bool {
+// intact reports whether the folder of a layer is as unpack has left it, as far as can be seen at once.
+func intact(dir string) bool {
 	_, err := readFooting(dir)
 	return err == nil && isThere(filepath.Join(dir, filesDir))
 }

@@ -189,7 +189,7 @@ func (s *Store) apart(ctx context.Context, layers []layer) (Root, error) {
 	missing := map[string]func(context.Context) error{} // by their folders
 	for i, layer := range slices.Backward(layers) {
 		dir := s.folder(layer)
-		if !whole(dir) {
+		if !intact(dir) {
 			if err := os.RemoveAll(dir); err != nil { // what somebody has damaged
 				return nil, err
 			}
