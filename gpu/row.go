@@ -37,17 +37,24 @@ type Row struct {
 	Digest string `json:"digest"`
 	// Config is the digest of the configuration: images of one configuration unpack to the
 	// same files. "" in rows from before 2026-12.
-	Config  string   `json:"config_digest,omitempty"`
-	Cell    string   `json:"cell"` // "" if the image does not say
-	Sample  string   `json:"sample"`
+	Config string `json:"config_digest,omitempty"`
+	Cell   string `json:"cell"`   // "" if the image does not say
+	Sample string `json:"sample"` // or the name of a test of one's own
+	// Test is the digest of such a test's definition, "" for a sample.
+	Test    string   `json:"test_digest,omitempty"`
 	Engine  string   `json:"engine"`  // "direct" or "nvidia"
 	Devices []string `json:"devices"` // UUIDs; never null
 	// Indexes are those of the devices on their host, which say more than the UUIDs of
 	// another machine; nil in the oldest rows.
-	Indexes    []int      `json:"device_indexes,omitempty"`
-	StandIn    bool       `json:"stand_in"` // not seen on a GPU
-	Prediction Prediction `json:"prediction"`
-	Started    time.Time  `json:"started"`
+	Indexes []int `json:"device_indexes,omitempty"`
+	StandIn bool  `json:"stand_in"` // not seen on a GPU
+	// Dry says that no driver was given: the program was loaded, all its symbols resolved,
+	// and it went as far as one can without a device.
+	Dry bool `json:"dry,omitempty"`
+	// Under is what the host was; nil in rows from before 2026-12.
+	Under      *Circumstances `json:"under,omitempty"`
+	Prediction Prediction     `json:"prediction"`
+	Started    time.Time      `json:"started"`
 	// Result is "" in a row whose run has not ended.
 	Result    Result  `json:"result"`
 	Agrees    *bool   `json:"agrees"` // null where nothing definite was predicted
@@ -57,6 +64,8 @@ type Row struct {
 	Figures   Figures `json:"figures"`
 	// LoadedLibcuda is the file that was mapped into the process, "" if none was.
 	LoadedLibcuda string `json:"loaded_libcuda"`
+	// Loaded are the libraries that were mapped, of a sample that says it; sorted paths.
+	Loaded []string `json:"loaded,omitempty"`
 	// PTXJIT says that the driver loaded its compiler of PTX, to compile it or in vain.
 	PTXJIT      bool     `json:"ptx_jit"`
 	DeviceNodes []string `json:"device_nodes"` // NVIDIA's, as the container had them; never null
@@ -80,6 +89,26 @@ type Sharing struct {
 	Wall    float64 `json:"wall_seconds"` // from the start of the first client to the end of the last
 }
 
+// Circumstances are what may change on a host beneath an image: versions as in [Host], and
+// the model of the GPUs.
+type Circumstances struct {
+	Driver  string `json:"driver"`
+	GPU     string `json:"gpu"`
+	Kernel  string `json:"kernel"`
+	Hook    string `json:"hook"`
+	Runtime string `json:"runtime"`
+	Runc    string `json:"runc"`
+}
+
+// Measured is a number that a program reported of itself.
+type Measured struct {
+	Value  float64 `json:"value"`
+	Better string  `json:"better,omitempty"` // Lower; "" where more is better
+}
+
+// Lower is the Better of what should be small, such as a time.
+const Lower = "lower"
+
 // Figures are what the sample reported. Fields that it does not report are left out.
 type Figures struct {
 	DriverCUDA   string   `json:"driver_cuda,omitempty"`  // deviceQuery's driver version, "13.0"
@@ -90,6 +119,8 @@ type Figures struct {
 	Precision    string   `json:"precision,omitempty"`
 	GFLOPS       float64  `json:"gflops,omitempty"`
 	Interactions float64  `json:"interactions_per_second,omitempty"`
+	// Measured are the figures of all other samples and tests, by their names.
+	Measured map[string]Measured `json:"measured,omitempty"`
 }
 
 // Left is what the run left behind in the root file system.

@@ -23,6 +23,12 @@ var nbody string
 type Sample struct {
 	Name, File, Source string
 	Cmd                []string
+	// Libraries are those of the CUDA toolkit that it is linked to, by the names of the
+	// linker's -l. A sample with some stands on the flavor that has them, runtime; one
+	// without on the lowest.
+	Libraries []string
+	// Since is the first CUDA release that has the libraries, "" for all.
+	Since string
 }
 
 // Names returns the names of all samples, sorted.
@@ -33,9 +39,9 @@ func Names() []string { return []string{"deviceQuery", "nbody"} }
 func Lookup(name string) (Sample, bool) {
 	switch name {
 	case "deviceQuery":
-		return Sample{name, name + ".cu", deviceQuery, []string{name}}, true
+		return Sample{Name: name, File: name + ".cu", Source: deviceQuery, Cmd: []string{name}}, true
 	case "nbody":
-		return Sample{name, name + ".cu", nbody, []string{name, "-benchmark"}}, true
+		return Sample{Name: name, File: name + ".cu", Source: nbody, Cmd: []string{name, "-benchmark"}}, true
 	default:
 		return Sample{}, false
 	}
