@@ -3,6 +3,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/cudabuild/cudabuild/compat"
@@ -40,6 +41,10 @@ type Portability struct {
 	// CannotStart says why the image's own program cannot start, "" if nothing is known
 	// that stops it. Predictions that it runs are then "no".
 	CannotStart string `json:"cannot_start"`
+	// Unbound says which functions nobody defines that the program, or a library of it, calls: it
+	// starts and ends at the first such call, or, where all symbols are bound at once (LD_BIND_NOW),
+	// does not start. "" if nothing is known of any.
+	Unbound string `json:"unbound,omitempty"`
 	// HostLibraries are the driver's libraries that files ask for by name, never nil.
 	HostLibraries []HostLibrary `json:"host_libraries"`
 	// Needs is what the predictions follow from, for [compat.Predict].
@@ -93,6 +98,10 @@ func (r *Report) Predict(h compat.Host) compat.Prediction {
 	}
 	return p
 }
+
+// CannotBind says why the image's own program cannot start where all its symbols are bound at
+// once, as LD_BIND_NOW has it; "" if nothing is known that stops it.
+func (p *Portability) CannotBind() string { return cmp.Or(p.CannotStart, p.Unbound) }
 
 func (p *Portability) predict(h compat.Host) compat.Prediction {
 	prediction := compat.Predict(p.Needs, h)

@@ -197,3 +197,32 @@ func TestDriverByNameOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestCommand: what is asked about another command is about that one, and no layer is read again.
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	img := started(t, []files{works(files{"srv/run.py": {Data: "print()"}, "usr/bin/python3": program(nil, "libgone.so"), "opt/lib/libgone.so": library(imagetest.ELF{})})}, "", "/usr/bin/env")
+	v := verify.New(verify.Options{})
+	for _, tc := range []struct {
+		name    string
+		command verify.Command
+		why     string
+	}{
+		{"the image's own", verify.Command{}, ""},
+		{"library missing", verify.Command{Args: []string{"python3", "/srv/run.py"}}, "needs libgone.so"},
+		{"library found by the environment", verify.Command{Args: []string{"python3", "/srv/run.py"}, Env: []string{"LD_LIBRARY_PATH=/opt/lib"}}, ""},
+		{"script missing", verify.Command{Args: []string{"python3", "run.py"}, Env: []string{"LD_LIBRARY_PATH=/opt/lib"}}, "/run.py is not in the image"},
+		{"script in the folder", verify.Command{Args: []string{"python3", "run.py"}, Env: []string{"LD_LIBRARY_PATH=/opt/lib"}, WorkingDir: "/srv"}, ""},
+	} {
+		report, err := v.Command(t.Context(), tc.name, img, tc.command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := report.Portability.CannotBind(); (got == "") != (tc.why == "") || !strings.Contains(got, tc.why) {
+			t.Errorf("%s: cannot start because %q, want %q", tc.name, got, tc.why)
+		}
+		if read := report.Stats.BytesRead > 0; read != (tc.command.Args == nil) {
+			t.Errorf("%s: %+v, want layers to be read for the first report alone", tc.name, report.Stats)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -95,17 +96,42 @@ func (o Options) layers() layer.Options {
 // [runtime/debug.SetMemoryLimit] has it: less would collect all the time.
 func (v *Verifier) Memory() int64 { return v.layers.Memory() }
 
+// Command is what a container is to start in place of what its image says. The zero value
+// is what the image says.
+type Command struct {
+	Args       []string // a program and its arguments; nil are those of entrypoint and command
+	Env        []string // beside the image's, which it overrules
+	WorkingDir string   // "" is the image's
+}
+
+// in returns an image's configuration with the command in place of its own.
+func (c Command) in(file *v1.ConfigFile) *v1.ConfigFile {
+	own := *file
+	if own.Config.Env = slices.Concat(own.Config.Env, c.Env); c.Args != nil {
+		own.Config.Entrypoint, own.Config.Cmd = c.Args, nil
+	}
+	own.Config.WorkingDir = cmp.Or(c.WorkingDir, own.Config.WorkingDir)
+	return &own
+}
+
 // Image judges img. ref is what the report calls it.
 //
 // An error means that the image could not be read (a missing blob, a registry that
 // is down, a cancelled ctx); then there is no report. Everything that was read and
 // is bad or not understood is a finding.
 func (v *Verifier) Image(ctx context.Context, ref string, img v1.Image) (Report, error) {
+	return v.Command(ctx, ref, img, Command{})
+}
+
+// Command judges img as Image does, for containers that start something else than it says: what
+// is predicted of its program is about that. Layers that this Verifier has read are not read again.
+func (v *Verifier) Command(ctx context.Context, ref string, img v1.Image, c Command) (Report, error) {
 	start := time.Now()
 	in, err := inspect(img)
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
+	in.config = c.in(in.config)
 	facts, from, err := v.layers.All(ctx, in.refs())
 	if err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
