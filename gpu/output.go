@@ -6,10 +6,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Samples whose output [ParseOutput] understands.
+// Samples whose documents have fields of their own.
 const (
 	DeviceQuery = "deviceQuery"
 	NBody       = "nbody"
@@ -18,9 +19,10 @@ const (
 // Output is what a sample said of itself.
 type Output struct {
 	Result    Result
-	CUDAError string // by name
-	Message   string // of the error, "" if there was none
-	Libcuda   string // the mapped file, "" if not said
+	CUDAError string   // by name
+	Message   string   // of the error, "" if there was none
+	Libcuda   string   // the mapped file, "" if not said
+	Loaded    []string // the mapped libraries, sorted; nil if not said
 	Figures   Figures
 }
 
@@ -38,6 +40,8 @@ type document struct {
 	Precision      string
 	GFLOPS         float64
 	Interactions   float64 `json:"interactions_per_second"`
+	Figures        map[string]float64
+	Loaded         []string
 }
 
 // device is an element of deviceQuery's devices; nbody's is a number.
@@ -63,11 +67,13 @@ func ParseOutput(sample string, stdout []byte) (Output, error) {
 	if result == Passed && doc.ErrorCode != 0 {
 		return Output{}, fmt.Errorf("%s: PASS with CUDA error %d", sample, doc.ErrorCode)
 	}
-	out := Output{Result: result, CUDAError: CUDAErrorName(doc.ErrorCode), Message: text(doc.Error), Libcuda: text(doc.LibcudaPath)}
+	out := Output{Result: result, CUDAError: CUDAErrorName(doc.ErrorCode), Message: text(doc.Error), Libcuda: text(doc.LibcudaPath), Loaded: doc.Loaded}
+	slices.Sort(out.Loaded)
 	out.Figures = Figures{
 		DriverCUDA: cudaVersion(doc.DriverVersion), RuntimeCUDA: cudaVersion(doc.RuntimeVersion),
 		Bodies: doc.Bodies, Precision: doc.Precision, GFLOPS: doc.GFLOPS, Interactions: doc.Interactions,
 	}
+	out.Figures.measured(doc.Figures)
 	if sample == DeviceQuery && len(doc.Devices) > 0 {
 		if err := out.Figures.addDevices(doc.Devices); err != nil {
 			return Output{}, fmt.Errorf("%s: %w", sample, err)
@@ -77,6 +83,15 @@ func ParseOutput(sample string, stdout []byte) (Output, error) {
 		return Output{}, fmt.Errorf("%s: PASS without a device", sample)
 	}
 	return out, nil
+}
+
+func (f *Figures) measured(values map[string]float64) {
+	for name, value := range values {
+		if f.Measured == nil {
+			f.Measured = map[string]Measured{}
+		}
+		f.Measured[name] = Measured{Value: value}
+	}
 }
 
 func (f *Figures) addDevices(raw json.RawMessage) error {

@@ -22,7 +22,7 @@ type Regression struct {
 // and GPU model, whatever the driver and the image's digest: those are what changes.
 // It regressed if the newest of them passed and it did not, or if nbody reached less
 // than 0.9 of their median on as many bodies and GPUs. Stand-ins are never compared
-// with GPUs, nor clients that share a GPU with those that share it in another way.
+// with GPUs, nor what ran with what was only loaded, nor clients that share a GPU with those that share it in another way.
 func Regressions(host Host, rows []Row, baseline []Observation) []Regression {
 	var worse []Regression
 	for _, row := range rows {
@@ -42,7 +42,7 @@ func Regressions(host Host, rows []Row, baseline []Observation) []Regression {
 type key struct {
 	image, sample, engine, gpu string
 	gpus                       int
-	standIn                    bool
+	standIn, dry               bool
 	sharing                    Sharing
 }
 
@@ -51,7 +51,7 @@ func keyOf(h Host, r Row) key {
 	if len(h.GPUs) > 0 {
 		model = h.GPUs[0].Name
 	}
-	k := key{image: cmp.Or(r.Cell, r.Digest), sample: r.Sample, engine: r.Engine, gpu: model, gpus: len(r.Devices), standIn: r.StandIn}
+	k := key{image: cmp.Or(r.Cell, r.Digest), sample: r.Sample, engine: r.Engine, gpu: model, gpus: len(r.Devices), standIn: r.StandIn, dry: r.Dry}
 	if s := r.Sharing; s != nil {
 		k.sharing = Sharing{By: s.By, Clients: s.Clients, Threads: s.Threads}
 	}

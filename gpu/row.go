@@ -16,6 +16,9 @@ const (
 	Refused Result = "refused"
 )
 
+// CannotStart is the verdict on an image whose program cannot start, whatever the host.
+const CannotStart = "cannot-start"
+
 // Prediction is what rules say an image will do on a host. It is made from the
 // image's files and the host's facts alone, before anything runs.
 type Prediction struct {
@@ -153,8 +156,8 @@ const (
 )
 
 // Judge fills Agrees from the prediction and the result. A sample that was predicted
-// to fail and finds no usable driver (waived) is as predicted: it does not run. Where
-// an error was predicted it must be that one; a prediction without one is compared by
+// to fail and finds no usable driver (waived) is as predicted: it does not run, but it did
+// start. Where an error was predicted it must be that one; a prediction without one is compared by
 // its result alone.
 func (r *Row) Judge() {
 	p := r.Prediction
@@ -162,7 +165,7 @@ func (r *Row) Judge() {
 		r.Agrees = nil
 		return
 	}
-	same := p.Result == r.Result || p.Result == Failed && r.Result == Waived
+	same := p.Result == r.Result || p.Result == Failed && r.Result == Waived && p.Verdict != CannotStart
 	agrees := same && (p.CUDAError == "" || p.CUDAError == r.CUDAError || p.CUDAError == noCode && r.CUDAError == noFunction)
 	r.Agrees = &agrees
 }

@@ -78,7 +78,7 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 	var newest gpu.Observation
 	for _, o := range p.rows {
 		by := p.sameImage(cells, o.Row)
-		counts := by != "" && o.Row.Sample == sample && !o.Row.StandIn && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
+		counts := by != "" && o.Row.Sample == sample && !o.Row.StandIn && !o.Row.Dry && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
 			driverIs(driver, o.Host.Driver) && slices.Contains(architectures(o), arch)
 		if !counts || !newest.Row.Started.IsZero() && o.Row.Started.Before(newest.Row.Started) {
 			continue

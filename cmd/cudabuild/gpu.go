@@ -32,7 +32,7 @@ type gpuFlags struct {
 	bundle, ledger, baseline, record string
 	limit                            time.Duration
 	repeat, mps, threads             int
-	asJSON                           bool
+	dry, asJSON                      bool
 }
 
 func newGPU() *cobra.Command {
@@ -50,11 +50,15 @@ a writable root, and a row says what it did beside what was predicted.
 Engine direct makes a CDI specification and starts runc. Engine nvidia goes through
 nvidia-container-runtime, as docker and containerd do.
 
-Exit code: 0 all passed, 1 a sample failed, was refused, did other than predicted or got
+With --dry no driver is given, and none is needed: a missing library, an older one or a
+missing symbol shows on any machine. What starts is waived, as predicted.
+
+Exit code: 0 all passed, or were waived by --dry, 1 a sample failed, was refused, did other than predicted or got
 worse than the baseline, 3 waived or could not run.`,
 		Example: `  cudabuild gpu oci:out/images:12.4-deviceQuery-debian13
   cudabuild gpu --gpus 1 --engine direct --ledger ledger --baseline ledger oci:out/images:12.4-nbody-debian13
   cudabuild gpu --gpus 0 --mps 3 --threads 33 oci:out/images:12.4-nbody-debian13
+  cudabuild gpu --dry oci:out/images
   cudabuild gpu --bundle samples.tar.gz oci:out/images:12.4-deviceQuery-debian13 oci:out/images:12.4-nbody-debian13`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -71,9 +75,13 @@ worse than the baseline, 3 waived or could not run.`,
 	flags.StringVar(&f.record, "record", "", "`FILE` of a run of matrix, such as out/run.json, to add the rows to")
 	flags.StringVar(&f.baseline, "baseline", "", "ledger `DIR` of earlier rows to compare with")
 	flags.StringVar(&f.bundle, "bundle", "", "run nothing: write `FILE`, a tar.gz with these images and all programs, for a GPU host")
+	flags.BoolVar(&f.dry, "dry", false, "give no driver: load each sample, resolve all its symbols and let it find that there is no device; needs root and runc alone")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	cmd.MarkFlagsMutuallyExclusive("mps", "bundle")
 	cmd.MarkFlagsMutuallyExclusive("mps", "repeat")
+	for _, other := range []string{"gpus", "engine", "mps", "baseline", "bundle"} {
+		cmd.MarkFlagsMutuallyExclusive("dry", other)
+	}
 	return cmd
 }
 
@@ -222,7 +230,7 @@ func (f *gpuFlags) keep(cmd *cobra.Command, host gpu.Host, rows []gpu.Row) error
 
 // prepare makes the host ready to run images.
 func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []container.Engine) (o *observer.Observer, done func(), err error) {
-	if missing := tools.Missing(); len(missing) > 0 {
+	if missing := tools.Missing(f.tools()...); len(missing) > 0 {
 		return nil, nil, errors.New(missing[0])
 	}
 	dir, err := f.dir()
@@ -235,8 +243,10 @@ func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []con
 	}
 	tools.Runc = h.Runner.Runc
 	h.Facts = probe.Host(ctx, tools)
-	begin := time.Now()
-	if done, err = f.askDriver(h); err != nil {
+	begin, done := time.Now(), func() {}
+	if f.dry {
+		engines, h.Facts.Problems = []container.Engine{container.Direct}, []string{}
+	} else if done, err = f.askDriver(h); err != nil {
 		return nil, nil, err
 	}
 	if h.Driver != nil {
@@ -244,6 +254,14 @@ func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []con
 	}
 	return &observer.Observer{
 		Host: *h, Verifier: verify.New(verify.Options{CacheDir: filepath.Join(dir, "facts"), TempDir: dir}),
-		Engines: engines, Repeat: f.repeat, Limit: f.limit, Ledger: f.ledger, NVML: time.Since(begin),
+		Engines: engines, Repeat: f.repeat, Limit: f.limit, Ledger: f.ledger, NVML: time.Since(begin), Dry: f.dry,
 	}, done, nil
+}
+
+// tools are those that the runs need.
+func (f *gpuFlags) tools() []string {
+	if f.dry {
+		return []string{"runc"}
+	}
+	return nil // all
 }

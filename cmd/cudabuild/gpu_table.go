@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -104,6 +106,8 @@ func agreement(r gpu.Row) string {
 func shown(r gpu.Row) string {
 	var words []string
 	switch f := r.Figures; {
+	case r.Dry && r.Result == gpu.Waived:
+		words = append(words, fmt.Sprintf("%d libraries loaded", len(r.Loaded)))
 	case r.CUDAError != "":
 		words = append(words, r.CUDAError+": "+r.Reason)
 	case r.Reason != "":
@@ -112,6 +116,9 @@ func shown(r gpu.Row) string {
 		words = append(words, fmt.Sprintf("%.0f GFLOP/s on %d bodies", f.GFLOPS, f.Bodies))
 	case f.DriverCUDA != "":
 		words = append(words, fmt.Sprintf("driver CUDA %s, runtime %s, %s", f.DriverCUDA, f.RuntimeCUDA, strings.Join(f.Names, ", ")))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Figures.Measured)) {
+		words = append(words, fmt.Sprintf("%s %.4g", name, r.Figures.Measured[name].Value))
 	}
 	if s := r.Sharing; s != nil {
 		words = append(words, fmt.Sprintf("client %d of %d by %s", s.Client+1, s.Clients, s.By))
@@ -130,7 +137,7 @@ func rowsError(rows []gpu.Row, worse []gpu.Regression, problem error) error {
 		switch {
 		case r.Result == gpu.Failed, r.Result == gpu.Refused, r.Agrees != nil && !*r.Agrees:
 			failed++
-		case r.Result == gpu.Waived:
+		case r.Result == gpu.Waived && !r.Dry:
 			unknown++
 		}
 	}

@@ -38,16 +38,16 @@ func TestRunScript(t *testing.T) {
 }
 
 // runImages are those of mkRunnable, with this host's shell and what it calls in each.
-var runImages = map[string]struct {
-	config v1.Config
-	files  []map[string]imagetest.Entry
-}{
+var runImages = map[string]runImage{
 	"sh": {config: v1.Config{Cmd: []string{"sh", "-c", "echo by default"}}},
 	"entry": {config: v1.Config{
 		Entrypoint: []string{"sh", "-c"}, Cmd: []string{"echo $A; id; pwd"}, User: "app", WorkingDir: "/srv/made/on/the/way", Env: []string{"A=image"},
 	}},
 	"nothing": {},
 	"nbody":   {config: v1.Config{Cmd: []string{"nbody"}}}, // in name only
+	"waived":  script("#!/bin/sh", `{"version":1,"sample":"nbody","result":"WAIVED","error":"no device","loaded":["/lib/b.so","/lib/a.so"],"precision":"'$LD_BIND_NOW'"}`, 2),
+	"older":   script("#!/bin/sh", `{"version":1,"sample":"nbody","result":"FAIL","error":"libcurand 10.3.0 is older than 10.3.5, which this was built with"}`, 1),
+	"halted":  script("#!/bin/none", "", 0),
 	"hostile": {
 		config: v1.Config{Cmd: []string{"sh", "-c", "echo inside"}},
 		files: []map[string]imagetest.Entry{
@@ -55,6 +55,17 @@ var runImages = map[string]struct {
 			{"up/escaped": {Data: "x"}},
 		},
 	},
+}
+
+type runImage struct {
+	config v1.Config
+	files  []map[string]imagetest.Entry
+}
+
+// script is an image whose nbody is a shell script.
+func script(shell, prints string, code int) runImage {
+	text := fmt.Sprintf("%s\necho '%s'\nexit %d\n", shell, prints, code)
+	return runImage{v1.Config{Cmd: []string{"nbody"}}, []map[string]imagetest.Entry{{"bin/nbody": {Data: text, Mode: 0o755}}}}
 }
 
 // mkRunnable is the scripts' command `mkrunnable DIR KIND...`: an OCI layout with an

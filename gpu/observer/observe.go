@@ -38,7 +38,7 @@ func (o *Observer) fill(row *gpu.Row, out container.Outcome) {
 		row.Reason = fmt.Sprintf("exit code %d, %v: %s", out.ExitCode, err, tail(out.Stderr))
 		return
 	}
-	row.Result, row.CUDAError, row.Reason, row.Figures = said.Result, said.CUDAError, said.Message, said.Figures
+	row.Result, row.CUDAError, row.Reason, row.Figures, row.Loaded = said.Result, said.CUDAError, said.Message, said.Figures, said.Loaded
 	if said.Libcuda != "" {
 		row.LoadedLibcuda = said.Libcuda
 	}

@@ -13,6 +13,7 @@ package observer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -32,6 +33,7 @@ type Observer struct {
 	Repeat   int           // runs of each engine, at least 1
 	Limit    time.Duration // of one program
 	Ledger   string        // directory, "" for none
+	Dry      bool          // no driver is given, and every symbol is resolved at the start
 	NVML     time.Duration // what asking the driver took, for the first row
 }
 
@@ -111,6 +113,9 @@ func (o *Observer) ready(ctx context.Context, subject subject, row *gpu.Row) (p 
 	row.Seconds.Unpack, row.Seconds.NVML = spent.Unpack.Seconds(), o.NVML.Seconds()
 	o.NVML = 0
 	p.Args, p.Env, p.Limit = subject.args, subject.env, o.Limit
+	if o.Dry {
+		p.Env = append(slices.Clone(p.Env), "LD_BIND_NOW=1")
+	}
 	return p, spent.Spec, nil
 }
 

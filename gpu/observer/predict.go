@@ -14,6 +14,7 @@ import (
 // Verdicts of this package, beside those of compat.
 const (
 	verdictNoGPU   = "no-gpu"
+	verdictDry     = "dry" // it starts, and goes as far as one can without a device
 	verdictRequire = "requirement"
 	verdictLibcuda = "wrong-libcuda"
 	verdictCompat  = "wrong-compat" // a libcuda of cuda-compat where it does not help
@@ -28,14 +29,20 @@ func (o *Observer) predict(report verify.Report, subject subject) gpu.Prediction
 }
 
 func (o *Observer) judge(report verify.Report, subject subject) gpu.Prediction {
+	if why := o.Facts.Unmet(subject.env, o.GPUs); why != "" {
+		return gpu.Prediction{Verdict: verdictRequire, Why: why, Result: gpu.Refused}
+	}
+	if why := report.Portability.CannotStart; why != "" {
+		return gpu.Prediction{Verdict: gpu.CannotStart, Why: why, Result: gpu.Failed}
+	}
+	if o.Dry {
+		return gpu.Prediction{Verdict: verdictDry, Why: "no driver is given: it starts, and finds no device", Result: gpu.Waived}
+	}
 	if len(o.GPUs) == 0 {
 		return gpu.Prediction{
 			Verdict: verdictNoGPU, Why: "no GPU is given, so the container gets no driver",
 			Result: gpu.Waived, CUDAError: gpu.CUDAErrorName(compat.ErrorDriver), CUDAErrorCode: compat.ErrorDriver,
 		}
-	}
-	if why := o.Facts.Unmet(subject.env, o.GPUs); why != "" {
-		return gpu.Prediction{Verdict: verdictRequire, Why: why, Result: gpu.Refused}
 	}
 	if p, decided := o.libcuda(report); decided {
 		return p

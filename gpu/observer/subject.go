@@ -13,6 +13,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/samples"
 )
 
 // newSubject reads what an image runs. Only samples can be run: of another program
@@ -25,11 +26,11 @@ func newSubject(src image.Source) (subject, error) {
 	c := file.Config
 	args := append(slices.Clone(c.Entrypoint), c.Cmd...)
 	if len(args) == 0 {
-		return subject{}, fmt.Errorf("the image runs nothing by default, want a sample: %s or %s", gpu.DeviceQuery, gpu.NBody)
+		return subject{}, fmt.Errorf("the image runs nothing by default, want a sample: %s", strings.Join(samples.Names(), ", "))
 	}
 	sample := path.Base(args[0])
-	if sample != gpu.DeviceQuery && sample != gpu.NBody {
-		return subject{}, fmt.Errorf("the image runs %q, want a sample: %s or %s", args[0], gpu.DeviceQuery, gpu.NBody)
+	if !slices.Contains(samples.Names(), sample) {
+		return subject{}, fmt.Errorf("the image runs %q, want a sample: %s", args[0], strings.Join(samples.Names(), ", "))
 	}
 	env := slices.Clone(c.Env)
 	if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
@@ -48,7 +49,7 @@ func newSubject(src image.Source) (subject, error) {
 func (s subject) row(engine container.Engine, o *Observer) gpu.Row {
 	return gpu.Row{
 		Image: s.ref, Digest: s.digest, Config: s.config, Cell: s.cell, Sample: s.sample, Engine: string(engine),
-		Devices: gpu.UUIDs(o.GPUs), Indexes: gpu.Indexes(o.GPUs), StandIn: o.Facts.StandIn,
+		Devices: gpu.UUIDs(o.GPUs), Indexes: gpu.Indexes(o.GPUs), StandIn: o.Facts.StandIn, Dry: o.Dry,
 		DeviceNodes: []string{}, Left: gpu.Left{Files: []string{}},
 	}
 }

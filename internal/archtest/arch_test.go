@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"plan":     {"compat", "matrix", "recipes", "samples", "spec"},
 	"llb":      {"matrix", "plan", "recipes"},
 	"verify":   {"image", "compat"},
-	"gpu":      {"image", "compat", "verify"},
+	"gpu":      {"image", "compat", "samples", "verify"}, // samples: their names, whose documents it reads
 	"record":   {"compat", "image", "verify", "gpu"},
 	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "verify"},
 	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
