@@ -5,9 +5,11 @@ package gpu_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -236,45 +238,208 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-func TestRegressions(t *testing.T) {
+// regressionsOf are those of r after the baseline, in words.
+func regressionsOf(host gpu.Host, baseline []gpu.Observation, rows ...gpu.Row) []string {
+	worse, _ := gpu.Compare(host, rows, baseline)
+	var words []string
+	for _, g := range worse {
+		words = append(words, string(g.State)+": "+g.Why)
+	}
+	return words
+}
+
+func observations(rows ...gpu.Row) (all []gpu.Observation) {
+	for _, r := range rows {
+		all = append(all, gpu.Observation{Host: host, Row: r})
+	}
+	return all
+}
+
+// TestLedgerKeeps: a file keeps a hundred rows of each test, so that one test of many
+// starts leaves another its own.
+func TestLedgerKeeps(t *testing.T) {
 	t.Parallel()
-	fast := func(g float64) func(*gpu.Row) { return func(r *gpu.Row) { r.Figures.GFLOPS = g } }
-	before := []gpu.Row{row(1, fast(90)), row(2, fast(100)), row(3, fast(300))}
-	cases := map[string]struct {
-		row  gpu.Row
-		host gpu.Host
-		want string
-	}{
-		"as fast as the median":         {row(9, fast(100)), host, ""},
-		"just fast enough":              {row(9, fast(90)), host, ""},
-		"too slow":                      {row(9, fast(89.9)), host, "the median of 3 earlier runs is 100"},
-		"fails now":                     {row(9, func(r *gpu.Row) { r.Result, r.Reason = gpu.Failed, "error 803" }), host, "error 803"},
-		"rebuilt image":                 {row(9, func(r *gpu.Row) { r.Digest = "sha256:ffff"; r.Figures.GFLOPS = 1 }), host, "GFLOP/s"},
-		"new driver":                    {row(9, fast(1)), gpu.Host{Driver: "999.1", GPUs: host.GPUs}, "GFLOP/s"},
-		"other bodies are another test": {row(9, func(r *gpu.Row) { r.Figures.Bodies, r.Figures.GFLOPS = 10, 1 }), host, ""},
-		"another GPU":                   {row(9, fast(1)), gpu.Host{Driver: "580.159.04", GPUs: []gpu.GPU{{Name: "NVIDIA A100"}}}, ""},
-		"another engine":                {row(9, func(r *gpu.Row) { r.Engine, r.Result = "nvidia", gpu.Failed }), host, ""},
-		"a stand-in":                    {row(9, func(r *gpu.Row) { r.StandIn, r.Result = true, gpu.Failed }), host, ""},
-		"more GPUs":                     {row(9, func(r *gpu.Row) { r.Devices = []string{"a", "b"}; r.Figures.GFLOPS = 1 }), host, ""},
-		"shares its GPU":                {row(9, func(r *gpu.Row) { r.Sharing = &gpu.Sharing{By: gpu.ByMPS}; r.Figures.GFLOPS = 1 }), host, ""},
-		"older than the baseline":       {row(0, fast(1)), host, ""},
-	}
-	var baseline []gpu.Observation
-	for _, r := range before {
-		baseline = append(baseline, gpu.Observation{Host: host, Row: r})
-	}
-	for name, test := range cases {
-		worse := gpu.Regressions(test.host, []gpu.Row{test.row}, baseline)
-		switch {
-		case test.want == "" && len(worse) > 0:
-			t.Errorf("%s: %q, want none", name, worse[0].Why)
-		case test.want != "" && (len(worse) != 1 || !strings.Contains(worse[0].Why, test.want)):
-			t.Errorf("%s: %v, want %q", name, worse, test.want)
+	dir := t.TempDir()
+	add := func(started int, test string) {
+		if err := gpu.Append(dir, host, row(started, func(r *gpu.Row) { r.Test = test })); err != nil {
+			t.Fatal(err)
 		}
 	}
-	failing := append(baseline, gpu.Observation{Host: host, Row: row(5, func(r *gpu.Row) { r.Result = gpu.Failed })})
-	if worse := gpu.Regressions(host, []gpu.Row{row(9, func(r *gpu.Row) { r.Result = gpu.Failed })}, failing); len(worse) > 0 {
-		t.Errorf("what failed last time and fails still: %v, want none", worse)
+	add(1, "sha256:1")
+	for i := range 103 {
+		add(10+i, "")
+	}
+	all, err := gpu.ReadLedger(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 101 || all[0].Row.Test != "sha256:1" || all[1].Row.Started.Unix() != 13 {
+		t.Errorf("%d rows, the first of test %q, want the other test's one and the newest hundred", len(all), all[0].Row.Test)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	fast := func(g float64) func(*gpu.Row) { return func(r *gpu.Row) { r.Figures.GFLOPS = g } }
+	takes := func(v float64, better string) func(*gpu.Row) {
+		return func(r *gpu.Row) {
+			r.Figures = gpu.Figures{Measured: map[string]gpu.Measured{"seconds": {Value: v, Better: better}}}
+		}
+	}
+	few := []gpu.Row{row(1, fast(90)), row(2, fast(100)), row(3, fast(300))}
+	var enough, seconds []gpu.Row
+	for i := range 10 {
+		enough = append(enough, row(i, fast(100)))
+		seconds = append(seconds, row(i, takes(10, gpu.Lower)))
+	}
+	failed := func(r *gpu.Row) { r.Result, r.Reason = gpu.Failed, "error 803" }
+	cases := map[string]struct {
+		row      gpu.Row
+		host     gpu.Host
+		baseline []gpu.Row
+		want     string
+	}{
+		"as fast as the median":         {row(9, fast(100)), host, few, ""},
+		"just fast enough":              {row(9, fast(90)), host, few, ""},
+		"too slow":                      {row(9, fast(89.9)), host, few, "slower: gflops 89.9, below the limit 90 (no baseline, median of 3 starts 100, spread 210)"},
+		"fails now":                     {row(9, failed), host, few, "failed: passed on 1970-01-01, now: fail (error 803)"},
+		"rebuilt image":                 {row(9, func(r *gpu.Row) { r.Digest = "sha256:ffff"; r.Figures.GFLOPS = 1 }), host, few, "slower"},
+		"new driver":                    {row(9, fast(1)), gpu.Host{Driver: "999.1", GPUs: host.GPUs}, few, "slower"},
+		"other bodies are another test": {row(9, func(r *gpu.Row) { r.Figures.Bodies, r.Figures.GFLOPS = 10, 1 }), host, few, ""},
+		"another test of one's own":     {row(9, func(r *gpu.Row) { r.Test, r.Figures.GFLOPS = "sha256:1", 1 }), host, few, ""},
+		"another GPU":                   {row(9, fast(1)), gpu.Host{Driver: "580.159.04", GPUs: []gpu.GPU{{Name: "NVIDIA A100"}}}, few, ""},
+		"the host's other GPU":          {row(9, func(r *gpu.Row) { r.Under, r.Figures.GFLOPS = &gpu.Circumstances{GPU: "NVIDIA A100"}, 1 }), host, few, ""},
+		"another engine":                {row(9, func(r *gpu.Row) { r.Engine, r.Result = "nvidia", gpu.Failed }), host, few, ""},
+		"a stand-in":                    {row(9, func(r *gpu.Row) { r.StandIn, r.Result = true, gpu.Failed }), host, few, ""},
+		"dry":                           {row(9, func(r *gpu.Row) { r.Dry, r.Result = true, gpu.Failed }), host, few, ""},
+		"more GPUs":                     {row(9, func(r *gpu.Row) { r.Devices = []string{"a", "b"}; r.Figures.GFLOPS = 1 }), host, few, ""},
+		"shares its GPU":                {row(9, func(r *gpu.Row) { r.Sharing = &gpu.Sharing{By: gpu.ByMPS}; r.Figures.GFLOPS = 1 }), host, few, ""},
+		"older than the baseline":       {row(0, fast(1)), host, few, ""},
+		"within ten starts' limit":      {row(19, fast(97)), host, enough, ""},
+		"beyond ten starts' limit":      {row(19, fast(96)), host, enough, "slower: gflops 96, below the limit 97 (median of 10 starts 100, spread 0)"},
+		"takes less":                    {row(19, takes(5, gpu.Lower)), host, seconds, ""},
+		"takes a bit more":              {row(19, takes(10.3, gpu.Lower)), host, seconds, ""},
+		"takes more":                    {row(19, takes(10.4, gpu.Lower)), host, seconds, "slower: seconds 10.4, above the limit 10.3"},
+		"takes more than a few did":     {row(19, takes(11.2, gpu.Lower)), host, seconds[:9], "slower: seconds 11.2, above the limit 11.1111 (no baseline"},
+		"now more is better":            {row(19, takes(99, "")), host, seconds, ""},
+		"failed last time and still":    {row(19, failed), host, append(slices.Clone(few), row(5, failed)), ""},
+	}
+	for name, test := range cases {
+		got := strings.Join(regressionsOf(test.host, observations(test.baseline...), test.row), "\n")
+		if !strings.Contains(got, test.want) || test.want == "" && got != "" {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+// TestCompared: every figure of a passed row is compared, also where there is nothing to
+// compare it with.
+func TestCompared(t *testing.T) {
+	t.Parallel()
+	two := row(9, func(r *gpu.Row) {
+		r.Figures.Measured = map[string]gpu.Measured{"b": {Value: 1}, "a": {Value: 2, Better: gpu.Lower}}
+	})
+	_, figures := gpu.Compare(host, []gpu.Row{two, row(9, func(r *gpu.Row) { r.Result = gpu.Failed })}, observations(row(1, nil)))
+	var got []string
+	for _, f := range figures {
+		got = append(got, fmt.Sprintf("%s %v %q %d %v", f.Figure, f.Value, f.Better, f.Starts, f.Limit))
+	}
+	want := []string{`a 2 "lower" 0 0`, `b 1 "" 0 0`, `gflops 100 "" 1 90`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// under is a row in circumstances of its own.
+func under(started int, result gpu.Result, change func(*gpu.Row)) gpu.Row {
+	return row(started, func(r *gpu.Row) {
+		r.Result, r.Config, r.Under = result, "sha256:c0", host.Under(two[:1])
+		if change != nil {
+			change(r)
+		}
+	})
+}
+
+func TestFlaky(t *testing.T) {
+	t.Parallel()
+	driver := func(r *gpu.Row) { r.Under = gpu.Host{Driver: "1"}.Under(two[:1]) }
+	old := func(r *gpu.Row) { r.Under = nil }
+	cases := map[string]struct {
+		before, now []gpu.Row
+		want        string
+	}{
+		"failed, passed":             {[]gpu.Row{under(1, gpu.Failed, nil)}, []gpu.Row{under(2, gpu.Passed, nil)}, "flaky: 1 of 2 starts failed in the same circumstances"},
+		"passes before alone":        {[]gpu.Row{under(1, gpu.Passed, nil)}, []gpu.Row{under(2, gpu.Failed, nil)}, "failed: passed on 1970-01-01, now: fail ()"},
+		"passes before in this run":  {nil, []gpu.Row{under(1, gpu.Passed, nil), under(2, gpu.Failed, nil), under(3, gpu.Failed, nil)}, "failed: passed on 1970-01-01, now: fail ()"},
+		"this run alone":             {nil, []gpu.Row{under(1, gpu.Failed, nil), under(2, gpu.Passed, nil), under(3, gpu.Failed, nil)}, "flaky: 2 of 3 starts failed in the same circumstances"},
+		"was flaky, fails":           {[]gpu.Row{under(1, gpu.Failed, nil), under(2, gpu.Passed, nil)}, []gpu.Row{under(3, gpu.Failed, nil)}, "flaky: 2 of 3 starts failed in the same circumstances"},
+		"always failed":              {[]gpu.Row{under(1, gpu.Failed, nil)}, []gpu.Row{under(2, gpu.Failed, nil)}, ""},
+		"failed with another driver": {[]gpu.Row{under(1, gpu.Failed, driver)}, []gpu.Row{under(2, gpu.Passed, nil)}, ""},
+		"failed with another test":   {[]gpu.Row{under(1, gpu.Failed, func(r *gpu.Row) { r.Test = "sha256:1" })}, []gpu.Row{under(2, gpu.Passed, nil)}, ""},
+		"failed as another image":    {[]gpu.Row{under(1, gpu.Failed, func(r *gpu.Row) { r.Digest, r.Config = "sha256:d", "sha256:c1" })}, []gpu.Row{under(2, gpu.Passed, nil)}, ""},
+		"compressed in another way":  {[]gpu.Row{under(1, gpu.Failed, func(r *gpu.Row) { r.Digest = "sha256:d" })}, []gpu.Row{under(2, gpu.Passed, nil)}, "flaky: 1 of 2 starts failed in the same circumstances"},
+		"rows without circumstances": {[]gpu.Row{under(1, gpu.Failed, old)}, []gpu.Row{under(2, gpu.Passed, old)}, ""},
+	}
+	for name, test := range cases {
+		if got := strings.Join(regressionsOf(host, observations(test.before...), test.now...), "\n"); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
+func TestKnown(t *testing.T) {
+	t.Parallel()
+	wrong := false
+	cases := map[string]struct {
+		ledger []gpu.Row
+		want   bool
+	}{
+		"passed":                       {[]gpu.Row{under(5, gpu.Passed, nil)}, true},
+		"passed too long ago":          {[]gpu.Row{under(4, gpu.Passed, nil)}, false},
+		"failed":                       {[]gpu.Row{under(5, gpu.Failed, nil)}, false},
+		"failed before":                {[]gpu.Row{under(6, gpu.Passed, nil), under(5, gpu.Failed, nil)}, true},
+		"failed since":                 {[]gpu.Row{under(5, gpu.Passed, nil), under(6, gpu.Failed, nil)}, false},
+		"failed since, another driver": {[]gpu.Row{under(5, gpu.Passed, nil), under(6, gpu.Failed, func(r *gpu.Row) { r.Under = host.Under(nil) })}, true},
+		"waived":                       {[]gpu.Row{under(5, gpu.Waived, nil)}, false},
+		"passed, not as predicted":     {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Agrees = &wrong })}, false},
+		"same layers, another digest":  {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Digest = "sha256:d" })}, true},
+		"another image":                {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Digest, r.Config = "sha256:d", "sha256:c1" })}, false},
+		"no configuration, no digest":  {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Digest, r.Config = "sha256:d", "" })}, false},
+		"another test":                 {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Test = "sha256:1" })}, false},
+		"another engine":               {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Engine = "nvidia" })}, false},
+		"two GPUs":                     {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Devices = []string{"a", "b"} })}, false},
+		"another card of the model":    {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Devices = []string{"b"} })}, true},
+		"shared":                       {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Sharing = &gpu.Sharing{By: gpu.ByMPS} })}, false},
+		"old row":                      {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Under = nil })}, false},
+	}
+	for _, field := range []string{"Driver", "GPU", "Kernel", "Hook", "Runtime", "Runc"} {
+		other := under(5, gpu.Passed, nil)
+		reflect.ValueOf(other.Under).Elem().FieldByName(field).SetString("another")
+		cases["another "+field] = struct {
+			ledger []gpu.Row
+			want   bool
+		}{[]gpu.Row{other}, false}
+	}
+	row := under(9, "", func(r *gpu.Row) { r.Devices = []string{"a"} })
+	for name, test := range cases {
+		for i := range test.ledger {
+			if len(test.ledger[i].Devices) == 0 {
+				test.ledger[i].Devices = row.Devices
+			}
+		}
+		if _, got := gpu.Known(row, observations(test.ledger...), time.Unix(5, 0)); got != test.want {
+			t.Errorf("%s: known %t, want %t", name, got, test.want)
+		}
+	}
+}
+
+// TestMemory: GPUs' memory as nvidia-smi shows it, from what NVML says of real ones.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	for bytes, want := range map[uint64]string{85520809984: "81559 MiB", 150754820096: "143771 MiB", 0: "0 MiB"} {
+		if got := (gpu.GPU{MemoryBytes: bytes}).Memory(); got != want {
+			t.Errorf("%d bytes: %s, want %s", bytes, got, want)
+		}
 	}
 }
 

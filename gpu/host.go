@@ -4,6 +4,7 @@ package gpu
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/internal/hint"
@@ -47,11 +48,14 @@ type GPU struct {
 	Name        string      `json:"name"`
 	Brand       string      `json:"brand"`              // as NVIDIA_REQUIRE_* spells it
 	Capability  string      `json:"compute_capability"` // "9.0"
-	MemoryBytes uint64      `json:"memory_bytes"`
-	MIG         bool        `json:"mig"`         // divided into slices
-	MIGDevices  []MIGDevice `json:"mig_devices"` // never null
-	Links       []Link      `json:"links"`       // to the other GPUs; never null
+	MemoryBytes uint64      `json:"memory_bytes"`       // NVML's total, of which CUDA gives programs a little less
+	MIG         bool        `json:"mig"`                // divided into slices
+	MIGDevices  []MIGDevice `json:"mig_devices"`        // never null
+	Links       []Link      `json:"links"`              // to the other GPUs; never null
 }
+
+// Memory is the memory as nvidia-smi writes it, "81559 MiB".
+func (g GPU) Memory() string { return fmt.Sprintf("%d MiB", g.MemoryBytes>>20) }
 
 // MIGDevice is a slice of a divided GPU.
 type MIGDevice struct {

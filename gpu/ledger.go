@@ -15,7 +15,8 @@ import (
 	"github.com/cudabuild/cudabuild/internal/files"
 )
 
-// maxKept is how many rows a file of the ledger keeps; the oldest go first.
+// maxKept is how many rows of each sample or test a file of the ledger keeps; the oldest go
+// first.
 const maxKept = 100
 
 // File is one file of a ledger: what one engine showed of one image on one kind of
@@ -47,8 +48,25 @@ func Append(dir string, host Host, row Row) error {
 	} else {
 		file.Rows = append(file.Rows, row)
 	}
-	file.Rows = file.Rows[max(0, len(file.Rows)-maxKept):]
+	file.Rows = newest(file.Rows)
 	return writeFile(name, file)
+}
+
+// newest are rows without those of a test that are too many.
+func newest(rows []Row) []Row {
+	type test struct {
+		sample, test string
+		dry          bool
+	}
+	left := map[test]int{}
+	of := func(r Row) test { return test{r.Sample, r.Test, r.Dry} }
+	for _, r := range rows {
+		left[of(r)]++
+	}
+	return slices.DeleteFunc(rows, func(r Row) bool {
+		left[of(r)]--
+		return left[of(r)] >= maxKept
+	})
 }
 
 func writeFile(name string, file File) error {

@@ -32,6 +32,7 @@ type gpuFlags struct {
 	bundle, ledger, baseline, record string
 	limit                            time.Duration
 	repeat, mps, threads             int
+	known                            age
 	dry, asJSON                      bool
 }
 
@@ -53,10 +54,15 @@ nvidia-container-runtime, as docker and containerd do.
 With --dry no driver is given, and none is needed: a missing library, an older one or a
 missing symbol shows on any machine. What starts is waived, as predicted.
 
-Exit code: 0 all passed, or were waived by --dry, 1 a sample failed, was refused, did other than predicted or got
-worse than the baseline, 3 waived or could not run.`,
+--baseline compares with earlier rows: each figure with the median and spread of 10 starts or
+more, else by the rule of nine tenths. What failed and then passed in the same circumstances
+is flaky, which by itself is no failure (docs/baseline.md).
+
+Exit code: 0 all passed or are known, or were waived by --dry, 1 a sample failed, was refused,
+did other than predicted or got worse than the baseline, 3 waived or could not run.`,
 		Example: `  cudabuild gpu oci:out/images:12.4-deviceQuery-debian13
   cudabuild gpu --gpus 1 --engine direct --ledger ledger --baseline ledger oci:out/images:12.4-nbody-debian13
+  cudabuild gpu --ledger ledger --skip-known 7d oci:out/images:12.4-nbody-debian13
   cudabuild gpu --gpus 0 --mps 3 --threads 33 oci:out/images:12.4-nbody-debian13
   cudabuild gpu --dry oci:out/images
   cudabuild gpu --bundle samples.tar.gz oci:out/images:12.4-deviceQuery-debian13 oci:out/images:12.4-nbody-debian13`,
@@ -74,12 +80,14 @@ worse than the baseline, 3 waived or could not run.`,
 	flags.StringVar(&f.ledger, "ledger", "", "`DIR` to write the rows to, predictions first")
 	flags.StringVar(&f.record, "record", "", "`FILE` of a run of matrix, such as out/run.json, to add the rows to")
 	flags.StringVar(&f.baseline, "baseline", "", "ledger `DIR` of earlier rows to compare with")
+	flags.Var(&f.known, "skip-known", "leave out what passed in the same circumstances no longer than `AGE` ago (7d, 36h), by --ledger")
 	flags.StringVar(&f.bundle, "bundle", "", "run nothing: write `FILE`, a tar.gz with these images and all programs, for a GPU host")
 	flags.BoolVar(&f.dry, "dry", false, "give no driver: load each sample, resolve all its symbols and let it find that there is no device; needs root and runc alone")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	cmd.MarkFlagsMutuallyExclusive("mps", "bundle")
 	cmd.MarkFlagsMutuallyExclusive("mps", "repeat")
-	for _, other := range []string{"gpus", "engine", "mps", "baseline", "bundle"} {
+	cmd.MarkFlagsMutuallyExclusive("mps", "skip-known")
+	for _, other := range []string{"gpus", "engine", "mps", "baseline", "bundle", "skip-known"} {
 		cmd.MarkFlagsMutuallyExclusive("dry", other)
 	}
 	return cmd
@@ -92,6 +100,9 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	}
 	if f.repeat < 1 || f.limit <= 0 || f.stateDir == "" {
 		return errors.New("--repeat, --timeout and --state-dir must not be empty or zero")
+	}
+	if f.known > 0 && f.ledger == "" {
+		return errors.New("--skip-known needs --ledger, which says what is known")
 	}
 	if err := f.checkSharing(cmd); err != nil {
 		return err
@@ -178,28 +189,35 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 			return unknown(err)
 		}
 	}
+	seen := observed{host: o.Facts, rows: []gpu.Row{}, skipped: []skipped{}}
+	if o.Known, err = f.skipKnown(baseline, &seen.skipped); err != nil {
+		return unknown(err)
+	}
 	look := o.Image
 	if f.mps > 0 {
 		if look, err = f.share(o); err != nil {
 			return unknown(err)
 		}
 	}
-	rows, problems := []gpu.Row{}, []error{}
+	var problems []error
 	for _, src := range sources {
 		more, err := look(cmd.Context(), src)
-		rows = append(rows, more...)
+		seen.rows = append(seen.rows, more...)
 		if err != nil {
 			problems = append(problems, err)
 		}
 	}
-	worse := gpu.Regressions(o.Facts, rows, baseline)
-	if err := printRows(cmd.OutOrStdout(), o.Facts, rows, worse, f.asJSON); err != nil {
+	seen.worse, seen.figures = gpu.Compare(o.Facts, seen.rows, baseline)
+	if f.baseline == "" {
+		seen.figures = nil
+	}
+	if err := seen.show(cmd.OutOrStdout(), f.asJSON); err != nil {
 		return unknown(err)
 	}
-	if err := f.keep(cmd, o.Facts, rows); err != nil {
+	if err := f.keep(cmd, o.Facts, seen.rows); err != nil {
 		return unknown(err)
 	}
-	return rowsError(rows, worse, errors.Join(problems...))
+	return seen.err(errors.Join(problems...))
 }
 
 // checkRecord makes sure, before anything runs, that there is a record to add rows to.

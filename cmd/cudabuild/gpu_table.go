@@ -20,19 +20,24 @@ type gpuDocument struct {
 	Version     int          `json:"version"` // 1
 	Host        gpu.Host     `json:"host"`
 	Rows        []gpu.Row    `json:"rows"`
-	Regressions []regression `json:"regressions"` // against --baseline; never null
+	Regressions []regression `json:"regressions"` // flaky rows too; never null
+	Baselines   []baseline   `json:"baselines"`   // of all figures that were compared; never null
+	Skipped     []skipped    `json:"skipped"`     // by --skip-known; never null
 }
 
-type regression struct {
-	Cell   string `json:"cell"`
-	Digest string `json:"digest"`
-	Engine string `json:"engine"`
-	Why    string `json:"why"`
+// observed is all that a run of gpu showed.
+type observed struct {
+	host    gpu.Host
+	rows    []gpu.Row
+	skipped []skipped
+	worse   []gpu.Regression
+	figures []gpu.Compared // with their baselines; none without --baseline
 }
 
-func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regression, asJSON bool) error {
+func (o observed) show(w io.Writer, asJSON bool) error {
+	host, rows := o.host, o.rows
 	if asJSON {
-		return plain.JSON(w, gpuDocument{1, host, rows, regressions(worse)})
+		return plain.JSON(w, gpuDocument{1, host, rows, regressions(o.worse), baselines(o.figures), o.skipped})
 	}
 	w = plain.To(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -50,8 +55,8 @@ func printRows(w io.Writer, host gpu.Host, rows []gpu.Row, worse []gpu.Regressio
 	for _, problem := range host.Problems {
 		fmt.Fprintf(w, "problem: %s\n", problem)
 	}
-	for _, g := range worse {
-		fmt.Fprintf(w, "worse than before: %s by %s: %s\n", cmp.Or(g.Row.Cell, shortDigest(g.Row.Digest)), g.Row.Engine, g.Why)
+	for _, line := range comparison(o.worse, o.figures, o.skipped) {
+		fmt.Fprintln(w, line)
 	}
 	where := "no driver"
 	if host.Driver != "" {
@@ -82,14 +87,6 @@ func sharing(rows []gpu.Row) []string {
 		}
 	}
 	return lines
-}
-
-func regressions(worse []gpu.Regression) []regression {
-	out := []regression{}
-	for _, g := range worse {
-		out = append(out, regression{g.Row.Cell, g.Row.Digest, g.Row.Engine, g.Why})
-	}
-	return out
 }
 
 func agreement(r gpu.Row) string {
@@ -129,11 +126,16 @@ func shown(r gpu.Row) string {
 	return strings.Join(words, ", ")
 }
 
-// rowsError maps rows to an exit code: what was seen to fail counts more than what
-// could not be seen.
-func rowsError(rows []gpu.Row, worse []gpu.Regression, problem error) error {
-	failed, unknown := len(worse), 0
-	for _, r := range rows {
+// err maps what was seen to an exit code: what was seen to fail counts more than what
+// could not be seen. Rows that are flaky and passed are no failure.
+func (o observed) err(problem error) error {
+	failed, unknown := 0, 0
+	for _, g := range o.worse {
+		if g.State != gpu.Flaky {
+			failed++
+		}
+	}
+	for _, r := range o.rows {
 		switch {
 		case r.Result == gpu.Failed, r.Result == gpu.Refused, r.Agrees != nil && !*r.Agrees:
 			failed++

@@ -93,7 +93,7 @@ func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
 	}
 	for _, g := range host.GPUs {
 		fmt.Fprintf(table, "%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", g.Index, g.Minor, g.BusID, g.Name, g.Capability,
-			fmt.Sprintf("%d MiB", g.MemoryBytes>>20), migWord(g), linkWords(g), g.UUID)
+			g.Memory(), migWord(g), linkWords(g), g.UUID)
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/cudabuild/cudabuild/internal/golden"
@@ -44,6 +45,9 @@ var runImages = map[string]runImage{
 		Entrypoint: []string{"sh", "-c"}, Cmd: []string{"echo $A; id; pwd"}, User: "app", WorkingDir: "/srv/made/on/the/way", Env: []string{"A=image"},
 	}},
 	"nothing": {},
+	"steady":  figures(`"result":"PASS","gflops":100`),
+	"slow":    figures(`"result":"PASS","gflops":80`),
+	"broken":  figures(`"result":"FAIL","error":"sums differ"`),
 	"nbody":   {config: v1.Config{Cmd: []string{"nbody"}}}, // in name only
 	"waived":  script("#!/bin/sh", `{"version":1,"sample":"nbody","result":"WAIVED","error":"no device","loaded":["/lib/b.so","/lib/a.so"],"precision":"'$LD_BIND_NOW'"}`, 2),
 	"older":   script("#!/bin/sh", `{"version":1,"sample":"nbody","result":"FAIL","error":"libcurand 10.3.0 is older than 10.3.5, which this was built with"}`, 1),
@@ -66,6 +70,13 @@ type runImage struct {
 func script(shell, prints string, code int) runImage {
 	text := fmt.Sprintf("%s\necho '%s'\nexit %d\n", shell, prints, code)
 	return runImage{v1.Config{Cmd: []string{"nbody"}}, []map[string]imagetest.Entry{{"bin/nbody": {Data: text, Mode: 0o755}}}}
+}
+
+// figures is an image whose nbody says what it is told to, on no GPU at all.
+func figures(says string) runImage {
+	img := script("#!/bin/sh", `{"version":1,"sample":"nbody","bodies":1000,"precision":"single","libcuda_path":"/libcuda.so.1",`+says+"}", 0)
+	img.config.Labels = map[string]string{ocispec.AnnotationTitle: "12.4-nbody-test"}
+	return img
 }
 
 // mkRunnable is the scripts' command `mkrunnable DIR KIND...`: an OCI layout with an

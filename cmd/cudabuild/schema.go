@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/internal/schema"
 	"github.com/cudabuild/cudabuild/internal/suggest"
@@ -54,6 +55,7 @@ func words() map[any][]string {
 		verify.Verdict(""):  {string(verify.Pass), string(verify.Warn), string(verify.Fail), string(verify.Unknown)},
 		verify.Severity(""): {string(verify.SeverityFail), string(verify.SeverityWarn), string(verify.SeverityInfo)},
 		record.Status(""):   {string(record.Passed), string(record.Failed), string(record.Skipped), string(record.Cancelled)},
+		gpu.State(""):       {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
 		compat.Verdict(""): {
 			string(compat.Native), string(compat.JIT), string(compat.MinorCompat), string(compat.ForwardCompat),
 			string(compat.No), string(compat.Unknown),

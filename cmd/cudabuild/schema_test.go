@@ -186,8 +186,9 @@ func TestGPUDocument(t *testing.T) {
 		rows = append(rows, o.Row)
 	}
 	var stdout bytes.Buffer
-	worse := []gpu.Regression{{Row: rows[0], Why: "it is slower"}}
-	if err := printRows(&stdout, seen[0].Host, rows, worse, true); err != nil {
+	worse := []gpu.Regression{{Row: rows[0], State: gpu.Slower, Why: "it is slower"}, {Row: rows[0], State: gpu.Flaky, Why: "sometimes"}}
+	o := observed{host: seen[0].Host, rows: rows, skipped: []skipped{{Image: "i"}}, worse: worse, figures: []gpu.Compared{{Row: rows[0], Figure: "gflops"}}}
+	if err := o.show(&stdout, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := checkPrinted([]string{"gpu", "--json"}, stdout.Bytes()); err != nil {

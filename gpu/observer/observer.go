@@ -35,6 +35,8 @@ type Observer struct {
 	Ledger   string        // directory, "" for none
 	Dry      bool          // no driver is given, and every symbol is resolved at the start
 	NVML     time.Duration // what asking the driver took, for the first row
+	// Known says that a row need not be made, in any repetition; nil to make all.
+	Known func(gpu.Row) bool
 }
 
 // Image runs the sample of one image and returns a row for each run, in order. The
@@ -51,6 +53,9 @@ func (o *Observer) Image(ctx context.Context, src image.Source) ([]gpu.Row, erro
 	prediction := o.predict(report, subject)
 	var rows []gpu.Row
 	for _, engine := range o.Engines {
+		if o.Known != nil && o.Known(subject.row(engine, o)) {
+			continue
+		}
 		for range max(1, o.Repeat) {
 			row := subject.row(engine, o)
 			row.Prediction = prediction

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/cudabuild/cudabuild/gpu"
+)
+
+// regression is a [gpu.Regression] as gpu --json has it.
+type regression struct {
+	Cell   string    `json:"cell"`
+	Digest string    `json:"digest"`
+	Engine string    `json:"engine"`
+	Why    string    `json:"why"`
+	Test   string    `json:"test"` // name of the sample or test
+	State  gpu.State `json:"state"`
+	figure
+}
+
+// baseline is a figure of a row beside its baseline.
+type baseline struct {
+	Cell   string `json:"cell"`
+	Digest string `json:"digest"`
+	Engine string `json:"engine"`
+	Test   string `json:"test"`
+	State  string `json:"state"` // "baseline" or "no baseline"
+	figure
+}
+
+// figure is empty in a regression that is not slower.
+type figure struct {
+	Figure string `json:"figure"`
+	gpu.Measured
+	gpu.Baseline
+}
+
+func figureOf(c gpu.Compared) figure { return figure{c.Figure, c.Measured, c.Baseline} }
+
+func regressions(worse []gpu.Regression) []regression {
+	out := []regression{}
+	for _, g := range worse {
+		out = append(out, regression{g.Row.Cell, g.Row.Digest, g.Row.Engine, g.Why, g.Row.Sample, g.State, figureOf(g.Figure)})
+	}
+	return out
+}
+
+func baselines(figures []gpu.Compared) []baseline {
+	out := []baseline{}
+	for _, c := range figures {
+		state := "baseline"
+		if !c.Enough() {
+			state = "no baseline"
+		}
+		out = append(out, baseline{c.Row.Cell, c.Row.Digest, c.Row.Engine, c.Row.Sample, state, figureOf(c)})
+	}
+	return out
+}
+
+// called is what is run by whom, in the lines below the table.
+func called(r gpu.Row) string {
+	name := cmp.Or(r.Cell, shortDigest(r.Digest))
+	if r.Test != "" {
+		name += " " + r.Sample
+	}
+	return name + " by " + r.Engine
+}
+
+// comparison are the lines about what is worse, what could not be said of that, and what was
+// left out.
+func comparison(worse []gpu.Regression, figures []gpu.Compared, left []skipped) []string {
+	var lines []string
+	for _, c := range figures {
+		line := fmt.Sprintf("no baseline: %s, %s (%d of 10 starts)", called(c.Row), c.Figure, c.Starts)
+		if !c.Enough() && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	for _, s := range left {
+		lines = append(lines, fmt.Sprintf("skipped: %s: %s", called(s.row), s.Why))
+	}
+	for _, g := range worse {
+		state := "worse than before"
+		if g.State == gpu.Flaky {
+			state = "flaky"
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", state, called(g.Row), g.Why))
+	}
+	return lines
+}
