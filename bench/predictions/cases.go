@@ -12,7 +12,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu"
 )
 
-// one is a case: an image on some GPUs, with all its rows.
+// one is a case: an image, or a test of it, on some GPUs, with all its rows.
 type one struct {
 	cell, digest, gpus string
 	newest             gpu.Row
@@ -38,14 +38,17 @@ func casesOf(rows []gpu.Observation) []*one {
 	byKey := map[string]*one{}
 	var all []*one
 	for _, o := range rows {
-		if o.Row.StandIn {
+		if o.Row.StandIn || o.Row.Dry {
 			continue
 		}
-		gpus := gpusOf(o)
-		key := o.Row.Digest + " " + gpus
+		gpus, cell := gpusOf(o), o.Row.Cell
+		if o.Row.Test != "" {
+			cell = strings.TrimSpace(cell + " " + o.Row.Sample)
+		}
+		key := o.Row.Digest + " " + o.Row.Test + " " + gpus
 		c := byKey[key]
 		if c == nil {
-			c = &one{cell: o.Row.Cell, digest: shorten(o.Row.Digest), gpus: gpus, of: map[string]gpu.Row{}}
+			c = &one{cell: cell, digest: shorten(o.Row.Digest), gpus: gpus, of: map[string]gpu.Row{}}
 			byKey[key] = c
 			all = append(all, c)
 		}

@@ -5,8 +5,9 @@
 //
 //	predictions -ledger ledger -o bench/predictions/predictions.md
 //
-// A case is an image's digest with the GPUs that it was given (model and indexes), so
-// that running one image again counts once. Rows of stand-ins do not count.
+// A case is an image's digest, and the test if it is not a sample, with the GPUs that it was
+// given (model and indexes), so that running one image again counts once. Rows of stand-ins
+// do not count, nor those of --dry.
 package main
 
 import (
