@@ -1,22 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package samples holds the source of the programs that show whether an image
-// runs CUDA on a GPU: deviceQuery, which asks, and nbody, which computes.
+// runs CUDA on a GPU: deviceQuery, which asks; nbody, bandwidthTest and
+// vectorAdd, which compute; and one program for each library of the toolkit,
+// which compares what the library computes with the CPU.
 //
 // Names lists them and Lookup gives one. The text is embedded, so a build
-// needs no files beside the binary. Both programs print "Result = PASS" or
-// "Result = FAIL" as their last line and exit 0 or 1; exit 2 means waived (no
-// driver, no device) and is never a pass. The package knows nothing of
-// compilers or images: it hands out text.
+// needs no files beside the binary. Each program prints one JSON document with
+// --json, else "Result = PASS" or "Result = FAIL" as its last line, and exits
+// 0 or 1; exit 2 means waived (no driver, no device) and is never a pass. The
+// package knows nothing of compilers or images: it hands out text.
 package samples
 
-import _ "embed" // the texts
+import (
+	"embed"
+	"slices"
+)
 
-//go:embed deviceQuery/deviceQuery.cu
-var deviceQuery string
+//go:embed */*.cu
+var sources embed.FS
 
-//go:embed nbody/nbody.cu
-var nbody string
+// Header is the text of the file that the samples include, deviceQuery and nbody apart.
+//
+//go:embed sample.h
+var Header string
+
+// HeaderFile is the name by which they include it.
+const HeaderFile = "sample.h"
 
 // Sample is one sample program: its name, the name and text of its only source
 // file, and the command an image runs by default.
@@ -31,18 +41,37 @@ type Sample struct {
 	Since string
 }
 
+// all has every sample, sorted by name. What it says of releases is from
+// knowledge, not read off each of them.
+var all = []Sample{
+	{Name: "cublas", Libraries: []string{"cublas", "cublasLt"}, Since: "10.1"}, // cublasLt is as old as that
+	{Name: "deviceQuery"},
+	{Name: "nbody", Cmd: []string{"-benchmark"}},
+	{Name: "vectorAdd"},
+}
+
 // Names returns the names of all samples, sorted.
-func Names() []string { return []string{"deviceQuery", "nbody"} }
+func Names() []string {
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = s.Name
+	}
+	return names
+}
 
 // Lookup returns the sample of that name, and whether there is one. The caller
 // owns what it gets.
 func Lookup(name string) (Sample, bool) {
-	switch name {
-	case "deviceQuery":
-		return Sample{Name: name, File: name + ".cu", Source: deviceQuery, Cmd: []string{name}}, true
-	case "nbody":
-		return Sample{Name: name, File: name + ".cu", Source: nbody, Cmd: []string{name, "-benchmark"}}, true
-	default:
+	i := slices.IndexFunc(all, func(s Sample) bool { return s.Name == name })
+	if i < 0 {
 		return Sample{}, false
 	}
+	s := all[i]
+	s.File = s.Name + ".cu"
+	source, err := sources.ReadFile(s.Name + "/" + s.File)
+	if err != nil {
+		return Sample{}, false // a line of the table without its file: TestLookup finds it
+	}
+	s.Source, s.Cmd, s.Libraries = string(source), append([]string{s.Name}, s.Cmd...), slices.Clone(s.Libraries)
+	return s, true
 }

@@ -19,11 +19,13 @@ import (
 func Example() {
 	for _, name := range samples.Names() {
 		s, _ := samples.Lookup(name)
-		fmt.Println(s.File, s.Cmd)
+		fmt.Println(s.File, s.Cmd, s.Libraries)
 	}
 	// Output:
-	// deviceQuery.cu [deviceQuery]
-	// nbody.cu [nbody -benchmark]
+	// cublas.cu [cublas] [cublas cublasLt]
+	// deviceQuery.cu [deviceQuery] []
+	// nbody.cu [nbody -benchmark] []
+	// vectorAdd.cu [vectorAdd] []
 }
 
 func TestLookup(t *testing.T) {
@@ -32,7 +34,7 @@ func TestLookup(t *testing.T) {
 		t.Errorf("Names() = %v, want them sorted", samples.Names())
 	}
 	// A page that a student could learn from: shorter than this.
-	lines := map[string]int{"deviceQuery": 250, "nbody": 450}
+	lines := map[string]int{"cublas": 150, "deviceQuery": 250, "nbody": 450, "vectorAdd": 150}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(lines)), samples.Names()); diff != "" {
 		t.Errorf("Names() differ (-want +got):\n%s", diff)
 	}
@@ -47,10 +49,17 @@ func TestLookup(t *testing.T) {
 		if !strings.HasPrefix(s.Source, "// SPDX-License-Identifier: Apache-2.0\n") {
 			t.Errorf("%s does not start with its licence", s.File)
 		}
+		again, _ := samples.Lookup(name)
 		s.Cmd[0] = "X"
-		if again, _ := samples.Lookup(name); again.Cmd[0] != name {
+		for i := range s.Libraries {
+			s.Libraries[i] = "X"
+		}
+		if third, _ := samples.Lookup(name); !cmp.Equal(third, again) {
 			t.Errorf("Lookup(%q) shares what an earlier caller got", name)
 		}
+	}
+	if got := strings.Count(samples.Header, "\n"); got == 0 || got >= 80 {
+		t.Errorf("%s has %d lines, want 1 to 79", samples.HeaderFile, got)
 	}
 	for _, name := range []string{"", "devicequery", "../nbody", "nbody.cu"} {
 		if _, ok := samples.Lookup(name); ok {
@@ -67,6 +76,8 @@ var since = map[string]int{
 	"cudaDevAttrComputePreemptionSupported":   8000,
 	"cudaDevAttrCooperativeLaunch":            9000,
 	"cudaDevAttrCooperativeMultiDeviceLaunch": 9000, // and gone in 13.0
+	"cudaDataType":                  8000,
+	"cudaDataType_t":                8000,
 	"uuid.bytes":                    10000,
 	"cudaErrorSystemDriverMismatch": 10010,
 	"cudaErrorStubLibrary":          11010,
@@ -82,6 +93,7 @@ var firstRelease = strings.Fields(`
 	cudaGetDeviceProperties cudaGetErrorName cudaGetErrorString cudaGetLastError cudaMalloc cudaMemcpy
 	cudaMemcpyPeerAsync cudaOccupancyMaxActiveBlocksPerMultiprocessor cudaRuntimeGetVersion cudaSetDevice
 	cudaStreamCreate cudaStreamWaitEvent
+	cudaMemcpyHostToDevice
 	cudaDeviceAttr cudaDeviceProp cudaError_t cudaEvent_t cudaStream_t
 	cudaErrorInsufficientDriver cudaErrorInvalidDevice cudaErrorNoDevice cudaSuccess
 	cudaEventDisableTiming cudaMemcpyDefault cudaMemcpyDeviceToHost
@@ -105,31 +117,51 @@ var firstRelease = strings.Fields(`
 // the CUDA runtime is known to a table above, and guarded as that says.
 func TestOldReleases(t *testing.T) {
 	t.Parallel()
-	names := regexp.MustCompile(`\bcuda[A-Z]\w+|uuid\.bytes`)
-	guard := regexp.MustCompile(`CUDART_VERSION >= (\d+)`)
+	checkNames(t, samples.HeaderFile, samples.Header, 6050)
 	for _, sample := range samples.Names() {
 		s, _ := samples.Lookup(sample)
-		version := 6050
-		for i, line := range strings.Split(s.Source, "\n") {
-			switch {
-			case strings.HasPrefix(line, "#if "):
-				m := guard.FindStringSubmatch(line)
-				if m == nil {
-					t.Fatalf("%s:%d: %q, want a guard by CUDART_VERSION", s.File, i+1, line)
-				}
-				version, _ = strconv.Atoi(m[1])
-			case strings.HasPrefix(line, "#endif"):
-				version = 6050
+		checkNames(t, s.File, s.Source, cudartVersion(t, s.Since))
+	}
+}
+
+// cudartVersion is CUDART_VERSION of a release, that of 6.5 for "".
+func cudartVersion(t *testing.T, release string) int {
+	t.Helper()
+	if release == "" {
+		return 6050
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
+		t.Fatalf("%q is no release: %v", release, err)
+	}
+	return 1000*major + 10*minor
+}
+
+// checkNames reads a file that no release before first compiles.
+func checkNames(t *testing.T, file, source string, first int) {
+	t.Helper()
+	names := regexp.MustCompile(`\bcuda[A-Z]\w+|uuid\.bytes`)
+	guard := regexp.MustCompile(`CUDART_VERSION >= (\d+)`)
+	version := first
+	for i, line := range strings.Split(source, "\n") {
+		switch {
+		case strings.HasPrefix(line, "#if "):
+			m := guard.FindStringSubmatch(line)
+			if m == nil {
+				t.Fatalf("%s:%d: %q, want a guard by CUDART_VERSION", file, i+1, line)
 			}
-			code, _, _ := strings.Cut(line, "//")
-			for _, name := range names.FindAllString(code, -1) {
-				want, later := since[name]
-				if !later && !slices.Contains(firstRelease, name) {
-					t.Errorf("%s:%d: %s is in neither table of releases", s.File, i+1, name)
-				}
-				if want > version {
-					t.Errorf("%s:%d: %s came with %d, guarded for %d", s.File, i+1, name, want, version)
-				}
+			version, _ = strconv.Atoi(m[1])
+		case strings.HasPrefix(line, "#el"), strings.HasPrefix(line, "#endif"):
+			version = first
+		}
+		code, _, _ := strings.Cut(line, "//")
+		for _, name := range names.FindAllString(code, -1) {
+			want, later := since[name]
+			if !later && !slices.Contains(firstRelease, name) {
+				t.Errorf("%s:%d: %s is in neither table of releases", file, i+1, name)
+			}
+			if want > version {
+				t.Errorf("%s:%d: %s came with %d, guarded for %d", file, i+1, name, want, version)
 			}
 		}
 	}
