@@ -63,7 +63,7 @@ func measure(values []float64, better string) Baseline {
 	if n == 0 {
 		return Baseline{better: better}
 	}
-	b := Baseline{Starts: n, Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Spread: sorted[n-1-n/10] - sorted[n/10], better: better}
+	b := Baseline{Starts: n, Median: median(sorted), Spread: sorted[n-1-n/10] - sorted[n/10], better: better}
 	far := math.Max(floor*math.Abs(b.Median), widths*b.Spread)
 	switch {
 	case !b.Enough() && better == Lower:
@@ -76,4 +76,11 @@ func measure(values []float64, better string) Baseline {
 	}
 	b.Limit = b.Median - far
 	return b
+}
+
+// median is that of one value or more.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

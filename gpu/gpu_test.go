@@ -348,6 +348,12 @@ func TestCompared(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	fast := func(g float64) gpu.Row { return row(9, func(r *gpu.Row) { r.Figures.GFLOPS = g }) }
+	rebuilt := row(9, func(r *gpu.Row) { r.Digest, r.Figures.GFLOPS = "sha256:ffff", 85 })
+	worse := regressionsOf(host, observations(row(1, nil)), fast(80), rebuilt, fast(100), fast(89), fast(88), fast(100))
+	if diff := cmp.Diff([]string{"slower: gflops 85, below the limit 90 (no baseline, median of 1 starts 100, spread 0)", "slower: gflops 89 (median of 5), below the limit 90 (no baseline, median of 1 starts 100, spread 0)"}, worse); diff != "" {
+		t.Errorf("of repetitions the median: %s", diff)
+	}
 }
 
 // under is a row in circumstances of its own.
@@ -358,6 +364,16 @@ func under(started int, result gpu.Result, change func(*gpu.Row)) gpu.Row {
 			change(r)
 		}
 	})
+}
+
+func TestUnder(t *testing.T) {
+	t.Parallel()
+	h := gpu.Host{Driver: "1", Kernel: "2", Hook: "3", Runtime: "4", Runc: "5", GPUs: two}
+	for want, gpus := range map[string][]gpu.GPU{"": nil, "NVIDIA H100 80GB HBM3": two, "A, B": {{Name: "A"}, {Name: "B"}, {Name: "A"}}} {
+		if diff := cmp.Diff(&gpu.Circumstances{Driver: "1", GPU: want, Kernel: "2", Hook: "3", Runtime: "4", Runc: "5"}, h.Under(gpus)); diff != "" {
+			t.Errorf("%d GPUs: %s", len(gpus), diff)
+		}
+	}
 }
 
 func TestFlaky(t *testing.T) {

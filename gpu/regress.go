@@ -28,10 +28,11 @@ type Regression struct {
 	Figure Compared // of what is slower
 }
 
-// Compared is a figure of a row beside its baseline.
+// Compared is a figure beside its baseline: the median of the starts that were made now.
 type Compared struct {
-	Row    Row
+	Row    Row // the last of them
 	Figure string
+	Now    int // how many there were
 	Measured
 	Baseline
 }
@@ -40,31 +41,32 @@ type Compared struct {
 // ones. A row is compared with rows of the same cell (without one: the same digest), sample
 // or test, engine and GPU model, whatever the driver and the image's digest: those are what
 // changes. It is [Broken] if the newest of them passed and it did not, and [Slower] if one of
-// its figures is beyond the limit that earlier starts set; figures are those that every
-// passed row has, in the order of their names. Stand-ins are never compared with GPUs, nor
+// its figures is beyond the limit that earlier starts set. Figures are those of the rows that
+// passed, in the order of their names; of repetitions the median counts, so that one start of
+// many is not taken for all. Stand-ins are never compared with GPUs, nor
 // clients that share a GPU with those that share it in another way, nor anything with dry rows.
 func Compare(host Host, rows []Row, earlier []Observation) (worse []Regression, figures []Compared) {
 	for i, row := range rows {
 		if row.Dry {
 			continue
 		}
-		before, now := alike(host, row, earlier), []Row{}
-		for _, r := range rows {
-			if keyOf(host, r) == keyOf(host, row) {
-				now = append(now, r)
+		other := func(r Row) bool { return r.Digest != row.Digest || keyOf(host, r) != keyOf(host, row) }
+		before, now := alike(host, row, earlier), slices.DeleteFunc(slices.Clone(rows), other)
+		last := len(slices.DeleteFunc(slices.Clone(rows[i+1:]), other)) == 0
+		if why := flaky(row, slices.Concat(before, now)); why == "" {
+			if why := broken(row, slices.Concat(before, now)); why != "" {
+				worse = append(worse, Regression{Row: row, State: Broken, Why: why})
 			}
+		} else if last {
+			worse = append(worse, Regression{Row: row, State: Flaky, Why: why})
 		}
-		if why := flaky(row, slices.Concat(before, now)); why != "" {
-			if !slices.ContainsFunc(rows[i+1:], row.sameStart) {
-				worse = append(worse, Regression{Row: row, State: Flaky, Why: why})
-			}
-		} else if why := broken(row, slices.Concat(before, now)); why != "" {
-			worse = append(worse, Regression{Row: row, State: Broken, Why: why})
+		if !last {
+			continue
 		}
-		for _, c := range row.compare(before) {
+		for _, c := range compare(now, before) {
 			figures = append(figures, c)
 			if c.Worse(c.Value) {
-				worse = append(worse, Regression{Row: row, State: Slower, Why: c.why(), Figure: c})
+				worse = append(worse, Regression{Row: c.Row, State: Slower, Why: c.why(), Figure: c})
 			}
 		}
 	}
@@ -139,26 +141,33 @@ func (r Row) figures() map[string]Measured {
 	return all
 }
 
-// compare compares each figure of a row that passed with the same of those before it, of as
-// many bodies.
-func (r Row) compare(before []Row) (out []Compared) {
-	if r.Result != Passed {
+// compare compares the figures of those of now that passed with those of before.
+func compare(now, before []Row) (out []Compared) {
+	now = slices.DeleteFunc(now, func(r Row) bool { return r.Result != Passed })
+	if len(now) == 0 {
 		return nil
 	}
-	figures := r.figures()
+	row := now[len(now)-1]
+	figures := row.figures()
 	for _, name := range slices.Sorted(maps.Keys(figures)) {
-		c := Compared{Row: r, Figure: name, Measured: figures[name]}
-		var values []float64
-		for _, b := range before {
-			figure, ok := b.figures()[name]
-			if ok && b.Result == Passed && figure.Better == c.Better && b.Figures.Bodies == r.Figures.Bodies && b.Figures.Precision == r.Figures.Precision {
-				values = append(values, figure.Value)
-			}
-		}
-		c.Baseline = baselineOf(values, c.Better)
+		c := Compared{Row: row, Figure: name, Measured: figures[name]}
+		values := row.same(name, now)
+		c.Now, c.Value = len(values), median(values)
+		c.Baseline = baselineOf(row.same(name, before), c.Better)
 		out = append(out, c)
 	}
 	return out
+}
+
+// same are the values of a figure of r in those rows that passed, of as many bodies.
+func (r Row) same(name string, rows []Row) (values []float64) {
+	for _, o := range rows {
+		figure, ok := o.figures()[name]
+		if ok && o.Result == Passed && figure.Better == r.figures()[name].Better && o.Figures.Bodies == r.Figures.Bodies && o.Figures.Precision == r.Figures.Precision {
+			values = append(values, figure.Value)
+		}
+	}
+	return values
 }
 
 func (c Compared) why() string {
@@ -170,5 +179,9 @@ func (c Compared) why() string {
 	if !c.Enough() {
 		kind = "no baseline, median of"
 	}
-	return fmt.Sprintf("%s %.6g, %s the limit %.6g (%s %d starts %.6g, spread %.3g)", c.Figure, c.Value, beyond, c.Limit, kind, c.Starts, c.Median, c.Spread)
+	now := ""
+	if c.Now > 1 {
+		now = fmt.Sprintf(" (median of %d)", c.Now)
+	}
+	return fmt.Sprintf("%s %.6g%s, %s the limit %.6g (%s %d starts %.6g, spread %.3g)", c.Figure, c.Value, now, beyond, c.Limit, kind, c.Starts, c.Median, c.Spread)
 }

@@ -5,7 +5,7 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/cudabuild/cudabuild/gpu"
 )
@@ -34,11 +34,12 @@ type baseline struct {
 // figure is empty in a regression that is not slower.
 type figure struct {
 	Figure string `json:"figure"`
+	Now    int    `json:"now"` // starts of this run, of which the value is the median
 	gpu.Measured
 	gpu.Baseline
 }
 
-func figureOf(c gpu.Compared) figure { return figure{c.Figure, c.Measured, c.Baseline} }
+func figureOf(c gpu.Compared) figure { return figure{c.Figure, c.Now, c.Measured, c.Baseline} }
 
 func regressions(worse []gpu.Regression) []regression {
 	out := []regression{}
@@ -69,19 +70,13 @@ func called(r gpu.Row) string {
 	return name + " by " + r.Engine
 }
 
-// comparison are the lines about what is worse, what could not be said of that, and what was
-// left out.
+// comparison are the lines about what was left out, what has no baseline, and what is worse.
 func comparison(worse []gpu.Regression, figures []gpu.Compared, left []skipped) []string {
 	var lines []string
-	for _, c := range figures {
-		line := fmt.Sprintf("no baseline: %s, %s (%d of 10 starts)", called(c.Row), c.Figure, c.Starts)
-		if !c.Enough() && !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
-	}
 	for _, s := range left {
 		lines = append(lines, fmt.Sprintf("skipped: %s: %s", called(s.row), s.Why))
 	}
+	lines = append(lines, unknownFigures(figures)...)
 	for _, g := range worse {
 		state := "worse than before"
 		if g.State == gpu.Flaky {
@@ -90,4 +85,24 @@ func comparison(worse []gpu.Regression, figures []gpu.Compared, left []skipped) 
 		lines = append(lines, fmt.Sprintf("%s: %s: %s", state, called(g.Row), g.Why))
 	}
 	return lines
+}
+
+// unknownFigures names the figures without a baseline, in a line for each program.
+func unknownFigures(figures []gpu.Compared) []string {
+	var order []string
+	names := map[string][]string{}
+	for _, c := range figures {
+		if c.Enough() {
+			continue
+		}
+		of := fmt.Sprintf("no baseline (%d of 10 starts): %s: ", c.Starts, called(c.Row))
+		if names[of] == nil {
+			order = append(order, of)
+		}
+		names[of] = append(names[of], c.Figure)
+	}
+	for i, of := range order {
+		order[i] = of + strings.Join(names[of], ", ")
+	}
+	return order
 }
