@@ -29,7 +29,7 @@ groups:
     - {os: [rockylinux9], cuda: ["12.8.1"], platforms: [linux/amd64, linux/arm64]}
     - {os: [ubuntu24.04], cuda: ["12.6.0"], platforms: [linux/amd64, linux/arm64]}
   every:
-    - {os: ["*"], cuda: ["*"]}
+    - {os: ["*"], cuda: ["*"], samples: ["*"]}
 `
 
 func catalog(t testing.TB) *recipes.Catalog {

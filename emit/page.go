@@ -31,7 +31,14 @@ type page struct {
 }
 
 // program is a sample that is compiled.
-type program struct{ Name, Below, File, Source, Script string }
+type program struct {
+	Name, Below string
+	Sources     []source
+	Script      string
+}
+
+// source is a file that a program is compiled from.
+type source struct{ Path, Text string }
 
 // finished is the stage of a cell.
 type finished struct {
@@ -109,11 +116,9 @@ func (p *page) add(c matrix.Cell, families map[string]*plan.Family, needed map[s
 	slices.Reverse(envs)
 	for _, s := range img.Steps {
 		needed[s.Name] = true
-		for _, m := range s.Mounts {
-			if m.Kind == plan.SourceMount {
-				text := "mkdir -p " + plan.OutputDir + "\n" + s.Script
-				p.Programs = append(p.Programs, program{c.Sample, s.Below, m.Path + "/" + m.Name, m.Text, script(variables(s.Env), text)})
-			}
+		if sources := sourcesOf(s); len(sources) > 0 {
+			text := "mkdir -p " + plan.OutputDir + "\n" + s.Script
+			p.Programs = append(p.Programs, program{c.Sample, s.Below, sources, script(variables(s.Env), text)})
 		}
 	}
 	last := img.Steps[len(img.Steps)-1]
@@ -127,6 +132,16 @@ func (p *page) add(c matrix.Cell, families map[string]*plan.Family, needed map[s
 	p.IDs, p.Images = append(p.IDs, c.ID), append(p.Images, f)
 	p.Unsourced = append(p.Unsourced, c.Unsourced...)
 	return nil
+}
+
+func sourcesOf(s plan.Step) []source {
+	var all []source
+	for _, m := range s.Mounts {
+		if m.Kind == plan.SourceMount {
+			all = append(all, source{m.Path + "/" + m.Name, m.Text})
+		}
+	}
+	return all
 }
 
 // words are a command in JSON form.

@@ -3,6 +3,7 @@
 package emit_test
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -96,13 +97,14 @@ func checkCaches(t *testing.T, name string, cell matrix.Cell, stage instructions
 
 func checkSources(t *testing.T, name string, copied *instructions.CopyCommand) {
 	t.Helper()
+	texts := map[string]string{samples.HeaderFile: samples.Header}
+	for _, name := range samples.Names() {
+		s, _ := samples.Lookup(name)
+		texts[s.File] = s.Source
+	}
 	for _, content := range copied.SourceContents {
-		file, isSource := strings.CutPrefix(copied.DestPath, "/src/")
-		if !isSource {
-			continue
-		}
-		s, _ := samples.Lookup(strings.TrimSuffix(file, ".cu"))
-		if content.Data != s.Source || content.Expand {
+		want, isSource := texts[path.Base(copied.DestPath)]
+		if isSource && (content.Data != want || content.Expand) {
 			t.Errorf("%s: %s is not the sample's source", name, copied.DestPath)
 		}
 	}

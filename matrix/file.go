@@ -31,7 +31,7 @@ type file struct {
 type lists struct {
 	Platforms []spec.Word `yaml:"platforms,some" form:"platform" doc:"Platforms of each image."`
 	Flavors   []spec.Word `yaml:"flavors" form:"flavor" doc:"Layers to make images of; none makes samples alone."`
-	Samples   []spec.Word `yaml:"samples" form:"sample" doc:"Sample programs, each an image on base."`
+	Samples   []spec.Word `yaml:"samples" form:"sample" doc:"Sample programs, each an image on base, or on runtime if it needs libraries."`
 	Partial   spec.Partial
 }
 

@@ -48,6 +48,7 @@ func multiply(r *spec.File, catalog *recipes.Catalog, f file, e *entry) []made {
 			}
 			checkFlavors(r, p, e, l, recipe.Release)
 			l := l
+			l.Samples = checkSamples(r, p, e, l.Samples, recipe.Release)
 			if l.Platforms = checkPlatforms(r, p, l.Platforms, recipe.Release.Platforms); len(l.Platforms) == 0 {
 				continue // reported, or a glob's
 			}
@@ -88,8 +89,9 @@ func cellsOf(p pair, l lists, recipe *recipes.Recipe, f file) []Cell {
 	}
 	for _, sample := range l.Samples {
 		c := cell
-		c.Sample, c.Parent, c.Builder = sample.Text, id(string(release.Flavors()[0])), id(string(recipes.Devel))
-		c.Unsourced = release.UnsourcedOn(recipes.Devel, c.Platforms) // the lowest flavor's among them
+		on, _ := release.SampleOn(sample.Text) // checked
+		c.Sample, c.Parent, c.Builder = sample.Text, id(string(on)), id(string(recipes.Devel))
+		c.Unsourced = release.UnsourcedOn(recipes.Devel, c.Platforms) // those of what it stands on among them
 		add(c, sample.Text)
 	}
 	return cells
@@ -114,6 +116,21 @@ func checkFlavors(r *spec.File, p pair, e *entry, l lists, release recipes.Relea
 	if !some && !p.glob() {
 		r.At(p.cuda.Place, "it has "+strings.Join(known, ", "), "CUDA %s for %s has none of these flavors", p.cuda.Text, p.os.Text)
 	}
+}
+
+// checkSamples returns the samples that the release can have, and reports others where the
+// entry itself names both. Samples of defaults are left out where there are none.
+func checkSamples(r *spec.File, p pair, e *entry, samples []spec.Word, release recipes.Release) []spec.Word {
+	var has []spec.Word
+	for _, w := range samples {
+		switch _, err := release.SampleOn(w.Text); {
+		case err == nil:
+			has = append(has, w)
+		case e.Samples != nil && !w.Glob && !p.glob():
+			r.At(w.Place, "give that release an entry without it", "%v", err)
+		}
+	}
+	return has
 }
 
 // checkPlatforms returns the platforms that the release has and reports the others, at
@@ -153,18 +170,24 @@ func impossible(c *recipes.Catalog, os, cuda string) string {
 	return message
 }
 
-// impossibleID is [impossible] for the ID of a cell, or a glob on IDs, that names a known
-// OS and a known CUDA release without a recipe for the two; else it is empty.
+// impossibleID says why there is no cell of that ID, or glob on IDs, where it names a known
+// OS and a known CUDA release: there is no recipe for the two ([impossible]), or it cannot
+// have the sample; else it is empty.
 func impossibleID(c *recipes.Catalog, id string) string {
 	cuda, rest, _ := strings.Cut(id, "-")
 	os := rest[strings.LastIndex(rest, "-")+1:]
 	if !slices.Contains(c.CUDAVersions(), cuda) || !slices.Contains(c.OSNames(), os) {
 		return ""
 	}
-	if _, ok := c.Find(os, cuda); ok {
-		return ""
+	release, ok := c.Find(os, cuda)
+	if !ok {
+		return impossible(c, os, cuda)
 	}
-	return impossible(c, os, cuda)
+	sample := strings.TrimSuffix(rest, "-"+os)
+	if _, err := release.SampleOn(sample); err != nil && slices.Contains(recipes.SampleNames(), sample) {
+		return err.Error()
+	}
+	return ""
 }
 
 // nearestCUDA returns the release for that OS with the fewest releases between,

@@ -44,7 +44,7 @@ func (f *Family) Image(cell matrix.Cell) (*Image, error) {
 	i := &Image{Family: f, Cell: cell, Labels: f.labels(cell.ID), Cmd: []string{"bash"}}
 	top, err := cell.Flavor, i.flavor(cell.Flavor)
 	if cell.Sample != "" {
-		top, err = f.Release.Lowest(), i.sample(cell)
+		top, err = i.sample(cell)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
@@ -67,16 +67,18 @@ func (i *Image) flavor(flavor recipes.Flavor) error {
 	return nil
 }
 
-// sample adds the steps that compile a sample in devel and place it on the lowest flavor.
-func (i *Image) sample(cell matrix.Cell) error {
-	sample, known := samples.Lookup(cell.Sample)
-	if !known {
-		return fmt.Errorf("no sample %q", cell.Sample)
+// sample adds the steps that compile a sample in devel and place it on the flavor that they
+// return, which has the libraries that it is linked to.
+func (i *Image) sample(cell matrix.Cell) (recipes.Flavor, error) {
+	on, err := i.Release.SampleOn(cell.Sample)
+	if err != nil {
+		return "", err
 	}
 	if err := i.flavor(recipes.Devel); err != nil {
-		return err
+		return "", err
 	}
-	nvcc := i.nvcc(SourceDir+"/"+sample.File, OutputDir+"/"+sample.Name)
+	sample, _ := samples.Lookup(cell.Sample)
+	nvcc := i.nvcc(sample)
 	compile := Step{
 		Name: "compile " + sample.Name, Below: string(recipes.Devel), Title: "compile " + sample.File,
 		Script: nvcc + "\n", Env: i.Release.LayerEnv(recipes.Devel),
@@ -86,21 +88,26 @@ func (i *Image) sample(cell matrix.Cell) error {
 			{Mount: recipes.Mount{Path: OutputDir, Kind: OutputMount}},
 		},
 	}
+	if sample.HasHeader() {
+		compile.Mounts = append(compile.Mounts,
+			Mount{Mount: recipes.Mount{Path: headerDir, Kind: SourceMount}, Name: samples.HeaderFile, Text: samples.Header})
+	}
 	compile.File, compile.Line = i.Release.Where("samples")
 	i.Steps = append(i.Steps, compile, Step{
-		Name: "place " + sample.Name, Below: string(i.Release.Lowest()), Title: "place " + sample.Name,
+		Name: "place " + sample.Name, Below: string(on), Title: "place " + sample.Name,
 		Script: "cp " + OutputDir + "/" + sample.Name + " /usr/local/bin/\n", Program: sample.Name,
 		Mounts:  []Mount{{Mount: recipes.Mount{Path: OutputDir, Kind: ResultMount}, Name: compile.Name}},
 		History: nvcc + " # compiled in " + cell.Builder,
 	})
 	i.Cmd = sample.Cmd
-	return nil
+	return on, nil
 }
 
 // Where the steps of a sample find its source, and the program.
 const (
 	SourceDir = "/run/cudabuild/src"
 	OutputDir = "/run/cudabuild/out"
+	headerDir = "/run/cudabuild/include"
 )
 
 // Layers returns the steps that make the layers of the image above its root, lowest first.
@@ -143,18 +150,35 @@ func (f *Family) labels(id string) map[string]string {
 	}
 }
 
-// nvcc is the command that compiles a sample: machine code for every architecture that
-// the release knows, and PTX of the newest for those that come after it.
-func (f *Family) nvcc(source, program string) string {
+// nvcc is the command that compiles a sample.
+func (f *Family) nvcc(sample samples.Sample) string {
 	args := []string{"nvcc", "-O3", "-cudart", "static"}
+	if sample.HasKernels() {
+		args = append(args, f.targets()...)
+	} else {
+		args = append(args, "-x", "c++") // once, not for each architecture
+	}
+	args = append(args,
+		"-Xlinker", "-s", // nvcc leaves the number of its process in a symbol
+		"-o", OutputDir+"/"+sample.Name, SourceDir+"/"+sample.File)
+	if sample.HasHeader() {
+		args = append(args, "-I"+headerDir)
+	}
+	for _, library := range sample.Libraries { // behind what uses them, or some linkers leave them out
+		args = append(args, "-l"+library)
+	}
+	return strings.Join(args, " ")
+}
+
+// targets are nvcc's options for machine code for every architecture that the release
+// knows, and PTX of the newest for those that come after it.
+func (f *Family) targets() []string {
+	var args []string
 	if compat.Compare(f.Release.CUDA, "8.0") >= 0 { // the first that knows the option
 		args = append(args, "-Wno-deprecated-gpu-targets")
 	}
 	for _, arch := range f.Release.Samples.SASS {
 		args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=sm_%[1]d", arch))
 	}
-	args = append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=compute_%[1]d", f.Release.Samples.PTX),
-		"-Xlinker", "-s", // nvcc leaves the number of its process in a symbol
-		"-o", program, source)
-	return strings.Join(args, " ")
+	return append(args, fmt.Sprintf("-gencode arch=compute_%[1]d,code=compute_%[1]d", f.Release.Samples.PTX))
 }

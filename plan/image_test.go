@@ -9,12 +9,13 @@ import (
 
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/samples"
 )
 
 const everything = `version: 1
 image: cuda
 compat: allow
-defaults: {flavors: ["*"], samples: [deviceQuery, nbody], platforms: ["linux/*"]}
+defaults: {flavors: ["*"], samples: ["*"], platforms: ["linux/*"]}
 groups: {default: [{os: ["*"], cuda: ["*"]}]}
 `
 
@@ -69,6 +70,33 @@ func checkSteps(t *testing.T, name string, img *plan.Image) {
 		}
 		if img.Cell.Sample != "" && strings.HasSuffix(layer.Name, string(recipes.Devel)) {
 			t.Errorf("%s: it has the layer %q", name, layer.Name)
+		}
+	}
+}
+
+// TestSampleOfLibraries holds of samples that are linked to libraries that these are in the
+// image, and of the others that their steps are as they were when there was no header.
+func TestSampleOfLibraries(t *testing.T) {
+	t.Parallel()
+	for sample, want := range map[string]struct{ on, linked string }{
+		"cublas": {"runtime", "-I/run/cudabuild/include -lcublas"}, "vectorAdd": {"base", "-I/run/cudabuild/include"}, "nbody": {"base", ""},
+	} {
+		cell := expand(t, strings.Replace(everything, `cuda: ["*"]`, `cuda: ["12.4"], samples: [`+sample+`], flavors: []`, 1))[0]
+		img, err := plan.New(cell, "linux/amd64")
+		if err != nil {
+			t.Fatal(err)
+		}
+		compile, place := img.Steps[len(img.Steps)-2], img.Steps[len(img.Steps)-1]
+		if cell.Parent != "12.4-"+want.on+"-debian13" || place.Below != want.on {
+			t.Errorf("%s stands on %s and %s, want %s", sample, cell.Parent, place.Below, want.on)
+		}
+		_, linked, _ := strings.Cut(strings.TrimSpace(compile.Script), sample+".cu")
+		if !strings.HasPrefix(strings.TrimSpace(linked), want.linked) || want.linked == "" && linked != "" {
+			t.Errorf("%s is compiled by %q, want that to end in %q", sample, compile.Script, want.linked)
+		}
+		header := slices.ContainsFunc(compile.Mounts, func(m plan.Mount) bool { return m.Text == samples.Header })
+		if header != (want.linked != "") {
+			t.Errorf("%s sees the header: %v", sample, header)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (p *Publisher) gates(c matrix.Cell, plan *Plan) []Gate {
 	gates := []Gate{p.verdict(c)}
 	for _, on := range p.Rules.GPU {
 		for _, sample := range on.Samples {
-			if c.Sample != "" && c.Sample != sample {
+			if c.Sample != "" && c.Sample != sample || !mayHave(c, sample) {
 				continue
 			}
 			for _, arch := range on.GPUs {
@@ -47,6 +47,15 @@ func (p *Publisher) gates(c matrix.Cell, plan *Plan) []Gate {
 		}
 	}
 	return gates
+}
+
+// mayHave reports whether there can be an image of a sample for the OS and CUDA release of a cell.
+func mayHave(c matrix.Cell, sample string) bool {
+	if c.Recipe == nil {
+		return true
+	}
+	_, err := c.Recipe.Release.SampleOn(sample)
+	return err == nil
 }
 
 // verdict is the gate of the verifier's verdicts on all platforms of a cell.

@@ -4,6 +4,7 @@ package recipes
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -130,13 +131,32 @@ func (r Release) Where(part string) (file string, line int) {
 }
 
 // Flavors returns the flavors that the release has, in the order of [CompareFlavors].
-// The first is what samples stand on: base, or runtime before CUDA 9.0.
+// The first is base, or runtime before CUDA 9.0.
 func (r Release) Flavors() []Flavor {
 	return slices.SortedFunc(maps.Keys(r.Layers), CompareFlavors)
 }
 
-// Lowest is the flavor that stands on the root, and that samples are placed on.
+// Lowest is the flavor that stands on the root.
 func (r Release) Lowest() Flavor { return r.Flavors()[0] }
+
+// SampleOn returns the flavor that a sample is placed on: runtime, which has libraries, for
+// one that is linked to some, else the lowest. An error says why the release cannot have the
+// sample.
+func (r Release) SampleOn(name string) (Flavor, error) {
+	sample, known := samples.Lookup(name)
+	_, libraries := r.Layers[Runtime]
+	switch {
+	case !known:
+		return "", fmt.Errorf("no sample %q", name)
+	case sample.Since != "" && compat.Compare(r.CUDA, sample.Since) < 0:
+		return "", fmt.Errorf("CUDA %s for %s is too old for %s, which needs %s", r.CUDA, r.OS, name, sample.Since)
+	case len(sample.Libraries) == 0:
+		return r.Lowest(), nil
+	case !libraries:
+		return "", fmt.Errorf("CUDA %s for %s has no %s, whose libraries %s needs", r.CUDA, r.OS, Runtime, name)
+	}
+	return Runtime, nil
+}
 
 // LayerEnv is what the layers up to f set, the higher ones over the lower.
 func (r Release) LayerEnv(f Flavor) map[string]string {

@@ -12,7 +12,7 @@ import (
 
 // dockerfile is what a careful person writes for the same images: the same packages,
 // dpkg and nvcc flags, guard and environment, apt's caches in cache mounts, and each
-// sample compiled in devel and placed on base.
+// sample compiled in devel and placed on base, or on runtime if it needs libraries.
 var dockerfile = template.Must(template.New("Dockerfile").Funcs(template.FuncMap{"lower": strings.ToLower}).Parse(`
 {{- define "apt"}}RUN --mount=type=cache,sharing=locked,id={{.OS}}-archives,target=/var/cache/apt \
     --mount=type=cache,sharing=locked,id={{.OS}}-lists,target=/var/lib/apt/lists \
@@ -42,10 +42,10 @@ FROM runtime AS devel
 {{template "apt" .Devel}}ENV NVCC_PREPEND_FLAGS="-ccbin cuda-g++"
 {{range .Samples}}
 FROM devel AS {{lower .Name}}-build
-COPY {{.File}} /src/
-RUN --mount=type=tmpfs,target=/tmp nvcc -O3 -cudart static -Wno-deprecated-gpu-targets {{range $.SASS}}-gencode arch=compute_{{.}},code=sm_{{.}} {{end}}-gencode arch=compute_{{$.PTX}},code=compute_{{$.PTX}} -Xlinker -s -o /{{.Name}} /src/{{.File}}
+COPY {{.File}} {{$.HeaderFile}} /src/
+RUN --mount=type=tmpfs,target=/tmp nvcc -O3 -cudart static {{if .HasKernels}}-Wno-deprecated-gpu-targets {{range $.SASS}}-gencode arch=compute_{{.}},code=sm_{{.}} {{end}}-gencode arch=compute_{{$.PTX}},code=compute_{{$.PTX}}{{else}}-x c++{{end}} -Xlinker -s -o /{{.Name}} /src/{{.File}}{{range .Libraries}} -l{{.}}{{end}}
 
-FROM base AS {{lower .Name}}
+FROM {{if .Libraries}}runtime{{else}}base{{end}} AS {{lower .Name}}
 COPY --from={{lower .Name}}-build /{{.Name}} /usr/local/bin/
 CMD ["{{.Name}}"]
 {{end}}`))
@@ -71,7 +71,7 @@ func writeDockerfile(catalog *recipes.Catalog, os, cuda string) (string, error) 
 	var text strings.Builder
 	err = dockerfile.Execute(&text, map[string]any{
 		"Base": layer(recipes.Base, guard), "Runtime": layer(recipes.Runtime, ""), "Devel": layer(recipes.Devel, ""),
-		"Version": r.Version, "SASS": r.Samples.SASS, "PTX": r.Samples.PTX, "Samples": programs,
+		"Version": r.Version, "SASS": r.Samples.SASS, "PTX": r.Samples.PTX, "Samples": programs, "HeaderFile": samples.HeaderFile,
 	})
 	return text.String(), err
 }

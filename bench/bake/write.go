@@ -72,9 +72,13 @@ func writeSamples(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
+	texts := map[string]string{samples.HeaderFile: samples.Header}
 	for _, name := range samples.Names() {
 		s, _ := samples.Lookup(name)
-		if err := os.WriteFile(filepath.Join(folder, s.File), []byte(s.Source), 0o600); err != nil {
+		texts[s.File] = s.Source
+	}
+	for name, text := range texts {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/samples"
 )
 
 func newExplain() *cobra.Command {
@@ -70,7 +71,11 @@ func explainCell(cell matrix.Cell) (*cellReasons, error) {
 			e.Guard.Refuses = len(first.Manager.DriverPackages)
 		case step.Program != "":
 			file, line := first.Release.Where("samples")
-			e.Samples = &sampleReasons{cell.Builder, first.Release.Samples.SASS, first.Release.Samples.PTX, place(file, line)}
+			sample, _ := samples.Lookup(step.Program)
+			e.Samples = &sampleReasons{Builder: cell.Builder, SASS: []int{}, Where: place(file, line), Libraries: sample.Libraries}
+			if sample.HasKernels() {
+				e.Samples.SASS, e.Samples.PTX = first.Release.Samples.SASS, first.Release.Samples.PTX
+			}
 		}
 	}
 	for _, img := range images {

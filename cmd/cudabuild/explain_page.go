@@ -91,9 +91,11 @@ type packageReasons struct {
 
 type sampleReasons struct {
 	Builder string `json:"builder"`
-	SASS    []int  `json:"sass"`
+	SASS    []int  `json:"sass"` // empty, and PTX 0, of one without code for GPUs
 	PTX     int    `json:"ptx"`
 	Where   string `json:"where"`
+
+	Libraries []string `json:"libraries,omitempty"`
 }
 
 // page is the reasons for people.
@@ -131,7 +133,14 @@ func (e *cellReasons) page() []byte {
 		l.write(&w, fact)
 	}
 	if s := e.Samples; s != nil {
-		fact("sample", "compiled in %s for %v and PTX %d, %s", s.Builder, s.SASS, s.PTX, s.Where)
+		targets := "without code for GPUs"
+		if len(s.SASS) > 0 {
+			targets = fmt.Sprintf("for %v and PTX %d", s.SASS, s.PTX)
+		}
+		fact("sample", "compiled in %s %s, %s", s.Builder, targets, s.Where)
+		if len(s.Libraries) > 0 {
+			fact("", "linked to %s, so it stands on %s", strings.Join(s.Libraries, ", "), e.Cell.Parent)
+		}
 	}
 	return w.Bytes()
 }
