@@ -124,7 +124,8 @@ func unportable() Portability {
 // portability describes an image's needs.
 func portability(d view.Demand) Portability {
 	p := unportable()
-	p.CUDARuntime, p.Program, p.Unsure, p.CannotStart, p.Needs = d.Newest, d.Program(), d.Unsure, d.CannotStart, d.Needs
+	p.CUDARuntime, p.Program, p.Unsure, p.Needs = d.Newest, d.Program(), d.Unsure, d.Needs
+	p.CannotStart, p.Unbound = d.CannotStart, d.Unbound
 	for _, f := range d.Files {
 		p.Parts = append(p.Parts, partOf(f))
 	}

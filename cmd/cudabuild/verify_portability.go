@@ -214,6 +214,9 @@ func cannotStart(w *bytes.Buffer, p verify.Portability) {
 	if p.CannotStart != "" {
 		fmt.Fprintf(w, "    cannot start: %s\n", foreign(p.CannotStart))
 	}
+	if p.Unbound != "" {
+		fmt.Fprintf(w, "    %s\n", foreign(p.Unbound))
+	}
 }
 
 // hostLibraries names what files ask of the host's driver by name.

@@ -60,6 +60,7 @@ var arrows = map[string][]string{
 
 // floors are the rooms of package verify, the lowest first. One imports only rooms below its own.
 var floors = []string{
+	"symbols",
 	"cudart dynelf fatbin loader pkgdb readers rpmdb sniff spool",
 	"codec",
 	"archive blob rules",

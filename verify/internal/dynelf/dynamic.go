@@ -14,7 +14,11 @@ type tables struct {
 	strtab, symtab, hash, gnuHash  uint64
 	soname, rpath, runpath, flags1 uint64
 	verneed, verneednum            uint64
-	verdef, verdefnum              uint64
+	verdef, verdefnum, verSym      uint64
+	rel, relas, relasSize          uint64
+	jmpRel, pltRel, pltRelSize     uint64
+	flags                          uint64
+	bindNow                        bool
 	needed                         []uint64
 }
 
@@ -80,6 +84,32 @@ func (d *tables) set(tag int64, value uint64) {
 		d.hash = value
 	case dtGNUHash:
 		d.gnuHash = value
+	default:
+		d.setBinding(tag, value)
+	}
+}
+
+// setBinding is set for what says how symbols are bound.
+func (d *tables) setBinding(tag int64, value uint64) {
+	switch tag {
+	case dtVerSym:
+		d.verSym = value
+	case dtRel:
+		d.rel = value
+	case dtRela:
+		d.relas = value
+	case dtRelaSize:
+		d.relasSize = value
+	case dtJmpRel:
+		d.jmpRel = value
+	case dtPLTRel:
+		d.pltRel = value
+	case dtPLTRelSize:
+		d.pltRelSize = value
+	case dtBindNow:
+		d.bindNow = true
+	case dtFlags:
+		d.flags = value
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/cudabuild/cudabuild/verify/internal/symbols"
 )
 
 // Sentinels of [Read].
@@ -48,6 +50,11 @@ type Info struct {
 	// and that it offers. A table that makes no sense ends where that shows.
 	VersionNeeds []VersionNeed
 	VersionDefs  []string
+	// Symbols are those that it defines and asks for; nil where that is not known: of files with
+	// more than MaxSymbols, of libraries without a SONAME, and for processors but x86-64 and arm64.
+	Symbols *symbols.Table
+	// Built is the libraries that it was built with, where a note says it.
+	Built []Built
 	// Exports counts the global and weak dynamic symbols that a lookup finds.
 	Exports int
 	// Found holds those names of the wanted ones that are exported.
@@ -67,15 +74,20 @@ const (
 const MaxDynamic = 1 << 20
 
 const (
-	ptLoad, ptDynamic, ptInterp                = 1, 2, 3
+	ptLoad, ptDynamic, ptInterp, ptNote        = 1, 2, 3, 4
 	dtNeeded, dtHash, dtStrtab, dtSymtab       = 1, 4, 5, 6
 	dtSoname, dtRPath, dtRunPath               = 14, 15, 29
+	dtPLTRelSize, dtPLTRel, dtJmpRel           = 2, 20, 23
+	dtRela, dtRelaSize, dtRel                  = 7, 8, 17
+	dtBindNow, dtFlags                         = 24, 30
 	dtGNUHash                            int64 = 0x6ffffef5
 	dtFlags1                             int64 = 0x6ffffffb
+	dtVerSym                             int64 = 0x6ffffff0
 	dtVerdef, dtVerdefnum                int64 = 0x6ffffffc, 0x6ffffffd
 	dtVerneed, dtVerneednum              int64 = 0x6ffffffe, 0x6fffffff
 	flagExec, flagWrite                        = 1, 2
 	flagNoDefault, flagPIE                     = 0x800, 0x08000000
+	flagBindNow, flagNow                       = 8, 1 // of DT_FLAGS, of DT_FLAGS_1
 	maxNeeded                                  = 4096
 )
 
@@ -114,15 +126,17 @@ type reader struct {
 	loads []segment // sorted by address
 	dyn   *segment
 	// interp holds file offsets, unlike the others.
-	interp  segment
-	headers Range
-	missed  bool // something that is optional is not held
+	interp   segment
+	notes    []segment
+	headers  Range
+	versions map[uint16]string // by the index that symbols have
+	missed   bool              // something that is optional is not held
 }
 
 // Read examines f. wanted tells which exported names the caller cares about.
 // Errors are one of the sentinels, wrapped with what was being read.
 func Read(f File, wanted map[string]bool) (Info, error) {
-	r := &reader{f: f}
+	r := &reader{f: f, versions: map[uint16]string{}}
 	info := Info{Found: map[string]bool{}}
 	if err := r.header(&info); err != nil {
 		return Info{}, err
@@ -137,7 +151,8 @@ func Read(f File, wanted map[string]bool) (Info, error) {
 	}
 	info.Interp = r.interpreter()
 	r.names(d, strings, &info)
-	if err := r.symbols(d, strings, wanted, &info); err != nil {
+	count, err := r.symbols(d, strings, wanted, &info)
+	if err != nil {
 		return Info{}, err
 	}
 	if strings.missed {
@@ -146,6 +161,7 @@ func Read(f File, wanted map[string]bool) (Info, error) {
 	if r.missed {
 		return Info{}, fmt.Errorf("interpreter or versions: %w", ErrNotHeld)
 	}
+	info.Symbols, info.Built = r.binding(d, *strings, count, &info), r.built()
 	return info, nil
 }
 
@@ -272,6 +288,10 @@ func (r *reader) programHeader(h []byte, info *Info) {
 		r.dyn = &s
 	case ptInterp:
 		r.interp = s
+	case ptNote:
+		if len(r.notes) < maxNotes {
+			r.notes = append(r.notes, s)
+		}
 	}
 }
 

@@ -13,12 +13,19 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/verify/internal/dynelf"
+	"github.com/cudabuild/cudabuild/verify/internal/symbols"
 )
+
+var unexported = cmp.AllowUnexported(symbols.Table{})
 
 var wanted = map[string]bool{"cuInit": true, "other": true}
 
 func TestRead(t *testing.T) {
 	t.Parallel()
+	defines := &symbols.Table{}
+	for _, name := range []string{"cuInit", "x"} {
+		defines.Define([]byte(name), "", false)
+	}
 	for _, sections := range []bool{false, true} {
 		for _, last := range []bool{false, true} {
 			for _, gnu := range []bool{false, true} {
@@ -32,9 +39,9 @@ func TestRead(t *testing.T) {
 					Machine: 62, Class: 2, Data: 1, Interp: "/lib64/ld.so",
 					SOName: "libcuda.so.1", Needed: []string{"libc.so.6", "libm.so.6"}, RunPath: "$ORIGIN/../lib",
 					VersionNeeds: []dynelf.VersionNeed{{Lib: "libc.so.6", Versions: []string{"GLIBC_2.4", "GLIBC_2.34"}}, {Lib: "libm.so.6", Versions: []string{"GLIBC_2.29"}}},
-					VersionDefs:  []string{"CUDA_1", "CUDA_2"}, Exports: 2, Found: map[string]bool{"cuInit": true}, ExecBytes: 5000,
+					VersionDefs:  []string{"CUDA_1", "CUDA_2"}, Exports: 2, Found: map[string]bool{"cuInit": true}, ExecBytes: 5000, Symbols: defines,
 				}
-				if diff := cmp.Diff(want, got); err != nil || diff != "" {
+				if diff := cmp.Diff(want, got, unexported); err != nil || diff != "" {
 					t.Errorf("sections %t, tables last %t, GNU hash %t: %v (-want +got):\n%s", sections, last, gnu, err, diff)
 				}
 			}
@@ -113,7 +120,7 @@ func TestTables(t *testing.T) {
 		return f
 	}
 	got, err := dynelf.Read(held(whole), wanted)
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+	if diff := cmp.Diff(want, got, unexported); err != nil || diff != "" {
 		t.Errorf("with %v: %v (-want +got):\n%s", whole, err, diff)
 	}
 	missed := 0
@@ -121,7 +128,7 @@ func TestTables(t *testing.T) {
 		for at := r.Off; at < r.Off+r.N; at++ {
 			without := append(slices.Delete(slices.Clone(whole), i, i+1), dynelf.Range{Off: r.Off, N: at - r.Off}, dynelf.Range{Off: at + 1, N: r.Off + r.N - at - 1})
 			got, err := dynelf.Read(held(without), wanted)
-			if diff := cmp.Diff(want, got); err == nil && diff != "" || err != nil && !errors.Is(err, dynelf.ErrNotHeld) {
+			if diff := cmp.Diff(want, got, unexported); err == nil && diff != "" || err != nil && !errors.Is(err, dynelf.ErrNotHeld) {
 				t.Errorf("without byte %d: %v (-want +got):\n%s", at, err, diff)
 			}
 			if err != nil {
@@ -276,7 +283,7 @@ func checkParts(t *testing.T, data []byte, file dynelf.File) {
 			file.Parts = append(file.Parts, dynelf.Part{Off: r.Off, Data: data[r.Off:end]})
 		}
 		got, err := dynelf.Read(file, wanted)
-		if diff := cmp.Diff(want, got); err == nil && (wantErr != nil || diff != "") {
+		if diff := cmp.Diff(want, got, unexported); err == nil && (wantErr != nil || diff != "") {
 			t.Errorf("with %v held: %v (-whole +parts):\n%s", tables, wantErr, diff)
 		}
 	}

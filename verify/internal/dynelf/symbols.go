@@ -4,10 +4,11 @@ package dynelf
 
 import "fmt"
 
-// symbols counts the exports and looks for the wanted ones.
-func (r *reader) symbols(d tables, strings *texts, wanted map[string]bool, info *Info) error {
+// symbols counts the exports and looks for the wanted ones. It returns how many symbols there are that
+// a lookup may find.
+func (r *reader) symbols(d tables, strings *texts, wanted map[string]bool, info *Info) (found int, err error) {
 	if d.symtab == 0 {
-		return nil
+		return 0, nil
 	}
 	size := 16
 	if r.is64 {
@@ -15,20 +16,21 @@ func (r *reader) symbols(d tables, strings *texts, wanted map[string]bool, info 
 	}
 	count, err := r.symbolCount(d, size)
 	if err != nil || count == 0 {
-		return err
+		return 0, err
 	}
 	table, err := r.at(d.symtab, count*uint64(size))
 	if err != nil {
-		return fmt.Errorf("symbol table: %w", err)
+		return 0, fmt.Errorf("symbol table: %w", err)
 	}
 	if hashed := d.hash != 0 || d.gnuHash != 0; uint64(len(table)) < count*uint64(size) && (hashed || !r.f.whole()) {
-		return fmt.Errorf("symbol table: %w", r.short())
+		return 0, fmt.Errorf("symbol table: %w", r.short())
 	}
 	program := r.exec || d.flags1&flagPIE != 0
 	for ; len(table) >= size; table = table[size:] {
 		r.symbol(table[:size], program, strings, wanted, info)
+		found++
 	}
-	return nil
+	return found, nil
 }
 
 // symbol takes an undefined symbol that has a value for an export, as dlsym(3) does; in a

@@ -28,7 +28,9 @@ func (r *reader) versionNeeds(d tables, strings *texts) []VersionNeed {
 		need := VersionNeed{Lib: strings.name(uint64(r.order.Uint32(record[4:])), MaxNameLen)}
 		walk(record, r.order.Uint32(record[8:]), uint64(r.order.Uint16(record[2:])), 16, s, func(aux []byte) uint32 {
 			if r.order.Uint16(aux[4:])&flagWeak == 0 {
-				need.Versions = append(need.Versions, strings.name(uint64(r.order.Uint32(aux[8:])), MaxNameLen))
+				name := strings.name(uint64(r.order.Uint32(aux[8:])), MaxNameLen)
+				r.versions[r.order.Uint16(aux[6:])&versionIndex] = name
+				need.Versions = append(need.Versions, name)
 			}
 			return r.order.Uint32(aux[12:])
 		})
@@ -46,7 +48,9 @@ func (r *reader) versionDefs(d tables, strings *texts) []string {
 	r.chain(d.verdef, d.verdefnum, 20, s, func(record []byte) uint32 {
 		if r.order.Uint16(record[2:])&flagBase == 0 {
 			walk(record, r.order.Uint32(record[12:]), 1, 8, s, func(aux []byte) uint32 {
-				defs = append(defs, strings.name(uint64(r.order.Uint32(aux)), MaxNameLen))
+				name := strings.name(uint64(r.order.Uint32(aux)), MaxNameLen)
+				r.versions[r.order.Uint16(record[4:])&versionIndex] = name
+				defs = append(defs, name)
 				return 0
 			})
 		}

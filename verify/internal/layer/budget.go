@@ -28,6 +28,7 @@ const (
 	maxHard   = 16 << 20 // hard links whose target is not judged yet: 100,000 and more
 	maxOwners = 4 << 20  // packages, and files of theirs that a rule may be about
 	maxLinker = 32 << 20 // for the dynamic linker: some 180,000 links, or 60,000 libraries
+	maxTables = 8 << 20  // symbols of files: of a layer with more, those of the last are not known
 	maxCode   = 16 << 20 // paths and lists of device code
 	maxLines  = 1 << 20  // different beginnings of files that may be executed
 	perEntry  = 64       // of a map or a slice
@@ -59,8 +60,8 @@ func (r *room) keep(text int) bool {
 // budget is what is left for one layer and one archive.
 type budget struct {
 	*shared
-	entries                                           *room // of the layer's own archive, or of all those in it
-	text, hard, owners, linker, code, lines, writable room
+	entries                                                   *room // of the layer's own archive, or of all those in it
+	text, hard, owners, linker, tables, code, lines, writable room
 }
 
 // shared is what all archives of a layer take from.
@@ -84,7 +85,7 @@ func newBudget(o Options, size int64) budget {
 
 // inner is the budget of an archive inside.
 func (b budget) inner() budget {
-	return budget{b.shared, &b.nested, maxText, maxHard, maxOwners, maxLinker, maxCode, maxLines, maxShared}
+	return budget{b.shared, &b.nested, maxText, maxHard, maxOwners, maxLinker, maxTables, maxCode, maxLines, maxShared}
 }
 
 // decoded is r, an archive's decoder, up to what the archives of the layer may decode to.

@@ -37,7 +37,7 @@ func newBuilder(opts Options, left budget) *builder {
 	b := &builder{
 		rules: rules.Load(), facts: &Facts{Version: opts.Version}, hitAt: map[string]int{}, owners: newOwners(), budget: left, maxEntries: opts.MaxEntries,
 	}
-	b.linker, b.executables = newLinkerCollector(&b.budget.linker), newExecutableCollector(&b.budget.lines)
+	b.linker, b.executables = newLinkerCollector(&b.budget.linker, &b.budget.tables), newExecutableCollector(&b.budget.lines)
 	return b
 }
 

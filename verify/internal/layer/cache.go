@@ -15,10 +15,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cudabuild/cudabuild/verify/internal/symbols"
 )
 
 // The cache on disk is one file a layer, named by digest and build: a line with
-// the SHA-256 of the rest, a line of JSON, the path set. It only saves time: a file
+// the SHA-256 of the rest, a line of JSON, the tables of
+// symbols, the path set. It only saves time: a file
 // that is missing, damaged or not writable costs a scan.
 
 // Bounds of the cache. Whoever runs many versions of cudabuild, or judges many images once,
@@ -66,7 +69,7 @@ func decodeFacts(data []byte) *Facts {
 	if got := sha256.Sum256(rest); hex.EncodeToString(got[:]) != string(sum) {
 		return nil
 	}
-	line, paths, _ := bytes.Cut(rest, []byte("\n"))
+	line, rest, _ := bytes.Cut(rest, []byte("\n"))
 	if len(line) > smallRecord {
 		largeRecord.Lock()
 		defer largeRecord.Unlock()
@@ -75,6 +78,12 @@ func decodeFacts(data []byte) *Facts {
 	if json.Unmarshal(line, &f) != nil {
 		return nil
 	}
+	tables, paths, ok := symbols.Read(rest)
+	if !ok {
+		return nil
+	}
+	f.Linker.Tables = tables
+	f.Linker.Bind()
 	f.Linker.Share()
 	f.Paths = make(Paths, len(paths)/8)
 	for i := range f.Paths {
@@ -113,6 +122,7 @@ func encodeFacts(file *os.File, f *Facts) error {
 	}
 	w := bufio.NewWriterSize(io.MultiWriter(file, sum), 64<<10)
 	_, _ = w.Write(append(line, '\n'))
+	_, _ = w.Write(symbols.Append(nil, f.Linker.Tables))
 	for _, h := range f.Paths {
 		_, _ = w.Write(binary.LittleEndian.AppendUint64(w.AvailableBuffer(), h))
 	}

@@ -31,12 +31,13 @@ type linkerCollector struct {
 	cached     []loader.Link
 	words      map[string]string // names that many objects share
 	room       *room
-	text       int // of words
+	tables     *room // of symbols
+	text       int   // of words
 	incomplete string
 }
 
-func newLinkerCollector(r *room) linkerCollector {
-	return linkerCollector{room: r, objects: map[string]loader.Object{}, links: map[string]string{}, configs: map[string]string{}, words: map[string]string{}}
+func newLinkerCollector(r, tables *room) linkerCollector {
+	return linkerCollector{room: r, tables: tables, objects: map[string]loader.Object{}, links: map[string]string{}, configs: map[string]string{}, words: map[string]string{}}
 }
 
 // keep reports whether n more bytes may be kept.
@@ -98,6 +99,14 @@ func (c *linkerCollector) object(p string, is content, stub bool) {
 			o.Versions = append(o.Versions, loader.Versions{Lib: c.word(v.Lib), Names: c.wordsOf(v.Versions)})
 		}
 	}
+	for _, b := range elf.Built {
+		if c.keep(64) {
+			o.Built = append(o.Built, loader.Built{Lib: c.word(b.Lib), Version: c.word(b.Version)})
+		}
+	}
+	if t := elf.Symbols; t != nil && c.tables.keep(t.Weight()) {
+		o.Symbols = t.Clone()
+	}
 	c.objects[p] = o
 }
 
@@ -138,6 +147,7 @@ func (c *linkerCollector) seal(paths Paths, started *executableCollector) loader
 		f.Configs = append(f.Configs, loader.Config{Path: p, Text: text})
 	}
 	slices.SortFunc(f.Objects, func(a, b loader.Object) int { return cmp.Compare(a.Path, b.Path) })
+	f.Number()
 	slices.SortFunc(f.Links, func(a, b loader.Link) int { return cmp.Compare(a.Path, b.Path) })
 	slices.SortFunc(f.Configs, func(a, b loader.Config) int { return cmp.Compare(a.Path, b.Path) })
 	return f

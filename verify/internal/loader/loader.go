@@ -17,6 +17,8 @@
 // facts; a bound that was reached shows in [Image.Exceeded].
 package loader
 
+import "github.com/cudabuild/cudabuild/verify/internal/symbols"
+
 // Facts is what one layer tells the dynamic linker. It refers to no other layer.
 type Facts struct {
 	Objects []Object `json:"objects,omitempty"` // sorted by path, one a path
@@ -25,6 +27,8 @@ type Facts struct {
 	// Cached is the entries of the layer's /etc/ld.so.cache, name and file, but for
 	// those of default directories.
 	Cached []Link `json:"cached,omitempty"`
+	// Tables are the symbols of objects; the cache has a place of its own for them.
+	Tables []*symbols.Table `json:"-"`
 	// Text is the bytes of the objects' names, each once: files share them.
 	Text int `json:"text,omitempty"`
 	// Incomplete says why something is missing here, "" if nothing is.
@@ -53,12 +57,48 @@ type Object struct {
 	Opens bool `json:"opens,omitempty"`
 	// Version is what the content of such a library says that it is of, "" if nothing.
 	Version string `json:"version,omitempty"`
+	// Symbols are those that it defines and asks for, nil if that is not known; Table is their
+	// number among Facts.Tables, from 1.
+	Symbols *symbols.Table `json:"-"`
+	Table   int            `json:"table,omitempty"`
+	Built   []Built        `json:"built,omitempty"`
+}
+
+// Built is a library and the version of it that an object says it was built with.
+type Built struct {
+	Lib     string `json:"lib"` // "libcurand.so"
+	Version string `json:"version"`
 }
 
 // Versions is the symbol versions that an object needs of one library.
 type Versions struct {
 	Lib   string   `json:"lib"`
 	Names []string `json:"names"`
+}
+
+// Number fills Tables from the objects.
+func (f *Facts) Number() {
+	numbers := map[*symbols.Table]int{}
+	for i := range f.Objects {
+		o := &f.Objects[i]
+		if o.Symbols == nil {
+			continue
+		}
+		if numbers[o.Symbols] == 0 { // else it is a hard link
+			f.Tables = append(f.Tables, o.Symbols)
+			numbers[o.Symbols] = len(f.Tables)
+		}
+		o.Table = numbers[o.Symbols]
+	}
+}
+
+// Bind sets the symbols of each object from Tables, of facts that were just read.
+func (f *Facts) Bind() {
+	for i := range f.Objects {
+		if o := &f.Objects[i]; o.Table > 0 && o.Table <= len(f.Tables) {
+			o.Symbols = f.Tables[o.Table-1]
+		}
+	}
 }
 
 // Link is a symbolic link as the layer has it, or a hard link (New's Layer.Hard).

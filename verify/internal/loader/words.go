@@ -12,6 +12,10 @@ func (o *Object) words(yield func(*string)) {
 		yield(&o.Versions[i].Lib)
 		lists = append(lists, o.Versions[i].Names)
 	}
+	for i := range o.Built {
+		yield(&o.Built[i].Lib)
+		yield(&o.Built[i].Version)
+	}
 	for _, list := range lists {
 		for i := range list {
 			yield(&list[i])

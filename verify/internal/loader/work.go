@@ -70,16 +70,19 @@ func (f *Facts) Weight() int {
 	for i := range f.Objects {
 		n += f.Objects[i].Weight()
 	}
+	for _, t := range f.Tables {
+		n += t.Weight()
+	}
 	for _, c := range f.Configs {
 		n += 64 + len(c.Path) + len(c.Text)
 	}
 	return n
 }
 
-// Weight is the bytes that o keeps in memory, nearly, but for its words: others have
-// the same.
+// Weight is the bytes that o keeps in memory, nearly, but for its words, as others have
+// the same, and its symbols.
 func (o *Object) Weight() int {
-	n := 256 + len(o.Path) + len(o.Note) + 32*(len(o.Needed)+len(o.Defines))
+	n := 256 + 64*len(o.Built) + len(o.Path) + len(o.Note) + 32*(len(o.Needed)+len(o.Defines))
 	for _, v := range o.Versions {
 		n += 48 + 32*len(v.Names)
 	}

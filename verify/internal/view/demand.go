@@ -25,6 +25,7 @@ type Demand struct {
 	Unreleased  bool
 	Hosts       []HostLibrary // that files ask for by name
 	CannotStart string        // why the image's own program cannot start, "" if nothing is known that stops it
+	Unbound     string        // which functions that it calls nobody defines, "" if none is known
 
 	scope  scope
 	badEnv error       // requirements that cannot be read

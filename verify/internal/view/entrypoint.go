@@ -25,6 +25,7 @@ type halt struct {
 	why     string
 	missing bool   // there is no such program
 	unsure  string // why it may not get what it asks of the driver
+	unbound string // which functions that it calls nobody defines
 }
 
 // argv is what the image starts, its first element never "" but for an image that
@@ -50,8 +51,9 @@ type starter struct {
 	cudart map[string]bool // files with the CUDA runtime in them
 	mounts []string        // folders that have something else in a container, with "/" but for the root
 	links  int
-	places int    // that were looked at
-	unsure string // see halt
+	places int // that were looked at
+
+	unsure, unbound string // see halt
 }
 
 // start judges what the image starts: is it there, may it be executed, and does the image
@@ -67,7 +69,7 @@ func (m *Image) start() halt {
 	if s.im.Exceeded() != "" {
 		return halt{}
 	}
-	h.unsure = s.unsure
+	h.unsure, h.unbound = s.unsure, s.unbound
 	return h
 }
 
@@ -242,10 +244,13 @@ func (s *starter) stops(f *loader.File) string {
 			return missing.By.Path + " " + detail
 		}
 	}
+	if why := older(c); why != "" {
+		return why
+	}
 	if strings.HasPrefix(path.Base(f.Interp), "ld-musl-") {
 		return s.muslStops(f, c)
 	}
-	return ""
+	return s.lacksSymbols(f, c)
 }
 
 // muslStops says what a program that is linked with musl needs of the host's driver.

@@ -31,7 +31,8 @@ import (
 const leastPrograms = 200
 
 // TestHost takes the machine's own programs and libraries for a layer, and wants
-// for every program exactly the files that the machine's dynamic linker lists.
+// for every program exactly the files that the machine's dynamic linker lists, and the symbols that
+// it finds undefined, where all files of its process are known.
 func TestHost(t *testing.T) {
 	t.Parallel()
 	ldso := map[string]string{"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch64.so.1"}[runtime.GOARCH]
@@ -51,15 +52,22 @@ func TestHost(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	next := make(chan int)
-	ours := make([][]string, len(programs))
+	ours, symbols, judged := make([][]string, len(programs)), make([][]string, len(programs)), 0
 	for i, f := range programs {
-		ours[i] = closure(im.Closure(f))
+		c := im.Closure(f)
+		if ours[i], symbols[i] = closure(c), undefined(im, c); symbols[i] != nil {
+			judged++
+		}
 	}
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := range next {
-				if diff := cmp.Diff(listed(t, ldso, programs[i].Real), ours[i]); diff != "" {
+				files, lacks := listed(t, ldso, programs[i].Real)
+				if diff := cmp.Diff(files, ours[i]); diff != "" {
 					t.Errorf("%s (-%s +ours):\n%s", programs[i].Real, ldso, diff)
+				}
+				if diff := cmp.Diff(lacks, symbols[i]); diff != "" && symbols[i] != nil {
+					t.Errorf("undefined in %s (-%s +ours):\n%s", programs[i].Real, ldso, diff)
 				}
 			}
 		})
@@ -69,7 +77,10 @@ func TestHost(t *testing.T) {
 	}
 	close(next)
 	wg.Wait()
-	t.Logf("%d programs, %d files in all", len(programs), len(im.Files))
+	t.Logf("%d programs, of %d the symbols, %d files in all", len(programs), judged, len(im.Files))
+	if judged < leastPrograms {
+		t.Errorf("of %d programs the symbols are known, want at least %d", judged, leastPrograms)
+	}
 }
 
 // closure returns the real paths of all that is loaded beside the program and the
@@ -89,6 +100,23 @@ func closure(c loader.Closure) []string {
 	return sorted(all)
 }
 
+// undefined returns the symbols that a process lacks, nil if that is not known.
+func undefined(im *loader.Image, c loader.Closure) []string {
+	var files []*loader.File
+	for _, l := range c.Loaded {
+		files = append(files, l.File)
+	}
+	lacking, known := im.Unbound(files)
+	if !known {
+		return nil
+	}
+	all := map[string]bool{}
+	for _, u := range lacking {
+		all[u.Name+" "+u.Version+" /"+u.By.Real] = true
+	}
+	return sorted(all)
+}
+
 func sorted(set map[string]bool) []string {
 	list := []string{}
 	for s := range set {
@@ -98,14 +126,23 @@ func sorted(set map[string]bool) []string {
 	return list
 }
 
-var listLine = regexp.MustCompile(`(?m)^\s(\S+) => (\S+)`)
+var (
+	listLine      = regexp.MustCompile(`(?m)^\s(\S+) => (\S+)`)
+	undefinedLine = regexp.MustCompile(`(?m)^undefined symbol: ([^\s,]+)(?:, version (\S+))?\t\((\S+)\)$`)
+)
 
-// listed asks the machine's dynamic linker the same.
-func listed(t *testing.T, ldso, program string) []string {
-	cmd := exec.CommandContext(t.Context(), ldso, "--list", "/"+program)
-	cmd.Env = []string{"LC_ALL=C"}
+// listed asks the machine's dynamic linker the same, as ldd -r does.
+func listed(t *testing.T, ldso, program string) (files, lacks []string) {
+	cmd := exec.CommandContext(t.Context(), ldso, "/"+program)
+	cmd.Env = []string{"LC_ALL=C", "LD_TRACE_LOADED_OBJECTS=1", "LD_WARN=yes", "LD_BIND_NOW=yes"}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, _ := cmd.Output() // fails where a library is missing, which the output says
-	all := map[string]bool{}
+	all, undefined := map[string]bool{}, map[string]bool{}
+	for _, m := range undefinedLine.FindAllStringSubmatch(stderr.String(), -1) {
+		final, _ := filepath.EvalSymlinks(m[3])
+		undefined[m[1]+" "+m[2]+" "+final] = true
+	}
 	for _, m := range listLine.FindAllStringSubmatch(string(out), -1) {
 		final, err := filepath.EvalSymlinks(m[2])
 		switch {
@@ -118,7 +155,7 @@ func listed(t *testing.T, ldso, program string) []string {
 			all[final] = true
 		}
 	}
-	return sorted(all)
+	return sorted(all), sorted(undefined)
 }
 
 // writeHost writes the machine's programs, libraries and linker configuration as

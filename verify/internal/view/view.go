@@ -59,7 +59,7 @@ func (m *Image) Whole() (Demand, []Found) {
 	d := m.demand(program)
 	d.Compat, d.CompatAside, d.Searches = m.seen, m.beside, m.ways
 	halt := m.start()
-	d.CannotStart, d.Hosts = halt.why, m.hostLibraries(d.scope.counts)
+	d.CannotStart, d.Unbound, d.Hosts = halt.why, halt.unbound, m.hostLibraries(d.scope.counts)
 	d.doubt("%s", halt.unsure)
 	d.doubts(m.leak())
 	asks := d.request(m.config.Env, m.hostLibraries(func(p string) bool { return program.loads[p] || d.isPart(p) }))
