@@ -37,16 +37,24 @@ type Sample struct {
 	// linker's -l. A sample with some stands on the flavor that has them, runtime; one
 	// without on the lowest.
 	Libraries []string
-	// Since is the first CUDA release that has the libraries, "" for all.
+	// Since is the first CUDA release that has the libraries, with what it calls of them, "" for all.
 	Since string
 }
 
 // all has every sample, sorted by name. What it says of releases is from
 // knowledge, not read off each of them.
 var all = []Sample{
-	{Name: "cublas", Libraries: []string{"cublas", "cublasLt"}, Since: "10.1"}, // cublasLt is as old as that
+	{Name: "bandwidthTest"},
+	{Name: "cublas", Libraries: []string{"cublas", "cublasLt"}, Since: "10.1"}, // cublasLt's first
+	{Name: "cufft", Libraries: []string{"cufft"}},
+	{Name: "curand", Libraries: []string{"curand"}},
+	{Name: "cusolver", Libraries: []string{"cusolver"}, Since: "7.0"},
+	{Name: "cusparse", Libraries: []string{"cusparse"}},
 	{Name: "deviceQuery"},
 	{Name: "nbody", Cmd: []string{"-benchmark"}},
+	{Name: "npp", Libraries: []string{"nppial", "nppif", "nppig", "npps", "nppc"}, Since: "10.1"}, // the first with _Ctx
+	{Name: "nvjpeg", Libraries: []string{"nvjpeg"}, Since: "10.1"},                                // the first that encodes
+	{Name: "nvrtc", Libraries: []string{"nvrtc"}, Since: "7.0"},
 	{Name: "vectorAdd"},
 }
 

@@ -22,9 +22,17 @@ func Example() {
 		fmt.Println(s.File, s.Cmd, s.Libraries)
 	}
 	// Output:
+	// bandwidthTest.cu [bandwidthTest] []
 	// cublas.cu [cublas] [cublas cublasLt]
+	// cufft.cu [cufft] [cufft]
+	// curand.cu [curand] [curand]
+	// cusolver.cu [cusolver] [cusolver]
+	// cusparse.cu [cusparse] [cusparse]
 	// deviceQuery.cu [deviceQuery] []
 	// nbody.cu [nbody -benchmark] []
+	// npp.cu [npp] [nppial nppif nppig npps nppc]
+	// nvjpeg.cu [nvjpeg] [nvjpeg]
+	// nvrtc.cu [nvrtc] [nvrtc]
 	// vectorAdd.cu [vectorAdd] []
 }
 
@@ -34,7 +42,10 @@ func TestLookup(t *testing.T) {
 		t.Errorf("Names() = %v, want them sorted", samples.Names())
 	}
 	// A page that a student could learn from: shorter than this.
-	lines := map[string]int{"cublas": 150, "deviceQuery": 250, "nbody": 450, "vectorAdd": 150}
+	lines := map[string]int{
+		"bandwidthTest": 150, "cublas": 150, "cufft": 150, "curand": 150, "cusolver": 150, "cusparse": 150,
+		"deviceQuery": 250, "nbody": 450, "npp": 150, "nvjpeg": 150, "nvrtc": 150, "vectorAdd": 150,
+	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(lines)), samples.Names()); diff != "" {
 		t.Errorf("Names() differ (-want +got):\n%s", diff)
 	}
@@ -93,7 +104,9 @@ var firstRelease = strings.Fields(`
 	cudaGetDeviceProperties cudaGetErrorName cudaGetErrorString cudaGetLastError cudaMalloc cudaMemcpy
 	cudaMemcpyPeerAsync cudaOccupancyMaxActiveBlocksPerMultiprocessor cudaRuntimeGetVersion cudaSetDevice
 	cudaStreamCreate cudaStreamWaitEvent
-	cudaMemcpyHostToDevice
+	cudaEventDestroy cudaFreeHost cudaMallocHost cudaMemcpyAsync
+	cudaDevAttrComputeCapabilityMajor cudaDevAttrComputeCapabilityMinor
+	cudaMemcpyDeviceToDevice cudaMemcpyHostToDevice cudaMemcpyKind
 	cudaDeviceAttr cudaDeviceProp cudaError_t cudaEvent_t cudaStream_t
 	cudaErrorInsufficientDriver cudaErrorInvalidDevice cudaErrorNoDevice cudaSuccess
 	cudaEventDisableTiming cudaMemcpyDefault cudaMemcpyDeviceToHost
@@ -142,7 +155,7 @@ func checkNames(t *testing.T, file, source string, first int) {
 	t.Helper()
 	names := regexp.MustCompile(`\bcuda[A-Z]\w+|uuid\.bytes`)
 	guard := regexp.MustCompile(`CUDART_VERSION >= (\d+)`)
-	version := first
+	guards := []int{first} // the innermost last
 	for i, line := range strings.Split(source, "\n") {
 		switch {
 		case strings.HasPrefix(line, "#if "):
@@ -150,10 +163,14 @@ func checkNames(t *testing.T, file, source string, first int) {
 			if m == nil {
 				t.Fatalf("%s:%d: %q, want a guard by CUDART_VERSION", file, i+1, line)
 			}
-			version, _ = strconv.Atoi(m[1])
-		case strings.HasPrefix(line, "#el"), strings.HasPrefix(line, "#endif"):
-			version = first
+			version, _ := strconv.Atoi(m[1])
+			guards = append(guards, version)
+		case strings.HasPrefix(line, "#else"):
+			guards[len(guards)-1] = first
+		case strings.HasPrefix(line, "#endif"):
+			guards = guards[:len(guards)-1]
 		}
+		version := slices.Max(guards)
 		code, _, _ := strings.Cut(line, "//")
 		for _, name := range names.FindAllString(code, -1) {
 			want, later := since[name]
