@@ -51,7 +51,6 @@ struct Sample {
             throw Failure(-1, name + " " + found.str() + " is older than " + built.str() + ", which this was built with");
     }
 };
-
 inline int sampleMain(int argc, char** argv, const char* name, void (*run)(Sample&)) {
     const bool json = argc == 2 && argv[1] == std::string("--json");
     if (argc > 1 + json) return fprintf(stderr, "usage: %s [--json]\n", name), 1;
@@ -59,8 +58,9 @@ inline int sampleMain(int argc, char** argv, const char* name, void (*run)(Sampl
     Failure e(0, "null");
     try {
         s.passed = true, run(s);
-    } catch (const Failure& f) {
-        e = Failure(f.first, "\"" + f.second + "\"");
+    } catch (Failure& f) {
+        for (size_t i = 0; (i = f.second.find_first_of("\"\\\n", i)) != f.second.npos;) f.second[i] = '\'';  // as JSON wants it
+        e = Failure(f.first, '"' + f.second + '"');
     }
     const int end =
         e.first == cudaErrorInsufficientDriver || e.first == cudaErrorNoDevice ? 2 : e.first || !s.passed || s.checks.tellp() < 1;

@@ -15,6 +15,7 @@ package samples
 import (
 	"embed"
 	"slices"
+	"strings"
 )
 
 //go:embed */*.cu
@@ -52,8 +53,8 @@ var all = []Sample{
 	{Name: "cusparse", Libraries: []string{"cusparse"}},
 	{Name: "deviceQuery"},
 	{Name: "nbody", Cmd: []string{"-benchmark"}},
-	{Name: "npp", Libraries: []string{"nppial", "nppif", "nppig", "npps", "nppc"}, Since: "10.1"}, // the first with _Ctx
-	{Name: "nvjpeg", Libraries: []string{"nvjpeg"}, Since: "10.1"},                                // the first that encodes
+	{Name: "npp", Libraries: strings.Fields("nppial nppicc nppidei nppif nppig nppim nppist nppisu nppitc npps nppc"), Since: "10.1"}, // _Ctx's first
+	{Name: "nvjpeg", Libraries: []string{"nvjpeg"}, Since: "10.1"},                                                                    // the first that encodes
 	{Name: "nvrtc", Libraries: []string{"nvrtc"}, Since: "7.0"},
 	{Name: "vectorAdd"},
 }

@@ -30,7 +30,7 @@ func Example() {
 	// cusparse.cu [cusparse] [cusparse]
 	// deviceQuery.cu [deviceQuery] []
 	// nbody.cu [nbody -benchmark] []
-	// npp.cu [npp] [nppial nppif nppig npps nppc]
+	// npp.cu [npp] [nppial nppicc nppidei nppif nppig nppim nppist nppisu nppitc npps nppc]
 	// nvjpeg.cu [nvjpeg] [nvjpeg]
 	// nvrtc.cu [nvrtc] [nvrtc]
 	// vectorAdd.cu [vectorAdd] []
@@ -104,7 +104,7 @@ var firstRelease = strings.Fields(`
 	cudaGetDeviceProperties cudaGetErrorName cudaGetErrorString cudaGetLastError cudaMalloc cudaMemcpy
 	cudaMemcpyPeerAsync cudaOccupancyMaxActiveBlocksPerMultiprocessor cudaRuntimeGetVersion cudaSetDevice
 	cudaStreamCreate cudaStreamWaitEvent
-	cudaEventDestroy cudaFreeHost cudaMallocHost cudaMemcpyAsync
+	cudaErrorMemoryAllocation cudaMemcpy2D cudaEventDestroy cudaFreeHost cudaMallocHost cudaMemcpyAsync
 	cudaDevAttrComputeCapabilityMajor cudaDevAttrComputeCapabilityMinor
 	cudaMemcpyDeviceToDevice cudaMemcpyHostToDevice cudaMemcpyKind
 	cudaDeviceAttr cudaDeviceProp cudaError_t cudaEvent_t cudaStream_t
