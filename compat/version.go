@@ -75,3 +75,24 @@ func minor(version string) string {
 	parts := strings.SplitN(version, ".", 3)
 	return strings.Join(parts[:min(len(parts), 2)], ".")
 }
+
+// DriverIs reports whether a driver is what is asked for: all of the words hold, each a bound
+// such as ">=535" or "<580", or a version or branch, "535" or "535.161.07".
+func DriverIs(want, driver string) bool {
+	if driver == "" {
+		return false
+	}
+	for word := range strings.FieldsSeq(want) {
+		version := strings.TrimLeft(word, "<>=")
+		order := Compare(driver, version)
+		holds := map[string]bool{
+			"":   driver == version || strings.HasPrefix(driver, version+"."),
+			">=": order >= 0,
+			"<":  order < 0,
+		}
+		if !holds[strings.TrimSuffix(word, version)] {
+			return false
+		}
+	}
+	return true
+}

@@ -73,7 +73,9 @@ func ParseOutput(sample string, stdout []byte) (Output, error) {
 		DriverCUDA: cudaVersion(doc.DriverVersion), RuntimeCUDA: cudaVersion(doc.RuntimeVersion),
 		Bodies: doc.Bodies, Precision: doc.Precision, GFLOPS: doc.GFLOPS, Interactions: doc.Interactions,
 	}
-	out.Figures.measured(doc.Figures)
+	for name, value := range doc.Figures {
+		out.Figures.measured(name, value, false)
+	}
 	if sample == DeviceQuery && len(doc.Devices) > 0 {
 		if err := out.Figures.addDevices(doc.Devices); err != nil {
 			return Output{}, fmt.Errorf("%s: %w", sample, err)
@@ -85,13 +87,15 @@ func ParseOutput(sample string, stdout []byte) (Output, error) {
 	return out, nil
 }
 
-func (f *Figures) measured(values map[string]float64) {
-	for name, value := range values {
-		if f.Measured == nil {
-			f.Measured = map[string]Measured{}
-		}
-		f.Measured[name] = Measured{Value: value}
+func (f *Figures) measured(name string, value float64, lower bool) {
+	if f.Measured == nil {
+		f.Measured = map[string]Measured{}
 	}
+	m := Measured{Value: value}
+	if lower {
+		m.Better = Lower
+	}
+	f.Measured[name] = m
 }
 
 func (f *Figures) addDevices(raw json.RawMessage) error {

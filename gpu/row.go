@@ -158,7 +158,7 @@ const (
 // Judge fills Agrees from the prediction and the result. A sample that was predicted
 // to fail and finds no usable driver (waived) is as predicted: it does not run, but it did
 // start. Where an error was predicted it must be that one; a prediction without one is compared by
-// its result alone.
+// its result alone, and so is a test of one's own, whose exit code says nothing of CUDA's errors.
 func (r *Row) Judge() {
 	p := r.Prediction
 	if p.Result == "" || r.Result == "" {
@@ -166,6 +166,6 @@ func (r *Row) Judge() {
 		return
 	}
 	same := p.Result == r.Result || p.Result == Failed && r.Result == Waived && p.Verdict != CannotStart
-	agrees := same && (p.CUDAError == "" || p.CUDAError == r.CUDAError || p.CUDAError == noCode && r.CUDAError == noFunction)
+	agrees := same && (p.CUDAError == "" || r.Test != "" || p.CUDAError == r.CUDAError || p.CUDAError == noCode && r.CUDAError == noFunction)
 	r.Agrees = &agrees
 }

@@ -5,6 +5,7 @@ package matrix
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/schema"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/spec"
+	"github.com/cudabuild/cudabuild/usertest"
 )
 
 // file is matrix.yaml as it stands: every word known, nothing multiplied out.
@@ -23,8 +25,9 @@ type file struct {
 	Groups   map[spec.Word][]entry     `yaml:"groups,required,some" keys:"group" each:"group" hint:"a group is a list of entries and of names of other groups: default: [{os: [...], cuda: [\"...\"]}]" doc:"Named lists of what to make; --group picks one."`
 	Tags     map[spec.Word][]spec.Word `yaml:"tags,one" keys:"tag" each:"tag" form:"glob" doc:"Other names of images, with {cuda}, {version}, {kind}, {os}, {yy} and {mm} filled in: the cells that have them."`
 
-	Compression string  `yaml:"compression" form:"compression" doc:"How layers are compressed, from the build to the registry: zstd, the default, or gzip, which docker before 23 and containerd before 1.5 need."`
-	Publish     publish `yaml:"publish" doc:"Where images go, and what must hold before a tag moves to one."`
+	Compression string           `yaml:"compression" form:"compression" doc:"How layers are compressed, from the build to the registry: zstd, the default, or gzip, which docker before 23 and containerd before 1.5 need."`
+	Tests       usertest.Written `yaml:"tests,some" hint:"write tests: [{name: matmul, run: [python3, /tests/matmul.py]}]" doc:"Tests of one's own, for cudabuild gpu --tests: what to run in which images, and what is expected of it."`
+	Publish     publish          `yaml:"publish" doc:"Where images go, and what must hold before a tag moves to one."`
 }
 
 // lists is what an entry has or takes from defaults; nil where it is not said.
@@ -56,37 +59,42 @@ type exclude struct {
 
 const allow = "allow" // cuda-compat
 
+// ran is a name of a sample or a test.
+var ran = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
 // groupName keeps names usable in file names, flags and job names.
 var groupName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
-// format is what words a matrix file may have, with those of the catalog.
-func format(c *recipes.Catalog) spec.Format {
+// format is what words a matrix file may have: those of the catalog, and the names of the
+// file's own tests.
+func format(c *recipes.Catalog, tests ...string) spec.Format {
 	var flavors []string
 	for _, f := range c.Flavors() {
 		flavors = append(flavors, string(f))
 	}
+	forms := map[string]spec.Form{
+		"image":       {Pattern: repository, Max: maxImage, Check: checkImage},
+		"compat":      {Noun: "word for compat", Words: []string{"forbid", allow}},
+		"compression": {Noun: "compression", Words: []string{Zstd, Gzip}},
+		"verdict":     {Noun: "verdict to ask for", Words: []string{"pass", "warn"}},
+		"names":       {Doc: "Glob on tags: *, ?, [a-z].", Pattern: names, Check: checkNames},
+		"platform":    {Noun: "platform", Words: c.Platforms(), Globs: true},
+		"flavor":      {Noun: "flavor", Words: flavors, Globs: true},
+		"ran":         {Noun: "sample or test", Words: append(recipes.SampleNames(), tests...), Globs: true},
+		"sample":      {Noun: "sample", Words: recipes.SampleNames(), Globs: true},
+		"os":          {Noun: "OS", Words: c.OSNames(), Globs: true},
+		"cuda":        {Noun: "CUDA release", Words: c.CUDAVersions(), Globs: true, Number: " (YAML reads 12.10 as the number 12.1)"},
+		"reason":      {Min: 1, Hint: "say why, for whoever wonders later"},
+		"group":       {Pattern: groupName, Want: "a name for a group: lower-case letters, digits and . _ -, 64 at most"},
+		"tag":         {Pattern: tagPattern, Check: checkPattern},
+		"glob":        {Doc: "Glob on cell IDs: *, ?, [a-z].", Check: checkGlob},
+	}
+	maps.Copy(forms, usertest.Forms())
 	return spec.Format{
 		What:  "the matrix",
 		Start: `a matrix starts with "version: 1" and needs image and groups`,
 		Write: "write the value out; defaults and the inclusion of a group by its name save repetition",
-		Forms: map[string]spec.Form{
-			"image":       {Pattern: repository, Max: maxImage, Check: checkImage},
-			"compat":      {Noun: "word for compat", Words: []string{"forbid", allow}},
-			"compression": {Noun: "compression", Words: []string{Zstd, Gzip}},
-			"verdict":     {Noun: "verdict to ask for", Words: []string{"pass", "warn"}},
-			"driver":      {Pattern: driverForm, Want: driverWant, Number: " (write it in quotes)"},
-			"sm":          {Pattern: architecture, Want: "an architecture such as sm_80 or sm_90"},
-			"names":       {Doc: "Glob on tags: *, ?, [a-z].", Pattern: names, Check: checkNames},
-			"platform":    {Noun: "platform", Words: c.Platforms(), Globs: true},
-			"flavor":      {Noun: "flavor", Words: flavors, Globs: true},
-			"sample":      {Noun: "sample", Words: recipes.SampleNames(), Globs: true},
-			"os":          {Noun: "OS", Words: c.OSNames(), Globs: true},
-			"cuda":        {Noun: "CUDA release", Words: c.CUDAVersions(), Globs: true, Number: " (YAML reads 12.10 as the number 12.1)"},
-			"reason":      {Min: 1, Hint: "say why, for whoever wonders later"},
-			"group":       {Pattern: groupName, Want: "a name for a group: lower-case letters, digits and . _ -, 64 at most"},
-			"tag":         {Pattern: tagPattern, Check: checkPattern},
-			"glob":        {Doc: "Glob on cell IDs: *, ?, [a-z].", Check: checkGlob},
-		},
+		Forms: forms,
 	}
 }
 
@@ -94,7 +102,9 @@ func format(c *recipes.Catalog) spec.Format {
 // catalog. It sees less than [Parse]: not that a pair was never packaged, a group is
 // not there, or two images claim a tag.
 func Schema(catalog *recipes.Catalog) *schema.Schema {
-	return format(catalog).Schema(file{}).Document("cudabuild matrix", "matrix.yaml: which CUDA images are wanted.")
+	words := format(catalog)
+	words.Forms["ran"] = spec.Form{Pattern: ran, Globs: true}
+	return words.Schema(file{}).Document("cudabuild matrix", "matrix.yaml: which CUDA images are wanted.")
 }
 
 func checkGlob(text, what string) (message, hint string) {

@@ -18,6 +18,8 @@
 //	tags:                            # other names of the same images, of all groups
 //	  latest: 12.4-devel-debian13
 //	  "{cuda}-{kind}": "*-debian13"  # 12.4-base, 12.4-nbody, ...
+//	tests:                           # of one's own: package usertest
+//	  - {name: matmul, image: "*-devel-*", run: [/tests/matmul]}
 //
 // An entry makes every pair of its os and cuda lists, less those under exclude,
 // each with a reason. It promises to report everything wrong with a file at once,
@@ -35,6 +37,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/spec"
+	"github.com/cudabuild/cudabuild/usertest"
 )
 
 // Matrix is a checked matrix file. It is read-only and safe for concurrent use.
@@ -64,7 +67,7 @@ func Load(path string, catalog *recipes.Catalog) (*Matrix, error) {
 func Parse(name string, data []byte, catalog *recipes.Catalog) (*Matrix, error) {
 	at := new(spec.Report).File(name)
 	var f file
-	at.Read(data, format(catalog), &f)
+	at.Read(data, format(catalog, usertest.Names(data)...), &f)
 	m := expandAll(at, catalog, f)
 	if at.Count() == 0 { // a tag may name a cell that a problem left out
 		m.tag(at, "")

@@ -3,9 +3,8 @@
 package matrix
 
 import (
-	"regexp"
-
 	"github.com/cudabuild/cudabuild/spec"
+	"github.com/cudabuild/cudabuild/usertest"
 )
 
 // How layers may be compressed.
@@ -22,13 +21,15 @@ type Publish struct {
 	GPU    []OnGPU
 	// Immutable are globs on tags that never move once they are there; never nil.
 	Immutable []string
+	// Tests are those of the file, which GPU may name.
+	Tests []usertest.Test
 }
 
-// OnGPU asks that samples passed on each of some GPUs with some driver.
+// OnGPU asks that samples, or tests, passed on each of some GPUs with some driver.
 type OnGPU struct {
 	Driver  string   // "535", a branch or a version; ">=535", "<580", and several of these
 	GPUs    []string // architectures, "sm_80"
-	Samples []string
+	Samples []string // and names of tests
 }
 
 // publish is the mapping of that name.
@@ -47,19 +48,12 @@ type onGPU struct {
 	At      spec.Place  `doc:"Each sample must have passed on each kind of GPU with such a driver."`
 	Driver  string      `yaml:"driver,required" form:"driver" doc:"Which drivers count: '>=535', '535' for that branch, '>=535 <580'."`
 	GPU     []spec.Word `yaml:"gpu,required,some" form:"sm" doc:"Architectures of GPUs, each of which must be there."`
-	Samples []spec.Word `yaml:"samples,required,some" form:"sample" doc:"Samples that must have passed."`
+	Samples []spec.Word `yaml:"samples,required,some" form:"ran" doc:"Samples and tests of this file that must have passed."`
 }
 
-const driverWant = "a driver's version or branch, 535 or 535.161.07, a bound, >=535 or <580, or several of these with blanks between them"
-
-var (
-	driverForm   = regexp.MustCompile(`^(>=|<)?[0-9]{3,4}(\.[0-9]+){0,2}( +(>=|<)?[0-9]{3,4}(\.[0-9]+){0,2})*$`)
-	architecture = regexp.MustCompile(`^sm_[0-9]{2,3}$`)
-)
-
 // publishing is what the file says, defaults filled in.
-func (f file) publishing() Publish {
-	p := Publish{To: f.Publish.To, Verify: f.Publish.Require.Verify, Immutable: texts(f.Publish.Immutable)}
+func (f file) publishing(tests []usertest.Test) Publish {
+	p := Publish{Tests: tests, To: f.Publish.To, Verify: f.Publish.Require.Verify, Immutable: texts(f.Publish.Immutable)}
 	if p.Verify == "" {
 		p.Verify = "warn"
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -38,7 +39,7 @@ func (p *Publisher) gates(c matrix.Cell, plan *Plan) []Gate {
 	gates := []Gate{p.verdict(c)}
 	for _, on := range p.Rules.GPU {
 		for _, sample := range on.Samples {
-			if c.Sample != "" && c.Sample != sample || !mayHave(c, sample) {
+			if !p.asked(c, sample) {
 				continue
 			}
 			for _, arch := range on.GPUs {
@@ -49,8 +50,16 @@ func (p *Publisher) gates(c matrix.Cell, plan *Plan) []Gate {
 	return gates
 }
 
-// mayHave reports whether there can be an image of a sample for the OS and CUDA release of a cell.
-func mayHave(c matrix.Cell, sample string) bool {
+// asked reports whether a cell has to show a sample or test: a test in the cells that it is of,
+// a sample in its own and in the flavors of each OS and CUDA release for which there can be an
+// image of it.
+func (p *Publisher) asked(c matrix.Cell, sample string) bool {
+	if test := p.test(sample); test != nil {
+		return test.Of(c.ID)
+	}
+	if c.Sample != "" && c.Sample != sample {
+		return false
+	}
 	if c.Recipe == nil {
 		return true
 	}
@@ -83,12 +92,16 @@ func (p *Publisher) verdict(c matrix.Cell) Gate {
 // counts.
 func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) Gate {
 	gate := Gate{Kind: ByGPU, Want: fmt.Sprintf("%s on %s with driver %s", sample, arch, driver), State: Missing}
-	cells := p.answering(c, sample)
+	cells, test := p.answering(c, sample), p.test(sample)
+	digest := ""
+	if test != nil {
+		digest = test.Digest()
+	}
 	var newest gpu.Observation
 	for _, o := range p.rows {
 		by := p.sameImage(cells, o.Row)
-		counts := by != "" && o.Row.Sample == sample && !o.Row.StandIn && !o.Row.Dry && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
-			driverIs(driver, o.Host.Driver) && slices.Contains(architectures(o), arch)
+		counts := by != "" && o.Row.Sample == sample && o.Row.Test == digest && !o.Row.StandIn && !o.Row.Dry && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
+			compat.DriverIs(driver, o.Host.Driver) && slices.Contains(architectures(o), arch)
 		if !counts || !newest.Row.Started.IsZero() && o.Row.Started.Before(newest.Row.Started) {
 			continue
 		}
@@ -102,18 +115,32 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 	of := cells[len(cells)-1]
 	switch {
 	case gate.State != Missing:
-	case of.Sample != sample: // nor will there ever be one
+	case test == nil && of.Sample != sample: // nor will there ever be one
 		gate.State = Failed
 		gate.Why = fmt.Sprintf("no image of %s for CUDA %s on %s is among the cells: choose %s-%s-%s too", sample, of.CUDA, of.OS, of.CUDA, sample, of.OS)
 	default:
-		gate.Why = fmt.Sprintf("no row: on a host with %s and driver %s run 'cudabuild gpu %s:%s --ledger rows', then here '%s --ledger rows'",
-			arch, driver, plan.To, p.staging(of.ID), p.again())
+		with := ""
+		if test != nil {
+			with = " --tests matrix.yaml"
+		}
+		gate.Why = fmt.Sprintf("no row: on a host with %s and driver %s run 'cudabuild gpu%s %s:%s --ledger rows', then here '%s --ledger rows'",
+			arch, driver, with, plan.To, p.staging(of.ID), p.again())
 	}
 	return gate
 }
 
+// test is the test of one's own of that name, nil if there is none.
+func (p *Publisher) test(name string) *usertest.Test {
+	i := slices.IndexFunc(p.Rules.Tests, func(t usertest.Test) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &p.Rules.Tests[i]
+}
+
 // answering are the cells whose image answers for a cell: a sample's own, and for a flavor
-// the samples of its OS and CUDA release, which stand on it or were compiled in it.
+// the samples of its OS and CUDA release, which stand on it or were compiled in it. Tests of one's
+// own run in the cell itself.
 func (p *Publisher) answering(c matrix.Cell, sample string) []matrix.Cell {
 	cells := []matrix.Cell{c}
 	if c.Sample == "" {
@@ -174,27 +201,6 @@ func names(o gpu.Observation) (all []string) {
 		all = append(all, g.Name)
 	}
 	return slices.Compact(all)
-}
-
-// driverIs reports whether a driver is what a requirement of matrix.yaml asks for: all of its
-// words hold. A version alone is one of that branch.
-func driverIs(want, driver string) bool {
-	if driver == "" {
-		return false
-	}
-	for word := range strings.FieldsSeq(want) {
-		version := strings.TrimLeft(word, "<>=")
-		order := compat.Compare(driver, version)
-		holds := map[string]bool{
-			"":   driver == version || strings.HasPrefix(driver, version+"."),
-			">=": order >= 0,
-			"<":  order < 0,
-		}
-		if !holds[strings.TrimSuffix(word, version)] {
-			return false
-		}
-	}
-	return true
 }
 
 // failedGates is an error that names the gates of a state, those of several cells once; nil

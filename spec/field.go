@@ -25,6 +25,7 @@ type mapping struct {
 	alone   *field // the word that may stand in place of the mapping
 	place   []int
 	partial []int
+	others  bool // there may be keys that are not known here
 	doc     string
 }
 
@@ -56,6 +57,8 @@ func (m *mapping) add(t reflect.Type, at []int) {
 			m.fields = append(m.fields, f)
 		case sf.Type == placeType:
 			m.place, m.doc = index, f.doc
+		case sf.Type == othersType:
+			m.others = true
 		case sf.Type == partialType:
 			m.partial = index
 		case sf.Anonymous && sf.Type.Kind() == reflect.Struct:

@@ -54,6 +54,9 @@ func (r *reader) read(n *yaml.Node, v reflect.Value, f field, what string) bool 
 		w, ok := r.word(n, f.form, what)
 		v.SetString(w.Text)
 		return ok
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		return r.read(n, v.Elem(), f, what)
 	case reflect.Int:
 		return r.number(n, v, f, what)
 	case reflect.Slice:
@@ -195,6 +198,9 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, what string) bool {
 	}
 	is := r.pairs(n, "", what, func(key, value *yaml.Node) {
 		i := slices.Index(m.known, key.Value)
+		if i < 0 && m.others {
+			return
+		}
 		if i < 0 {
 			r.node(key, suggest.Hint(key.Value, m.known), "unknown key %q in %s", key.Value, what)
 			return

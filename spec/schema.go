@@ -39,9 +39,9 @@ func (format Format) schema(t reflect.Type, f field, item bool) *schema.Schema {
 	return &schema.Schema{Type: "integer"}
 }
 
-// list is one of different values.
+// list is one of values, which are different unless they are mere texts.
 func (format Format) list(t reflect.Type, f field) *schema.Schema {
-	s := &schema.Schema{Type: "array", Items: format.schema(t.Elem(), f, true), UniqueItems: true}
+	s := &schema.Schema{Type: "array", Items: format.schema(t.Elem(), f, true), UniqueItems: t.Elem().Kind() != reflect.String}
 	if f.some || f.one {
 		s.MinItems = 1
 	}

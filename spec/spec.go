@@ -14,6 +14,8 @@
 //	hint   what to do if the value is of another kind, or empty
 //	doc    the description in the schema; on a [Place] that of the mapping as a whole
 //
+// A number may be a pointer, nil where the file does not have it.
+//
 // It promises to report everything that is wrong with a file, each [Problem] with its place
 // and, where one is near, the word that was meant; to take no key twice and none that it does
 // not know; and to expand nothing that grows. What a file means is its callers' to say.
@@ -50,6 +52,9 @@ type Word struct {
 	Glob bool // one of those that a glob there stands for
 }
 
+// Others in a mapping says that keys which it does not know are somebody else's.
+type Others struct{}
+
 // Partial is true in a mapping of which something was left out, because of a problem.
 type Partial bool
 
@@ -58,4 +63,5 @@ var (
 	wordsType   = reflect.TypeFor[[]Word]()
 	placeType   = reflect.TypeFor[Place]()
 	partialType = reflect.TypeFor[Partial]()
+	othersType  = reflect.TypeFor[Others]()
 )

@@ -21,6 +21,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/probe"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -30,6 +31,7 @@ type gpuFlags struct {
 	registryFlags
 	engines                          []string
 	bundle, ledger, baseline, record string
+	tests                            string
 	limit                            time.Duration
 	repeat, mps, threads             int
 	known                            age
@@ -39,9 +41,9 @@ type gpuFlags struct {
 func newGPU() *cobra.Command {
 	var f gpuFlags
 	cmd := &cobra.Command{
-		Use:   "gpu IMAGE...",
-		Short: "Run sample images on this host's GPUs and compare with what was predicted",
-		Long: `Run sample images on this host's GPUs and compare with what was predicted.
+		Use:   "gpu [IMAGE...]",
+		Short: "Run samples, or tests of your own, on this host's GPUs and compare with what was predicted",
+		Long: `Run samples, or tests of your own, on this host's GPUs and compare with what was predicted.
 
 For each image, engine and repetition: the verifier's report and the host's facts give a
 prediction; the image's own requirement (NVIDIA_REQUIRE_*) is checked, because the runtime
@@ -51,6 +53,9 @@ a writable root, and a row says what it did beside what was predicted.
 Engine direct makes a CDI specification and starts runc. Engine nvidia goes through
 nvidia-container-runtime, as docker and containerd do.
 
+With --tests FILE the commands of a file of tests, or of tests: in a matrix.yaml, are run in
+place of samples, in the images that they are of; their root is writable and gone afterwards.
+
 With --dry no driver is given, and none is needed: a missing library, an older one or a
 missing symbol shows on any machine. What starts is waived, as predicted.
 
@@ -58,15 +63,15 @@ missing symbol shows on any machine. What starts is waived, as predicted.
 more, else by the rule of nine tenths. What failed and then passed in the same circumstances
 is flaky, which by itself is no failure (docs/baseline.md).
 
-Exit code: 0 all passed or are known, or were waived by --dry, 1 a sample failed, was refused,
-did other than predicted or got worse than the baseline, 3 waived or could not run.`,
+Exit code: 0 all passed or are known, or were waived by --dry, 1 a sample or test failed, was
+refused, did other than predicted or got worse than the baseline, 3 waived or could not run.`,
 		Example: `  cudabuild gpu oci:out/images:12.4-deviceQuery-debian13
   cudabuild gpu --gpus 1 --engine direct --ledger ledger --baseline ledger oci:out/images:12.4-nbody-debian13
   cudabuild gpu --ledger ledger --skip-known 7d oci:out/images:12.4-nbody-debian13
   cudabuild gpu --gpus 0 --mps 3 --threads 33 oci:out/images:12.4-nbody-debian13
+  cudabuild gpu --tests tests.yaml docker.io/acme/train:latest
   cudabuild gpu --dry oci:out/images
   cudabuild gpu --bundle samples.tar.gz oci:out/images:12.4-deviceQuery-debian13 oci:out/images:12.4-nbody-debian13`,
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.add(cmd)
@@ -82,12 +87,15 @@ did other than predicted or got worse than the baseline, 3 waived or could not r
 	flags.StringVar(&f.baseline, "baseline", "", "ledger `DIR` of earlier rows to compare with")
 	flags.Var(&f.known, "skip-known", "leave out what passed in the same circumstances no longer than `AGE` ago (7d, 36h), by --ledger")
 	flags.StringVar(&f.bundle, "bundle", "", "run nothing: write `FILE`, a tar.gz with these images and all programs, for a GPU host")
+	flags.StringVar(&f.tests, "tests", "", "`FILE` with tests of your own to run in place of samples, or a matrix.yaml with tests:; without IMAGE in the images that they name")
 	flags.BoolVar(&f.dry, "dry", false, "give no driver: load each sample, resolve all its symbols and let it find that there is no device; needs root and runc alone")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	cmd.MarkFlagsMutuallyExclusive("mps", "bundle")
 	cmd.MarkFlagsMutuallyExclusive("mps", "repeat")
 	cmd.MarkFlagsMutuallyExclusive("mps", "skip-known")
-	for _, other := range []string{"gpus", "engine", "mps", "baseline", "bundle", "skip-known"} {
+	cmd.MarkFlagsMutuallyExclusive("tests", "mps")
+	cmd.MarkFlagsMutuallyExclusive("tests", "bundle")
+	for _, other := range []string{"gpus", "engine", "mps", "baseline", "bundle", "skip-known", "tests"} {
 		cmd.MarkFlagsMutuallyExclusive("dry", other)
 	}
 	return cmd
@@ -110,19 +118,23 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := f.checkRecord(); err != nil {
 		return err
 	}
-	sources, closeAll, err := openAll(cmd.Context(), refs, image.OpenOptions{Registry: f.registry()})
+	tests, refs, err := f.loadTests(cmd, refs)
+	if err != nil {
+		return err
+	}
+	images, closeAll, err := openAll(cmd.Context(), refs, image.OpenOptions{Registry: f.registry()})
 	if err != nil {
 		return err
 	}
 	defer closeAll()
-	if err := f.checkClients(sources); err != nil {
+	if err := f.checkClients(images); err != nil {
 		return err
 	}
 	tools := probe.FindTools(toolDir())
 	if f.bundle != "" {
-		return f.writeBundle(cmd.Context(), tools, sources)
+		return f.writeBundle(cmd.Context(), tools, images)
 	}
-	return f.observe(cmd, tools, engines, sources)
+	return f.observe(cmd, tools, engines, images, tests)
 }
 
 func (f *gpuFlags) parseEngines() ([]container.Engine, error) {
@@ -137,28 +149,8 @@ func (f *gpuFlags) parseEngines() ([]container.Engine, error) {
 	return engines, nil
 }
 
-// openAll opens every image of every reference.
-func openAll(ctx context.Context, refs []string, opts image.OpenOptions) (all []image.Source, closeAll func(), err error) {
-	var closers []func() error
-	closeAll = func() {
-		for _, c := range closers {
-			_ = c()
-		}
-	}
-	for _, ref := range refs {
-		sources, closer, err := image.Open(ctx, ref, opts)
-		if err != nil {
-			closeAll()
-			return nil, nil, unknown(err)
-		}
-		closers = append(closers, closer.Close)
-		all = append(all, sources...)
-	}
-	return all, closeAll, nil
-}
-
 // writeBundle packs this program, which must be one that has GPU support.
-func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, sources []image.Source) error {
+func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, images []subject) error {
 	if !nvidia.Supported {
 		return unknown(gpu.ErrNoSupport)
 	}
@@ -169,6 +161,10 @@ func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, sources [
 	if err != nil {
 		return unknown(err)
 	}
+	var sources []image.Source
+	for _, s := range images {
+		sources = append(sources, s.source)
+	}
 	programs := map[string]string{"cudabuild": self, "runc": tools.Runc, "nvidia-cdi-hook": tools.Hook, "nvidia-container-runtime": tools.Runtime}
 	if err := bundle.Write(ctx, f.bundle, programs, sources); err != nil {
 		return &exitError{code: exitUnknown, err: err}
@@ -177,7 +173,7 @@ func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, sources [
 }
 
 // observe runs every image and prints the rows, those before an error too.
-func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []container.Engine, sources []image.Source) error {
+func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []container.Engine, images []subject, tests []usertest.Test) error {
 	o, done, err := f.prepare(cmd.Context(), tools, engines)
 	if err != nil {
 		return unknown(err)
@@ -189,7 +185,9 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 			return unknown(err)
 		}
 	}
-	seen := observed{host: o.Facts, rows: []gpu.Row{}, skipped: []skipped{}}
+	chosen, left, problems := choose(images, tests)
+	chosen, unfit := fit(o, chosen)
+	seen := observed{host: o.Facts, rows: []gpu.Row{}, skipped: []skipped{}, left: append(left, unfit...)}
 	if o.Known, err = f.skipKnown(baseline, &seen.skipped); err != nil {
 		return unknown(err)
 	}
@@ -199,9 +197,8 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 			return unknown(err)
 		}
 	}
-	var problems []error
-	for _, src := range sources {
-		more, err := look(cmd.Context(), src)
+	for _, s := range chosen {
+		more, err := look(cmd.Context(), s.source, s.test)
 		seen.rows = append(seen.rows, more...)
 		if err != nil {
 			problems = append(problems, err)
@@ -278,8 +275,11 @@ func (f *gpuFlags) prepare(ctx context.Context, tools probe.Tools, engines []con
 
 // tools are those that the runs need.
 func (f *gpuFlags) tools() []string {
-	if f.dry {
+	switch {
+	case !f.dry && slices.Contains(f.engines, string(container.Nvidia)):
+		return nil // all
+	case f.dry, f.none():
 		return []string{"runc"}
 	}
-	return nil // all
+	return []string{"runc", "nvidia-cdi-hook"}
 }

@@ -30,12 +30,12 @@ func (f *gpuFlags) checkSharing(cmd *cobra.Command) error {
 }
 
 // checkClients checks that the images can be clients, if they are to be some.
-func (f *gpuFlags) checkClients(sources []image.Source) error {
+func (f *gpuFlags) checkClients(images []subject) error {
 	if f.mps == 0 {
 		return nil
 	}
-	for _, src := range sources {
-		if err := observer.CheckClient(src); err != nil {
+	for _, s := range images {
+		if err := observer.CheckClient(s.source); err != nil {
 			return err
 		}
 	}
@@ -43,7 +43,7 @@ func (f *gpuFlags) checkClients(sources []image.Source) error {
 }
 
 // share returns what looks at clients that share a GPU.
-func (f *gpuFlags) share(o *observer.Observer) (func(context.Context, image.Source) ([]gpu.Row, error), error) {
+func (f *gpuFlags) share(o *observer.Observer) (func(context.Context, image.Source, gpu.Test) ([]gpu.Row, error), error) {
 	if len(o.GPUs) != 1 {
 		return nil, &exitError{code: exitUsage, err: fmt.Errorf("--mps takes one GPU, and %d are chosen", len(o.GPUs)), hint: "name it with --gpus"}
 	}
@@ -55,5 +55,7 @@ func (f *gpuFlags) share(o *observer.Observer) (func(context.Context, image.Sour
 		return nil, err
 	}
 	mps := container.MPS{Control: control, Server: server, Threads: cmp.Or(f.threads, 100/f.mps)}
-	return func(ctx context.Context, src image.Source) ([]gpu.Row, error) { return o.Share(ctx, src, f.mps, mps) }, nil
+	return func(ctx context.Context, src image.Source, _ gpu.Test) ([]gpu.Row, error) {
+		return o.Share(ctx, src, f.mps, mps)
+	}, nil
 }

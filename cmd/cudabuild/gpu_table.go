@@ -23,6 +23,7 @@ type gpuDocument struct {
 	Regressions []regression `json:"regressions"` // flaky rows too; never null
 	Baselines   []baseline   `json:"baselines"`   // of all figures that were compared; never null
 	Skipped     []skipped    `json:"skipped"`     // by --skip-known; never null
+	LeftOut     []leftOut    `json:"left_out"`    // of --tests; never null
 }
 
 // observed is all that a run of gpu showed.
@@ -30,6 +31,7 @@ type observed struct {
 	host    gpu.Host
 	rows    []gpu.Row
 	skipped []skipped
+	left    []leftOut
 	worse   []gpu.Regression
 	figures []gpu.Compared // with their baselines; none without --baseline
 }
@@ -37,13 +39,13 @@ type observed struct {
 func (o observed) show(w io.Writer, asJSON bool) error {
 	host, rows := o.host, o.rows
 	if asJSON {
-		return plain.JSON(w, gpuDocument{1, host, rows, regressions(o.worse), baselines(o.figures), o.skipped})
+		return plain.JSON(w, gpuDocument{1, host, rows, regressions(o.worse), baselines(o.figures), o.skipped, append([]leftOut{}, o.left...)})
 	}
 	w = plain.To(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "CELL\tENGINE\tPREDICTED\tRESULT\tAGREES\tTO MAIN\tSHOWED")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.0f ms\t%s\n", cmp.Or(r.Cell, shortDigest(r.Digest)), r.Engine, r.Prediction.Verdict,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.0f ms\t%s\n", named(r), r.Engine, r.Prediction.Verdict,
 			r.Result, agreement(r), 1000*r.Seconds.ToMain, oneLine(shown(r)))
 	}
 	if err := table.Flush(); err != nil {
@@ -58,6 +60,9 @@ func (o observed) show(w io.Writer, asJSON bool) error {
 	for _, line := range comparison(o.worse, o.figures, o.skipped) {
 		fmt.Fprintln(w, line)
 	}
+	for _, l := range o.left {
+		fmt.Fprintf(w, "left out: %s: %s\n", strings.TrimSpace(l.Image+" "+l.Test), l.Why)
+	}
 	where := "no driver"
 	if host.Driver != "" {
 		where = fmt.Sprintf("driver %s (CUDA %s)", host.Driver, host.CUDA)
@@ -67,6 +72,15 @@ func (o observed) show(w io.Writer, asJSON bool) error {
 	}
 	_, err := fmt.Fprintf(w, "%d rows, %s\n", len(rows), where)
 	return err
+}
+
+// named is the image of a row, and the test if that is not the image's own.
+func named(r gpu.Row) string {
+	image := cmp.Or(r.Cell, shortDigest(r.Digest))
+	if r.Test != "" {
+		return image + " " + r.Sample
+	}
+	return image
 }
 
 // sharing sums clients up that shared a GPU: a line for each group of them.
@@ -148,7 +162,7 @@ func (o observed) err(problem error) error {
 		return &exitError{code: exitFailed, err: problem}
 	case problem != nil:
 		return &exitError{code: exitUnknown, err: problem}
-	case unknown > 0:
+	case unknown > 0, len(o.rows)+len(o.skipped) == 0 && len(o.left) > 0:
 		return &exitError{code: exitUnknown}
 	}
 	return nil

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
 
@@ -62,13 +61,7 @@ func baselines(figures []gpu.Compared) []baseline {
 }
 
 // called is what is run by whom, in the lines below the table.
-func called(r gpu.Row) string {
-	name := cmp.Or(r.Cell, shortDigest(r.Digest))
-	if r.Test != "" {
-		name += " " + r.Sample
-	}
-	return name + " by " + r.Engine
-}
+func called(r gpu.Row) string { return named(r) + " by " + r.Engine }
 
 // comparison are the lines about what was left out, what has no baseline, and what is worse.
 func comparison(worse []gpu.Regression, figures []gpu.Compared, left []skipped) []string {

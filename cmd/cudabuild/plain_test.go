@@ -32,7 +32,7 @@ func TestForeignWords(t *testing.T) {
 		"gpu": func(w *bytes.Buffer) error {
 			rows := []gpu.Row{{Image: evil, Cell: evil, Sample: evil, Reason: evil, Prediction: gpu.Prediction{Verdict: evil, Why: evil}}}
 			worse := []gpu.Regression{{Row: gpu.Row{Cell: evil, Sample: evil, Test: evil}, Why: evil}}
-			return observed{host: gpu.Host{OS: evil}, rows: rows, worse: worse, figures: []gpu.Compared{{Figure: evil}}}.show(w, false)
+			return observed{host: gpu.Host{OS: evil}, rows: rows, worse: worse, left: []leftOut{{Test: evil, Image: evil, Why: evil}}, figures: []gpu.Compared{{Figure: evil}}}.show(w, false)
 		},
 		"explain": func(w *bytes.Buffer) error {
 			e := &cellReasons{Cell: matrix.Cell{ID: evil, Tags: []string{evil}}, Root: rootReasons{OS: evil, Image: evil, Changes: []change{{evil, evil}}}, Layers: []layerReasons{{Env: map[string]string{evil: evil}, Files: []string{evil}}}}

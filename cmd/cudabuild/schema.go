@@ -20,6 +20,7 @@ import (
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 	"github.com/cudabuild/cudabuild/verify/format"
 )
@@ -63,7 +64,10 @@ func words() map[any][]string {
 	}
 }
 
-const matrixSchema = "matrix"
+const (
+	matrixSchema = "matrix"
+	testsSchema  = "tests"
+)
 
 // recipeSchema is the name of the schema of the recipes in a folder.
 func recipeSchema(kind string) string { return "recipe-" + kind }
@@ -98,6 +102,7 @@ func listSchemas(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tOF")
 	fmt.Fprintf(table, "%s\t%s\n", matrixSchema, "matrix.yaml")
+	fmt.Fprintf(table, "%s\t%s\n", testsSchema, "a file of tests of one's own, gpu --tests FILE")
 	for _, kind := range recipes.Kinds() {
 		fmt.Fprintf(table, "%s\trecipes/%s/NAME.yaml\n", recipeSchema(kind), kind)
 	}
@@ -115,7 +120,10 @@ func schemaOf(cmd *cobra.Command, name string, layers []string) (*schema.Schema,
 		}
 		return matrix.Schema(catalog), nil
 	}
-	known := []string{matrixSchema}
+	if name == testsSchema {
+		return usertest.Schema(), nil
+	}
+	known := []string{matrixSchema, testsSchema}
 	for _, kind := range recipes.Kinds() {
 		if name == recipeSchema(kind) {
 			return recipes.Schema(kind), nil

@@ -55,7 +55,10 @@ func runJob(ctx context.Context, dir string) error {
 	} else {
 		out = j.runObserved(ctx, dir)
 		out.Times.Config = j.Config
-		if out.Diff, err = overlayDiff(upper, filepath.Join(dir, diffFile)); err != nil {
+		if !j.Open { // else what it wrote is its own affair
+			out.Diff, err = overlayDiff(upper, filepath.Join(dir, diffFile))
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -69,7 +72,7 @@ func (j job) mount(dir string) (upper string, err error) {
 		return "", err
 	}
 	size := "size=1g"
-	if j.Attached {
+	if j.Attached || j.Open {
 		size = "size=50%" // of the memory
 	}
 	if err := unix.Mount("tmpfs", scratch, "tmpfs", unix.MS_NODEV|unix.MS_NOSUID, "mode=700,"+size); err != nil {

@@ -26,6 +26,7 @@ type job struct {
 	Libraries string
 	Limit     time.Duration
 	Attached  bool          // to a caller's streams, or to a terminal
+	Open      bool          // its root is writable
 	Terminal  bool          // of the program's own
 	Config    time.Duration // that it took to prepare
 }
@@ -33,7 +34,7 @@ type job struct {
 func (r *Runner) job(dir string, p Program) (job, error) {
 	j := job{
 		Lower: p.Root, Limit: p.Limit, Env: []string{"PATH=" + os.Getenv("PATH")},
-		Attached: p.attached, Terminal: p.attached && p.Open != nil && p.Open.Terminal,
+		Attached: p.attached, Open: p.Open != nil, Terminal: p.attached && p.Open != nil && p.Open.Terminal,
 	}
 	program := r.Runc
 	if p.Engine == Nvidia {

@@ -22,9 +22,11 @@ type Open struct {
 	Dir      string // working directory, "" for the root
 	User     string // name or number, with a group after a colon; "" for root
 	Binds    []Bind
-	Network  bool          // the host's; without it there is nothing but loopback
-	Terminal bool          // of its own
-	size     *unix.Winsize // of that, nil if not known
+	Network  bool // the host's; without it there is nothing but loopback
+	Terminal bool // of its own
+	// Powerless takes from a root user the capabilities among files and users of the image.
+	Powerless bool
+	size      *unix.Winsize // of that, nil if not known
 }
 
 // rootCapabilities are those of a root user among files and users of the image.
@@ -58,6 +60,9 @@ func (o Open) apply(spec *specs.Spec, root rootfs.Root, dir string) error {
 	}
 	if err := o.setUser(spec, root); err != nil {
 		return err
+	}
+	if o.Powerless {
+		return nil
 	}
 	can := spec.Process.Capabilities
 	can.Bounding = rootCapabilities

@@ -15,9 +15,11 @@ import (
 )
 
 // watch looks at a process while it runs: when it became the program that it was
-// made for, which libcuda it mapped, and whether it needed the driver's compiler.
+// made for, which libcuda it or another process of its container mapped, and whether the
+// driver's compiler was needed.
 type watch struct {
 	proc string
+	pids string // its namespace of processes, "" if that is this process's too
 	quit chan struct{}
 	done chan struct{}
 	seen observation
@@ -31,6 +33,9 @@ type observation struct {
 
 func newWatch(pid int) *watch {
 	w := &watch{proc: fmt.Sprintf("/proc/%d", pid), quit: make(chan struct{}), done: make(chan struct{})}
+	if pids := namespaceOf(w.proc); pids != namespaceOf("/proc/self") {
+		w.pids = pids
+	}
 	go w.poll()
 	return w
 }
@@ -42,24 +47,51 @@ func (w *watch) stop() observation {
 	return w.seen
 }
 
+// A look at a process with many libraries takes milliseconds and holds up its allocations, so
+// the longer it takes, the longer is the pause.
+const (
+	often  = 3 * time.Millisecond
+	seldom = 100 * time.Millisecond
+	pause  = 20 // times the look
+)
+
 func (w *watch) poll() {
 	defer close(w.done)
-	tick := time.NewTicker(500 * time.Microsecond)
-	defer tick.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
 	for {
 		select {
 		case <-w.quit:
 			return
-		case now := <-tick.C:
+		case now := <-next.C:
 			if w.seen.main.IsZero() && w.executed() {
 				w.seen.main = now
-				tick.Reset(3 * time.Millisecond)
 			}
-			if !w.seen.main.IsZero() {
-				w.readMaps()
+			if w.seen.main.IsZero() {
+				next.Reset(500 * time.Microsecond)
+				continue
 			}
+			for _, proc := range w.processes() {
+				w.readMaps(proc)
+			}
+			next.Reset(min(max(often, pause*time.Since(now)), seldom))
 		}
 	}
+}
+
+// processes are those of the container, as folders in /proc.
+func (w *watch) processes() []string {
+	if w.pids == "" {
+		return []string{w.proc}
+	}
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	return slices.DeleteFunc(all, func(proc string) bool { return namespaceOf(proc) != w.pids })
+}
+
+// namespaceOf names the namespace of processes that a process is in, "" if it has ended.
+func namespaceOf(proc string) string {
+	name, _ := os.Readlink(proc + "/ns/pid")
+	return name
 }
 
 // executed reports whether the process is no longer the runtime's own.
@@ -98,8 +130,8 @@ func becomesProgram(pid int) bool {
 	}
 }
 
-func (w *watch) readMaps() {
-	maps, err := os.ReadFile(w.proc + "/maps")
+func (w *watch) readMaps(proc string) {
+	maps, err := os.ReadFile(proc + "/maps")
 	if err != nil {
 		return // it has ended
 	}

@@ -18,8 +18,8 @@ import (
 )
 
 // fill puts what was seen into the row.
-func (o *Observer) fill(row *gpu.Row, out container.Outcome) {
-	row.ExitCode, row.DeviceNodes, row.Left.Files = out.ExitCode, out.DeviceNodes, out.Diff
+func (o *Observer) fill(row *gpu.Row, test gpu.Test, out container.Outcome) {
+	row.ExitCode, row.DeviceNodes, row.Left.Files = out.ExitCode, out.DeviceNodes, append(row.Left.Files, out.Diff...)
 	row.LoadedLibcuda, row.PTXJIT = out.Libcuda, out.JIT
 	t := out.Times
 	row.Seconds.Create, row.Seconds.Hooks, row.Seconds.Start = t.Create.Seconds(), t.Hooks.Seconds(), t.Start.Seconds()
@@ -30,34 +30,31 @@ func (o *Observer) fill(row *gpu.Row, out container.Outcome) {
 		row.Reason = out.Problem
 		return
 	case out.TimedOut:
-		row.Reason = fmt.Sprintf("no end within %s", o.Limit)
+		row.Reason = fmt.Sprintf("no end within %s", o.limit(test))
+		if test.Own() {
+			row.Reason = strings.TrimSuffix(row.Reason+": "+gpu.Tail(out.Stderr), ": ")
+		}
 		return
 	}
-	said, err := gpu.ParseOutput(row.Sample, out.Stdout)
-	if err != nil {
-		row.Reason = fmt.Sprintf("exit code %d, %v: %s", out.ExitCode, err, tail(out.Stderr))
-		return
-	}
+	said := test.Read(gpu.Ended{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr})
 	row.Result, row.CUDAError, row.Reason, row.Figures, row.Loaded = said.Result, said.CUDAError, said.Message, said.Figures, said.Loaded
 	if said.Libcuda != "" {
 		row.LoadedLibcuda = said.Libcuda
 	}
 	if said.Result == gpu.Passed {
-		if row.Reason = o.doubt(row); row.Reason != "" {
+		if row.Reason = o.doubt(row, test); row.Reason != "" {
 			row.Result = gpu.Failed
 		}
 	}
 }
 
-// doubt says why a sample's PASS is not believed, "" if it is.
-func (o *Observer) doubt(row *gpu.Row) string {
+// doubt says why a pass is not believed, "" if it is.
+func (o *Observer) doubt(row *gpu.Row, test gpu.Test) string {
 	f := row.Figures
 	switch {
-	case row.ExitCode != 0:
-		return fmt.Sprintf("the sample says PASS and exits with %d", row.ExitCode)
-	case row.LoadedLibcuda == "":
-		return "the sample says PASS and no libcuda was mapped"
-	case row.Sample != gpu.DeviceQuery:
+	case row.LoadedLibcuda == "" && test.GPUs != 0:
+		return "no libcuda was mapped: it did not use the GPU"
+	case f.Names == nil: // only a sample that asks has them
 		return ""
 	case f.DriverCUDA != o.Facts.CUDA && !strings.Contains(row.LoadedLibcuda, "/compat/"):
 		return fmt.Sprintf("in the container the driver is for CUDA %s, on the host for %s: another libcuda than the host's was used (%s)", f.DriverCUDA, o.Facts.CUDA, row.LoadedLibcuda)
@@ -88,9 +85,4 @@ func (o *Observer) judgeDiff(ctx context.Context, row *gpu.Row, out container.Ou
 	}
 	row.Left.Verdict = string(report.Verdict)
 	return nil
-}
-
-func tail(text []byte) string {
-	s := strings.TrimSpace(string(text))
-	return s[max(0, len(s)-400):]
 }

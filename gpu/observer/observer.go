@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package observer takes images through everything that a row needs: the verifier's
-// report, the prediction, the image's own requirement, then the sample in a container
-// of each engine, and the comparison of the two.
+// report, the prediction, the image's own requirement, then the sample, or a test of one's own,
+// in a container of each engine, and the comparison of the two.
 //
-// [Observer.Image] runs an image by itself, [Observer.Share] several times at once on one
+// [Observer.Image] runs a test in an image by itself, [Observer.Share] several times at once on one
 // GPU, with and without MPS. The prediction is made, and written to the ledger,
 // before anything of the image runs. A row that failed is a result; an error means
 // that nothing could be seen.
 package observer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,10 +23,11 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/host"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// Observer runs samples on a host and says what was seen of them.
+// Observer runs tests on a host and says what was seen of them.
 type Observer struct {
 	host.Host
 	Verifier *verify.Verifier
@@ -39,18 +41,32 @@ type Observer struct {
 	Known func(gpu.Row) bool
 }
 
-// Image runs the sample of one image and returns a row for each run, in order. The
+// Image runs a test in an image and returns a row for each run, in order. The
 // rows that were finished before an error are returned with it.
-func (o *Observer) Image(ctx context.Context, src image.Source) ([]gpu.Row, error) {
-	subject, err := newSubject(src)
+func (o *Observer) Image(ctx context.Context, src image.Source, test gpu.Test) ([]gpu.Row, error) {
+	subject, err := newSubject(src, test)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", src.Ref, err)
 	}
-	report, err := o.Verifier.Image(ctx, src.Ref, src.Image)
+	with := o.with(test)
+	defer func() { o.NVML = with.NVML }()
+	return with.repeat(ctx, subject)
+}
+
+// with is an observer of the GPUs that the test takes.
+func (o *Observer) with(test gpu.Test) *Observer {
+	with := *o
+	if test.GPUs != usertest.All {
+		with.GPUs = o.GPUs[:min(test.GPUs, len(o.GPUs))]
+	}
+	return &with
+}
+
+func (o *Observer) repeat(ctx context.Context, subject subject) ([]gpu.Row, error) {
+	prediction, err := o.predict(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
-	prediction := o.predict(report, subject)
 	var rows []gpu.Row
 	for _, engine := range o.Engines {
 		if o.Known != nil && o.Known(subject.row(engine, o)) {
@@ -61,7 +77,7 @@ func (o *Observer) Image(ctx context.Context, src image.Source) ([]gpu.Row, erro
 			row.Prediction = prediction
 			err := o.observe(ctx, subject, &row)
 			if err != nil {
-				return rows, fmt.Errorf("%s: engine %s: %w", src.Ref, engine, err)
+				return rows, fmt.Errorf("%s: engine %s: %w", subject.ref, engine, err)
 			}
 			rows = append(rows, row)
 		}
@@ -69,7 +85,7 @@ func (o *Observer) Image(ctx context.Context, src image.Source) ([]gpu.Row, erro
 	return rows, nil
 }
 
-// observe runs the sample once. The ledger has the prediction before the program is
+// observe runs the test once. The ledger has the prediction before the program is
 // started, and the whole row afterwards.
 func (o *Observer) observe(ctx context.Context, subject subject, row *gpu.Row) error {
 	row.Prediction.Made = row.Prediction.Made.UTC()
@@ -104,7 +120,7 @@ func (o *Observer) run(ctx context.Context, subject subject, row *gpu.Row) error
 		return err
 	}
 	row.Seconds.Spec = (spec + out.Times.Config).Seconds()
-	o.fill(row, out)
+	o.fill(row, subject.test, out)
 	return o.judgeDiff(ctx, row, out)
 }
 
@@ -117,17 +133,20 @@ func (o *Observer) ready(ctx context.Context, subject subject, row *gpu.Row) (p 
 	}
 	row.Seconds.Unpack, row.Seconds.NVML = spent.Unpack.Seconds(), o.NVML.Seconds()
 	o.NVML = 0
-	p.Args, p.Env, p.Limit = subject.args, subject.env, o.Limit
+	p.Args, p.Env, p.Limit, p.Open = subject.args, subject.env, o.limit(subject.test), subject.open
 	if o.Dry {
 		p.Env = append(slices.Clone(p.Env), "LD_BIND_NOW=1")
 	}
 	return p, spent.Spec, nil
 }
 
+func (o *Observer) limit(test gpu.Test) time.Duration { return cmp.Or(test.Limit, o.Limit) }
+
 // subject is an image as something to run.
 type subject struct {
 	image                     v1.Image
 	ref, digest, config, cell string
-	sample                    string
+	test                      gpu.Test
 	args, env                 []string
+	open                      *container.Open // nil for a sample
 }

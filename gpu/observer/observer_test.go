@@ -22,6 +22,7 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/internal/standin"
+	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -66,7 +67,11 @@ func sample(t *testing.T, env []string, more map[string]imagetest.Entry) image.S
 
 func one(t *testing.T, o *observer.Observer, src image.Source) gpu.Row {
 	t.Helper()
-	rows, err := o.Image(t.Context(), src)
+	test, err := observer.Sample(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := o.Image(t.Context(), src, test)
 	if err != nil || len(rows) != 1 {
 		t.Fatalf("Image = %d rows, %v, want one", len(rows), err)
 	}
@@ -172,16 +177,71 @@ func TestImageWithoutGPU(t *testing.T) {
 	}
 }
 
+// TestOwn runs tests of one's own on two stand-in GPUs: what they print is compared with what is
+// expected, and a program that does not use the GPU, in whichever process, does not pass.
+func TestOwn(t *testing.T) {
+	shell, err := standin.Programs("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := usertest.Parse("tests.yaml", []byte(`
+version: 1
+tests:
+  - {name: program, run: [deviceQuery, compute], expect: {stdout: ^ok}, figures: {tflops: 'tflops=([0-9.]+)', time: {pattern: '=(\d+)', better: lower}}}
+  - {name: child, run: [/bin/sh, -c, "(deviceQuery compute); true"], gpus: 1}
+  - {name: cpu, run: [/bin/sh, -c, "echo ok"], expect: {stdout: ok}}
+  - {name: none, run: [/bin/sh, -c, "echo /dev/nvidia?"], gpus: 0, expect: {stdout: '/dev/nvidia.$'}}
+  - {name: seven, run: [deviceQuery, seven]}
+  - {name: long, run: [deviceQuery, sleep], expect: {max_seconds: 1}}
+  - {name: missing, run: [nothing]}
+  - {name: writes, run: [/bin/sh, -c, "echo >/written"], gpus: 0}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]struct {
+		result, predicted gpu.Result
+		reason            string
+		devices           int
+	}{
+		"program": {gpu.Passed, "", "", 2}, "child": {gpu.Passed, "", "", 1},
+		"cpu":   {gpu.Failed, "", "no libcuda was mapped: it did not use the GPU", 2},
+		"none":  {gpu.Passed, gpu.Passed, "", 0},
+		"seven": {gpu.Failed, "", "exit code 7, want 0", 2}, "long": {gpu.Failed, "", "no end within 1s", 2},
+		"missing": {gpu.Failed, gpu.Failed, "nothing", 2}, "writes": {gpu.Passed, gpu.Passed, "", 0},
+	}
+	src := sample(t, nil, shell)
+	o := newObserver(t, "all")
+	for _, test := range tests {
+		rows, err := o.Image(t.Context(), src, gpu.Own(test))
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%s: %d rows, %v", test.Name, len(rows), err)
+		}
+		row, want := rows[0], want[test.Name]
+		if row.Sample != test.Name || row.Test != test.Digest() || row.Result != want.result || !strings.Contains(row.Reason, want.reason) || len(row.Devices) != want.devices {
+			t.Errorf("%s: %+v", test.Name, row)
+		}
+		if want.predicted != "" && row.Prediction.Result != want.predicted {
+			t.Errorf("%s: predicted %+v, want %s", test.Name, row.Prediction, want.predicted)
+		}
+		if test.Name == "program" && (row.Figures.Measured["tflops"] != gpu.Measured{Value: 41.5} || row.Figures.Measured["time"] != gpu.Measured{Value: 41, Better: gpu.Lower}) {
+			t.Errorf("figures %+v", row.Figures)
+		}
+		if len(row.Left.Files) > 0 {
+			t.Errorf("%s left %v", test.Name, row.Left)
+		}
+	}
+}
+
 func TestImageIsNoSample(t *testing.T) {
-	o := newObserver(t, "none")
 	layer := imagetest.Layer(imagetest.Gzip, imagetest.Files(map[string]imagetest.Entry{"a": {}}))
 	for _, cmd := range [][]string{nil, {"bash"}} {
 		img, err := mutate.Config(imagetest.New(layer), v1.Config{Cmd: cmd})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rows, err := o.Image(t.Context(), image.Source{Ref: "x", Image: img}); err == nil || !strings.Contains(err.Error(), "want a sample") {
-			t.Errorf("an image that runs %v: %v, %v", cmd, rows, err)
+		if test, err := observer.Sample(image.Source{Ref: "x", Image: img}); err == nil || !strings.Contains(err.Error(), "want a sample") {
+			t.Errorf("an image that runs %v: %s, %v", cmd, test.Name, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package observer
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -20,23 +21,34 @@ const (
 	verdictCompat  = "wrong-compat" // a libcuda of cuda-compat where it does not help
 )
 
-// predict says what the sample will do, from the verifier's report and the host's
+// predict says what the test will do, from the verifier's report and the host's
 // facts alone. The checks come in the order in which a start would fail.
-func (o *Observer) predict(report verify.Report, subject subject) gpu.Prediction {
+func (o *Observer) predict(ctx context.Context, subject subject) (gpu.Prediction, error) {
+	report, err := o.Verifier.Command(ctx, subject.ref, subject.image, verify.Command{Args: subject.test.Run})
+	if err != nil {
+		return gpu.Prediction{}, err
+	}
 	p := o.judge(report, subject)
 	p.Made = time.Now()
-	return p
+	return p, nil
 }
 
 func (o *Observer) judge(report verify.Report, subject subject) gpu.Prediction {
 	if why := o.Facts.Unmet(subject.env, o.GPUs); why != "" {
 		return gpu.Prediction{Verdict: verdictRequire, Why: why, Result: gpu.Refused}
 	}
-	if why := report.Portability.CannotStart; why != "" {
-		return gpu.Prediction{Verdict: gpu.CannotStart, Why: why, Result: gpu.Failed}
+	cannot := report.Portability.CannotStart
+	if o.Dry {
+		cannot = report.Portability.CannotBind()
+	}
+	if cannot != "" {
+		return gpu.Prediction{Verdict: gpu.CannotStart, Why: cannot, Result: gpu.Failed}
 	}
 	if o.Dry {
 		return gpu.Prediction{Verdict: verdictDry, Why: "no driver is given: it starts, and finds no device", Result: gpu.Waived}
+	}
+	if subject.test.GPUs == 0 {
+		return gpu.Prediction{Verdict: verdictNoGPU, Why: "the test asks for no GPU, so nothing of a driver decides", Result: gpu.Passed}
 	}
 	if len(o.GPUs) == 0 {
 		return gpu.Prediction{

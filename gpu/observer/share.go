@@ -34,15 +34,15 @@ func CheckClient(src image.Source) error {
 }
 
 func newClient(src image.Source) (subject, error) {
-	client, err := newSubject(src)
+	test, err := Sample(src)
 	if err != nil {
-		return subject{}, fmt.Errorf("%s: %w", src.Ref, err)
+		return subject{}, err
 	}
-	if client.sample != gpu.NBody {
-		return subject{}, fmt.Errorf("%s: clients of MPS must be %s, the image runs %s", src.Ref, gpu.NBody, client.sample)
+	if test.Name != gpu.NBody {
+		return subject{}, fmt.Errorf("%s: clients of MPS must be %s, the image runs %s", src.Ref, gpu.NBody, test.Name)
 	}
-	client.args = append(client.args, clientArgs...)
-	return client, nil
+	test.More = append(test.More, clientArgs...)
+	return newSubject(src, test)
 }
 
 // Share runs the image n times at once on one GPU, by turns and then through MPS, and
@@ -53,11 +53,10 @@ func (o *Observer) Share(ctx context.Context, src image.Source, n int, mps conta
 	if err != nil {
 		return nil, err
 	}
-	report, err := o.Verifier.Image(ctx, src.Ref, src.Image)
+	prediction, err := o.predict(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
-	prediction := o.predict(report, subject)
 	var rows []gpu.Row
 	for _, engine := range o.Engines {
 		for _, how := range []*container.MPS{nil, &mps} {
@@ -119,7 +118,7 @@ func (o *Observer) runClients(ctx context.Context, subject subject, rows []gpu.R
 		row := &rows[i]
 		row.Seconds.Spec = (spec + out.Times.Config).Seconds()
 		row.Sharing.Wall = together.Wall.Seconds()
-		o.fill(row, out)
+		o.fill(row, subject.test, out)
 		if mps != nil && row.Result == gpu.Passed && together.Served < len(rows) {
 			row.Result = gpu.Failed
 			row.Reason = fmt.Sprintf("the MPS control daemon saw %d of %d clients: %s", together.Served, len(rows), together.Log)

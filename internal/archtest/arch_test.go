@@ -44,14 +44,15 @@ var arrows = map[string][]string{
 	"engine":   {},
 	"samples":  {},
 	"spec":     {},
+	"usertest": {"compat", "samples", "spec"},
 	"recipes":  {"compat", "samples", "spec"},
-	"matrix":   {"recipes", "spec"},
+	"matrix":   {"recipes", "spec", "usertest"},
 	"plan":     {"compat", "matrix", "recipes", "samples", "spec"},
 	"llb":      {"matrix", "plan", "recipes"},
 	"verify":   {"image", "compat"},
-	"gpu":      {"image", "compat", "samples", "verify"}, // samples: their names, whose documents it reads
+	"gpu":      {"image", "compat", "samples", "usertest", "verify"}, // samples: their names, whose documents it reads
 	"record":   {"compat", "image", "verify", "gpu"},
-	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "verify"},
+	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "usertest", "verify"},
 	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
 	"emit":     {"matrix", "plan", "recipes"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
