@@ -3,7 +3,7 @@
 // Package gpu says what an image should do on this host, and what it did.
 //
 // A [Host] is the machine at hand. [Select] picks GPUs of it by any of their names,
-// [ParseOutput] reads what a sample printed, and a [Row] keeps one observation
+// a [Test], a sample or somebody's own, reads what its run printed, and a [Row] keeps one observation
 // beside the prediction that was made before it. [Append] writes rows to a ledger
 // and [Regressions] compares new rows with one.
 //

@@ -9,6 +9,7 @@
 package usertest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -77,7 +78,7 @@ func (t Test) Unfit(driver string, gpus []string) string {
 	case t.GPUs > len(gpus):
 		return fmt.Sprintf("it takes %d GPUs, and %d are chosen", t.GPUs, len(gpus))
 	case t.Driver != "" && !compat.DriverIs(t.Driver, driver):
-		return fmt.Sprintf("it is for driver %s, here is %s", t.Driver, driver)
+		return fmt.Sprintf("it is for driver %s, here is %s", t.Driver, cmp.Or(driver, "none"))
 	}
 	if t.GPUs != All {
 		gpus = gpus[:t.GPUs]
