@@ -503,6 +503,38 @@ func TestGates(t *testing.T) {
 	}
 }
 
+// TestGatesOfTests: a test of one's own is asked of the cells that it is of, and answered by rows
+// of its definition.
+func TestGatesOfTests(t *testing.T) {
+	t.Parallel()
+	const want = `tests: [{name: smoke, image: "*-runtime-*", run: [/opt/smoke]}]
+publish: {require: {gpu: [{driver: "580", gpu: [sm_90], samples: [smoke]}]}}
+`
+	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1, extra: want})
+	f.cells = f.cells[:5] // of one release
+	digest := f.matrix.Publish().Tests[0].Digest()
+	for name, tc := range map[string]struct {
+		cell, digest string
+		dry          bool
+		want         string
+	}{
+		"met":                {cell: "12.4-runtime-debian13", digest: digest},
+		"another definition": {cell: "12.4-runtime-debian13", digest: "sha256:1", want: "gpu --tests matrix.yaml "},
+		"a sample so called": {cell: "12.4-runtime-debian13", want: "no row"},
+		"another image":      {cell: "12.4-base-debian13", digest: digest, want: "no row"},
+		"only loaded":        {cell: "12.4-runtime-debian13", digest: digest, dry: true, want: "no row"},
+	} {
+		o := f.options(h.address + "/" + strings.ReplaceAll(name, " ", "-"))
+		r := row(f, tc.cell, "smoke", "580.1", "9.0", gpu.Passed, 1)
+		r.Row.Test, r.Row.Dry = tc.digest, tc.dry
+		o.Rows = []gpu.Observation{r}
+		_, err := publisher(t, o).Run(t.Context(), nil)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		}
+	}
+}
+
 // TestResumeForGate: rows that come later let a run go on.
 func TestResumeForGate(t *testing.T) {
 	t.Parallel()
