@@ -4,7 +4,7 @@
 
 // Package e2e_test builds real images from real packages with a real BuildKit, and
 // looks at them with other people's tools. It needs root, bin/ and the network that
-// apt uses, and about 20 GB of disk.
+// apt uses, and about 30 GB of disk.
 package e2e_test
 
 import (
