@@ -535,6 +535,22 @@ publish: {require: {gpu: [{driver: "580", gpu: [sm_90], samples: [smoke]}]}}
 	}
 }
 
+// TestGateOfNoSample: a sample that a release is too old for is not asked of its images.
+func TestGateOfNoSample(t *testing.T) {
+	t.Parallel()
+	const want = "publish: {require: {gpu: [{driver: \"535\", gpu: [sm_90], samples: [cublas]}]}}\n"
+	for cuda, code := range map[string]int{"12.4": 1, "9.0": 0} {
+		h, f := newHost(t), newFamily(t, made{seed: 1, day: 1, extra: want})
+		f.cells = f.cells[:1]
+		recipe := *f.cells[0].Recipe
+		recipe.Release.CUDA = cuda
+		f.cells[0].Recipe = &recipe
+		if _, err := publisher(t, f.options(h.address+"/cuda")).Run(t.Context(), nil); hint.Code(err, 0) != code {
+			t.Errorf("CUDA %s: %v (code %d), want code %d", cuda, err, hint.Code(err, 0), code)
+		}
+	}
+}
+
 // TestResumeForGate: rows that come later let a run go on.
 func TestResumeForGate(t *testing.T) {
 	t.Parallel()
