@@ -130,7 +130,7 @@ func TestSharedVertices(t *testing.T) {
 			}
 		}
 	}
-	for step, cells := range map[string]int{"root file system": 5, "package lists": 5, "install base": 5, "install runtime": 4, "install devel": 3} {
+	for step, cells := range map[string]int{"root file system": 6, "package lists": 6, "install base": 6, "install runtime": 5, "install devel": 4} {
 		distinct := map[digest.Digest]bool{}
 		for _, d := range steps[step] {
 			distinct[d] = true

@@ -24,7 +24,7 @@ groups:
   default:
     - {os: [debian11], cuda: ["11.2"]}
     - {os: [debian12], cuda: ["11.8"]}
-    - {os: [debian13], cuda: ["12.4"]}
+    - {os: [debian13], cuda: ["12.4"], samples: [cublas, deviceQuery, nbody]}
     - {os: [ubuntu14.04], cuda: ["7.5"], flavors: [runtime, devel]}
     - {os: [ubuntu16.04], cuda: ["9.0"]}
     - {os: [centos7], cuda: ["8.0"], flavors: [runtime], samples: []}
