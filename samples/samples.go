@@ -46,7 +46,7 @@ type Sample struct {
 // knowledge, not read off each of them.
 var all = []Sample{
 	{Name: "bandwidthTest"},
-	{Name: "cublas", Libraries: []string{"cublas", "cublasLt"}, Since: "10.1"}, // cublasLt's first
+	{Name: "cublas", Libraries: []string{"cublas", "cublasLt"}, Since: "11.0"}, // cublasComputeType_t's first
 	{Name: "cufft", Libraries: []string{"cufft"}},
 	{Name: "curand", Libraries: []string{"curand"}},
 	{Name: "cusolver", Libraries: []string{"cusolver"}, Since: "7.0"},

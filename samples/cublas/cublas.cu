@@ -6,7 +6,10 @@
 
 #include <cublas_v2.h>
 #include <cublasLt.h>
+#include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <dlfcn.h>
+#include <stdlib.h>
 
 #include <complex>
 
@@ -16,11 +19,21 @@ enum { kSize = 128, kTimedSize = 4096, kWarmUps = 3, kRepeats = 10, kLooked = 81
 
 struct Kind {
     const char* name;
-    int capability;                 // of the GPU, 80 for 8.0
-    cudaDataType_t in, out, scale;  // scale is that of alpha, beta and the sums
-    bool tf32;
+    int capability;  // of the GPU, 80 for 8.0
+    cudaDataType_t in, out;
+    cublasComputeType_t sums;
     double tolerance, (*run)(cublasHandle_t, const Kind&, int, float*);
 };
+
+// libcublas says the version of libcublasLt as its own. Its own is in the name of its file, as a rule.
+static cublasStatus_t cublasVersion(libraryPropertyType part, int* value) {
+    const char* const formats[] = {".so.%d", ".so.%*d.%d", ".so.%*d.%*d.%d"};
+    Dl_info found;
+    char path[4096];
+    const bool known = dladdr(dlsym(RTLD_DEFAULT, "cublasDestroy_v2"), &found) && realpath(found.dli_fname, path);
+    const char* const name = known ? strstr(path, ".so.") : 0;
+    return name && sscanf(name, formats[part], value) == 1 ? CUBLAS_STATUS_SUCCESS : cublasGetProperty(part, value);
+}
 
 // A random number of any type, integers in [-127, 127], and any type as complex double.
 template <typename T>
@@ -37,21 +50,12 @@ static std::complex<double> wide(const T& x) {
 }
 static std::complex<double> wide(__half x) { return (double)__half2float(x); }
 
-#if CUDART_VERSION >= 11000
-#include <cuda_bf16.h>
 static std::complex<double> wide(__nv_bfloat16 x) { return (double)__bfloat162float(x); }
-static cublasComputeType_t sums(const Kind& kind) {
-    if (kind.scale == CUDA_R_64F || kind.scale == CUDA_C_64F) return CUBLAS_COMPUTE_64F;
-    return kind.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : kind.scale == CUDA_R_32I ? CUBLAS_COMPUTE_32I : CUBLAS_COMPUTE_32F;
-}
-#else
-static cudaDataType_t sums(const Kind& kind) { return kind.scale; }
-#endif
 
 #if CUDART_VERSION >= 11080
 #include <cuda_fp8.h>
 static std::complex<double> wide(__nv_fp8_e4m3 x) { return (double)(float)x; }
-static void multiplyFP8(cublasLtHandle_t lt, const Kind& kind, int m, int n, int k, const void* a, const void* b, void* c) {
+static bool multiplyFP8(cublasLtHandle_t lt, const Kind& kind, int m, int n, int k, const void* a, const void* b, void* c) {
     const cublasOperation_t transposed = CUBLAS_OP_T;
     const size_t bytes = kWorkspaceBytes;
     const float one = 1, zero = 0;
@@ -63,13 +67,13 @@ static void multiplyFP8(cublasLtHandle_t lt, const Kind& kind, int m, int n, int
     Array<char> workspace(bytes);
     CHECK(cublasLtMatmulDescInit(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F));
     CHECK(cublasLtMatmulDescSetAttribute(&product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed));
-    CHECK(cublasLtMatrixLayoutInit(&la, kind.in, k, m, k));
-    CHECK(cublasLtMatrixLayoutInit(&lb, kind.in, k, n, k));
+    CHECK(cublasLtMatrixLayoutInit(&la, kind.in, k, m, k)), CHECK(cublasLtMatrixLayoutInit(&lb, kind.in, k, n, k));
     CHECK(cublasLtMatrixLayoutInit(&lc, kind.out, m, n, m));
     CHECK(cublasLtMatmulPreferenceInit(&limits));
     CHECK(cublasLtMatmulPreferenceSetAttribute(&limits, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof bytes));
     CHECK(cublasLtMatmulAlgoGetHeuristic(lt, &product, &la, &lb, &lc, &lc, &limits, 1, &best, &found));
     CHECK(cublasLtMatmul(lt, &product, &one, a, &la, b, &lb, &zero, c, &lc, c, &lc, &best.algo, workspace.gpu, bytes, 0));
+    return true;
 }
 #endif
 
@@ -89,11 +93,10 @@ static double gemm(cublasHandle_t handle, const Kind& kind, int size, float* ms)
     for (int i = 0; i < kWarmUps + kRepeats; ++i) {
         if (i == kWarmUps) CHECK(cudaEventRecord(begin, 0));
 #if CUDART_VERSION >= 11080
-        if (kind.in == CUDA_R_8F_E4M3) multiplyFP8((cublasLtHandle_t)handle, kind, m, n, k, a.gpu, b.gpu, c.gpu);
-        if (kind.in == CUDA_R_8F_E4M3) continue;
+        if (kind.in == CUDA_R_8F_E4M3 && multiplyFP8((cublasLtHandle_t)handle, kind, m, n, k, a.gpu, b.gpu, c.gpu)) continue;
 #endif
         CHECK(cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, m, n, k, &one, a.gpu, kind.in, k, b.gpu, kind.in, k, &zero, c.gpu, kind.out, m,
-                           sums(kind), CUBLAS_GEMM_DEFAULT));
+                           kind.sums, CUBLAS_GEMM_DEFAULT));
     }
     CHECK(cudaEventRecord(end, 0));
     c.fetch();
@@ -115,30 +118,27 @@ typedef std::complex<double> ComplexD;
 // A tolerance has a rounding for each of the k terms, and a few more where factors, results or sums of parts are kept in fewer bits.
 static const double kFloat = kSize * 1.2e-7, kDouble = kSize * 2.2e-16, kHalf = 4.9e-4, kBFloat16 = 3.9e-3;
 static const Kind kKinds[] = {
-    {"float", 0, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, false, kFloat, gemm<float, float, float>},
-    {"double", 0, CUDA_R_64F, CUDA_R_64F, CUDA_R_64F, false, kDouble, gemm<double, double, double>},
-    {"complex float", 0, CUDA_C_32F, CUDA_C_32F, CUDA_C_32F, false, 2 * kFloat, gemm<Complex, Complex, Complex>},
-    {"complex double", 0, CUDA_C_64F, CUDA_C_64F, CUDA_C_64F, false, 2 * kDouble, gemm<ComplexD, ComplexD, ComplexD>},
-    {"half", 0, CUDA_R_16F, CUDA_R_16F, CUDA_R_32F, false, kFloat + 4 * kHalf, gemm<__half, __half, float>},
-    {"half to float", 0, CUDA_R_16F, CUDA_R_32F, CUDA_R_32F, false, kFloat, gemm<__half, float, float>},
-    {"int8 to int32", 61, CUDA_R_8I, CUDA_R_32I, CUDA_R_32I, false, 0, gemm<signed char, int, int>},
-#if CUDART_VERSION >= 11000
-    {"bfloat16", 80, CUDA_R_16BF, CUDA_R_16BF, CUDA_R_32F, false, kFloat + 4 * kBFloat16, gemm<__nv_bfloat16, __nv_bfloat16, float>},
-    {"tf32", 80, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F, true, kFloat + 4 * kHalf, gemm<float, float, float>},
-#endif
+    {"float", 0, CUDA_R_32F, CUDA_R_32F, CUBLAS_COMPUTE_32F, kFloat, gemm<float, float, float>},
+    {"double", 0, CUDA_R_64F, CUDA_R_64F, CUBLAS_COMPUTE_64F, kDouble, gemm<double, double, double>},
+    {"complex float", 0, CUDA_C_32F, CUDA_C_32F, CUBLAS_COMPUTE_32F, 2 * kFloat, gemm<Complex, Complex, Complex>},
+    {"complex double", 0, CUDA_C_64F, CUDA_C_64F, CUBLAS_COMPUTE_64F, 2 * kDouble, gemm<ComplexD, ComplexD, ComplexD>},
+    {"half", 0, CUDA_R_16F, CUDA_R_16F, CUBLAS_COMPUTE_32F, kFloat + 4 * kHalf, gemm<__half, __half, float>},
+    {"half to float", 0, CUDA_R_16F, CUDA_R_32F, CUBLAS_COMPUTE_32F, kFloat, gemm<__half, float, float>},
+    {"int8 to int32", 61, CUDA_R_8I, CUDA_R_32I, CUBLAS_COMPUTE_32I, 0, gemm<signed char, int, int>},
+    {"bfloat16", 80, CUDA_R_16BF, CUDA_R_16BF, CUBLAS_COMPUTE_32F, kFloat + 4 * kBFloat16, gemm<__nv_bfloat16, __nv_bfloat16, float>},
+    {"tf32", 80, CUDA_R_32F, CUDA_R_32F, CUBLAS_COMPUTE_32F_FAST_TF32, kFloat + 4 * kHalf, gemm<float, float, float>},
 #if CUDART_VERSION >= 11080
-    {"fp8 e4m3 to float", 89, CUDA_R_8F_E4M3, CUDA_R_32F, CUDA_R_32F, false, 4e-3, gemm<__nv_fp8_e4m3, float, float>},
+    {"fp8 e4m3 to float", 89, CUDA_R_8F_E4M3, CUDA_R_32F, CUBLAS_COMPUTE_32F, 4e-3, gemm<__nv_fp8_e4m3, float, float>},
 #endif
 };
 
 static void run(Sample& s) {
-    LIBRARY(s, "libcublas", CUBLAS, cublasGetProperty);
+    LIBRARY(s, "libcublas", CUBLAS, cublasVersion);
     LIBRARY(s, "libcublasLt", CUBLAS, cublasLtGetProperty);
     cudaDeviceProp gpu;
     cublasHandle_t handle;
     float ms = 0;
-    CHECK(cudaGetDeviceProperties(&gpu, 0));
-    CHECK(cublasCreate(&handle));
+    CHECK(cudaGetDeviceProperties(&gpu, 0)), CHECK(cublasCreate(&handle));
     for (const Kind* k = kKinds; k != kKinds + sizeof kKinds / sizeof *kKinds; ++k)
         if (10 * gpu.major + gpu.minor >= k->capability) s.check(k->name, k->run(handle, *k, kSize, &ms), k->tolerance);
     s.check("float, timed", kKinds->run(handle, *kKinds, kTimedSize, &ms), kFloat * kTimedSize / kSize);
