@@ -24,10 +24,10 @@ func TestSampleOn(t *testing.T) {
 		"alone":              {"12.4", "nbody", all, recipes.Base, ""},
 		"alone, no base":     {"7.5", "nbody", old, recipes.Runtime, ""},
 		"libraries":          {"12.4", "cublas", all, recipes.Runtime, ""},
-		"libraries, no base": {"10.1", "cublas", old, recipes.Runtime, ""},
+		"libraries, no base": {"10.1", "npp", old, recipes.Runtime, ""},
 		"nothing has them":   {"12.4", "cublas", none, "", "has no runtime, whose libraries cublas needs"},
-		"too old":            {"9.2", "cublas", all, "", "CUDA 9.2 for x is too old for cublas, which needs 10.1"},
-		"a point release":    {"10.1.243", "cublas", all, recipes.Runtime, ""},
+		"too old":            {"9.2", "npp", all, "", "CUDA 9.2 for x is too old for npp, which needs 10.1"},
+		"a point release":    {"10.1.243", "npp", all, recipes.Runtime, ""},
 		"unknown":            {"12.4", "life", all, "", `no sample "life"`},
 	} {
 		got, err := recipes.Release{CUDA: test.cuda, OS: "x", Layers: test.layers}.SampleOn(test.sample)

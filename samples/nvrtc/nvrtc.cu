@@ -41,7 +41,7 @@ static std::string compile(const std::string& architecture) {
     CHECK(nvrtcCreateProgram(&program, kKernel, kName, 0, 0, 0));
     const nvrtcResult result = nvrtcCompileProgram(program, architecture.empty() ? 0 : 1, options);
     if (architecture.empty()) {
-        CHECK(result);
+        check(result, "nvrtcCompileProgram");
         CHECK(nvrtcGetPTXSize(program, &bytes));
         code.resize(bytes);
         CHECK(nvrtcGetPTX(program, &code[0]));
