@@ -133,3 +133,24 @@ func FuzzCompare(f *testing.F) {
 		}
 	})
 }
+
+func TestDriverIs(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		want, driver string
+		is           bool
+	}{
+		{"535", "535.161.07", true},
+		{"535", "5351.1", false},
+		{"535.161", "535.161.07", true},
+		{">=535", "535.54.03", true},
+		{">=535.104", "535.54.03", false},
+		{">=535 <580", "570.86.15", true},
+		{">=535 <580", "580.65.06", false},
+		{"<580", "", false},
+	} {
+		if got := compat.DriverIs(tc.want, tc.driver); got != tc.is {
+			t.Errorf("DriverIs(%q, %q) = %v, want %v", tc.want, tc.driver, got, tc.is)
+		}
+	}
+}

@@ -29,6 +29,7 @@ type dish struct {
 	Like spec.Word  `yaml:",alone" doc:"Another dish."`
 	With []string   `yaml:"with"`
 	Left spec.Partial
+	For  *int `yaml:"for"`
 	shared
 }
 
@@ -62,6 +63,25 @@ func read(t *testing.T, format spec.Format, text string) (m menu, wrong []string
 		wrong = append(wrong, strings.TrimSuffix(p.Error()+"; "+p.Hint, "; "))
 	}
 	return m, wrong
+}
+
+// TestOthers: keys that are not known are left alone where others have some, and a number that
+// is not there is nil.
+func TestOthers(t *testing.T) {
+	t.Parallel()
+	var part struct {
+		Others spec.Others
+		Left   *int `yaml:"left"`
+		Right  *int `yaml:"right"`
+	}
+	f := new(spec.Report).File("f")
+	if ok := f.Read([]byte("what: [is, this]\nright: 0\nleft: none\nright: 1\n"), strict, &part); ok || part.Right == nil || *part.Right != 0 {
+		t.Errorf("Read = %v, %+v", ok, part)
+	}
+	want := `f:3:7: left: want a whole number, got the string "none"` + "\n" + `f:4:1: duplicate key "right" in the menu: first at line 2`
+	if err := f.Err(); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
 }
 
 func TestRead(t *testing.T) {

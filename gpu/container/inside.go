@@ -118,7 +118,7 @@ func (j job) runObserved(ctx context.Context, dir string) Outcome {
 		err = j.follow(ctx, pid, begin, &out)
 	}
 	if err != nil {
-		out.Problem = err.Error()
+		out.Problem = inWords(err.Error())
 	}
 	_ = j.command(ctx, "delete", "--force", containerID).Run()
 	out.Stdout, out.Stderr = stdout.bytes(), stderr.bytes()
