@@ -57,7 +57,7 @@ func isPromised(version string) bool {
 // name is none that a compiler makes.
 func (t *Table) Want(name []byte, version string, lazy bool) {
 	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == '@' }
-	if isPromised(version) || len(name) == 0 || strings.ContainsFunc(string(name)+version, odd) {
+	if isPromised(version) || len(name) == 0 || bytes.ContainsFunc(name, odd) || strings.ContainsFunc(version, odd) {
 		return
 	}
 	if lazy {
@@ -79,7 +79,11 @@ func (t *Table) Clone() *Table {
 
 // Append adds tables to b in a form that Read reads.
 func Append(b []byte, tables []*Table) []byte {
-	b = binary.AppendUvarint(b, uint64(len(tables)))
+	n := binary.MaxVarintLen64
+	for _, t := range tables {
+		n += t.Weight()
+	}
+	b = binary.AppendUvarint(slices.Grow(b, n), uint64(len(tables)))
 	for _, t := range tables {
 		for _, part := range [][]byte{t.defined, t.wanted} {
 			b = append(binary.AppendUvarint(b, uint64(len(part))), part...)
