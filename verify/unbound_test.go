@@ -40,6 +40,7 @@ func TestUnbound(t *testing.T) {
 	for i := range 9000 {
 		fmt.Fprintf(&many, "int f%d;\n", i)
 	}
+	foreign := lib("foreign", "libgcompat.so.0", "int other;") // a dynamic linker that is not glibc's
 	for _, tc := range []struct {
 		name, env  string
 		files      files
@@ -58,6 +59,7 @@ func TestUnbound(t *testing.T) {
 		{"the host's library beside the image's", "", files{"opt/app": driver, "opt/libcuda.so.1": lib("other", "libcuda.so.1", "int other;")}, "", ""},
 		{"of a library's version, with the host's library", "", files{"opt/app": both, "opt/libdef.so": goneOfV1}, "opt/app: undefined symbol: foo, version V1", ""},
 		{"too many symbols to be known", "", files{"opt/app": needy, "opt/libdef.so": lib("many", "libdef.so", many.String())}, "", ""},
+		{"another dynamic linker", "", files{"opt/app": needy, "opt/libdef.so": gone, "lib64/ld-linux-x86-64.so.2": foreign}, "", ""},
 		{"preloaded from a place that is not known", "LD_PRELOAD=libpre.so", files{"opt/app": needy, "opt/libdef.so": gone}, "", ""},
 	} {
 		p := g.judge(t, symbolCase{name: tc.name, env: tc.env}, tc.files).Portability

@@ -98,7 +98,7 @@ func ofVersions(lacking []loader.Unbound, files []*loader.File) []loader.Unbound
 // process returns what is loaded with a program but for libraries of the driver: open says that
 // there are such. ok is false where not all of it is known.
 func (s *starter) process(f *loader.File, c loader.Closure) (files []*loader.File, open, ok bool) {
-	if !strings.HasPrefix(path.Base(f.Interp), "ld-linux") {
+	if !f.Program() || len(c.Loaded) < 2 || !strings.HasPrefix(c.Loaded[1].SOName, "ld-linux") { // Alpine's gcompat has one of that path
 		return nil, false, false
 	}
 	closures := []loader.Closure{c}
