@@ -45,6 +45,7 @@ func TestStartBehind(t *testing.T) {
 		{"env¦FOO=1¦app", `"app" is in no directory of PATH`, true},
 		{"env¦FOO=/gone", "", false},
 		{"env¦PATH=/opt¦app", "", false},
+		{"env¦LD_LIBRARY_PATH=/opt/lib¦/bad", "", false},
 		{"env¦-i¦app", "", false},
 		{"/usr/bin/env¦-C¦/opt¦./gone", "", false},
 		{"nohup¦/bad", libgone, false},

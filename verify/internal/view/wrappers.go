@@ -82,7 +82,7 @@ func (w *wrapper) behind(args []string) []string {
 		args = args[taken:]
 	}
 	for w.assigns && len(args) > 0 && strings.Contains(args[0], "=") {
-		if strings.HasPrefix(args[0], "PATH=") {
+		if strings.HasPrefix(args[0], "PATH=") || strings.HasPrefix(args[0], "LD_") {
 			return nil
 		}
 		args = args[1:]
