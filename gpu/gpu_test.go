@@ -86,11 +86,12 @@ func TestParseOutput(t *testing.T) {
 			Result: gpu.Failed, CUDAError: "cudaErrorSystemDriverMismatch", Message: "libcuda and the kernel's driver differ: an image must not bring its own",
 			Libcuda: "/usr/lib/libcuda.so.550.163.01", Figures: gpu.Figures{DriverCUDA: "12.4", RuntimeCUDA: "12.4"},
 		}},
-		"cublas-h200.json": {"cublas", gpu.Output{
+		"cublas.json": {"cublas", gpu.Output{
 			Result: gpu.Passed, Libcuda: "/usr/local/nvidia/lib64/libcuda.so.580.159.04",
 			Loaded:  []string{"/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libcublas.so.12.4.5.8"},
 			Figures: gpu.Figures{Measured: map[string]gpu.Measured{"gflops": {Value: 50123.4}, "half_gflops": {Value: 600000}}},
 		}},
+		"cusparse-fail.json": {"cusparse", gpu.Output{Result: gpu.Failed, Loaded: []string{}, Message: "double, matrix: error 1e+99, tolerance 2.16e-15; float, matrix: error 1, tolerance 1.08e-06"}},
 		"curand-older.json": {"curand", gpu.Output{Result: gpu.Failed, Loaded: []string{"/usr/lib/libc.so.6"}, Message: "libcurand 10.3.0 is older than 10.3.5, which this was built with"}},
 	}
 	for file, test := range cases {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -41,7 +42,19 @@ type document struct {
 	GFLOPS         float64
 	Interactions   float64 `json:"interactions_per_second"`
 	Figures        map[string]float64
+	Checks         map[string]struct{ Error, Tolerance float64 }
 	Loaded         []string
+}
+
+// failures names the checks that do not hold, sorted by name.
+func (d document) failures() string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(d.Checks)) {
+		if c := d.Checks[name]; !(c.Error <= c.Tolerance) {
+			out = append(out, fmt.Sprintf("%s: error %.3g, tolerance %.3g", name, c.Error, c.Tolerance))
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 // device is an element of deviceQuery's devices; nbody's is a number.
@@ -69,6 +82,9 @@ func ParseOutput(sample string, stdout []byte) (Output, error) {
 	}
 	out := Output{Result: result, CUDAError: CUDAErrorName(doc.ErrorCode), Message: text(doc.Error), Libcuda: text(doc.LibcudaPath), Loaded: doc.Loaded}
 	slices.Sort(out.Loaded)
+	if result == Failed && out.Message == "" {
+		out.Message = doc.failures()
+	}
 	out.Figures = Figures{
 		DriverCUDA: cudaVersion(doc.DriverVersion), RuntimeCUDA: cudaVersion(doc.RuntimeVersion),
 		Bodies: doc.Bodies, Precision: doc.Precision, GFLOPS: doc.GFLOPS, Interactions: doc.Interactions,

@@ -38,6 +38,8 @@ func Sample(name string) (Test, bool) {
 	read := func(e Ended) Output {
 		out, err := ParseOutput(name, e.Stdout)
 		switch {
+		case len(e.Stdout) == 0: // it did not come to that
+			return Output{Result: Failed, Message: fmt.Sprintf("exit code %d: %s", e.ExitCode, Tail(e.Stderr))}
 		case err != nil:
 			return Output{Result: Failed, Message: fmt.Sprintf("exit code %d, %v: %s", e.ExitCode, err, Tail(e.Stderr))}
 		case out.Result == Passed && e.ExitCode != 0:

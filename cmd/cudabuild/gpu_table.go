@@ -117,7 +117,7 @@ func agreement(r gpu.Row) string {
 func shown(r gpu.Row) string {
 	var words []string
 	switch f := r.Figures; {
-	case r.Dry && r.Result == gpu.Waived && r.Loaded != nil:
+	case r.Dry && r.Result == gpu.Waived: // what is linked statically loads none
 		words = append(words, fmt.Sprintf("%d libraries loaded", len(r.Loaded)))
 	case r.CUDAError != "":
 		words = append(words, r.CUDAError+": "+r.Reason)

@@ -75,7 +75,7 @@ func comparison(worse []gpu.Regression, figures []gpu.Compared, left []skipped) 
 		if g.State == gpu.Flaky {
 			state = "flaky"
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s: %s", state, called(g.Row), g.Why))
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", state, called(g.Row), oneLine(g.Why)))
 	}
 	return lines
 }

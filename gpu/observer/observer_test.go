@@ -5,6 +5,7 @@
 package observer_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -229,6 +230,42 @@ tests:
 		}
 		if len(row.Left.Files) > 0 {
 			t.Errorf("%s left %v", test.Name, row.Left)
+		}
+	}
+}
+
+// Of a program that opens its libraries by name nobody knows which part of the image counts:
+// it is predicted to fail where none runs, and nothing is said where some do.
+func TestOwnPrograms(t *testing.T) {
+	code := func(architecture uint32) imagetest.Entry {
+		data := imagetest.Align(imagetest.ELF{SOName: "lib.so", Exports: []string{"f"}, Exec: 300 << 10}.Bytes())
+		return imagetest.File(append(data, imagetest.Fatbin(imagetest.SASS(architecture)...)...))
+	}
+	shell, err := standin.Programs("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := usertest.Parse("tests.yaml", []byte("version: 1\ntests:\n  - {name: script, run: [/bin/sh, -c, 'exit 3']}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		more map[string]imagetest.Entry
+		want gpu.Result
+	}{
+		"all run":  {map[string]imagetest.Entry{"opt/a.so": code(90)}, gpu.Passed},
+		"some run": {map[string]imagetest.Entry{"opt/a.so": code(90), "opt/tool.so": code(75)}, ""},
+		"none run": {map[string]imagetest.Entry{"opt/a.so": code(75), "opt/b.so": code(70)}, gpu.Failed},
+	} {
+		files := maps.Clone(shell)
+		maps.Copy(files, c.more)
+		files["usr/bin/deviceQuery"] = imagetest.Entry{Data: "#!/bin/sh\n"} // the stand-in has a CUDA runtime
+		rows, err := newObserver(t, "0").Image(t.Context(), sample(t, nil, files), gpu.Own(tests[0]))
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%s: %d rows, %v", name, len(rows), err)
+		}
+		if p := rows[0].Prediction; p.Result != c.want || (c.want == "") != (rows[0].Agrees == nil) {
+			t.Errorf("%s: predicted %+v, agrees %v, want %q", name, p, rows[0].Agrees, c.want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ package observer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cudabuild/cudabuild/compat"
@@ -84,7 +85,9 @@ func (o *Observer) libcuda(report verify.Report) (gpu.Prediction, bool) {
 }
 
 // code predicts from the CUDA runtime and the device code in the image. Of several
-// GPUs the first that the image does not run on decides.
+// GPUs the first that the image does not run on decides. Of a program that opens libraries
+// by name, as Python does, not every part of the image can be meant: it is known to fail
+// only if no part runs.
 func (o *Observer) code(report verify.Report) gpu.Prediction {
 	var p compat.Prediction
 	for _, g := range o.GPUs {
@@ -92,7 +95,19 @@ func (o *Observer) code(report verify.Report) gpu.Prediction {
 			break
 		}
 	}
+	if p.Verdict == compat.No && report.Portability.Program == "" && o.someRun(report.Portability.Needs) {
+		p = compat.Prediction{Verdict: compat.Unknown, Why: "nobody knows which libraries the program loads, and not all of the image run here: " + p.Why}
+	}
 	return predicted(string(p.Verdict), p)
+}
+
+// someRun reports whether a part of the image, by itself, runs on all GPUs.
+func (o *Observer) someRun(needs compat.Needs) bool {
+	return slices.ContainsFunc(needs.Parts, func(part compat.Part) bool {
+		alone := needs
+		alone.Parts = []compat.Part{part}
+		return !slices.ContainsFunc(o.GPUs, func(g gpu.GPU) bool { return !compat.Predict(alone, o.Facts.Compat(g)).Verdict.Runs() })
+	})
 }
 
 // predicted is p as a row has it.

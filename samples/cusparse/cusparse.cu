@@ -49,6 +49,14 @@ static double error(const Csr<T>& m, const T* x, const T* y, bool lower) {
 
 #if CUDART_VERSION >= 11000
 template <typename T>
+static cusparseSpMatDescr_t describe(const Csr<T>& m, cudaDataType type) {
+    cusparseSpMatDescr_t out;
+    CHECK(cusparseCreateCsr(&out, kRows, kRows, kEntries, m.firsts.gpu, m.columns.gpu, m.values.gpu, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I,
+                            CUSPARSE_INDEX_BASE_ZERO, type));
+    return out;
+}
+
+template <typename T>
 static void multiply(Sample& s, cusparseHandle_t handle, const std::string& name, cudaDataType type, double tolerance) {
     const T one = 1, zero = 0;
     const cusparseOperation_t as = CUSPARSE_OPERATION_NON_TRANSPOSE;
@@ -58,11 +66,10 @@ static void multiply(Sample& s, cusparseHandle_t handle, const std::string& name
     fill(m, seed);
     for (size_t i = 0; i < x.size(); ++i) x[i] = uniform(seed);
     x.send();
-    cusparseSpMatDescr_t sparse;
+    // A descriptor for each operation: the multiplication with several vectors is wrong in 12.4 (12.3.1.170) where one vector came before.
+    const cusparseSpMatDescr_t forVector = describe(m, type), forMatrix = describe(m, type);
     cusparseDnVecDescr_t in, out;
     cusparseDnMatDescr_t ins, outs;
-    CHECK(cusparseCreateCsr(&sparse, kRows, kRows, kEntries, m.firsts.gpu, m.columns.gpu, m.values.gpu, CUSPARSE_INDEX_32I,
-                            CUSPARSE_INDEX_32I, CUSPARSE_INDEX_BASE_ZERO, type));
     CHECK(cusparseCreateDnVec(&in, kRows, x.gpu, type));
     CHECK(cusparseCreateDnVec(&out, kRows, y.gpu, type));
     CHECK(cusparseCreateDnMat(&ins, kRows, kVectors, kRows, x.gpu, type, CUSPARSE_ORDER_COL));
@@ -70,35 +77,36 @@ static void multiply(Sample& s, cusparseHandle_t handle, const std::string& name
 
     size_t bytes = 0;
     const cusparseSpMVAlg_t way = (cusparseSpMVAlg_t)0;  // the default, to which 11.2 gave another name
-    CHECK(cusparseSpMV_bufferSize(handle, as, &one, sparse, in, &zero, out, type, way, &bytes));
+    CHECK(cusparseSpMV_bufferSize(handle, as, &one, forVector, in, &zero, out, type, way, &bytes));
     Array<char> buffer(bytes + 1);
-    CHECK(cusparseSpMV(handle, as, &one, sparse, in, &zero, out, type, way, buffer.gpu));
+    CHECK(cusparseSpMV(handle, as, &one, forVector, in, &zero, out, type, way, buffer.gpu));
     y.fetch();
     s.check(name + ", vector", error(m, &x[0], &y[0], false), tolerance);
 
-    CHECK(cusparseSpMM_bufferSize(handle, as, as, &one, sparse, ins, &zero, outs, type, CUSPARSE_SPMM_ALG_DEFAULT, &bytes));
+    CHECK(cusparseSpMM_bufferSize(handle, as, as, &one, forMatrix, ins, &zero, outs, type, CUSPARSE_SPMM_ALG_DEFAULT, &bytes));
     Array<char> more(bytes + 1);
-    CHECK(cusparseSpMM(handle, as, as, &one, sparse, ins, &zero, outs, type, CUSPARSE_SPMM_ALG_DEFAULT, more.gpu));
+    CHECK(cusparseSpMM(handle, as, as, &one, forMatrix, ins, &zero, outs, type, CUSPARSE_SPMM_ALG_DEFAULT, more.gpu));
     y.fetch();
     double worst = 0;
     for (int v = 0; v < kVectors; ++v) worst = worse(worst, error(m, &x[v * kRows], &y[v * kRows], false));
     s.check(name + ", matrix", worst, tolerance);
 #if CUDART_VERSION >= 11080  // 11.3 has it; no release before this one has compiled it
     const cusparseFillMode_t lower = CUSPARSE_FILL_MODE_LOWER;
+    const cusparseSpMatDescr_t forTriangle = describe(m, type);
     cusparseSpSVDescr_t plan;
-    CHECK(cusparseSpMatSetAttribute(sparse, CUSPARSE_SPMAT_FILL_MODE, (void*)&lower, sizeof lower));
+    CHECK(cusparseSpMatSetAttribute(forTriangle, CUSPARSE_SPMAT_FILL_MODE, (void*)&lower, sizeof lower));
     CHECK(cusparseSpSV_createDescr(&plan));
-    CHECK(cusparseSpSV_bufferSize(handle, as, &one, sparse, in, out, type, CUSPARSE_SPSV_ALG_DEFAULT, plan, &bytes));
+    CHECK(cusparseSpSV_bufferSize(handle, as, &one, forTriangle, in, out, type, CUSPARSE_SPSV_ALG_DEFAULT, plan, &bytes));
     Array<char> most(bytes + 1);
-    CHECK(cusparseSpSV_analysis(handle, as, &one, sparse, in, out, type, CUSPARSE_SPSV_ALG_DEFAULT, plan, most.gpu));
-    CHECK(cusparseSpSV_solve(handle, as, &one, sparse, in, out, type, CUSPARSE_SPSV_ALG_DEFAULT, plan));
+    CHECK(cusparseSpSV_analysis(handle, as, &one, forTriangle, in, out, type, CUSPARSE_SPSV_ALG_DEFAULT, plan, most.gpu));
+    CHECK(cusparseSpSV_solve(handle, as, &one, forTriangle, in, out, type, CUSPARSE_SPSV_ALG_DEFAULT, plan));
     y.fetch();
     s.check(name + ", triangle", error(m, &y[0], &x[0], true), tolerance);
     CHECK(cusparseSpSV_destroyDescr(plan));
+    CHECK(cusparseDestroySpMat(forTriangle));
 #endif
-    CHECK(cusparseDestroySpMat(sparse));
-    CHECK(cusparseDestroyDnVec(in));
-    CHECK(cusparseDestroyDnVec(out));
+    CHECK(cusparseDestroySpMat(forVector)), CHECK(cusparseDestroySpMat(forMatrix));
+    CHECK(cusparseDestroyDnVec(in)), CHECK(cusparseDestroyDnVec(out));
     CHECK(cusparseDestroyDnMat(ins));
     CHECK(cusparseDestroyDnMat(outs));
 }
