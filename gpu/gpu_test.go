@@ -92,7 +92,7 @@ func TestParseOutput(t *testing.T) {
 			Figures: gpu.Figures{Measured: map[string]gpu.Measured{"gflops": {Value: 50123.4}, "half_gflops": {Value: 600000}}},
 		}},
 		"cusparse-fail.json": {"cusparse", gpu.Output{Result: gpu.Failed, Loaded: []string{}, Message: "double, matrix: error 1e+99, tolerance 2.16e-15; float, matrix: error 1, tolerance 1.08e-06"}},
-		"curand-older.json": {"curand", gpu.Output{Result: gpu.Failed, Loaded: []string{"/usr/lib/libc.so.6"}, Message: "libcurand 10.3.0 is older than 10.3.5, which this was built with"}},
+		"curand-older.json":  {"curand", gpu.Output{Result: gpu.Failed, Loaded: []string{"/usr/lib/libc.so.6"}, Message: "libcurand 10.3.0 is older than 10.3.5, which this was built with"}},
 	}
 	for file, test := range cases {
 		data, err := os.ReadFile(filepath.Join("testdata", file))

@@ -44,7 +44,10 @@ type Row struct {
 	Cell   string `json:"cell"`   // "" if the image does not say
 	Sample string `json:"sample"` // or the name of a test of one's own
 	// Test is the digest of such a test's definition, "" for a sample.
-	Test    string   `json:"test_digest,omitempty"`
+	Test string `json:"test_digest,omitempty"`
+	// Expect is the digest of what such a test expects. Figures of runs that were judged in
+	// another way can be compared, whether they passed cannot.
+	Expect  string   `json:"expect_digest,omitempty"`
 	Engine  string   `json:"engine"`  // "direct" or "nvidia"
 	Devices []string `json:"devices"` // UUIDs; never null
 	// Indexes are those of the devices on their host, which say more than the UUIDs of

@@ -17,6 +17,7 @@ import (
 type Test struct {
 	Name   string
 	Digest string        // of the definition of a test of one's own, "" for a sample
+	Expect string        // the digest of what it expects, "" for a sample
 	Run    []string      // in place of the image's own command; nil for that
 	More   []string      // arguments after it
 	GPUs   int           // how many of those that are chosen, [usertest.All] for all
@@ -63,7 +64,7 @@ func Own(t usertest.Test) Test {
 		}
 		return out
 	}
-	return Test{Name: t.Name, Digest: t.Digest(), Run: t.Run, GPUs: t.GPUs, Limit: t.Limit, Read: read}
+	return Test{Name: t.Name, Digest: t.Digest(), Expect: t.ExpectDigest(), Run: t.Run, GPUs: t.GPUs, Limit: t.Limit, Read: read}
 }
 
 // Tail is the end of what a program said.

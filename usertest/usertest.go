@@ -57,7 +57,20 @@ func (t Test) Digest() string {
 	for name, f := range t.Figures {
 		figures[name] = [2]string{written(f.Pattern), strconv.FormatBool(f.Lower)}
 	}
-	text, _ := json.Marshal([]any{t.Run, figures, t.GPUs}) // of strings and numbers: no error
+	return digest(t.Run, figures, t.GPUs)
+}
+
+// ExpectDigest names what a run is judged by: the exit code, the pattern and the time limit.
+func (t Test) ExpectDigest() string {
+	stdout := ""
+	if t.Stdout != nil {
+		stdout = written(t.Stdout)
+	}
+	return digest(t.Exit, stdout, t.Limit)
+}
+
+func digest(parts ...any) string {
+	text, _ := json.Marshal(parts) // of strings and numbers: no error
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(text))
 }
 

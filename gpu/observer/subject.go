@@ -72,7 +72,7 @@ func newSubject(src image.Source, test gpu.Test) (subject, error) {
 
 func (s subject) row(engine container.Engine, o *Observer) gpu.Row {
 	return gpu.Row{
-		Image: s.ref, Digest: s.digest, Config: s.config, Cell: s.cell, Sample: s.test.Name, Test: s.test.Digest, Engine: string(engine),
+		Image: s.ref, Digest: s.digest, Config: s.config, Cell: s.cell, Sample: s.test.Name, Test: s.test.Digest, Expect: s.test.Expect, Engine: string(engine),
 		Devices: gpu.UUIDs(o.GPUs), Indexes: gpu.Indexes(o.GPUs), StandIn: o.Facts.StandIn, Dry: o.Dry, Under: o.Facts.Under(o.GPUs),
 		DeviceNodes: []string{}, Left: gpu.Left{Files: []string{}},
 	}
