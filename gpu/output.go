@@ -31,7 +31,7 @@ type Output struct {
 type document struct {
 	Version        int
 	Sample, Result string
-	ErrorCode      int     `json:"error_code"`
+	ErrorCode      int     `json:"error_code"` // below 0 where it is none of CUDA's
 	Error          *string `json:"error"`
 	DriverVersion  int     `json:"driver_version"`
 	RuntimeVersion int     `json:"runtime_version"`
@@ -80,7 +80,7 @@ func ParseOutput(sample string, stdout []byte) (Output, error) {
 	if result == Passed && doc.ErrorCode != 0 {
 		return Output{}, fmt.Errorf("%s: PASS with CUDA error %d", sample, doc.ErrorCode)
 	}
-	out := Output{Result: result, CUDAError: CUDAErrorName(doc.ErrorCode), Message: text(doc.Error), Libcuda: text(doc.LibcudaPath), Loaded: doc.Loaded}
+	out := Output{Result: result, CUDAError: CUDAErrorName(max(0, doc.ErrorCode)), Message: text(doc.Error), Libcuda: text(doc.LibcudaPath), Loaded: doc.Loaded}
 	slices.Sort(out.Loaded)
 	if result == Failed && out.Message == "" {
 		out.Message = doc.failures()

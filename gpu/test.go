@@ -40,9 +40,9 @@ func Sample(name string) (Test, bool) {
 		out, err := ParseOutput(name, e.Stdout)
 		switch {
 		case len(e.Stdout) == 0: // it did not come to that
-			return Output{Result: Failed, Message: fmt.Sprintf("exit code %d: %s", e.ExitCode, Tail(e.Stderr))}
+			return Output{Result: Failed, Message: fmt.Sprintf("%s: %s", usertest.Ended(e.ExitCode), Tail(e.Stderr))}
 		case err != nil:
-			return Output{Result: Failed, Message: fmt.Sprintf("exit code %d, %v: %s", e.ExitCode, err, Tail(e.Stderr))}
+			return Output{Result: Failed, Message: fmt.Sprintf("%s, %v: %s", usertest.Ended(e.ExitCode), err, Tail(e.Stderr))}
 		case out.Result == Passed && e.ExitCode != 0:
 			out.Result, out.Message = Failed, fmt.Sprintf("the sample says PASS and exits with %d", e.ExitCode)
 		}

@@ -104,6 +104,14 @@ func (t Test) Unfit(driver string, gpus []string) string {
 	return ""
 }
 
+// Ended says how a program ended, by its exit code or, below 0, by a signal.
+func Ended(exit int) string {
+	if exit < 0 {
+		return "ended by a signal"
+	}
+	return fmt.Sprintf("exit code %d", exit)
+}
+
 // Read takes the figures from what a run printed, and says what is other than expected, "" if
 // nothing is.
 func (t Test) Read(exit int, stdout []byte) (figures map[string]float64, why string) {
@@ -118,7 +126,7 @@ func (t Test) Read(exit int, stdout []byte) (figures map[string]float64, why str
 	}
 	switch {
 	case exit != t.Exit:
-		why = fmt.Sprintf("exit code %d, want %d", exit, t.Exit)
+		why = fmt.Sprintf("%s, want %d", Ended(exit), t.Exit)
 	case t.Stdout != nil && !t.Stdout.Match(stdout):
 		why = fmt.Sprintf("stdout has nothing that matches %q", written(t.Stdout))
 	}

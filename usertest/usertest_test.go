@@ -175,7 +175,7 @@ func TestRead(t *testing.T) {
 	}{
 		"good":      {0, good, ""},
 		"exit":      {1, good, "exit code 1, want 0"},
-		"killed":    {-1, "", "exit code -1, want 0"},
+		"killed":    {-1, "", "ended by a signal, want 0"},
 		"stdout":    {0, strings.Replace(good, "ok", "not ok", 1), `stdout has nothing that matches "^ok"`},
 		"no figure": {0, "ok\nstep 1 ms", `figure tflops: stdout has nothing that matches`},
 		"words":     {0, "ok\ntflops=1\nstep some ms", `figure step_ms: "some" is no number`},

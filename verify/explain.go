@@ -89,7 +89,7 @@ func (v *Verifier) Explain(ctx context.Context, ref string, img v1.Image, asked 
 	if err != nil {
 		return Explanation{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	all := view.New(in.config, facts)
+	all := view.New(in.config, facts, false)
 	e.follow(all)
 	findings, names := in.findings(facts, all), map[string]bool{}
 	for i, f := range facts {

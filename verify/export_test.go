@@ -19,7 +19,7 @@ import (
 // coverage unsteady and fuzzing slow. It returns how many findings there are.
 func ScanArchive(r io.Reader, opts Options) (hits int, err error) {
 	f, err := layer.Walk(r, opts.withDefaults().layers(), 0, "")
-	view.New(&v1.ConfigFile{}, []*layer.Facts{f}).InLayer(0)
+	view.New(&v1.ConfigFile{}, []*layer.Facts{f}, false).InLayer(0)
 	return len(f.Hits), err
 }
 
@@ -45,7 +45,7 @@ func JudgeArchives(archives ...[]byte) ([]Finding, error) {
 		facts = append(facts, f)
 		in.layers = append(in.layers, layerRef{mediaType: types.OCIUncompressedLayer})
 	}
-	return in.findings(facts, view.New(in.config, facts)), nil
+	return in.findings(facts, view.New(in.config, facts, false)), nil
 }
 
 // Build is what facts in the cache are of.

@@ -102,6 +102,7 @@ type Command struct {
 	Args       []string // a program and its arguments; nil are those of entrypoint and command
 	Env        []string // beside the image's, which it overrules
 	WorkingDir string   // "" is the image's
+	Unhooked   bool     // containers get no GPU, so no runtime hook runs ldconfig in them
 }
 
 // in returns an image's configuration with the command in place of its own.
@@ -137,7 +138,7 @@ func (v *Verifier) Command(ctx context.Context, ref string, img v1.Image, c Comm
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	r := Report{Ref: ref, Digest: in.digest, Config: in.configDigest, Platform: in.platform, Rules: RulesVersion(), Stats: statsOf(facts, from)}
-	all := view.New(in.config, facts)
+	all := view.New(in.config, facts, c.Unhooked)
 	r.Libcuda = Libcuda(all.Libcuda())
 	demand, whole := all.Whole()
 	r.Portability = portability(demand)

@@ -46,7 +46,7 @@ func (o observed) show(w io.Writer, asJSON bool) error {
 	fmt.Fprintln(table, "CELL\tENGINE\tPREDICTED\tRESULT\tAGREES\tTO MAIN\tSHOWED")
 	for _, r := range rows {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%.0f ms\t%s\n", named(r), r.Engine, r.Prediction.Verdict,
-			r.Result, agreement(r), 1000*r.Seconds.ToMain, oneLine(shown(r)))
+			r.Result, agreement(r), 1000*r.Seconds.ToMain, shown(r))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -74,9 +74,19 @@ func (o observed) show(w io.Writer, asJSON bool) error {
 	return err
 }
 
+// ends is a reason in one line: of a long one the beginning, what was wanted, and the end,
+// where programs say what went wrong.
+func ends(reason string) string {
+	const head, tail = 60, 160
+	if len(reason) > head+tail {
+		reason = strings.ToValidUTF8(reason[:head], "") + " ... " + strings.ToValidUTF8(reason[len(reason)-tail:], "")
+	}
+	return line(reason)
+}
+
 // named is the image of a row, and the test if that is not the image's own.
 func named(r gpu.Row) string {
-	image := cmp.Or(r.Cell, shortDigest(r.Digest))
+	image := oneLine(cmp.Or(r.Cell, shortDigest(r.Digest)))
 	if r.Test != "" {
 		return image + " " + r.Sample
 	}
@@ -120,16 +130,16 @@ func shown(r gpu.Row) string {
 	case r.Dry && r.Result == gpu.Waived: // what is linked statically loads none
 		words = append(words, fmt.Sprintf("%d libraries loaded", len(r.Loaded)))
 	case r.CUDAError != "":
-		words = append(words, r.CUDAError+": "+r.Reason)
+		words = append(words, r.CUDAError+": "+ends(r.Reason))
 	case r.Reason != "":
-		words = append(words, r.Reason)
+		words = append(words, ends(r.Reason))
 	case f.GFLOPS > 0:
 		words = append(words, fmt.Sprintf("%.0f GFLOP/s on %d bodies", f.GFLOPS, f.Bodies))
 	case f.DriverCUDA != "":
-		words = append(words, fmt.Sprintf("driver CUDA %s, runtime %s, %s", f.DriverCUDA, f.RuntimeCUDA, strings.Join(f.Names, ", ")))
+		words = append(words, fmt.Sprintf("driver CUDA %s, runtime %s, %s", f.DriverCUDA, f.RuntimeCUDA, oneLine(strings.Join(f.Names, ", "))))
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Figures.Measured)) {
-		words = append(words, fmt.Sprintf("%s %.4g", name, r.Figures.Measured[name].Value))
+		words = append(words, fmt.Sprintf("%s %.4g", oneLine(name), r.Figures.Measured[name].Value))
 	}
 	if s := r.Sharing; s != nil {
 		words = append(words, fmt.Sprintf("client %d of %d by %s", s.Client+1, s.Clients, s.By))

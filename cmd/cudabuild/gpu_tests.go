@@ -35,7 +35,7 @@ type leftOut struct {
 // loadTests reads the file of tests, and returns it with the references of the images:
 // those of the tests if the command line has none.
 func (f *gpuFlags) loadTests(cmd *cobra.Command, refs []string) ([]usertest.Test, []string, error) {
-	if f.tests == "" {
+	if !cmd.Flags().Changed("tests") {
 		if len(refs) == 0 {
 			return nil, nil, fmt.Errorf("no IMAGE: name one, or --tests FILE whose tests do")
 		}

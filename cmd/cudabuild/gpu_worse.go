@@ -75,7 +75,7 @@ func comparison(worse []gpu.Regression, figures []gpu.Compared, left []skipped) 
 		if g.State == gpu.Flaky {
 			state = "flaky"
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s: %s", state, called(g.Row), oneLine(g.Why)))
+		lines = append(lines, fmt.Sprintf("%s: %s: %s", state, called(g.Row), ends(g.Why)))
 	}
 	return lines
 }
@@ -92,7 +92,7 @@ func unknownFigures(figures []gpu.Compared) []string {
 		if names[of] == nil {
 			order = append(order, of)
 		}
-		names[of] = append(names[of], c.Figure)
+		names[of] = append(names[of], oneLine(c.Figure))
 	}
 	for i, of := range order {
 		order[i] = of + strings.Join(names[of], ", ")

@@ -144,11 +144,16 @@ func why(ref, problem string) string { return foreign(strings.TrimPrefix(problem
 
 // oneLine makes foreign text harmless for a terminal. Quotation marks are.
 func oneLine(s string) string {
+	if s = line(s); len(s) > 200 {
+		s = s[:197] + "..."
+	}
+	return s
+}
+
+// line is text with its line ends and control characters written out.
+func line(s string) string {
 	if quoted := strconv.Quote(s); len(quoted) != len(s)+2 {
 		s = strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-	}
-	if len(s) > 200 {
-		s = s[:197] + "..."
 	}
 	return s
 }

@@ -3,24 +3,26 @@
 package container
 
 import (
-	"bytes"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// maxOutput bounds what is kept of a program's output. The rest is read and dropped,
-// so that the program does not wait.
+// maxOutput bounds what is kept of a program's output: half of it the beginning, half the end. The
+// rest is read and dropped, so that the program does not wait.
 const maxOutput = 4 << 20
 
 // capture is one end of a program's output. A file and not an exec.Cmd's buffer,
 // because the runtime that is given it ends before the program does.
 type capture struct {
-	r, w *os.File
-	buf  bytes.Buffer
-	end  chan struct{}
+	r, w       *os.File
+	head, tail []byte
+	dropped    int // bytes between the two
+	end        chan struct{}
 }
 
 func newCapture() (*capture, error) {
@@ -48,10 +50,29 @@ func (c *capture) listen() {
 	}
 }
 
-// Write keeps the first bytes and drops the rest.
+// Write keeps the first bytes and, for a time, those that may be the last.
 func (c *capture) Write(p []byte) (int, error) {
-	_, err := c.buf.Write(p[:min(len(p), maxOutput-c.buf.Len())])
-	return len(p), err
+	first := min(len(p), maxOutput/2-len(c.head))
+	c.head, c.tail = append(c.head, p[:first]...), append(c.tail, p[first:]...)
+	if len(c.tail) > maxOutput {
+		c.trim()
+	}
+	return len(p), nil
+}
+
+// trim drops what cannot be among the last bytes any more.
+func (c *capture) trim() {
+	if over := len(c.tail) - maxOutput/2; over > 0 {
+		c.tail, c.dropped = append(c.tail[:0], c.tail[over:]...), c.dropped+over
+	}
+}
+
+// text is what is kept, with a line between beginning and end if that is not all.
+func (c *capture) text() []byte {
+	if c.trim(); c.dropped == 0 {
+		return append(c.head, c.tail...)
+	}
+	return slices.Concat(c.head, fmt.Appendf(nil, "\n... %d bytes are left out here ...\n", c.dropped), c.tail)
 }
 
 // done closes this process's end of the pipe.
@@ -66,5 +87,5 @@ func (c *capture) bytes() []byte {
 	c.done()
 	_ = c.r.SetReadDeadline(time.Now().Add(patience))
 	<-c.end
-	return c.buf.Bytes()
+	return c.text()
 }

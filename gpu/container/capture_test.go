@@ -3,6 +3,7 @@
 package container
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -27,7 +28,33 @@ func TestCaptureLate(t *testing.T) {
 	}
 	c := &capture{r: r, end: make(chan struct{})}
 	c.listen()
-	if c.buf.String() != said {
-		t.Errorf("heard %d bytes, want %d", c.buf.Len(), len(said))
+	if got := c.text(); string(got) != said {
+		t.Errorf("heard %d bytes, want %d", len(got), len(said))
+	}
+}
+
+// TestCaptureMuch: of more than is kept there are the beginning and the end, in whatever
+// pieces it came.
+func TestCaptureMuch(t *testing.T) {
+	t.Parallel()
+	for _, said := range []int{0, maxOutput, maxOutput + 1, 3*maxOutput + 7} {
+		text := strings.Repeat("0123456789", said/10+1)[:said]
+		for _, piece := range []int{4096, 5 << 20} {
+			c := new(capture)
+			for rest := text; rest != ""; {
+				n := min(piece, len(rest))
+				if wrote, err := c.Write([]byte(rest[:n])); wrote != n || err != nil {
+					t.Fatal(wrote, err)
+				}
+				rest = rest[n:]
+			}
+			want := text
+			if said > maxOutput {
+				want = fmt.Sprintf("%s\n... %d bytes are left out here ...\n%s", text[:maxOutput/2], said-maxOutput, text[said-maxOutput/2:])
+			}
+			if got := string(c.text()); got != want {
+				t.Errorf("%d bytes in pieces of %d: kept %d, want %d", said, piece, len(got), len(want))
+			}
+		}
 	}
 }

@@ -69,7 +69,7 @@ type Outcome struct {
 	Problem        string
 	ExitCode       int // -1 where a signal ended it
 	TimedOut       bool
-	Stdout, Stderr []byte // the first 4 MiB of each
+	Stdout, Stderr []byte // the first and the last 2 MiB of each
 	Libcuda        string // the mapped file, "" if none was seen
 	JIT            bool   // the driver's compiler of PTX was mapped
 	DeviceNodes    []string

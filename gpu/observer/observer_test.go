@@ -241,6 +241,7 @@ func TestOwnPrograms(t *testing.T) {
 		data := imagetest.Align(imagetest.ELF{SOName: "lib.so", Exports: []string{"f"}, Exec: 300 << 10}.Bytes())
 		return imagetest.File(append(data, imagetest.Fatbin(imagetest.SASS(architecture)...)...))
 	}
+	runtime := imagetest.File(append(imagetest.ELF{SOName: "libcudart.so.12", Exports: []string{"f"}, Exec: 300 << 10}.Bytes(), imagetest.Cudart(12040)...))
 	shell, err := standin.Programs("sh")
 	if err != nil {
 		t.Fatal(err)
@@ -256,6 +257,7 @@ func TestOwnPrograms(t *testing.T) {
 		"all run":  {map[string]imagetest.Entry{"opt/a.so": code(90)}, gpu.Passed},
 		"some run": {map[string]imagetest.Entry{"opt/a.so": code(90), "opt/tool.so": code(75)}, ""},
 		"none run": {map[string]imagetest.Entry{"opt/a.so": code(75), "opt/b.so": code(70)}, gpu.Failed},
+		"only the CUDA runtime runs": {map[string]imagetest.Entry{"opt/a.so": code(75), "opt/libcudart.so.12": runtime}, gpu.Failed},
 	} {
 		files := maps.Clone(shell)
 		maps.Copy(files, c.more)

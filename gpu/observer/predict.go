@@ -25,7 +25,7 @@ const (
 // predict says what the test will do, from the verifier's report and the host's
 // facts alone. The checks come in the order in which a start would fail.
 func (o *Observer) predict(ctx context.Context, subject subject) (gpu.Prediction, error) {
-	report, err := o.Verifier.Command(ctx, subject.ref, subject.image, verify.Command{Args: subject.test.Run})
+	report, err := o.Verifier.Command(ctx, subject.ref, subject.image, verify.Command{Args: subject.test.Run, Unhooked: o.Dry || len(o.GPUs) == 0})
 	if err != nil {
 		return gpu.Prediction{}, err
 	}
@@ -104,6 +104,9 @@ func (o *Observer) code(report verify.Report) gpu.Prediction {
 // someRun reports whether a part of the image, by itself, runs on all GPUs.
 func (o *Observer) someRun(needs compat.Needs) bool {
 	return slices.ContainsFunc(needs.Parts, func(part compat.Part) bool {
+		if len(part.SASS)+len(part.PTX) == 0 { // a CUDA runtime by itself runs everywhere
+			return false
+		}
 		alone := needs
 		alone.Parts = []compat.Part{part}
 		return !slices.ContainsFunc(o.GPUs, func(g gpu.GPU) bool { return !compat.Predict(alone, o.Facts.Compat(g)).Verdict.Runs() })

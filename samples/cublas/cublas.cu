@@ -16,6 +16,7 @@
 #include "sample.h"
 
 enum { kSize = 128, kTimedSize = 4096, kWarmUps = 3, kRepeats = 10, kLooked = 8192, kWorkspaceBytes = 32 << 20 };
+enum { kFP8 = CUDART_VERSION < 12020 ? 90 : 89 };  // the capability that it takes: Ada came with 12.1.3
 
 struct Kind {
     const char* name;
@@ -88,8 +89,7 @@ static double gemm(cublasHandle_t handle, const Kind& kind, int size, float* ms)
     Array<Out> c(m * n);
     for (int i = 0; i < m * k; ++i) draw(a[i], seed, kind.in == CUDA_R_8I ? 127 : 1);
     for (int i = 0; i < n * k; ++i) draw(b[i], seed, kind.in == CUDA_R_8I ? 127 : 1);
-    a.send(), b.send();
-    CHECK(cudaEventCreate(&begin)), CHECK(cudaEventCreate(&end));
+    a.send(), b.send(), CHECK(cudaEventCreate(&begin)), CHECK(cudaEventCreate(&end));
     for (int i = 0; i < kWarmUps + kRepeats; ++i) {
         if (i == kWarmUps) CHECK(cudaEventRecord(begin, 0));
 #if CUDART_VERSION >= 11080
@@ -128,7 +128,7 @@ static const Kind kKinds[] = {
     {"bfloat16", 80, CUDA_R_16BF, CUDA_R_16BF, CUBLAS_COMPUTE_32F, kFloat + 4 * kBFloat16, gemm<__nv_bfloat16, __nv_bfloat16, float>},
     {"tf32", 80, CUDA_R_32F, CUDA_R_32F, CUBLAS_COMPUTE_32F_FAST_TF32, kFloat + 4 * kHalf, gemm<float, float, float>},
 #if CUDART_VERSION >= 11080
-    {"fp8 e4m3 to float", 89, CUDA_R_8F_E4M3, CUDA_R_32F, CUBLAS_COMPUTE_32F, 4e-3, gemm<__nv_fp8_e4m3, float, float>},
+    {"fp8 e4m3 to float", kFP8, CUDA_R_8F_E4M3, CUDA_R_32F, CUBLAS_COMPUTE_32F, 4e-3, gemm<__nv_fp8_e4m3, float, float>},
 #endif
 };
 

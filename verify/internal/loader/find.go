@@ -93,7 +93,7 @@ func (im *Image) inside(d Dir, name string, abi ABI) (Found, bool) {
 	if linked != nil && linked.ABI != abi {
 		linked = nil
 	}
-	if d.indexed || d.linked {
+	if (d.indexed || d.linked) && !im.env.Unhooked {
 		// ldconfig makes a link of the name lead to the highest version, and leaves a file.
 		if l := im.BySOName(d.Path, name, abi); l != nil && !im.isFile(p) {
 			if linked == nil {

@@ -24,6 +24,9 @@ type Layer struct {
 type Env struct {
 	LibraryPath string // LD_LIBRARY_PATH
 	WorkingDir  string
+	// Unhooked means that no runtime hook runs ldconfig: a library is found by the names that
+	// the image has of it alone.
+	Unhooked bool
 }
 
 // Image is the file system of an image as its dynamic linker sees it. It is not

@@ -132,6 +132,7 @@ func TestClosure(t *testing.T) {
 		{"ldconfig lists SONAMEs", loader.Env{}, []layer{{
 			"bin/p": program("liba.so.1"), "usr/lib64/liba.so.1.9": loader.Object{SOName: "liba.so.1"}, "usr/lib64/liba.so.1.10": loader.Object{SOName: "liba.so.1"},
 		}}, []string{"usr/lib64/liba.so.1.10"}},
+		{"no hook runs ldconfig", loader.Env{Unhooked: true}, []layer{{"bin/p": program("liba.so.1"), "usr/lib64/liba.so.1.9": loader.Object{SOName: "liba.so.1"}}}, []string{"!liba.so.1"}},
 		{"LD_LIBRARY_PATH goes by file name alone", loader.Env{LibraryPath: "/opt/x"}, []layer{{"bin/p": program("liba.so.1"), "opt/x/liba.so": loader.Object{SOName: "liba.so.1"}}}, []string{"!liba.so.1"}},
 		{"LD_LIBRARY_PATH before RUNPATH", loader.Env{LibraryPath: "/none;/opt/x"}, []layer{{"bin/p": loader.Object{Interp: ldso, Needed: []string{"liba.so"}, RunPath: "/opt/y"}, "opt/x/liba.so": lib(), "opt/y/liba.so": lib()}}, []string{"opt/x/liba.so"}},
 		{"RPATH before LD_LIBRARY_PATH", loader.Env{LibraryPath: "/opt/x"}, []layer{{"bin/p": loader.Object{Interp: ldso, Needed: []string{"liba.so"}, RPath: "/opt/y"}, "opt/x/liba.so": lib(), "opt/y/liba.so": lib()}}, []string{"opt/y/liba.so"}},

@@ -60,7 +60,7 @@ func work(archives ...[]byte) (steps int, err error) {
 		}
 		all = append(all, f)
 	}
-	return view.Work(view.New(&v1.ConfigFile{}, all)), nil
+	return view.Work(view.New(&v1.ConfigFile{}, all, false)), nil
 }
 
 // maxWorkOps is how many operations of a program count.

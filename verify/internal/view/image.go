@@ -56,10 +56,11 @@ type Image struct {
 	preloadsLeft string  // the list of which not all is looked at, see maxPreloads
 }
 
-// New puts the layers of an image together, whose facts come bottom first.
-func New(file *v1.ConfigFile, facts []*layer.Facts) *Image {
+// New puts the layers of an image together, whose facts come bottom first, for containers
+// with a runtime hook or, if unhooked, without one.
+func New(file *v1.ConfigFile, facts []*layer.Facts, unhooked bool) *Image {
 	config, all := file.Config, newLayers(facts)
-	env := loader.Env{LibraryPath: envOf(config, "LD_LIBRARY_PATH"), WorkingDir: config.WorkingDir}
+	env := loader.Env{LibraryPath: envOf(config, "LD_LIBRARY_PATH"), WorkingDir: config.WorkingDir, Unhooked: unhooked}
 	m := &Image{layers: all, im: all.image(env), config: config, arch: file.Architecture, abi: loader.AMD64, hits: make([][]layer.Hit, len(facts))}
 	if file.Architecture == "arm64" {
 		m.abi = loader.ARM64
