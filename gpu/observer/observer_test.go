@@ -254,9 +254,9 @@ func TestOwnPrograms(t *testing.T) {
 		more map[string]imagetest.Entry
 		want gpu.Result
 	}{
-		"all run":  {map[string]imagetest.Entry{"opt/a.so": code(90)}, gpu.Passed},
-		"some run": {map[string]imagetest.Entry{"opt/a.so": code(90), "opt/tool.so": code(75)}, ""},
-		"none run": {map[string]imagetest.Entry{"opt/a.so": code(75), "opt/b.so": code(70)}, gpu.Failed},
+		"all run":                    {map[string]imagetest.Entry{"opt/a.so": code(90)}, gpu.Passed},
+		"some run":                   {map[string]imagetest.Entry{"opt/a.so": code(90), "opt/tool.so": code(75)}, ""},
+		"none run":                   {map[string]imagetest.Entry{"opt/a.so": code(75), "opt/b.so": code(70)}, gpu.Failed},
 		"only the CUDA runtime runs": {map[string]imagetest.Entry{"opt/a.so": code(75), "opt/libcudart.so.12": runtime}, gpu.Failed},
 	} {
 		files := maps.Clone(shell)
