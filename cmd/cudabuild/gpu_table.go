@@ -74,10 +74,14 @@ func (o observed) show(w io.Writer, asJSON bool) error {
 	return err
 }
 
-// ends is a reason in one line: of a long one the beginning, what was wanted, and the end,
-// where programs say what went wrong.
+// ends is a reason in one line: of several the first, which says what was wanted, and the last, where
+// programs say what went wrong; of a long one its beginning and its end.
 func ends(reason string) string {
-	const head, tail = 60, 160
+	const head, tail = 100, 160
+	first, rest, more := strings.Cut(strings.TrimSpace(reason), "\n")
+	if more {
+		reason = first + " ... " + rest[strings.LastIndexByte(rest, '\n')+1:]
+	}
 	if len(reason) > head+tail {
 		reason = strings.ToValidUTF8(reason[:head], "") + " ... " + strings.ToValidUTF8(reason[len(reason)-tail:], "")
 	}

@@ -43,3 +43,19 @@ none failed: linux/arm64: it broke
 		}
 	}
 }
+
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", 150) + strings.Repeat("b", 150)
+	for reason, want := range map[string]string{
+		"":         "",
+		"one line": "one line",
+		"exit code 1: Traceback\n  File\nout of memory\n": "exit code 1: Traceback ... out of memory",
+		"tab\there\nand \x1b[31mthere":                    `tab\there ... and \x1b[31mthere`,
+		long:                                              long[:100] + " ... " + long[140:],
+	} {
+		if got := ends(reason); got != want {
+			t.Errorf("ends(%q) = %q, want %q", reason, got, want)
+		}
+	}
+}
