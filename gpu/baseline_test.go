@@ -23,23 +23,35 @@ func TestBaseline(t *testing.T) {
 		want   Baseline
 	}{
 		"nothing":               {nil, "", Baseline{}},
-		"too few":               {[]float64{90, 300, 100}, "", Baseline{Starts: 3, Median: 100, Spread: 210, Limit: 90}},
-		"too few, lower":        {[]float64{90, 300, 100}, Lower, Baseline{Starts: 3, Median: 100, Spread: 210, Limit: 100 / 0.9}},
+		"too few":               {[]float64{95, 105, 100}, "", Baseline{Starts: 3, Median: 100, Spread: 10, Limit: 90}},
+		"too few, lower":        {[]float64{95, 105, 100}, Lower, Baseline{Starts: 3, Median: 100, Spread: 10, Limit: 100 / 0.9}},
 		"all alike":             {same(10, 100), "", Baseline{Starts: 10, Median: 100, Limit: 97}},
 		"all alike, lower":      {same(10, 100), Lower, Baseline{Starts: 10, Median: 100, Limit: 103}},
 		"spread":                {one, "", Baseline{Starts: 10, Median: 100, Spread: 6, Limit: 82}},
 		"spread, lower":         {one, Lower, Baseline{Starts: 10, Median: 100, Spread: 6, Limit: 118}},
-		"one far off":           {append(same(9, 100), 1), "", Baseline{Starts: 10, Median: 100, Limit: 97}},
+		"one far off":           {slices.Concat(same(9, 100), same(1, 1), same(1, 100)), "", Baseline{Starts: 10, Median: 100, Limit: 97}},
 		"below nothing":         {same(10, -100), "", Baseline{Starts: 10, Median: -100, Limit: -103}},
 		"nothing at all":        {same(10, 0), "", Baseline{Starts: 10}},
 		"the newest thirty":     {slices.Concat(same(40, 100), same(30, 110)), "", Baseline{Starts: 30, Median: 110, Limit: 0.97 * 110}},
 		"slow starts":           {slices.Concat(same(10, 100), same(9, 90)), "", Baseline{Starts: 10, Median: 100, Limit: 97}},
 		"slow between":          {slices.Concat(same(10, 100), same(9, 90), same(1, 100), same(9, 90)), "", Baseline{Starts: 11, Median: 100, Limit: 97}},
 		"slow ones are the new": {slices.Concat(same(10, 100), same(10, 90)), "", Baseline{Starts: 10, Median: 90, Limit: 0.97 * 90}},
+		"fast ones are few":     {slices.Concat(same(30, 100), same(9, 120)), "", Baseline{Starts: 30, Median: 100, Limit: 97}},
+		"fast ones are the new": {slices.Concat(same(30, 100), same(10, 120)), "", Baseline{Starts: 10, Median: 120, Limit: 0.97 * 120}},
+		"fast for long":         {slices.Concat(same(30, 100), same(26, 120)), "", Baseline{Starts: 26, Median: 120, Limit: 0.97 * 120}},
+		"less, lower":           {slices.Concat(same(30, 100), same(26, 80)), Lower, Baseline{Starts: 26, Median: 80, Limit: 1.03 * 80}},
+		"fast, then slow":       {slices.Concat(same(30, 100), same(9, 120), same(9, 80)), "", Baseline{Starts: 30, Median: 100, Limit: 97}},
+		"few, then slow":        {slices.Concat(same(4, 120), same(9, 100)), "", Baseline{Starts: 4, Median: 120, Limit: 0.9 * 120}},
+		"few, slow for long":    {slices.Concat(same(4, 120), same(10, 100)), "", Baseline{Starts: 10, Median: 100, Limit: 97}},
+		"few, then fast, lower": {slices.Concat(same(4, 120), same(9, 100)), Lower, Baseline{Starts: 4, Median: 120, Limit: 120 / 0.9}},
+		"slow first start":      {slices.Concat(same(1, 60), same(9, 100)), "", Baseline{Starts: 1, Median: 60, Limit: 54}},
+		"slow first, then ten":  {slices.Concat(same(1, 60), same(10, 100)), "", Baseline{Starts: 10, Median: 100, Limit: 97}},
+		"nothing, then some":    {slices.Concat(same(1, 0), same(10, 100)), "", Baseline{Starts: 10, Median: 100, Limit: 97}},
+		"very large":            {same(10, 1e300), "", Baseline{Starts: 10, Median: 1e300, Limit: 0.97 * 1e300}},
 	}
 	for name, test := range cases {
 		got := baselineOf(test.values, test.better)
-		if got.Starts != test.want.Starts || got.Median != test.want.Median || got.Spread != test.want.Spread || math.Abs(got.Limit-test.want.Limit) > 1e-9 {
+		if got.Starts != test.want.Starts || got.Median != test.want.Median || got.Spread != test.want.Spread || math.Abs(got.Limit-test.want.Limit) > 1e-9*max(1, math.Abs(test.want.Limit)) {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
 	}
@@ -217,7 +229,7 @@ func TestSynthetic(t *testing.T) {
 	}{
 		{"normal", normal, [4]float64{0.1, 0.1, 1, 1}},
 		{"skewed to slow (exponential)", func() float64 { return 1 - random.ExpFloat64() }, [4]float64{0.1, 2, 11, 14}},
-		{"skewed to fast (exponential)", func() float64 { return random.ExpFloat64() - 1 }, [4]float64{0.1, 0.1, 0.1, 0.1}},
+		{"skewed to fast (exponential)", func() float64 { return random.ExpFloat64() - 1 }, [4]float64{0.1, 0.1, 0.1, 1}},
 		{"heavy tails (t, 3 degrees)", func() float64 {
 			return normal() / math.Sqrt((math.Pow(normal(), 2)+math.Pow(normal(), 2)+math.Pow(normal(), 2))/3) / math.Sqrt(3)
 		}, [4]float64{0.5, 2, 5, 7}},

@@ -20,12 +20,12 @@ func (h Host) Under(gpus []GPU) *Circumstances {
 	return &Circumstances{Driver: h.Driver, GPU: strings.Join(models, ", "), Kernel: h.Kernel, Hook: h.Hook, Runtime: h.Runtime, Runc: h.Runc}
 }
 
-// sameStart says whether two rows are the same image and test in the same circumstances, so
-// that only chance tells them apart. Rows without circumstances are like no other.
+// sameStart says whether two rows are the same image and test, judged in the same way in the
+// same circumstances, so that only chance tells them apart. Rows without circumstances are like no other.
 func (r Row) sameStart(other Row) bool {
 	return r.Under != nil && other.Under != nil && *r.Under == *other.Under &&
 		(r.Digest == other.Digest || r.Config != "" && r.Config == other.Config) &&
-		r.Sample == other.Sample && r.Test == other.Test && r.Engine == other.Engine && len(r.Devices) == len(other.Devices) &&
+		r.Sample == other.Sample && r.Test == other.Test && r.Expect == other.Expect && r.Engine == other.Engine && len(r.Devices) == len(other.Devices) &&
 		r.StandIn == other.StandIn && r.Dry == other.Dry && r.sharing() == other.sharing()
 }
 
@@ -48,10 +48,12 @@ func flaky(row Row, rows []Row) string {
 }
 
 // Known returns the newest start of the ledger that is like row, if it says what another one
-// would say: it passed, as predicted, and not before since.
+// would say: it passed, as predicted, and not before since. What the clock says is yet to
+// come, as after it was set back, would be known for ever.
 func Known(row Row, ledger []Observation, since time.Time) (newest Observation, known bool) {
+	now := time.Now()
 	for _, o := range ledger {
-		if row.sameStart(o.Row) && o.Row.Started.After(newest.Row.Started) {
+		if row.sameStart(o.Row) && !o.Row.Started.After(now) && o.Row.Started.After(newest.Row.Started) {
 			newest = o
 		}
 	}

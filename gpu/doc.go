@@ -5,7 +5,7 @@
 // A [Host] is the machine at hand. [Select] picks GPUs of it by any of their names,
 // a [Test], a sample or somebody's own, reads what its run printed, and a [Row] keeps one observation
 // beside the prediction that was made before it. [Append] writes rows to a ledger
-// and [Regressions] compares new rows with one.
+// and [Compare] compares new rows with one.
 //
 // Predictions and observations are never shown as each other: a row has both, made
 // by different code at different times, and says whether they agree. The package

@@ -239,6 +239,26 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// TestLedgerIsDirectory: no directory and a file are errors, a link to one is none.
+func TestLedgerIsDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	ledger := t.TempDir()
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink(ledger, link), gpu.Append(ledger, host, row(1, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := gpu.ReadLedger(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no directory: %v", err)
+	}
+	if _, err := gpu.ReadLedger(file); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Errorf("a file: %v", err)
+	}
+	if all, err := gpu.ReadLedger(link); err != nil || len(all) != 1 || all[0].File != "9d17278aa6cd/nvidia-h100-80gb-hbm3_580.159.04/direct.json" {
+		t.Errorf("a link: %v, %v", all, err)
+	}
+}
+
 // regressionsOf are those of r after the baseline, in words.
 func regressionsOf(host gpu.Host, baseline []gpu.Observation, rows ...gpu.Row) []string {
 	worse, _ := gpu.Compare(host, rows, baseline)
@@ -287,7 +307,7 @@ func TestCompare(t *testing.T) {
 			r.Figures = gpu.Figures{Measured: map[string]gpu.Measured{"seconds": {Value: v, Better: better}}}
 		}
 	}
-	few := []gpu.Row{row(1, fast(90)), row(2, fast(100)), row(3, fast(300))}
+	few := []gpu.Row{row(1, fast(95)), row(2, fast(100)), row(3, fast(105))}
 	var enough, seconds []gpu.Row
 	for i := range 10 {
 		enough = append(enough, row(i, fast(100)))
@@ -302,7 +322,7 @@ func TestCompare(t *testing.T) {
 	}{
 		"as fast as the median":         {row(9, fast(100)), host, few, ""},
 		"just fast enough":              {row(9, fast(90)), host, few, ""},
-		"too slow":                      {row(9, fast(89.9)), host, few, "slower: gflops 89.9, below the limit 90 (no baseline, median of 3 starts 100, spread 210)"},
+		"too slow":                      {row(9, fast(89.9)), host, few, "slower: gflops 89.9, below the limit 90 (no baseline, median of 3 starts 100, spread 10)"},
 		"fails now":                     {row(9, failed), host, few, "failed: passed on 1970-01-01, now: fail (error 803)"},
 		"rebuilt image":                 {row(9, func(r *gpu.Row) { r.Digest = "sha256:ffff"; r.Figures.GFLOPS = 1 }), host, few, "slower"},
 		"new driver":                    {row(9, fast(1)), gpu.Host{Driver: "999.1", GPUs: host.GPUs}, few, "slower"},
@@ -357,6 +377,28 @@ func TestCompared(t *testing.T) {
 	}
 }
 
+// TestComparedHuge: a number that cannot be reckoned with is not compared, and what was
+// found can be written.
+func TestComparedHuge(t *testing.T) {
+	t.Parallel()
+	of := func(started int, gflops, other float64) gpu.Row {
+		return row(started, func(r *gpu.Row) {
+			r.Figures.GFLOPS, r.Figures.Measured = gflops, map[string]gpu.Measured{"other": {Value: other}}
+		})
+	}
+	worse, figures := gpu.Compare(host, []gpu.Row{of(9, 100, 1.5e308), of(10, 1.5e308, 7)}, observations(of(1, 1.5e308, 7), of(2, 100, -1.5e308)))
+	var got []string
+	for _, f := range figures {
+		got = append(got, fmt.Sprintf("%s %v of %d, %d", f.Figure, f.Value, f.Now, f.Starts))
+	}
+	if diff := cmp.Diff([]string{"other 7 of 1, 1"}, got); diff != "" || len(worse) > 0 {
+		t.Errorf("%v %s", worse, diff)
+	}
+	if _, err := json.Marshal(figures); err != nil {
+		t.Error(err)
+	}
+}
+
 // under is a row in circumstances of its own.
 func under(started int, result gpu.Result, change func(*gpu.Row)) gpu.Row {
 	return row(started, func(r *gpu.Row) {
@@ -393,6 +435,7 @@ func TestFlaky(t *testing.T) {
 		"always failed":              {[]gpu.Row{under(1, gpu.Failed, nil)}, []gpu.Row{under(2, gpu.Failed, nil)}, ""},
 		"failed with another driver": {[]gpu.Row{under(1, gpu.Failed, driver)}, []gpu.Row{under(2, gpu.Passed, nil)}, ""},
 		"failed with another test":   {[]gpu.Row{under(1, gpu.Failed, func(r *gpu.Row) { r.Test = "sha256:1" })}, []gpu.Row{under(2, gpu.Passed, nil)}, ""},
+		"failed, more was expected":  {[]gpu.Row{under(1, gpu.Failed, func(r *gpu.Row) { r.Expect = "sha256:1" })}, []gpu.Row{under(2, gpu.Passed, nil)}, ""},
 		"failed as another image":    {[]gpu.Row{under(1, gpu.Failed, func(r *gpu.Row) { r.Digest, r.Config = "sha256:d", "sha256:c1" })}, []gpu.Row{under(2, gpu.Passed, nil)}, ""},
 		"compressed in another way":  {[]gpu.Row{under(1, gpu.Failed, func(r *gpu.Row) { r.Digest = "sha256:d" })}, []gpu.Row{under(2, gpu.Passed, nil)}, "flaky: 1 of 2 starts failed in the same circumstances"},
 		"rows without circumstances": {[]gpu.Row{under(1, gpu.Failed, old)}, []gpu.Row{under(2, gpu.Passed, old)}, ""},
@@ -406,7 +449,7 @@ func TestFlaky(t *testing.T) {
 
 func TestKnown(t *testing.T) {
 	t.Parallel()
-	wrong := false
+	wrong, later := false, int(time.Now().Add(time.Hour).Unix())
 	cases := map[string]struct {
 		ledger []gpu.Row
 		want   bool
@@ -423,6 +466,9 @@ func TestKnown(t *testing.T) {
 		"another image":                {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Digest, r.Config = "sha256:d", "sha256:c1" })}, false},
 		"no configuration, no digest":  {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Digest, r.Config = "sha256:d", "" })}, false},
 		"another test":                 {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Test = "sha256:1" })}, false},
+		"less was expected":            {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Expect = "sha256:1" })}, false},
+		"of the future":                {[]gpu.Row{under(later, gpu.Passed, nil)}, false},
+		"failed in the future":         {[]gpu.Row{under(5, gpu.Passed, nil), under(later, gpu.Failed, nil)}, true},
 		"another engine":               {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Engine = "nvidia" })}, false},
 		"two GPUs":                     {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Devices = []string{"a", "b"} })}, false},
 		"another card of the model":    {[]gpu.Row{under(5, gpu.Passed, func(r *gpu.Row) { r.Devices = []string{"b"} })}, true},

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/cudabuild/cudabuild/internal/files"
 )
@@ -95,11 +96,18 @@ func readFile(name string) (File, error) {
 	return file, nil
 }
 
-// ReadLedger returns every finished row of the ledger in dir with its host, in the
-// order of the files' names.
+// ReadLedger returns every finished row of the ledger in dir, or where dir is a link to, with
+// its host, in the order of the files' names.
 func ReadLedger(dir string) ([]Observation, error) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
 	var all []Observation
-	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && name == dir && !d.IsDir() {
+			return &fs.PathError{Op: "read ledger", Path: dir, Err: syscall.ENOTDIR}
+		}
 		if err != nil || d.IsDir() || filepath.Ext(name) != ".json" {
 			return err
 		}

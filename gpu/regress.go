@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/cudabuild/cudabuild/usertest"
 )
 
 // State is in what way a row is worse.
@@ -138,6 +140,7 @@ func (r Row) figures() map[string]Measured {
 		}
 		all["gflops"] = Measured{Value: r.Figures.GFLOPS}
 	}
+	maps.DeleteFunc(all, func(_ string, m Measured) bool { return !usertest.Comparable(m.Value) })
 	return all
 }
 

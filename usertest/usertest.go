@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -142,8 +143,14 @@ func (f Figure) read(stdout []byte) (value float64, problem string) {
 		return 0, fmt.Sprintf("stdout has nothing that matches %q", written(f.Pattern))
 	}
 	value, err := strconv.ParseFloat(string(found[1]), 64)
-	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange):
 		return 0, fmt.Sprintf("%q is no number", found[1])
+	case !Comparable(value):
+		return 0, fmt.Sprintf("%q is no number that can be compared", found[1])
 	}
 	return value, ""
 }
+
+// Comparable says whether a figure can be compared: limits around it are numbers, too.
+func Comparable(value float64) bool { return math.Abs(value) <= 1e300 }

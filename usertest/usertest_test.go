@@ -180,7 +180,11 @@ func TestRead(t *testing.T) {
 		"no figure": {0, "ok\nstep 1 ms", `figure tflops: stdout has nothing that matches`},
 		"words":     {0, "ok\ntflops=1\nstep some ms", `figure step_ms: "some" is no number`},
 		"two dots":  {0, "ok\ntflops=1.2.3\nstep 1 ms", `figure tflops: "1.2.3" is no number`},
-		"nan":       {0, "ok\ntflops=1\nstep nan ms", `figure step_ms: "nan" is no number`},
+		"nan":       {0, "ok\ntflops=1\nstep nan ms", `figure step_ms: "nan" is no number that can be compared`},
+		"infinite":  {0, "ok\ntflops=1\nstep -inf ms", `figure step_ms: "-inf" is no number that can be compared`},
+		"huge":      {0, "ok\ntflops=1\nstep 1.5e308 ms", `figure step_ms: "1.5e308" is no number that can be compared`},
+		"too huge":  {0, "ok\ntflops=1\nstep -1e999 ms", `figure step_ms: "-1e999" is no number that can be compared`},
+		"large":     {0, "ok\ntflops=1\nstep -1e300 ms", ""},
 	} {
 		figures, why := test.Read(c.exit, []byte(c.stdout))
 		if (why == "") != (c.want == "") || !strings.HasPrefix(why, c.want) {

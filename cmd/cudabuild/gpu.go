@@ -179,11 +179,9 @@ func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []cont
 		return unknown(err)
 	}
 	defer done()
-	var baseline []gpu.Observation
-	if f.baseline != "" {
-		if baseline, err = gpu.ReadLedger(f.baseline); err != nil {
-			return unknown(err)
-		}
+	baseline, err := f.readBaseline()
+	if err != nil {
+		return unknown(err)
 	}
 	chosen, left, problems := choose(images, tests)
 	chosen, unfit := fit(o, chosen)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"time"
@@ -56,6 +57,22 @@ type skipped struct {
 	Since  time.Time `json:"since"` // when it passed
 
 	row gpu.Row // that would have been
+}
+
+// readBaseline reads the ledger to compare with. That of --ledger may be yet to come, as on the
+// first day.
+func (f *gpuFlags) readBaseline() ([]gpu.Observation, error) {
+	if f.baseline == "" {
+		return nil, nil
+	}
+	rows, err := gpu.ReadLedger(f.baseline)
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return rows, err
+	case f.ledger != "" && filepath.Clean(f.ledger) == filepath.Clean(f.baseline):
+		return nil, nil
+	}
+	return nil, &exitError{code: exitUnknown, err: fmt.Errorf("--baseline %s: no such directory", f.baseline), hint: "'--ledger " + f.baseline + "' makes one of the rows of a run"}
 }
 
 // skipKnown returns what says of a row that it is known, and keeps those that are in left.
