@@ -276,26 +276,27 @@ func observations(rows ...gpu.Row) (all []gpu.Observation) {
 	return all
 }
 
-// TestLedgerKeeps: a file keeps a hundred rows of each test, so that one test of many
-// starts leaves another its own.
+// TestLedgerKeeps: a file keeps a hundred rows of each test and way to share a GPU, so that one of
+// many starts leaves another its own.
 func TestLedgerKeeps(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	add := func(started int, test string) {
-		if err := gpu.Append(dir, host, row(started, func(r *gpu.Row) { r.Test = test })); err != nil {
+	add := func(started int, test string, sharing *gpu.Sharing) {
+		if err := gpu.Append(dir, host, row(started, func(r *gpu.Row) { r.Test, r.Sharing = test, sharing })); err != nil {
 			t.Fatal(err)
 		}
 	}
-	add(1, "sha256:1")
+	add(1, "sha256:1", nil)
+	add(2, "", nil)
 	for i := range 103 {
-		add(10+i, "")
+		add(10+i, "", &gpu.Sharing{By: gpu.ByMPS, Clients: 2, Wall: float64(i)})
 	}
 	all, err := gpu.ReadLedger(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != 101 || all[0].Row.Test != "sha256:1" || all[1].Row.Started.Unix() != 13 {
-		t.Errorf("%d rows, the first of test %q, want the other test's one and the newest hundred", len(all), all[0].Row.Test)
+	if len(all) != 102 || all[0].Row.Test != "sha256:1" || all[1].Row.Sharing != nil || all[2].Row.Started.Unix() != 13 {
+		t.Errorf("%d rows, the first of test %q, want the other test's one, the one alone and the newest hundred", len(all), all[0].Row.Test)
 	}
 }
 

@@ -16,8 +16,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/files"
 )
 
-// maxKept is how many rows of each sample or test a file of the ledger keeps; the oldest go
-// first.
+// maxKept is how many rows of each sample or test are kept; the oldest go first.
 const maxKept = 100
 
 // File is one file of a ledger: what one engine showed of one image on one kind of
@@ -49,24 +48,30 @@ func Append(dir string, host Host, row Row) error {
 	} else {
 		file.Rows = append(file.Rows, row)
 	}
-	file.Rows = newest(file.Rows)
+	file.Rows = Newest(file.Rows, func(r Row) Row { return r })
 	return writeFile(name, file)
 }
 
-// newest are rows without those of a test that are too many.
-func newest(rows []Row) []Row {
+// Newest are what holds rows, oldest first, without the oldest rows of a sample or test where
+// there are more than 100. Those of each client and way to share a GPU
+// are counted for themselves.
+func Newest[T any](all []T, row func(T) Row) []T {
 	type test struct {
 		sample, test string
 		dry          bool
+		sharing      Sharing
 	}
 	left := map[test]int{}
-	of := func(r Row) test { return test{r.Sample, r.Test, r.Dry} }
-	for _, r := range rows {
-		left[of(r)]++
+	of := func(one T) test {
+		r := row(one)
+		return test{r.Sample, r.Test, r.Dry, r.sharing()}
 	}
-	return slices.DeleteFunc(rows, func(r Row) bool {
-		left[of(r)]--
-		return left[of(r)] >= maxKept
+	for _, one := range all {
+		left[of(one)]++
+	}
+	return slices.DeleteFunc(all, func(one T) bool {
+		left[of(one)]--
+		return left[of(one)] >= maxKept
 	})
 }
 

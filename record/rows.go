@@ -11,9 +11,6 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// maxRows is how many rows a cell keeps; the oldest go first. The ledger is for more.
-const maxRows = 100
-
 // Row is what a GPU host showed of an image.
 type Row struct {
 	gpu.Row
@@ -48,7 +45,7 @@ func (r *Run) observe(host gpu.Host, rows []gpu.Row) (strange []gpu.Row) {
 		}
 		c := &r.Cells[i]
 		c.Rows = append(c.Rows, Row{row, host})
-		c.Rows = c.Rows[max(0, len(c.Rows)-maxRows):]
+		c.Rows = gpu.Newest(c.Rows, func(r Row) gpu.Row { return r.Row })
 	}
 	return strange
 }

@@ -68,7 +68,7 @@ func TestObserve(t *testing.T) {
 }
 
 // TestObserveAtOnce: programs that write at the same time lose no row, and a cell keeps
-// the newest hundred.
+// the newest hundred of each test and way to share a GPU.
 func TestObserveAtOnce(t *testing.T) {
 	t.Parallel()
 	path, images := folder(t)
@@ -88,9 +88,15 @@ func TestObserveAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
+	if _, err := record.Observe(path, gpu.Host{}, []gpu.Row{{Digest: "one", Test: "sha256:1"}, {Digest: "one", Sharing: &gpu.Sharing{By: gpu.ByMPS}}}); err != nil {
+		t.Error(err)
+	}
+	if _, err := record.Observe(path, gpu.Host{}, repeat("one", 100)); err != nil {
+		t.Error(err)
+	}
 	got, err := record.Read(path)
-	if err != nil || len(got.Cells[0].Rows) != 100 || len(got.Cells[1].Rows) != 30 {
-		t.Errorf("rows = %d and %d, %v, want 100 and 30", len(got.Cells[0].Rows), len(got.Cells[1].Rows), err)
+	if err != nil || len(got.Cells[0].Rows) != 102 || len(got.Cells[1].Rows) != 30 {
+		t.Errorf("rows = %d and %d, %v, want 102 and 30", len(got.Cells[0].Rows), len(got.Cells[1].Rows), err)
 	}
 }
 
