@@ -154,3 +154,15 @@ func TestDriverIs(t *testing.T) {
 		}
 	}
 }
+
+func TestAnyDriverIs(t *testing.T) {
+	t.Parallel()
+	for want, is := range map[string]bool{
+		"": true, "<580": true, ">=535 <580": true, ">=580 <535": false, ">=580 <580": false, "535 >=535.104": true, "535.161 535": true,
+		"535 >=580": false, "535 570": false, "575 <550": false, "535 <535.104 >=535.54": true,
+	} {
+		if got := compat.AnyDriverIs(want); got != is {
+			t.Errorf("AnyDriverIs(%q) = %v, want %v", want, got, is)
+		}
+	}
+}

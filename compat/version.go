@@ -4,6 +4,7 @@ package compat
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -95,4 +96,14 @@ func DriverIs(want, driver string) bool {
 		}
 	}
 	return true
+}
+
+// AnyDriverIs reports whether there can be a driver that is what is asked for: if there is,
+// the oldest one is a version in want, or older than all of them.
+func AnyDriverIs(want string) bool {
+	versions := []string{"0"}
+	for word := range strings.FieldsSeq(want) {
+		versions = append(versions, strings.TrimLeft(word, "<>="))
+	}
+	return slices.ContainsFunc(versions, func(driver string) bool { return DriverIs(want, driver) })
 }

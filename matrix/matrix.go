@@ -69,8 +69,9 @@ func Parse(name string, data []byte, catalog *recipes.Catalog) (*Matrix, error) 
 	var f file
 	at.Read(data, format(catalog, usertest.Names(data)...), &f)
 	m := expandAll(at, catalog, f)
-	if at.Count() == 0 { // a tag may name a cell that a problem left out
+	if at.Count() == 0 { // a tag or a test may name a cell that a problem left out
 		m.tag(at, "")
+		m.checkGates(at, f.Publish.Require.GPU)
 	}
 	if err := at.Err(); err != nil {
 		return nil, err

@@ -3,6 +3,10 @@
 package matrix
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+
 	"github.com/cudabuild/cudabuild/spec"
 	"github.com/cudabuild/cudabuild/usertest"
 )
@@ -21,6 +25,7 @@ type Publish struct {
 	GPU    []OnGPU
 	// Immutable are globs on tags that never move once they are there; never nil.
 	Immutable []string
+	File      string // that says it
 	// Tests are those of the file, which GPU may name.
 	Tests []usertest.Test
 }
@@ -52,8 +57,8 @@ type onGPU struct {
 }
 
 // publishing is what the file says, defaults filled in.
-func (f file) publishing(tests []usertest.Test) Publish {
-	p := Publish{Tests: tests, To: f.Publish.To, Verify: f.Publish.Require.Verify, Immutable: texts(f.Publish.Immutable)}
+func (f file) publishing(at *spec.File) Publish {
+	p := Publish{File: at.Path, Tests: f.Tests.Tests(at), To: f.Publish.To, Verify: f.Publish.Require.Verify, Immutable: texts(f.Publish.Immutable)}
 	if p.Verify == "" {
 		p.Verify = "warn"
 	}
@@ -61,6 +66,31 @@ func (f file) publishing(tests []usertest.Test) Publish {
 		p.GPU = append(p.GPU, OnGPU{Driver: g.Driver, GPUs: texts(g.GPU), Samples: texts(g.Samples)})
 	}
 	return p
+}
+
+// checkGates reports the tests that gates name and that no run could answer, or no cell is
+// asked for.
+func (m *Matrix) checkGates(at *spec.File, gates []onGPU) {
+	for _, g := range gates {
+		for _, name := range g.Samples {
+			i := slices.IndexFunc(m.publish.Tests, func(t usertest.Test) bool { return t.Name == name.Text })
+			if i < 0 {
+				continue // a sample
+			}
+			if why, next := m.idle(m.publish.Tests[i], g); why != "" {
+				at.At(name.Place, next, "no run of test %q can answer this: %s", name.Text, why)
+			}
+		}
+	}
+}
+
+// idle says why no run of a test can answer a gate, and what to do about it; "" if one can.
+func (m *Matrix) idle(test usertest.Test, g onGPU) (why, next string) {
+	cells := slices.Concat(slices.Collect(maps.Values(m.cells))...)
+	if test.Image != "" && !slices.ContainsFunc(cells, func(c Cell) bool { return test.Of(c.ID) }) {
+		return fmt.Sprintf("image %q matches the ID of no cell", test.Image), "write a glob on cell IDs such as '*-runtime-*', not on references; 'cudabuild plan' prints the IDs"
+	}
+	return test.Never(g.Driver, texts(g.GPU))
 }
 
 // Publish is what the file says of publishing.

@@ -113,6 +113,23 @@ func Ended(exit int) string {
 	return fmt.Sprintf("exit code %d", exit)
 }
 
+// Never says why the test runs on no host with a driver that is what is asked for, and a GPU of
+// each of some architectures, and what to do about it; "" if there may be such hosts.
+func (t Test) Never(driver string, gpus []string) (why, next string) {
+	if t.GPUs == 0 {
+		return "it takes gpus: 0", "let it take a GPU, or do not ask for it"
+	}
+	for _, arch := range gpus {
+		if len(t.Architectures) > 0 && !slices.Contains(t.Architectures, arch) {
+			return "its when.gpu has no " + arch, fmt.Sprintf("add %s there, or ask for the test on %v alone", arch, t.Architectures)
+		}
+	}
+	if t.Driver != "" && !compat.AnyDriverIs(driver+" "+t.Driver) {
+		return fmt.Sprintf("its when.driver is %q, and no such driver is %q", t.Driver, driver), "change one of the two"
+	}
+	return "", ""
+}
+
 // Read takes the figures from what a run printed, and says what is other than expected, "" if
 // nothing is.
 func (t Test) Read(exit int, stdout []byte) (figures map[string]float64, why string) {
