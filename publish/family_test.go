@@ -61,7 +61,7 @@ func newFamily(tb testing.TB, m made) family {
 		tb.Fatal(err)
 	}
 	f := family{dir: tb.TempDir()}
-	if f.matrix, err = matrix.Parse("matrix.yaml", []byte(familyMatrix+m.extra), catalog); err != nil {
+	if f.matrix, err = matrix.Parse("team.yaml", []byte(familyMatrix+m.extra), catalog); err != nil {
 		tb.Fatal(err)
 	}
 	if f.cells, err = f.matrix.Expand("default", nil); err != nil {

@@ -93,14 +93,14 @@ func (p *Publisher) verdict(c matrix.Cell) Gate {
 func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) Gate {
 	gate := Gate{Kind: ByGPU, Want: fmt.Sprintf("%s on %s with driver %s", sample, arch, driver), State: Missing}
 	cells, test := p.answering(c, sample), p.test(sample)
-	digest := ""
+	digest, expect := "", ""
 	if test != nil {
-		digest = test.Digest()
+		digest, expect = test.Digest(), test.ExpectDigest()
 	}
 	var newest gpu.Observation
 	for _, o := range p.rows {
 		by := p.sameImage(cells, o.Row)
-		counts := by != "" && o.Row.Sample == sample && o.Row.Test == digest && !o.Row.StandIn && !o.Row.Dry && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
+		counts := by != "" && o.Row.Sample == sample && o.Row.Test == digest && o.Row.Expect == expect && !o.Row.StandIn && !o.Row.Dry && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
 			compat.DriverIs(driver, o.Host.Driver) && slices.Contains(architectures(o), arch)
 		if !counts || !newest.Row.Started.IsZero() && o.Row.Started.Before(newest.Row.Started) {
 			continue
@@ -109,7 +109,7 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 		gate.Why = fmt.Sprintf("%s on %s, driver %s, %s, %s", o.Row.Result, strings.Join(names(o), ", "), o.Host.Driver, o.Row.Started.UTC().Format("2006-01-02"), by)
 		if o.Row.Result != gpu.Passed {
 			gate.State = Failed
-			gate.Why += ": " + o.Row.Reason
+			gate.Why += ": " + strings.Join(strings.Fields(o.Row.Reason), " ") // may end with lines of stderr
 		}
 	}
 	of := cells[len(cells)-1]
@@ -121,7 +121,7 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 	default:
 		with := ""
 		if test != nil {
-			with = " --tests matrix.yaml"
+			with = " --tests " + p.Rules.File
 		}
 		gate.Why = fmt.Sprintf("no row: on a host with %s and driver %s run 'cudabuild gpu%s %s:%s --ledger rows', then here '%s --ledger rows'",
 			arch, driver, with, plan.To, p.staging(of.ID), p.again())

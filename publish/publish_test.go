@@ -465,8 +465,10 @@ func TestGates(t *testing.T) {
 			return o
 		}, code: 3, want: "no row"},
 		"failed since": {rows: func(f family) []gpu.Observation {
-			return append(all(f), row(f, "12.4-nbody-debian13", "nbody", "580.1", "9.0", gpu.Failed, 2))
-		}, code: 1, want: "fail on stand-in"},
+			failed := row(f, "12.4-nbody-debian13", "nbody", "580.1", "9.0", gpu.Failed, 2)
+			failed.Row.Reason = "exit code 1\n  bad\n"
+			return append(all(f), failed)
+		}, code: 1, want: "fail on stand-in, driver 580.1, 1970-01-01, the same image: exit code 1 bad"},
 		"passed since": {rows: func(f family) []gpu.Observation {
 			return append(all(f), row(f, "12.4-nbody-debian13", "nbody", "580.1", "9.0", gpu.Failed, 0))
 		}},
@@ -504,7 +506,7 @@ func TestGates(t *testing.T) {
 }
 
 // TestGatesOfTests: a test of one's own is asked of the cells that it is of, and answered by rows
-// of its definition.
+// of its definition that were judged by its expectation.
 func TestGatesOfTests(t *testing.T) {
 	t.Parallel()
 	const want = `tests: [{name: smoke, image: "*-runtime-*", run: [/opt/smoke]}]
@@ -512,21 +514,24 @@ publish: {require: {gpu: [{driver: "580", gpu: [sm_90], samples: [smoke]}]}}
 `
 	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1, extra: want})
 	f.cells = f.cells[:5] // of one release
-	digest := f.matrix.Publish().Tests[0].Digest()
+	test := f.matrix.Publish().Tests[0]
+	digest := test.Digest()
 	for name, tc := range map[string]struct {
 		cell, digest string
+		expect       string // behind that of the test
 		dry          bool
 		want         string
 	}{
 		"met":                {cell: "12.4-runtime-debian13", digest: digest},
-		"another definition": {cell: "12.4-runtime-debian13", digest: "sha256:1", want: "gpu --tests matrix.yaml "},
+		"another definition": {cell: "12.4-runtime-debian13", digest: "sha256:1", want: "gpu --tests team.yaml "},
+		"expected otherwise": {cell: "12.4-runtime-debian13", digest: digest, expect: "0", want: "no row"},
 		"a sample so called": {cell: "12.4-runtime-debian13", want: "no row"},
 		"another image":      {cell: "12.4-base-debian13", digest: digest, want: "no row"},
 		"only loaded":        {cell: "12.4-runtime-debian13", digest: digest, dry: true, want: "no row"},
 	} {
 		o := f.options(h.address + "/" + strings.ReplaceAll(name, " ", "-"))
 		r := row(f, tc.cell, "smoke", "580.1", "9.0", gpu.Passed, 1)
-		r.Row.Test, r.Row.Dry = tc.digest, tc.dry
+		r.Row.Test, r.Row.Expect, r.Row.Dry = tc.digest, test.ExpectDigest()+tc.expect, tc.dry
 		o.Rows = []gpu.Observation{r}
 		_, err := publisher(t, o).Run(t.Context(), nil)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
