@@ -31,9 +31,7 @@ package matrix
 
 import (
 	"errors"
-	"io"
 	"io/fs"
-	"os"
 
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/spec"
@@ -55,7 +53,7 @@ type Matrix struct {
 // Load reads and checks a matrix file against the catalog. The error is a
 // [spec.Problems], for a file that cannot be read too.
 func Load(path string, catalog *recipes.Catalog) (*Matrix, error) {
-	data, err := readFile(path)
+	data, err := spec.ReadFile(path)
 	if err != nil {
 		return nil, spec.Problems{unreadable(path, err)}
 	}
@@ -77,16 +75,6 @@ func Parse(name string, data []byte, catalog *recipes.Catalog) (*Matrix, error) 
 		return nil, err
 	}
 	return m, nil
-}
-
-// readFile reads one byte more than Parse accepts, so that Parse can tell.
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, spec.MaxBytes+1))
 }
 
 func unreadable(path string, err error) spec.Problem {

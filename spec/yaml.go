@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +18,16 @@ import (
 
 // MaxBytes is the size of the largest file that is read.
 const MaxBytes = 1 << 20
+
+// ReadFile reads one byte more of a file than is accepted, so that who parses it can tell.
+func ReadFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, MaxBytes+1))
+}
 
 // maxDepth is how deep lists and mappings may nest; the formats need 7.
 const maxDepth = 16

@@ -5,10 +5,8 @@ package usertest
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"regexp"
 	"slices"
@@ -135,25 +133,15 @@ func Schema() *schema.Schema {
 func Load(name string) ([]Test, error) {
 	report := new(spec.Report)
 	at := report.File(name)
-	data, err := readFile(name)
+	data, err := spec.ReadFile(name)
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		err = pathErr.Err // the path is said in front
+	}
 	if err != nil {
 		at.At(spec.Place{}, "name a file of tests, or a matrix.yaml with tests:", "%v", err)
 		return nil, report.Err()
 	}
 	return Parse(name, data)
-}
-
-// readFile reads one byte more than spec accepts, so that it can tell.
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err == nil {
-		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, spec.MaxBytes+1))
-	}
-	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
-		return nil, pathErr.Err // the path is said in front
-	}
-	return nil, err
 }
 
 // Parse reads the bytes of such a file; name stands for it in problems. The error is a

@@ -146,7 +146,7 @@ func (t Test) Read(exit int, stdout []byte) (figures map[string]float64, why str
 	case exit != t.Exit:
 		why = fmt.Sprintf("%s, want %d", Ended(exit), t.Exit)
 	case t.Stdout != nil && !t.Stdout.Match(stdout):
-		why = fmt.Sprintf("stdout has nothing that matches %q", written(t.Stdout))
+		why = `stdout has nothing that matches "` + written(t.Stdout) + `"`
 	}
 	return figures, why
 }
@@ -157,14 +157,14 @@ func written(pattern *regexp.Regexp) string { return strings.TrimPrefix(pattern.
 func (f Figure) read(stdout []byte) (value float64, problem string) {
 	found := f.Pattern.FindSubmatch(stdout)
 	if found == nil {
-		return 0, fmt.Sprintf("stdout has nothing that matches %q", written(f.Pattern))
+		return 0, `stdout has nothing that matches "` + written(f.Pattern) + `"`
 	}
 	value, err := strconv.ParseFloat(string(found[1]), 64)
 	switch {
 	case err != nil && !errors.Is(err, strconv.ErrRange):
-		return 0, fmt.Sprintf("%q is no number", found[1])
+		return 0, fmt.Sprintf("\"%s\" is no number", found[1])
 	case !Comparable(value):
-		return 0, fmt.Sprintf("%q is no number that can be compared", found[1])
+		return 0, fmt.Sprintf("\"%s\" is no number that can be compared", found[1])
 	}
 	return value, ""
 }
