@@ -55,7 +55,7 @@ var all = []Sample{
 	{Name: "nbody", Cmd: []string{"-benchmark"}},
 	{Name: "npp", Libraries: strings.Fields("nppial nppicc nppidei nppif nppig nppim nppist nppisu nppitc npps nppc"), Since: "10.1"}, // _Ctx's first
 	{Name: "nvjpeg", Libraries: []string{"nvjpeg"}, Since: "10.1"},                                                                    // the first that encodes
-	{Name: "nvrtc", Libraries: []string{"nvrtc", "nvrtc-builtins"}, Since: "7.5"},                                                     // nvrtc opens the other by name
+	{Name: "nvrtc", Libraries: []string{"nvrtc"}, Since: "7.5"},
 	{Name: "vectorAdd"},
 }
 

@@ -33,7 +33,7 @@ func Example() {
 	// nbody.cu [nbody -benchmark] []
 	// npp.cu [npp] [nppial nppicc nppidei nppif nppig nppim nppist nppisu nppitc npps nppc]
 	// nvjpeg.cu [nvjpeg] [nvjpeg]
-	// nvrtc.cu [nvrtc] [nvrtc nvrtc-builtins]
+	// nvrtc.cu [nvrtc] [nvrtc]
 	// vectorAdd.cu [vectorAdd] []
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // nvrtc compiles a kernel at run time and runs it through the driver's library, which it opens by name: where no driver is, it has
-// compiled before it is waived (exit 2). libnvrtc opens libnvrtc-builtins by name; it is linked so that its absence shows at the start.
-//   nvcc -O3 -cudart static -I.. -o nvrtc nvrtc.cu -lnvrtc -lnvrtc-builtins
+// compiled before it is waived (exit 2).
+//   nvcc -O3 -cudart static -I.. -o nvrtc nvrtc.cu -lnvrtc
 
 #include <cuda.h>
 #include <dlfcn.h>
