@@ -53,8 +53,9 @@ func Compare(host Host, rows []Row, earlier []Observation) (worse []Regression, 
 			continue
 		}
 		other := func(r Row) bool { return r.Digest != row.Digest || keyOf(host, r) != keyOf(host, row) }
+		same := func(r Row) bool { return !other(r) }
 		before, now := alike(host, row, earlier), slices.DeleteFunc(slices.Clone(rows), other)
-		last := len(slices.DeleteFunc(slices.Clone(rows[i+1:]), other)) == 0
+		last := !slices.ContainsFunc(rows[i+1:], same)
 		if why := flaky(row, slices.Concat(before, now)); why == "" {
 			if why := broken(row, slices.Concat(before, now)); why != "" {
 				worse = append(worse, Regression{Row: row, State: Broken, Why: why})
