@@ -2,7 +2,12 @@
 
 package gpu
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Result is how a sample ended.
 type Result string
@@ -157,6 +162,42 @@ const (
 	noCode     = "cudaErrorNoKernelImageForDevice"
 	noFunction = "cudaErrorInvalidDeviceFunction"
 )
+
+// Read fills the row with what the program, which ended by itself, said. LoadedLibcuda and
+// Devices must be there; cuda is what the host's driver runs.
+func (r *Row) Read(test Test, ended Ended, cuda string) {
+	said := test.Read(ended)
+	r.Result, r.CUDAError, r.Reason, r.Figures, r.Loaded = said.Result, said.CUDAError, said.Message, said.Figures, said.Loaded
+	if said.Libcuda != "" {
+		r.LoadedLibcuda = said.Libcuda
+	}
+	if said.Result == Passed {
+		if r.Reason = r.doubt(test, cuda); r.Reason != "" {
+			r.Result = Failed
+		}
+	}
+}
+
+// doubt says why a pass is not believed, "" if it is.
+func (r *Row) doubt(test Test, cuda string) string {
+	f := r.Figures
+	switch {
+	case r.LoadedLibcuda == "" && test.GPUs != 0:
+		return "no libcuda was mapped: it did not use the GPU"
+	case f.Names == nil: // only a sample that asks has them
+		return ""
+	case f.DriverCUDA != cuda && !strings.Contains(r.LoadedLibcuda, "/compat/"):
+		return fmt.Sprintf("in the container the driver is for CUDA %s, on the host for %s: another libcuda than the host's was used (%s)", f.DriverCUDA, cuda, r.LoadedLibcuda)
+	case len(f.Names) != len(r.Devices):
+		return fmt.Sprintf("the container sees %d GPUs, it was given %d", len(f.Names), len(r.Devices))
+	}
+	for _, uuid := range f.GPUs {
+		if !slices.Contains(r.Devices, uuid) {
+			return fmt.Sprintf("the container sees GPU %s, which it was not given", uuid)
+		}
+	}
+	return ""
+}
 
 // Judge fills Agrees from the prediction and the result. A sample that was predicted
 // to fail and finds no usable driver (waived) is as predicted: it does not run, but it did

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/observer"
+	"github.com/cudabuild/cudabuild/gpu/predict"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/usertest"
 )
@@ -111,7 +112,7 @@ func choose(images []subject, tests []usertest.Test) (chosen []subject, left []l
 func samplesOf(images []subject) (chosen []subject, problems []error) {
 	for _, s := range images {
 		var err error
-		if s.test, err = observer.Sample(s.source); err != nil {
+		if s.test, err = predict.Sample(s.source); err != nil {
 			problems = append(problems, err)
 		} else {
 			chosen = append(chosen, s)

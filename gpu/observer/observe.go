@@ -5,7 +5,6 @@ package observer
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -36,37 +35,7 @@ func (o *Observer) fill(row *gpu.Row, test gpu.Test, out container.Outcome) {
 		}
 		return
 	}
-	said := test.Read(gpu.Ended{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr})
-	row.Result, row.CUDAError, row.Reason, row.Figures, row.Loaded = said.Result, said.CUDAError, said.Message, said.Figures, said.Loaded
-	if said.Libcuda != "" {
-		row.LoadedLibcuda = said.Libcuda
-	}
-	if said.Result == gpu.Passed {
-		if row.Reason = o.doubt(row, test); row.Reason != "" {
-			row.Result = gpu.Failed
-		}
-	}
-}
-
-// doubt says why a pass is not believed, "" if it is.
-func (o *Observer) doubt(row *gpu.Row, test gpu.Test) string {
-	f := row.Figures
-	switch {
-	case row.LoadedLibcuda == "" && test.GPUs != 0:
-		return "no libcuda was mapped: it did not use the GPU"
-	case f.Names == nil: // only a sample that asks has them
-		return ""
-	case f.DriverCUDA != o.Facts.CUDA && !strings.Contains(row.LoadedLibcuda, "/compat/"):
-		return fmt.Sprintf("in the container the driver is for CUDA %s, on the host for %s: another libcuda than the host's was used (%s)", f.DriverCUDA, o.Facts.CUDA, row.LoadedLibcuda)
-	case len(f.Names) != len(row.Devices):
-		return fmt.Sprintf("the container sees %d GPUs, it was given %d", len(f.Names), len(row.Devices))
-	}
-	for _, uuid := range f.GPUs {
-		if !slices.Contains(row.Devices, uuid) {
-			return fmt.Sprintf("the container sees GPU %s, which it was not given", uuid)
-		}
-	}
-	return ""
+	row.Read(test, gpu.Ended{ExitCode: out.ExitCode, Stdout: out.Stdout, Stderr: out.Stderr}, o.Facts.CUDA)
 }
 
 // judgeDiff asks the verifier about an image with what the run left as its layer:

@@ -15,13 +15,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/host"
+	"github.com/cudabuild/cudabuild/gpu/predict"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
@@ -44,9 +44,9 @@ type Observer struct {
 // Image runs a test in an image and returns a row for each run, in order. The
 // rows that were finished before an error are returned with it.
 func (o *Observer) Image(ctx context.Context, src image.Source, test gpu.Test) ([]gpu.Row, error) {
-	subject, err := newSubject(src, test)
+	subject, err := predict.New(src, test)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", src.Ref, err)
+		return nil, err
 	}
 	with := o.with(test)
 	defer func() { o.NVML = with.NVML }()
@@ -62,22 +62,35 @@ func (o *Observer) with(test gpu.Test) *Observer {
 	return &with
 }
 
-func (o *Observer) repeat(ctx context.Context, subject subject) ([]gpu.Row, error) {
+// on is the host as a prediction takes it.
+func (o *Observer) on() predict.Host { return predict.Host{Facts: o.Facts, GPUs: o.GPUs, Dry: o.Dry} }
+
+func (o *Observer) predict(ctx context.Context, subject predict.Subject) (gpu.Prediction, error) {
+	report, err := subject.Report(ctx, o.Verifier, o.Dry || len(o.GPUs) == 0)
+	if err != nil {
+		return gpu.Prediction{}, err
+	}
+	p := subject.On(o.on(), report)
+	p.Made = time.Now()
+	return p, nil
+}
+
+func (o *Observer) repeat(ctx context.Context, subject predict.Subject) ([]gpu.Row, error) {
 	prediction, err := o.predict(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
 	var rows []gpu.Row
 	for _, engine := range o.Engines {
-		if o.Known != nil && o.Known(subject.row(engine, o)) {
+		if o.Known != nil && o.Known(subject.Row(string(engine), o.on())) {
 			continue
 		}
 		for range max(1, o.Repeat) {
-			row := subject.row(engine, o)
+			row := subject.Row(string(engine), o.on())
 			row.Prediction = prediction
 			err := o.observe(ctx, subject, &row)
 			if err != nil {
-				return rows, fmt.Errorf("%s: engine %s: %w", subject.ref, engine, err)
+				return rows, fmt.Errorf("%s: engine %s: %w", subject.Ref, engine, err)
 			}
 			rows = append(rows, row)
 		}
@@ -87,7 +100,7 @@ func (o *Observer) repeat(ctx context.Context, subject subject) ([]gpu.Row, erro
 
 // observe runs the test once. The ledger has the prediction before the program is
 // started, and the whole row afterwards.
-func (o *Observer) observe(ctx context.Context, subject subject, row *gpu.Row) error {
+func (o *Observer) observe(ctx context.Context, subject predict.Subject, row *gpu.Row) error {
 	row.Prediction.Made = row.Prediction.Made.UTC()
 	row.Started = time.Now().UTC()
 	if err := o.keep(*row); err != nil {
@@ -110,7 +123,7 @@ func (o *Observer) keep(row gpu.Row) error {
 }
 
 // run fills the row with what was seen.
-func (o *Observer) run(ctx context.Context, subject subject, row *gpu.Row) error {
+func (o *Observer) run(ctx context.Context, subject predict.Subject, row *gpu.Row) error {
 	program, spec, err := o.ready(ctx, subject, row)
 	if err != nil {
 		return err
@@ -120,33 +133,30 @@ func (o *Observer) run(ctx context.Context, subject subject, row *gpu.Row) error
 		return err
 	}
 	row.Seconds.Spec = (spec + out.Times.Config).Seconds()
-	o.fill(row, subject.test, out)
+	o.fill(row, subject.Test, out)
 	return o.judgeDiff(ctx, row, out)
 }
 
 // ready returns what the row's container runs, and how long its CDI specification took.
 // What is paid once goes into the row.
-func (o *Observer) ready(ctx context.Context, subject subject, row *gpu.Row) (p container.Program, spec time.Duration, err error) {
-	p, spent, err := o.Program(ctx, subject.image, container.Engine(row.Engine))
+func (o *Observer) ready(ctx context.Context, subject predict.Subject, row *gpu.Row) (p container.Program, spec time.Duration, err error) {
+	p, spent, err := o.Program(ctx, subject.Image, container.Engine(row.Engine))
 	if err != nil {
 		return p, 0, err
 	}
 	row.Seconds.Unpack, row.Seconds.NVML = spent.Unpack.Seconds(), o.NVML.Seconds()
 	o.NVML = 0
-	p.Args, p.Env, p.Limit, p.Open = subject.args, subject.env, o.limit(subject.test), subject.open
+	p.Args, p.Env, p.Limit = subject.Args, slices.Clone(subject.Env), o.limit(subject.Test)
+	if !slices.ContainsFunc(p.Env, func(e string) bool { return strings.HasPrefix(e, "PATH=") }) {
+		p.Env = append(p.Env, container.DefaultPath)
+	}
 	if o.Dry {
-		p.Env = append(slices.Clone(p.Env), "LD_BIND_NOW=1")
+		p.Env = append(p.Env, "LD_BIND_NOW=1")
+	}
+	if subject.Test.Own() {
+		p.Open = &container.Open{Dir: subject.Dir, User: subject.User, Powerless: true}
 	}
 	return p, spent.Spec, nil
 }
 
 func (o *Observer) limit(test gpu.Test) time.Duration { return cmp.Or(test.Limit, o.Limit) }
-
-// subject is an image as something to run.
-type subject struct {
-	image                     v1.Image
-	ref, digest, config, cell string
-	test                      gpu.Test
-	args, env                 []string
-	open                      *container.Open // nil for a sample
-}

@@ -20,6 +20,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/host/hosttest"
 	"github.com/cudabuild/cudabuild/gpu/observer"
+	"github.com/cudabuild/cudabuild/gpu/predict"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/internal/standin"
@@ -68,7 +69,7 @@ func sample(t *testing.T, env []string, more map[string]imagetest.Entry) image.S
 
 func one(t *testing.T, o *observer.Observer, src image.Source) gpu.Row {
 	t.Helper()
-	test, err := observer.Sample(src)
+	test, err := predict.Sample(src)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +280,7 @@ func TestImageIsNoSample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if test, err := observer.Sample(image.Source{Ref: "x", Image: img}); err == nil || !strings.Contains(err.Error(), "want a sample") {
+		if test, err := predict.Sample(image.Source{Ref: "x", Image: img}); err == nil || !strings.Contains(err.Error(), "want a sample") {
 			t.Errorf("an image that runs %v: %s, %v", cmd, test.Name, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/gpu/predict"
 	"github.com/cudabuild/cudabuild/image"
 )
 
@@ -33,16 +34,16 @@ func CheckClient(src image.Source) error {
 	return err
 }
 
-func newClient(src image.Source) (subject, error) {
-	test, err := Sample(src)
+func newClient(src image.Source) (predict.Subject, error) {
+	test, err := predict.Sample(src)
 	if err != nil {
-		return subject{}, err
+		return predict.Subject{}, err
 	}
 	if test.Name != gpu.NBody {
-		return subject{}, fmt.Errorf("%s: clients of MPS must be %s, the image runs %s", src.Ref, gpu.NBody, test.Name)
+		return predict.Subject{}, fmt.Errorf("%s: clients of MPS must be %s, the image runs %s", src.Ref, gpu.NBody, test.Name)
 	}
 	test.More = append(test.More, clientArgs...)
-	return newSubject(src, test)
+	return predict.New(src, test)
 }
 
 // Share runs the image n times at once on one GPU, by turns and then through MPS, and
@@ -71,11 +72,11 @@ func (o *Observer) Share(ctx context.Context, src image.Source, n int, mps conta
 }
 
 // clients runs the clients once and returns their rows, none if nothing could be seen.
-func (o *Observer) clients(ctx context.Context, subject subject, engine container.Engine, p gpu.Prediction, n int, mps *container.MPS) ([]gpu.Row, error) {
+func (o *Observer) clients(ctx context.Context, subject predict.Subject, engine container.Engine, p gpu.Prediction, n int, mps *container.MPS) ([]gpu.Row, error) {
 	p.Made = p.Made.UTC()
 	rows := make([]gpu.Row, n)
 	for i := range rows {
-		row := subject.row(engine, o)
+		row := subject.Row(string(engine), o.on())
 		row.Prediction = p
 		// The ledger tells rows apart by their start.
 		row.Started = time.Now().UTC().Truncate(time.Microsecond).Add(time.Duration(i))
@@ -105,7 +106,7 @@ func (o *Observer) clients(ctx context.Context, subject subject, engine containe
 }
 
 // runClients fills the rows with what was seen.
-func (o *Observer) runClients(ctx context.Context, subject subject, rows []gpu.Row, mps *container.MPS) error {
+func (o *Observer) runClients(ctx context.Context, subject predict.Subject, rows []gpu.Row, mps *container.MPS) error {
 	program, spec, err := o.ready(ctx, subject, &rows[0])
 	if err != nil {
 		return err
@@ -118,7 +119,7 @@ func (o *Observer) runClients(ctx context.Context, subject subject, rows []gpu.R
 		row := &rows[i]
 		row.Seconds.Spec = (spec + out.Times.Config).Seconds()
 		row.Sharing.Wall = together.Wall.Seconds()
-		o.fill(row, subject.test, out)
+		o.fill(row, subject.Test, out)
 		if mps != nil && row.Result == gpu.Passed && together.Served < len(rows) {
 			row.Result = gpu.Failed
 			row.Reason = fmt.Sprintf("the MPS control daemon saw %d of %d clients: %s", together.Served, len(rows), together.Log)

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package observer
+package predict
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
@@ -22,53 +20,43 @@ const (
 	verdictCompat  = "wrong-compat" // a libcuda of cuda-compat where it does not help
 )
 
-// predict says what the test will do, from the verifier's report and the host's
-// facts alone. The checks come in the order in which a start would fail.
-func (o *Observer) predict(ctx context.Context, subject subject) (gpu.Prediction, error) {
-	report, err := o.Verifier.Command(ctx, subject.ref, subject.image, verify.Command{Args: subject.test.Run, Unhooked: o.Dry || len(o.GPUs) == 0})
-	if err != nil {
-		return gpu.Prediction{}, err
-	}
-	p := o.judge(report, subject)
-	p.Made = time.Now()
-	return p, nil
-}
-
-func (o *Observer) judge(report verify.Report, subject subject) gpu.Prediction {
-	if why := o.Facts.Unmet(subject.env, o.GPUs); why != "" {
+// On says what the test will do on a host, by the report on it. The checks come in the order in
+// which a start would fail.
+func (s Subject) On(h Host, report verify.Report) gpu.Prediction {
+	if why := h.Facts.Unmet(s.Env, h.GPUs); why != "" {
 		return gpu.Prediction{Verdict: verdictRequire, Why: why, Result: gpu.Refused}
 	}
 	cannot := report.Portability.CannotStart
-	if o.Dry {
+	if h.Dry {
 		cannot = report.Portability.CannotBind()
 	}
 	if cannot != "" {
 		return gpu.Prediction{Verdict: gpu.CannotStart, Why: cannot, Result: gpu.Failed}
 	}
-	if o.Dry {
+	if h.Dry {
 		return gpu.Prediction{Verdict: verdictDry, Why: "no driver is given: it starts, and finds no device", Result: gpu.Waived}
 	}
-	if subject.test.GPUs == 0 {
+	if s.Test.GPUs == 0 {
 		return gpu.Prediction{Verdict: verdictNoGPU, Why: "the test asks for no GPU, so nothing of a driver decides", Result: gpu.Passed}
 	}
-	if len(o.GPUs) == 0 {
+	if len(h.GPUs) == 0 {
 		return gpu.Prediction{
 			Verdict: verdictNoGPU, Why: "no GPU is given, so the container gets no driver",
 			Result: gpu.Waived, CUDAError: gpu.CUDAErrorName(compat.ErrorDriver), CUDAErrorCode: compat.ErrorDriver,
 		}
 	}
-	if p, decided := o.libcuda(report); decided {
+	if p, decided := h.libcuda(report); decided {
 		return p
 	}
-	return o.code(report)
+	return h.code(report)
 }
 
 // libcuda predicts from a libcuda of the image that is loaded in place of the host's.
 // It decides nothing where the host's is loaded, one of the same version, or what the
 // hook has put in its place. Both engines are CDI's: direct applies the specification of
 // the CDI hooks, and nvidia runs in mode jit-cdi.
-func (o *Observer) libcuda(report verify.Report) (gpu.Prediction, bool) {
-	needs, host := report.Portability.Needs, o.Facts.Compat(o.GPUs[0])
+func (h Host) libcuda(report verify.Report) (gpu.Prediction, bool) {
+	needs, host := report.Portability.Needs, h.Facts.Compat(h.GPUs[0])
 	found := needs.Loads(host)
 	if found.Path == "" {
 		return gpu.Prediction{}, false
@@ -77,7 +65,7 @@ func (o *Observer) libcuda(report verify.Report) (gpu.Prediction, bool) {
 	if !decides {
 		return gpu.Prediction{}, false
 	}
-	p.Why = fmt.Sprintf("the image's own %s, found through %s, is loaded in place of driver %s's: %s", found.Path, found.From, o.Facts.Driver, p.Why)
+	p.Why = fmt.Sprintf("the image's own %s, found through %s, is loaded in place of driver %s's: %s", found.Path, found.From, h.Facts.Driver, p.Why)
 	if found.Own.Forward {
 		return predicted(verdictCompat, p), true
 	}
@@ -88,28 +76,28 @@ func (o *Observer) libcuda(report verify.Report) (gpu.Prediction, bool) {
 // GPUs the first that the image does not run on decides. Of a program that opens libraries
 // by name, as Python does, not every part of the image can be meant: it is known to fail
 // only if no part runs.
-func (o *Observer) code(report verify.Report) gpu.Prediction {
+func (h Host) code(report verify.Report) gpu.Prediction {
 	var p compat.Prediction
-	for _, g := range o.GPUs {
-		if p = report.Predict(o.Facts.Compat(g)); !p.Verdict.Runs() {
+	for _, g := range h.GPUs {
+		if p = report.Predict(h.Facts.Compat(g)); !p.Verdict.Runs() {
 			break
 		}
 	}
-	if p.Verdict == compat.No && report.Portability.Program == "" && o.someRun(report.Portability.Needs) {
+	if p.Verdict == compat.No && report.Portability.Program == "" && h.someRun(report.Portability.Needs) {
 		p = compat.Prediction{Verdict: compat.Unknown, Why: "nobody knows which libraries the program loads, and not all of the image run here: " + p.Why}
 	}
 	return predicted(string(p.Verdict), p)
 }
 
 // someRun reports whether a part of the image, by itself, runs on all GPUs.
-func (o *Observer) someRun(needs compat.Needs) bool {
+func (h Host) someRun(needs compat.Needs) bool {
 	return slices.ContainsFunc(needs.Parts, func(part compat.Part) bool {
 		if len(part.SASS)+len(part.PTX) == 0 { // a CUDA runtime by itself runs everywhere
 			return false
 		}
 		alone := needs
 		alone.Parts = []compat.Part{part}
-		return !slices.ContainsFunc(o.GPUs, func(g gpu.GPU) bool { return !compat.Predict(alone, o.Facts.Compat(g)).Verdict.Runs() })
+		return !slices.ContainsFunc(h.GPUs, func(g gpu.GPU) bool { return !compat.Predict(alone, h.Facts.Compat(g)).Verdict.Runs() })
 	})
 }
 
