@@ -55,6 +55,7 @@ var arrows = map[string][]string{
 	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "usertest", "verify"},
 	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
 	"emit":     {"matrix", "plan", "recipes"},
+	"fleet":    {"compat", "gpu", "registry"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
 	"internal": {"image"},
 }
