@@ -4,6 +4,8 @@ package observe
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 )
 
@@ -15,10 +17,67 @@ type Request struct {
 	Node  string        // where this runs, for the row
 }
 
+// maxArgs bounds what a row has of the command, in bytes.
+const maxArgs = 32 << 10
+
+var errLimit = errors.New("time limit")
+
 // Run runs a command to its end, to the time limit or until ctx ends, and says what was seen. It
-// ends with everything that the command left running in its session; as the first process of a
-// container it reaps orphans meanwhile.
+// ends with everything that the command left running in its group of processes; as the first process
+// of a container it reaps orphans meanwhile.
 func Run(ctx context.Context, r Request) Seen {
-	<-ctx.Done()
-	return Seen{Version: Version, Args: r.Args, Node: r.Node, Problem: "not implemented"}
+	s := Seen{Version: Version, Args: bounded(r.Args, maxArgs), Node: r.Node, Started: time.Now().UTC(), VisibleDevices: os.Getenv("NVIDIA_VISIBLE_DEVICES")}
+	s.DeviceNodes = deviceNodes("/")
+	s.Driver, s.GPUs = driver("/")
+	if err := s.run(ctx, r); err != nil {
+		s.ExitCode, s.Problem = refusal(err)
+	}
+	return s
+}
+
+// run fills in what the command does. An error means that it was not started.
+func (s *Seen) run(ctx context.Context, r Request) error {
+	stdout, err := newCapture()
+	if err != nil {
+		return err
+	}
+	defer stdout.close()
+	stderr, err := newCapture()
+	if err != nil {
+		return err
+	}
+	defer stderr.close()
+	if r.Limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, r.Limit, errLimit)
+		defer cancel()
+	}
+	s.Started = time.Now().UTC()
+	p, err := start(r.Args, stdout.w, stderr.w)
+	if err != nil {
+		return err
+	}
+	w := newWatch(p.pid)
+	end := p.wait(ctx)
+	s.Seconds = time.Since(s.Started).Seconds()
+	s.LoadedLibcuda, s.PTXJIT = w.stop()
+	s.ExitCode, s.TimedOut, s.Problem = end.code, end.timedOut, end.problem
+	s.Stdout, s.Stderr = outputs(stdout, stderr)
+	p.kill()
+	return nil
+}
+
+// bounded is the beginning of a list, of so many bytes.
+func bounded(list []string, most int) []string {
+	kept := []string{}
+	for _, text := range list {
+		if len(text) > most {
+			return append(kept, text[:most]+"...")
+		}
+		kept, most = append(kept, text), most-len(text)-1
+		if most <= 0 {
+			break
+		}
+	}
+	return kept
 }
