@@ -3,6 +3,7 @@
 package observe
 
 import (
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -22,11 +23,18 @@ func newCapture() (*capture, error) {
 		return nil, err
 	}
 	c := &capture{r: r, w: w, kept: Output{Head: []byte{}, Tail: []byte{}}, end: make(chan struct{})}
-	go func() {
-		defer close(c.end)
-		_, _ = io.Copy(c, c.r)
-	}()
+	go c.listen()
 	return c, nil
+}
+
+// listen reads until the end or the deadline, and then what is in the pipe all the same: where
+// the machine was held up, that is all of it.
+func (c *capture) listen() {
+	defer close(c.end)
+	if _, err := io.Copy(c, c.r); errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = c.r.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		_, _ = io.Copy(c, c.r)
+	}
 }
 
 // Write keeps the first bytes and, for a time, those that may be the last.

@@ -17,8 +17,12 @@ type Request struct {
 	Node  string        // where this runs, for the row
 }
 
-// maxArgs bounds what a row has of the command, in bytes.
-const maxArgs = 32 << 10
+// What a row has of texts that others choose, in bytes: a byte can be six in JSON, and the outputs
+// take 700 KB of a row.
+const (
+	maxArgs = 32 << 10
+	maxText = 4 << 10
+)
 
 var errLimit = errors.New("time limit")
 
@@ -26,11 +30,13 @@ var errLimit = errors.New("time limit")
 // ends with everything that the command left running in its group of processes; as the first process
 // of a container it reaps orphans meanwhile.
 func Run(ctx context.Context, r Request) Seen {
-	s := Seen{Version: Version, Args: bounded(r.Args, maxArgs), Node: r.Node, Started: time.Now().UTC(), VisibleDevices: os.Getenv("NVIDIA_VISIBLE_DEVICES")}
+	s := Seen{Version: Version, Args: bounded(r.Args, maxArgs), Node: cut(r.Node, maxText), Started: time.Now().UTC()}
+	s.VisibleDevices = cut(os.Getenv("NVIDIA_VISIBLE_DEVICES"), maxText)
 	s.DeviceNodes = deviceNodes("/")
 	s.Driver, s.GPUs = driver("/")
 	if err := s.run(ctx, r); err != nil {
-		s.ExitCode, s.Problem = refusal(err)
+		code, why := refusal(err)
+		s.ExitCode, s.Problem = code, cut(why, maxText)
 	}
 	return s
 }
@@ -71,13 +77,18 @@ func (s *Seen) run(ctx context.Context, r Request) error {
 func bounded(list []string, most int) []string {
 	kept := []string{}
 	for _, text := range list {
-		if len(text) > most {
-			return append(kept, text[:most]+"...")
-		}
-		kept, most = append(kept, text), most-len(text)-1
 		if most <= 0 {
 			break
 		}
+		kept, most = append(kept, cut(text, most)), most-len(text)-1
 	}
 	return kept
+}
+
+// cut is the beginning of a text, of so many bytes.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "..."
 }
