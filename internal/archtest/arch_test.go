@@ -32,6 +32,8 @@ const (
 	// GPU host. A module that takes it over the limit argues for itself, with what it adds,
 	// in the commit that raises the number, a tenth above what is linked (30.1 MB).
 	maxBytes = 33_000_000
+	// maxObserver bounds the program that a pod copies before each row (2.8 MB are linked).
+	maxObserver = 4_000_000
 )
 
 // arrows names, for each package, the packages of ours that it may import.
@@ -153,26 +155,7 @@ func TestBuildKitStaysInItsPlace(t *testing.T) {
 // for a part of the driver by the texts in it: they are part of cudabuild.
 func TestProgram(t *testing.T) {
 	t.Parallel()
-	program := filepath.Join(t.TempDir(), "cudabuild")
-	// -trimpath as in the Makefile, so that the build cache is warm, and stripped as there.
-	goTool(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "./cmd/cudabuild")
-	f, err := elf.Open(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			t.Errorf("%s asks for a dynamic loader, want a static program", program)
-		}
-	}
-	info, err := os.Stat(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Size() > maxBytes {
-		t.Errorf("the program has %.1f MB, want at most %.1f", float64(info.Size())/1e6, maxBytes/1e6)
-	}
+	program := build(t, "cudabuild", maxBytes)
 	data, err := os.ReadFile(program)
 	if err != nil {
 		t.Fatal(err)
@@ -184,6 +167,48 @@ func TestProgram(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestObserver holds what runs in other people's images to the standard library and one module
+// more, small and static.
+func TestObserver(t *testing.T) {
+	t.Parallel()
+	const observer = module + "/cmd/observe"
+	for _, p := range list(t) {
+		for _, dep := range p.Deps {
+			domain, _, _ := strings.Cut(dep, "/")
+			if p.ImportPath == observer && strings.Contains(domain, ".") && !strings.HasPrefix(dep, "golang.org/x/sys/") && dep != module+"/fleet/observe" {
+				t.Errorf("%s depends on %s, want the standard library and golang.org/x/sys alone", observer, dep)
+			}
+		}
+	}
+	build(t, "observe", maxObserver)
+}
+
+// build returns a program of ours that is static and not too big.
+func build(t *testing.T, name string, most int64) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), name)
+	// -trimpath as in the Makefile, so that the build cache is warm, and stripped as there.
+	goTool(t, "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "./cmd/"+name)
+	f, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			t.Errorf("%s asks for a dynamic loader, want a static program", name)
+		}
+	}
+	info, err := os.Stat(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Size() > most {
+		t.Errorf("%s has %.1f MB, want at most %.1f", name, float64(info.Size())/1e6, float64(most)/1e6)
+	}
+	return program
 }
 
 // list returns every package of the module, as seen without cgo.
