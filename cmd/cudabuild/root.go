@@ -124,6 +124,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newPlan(), newExplain())
 	root.AddCommand(newMatrix(), newExport(), newPush(), newPrune())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
+	root.AddCommand(newFleet())
 	running, verbose := newRun(), *root.PersistentFlags().Lookup("verbose")
 	verbose.Shorthand = "" // there it is --volume's
 	running.Flags().AddFlag(&verbose)

