@@ -14,6 +14,7 @@ MOBY    := github.com/moby/moby/v2
 TOOLKIT := github.com/NVIDIA/nvidia-container-toolkit
 ENGINE := bin/buildkitd bin/runc
 NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
+OBSERVE := bin/observe-amd64 bin/observe-arm64
 GPU := bin/gpu/cudabuild $(NVIDIA:bin/%=bin/gpu/%)
 QUIET   = -O2 -Wno-deprecated-declarations
 help: ## list the targets
@@ -24,7 +25,7 @@ deps: ## install missing system packages (apt-get, root)
 	@scripts/deps.sh build
 emulator: ## let this machine, all of it, run programs of amd64 and arm64 (root; docs/platforms.md)
 	@scripts/emulator.sh
-tools: $(ENGINE) $(NVIDIA) bin/registry bin/runc-1.1.5 ## build the pinned daemons into bin/
+tools: $(ENGINE) $(NVIDIA) $(OBSERVE) bin/registry bin/runc-1.1.5 ## build the pinned daemons, and the observer of pods, into bin/
 matrix: deps build $(ENGINE) ## build and verify the default image family: out/images, out/run.json
 	bin/cudabuild matrix
 test: tools build ## run every test that needs no GPU
@@ -89,6 +90,9 @@ $(NVIDIA) $(NVIDIA:bin/%=bin/gpu/%): $(PINS) | deps
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' $(call TOOL,-X $(TOOLKIT)/internal/info.version=$(patsubst v%,%,$(call PINNED,$(TOOLKIT)))) -tags 'netgo osusergo' $(TOOLKIT)/cmd/$(@F)
 bin/gpu/cudabuild:
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go build -ldflags '$(STRIP)' -o $(@D)/ ./cmd/cudabuild
+# What pods run, whatever machine this is.
+$(OBSERVE): bin/observe-%: $(wildcard cmd/observe/*.go fleet/observe/*.go) go.mod
+	GOARCH=$* go build -ldflags '$(STRIP)' -o $@ ./cmd/observe
 # A release that gives hooks the environment of the container: tests see that it is not used.
 bin/runc-1.1.5: $(addprefix tools/oldrunc/,go.mod go.sum) | deps
 	CGO_ENABLED=1 go build -C $(<D) -tags 'seccomp netgo osusergo' -ldflags '$(STRIP) -extldflags -static' -o ../../$@ github.com/opencontainers/runc

@@ -23,6 +23,7 @@ scripts/debian.sh --cross "$(cat <<'EOF'
 export GOFLAGS=-buildvcs=true LC_ALL=C
 go build -C tools -o ../out/ ./sbom
 mkdir out/release
+make bin/observe-amd64 bin/observe-arm64
 for processor in amd64:x86_64 arm64:aarch64; do
   export GOARCH=${processor%:*} CC=${processor#*:}-linux-gnu-gcc PKG_CONFIG_LIBDIR=/usr/lib/${processor#*:}-linux-gnu/pkgconfig
   make -o deps build bin/buildkitd bin/runc bin/nvidia-cdi-hook bin/nvidia-container-runtime bin/gpu/cudabuild
@@ -30,6 +31,7 @@ for processor in amd64:x86_64 arm64:aarch64; do
   mkdir "out/$name"
   mv bin/gpu/cudabuild "out/$name/cudabuild-gpu"
   mv bin/cudabuild bin/buildkitd bin/runc bin/nvidia-* "out/$name"
+  cp bin/observe-* "out/$name" # both: the nodes of a cluster may be other machines
   cp LICENSE scripts/deps.sh scripts/emulator.sh "out/$name"
   # runc holds these two, as they are in this root.
   out/sbom -c "$(dpkg-query -W -f '${Package}=${Version} ' "libc6-dev:$GOARCH" "libseccomp-dev:$GOARCH")" "out/$name" >"out/release/$name.spdx.json"
