@@ -29,6 +29,7 @@ func TestEndToEnd(t *testing.T) {
 	for _, c := range first.Cells {
 		t.Logf("%-26s %8.1f MB %6.1f s", c.ID, float64(c.SizeBytes)/1e6, c.BuildSeconds)
 	}
+	t.Run("libraries", func(t *testing.T) { testLibraries(t, f) })
 	t.Run("layout", func(t *testing.T) { testLayout(t, f, first) })
 	t.Run("nothing changed", func(t *testing.T) { testWarm(t, f, first) })
 	t.Run("blob deleted", func(t *testing.T) { testDeletedBlob(t, f, first) })
@@ -37,7 +38,6 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("skopeo", func(t *testing.T) { testSkopeo(t, f) })
 	t.Run("docker", func(t *testing.T) { testDocker(t, f) })
 	t.Run("push", func(t *testing.T) { testPush(t, f) })
-	t.Run("libraries", func(t *testing.T) { testLibraries(t, f) })
 }
 
 func testLayout(t *testing.T, f fixture, doc record.Run) {
