@@ -16,6 +16,8 @@ ENGINE := bin/buildkitd bin/runc
 NVIDIA := bin/nvidia-cdi-hook bin/nvidia-container-runtime
 OBSERVE := bin/observe-amd64 bin/observe-arm64
 GPU := bin/gpu/cudabuild $(NVIDIA:bin/%=bin/gpu/%)
+CLUSTER := $(addprefix bin/,kubernetes pause registry crane runc)
+K8S     := k8s.io/kubernetes
 QUIET   = -O2 -Wno-deprecated-declarations
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +59,11 @@ fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 e2e: tools build bin/buildx bin/crane bin/regctl ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 40m -v ./e2e/...
+cluster: $(CLUSTER) ## build a Kubernetes for tests and install what scripts/cluster.sh needs (root; 13 CPU minutes once)
+	@scripts/deps.sh cluster
+cluster-test: cluster build ## run the tests that need a Kubernetes, in one of its own, and look what it left of this machine
+	go vet -tags cluster ./fleet/...
+	scripts/cluster.sh run go test -tags cluster -count=1 -timeout 20m -v ./fleet/...
 kills: tools build ## kill a tiny run at each place that makes something, and a push at each request (root; a part of them is in `make test`)
 	@scripts/deps.sh test
 	CUDABUILD_REQUIRE=kills,strace,buildkit,registry,root go test -count=1 -timeout 90m -v -run '^Test(Kills|Crash)$$' ./build ./publish
@@ -98,6 +105,10 @@ bin/runc-1.1.5: $(addprefix tools/oldrunc/,go.mod go.sum) | deps
 	CGO_ENABLED=1 go build -C $(<D) -tags 'seccomp netgo osusergo' -ldflags '$(STRIP) -extldflags -static' -o ../../$@ github.com/opencontainers/runc
 bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
+bin/kubernetes: $(wildcard $(addprefix tools/kubernetes/,go.mod go.sum *.go standin/*.go))
+	go build -C tools/kubernetes -ldflags '$(STRIP) -X k8s.io/component-base/version.gitVersion=$(shell go list -C tools/kubernetes -m -f '{{.Version}}' $(K8S))' -o ../../$@ .
+bin/pause: tools/kubernetes/pause/main.go
+	go build -C tools/kubernetes -ldflags '$(STRIP)' -o ../../$@ ./pause
 bin/golangci-lint: tools/lint/go.mod
 bin/actionlint bin/buildx bin/crane bin/dive bin/regctl: bin/%: tools/%/go.mod
 bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive bin/regctl:
@@ -105,4 +116,4 @@ bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive bin/regctl:
 # 29, for one test, if it is there (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
 bin/docker29/dockerd: tools/docker29/go.mod
 	go build -C $(<D) -ldflags '$(STRIP) -X $(MOBY)/dockerversion.Version=$(shell go list -C $(<D) -m -f '{{.Version}}' $(MOBY))' -o ../../$(@D)/ tool
-.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e kills gpu release release-check repro bench bench-bake bench-push bench-verify corpus clean bin/gpu/cudabuild
+.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e cluster cluster-test kills gpu release release-check repro bench bench-bake bench-push bench-verify corpus clean bin/gpu/cudabuild

@@ -5,6 +5,7 @@
 #   scripts/deps.sh build      what `make tools` needs besides
 #   scripts/deps.sh test       what the tests need besides
 #   scripts/deps.sh e2e        what the end-to-end tests need besides: other people's tools that read our images
+#   scripts/deps.sh cluster    what `make cluster` needs: a node of a Kubernetes for tests
 #   scripts/deps.sh emulator   what `make emulator` needs
 set -euo pipefail
 
@@ -38,13 +39,24 @@ rpm                     makes and signs the packages of the stand-in rpm reposit
 createrepo-c            writes its index
 LIST
       ;;
+    cluster) cat <<'LIST'
+containerd              runs the pods
+containernetworking-plugins  connects them
+curl                    asks the API server whether it is ready
+iproute2                makes the network that the cluster is alone in
+iptables                lists the rules that a cluster must not change
+jq                      reads what the API server answers
+openssl                 makes the key that signs tokens of service accounts
+procps                  lists the settings that a cluster must not change (sysctl)
+LIST
+      ;;
     emulator) cat <<'LIST'
 arch-test               tells mmdebstrap which programs run here
 binfmt-support          registers emulators with the kernel
 qemu-user-static        runs programs of other processors
 LIST
       ;;
-    *) echo "usage: scripts/deps.sh run|build|test|e2e|emulator" >&2; exit 2 ;;
+    *) echo "usage: scripts/deps.sh run|build|test|e2e|cluster|emulator" >&2; exit 2 ;;
   esac
 }
 
