@@ -130,6 +130,16 @@ func BoardsLike(name string) (names []string) {
 	return names
 }
 
+// Boards are those that BoardNamed knows, by architecture.
+func Boards() (all []Board) {
+	for _, s := range series {
+		for _, name := range s.names {
+			all = append(all, Board{name, Target{SM: s.sm}, s.brand})
+		}
+	}
+	return all
+}
+
 // BoardNames are the names that BoardNamed knows, in their shortest form.
 func BoardNames() (names []string) {
 	for _, s := range series {

@@ -130,7 +130,10 @@ func supports(version string, branches []int, driver string) bool {
 // Source: NVIDIA, CUDA Compatibility guide: data-center GPUs and select NGC-ready boards.
 var forwardBrands = []string{"geforce", "titan", "quadro", "nvidiartx", "nvs"}
 
+// unspaced takes out what is between the words of a brand.
+var unspaced = strings.NewReplacer(" ", "", "-", "", "_", "")
+
 func leavesOut(brand string) bool {
-	brand = strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(brand))
+	brand = unspaced.Replace(strings.ToLower(brand))
 	return slices.ContainsFunc(forwardBrands, func(b string) bool { return strings.HasPrefix(brand, b) })
 }

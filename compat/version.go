@@ -4,7 +4,9 @@ package compat
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -106,4 +108,47 @@ func AnyDriverIs(want string) bool {
 		versions = append(versions, strings.TrimLeft(word, "<>="))
 	}
 	return slices.ContainsFunc(versions, func(driver string) bool { return DriverIs(want, driver) })
+}
+
+// driver writes a driver's version as NVIDIA does, "580.65.06", without zeroes that say
+// nothing.
+func (v version) driver() string {
+	text := strconv.Itoa(v[0])
+	if v[1] > 0 || v[2] > 0 {
+		text += "." + strconv.Itoa(v[1])
+	}
+	if v[2] > 0 {
+		text += fmt.Sprintf(".%02d", v[2])
+	}
+	return text
+}
+
+// up is the oldest driver that is not older, one of three numbers.
+func (v version) up() version {
+	if v[3] > 0 || v[4] > 0 {
+		v = version{v[0], v[1], v[2] + 1}
+	}
+	return v
+}
+
+// next has one more at a place, and what is behind it as it was.
+func (v version) next(i int) version {
+	v[i]++
+	return v
+}
+
+// later is the higher version.
+func later(a, b version) version {
+	if slices.Compare(a[:], b[:]) > 0 {
+		return a
+	}
+	return b
+}
+
+// sooner is the lower version that is not zero, which is none.
+func sooner(a, b version) version {
+	if a == (version{}) || b != (version{}) && slices.Compare(b[:], a[:]) < 0 {
+		return b
+	}
+	return a
 }
