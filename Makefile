@@ -27,7 +27,7 @@ deps: ## install missing system packages (apt-get, root)
 	@scripts/deps.sh build
 emulator: ## let this machine, all of it, run programs of amd64 and arm64 (root; docs/platforms.md)
 	@scripts/emulator.sh
-tools: $(ENGINE) $(NVIDIA) $(OBSERVE) bin/registry bin/runc-1.1.5 ## build the pinned daemons, and the observer of pods, into bin/
+tools: $(ENGINE) $(NVIDIA) $(OBSERVE) bin/registry bin/runc-1.1.5 bin/agree ## build the pinned daemons, and the observer of pods, into bin/
 matrix: deps build $(ENGINE) ## build and verify the default image family: out/images, out/run.json
 	bin/cudabuild matrix
 test: tools build ## run every test that needs no GPU
@@ -107,8 +107,9 @@ bin/registry: $(addprefix tools/registry/,go.mod go.sum main.go)
 	go build -C tools/registry -ldflags '$(STRIP)' -o ../../bin/registry .
 bin/kubernetes: $(wildcard $(addprefix tools/kubernetes/,go.mod go.sum *.go standin/*.go))
 	go build -C tools/kubernetes -ldflags '$(STRIP) -X k8s.io/component-base/version.gitVersion=$(shell go list -C tools/kubernetes -m -f '{{.Version}}' $(K8S))' -o ../../$@ .
-bin/pause: tools/kubernetes/pause/main.go
-	go build -C tools/kubernetes -ldflags '$(STRIP)' -o ../../$@ ./pause
+# agree is Kubernetes' own matcher and CEL, the judge of fleet/place.
+bin/pause bin/agree: bin/%: tools/kubernetes/%/main.go tools/kubernetes/go.mod
+	go build -C tools/kubernetes -ldflags '$(STRIP)' -o ../../$@ ./$(@F)
 bin/golangci-lint: tools/lint/go.mod
 bin/actionlint bin/buildx bin/crane bin/dive bin/regctl: bin/%: tools/%/go.mod
 bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive bin/regctl:
