@@ -72,7 +72,7 @@ func explainCell(cell matrix.Cell) (*cellReasons, error) {
 		case step.Program != "":
 			file, line := first.Release.Where("samples")
 			sample, _ := samples.Lookup(step.Program)
-			e.Samples = &sampleReasons{Builder: cell.Builder, SASS: []int{}, Where: place(file, line), Libraries: sample.Libraries}
+			e.Samples = &sampleReasons{Builder: cell.Builder, SASS: []int{}, Where: fileLine(file, line), Libraries: sample.Libraries}
 			if sample.HasKernels() {
 				e.Samples.SASS, e.Samples.PTX = first.Release.Samples.SASS, first.Release.Samples.PTX
 			}
@@ -135,7 +135,7 @@ func explainLayers(images []*plan.Image) []layerReasons {
 func explainLayer(r recipes.Release, step plan.Step) layerReasons {
 	layer := step.Layer
 	l := layerReasons{
-		Flavor: recipes.Flavor(step.Name), Where: place(step.File, step.Line), Packages: []packageReasons{}, Hold: append([]string{}, layer.Hold...),
+		Flavor: recipes.Flavor(step.Name), Where: fileLine(step.File, step.Line), Packages: []packageReasons{}, Hold: append([]string{}, layer.Hold...),
 		Env: map[string]string{}, Files: []string{}, Links: map[string]string{},
 	}
 	maps.Copy(l.Env, layer.Env)
@@ -151,7 +151,7 @@ func explainLayer(r recipes.Release, step plan.Step) layerReasons {
 	return l
 }
 
-func place(file string, line int) string {
+func fileLine(file string, line int) string {
 	if line == 0 {
 		return file
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/fleet/place"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
 	"github.com/cudabuild/cudabuild/gpu/probe"
@@ -69,11 +70,13 @@ func describeHost(ctx context.Context, tools probe.Tools) (gpu.Host, error) {
 type hostDocument struct {
 	Version int      `json:"version"` // 1
 	Host    gpu.Host `json:"host"`
+	// Labels are what NVIDIA's GPU feature discovery would say of it as a node of a Kubernetes cluster.
+	Labels map[string]string `json:"labels"`
 }
 
 func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
 	if asJSON {
-		return plain.JSON(w, hostDocument{1, host})
+		return plain.JSON(w, hostDocument{1, host, place.Labels(host)})
 	}
 	w = plain.To(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

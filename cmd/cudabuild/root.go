@@ -120,7 +120,7 @@ func newRoot() *cobra.Command {
 		slog.SetDefault(slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options)))
 	}
 	root.AddCommand(newVersion())
-	root.AddCommand(newVerify())
+	root.AddCommand(newVerify(), newEmit())
 	root.AddCommand(newPlan(), newExplain())
 	root.AddCommand(newMatrix(), newExport(), newPush(), newPrune())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
