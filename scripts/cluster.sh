@@ -131,7 +131,7 @@ init() {
 
 enter() {
   local pid
-  pid=$(init) && [ -e "$dir/ready" ] || { say "error: there is no cluster in $dir: scripts/cluster.sh up"; exit 3; }
+  pid=$(init) && [ -n "$pid" ] && [ -e "$dir/ready" ] || { say "error: there is no cluster in $dir: scripts/cluster.sh up"; exit 3; }
   join
   exec nsenter --target ${pid%% *} --cgroup --net --mount --pid --ipc --uts -- env -C "$PWD" KUBECONFIG=$home/admin.conf "$@"
 }
