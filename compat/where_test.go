@@ -59,40 +59,45 @@ func wanted(t *testing.T) map[string]compat.Needs {
 	compatible := cuda(nvidia124, app)
 	compatible.Compat = []compat.Compat{{Driver: "550.54.14"}}
 	note := cuda("", app)
-	note.Compat = []compat.Compat{{Driver: "550.54.14", Note: true, Branches: []int{470, 525, 535}}}
+	note.Compat = []compat.Compat{{Driver: "550.54.14", Note: true, Branches: []int{418, 545}}}
+	silent := cuda("", part(t, "app", "12.2", all124))
+	silent.Compat = []compat.Compat{{Driver: "545.23.06"}}
 	found := compatible
 	found.Searches = []compat.Search{{Places: []compat.Place{{Kind: compat.PlaceHook, Own: compat.Libcuda{Driver: "560.35.03", Forward: true, Branches: []int{535}}}, {Kind: compat.PlaceHost}}}}
 	leaked := cuda("", app)
 	leaked.Searches = []compat.Search{{Places: []compat.Place{{Kind: compat.PlaceOwn, Path: "usr/lib/libcuda.so.1", Own: compat.Libcuda{Driver: "550.54.14"}}}}}
 	ranked := cuda("", app)
-	ranked.Searches = []compat.Search{{Places: []compat.Place{{Kind: compat.PlaceHost, Path: "usr/lib/libcuda.so.1", Rank: "545.23.06", Own: compat.Libcuda{Driver: "545.23.06"}}}}}
+	ranked.Searches = []compat.Search{{Places: []compat.Place{{Kind: compat.PlaceHost, Path: "usr/lib/libcuda.so.1", Rank: "545.23.06", Own: compat.Libcuda{Broken: true}}}}}
 	stub := cuda("", app)
 	stub.Searches = []compat.Search{{Places: []compat.Place{{Kind: compat.PlaceOwn, Path: "usr/lib/libcuda.so.1", Own: compat.Libcuda{Stub: true}}}}}
 	return map[string]compat.Needs{
-		"nothing":                   {},
-		"11.2 on debian11":          cuda("driver>=450.80.02", part(t, "nbody", "11.2", "sm_52 sm_60 sm_70 sm_80 sm_86 ptx7.2:compute_86")),
-		"11.8 on debian12":          cuda("driver>=450.80.02", part(t, "nbody", "11.8", "sm_52 sm_60 sm_70 sm_80 sm_86 sm_89 sm_90 ptx7.8:compute_90")),
-		"12.4 on debian13":          cuda("driver>=525.60.13", app),
-		"12.4 without requirement":  cuda("", app),
-		"9.0":                       cuda("cuda>=9.0", part(t, "app", "9.0", "sm_35 sm_60 sm_70 ptx6.0:compute_70")),
-		"PTX alone":                 cuda("", part(t, "app", "12.4", "ptx8.4:compute_80")),
-		"sm_90a":                    cuda("", part(t, "app", "12.4", "sm_90a")),
-		"sm_100f":                   cuda("", part(t, "app", "12.9", "sm_100f ptx8.8:compute_100f")),
-		"PTX after the tables":      cuda("", part(t, "app", "12.4", "sm_80 ptx11.0:compute_80")),
-		"cuda-compat":               compatible,
-		"cuda-compat with a note":   note,
-		"cuda-compat that is found": found,
-		"leaked":                    leaked,
-		"in the host's folder":      ranked,
-		"stub":                      stub,
-		"one driver":                cuda("driver=470.57.02"),
-		"all but one":               cuda("driver!=535.161.07", app),
-		"until one":                 cuda("driver<=550.54.14,driver>535.54.03"),
-		"four numbers":              cuda("driver>=525.60.13.01,driver<580.65.06.2"),
-		"odd numbers":               cuda("driver>=535..161 driver<=470.1234567 driver>=1000000 driver=525.99999999999999999999"),
-		"arch and brand":            cuda("arch>=8.0,brand=tesla arch<8.0,brand!=geforcertx cuda<11.5,brand!=NVIDIA"),
-		"cuda":                      cuda("cuda>=12.4 cuda=11.4,driver>=470.82.01"),
-		"malformed later":           cuda("brand=tesla,driver<500 cuda>=12 os=linux"),
+		"nothing":                         {},
+		"11.2 on debian11":                cuda("driver>=450.80.02", part(t, "nbody", "11.2", "sm_52 sm_60 sm_70 sm_80 sm_86 ptx7.2:compute_86")),
+		"11.8 on debian12":                cuda("driver>=450.80.02", part(t, "nbody", "11.8", "sm_52 sm_60 sm_70 sm_80 sm_86 sm_89 sm_90 ptx7.8:compute_90")),
+		"12.4 on debian13":                cuda("driver>=525.60.13", app),
+		"12.4 without requirement":        cuda("", app),
+		"9.0":                             cuda("cuda>=9.0", part(t, "app", "9.0", "sm_35 sm_60 sm_70 ptx6.0:compute_70")),
+		"PTX alone":                       cuda("", part(t, "app", "12.4", "ptx8.4:compute_80")),
+		"sm_90a":                          cuda("", part(t, "app", "12.4", "sm_90a")),
+		"sm_100f":                         cuda("", part(t, "app", "12.9", "sm_100f ptx8.8:compute_100f")),
+		"PTX after the tables":            cuda("", part(t, "app", "12.4", "sm_80 ptx11.0:compute_80")),
+		"cuda-compat":                     compatible,
+		"cuda-compat with a note":         note,
+		"cuda-compat that is found":       found,
+		"cuda-compat without requirement": silent,
+		"9.0 without requirement":         cuda("", part(t, "app", "9.0", "sm_35 sm_60 sm_70")),
+		"PTX newer than the runtime":      cuda("", part(t, "app", "12.0", "ptx8.2:compute_80")),
+		"leaked":                          leaked,
+		"in the host's folder":            ranked,
+		"stub":                            stub,
+		"one driver":                      cuda("driver=470.57.02"),
+		"all but one":                     cuda("driver!=535.161.07", app),
+		"until one":                       cuda("driver<=550.54.14,driver>535.54.03"),
+		"four numbers":                    cuda("driver>=525.60.13.01,driver<580.65.06.2"),
+		"odd numbers":                     cuda("driver>=535..161 driver<=470.1234567 driver>=1000000 driver=525.99999999999999999999"),
+		"arch and brand":                  cuda("arch>=8.0,brand=tesla arch<8.0,brand!=geforcertx cuda<11.5,brand!=NVIDIA"),
+		"cuda":                            cuda("cuda>=12.4 cuda=11.4,driver>=470.82.01"),
+		"malformed later":                 cuda("brand=tesla,driver<500 cuda>=12 os=linux"),
 	}
 }
 
