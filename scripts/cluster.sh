@@ -58,7 +58,7 @@ make_groups() {
 # What a cluster could change of the machine, one fact a line.
 machine() (
   set +eo pipefail # what is not there is no fact
-  sysctl -a --pattern '^(kernel|vm|net)\.' 2>/dev/null | grep -vE '^(kernel\.(random|ns_last_pid|pty\.nr)|net\.netfilter\.nf_conntrack_count)'
+  sysctl -a --pattern '^(kernel|vm|net)\.' 2>/dev/null | grep -vE '^(kernel\.(random|ns_last_pid|pty\.nr|perf_event_max_sample_rate)|net\.netfilter\.nf_conntrack_count)'
   iptables-save 2>/dev/null | grep -v '^#'
   find /dev -xdev -printf '%p %M %U:%G inode %i %l\n' | sort
   find /run /etc/cni /etc/cdi /opt /var/lib /var/log -xdev -maxdepth 1 -printf '%p %M %U:%G inode %i %l\n' 2>/dev/null | sort
@@ -71,8 +71,8 @@ machine() (
 
 # Ends every process of the cluster and removes its cgroups.
 end() {
-  local at left i
-  for i in {1..100}; do
+  local at left
+  for _ in {1..100}; do
     left=$(pids)
     [ -n "$left" ] || break
     kill -9 $left 2>/dev/null || true
@@ -111,7 +111,7 @@ up() {
   disown
   echo $pid >"$dir/unshare"
   until [ -e "$dir/ready" ]; do
-    kill -0 $pid 2>/dev/null || { tail -n 20 "$dir"/log/*; say "error: it did not start"; down; exit 1; } >&2
+    kill -0 $pid 2>/dev/null || { tail -n 20 "$dir"/log/*; say "error: it did not start: $(tail -n 1 "$dir/log/cluster")"; down; exit 1; } >&2
     sleep 0.1
   done
 }
@@ -248,9 +248,10 @@ start() {
 
 # until_ COMMAND...: waits for its success, or for the end of any part.
 until_() {
+  local pid
   until "$@" 2>/dev/null; do
     sleep 0.1
-    kill -0 $(cat $home/pid/*)
+    for pid in $home/pid/*; do kill -0 "$(cat "$pid")" || { say "error: ${pid##*/} has ended"; exit 1; }; done
   done
 }
 
