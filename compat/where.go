@@ -179,7 +179,9 @@ func (n Needs) turns() []version {
 		case propDriver:
 			texts = append(texts, t.value)
 		case propCUDA:
-			all = append(all, everyBranch()...)
+			for _, cuda := range bounds(t.value) {
+				all = append(all, branchOf(cuda.driver()))
+			}
 		}
 	}
 	libcudas := n.own()
@@ -199,21 +201,14 @@ func (n Needs) turns() []version {
 	return slices.Compact(all)
 }
 
-// branchOf is the first branch whose drivers offer a CUDA release.
+// branchOf is the first branch whose drivers offer a CUDA release or a newer one.
 func branchOf(cuda string) version {
 	i := slices.IndexFunc(branches, func(b branch) bool { return Compare(b.cuda, cuda) >= 0 })
 	return version{branches[max(i, 0)].major}
 }
 
-func everyBranch() (all []version) {
-	for _, b := range branches {
-		all = append(all, version{b.major})
-	}
-	return all
-}
-
-// bounds returns the driver of a version and the one after it. Where a number is more than any
-// driver's, or is none, they are those of the numbers before it.
+// bounds returns a version, cut to the numbers that a driver's has, and the one after it. Where a number is more
+// than any driver's, or is none, they are those of the numbers before it.
 func bounds(text string) []version {
 	var v version
 	for i := range driverParts {

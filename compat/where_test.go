@@ -133,6 +133,30 @@ func TestWhere(t *testing.T) {
 	}
 }
 
+// TestWhereRequirement does so with every requirement that the hook's own evaluator has judged.
+func TestWhereRequirement(t *testing.T) {
+	t.Parallel()
+	var drivers []string
+	for _, d := range []string{"450.80.02", "470.57.02", "470.256.02", "525.60.13", "535.161.07", "550.54.14", "580.65.06"} {
+		drivers = append(drivers, around(d)...)
+	}
+	random := rand.New(rand.NewPCG(17, 1)) // the same hosts every time
+	for _, value := range requirements() {
+		r, _ := compat.ParseRequirement("X", value)
+		n := compat.Needs{Require: []compat.Requirement{r}}
+		regions := compat.Where(n, compat.HookLegacy)
+		for range 200 {
+			h := compat.Host{
+				Driver: drivers[random.IntN(len(drivers))], GPU: compat.GPUs()[random.IntN(len(compat.GPUs()))],
+				Brand: compat.Brands()[random.IntN(len(compat.Brands()))], Hook: compat.HookLegacy,
+			}
+			if p := compat.Predict(n, h); in(t, regions, h) != p.Verdict.Runs() {
+				t.Errorf("%q: %+v is in the regions %v: %v, want what is predicted: %s (%s)", value, h, regions, !p.Verdict.Runs(), p.Verdict, p.Why)
+			}
+		}
+	}
+}
+
 func TestWithin(t *testing.T) {
 	t.Parallel()
 	all := compat.Where(compat.Needs{}, compat.HookCDI)
