@@ -22,14 +22,20 @@ func affinityPage(p placed) []byte {
 	w.WriteString("# It goes into the spec of a pod, whose container asks for GPUs: resources: {limits: {nvidia.com/gpu: 1}}\n")
 	w.WriteString("affinity:\n  nodeAffinity:\n    requiredDuringSchedulingIgnoredDuringExecution:\n      nodeSelectorTerms:\n")
 	for _, term := range place.Affinity(p.regions).Required.Terms {
-		for i, e := range term.Expressions {
-			if i == 0 {
-				w.WriteString("      - matchExpressions:\n")
-			}
+		w.WriteString("      - matchExpressions:\n")
+		fmt.Fprintf(&w, "        - {key: kubernetes.io/arch, operator: In, values: [%q]}\n", p.arch())
+		for _, e := range term.Expressions {
 			fmt.Fprintf(&w, "        - {key: %s, operator: %s%s}\n", e.Key, e.Operator, values(e.Values))
 		}
 	}
 	return w.Bytes()
+}
+
+// arch is that of the image's programs: the prediction is about no other platform's.
+func (p placed) arch() string {
+	_, arch, _ := strings.Cut(p.report.Platform, "/")
+	arch, _, _ = strings.Cut(arch, "/") // arm64/v8
+	return arch
 }
 
 func values(all []string) string {
@@ -49,6 +55,7 @@ func claimPage(p placed) []byte {
 	p.comment(&w)
 	name := slug(p.report.Ref)
 	fmt.Fprintf(&w, `# It goes beside a pod, whose spec names it:
+#   nodeSelector: {kubernetes.io/arch: %s}
 #   resourceClaims: [{name: gpu, resourceClaimTemplateName: %s}]
 #   containers: [{..., resources: {claims: [{name: gpu}]}}]
 apiVersion: resource.k8s.io/v1
@@ -66,6 +73,6 @@ spec:
           - cel:
               expression: |-
                 %s
-`, name, name, strings.ReplaceAll(place.CEL(p.regions), "\n", "\n                "))
+`, p.arch(), name, name, strings.ReplaceAll(place.CEL(p.regions), "\n", "\n                "))
 	return w.Bytes()
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,8 @@ func emitted(t *testing.T, form, ref string) []byte {
 func programImage(t *testing.T) (ref string) {
 	code := imagetest.Fatbin(append(imagetest.SASS(80, 90), imagetest.PTX(8, 4, 90))...)
 	program := append(imagetest.Align(append(imagetest.ELF{Exports: []string{"main"}}.Bytes(), imagetest.Cudart(12040)...)), code...)
-	img := imagetest.New(imagetest.Layer(imagetest.Zstd, imagetest.Files(map[string]imagetest.Entry{"usr/bin/app": imagetest.File(program)})))
+	files := imagetest.Files(map[string]imagetest.Entry{"usr/bin/app": imagetest.File(program)})
+	img := imagetest.ForArch(imagetest.New(imagetest.Layer(imagetest.Zstd, files)), runtime.GOARCH)
 	dir := t.TempDir()
 	path, err := layout.Write(dir, empty.Index)
 	err = errors.Join(err, path.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "app"})))
@@ -172,7 +174,7 @@ func (a *apiServer) post(t *testing.T, path string, o object) {
 // node makes a node that runs nothing, with the labels of its GPU, and the slice that NVIDIA's DRA driver would publish there.
 func (a *apiServer) node(t *testing.T, name, driver, published string, g gpu.GPU) {
 	labels := place.Labels(gpu.Host{Driver: driver, CUDA: compat.DriverCUDA(driver), GPUs: []gpu.GPU{g}})
-	labels["kubernetes.io/hostname"] = name
+	labels["kubernetes.io/hostname"], labels["kubernetes.io/arch"] = name, runtime.GOARCH
 	room := object{"cpu": "8", "memory": "32Gi", "pods": "110"}
 	a.post(t, "/api/v1/nodes", object{"metadata": object{"name": name, "labels": labels}, "status": object{"capacity": room, "allocatable": room}})
 	t.Cleanup(func() { a.send(t, http.MethodDelete, "/api/v1/nodes/"+name, "", nil) })
