@@ -59,6 +59,7 @@ var boards = []struct{ name, capability, brand, published string }{
 	{"NVIDIA GB300", "10.3", "nvidia", "Nvidia"},
 	{"NVIDIA GeForce RTX 5090", "12.0", "geforce", "GeForce"},
 	{"NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "12.0", "nvidiartx", "NvidiaRTX"},
+	{"NVIDIA RTX PRO 6000 Blackwell Server Edition", "12.0", "nvidiartx", "NvidiaRTX"},
 	{"NVIDIA GB10", "12.1", "nvidia", "Nvidia"},
 }
 
@@ -203,6 +204,7 @@ func images(t *testing.T) map[string]compat.Needs {
 		"9.0":                    needs("cuda>=9.0", "9.0", "sm_30 sm_35 sm_50 sm_60 sm_70 ptx6.0:compute_70"),
 		"cuda-compat 12.4":       with(needs(nvidia("12.4", 470, 525, 535), "12.4", all124), compat.Compat{Driver: "550.54.14"}),
 		"cuda-compat 11.8":       with(needs(nvidia("11.8", 450, 470, 510, 515), "11.8", "sm_35 sm_50 sm_60 sm_70 sm_80 sm_90"), compat.Compat{Driver: "520.61.05"}),
+		"cuda-compat 13.1":       with(needs("", "13.1", "sm_75 sm_80 sm_86 sm_89 sm_90 sm_100 sm_120 ptx9.1:compute_120"), compat.Compat{Driver: "590.44.01"}),
 		"cuda-compat with notes": with(needs("", "12.4", all124), compat.Compat{Driver: "550.54.14", Note: true, Branches: []int{470, 535}}),
 		"two cuda-compats":       with(needs("", "12.4", all124), compat.Compat{Driver: "550.54.14"}, compat.Compat{Driver: "535.161.07"}),
 		"PTX alone":              needs("", "12.4", "ptx8.4:compute_80"),

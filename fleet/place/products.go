@@ -26,9 +26,11 @@ func (g group) productsBut(majors, minors []string) (labels []string) {
 // productLabels are those of a board: drivers of today put the maker before the name, older
 // ones do not; and GPUs that pods share are marked.
 func productLabels(b compat.Board) (labels []string) {
-	name := strings.ReplaceAll(spelled.Replace(series[b.Brand]+b.Name+generation(b)), " ", "-")
-	for _, label := range []string{name, "NVIDIA-" + name} {
-		labels = append(labels, label, label+sharedSuffix)
+	for _, edition := range editions(b) {
+		name := strings.ReplaceAll(spelled.Replace(series[b.Brand]+b.Name+edition), " ", "-")
+		for _, label := range []string{name, "NVIDIA-" + name} {
+			labels = append(labels, label, label+sharedSuffix)
+		}
 	}
 	return labels
 }
@@ -39,13 +41,13 @@ var series = map[string]string{"geforce": "GeForce ", "tesla": "Tesla "}
 // spelled are words that NVML writes otherwise.
 var spelled = strings.NewReplacer("Super", "SUPER", "Titan", "TITAN")
 
-// generation is what NVML has behind the name of a workstation's board.
-func generation(b compat.Board) string {
+// editions are what NVML has behind the name of a workstation's board.
+func editions(b compat.Board) []string {
 	switch {
 	case strings.HasSuffix(b.Name, " Ada"):
-		return " Generation"
+		return []string{" Generation"}
 	case strings.HasSuffix(b.Name, " Blackwell"):
-		return " Workstation Edition"
+		return []string{" Workstation Edition", " Server Edition", " Max-Q Workstation Edition"}
 	}
-	return ""
+	return []string{""}
 }
