@@ -38,6 +38,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("skopeo", func(t *testing.T) { testSkopeo(t, f) })
 	t.Run("docker", func(t *testing.T) { testDocker(t, f) })
 	t.Run("push", func(t *testing.T) { testPush(t, f) })
+	t.Run("fleet", func(t *testing.T) { testFleet(t, f) })
 }
 
 func testLayout(t *testing.T, f fixture, doc record.Run) {

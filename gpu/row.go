@@ -53,7 +53,7 @@ type Row struct {
 	// Expect is the digest of what such a test expects. Figures of runs that were judged in
 	// another way can be compared, whether they passed cannot.
 	Expect  string   `json:"expect_digest,omitempty"`
-	Engine  string   `json:"engine"`  // "direct" or "nvidia"
+	Engine  string   `json:"engine"`  // "direct" or "nvidia"; "k8s" of a fleet
 	Devices []string `json:"devices"` // UUIDs; never null
 	// Indexes are those of the devices on their host, which say more than the UUIDs of
 	// another machine; nil in the oldest rows.
@@ -83,6 +83,12 @@ type Row struct {
 	Left        Left     `json:"left"`
 	Seconds     Seconds  `json:"seconds"`
 	Sharing     *Sharing `json:"sharing,omitempty"` // nil where the program had its GPU to itself
+	// Job, Node, Asked and Seen are of rows that a fleet made: the name of what made it there,
+	// where, what was asked for, and what was had.
+	Job   string `json:"job,omitempty"`
+	Node  *Node  `json:"node,omitempty"`
+	Asked *Asked `json:"asked,omitempty"`
+	Seen  *Seen  `json:"seen,omitempty"`
 }
 
 // Ways to share a GPU.

@@ -32,6 +32,12 @@ type Gate struct {
 	Want  string `json:"want"`
 	State string `json:"state"`
 	Why   string `json:"why"` // what answers it, or what would
+	// Cell, Test, Driver and GPU are the row that a gate of kind gpu asks for: of the image of a
+	// cell, which may be that of a sample beside the cell with the gate.
+	Cell   string `json:"cell,omitempty"`
+	Test   string `json:"test,omitempty"`
+	Driver string `json:"driver,omitempty"`
+	GPU    string `json:"gpu,omitempty"`
 }
 
 // gates returns those of a cell.
@@ -93,6 +99,8 @@ func (p *Publisher) verdict(c matrix.Cell) Gate {
 func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) Gate {
 	gate := Gate{Kind: ByGPU, Want: fmt.Sprintf("%s on %s with driver %s", sample, arch, driver), State: Missing}
 	cells, test := p.answering(c, sample), p.test(sample)
+	of := cells[len(cells)-1]
+	gate.Cell, gate.Test, gate.Driver, gate.GPU = of.ID, sample, driver, arch
 	digest, expect := "", ""
 	if test != nil {
 		digest, expect = test.Digest(), test.ExpectDigest()
@@ -112,7 +120,6 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 			gate.Why += ": " + strings.Join(strings.Fields(o.Row.Reason), " ") // may end with lines of stderr
 		}
 	}
-	of := cells[len(cells)-1]
 	switch {
 	case gate.State != Missing:
 	case test == nil && of.Sample != sample: // nor will there ever be one

@@ -64,7 +64,7 @@ machine() (
   find /run /etc/cni /etc/cdi /opt /var/lib /var/log -xdev -maxdepth 1 -printf '%p %M %U:%G inode %i %l\n' 2>/dev/null | sort
   grep -H . $(hierarchies | sed 's,$,/cgroup.subtree_control,') 2>/dev/null
   find $(hierarchies) -mindepth 1 -maxdepth 1 -type d -not -name 'cudabuild-cluster-*' | sort
-  sed 's/^/mount /' /proc/self/mounts | sort
+  grep -v " ${TMPDIR:-/tmp}/" /proc/self/mounts | sed 's/^/mount /' | sort # what is in temporary folders is of others
   sed 's/ .*//; s/^/module /' /proc/modules 2>/dev/null | sort
   find /sys/class/net /sys/fs/bpf -maxdepth 1 2>/dev/null | sort
 )
@@ -290,7 +290,10 @@ inside() {
 
 restart() {
   [ -e $home/ready ] || enter "$self" restart "$1"
-  kill -9 "$(cat "$home/pid/$1")"
+  local pid
+  pid=$(cat "$home/pid/$1")
+  kill -9 "$pid"
+  until [ ! -e "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status"; do sleep 0.05; done # its address is in use until then
   start "$1"
 }
 

@@ -11,6 +11,6 @@ func newFleet() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newFleetInstall())
+	cmd.AddCommand(newFleetInstall(), newFleetPlan(), newFleetRun(), newFleetStatus(), newFleetPrune())
 	return cmd
 }

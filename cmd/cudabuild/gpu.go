@@ -118,7 +118,7 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := f.checkRecord(); err != nil {
 		return err
 	}
-	tests, refs, err := f.loadTests(cmd, refs)
+	tests, refs, err := loadTests(cmd, f.tests, refs)
 	if err != nil {
 		return err
 	}

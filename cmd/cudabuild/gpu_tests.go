@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,16 +34,16 @@ type leftOut struct {
 	Why   string `json:"why"`
 }
 
-// loadTests reads the file of tests, and returns it with the references of the images:
+// loadTests reads a file of tests, and returns it with the references of the images:
 // those of the tests if the command line has none.
-func (f *gpuFlags) loadTests(cmd *cobra.Command, refs []string) ([]usertest.Test, []string, error) {
+func loadTests(cmd *cobra.Command, file string, refs []string) ([]usertest.Test, []string, error) {
 	if !cmd.Flags().Changed("tests") {
 		if len(refs) == 0 {
-			return nil, nil, fmt.Errorf("no IMAGE: name one, or --tests FILE whose tests do")
+			return nil, nil, errors.New("no IMAGE: name one, or --tests FILE whose tests do")
 		}
 		return nil, refs, nil
 	}
-	tests, err := usertest.Load(f.tests)
+	tests, err := usertest.Load(file)
 	if err != nil {
 		return nil, nil, tell(cmd, err, false)
 	}
@@ -51,7 +52,7 @@ func (f *gpuFlags) loadTests(cmd *cobra.Command, refs []string) ([]usertest.Test
 	}
 	for _, t := range tests {
 		if t.Image == "" || strings.ContainsAny(t.Image, "*?[") {
-			return nil, nil, fmt.Errorf("%s: test %q names no one image (%q): name images on the command line", f.tests, t.Name, t.Image)
+			return nil, nil, fmt.Errorf("%s: test %q names no one image (%q): name images on the command line", file, t.Name, t.Image)
 		}
 		if !slices.Contains(refs, t.Image) {
 			refs = append(refs, t.Image)

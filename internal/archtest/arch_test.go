@@ -30,8 +30,9 @@ const (
 	buildkit = "github.com/moby/buildkit"
 	// maxBytes bounds the program: it goes whole into every release and every bundle for a
 	// GPU host. A module that takes it over the limit argues for itself, with what it adds,
-	// in the commit that raises the number, a tenth above what is linked (30.1 MB).
-	maxBytes = 33_000_000
+	// in the commit that raises the number, a tenth above what is linked (34.6 MB,
+	// 4.8 of them by the client of Kubernetes).
+	maxBytes = 38_000_000
 	// maxObserver bounds the program that a pod copies before each row (2.8 MB are linked).
 	maxObserver = 4_000_000
 )
@@ -57,7 +58,7 @@ var arrows = map[string][]string{
 	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "usertest", "verify"},
 	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
 	"emit":     {"matrix", "plan", "recipes"},
-	"fleet":    {"compat", "gpu", "registry"},
+	"fleet":    {"compat", "gpu", "registry", "usertest", "verify"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
 	"internal": {"image"},
 }
@@ -146,6 +147,17 @@ func TestBuildKitStaysInItsPlace(t *testing.T) {
 		}
 		if i := slices.IndexFunc(p.Deps, isBuildKit); i >= 0 && !slices.Contains(mayLinkSolver, from) {
 			t.Errorf("%s depends on %s, want no BuildKit under it", p.ImportPath, p.Deps[i])
+		}
+	}
+}
+
+// TestKubernetesStaysInItsPlace: every other package can be changed without a cluster.
+func TestKubernetesStaysInItsPlace(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t) {
+		i := slices.IndexFunc(p.Imports, func(path string) bool { return strings.HasPrefix(path, "k8s.io/") })
+		if i >= 0 && p.ImportPath != module+"/fleet/k8s" {
+			t.Errorf("%s imports %s, want that only in fleet/k8s", p.ImportPath, p.Imports[i])
 		}
 	}
 }

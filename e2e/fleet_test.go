@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/record"
+)
+
+// kubernetes is a cluster of one node in namespaces of its own.
+type kubernetes struct {
+	dir, observer string
+	images        []string // of deviceQuery and nbody
+}
+
+const clusterScript = "../scripts/cluster.sh"
+
+// testFleet makes rows on a real Kubernetes without GPUs, and has some placed on stand-in nodes.
+func testFleet(t *testing.T, f fixture) {
+	k := startKubernetes(t)
+	r := k.in(t, f.program, "fleet", "install", "--to", "127.0.0.1:5000/observe")
+	if k.observer = strings.TrimSpace(r.stdout); r.code != 0 {
+		t.Fatalf("fleet install: exit %d\n%s", r.code, r.stderr)
+	}
+	for _, cell := range []string{cells[0], cells[3], cells[4]} {
+		to := "127.0.0.1:5000/cuda:" + cell
+		if r := k.in(t, "skopeo", "copy", "--quiet", "--dest-tls-verify=false", f.oci(cell), "docker://"+to); r.code != 0 {
+			t.Fatalf("skopeo copy: %s", r.stderr)
+		}
+		k.images = append(k.images, to)
+	}
+	t.Run("ten rows", func(t *testing.T) { k.testTenRows(t, f) })
+	t.Run("kills", func(t *testing.T) { k.testKills(t, f) })
+	t.Run("no row", func(t *testing.T) { k.testNoRow(t, f) })
+	t.Run("restricted", func(t *testing.T) { k.testRestricted(t, f) })
+	t.Run("placed", func(t *testing.T) { k.testPlaced(t, f) })
+}
+
+func startKubernetes(t *testing.T) *kubernetes {
+	t.Helper()
+	for _, program := range []string{"kubernetes", "containerd", "skopeo"} {
+		if _, err := exec.LookPath(program); err != nil {
+			require.Missing(t, "kubernetes", err)
+		}
+	}
+	dir, err := os.MkdirTemp("", "k-") //nolint:usetesting // short: a socket's path has 107 bytes at most
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kubernetes{dir: filepath.Join(dir, "c")}
+	t.Cleanup(func() {
+		down := exec.CommandContext(context.WithoutCancel(t.Context()), clusterScript, "down")
+		down.Env = k.env()
+		if out, err := down.CombinedOutput(); err != nil {
+			t.Errorf("cluster.sh down: %v\n%s", err, out)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	begun := time.Now()
+	if r := k.script(t, "up"); r.code != 0 {
+		t.Fatalf("cluster.sh up: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	t.Logf("up after %.1f s", time.Since(begun).Seconds())
+	return k
+}
+
+func (k *kubernetes) env() []string { return append(os.Environ(), "CUDABUILD_CLUSTER_DIR="+k.dir) }
+
+func (k *kubernetes) script(t *testing.T, args ...string) result {
+	t.Helper()
+	return run(t, "env", append([]string{"CUDABUILD_CLUSTER_DIR=" + k.dir, clusterScript}, args...)...)
+}
+
+// start starts a command in there. The process is nsenter's; its child is the command.
+func (k *kubernetes) start(t *testing.T, args ...string) (cmd *exec.Cmd, stdout *strings.Builder) {
+	t.Helper()
+	cmd, stdout = exec.CommandContext(t.Context(), clusterScript, append([]string{"in"}, args...)...), &strings.Builder{}
+	cmd.Env, cmd.Stdout, cmd.Stderr = k.env(), stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, stdout
+}
+
+// kill ends a command that was started in there, at once.
+func kill(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	pid := strings.TrimSpace(read(t, fmt.Sprintf("/proc/%d/task/%d/children", cmd.Process.Pid, cmd.Process.Pid)))
+	if r := run(t, "kill", "-9", pid); r.code != 0 {
+		t.Fatalf("kill %s: %s", pid, r.stderr)
+	}
+	_ = cmd.Wait()
+}
+
+// in runs a command where the cluster is.
+func (k *kubernetes) in(t *testing.T, args ...string) result {
+	t.Helper()
+	return k.script(t, append([]string{"in"}, args...)...)
+}
+
+// shown is what fleet run printed.
+type shownRows struct {
+	Rows     []record.Row
+	Problems []struct{ Job, Why string }
+	Left     []struct{ Why string } `json:"left_out"`
+}
+
+func (k *kubernetes) rows(t *testing.T, f fixture, args ...string) (shownRows, result) {
+	t.Helper()
+	r := k.in(t, append([]string{f.program, "fleet", "run", "--json", "--observer", k.observer}, args...)...)
+	var doc shownRows
+	if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil {
+		t.Fatalf("fleet run: exit %d, %v\n%s%s", r.code, err, r.stdout, r.stderr)
+	}
+	return doc, r
+}
+
+// empty wants that nothing of a run is left in the cluster.
+func (k *kubernetes) empty(t *testing.T) {
+	t.Helper()
+	var left string
+	for range 60 {
+		left = ""
+		for _, path := range []string{"api/v1/pods", "apis/batch/v1/jobs", "api/v1/configmaps"} {
+			r := k.in(t, "curl", "-sfk", "-H", "Authorization: Bearer admin", "https://127.0.0.1:6443/"+path+"?labelSelector=cudabuild.run")
+			var list struct {
+				Items []struct{ Metadata struct{ Name string } }
+			}
+			if err := json.Unmarshal([]byte(r.stdout), &list); err != nil {
+				t.Fatalf("%s: %v\n%s", path, err, r.stderr)
+			}
+			for _, item := range list.Items {
+				left += " " + item.Metadata.Name
+			}
+		}
+		if left == "" {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+	t.Errorf("left in the cluster:%s", left)
+}
+
+// testTenRows runs the samples without a driver: error 35 is predicted, and seen.
+func (k *kubernetes) testTenRows(t *testing.T, f fixture) {
+	ledger := t.TempDir()
+	begun := time.Now()
+	doc, r := k.rows(t, f, "--gpus", "none", "--repeat", "5", "--ledger", ledger, k.images[1], k.images[2])
+	t.Logf("ten rows in %.1f s", time.Since(begun).Seconds())
+	if r.code != 3 || len(doc.Rows) != 10 || len(doc.Problems) > 0 { // no device: waived
+		t.Fatalf("exit %d, %d rows, %+v\n%s", r.code, len(doc.Rows), doc.Problems, r.stderr)
+	}
+	for _, row := range doc.Rows {
+		if row.Result != gpu.Waived || row.CUDAError != gpu.CUDAErrorName(compat.ErrorDriver) || row.Agrees == nil || !*row.Agrees || row.Engine != "k8s" || row.Node == nil || row.Node.Name != "node1" {
+			t.Errorf("%s: %s %q, agrees %v, on %+v", row.Job, row.Result, row.CUDAError, row.Agrees, row.Node)
+		}
+	}
+	k.inLedger(t, ledger, 10)
+	k.empty(t)
+}
+
+// inLedger wants so many rows, none twice.
+func (k *kubernetes) inLedger(t *testing.T, ledger string, want int) {
+	t.Helper()
+	kept, err := gpu.ReadLedger(ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := map[string]int{}
+	for _, o := range kept {
+		jobs[o.Row.Job]++
+	}
+	if len(kept) != want || len(jobs) != want {
+		t.Errorf("the ledger has %d rows of %d Jobs, want %d", len(kept), len(jobs), want)
+	}
+}
+
+// testKills kills kubelet, containerd and client while rows are being made.
+func (k *kubernetes) testKills(t *testing.T, f fixture) {
+	tests := filepath.Join(t.TempDir(), "tests.yaml")
+	write(t, tests, "version: 1\ntests:\n- {name: slow, gpus: 0, run: [sh, -c, 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 1; done'], expect: {stdout: 'line 12'}}\n")
+	for _, victim := range []string{"kubelet", "containerd", "apiserver", "client"} {
+		t.Run(victim, func(t *testing.T) {
+			ledger := t.TempDir()
+			args := []string{f.program, "fleet", "run", "--json", "--observer", k.observer, "--gpus", "none", "--repeat", "3", "--tests", tests, "--ledger", ledger, k.images[0]}
+			cmd, stdout := k.start(t, args...)
+			k.untilRunning(t)
+			if victim == "client" {
+				kill(t, cmd)
+				r := k.in(t, args...)
+				stdout.Reset()
+				stdout.WriteString(r.stdout)
+			} else {
+				if r := k.script(t, "restart", victim); r.code != 0 {
+					t.Fatalf("restart %s: exit %d\n%s", victim, r.code, r.stderr)
+				}
+				_ = cmd.Wait()
+			}
+			var doc shownRows
+			if err := json.Unmarshal([]byte(stdout.String()), &doc); err != nil || len(doc.Rows) != 3 || len(doc.Problems) > 0 {
+				t.Fatalf("%d rows, %+v, %v", len(doc.Rows), doc.Problems, err)
+			}
+			for _, row := range doc.Rows {
+				if row.Result != gpu.Passed {
+					t.Errorf("%s: %s, %s", row.Job, row.Result, row.Reason)
+				}
+			}
+			k.inLedger(t, ledger, 3)
+			k.empty(t)
+		})
+	}
+}
+
+// untilRunning waits until a row is being made.
+func (k *kubernetes) untilRunning(t *testing.T) {
+	t.Helper()
+	for range 120 {
+		r := k.in(t, "../bin/cudabuild", "fleet", "status", "--json")
+		var doc struct{ Runs []struct{ Running int } }
+		if err := json.Unmarshal([]byte(r.stdout), &doc); err == nil && slices.ContainsFunc(doc.Runs, func(r struct{ Running int }) bool { return r.Running > 0 }) {
+			time.Sleep(2 * time.Second)
+			return
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	t.Fatal("no row is running")
+}
+
+// testNoRow: what cannot be run is said soon, and with the reason.
+func (k *kubernetes) testNoRow(t *testing.T, f fixture) {
+	gone := k.observer[:len(k.observer)-8] + "00000000"
+	for name, tc := range map[string]struct {
+		args []string
+		why  string
+	}{
+		"observer is not there": {[]string{"--gpus", "none", "--observer", gone}, "ImagePullBackOff"},
+		"no node":               {[]string{"--driver", ">=535", "--gpu", "sm_90", "--wait", "5s"}, "no node within 5s: Unschedulable"},
+		"no pod":                {[]string{"--driver", ">=535", "--gpu", "sm_90", "--wait", "5s", "--runtime-class", "nowhere"}, "the Job has no pod"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc, r := k.rows(t, f, append(tc.args, k.images[1])...)
+			if r.code != 3 || len(doc.Problems) != 1 || !strings.Contains(doc.Problems[0].Why, tc.why) {
+				t.Errorf("exit %d, problems %+v, want %q\n%s", r.code, doc.Problems, tc.why, r.stderr)
+			}
+			k.empty(t)
+		})
+	}
+}
+
+// testRestricted: a namespace that admits only restricted pods, and a client with the role of docs/fleet.md.
+func (k *kubernetes) testRestricted(t *testing.T, f fixture) {
+	role := strings.Split(strings.SplitAfter(read(t, "../docs/fleet.md"), "```yaml\n")[1], "```")[0]
+	setup := filepath.Join(t.TempDir(), "setup.yaml")
+	write(t, setup, `apiVersion: v1
+kind: Namespace
+metadata: {name: gpu-tests, labels: {pod-security.kubernetes.io/enforce: restricted}}
+---
+`+role+`---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: cudabuild-fleet, namespace: gpu-tests}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: cudabuild-fleet}
+subjects: [{kind: User, name: nobody}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: cudabuild-fleet-nodes}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cudabuild-fleet-nodes}
+subjects: [{kind: User, name: nobody}]
+`)
+	nobody := []string{"--kubeconfig", "/run/cluster/nobody.conf", "--namespace", "gpu-tests", "--gpus", "none", k.images[1]}
+	if r := k.in(t, append([]string{f.program, "fleet", "run", "--observer", k.observer}, nobody...)...); r.code != 3 || !strings.Contains(r.stderr, "docs/fleet.md has the role") {
+		t.Errorf("without the role: exit %d\n%s", r.code, r.stderr)
+	}
+	k.apply(t, setup)
+	doc, r := k.rows(t, f, nobody...)
+	if len(doc.Rows) != 1 || len(doc.Problems) > 0 || doc.Rows[0].Result != gpu.Waived {
+		t.Errorf("exit %d, %+v\n%s", r.code, doc, r.stderr)
+	}
+	k.empty(t)
+}
+
+// apply creates the objects of a file.
+func (k *kubernetes) apply(t *testing.T, file string) {
+	t.Helper()
+	paths := map[string]string{
+		"Namespace": "api/v1/namespaces", "Role": "apis/rbac.authorization.k8s.io/v1/namespaces/gpu-tests/roles",
+		"RoleBinding": "apis/rbac.authorization.k8s.io/v1/namespaces/gpu-tests/rolebindings", "ClusterRole": "apis/rbac.authorization.k8s.io/v1/clusterroles",
+		"ClusterRoleBinding": "apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+	}
+	for i, doc := range strings.Split(read(t, file), "---\n") {
+		kind := strings.Fields(strings.SplitAfter(doc, "kind: ")[1])[0]
+		one := fmt.Sprintf("%s-%d", file, i)
+		write(t, one, doc)
+		if r := k.in(t, "curl", "-sfk", "-H", "Authorization: Bearer admin", "-H", "Content-Type: application/yaml", "--data-binary", "@"+one, "https://127.0.0.1:6443/"+paths[kind]); r.code != 0 {
+			t.Fatalf("create %s: exit %d\n%s%s", kind, r.code, r.stdout, r.stderr)
+		}
+	}
+}
+
+// testPlaced has 60 rows placed on twelve stand-in nodes of four drivers and three GPUs.
+func (k *kubernetes) testPlaced(t *testing.T, f fixture) {
+	nodes, _ := k.start(t, "kubernetes", "stand-in-nodes", "12")
+	defer kill(t, nodes)
+	for range 60 {
+		r := k.in(t, "curl", "-sfk", "-H", "Authorization: Bearer admin", "https://127.0.0.1:6443/api/v1/nodes?labelSelector=stand-in")
+		if strings.Count(r.stdout, `"nvidia.com/gpu.product"`) >= 12 {
+			break
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	tests := filepath.Join(t.TempDir(), "tests.yaml")
+	write(t, tests, "version: 1\ntests:\n- {name: stand-in, run: ['true'], expect: {stdout: PASS}}\n")
+	begun := time.Now()
+	placed := map[string]int{}
+	for _, ask := range []struct{ driver, gpu string }{{">=535", "sm_80"}, {"<580", "sm_90"}} {
+		doc, r := k.rows(t, f, "--driver", ask.driver, "--gpu", ask.gpu, "--repeat", "30", "--tests", tests, k.images[0])
+		if len(doc.Rows) != 30 || len(doc.Problems) > 0 {
+			t.Fatalf("%d rows, %+v, left out %+v\n%s", len(doc.Rows), doc.Problems, doc.Left, r.stderr)
+		}
+		for _, row := range doc.Rows {
+			driver := row.Node.Labels["nvidia.com/cuda.driver-version.full"]
+			sm := "sm_" + row.Node.Labels["nvidia.com/gpu.compute.major"] + row.Node.Labels["nvidia.com/gpu.compute.minor"]
+			// The image asks for 525.60.13, whatever is said on the command line.
+			if !compat.DriverIs(ask.driver, driver) || sm != ask.gpu || compat.Compare(driver, "525.60.13") < 0 {
+				t.Errorf("%s: on %s with driver %s and %s, asked for %+v", row.Job, row.Node.Name, driver, sm, ask)
+			}
+			if !row.StandIn || row.Result != gpu.Passed || len(row.Devices) != 1 {
+				t.Errorf("%s: stand-in %v, %s %s, devices %v", row.Job, row.StandIn, row.Result, row.Reason, row.Devices)
+			}
+			placed[row.Node.Name]++
+		}
+	}
+	t.Logf("60 rows in %.1f s: %v", time.Since(begun).Seconds(), slices.Sorted(maps.Keys(placed)))
+	k.empty(t)
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fleet makes rows on hosts that somebody else hands out, such as the nodes of a cluster.
+//
+// [New] plans: a [Task] is a row to be made, with the nodes on which the image runs by the rules
+// of package compat and that are what was asked for. What runs nowhere is left out, with the reason.
+// [Task.Row] makes the row from what package observe saw beside the program. Both are pure; package
+// k8s below this one has the Jobs.
+package fleet
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/predict"
+	"github.com/cudabuild/cudabuild/usertest"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// Subject is a test of an image that nodes can pull.
+type Subject struct {
+	predict.Subject
+	Pull     string         // registry/repo@sha256:...
+	Platform string         // of the image, "linux/amd64"
+	Report   verify.Report  // on it with what the test runs
+	Own      *usertest.Test // nil for a sample
+}
+
+// Ask is a test and the nodes that are to run it.
+type Ask struct {
+	Subject *Subject
+	On      gpu.Asked
+}
+
+// Plan is what is to be made.
+type Plan struct {
+	Run   string // names it: the same plan has the same name
+	Tasks []Task
+	Left  []Left // never nil
+}
+
+// Task is a row to be made.
+type Task struct {
+	Ask
+	Name  string          // of the Job: a hash of the run, the image, the test and the nodes
+	Where []compat.Region // nodes with GPUs on which it runs; nil for a container without
+	// Prediction is what it will do on the oldest driver of Where. The row has that of its node.
+	Prediction gpu.Prediction
+}
+
+// Left is a row that is not made.
+type Left struct {
+	Test  string    `json:"test"`
+	Image string    `json:"image"`
+	On    gpu.Asked `json:"asked"`
+	Why   string    `json:"why"`
+}
+
+// New plans rows, each as often as repeat says. The observer, an image by its digest, counts as a
+// part of the plan.
+func New(asks []Ask, repeat int, observer string) Plan {
+	plan := Plan{Left: []Left{}}
+	where := map[*Subject][]compat.Region{} // one image is asked for on many kinds of nodes
+	for _, a := range asks {
+		task := Task{Ask: a}
+		if a.On.GPUs > 0 {
+			all, known := where[a.Subject]
+			if !known {
+				all = a.Subject.where()
+				where[a.Subject] = all
+			}
+			if task.Where = a.within(all); len(task.Where) == 0 {
+				plan.Left = append(plan.Left, Left{a.Subject.Test.Name, a.Subject.Ref, a.On, a.why(all)})
+				continue
+			}
+		}
+		task.Prediction = task.predict()
+		for range max(1, repeat) {
+			plan.Tasks = append(plan.Tasks, task)
+		}
+	}
+	plan.name(observer)
+	return plan
+}
+
+// name names the plan and its rows. Rows of one test on the same nodes are told apart by their
+// number.
+func (p *Plan) name(observer string) {
+	var keys []string
+	count := map[string]int{}
+	for _, t := range p.Tasks {
+		key := t.key()
+		count[key]++
+		keys = append(keys, fmt.Sprint(key, " ", count[key]))
+	}
+	p.Run = hash(20, observer, keys)
+	for i := range p.Tasks {
+		p.Tasks[i].Name = "cudabuild-" + hash(20, p.Run, keys[i])
+	}
+}
+
+func (a Ask) key() string {
+	return fmt.Sprint(a.Subject.Digest, " ", a.Subject.Test.Name, " ", a.Subject.Test.Digest, " ", a.Subject.Test.Expect, " ", a.On)
+}
+
+// hash is the beginning, of so many digits, of a checksum of all parts.
+func hash(digits int, parts ...any) string {
+	text, err := json.Marshal(parts)
+	if err != nil {
+		panic(err) // strings alone
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])[:digits]
+}
+
+// where is where the image runs, whatever is asked.
+func (s *Subject) where() []compat.Region {
+	if s.Report.Portability.CannotStart != "" {
+		return nil
+	}
+	all := compat.Where(s.Report.Portability.Needs, compat.HookCDI)
+	if s.Own != nil {
+		all = compat.Within(all, s.Own.Driver, targets(s.Own.Architectures))
+	}
+	return all
+}
+
+// within cuts what is asked for out of where the image runs.
+func (a Ask) within(all []compat.Region) []compat.Region {
+	var gpus []string
+	if a.On.GPU != "" {
+		gpus = []string{a.On.GPU}
+	}
+	return compat.Within(all, a.On.Driver, targets(gpus))
+}
+
+func targets(names []string) (all []compat.Target) {
+	for _, name := range names {
+		if t, err := compat.ParseTarget(name); err == nil { // both files and flags were checked
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// why says why the image runs on none of the nodes that are asked for.
+func (a Ask) why(all []compat.Region) string {
+	s := a.Subject
+	if s.Report.Portability.CannotStart != "" {
+		return s.Report.Portability.CannotStart
+	}
+	if len(all) == 0 {
+		return "it runs on no driver and GPU that the tables know"
+	}
+	on := predict.Host{Facts: gpu.Host{Driver: a.driver()}}
+	target := cmp.Or(a.On.GPU, all[0].GPUs[0].String())
+	if on.Facts.Driver == "" {
+		return fmt.Sprintf("no driver is known that is %q", a.On.Driver)
+	}
+	on.GPUs = cards(target, 1)
+	if s.Own != nil {
+		if why := s.Own.Unfit(on.Facts.Driver, []string{target}); why != "" {
+			return why
+		}
+	}
+	return fmt.Sprintf("%s with driver %s: %s", target, on.Facts.Driver, s.On(on, s.Report).Why)
+}
+
+// driver is the newest one known that is asked for, "" if there is none.
+func (a Ask) driver() string {
+	drivers := compat.Drivers()
+	slices.Reverse(drivers)
+	for _, d := range append(drivers, a.On.Driver) {
+		if compat.IsVersion(d) && compat.DriverIs(a.On.Driver, d) {
+			return d
+		}
+	}
+	return ""
+}
+
+// predict says what it will do on the oldest driver and GPU on which it may come to run.
+func (t Task) predict() gpu.Prediction {
+	on := predict.Host{}
+	if len(t.Where) > 0 {
+		on.Facts.Driver = t.Where[0].From
+		on.GPUs = cards(t.Where[0].GPUs[0].String(), t.On.GPUs)
+	}
+	return t.Subject.On(on, t.Subject.Report)
+}
+
+// cards are GPUs of an architecture, of which nothing else is known.
+func cards(target string, n int) (all []gpu.GPU) {
+	for _, t := range targets([]string{target}) {
+		all = slices.Repeat([]gpu.GPU{{Capability: t.Capability()}}, n)
+	}
+	return all
+}
+
+// Classes are the kinds of nodes with GPUs that there are, by driver and architecture, for containers of
+// n GPUs each.
+func Classes(nodes []Node, n int) []gpu.Asked {
+	seen := map[gpu.Asked]bool{}
+	for _, node := range nodes {
+		if len(node.Host.GPUs) >= n {
+			target := node.Host.Compat(node.Host.GPUs[0]).GPU
+			seen[gpu.Asked{Driver: node.Host.Driver, GPU: target.String(), GPUs: n}] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(seen), func(a, b gpu.Asked) int {
+		return cmp.Or(compat.Compare(a.Driver, b.Driver), cmp.Compare(a.GPU, b.GPU))
+	})
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/fleet"
+	"github.com/cudabuild/cudabuild/fleet/observe"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/predict"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// subject is a sample that was compiled for one architecture by CUDA 12.4.
+func subject(digest, sample string, sm int) *fleet.Subject {
+	test, _ := gpu.Sample(sample)
+	s := &fleet.Subject{Pull: "registry.example.com/cuda@" + digest, Platform: "linux/amd64"}
+	s.Subject = predict.Subject{Ref: "registry.example.com/cuda:1", Digest: digest, Test: test, Args: []string{sample, "--json"}, Env: []string{"NVIDIA_REQUIRE_CUDA=driver>=525.60.13"}}
+	require, _ := compat.ParseRequirement("NVIDIA_REQUIRE_CUDA", "driver>=525.60.13")
+	s.Report = verify.Report{Portability: verify.Portability{Program: "/usr/bin/" + sample, Needs: compat.Needs{
+		Parts:   []compat.Part{{Name: sample, Runtime: "12.4", SASS: []compat.Target{{SM: sm}}}},
+		Require: []compat.Requirement{require},
+	}}}
+	return s
+}
+
+func TestNew(t *testing.T) {
+	t.Parallel()
+	s, old := subject("sha256:aa", gpu.NBody, 90), subject("sha256:bb", gpu.NBody, 70)
+	h100, anyGPU := gpu.Asked{Driver: ">=535", GPU: "sm_90", GPUs: 1}, gpu.Asked{GPUs: 1}
+	plan := fleet.New([]fleet.Ask{{s, h100}, {s, anyGPU}, {s, gpu.Asked{}}, {old, h100}, {s, gpu.Asked{Driver: "<525", GPUs: 1}}}, 2, "o")
+	var got []string
+	for _, task := range plan.Tasks {
+		got = append(got, fmt.Sprintf("%s %v %v %s", task.Subject.Digest, task.On, task.Where, task.Prediction.Result))
+	}
+	want := []string{
+		"sha256:aa {>=535 sm_90 1} [{[sm_90] 535  []}] pass", "sha256:aa {>=535 sm_90 1} [{[sm_90] 535  []}] pass",
+		"sha256:aa {  1} [{[sm_90] 525.60.13  []}] pass", "sha256:aa {  1} [{[sm_90] 525.60.13  []}] pass",
+		"sha256:aa {  0} [] waived", "sha256:aa {  0} [] waived",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	if len(plan.Left) != 2 {
+		t.Fatalf("left out %+v, want 2", plan.Left)
+	}
+	for i, why := range []string{"has no code for sm_90", "driver>=525.60.13"} {
+		if !strings.Contains(plan.Left[i].Why, why) {
+			t.Errorf("left out: %q, want %q in it", plan.Left[i].Why, why)
+		}
+	}
+	names := map[string]bool{}
+	for _, task := range plan.Tasks {
+		names[task.Name] = true
+	}
+	if len(names) != len(plan.Tasks) {
+		t.Errorf("%d names for %d rows", len(names), len(plan.Tasks))
+	}
+}
+
+// TestNames: the same words name the same run, others another one.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	asks := func(digest, sample, driver string) []fleet.Ask {
+		return []fleet.Ask{{subject(digest, sample, 90), gpu.Asked{Driver: driver, GPUs: 1}}}
+	}
+	first := fleet.New(asks("sha256:aa", gpu.NBody, ""), 1, "o")
+	if again := fleet.New(asks("sha256:aa", gpu.NBody, ""), 1, "o"); again.Run != first.Run || again.Tasks[0].Name != first.Tasks[0].Name {
+		t.Error("the same plan has two names")
+	}
+	for what, other := range map[string]fleet.Plan{
+		"image":    fleet.New(asks("sha256:bb", gpu.NBody, ""), 1, "o"),
+		"test":     fleet.New(asks("sha256:aa", gpu.DeviceQuery, ""), 1, "o"),
+		"nodes":    fleet.New(asks("sha256:aa", gpu.NBody, ">=535"), 1, "o"),
+		"number":   fleet.New(asks("sha256:aa", gpu.NBody, ""), 2, "o"),
+		"observer": fleet.New(asks("sha256:aa", gpu.NBody, ""), 1, "p"),
+	} {
+		if other.Run == first.Run || other.Tasks[0].Name == first.Tasks[0].Name {
+			t.Errorf("another %s, and the same name", what)
+		}
+	}
+}
+
+// TestRow makes rows of what was seen on a node of two GPUs.
+func TestRow(t *testing.T) {
+	t.Parallel()
+	node := fleet.Node{Node: gpu.Node{Name: "n1", Labels: map[string]string{}}, Host: gpu.Host{Driver: "550.54.14", CUDA: "12.4", GPUs: []gpu.GPU{
+		{Name: "NVIDIA-H100-80GB-HBM3", Capability: "9.0"}, {Name: "NVIDIA-H100-80GB-HBM3", Capability: "9.0"},
+	}}}
+	const passed = `{"version":1,"sample":"nbody","result":"PASS","error_code":0,"gflops":40000,"bodies":1024,"libcuda_path":"/usr/lib/libcuda.so.550.54.14"}`
+	h100 := observe.GPU{UUID: "GPU-1", Name: "NVIDIA H100 80GB HBM3", BusID: "0000:00:06.0"}
+	started := time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)
+	seen := func(change func(*observe.Seen)) observe.Seen {
+		s := observe.Seen{Version: 1, Started: started, Seconds: 2, Stdout: observe.Output{Head: []byte(passed)}, LoadedLibcuda: "/usr/lib/libcuda.so.550.54.14", DeviceNodes: []string{}, Driver: "550.54.14", GPUs: []observe.GPU{h100}}
+		change(&s)
+		return s
+	}
+	for name, tc := range map[string]struct {
+		seen   observe.Seen
+		result gpu.Result
+		reason string
+		agrees bool
+	}{
+		"passed":        {seen(func(*observe.Seen) {}), gpu.Passed, "", true},
+		"another limit": {seen(func(s *observe.Seen) { s.TimedOut, s.Stderr.Head = true, []byte("hangs") }), gpu.Failed, "no end within 1m0s: hangs", false},
+		"not started":   {seen(func(s *observe.Seen) { s.Problem = "no such program" }), gpu.Failed, "no such program", false},
+		"no libcuda": {seen(func(s *observe.Seen) {
+			s.LoadedLibcuda, s.Stdout.Head = "", []byte(strings.Replace(passed, `,"libcuda_path":"/usr/lib/libcuda.so.550.54.14"`, "", 1))
+		}), gpu.Failed, "no libcuda was mapped: it did not use the GPU", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := fleet.New([]fleet.Ask{{subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}}}, 1, "o")
+			task := plan.Tasks[0]
+			row, host := task.Row("k8s", task.At(node), tc.seen, time.Minute)
+			if row.Result != tc.result || row.Reason != tc.reason || row.Agrees == nil || *row.Agrees != tc.agrees {
+				t.Errorf("row %s %q agrees %v", row.Result, row.Reason, row.Agrees)
+			}
+			if diff := cmp.Diff([]string{"GPU-1"}, row.Devices); diff != "" || len(host.GPUs) != 1 || host.GPUs[0].Capability != "9.0" {
+				t.Errorf("devices %s, host %+v", diff, host)
+			}
+			if !row.Started.Equal(started) || row.Job != task.Name || row.Node.Name != "n1" || row.Image != "registry.example.com/cuda@sha256:aa" || row.Engine != "k8s" {
+				t.Errorf("row %+v", row)
+			}
+		})
+	}
+}
+
+// BenchmarkNew plans 1,000 rows.
+func BenchmarkNew(b *testing.B) {
+	var asks []fleet.Ask
+	for i := range 125 {
+		s := subject(fmt.Sprintf("sha256:%d", i), gpu.NBody, 80)
+		for _, driver := range []string{"525.60.13", "535.54.03", "550.54.14", "560.28.03", "565.57.01", "570.26", "575.51.03", "580.159.04"} {
+			asks = append(asks, fleet.Ask{Subject: s, On: gpu.Asked{Driver: driver, GPU: "sm_80", GPUs: 1}})
+		}
+	}
+	for b.Loop() {
+		if plan := fleet.New(asks, 1, "o"); len(plan.Tasks) != 1000 {
+			b.Fatalf("%d rows, left out %+v", len(plan.Tasks), plan.Left[:1])
+		}
+	}
+}

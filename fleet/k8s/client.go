@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package k8s
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/cudabuild/cudabuild/internal/hint"
+)
+
+// Client speaks with the API server of one cluster about one namespace.
+type Client struct {
+	Namespace string
+	rest      *rest.RESTClient
+}
+
+// Options say which cluster. The zero value is what kubectl would take: KUBECONFIG, then
+// ~/.kube/config, then the pod that this runs in.
+type Options struct {
+	Kubeconfig string // file
+	Context    string
+	Namespace  string // "" is that of the context
+}
+
+// Open reads the configuration. It does not speak to the server yet.
+func Open(o Options) (*Client, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.Kubeconfig
+	loaded := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.Context})
+	config, err := loaded.ClientConfig()
+	if err != nil {
+		return nil, hint.New(fmt.Sprintf("no Kubernetes cluster: %v", err), "name a kubeconfig with --kubeconfig FILE or KUBECONFIG, and a context of it with --context")
+	}
+	namespace, _, err := loaded.Namespace()
+	if err != nil {
+		return nil, err
+	}
+	if o.Namespace != "" {
+		namespace = o.Namespace
+	}
+	// Errors of the server come as a metav1.Status, all else is read from JSON here.
+	scheme := runtime.NewScheme()
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	config.GroupVersion = &schema.GroupVersion{Version: "v1"}
+	config.QPS = -1 // the server has limits of its own
+	client, err := rest.UnversionedRESTClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{Namespace: namespace, rest: client}, nil
+}
+
+// kind is where objects of a kind are.
+type kind struct {
+	group, plural string
+	global        bool // not of a namespace
+}
+
+var (
+	configMaps = kind{"api/v1", "configmaps", false}
+	pods       = kind{"api/v1", "pods", false}
+	nodes      = kind{"api/v1", "nodes", true}
+	jobs       = kind{"apis/batch/v1", "jobs", false}
+)
+
+func (c *Client) path(k kind, name string) string {
+	if k.global {
+		return path.Join("/", k.group, k.plural, name)
+	}
+	return path.Join("/", k.group, "namespaces", c.Namespace, k.plural, name)
+}
+
+// create makes an object. One of that name that is there already is no error: made says whether
+// there was none.
+func (c *Client) create(ctx context.Context, k kind, object, into any) (made bool, err error) {
+	body, err := json.Marshal(object)
+	if err != nil {
+		return false, err
+	}
+	data, err := c.rest.Post().AbsPath(c.path(k, "")).SetHeader("Content-Type", "application/json").Body(body).DoRaw(ctx)
+	if apierrors.IsAlreadyExists(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, c.say(err)
+	}
+	return true, json.Unmarshal(data, into)
+}
+
+// get reads an object. There is no error if it is not there.
+func (c *Client) get(ctx context.Context, k kind, name string, into any) (found bool, err error) {
+	data, err := c.rest.Get().AbsPath(c.path(k, name)).DoRaw(ctx)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, c.say(err)
+	}
+	return true, json.Unmarshal(data, into)
+}
+
+// list reads all objects of a kind that have the labels.
+func (c *Client) list(ctx context.Context, k kind, labels string, into any) error {
+	data, err := c.rest.Get().AbsPath(c.path(k, "")).Param("labelSelector", labels).DoRaw(ctx)
+	if err != nil {
+		return c.say(err)
+	}
+	return json.Unmarshal(data, into)
+}
+
+// remove deletes an object and then what it owns. There is no error if it is not there.
+func (c *Client) remove(ctx context.Context, k kind, name string) error {
+	_, err := c.rest.Delete().AbsPath(c.path(k, name)).Param("propagationPolicy", string(metav1.DeletePropagationBackground)).DoRaw(ctx)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return c.say(err)
+}
+
+// say names the server in an error that does not come from one.
+func (c *Client) say(err error) error {
+	var status apierrors.APIStatus
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsForbidden(err):
+		return hint.New(err.Error(), "docs/fleet.md has the role that this needs")
+	case errors.As(err, &status):
+		return err
+	}
+	return fmt.Errorf("the API server: %w", err)
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package k8s
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/fleet"
+	"github.com/cudabuild/cudabuild/fleet/place"
+)
+
+// object is one of Kubernetes', or a part of one, as JSON.
+type object = map[string]any
+
+// label is that of everything a run makes; its value is the name of the run.
+const label = "cudabuild.run"
+
+// The containers of a pod, and where the observer comes to lie in it.
+const (
+	rowContainer      = "row"
+	observerContainer = "observer"
+	observerDir       = "/cudabuild"
+)
+
+// nobody is the user of programs that need no other.
+const nobody = 65534
+
+// runMap is the object that owns a run's Jobs: who deletes it deletes them.
+func runMap(name string, rows int) object {
+	return object{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": object{"name": name, "labels": object{label: name}},
+		"data":     object{"rows": strconv.Itoa(rows)},
+	}
+}
+
+// Pods say how pods of a cluster get GPUs, beside what a task says.
+type Pods struct {
+	Resource     string   // extended resource that a GPU is, "nvidia.com/gpu"
+	RuntimeClass string   // "" for the cluster's own
+	PullSecrets  []string // names, for the images
+}
+
+// job is a task as a Job. A container that ended is never started again: what it did is the row. A
+// pod that the cluster took away is (podFailurePolicy), because then there is none.
+func (r *Runner) job(t fleet.Task, run string, owner owner) object {
+	meta := object{"labels": object{label: run}}
+	return object{
+		"apiVersion": "batch/v1", "kind": "Job",
+		"metadata": object{
+			"name": t.Name, "labels": object{label: run},
+			"ownerReferences": []object{{"apiVersion": "v1", "kind": "ConfigMap", "name": owner.Metadata.Name, "uid": owner.Metadata.UID}},
+		},
+		"spec": object{
+			"backoffLimit": 0, "ttlSecondsAfterFinished": int(ttl.Seconds()),
+			"podFailurePolicy": object{"rules": []object{
+				{"action": "Ignore", "onPodConditions": []object{{"type": "DisruptionTarget", "status": "True"}}},
+			}},
+			"template": object{"metadata": meta, "spec": r.pod(t)},
+		},
+	}
+}
+
+const (
+	// ttl is how long what a row left stays for a client that comes back.
+	ttl = 24 * time.Hour
+	// backstop is how long a pod may be on its node beyond the test's own time limit, which the
+	// observer holds: images of 20 GB are pulled in it.
+	backstop = time.Hour
+)
+
+func (r *Runner) pod(t fleet.Task) object {
+	limit := t.Limit(r.Limit)
+	command := append([]string{observerDir + "/observe", "run", "--limit", limit.String(), "--"}, t.Subject.Args...)
+	row := object{
+		"name": rowContainer, "image": t.Subject.Pull, "command": command, "imagePullPolicy": "IfNotPresent",
+		"volumeMounts":    []object{{"name": observerContainer, "mountPath": observerDir, "readOnly": true}},
+		"securityContext": confined(t.Subject.Own == nil, userOf(t)),
+		"resources":       r.resources(t),
+	}
+	pod := object{
+		"restartPolicy": "Never", "activeDeadlineSeconds": int((limit + backstop).Seconds()),
+		"terminationGracePeriodSeconds": 5, "automountServiceAccountToken": false, "enableServiceLinks": false,
+		"affinity":    object{"nodeAffinity": affinity(t)},
+		"tolerations": []object{{"key": r.Pods.Resource, "operator": "Exists"}},
+		"initContainers": []object{{
+			"name": observerContainer, "image": r.Observer, "args": []string{"install", observerDir}, "imagePullPolicy": "IfNotPresent",
+			"volumeMounts":    []object{{"name": observerContainer, "mountPath": observerDir}},
+			"securityContext": confined(true, nobody),
+			"resources":       object{"requests": object{"cpu": "10m", "memory": "32Mi"}},
+		}},
+		"containers": []object{row},
+		"volumes":    []object{{"name": observerContainer, "emptyDir": object{"medium": "Memory", "sizeLimit": "32Mi"}}},
+	}
+	if r.Pods.RuntimeClass != "" && t.On.GPUs > 0 {
+		pod["runtimeClassName"] = r.Pods.RuntimeClass
+	}
+	if len(r.Pods.PullSecrets) > 0 {
+		var secrets []object
+		for _, name := range r.Pods.PullSecrets {
+			secrets = append(secrets, object{"name": name})
+		}
+		pod["imagePullSecrets"] = secrets
+	}
+	return pod
+}
+
+func (r *Runner) resources(t fleet.Task) object {
+	resources := object{"requests": object{"cpu": "100m", "memory": "64Mi"}}
+	if n := t.On.GPUs; n > 0 {
+		resources["limits"] = object{r.Pods.Resource: strconv.Itoa(n)}
+	}
+	return resources
+}
+
+// affinity asks for nodes of the image's platform and, for GPUs, those that the prediction and
+// the user name.
+func affinity(t fleet.Task) place.NodeAffinity {
+	_, arch, _ := strings.Cut(t.Subject.Platform, "/")
+	arch, _, _ = strings.Cut(arch, "/") // arm64/v8
+	required := place.NodeSelector{Terms: []place.Term{{}}}
+	if t.Where != nil {
+		required = place.Affinity(t.Where).Required
+	}
+	for i, term := range required.Terms {
+		required.Terms[i].Expressions = append(term.Expressions, place.Expression{Key: "kubernetes.io/arch", Operator: "In", Values: []string{arch}})
+	}
+	return place.NodeAffinity{Required: required}
+}
+
+// userOf is whom a test runs as: samples need nothing of a user, other images are run as they are.
+func userOf(t fleet.Task) int {
+	if t.Subject.Own == nil {
+		return nobody
+	}
+	user, _, _ := strings.Cut(t.Subject.User, ":")
+	n, err := strconv.Atoi(user)
+	if err != nil {
+		return -1 // a name, or nobody named: root, mostly
+	}
+	return n
+}
+
+// confined is what a container may do. With a user that is not root it is what Pod Security
+// calls restricted.
+func confined(readOnly bool, user int) object {
+	context := object{
+		"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": readOnly,
+		"capabilities": object{"drop": []string{"ALL"}}, "seccompProfile": object{"type": "RuntimeDefault"},
+	}
+	if user > 0 {
+		context["runAsNonRoot"], context["runAsUser"] = true, user
+	}
+	return context
+}
+
+// runName is the name of a plan's ConfigMap.
+func runName(plan fleet.Plan) string { return fmt.Sprintf("cudabuild-run-%s", plan.Run) }

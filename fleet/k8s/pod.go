@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package k8s
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// pod is what is read of one.
+type pod struct {
+	Metadata struct {
+		Name              string            `json:"name"`
+		UID               string            `json:"uid"`
+		Labels            map[string]string `json:"labels"`
+		DeletionTimestamp *time.Time        `json:"deletionTimestamp"`
+	} `json:"metadata"`
+	Spec struct {
+		NodeName string `json:"nodeName"`
+	} `json:"spec"`
+	Status struct {
+		Phase      string      `json:"phase"`
+		Reason     string      `json:"reason"`
+		Message    string      `json:"message"`
+		Conditions []condition `json:"conditions"`
+		Init       []container `json:"initContainerStatuses"`
+		Containers []container `json:"containerStatuses"`
+	} `json:"status"`
+}
+
+type condition struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+type container struct {
+	Name  string `json:"name"`
+	State struct {
+		Waiting *struct {
+			Reason  string `json:"reason"`
+			Message string `json:"message"`
+		} `json:"waiting"`
+		Running    *struct{}   `json:"running"`
+		Terminated *terminated `json:"terminated"`
+	} `json:"state"`
+}
+
+type terminated struct {
+	ExitCode  int       `json:"exitCode"`
+	Reason    string    `json:"reason"`
+	Message   string    `json:"message"`
+	StartedAt time.Time `json:"startedAt"`
+}
+
+// job is the name of the pod's Job.
+func (p pod) job() string { return p.Metadata.Labels["batch.kubernetes.io/job-name"] }
+
+// row is the status of the container with the program, nil as long as there is none.
+func (p pod) row() *container {
+	i := slices.IndexFunc(p.Status.Containers, func(c container) bool { return c.Name == rowContainer })
+	if i < 0 {
+		return nil
+	}
+	return &p.Status.Containers[i]
+}
+
+// begun reports whether the program's container is running or has run.
+func (p pod) begun() bool {
+	row := p.row()
+	return row != nil && (row.State.Running != nil || row.State.Terminated != nil)
+}
+
+// ended is how the program's container ended, nil if it has not.
+func (p pod) ended() *terminated {
+	if row := p.row(); row != nil {
+		return row.State.Terminated
+	}
+	return nil
+}
+
+// taken reports whether the cluster took the pod away. Its Job makes another one then.
+func (p pod) taken() bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c condition) bool { return c.Type == "DisruptionTarget" && c.Status == "True" })
+}
+
+// unplaced says why there is no node for the pod, "" if there is one.
+func (p pod) unplaced() string {
+	for _, c := range p.Status.Conditions {
+		if c.Type == "PodScheduled" && c.Status == "False" && p.Spec.NodeName == "" {
+			return fmt.Sprintf("%s: %s", c.Reason, c.Message)
+		}
+	}
+	return ""
+}
+
+// stuck are reasons for which a container waits that do not go away by themselves, and whether the
+// container was refused: then that is what the image does there, and a row.
+var stuck = map[string]bool{
+	"ImagePullBackOff": false, "InvalidImageName": false, "ErrImageNeverPull": false, "ImageInspectError": false,
+	"CreateContainerConfigError": false, "CreateContainerError": true, "RunContainerError": true,
+}
+
+// hopeless says why a pod that has not ended will not come to run the program, "" if it may. Refused
+// says that its container could not be made.
+func (p pod) hopeless() (why string, refused bool) {
+	for _, c := range slices.Concat(p.Status.Init, p.Status.Containers) {
+		if w := c.State.Waiting; w != nil {
+			if ours, known := stuck[w.Reason]; known {
+				return words(w.Reason, w.Message), ours && c.Name == rowContainer
+			}
+		}
+		if t := c.State.Terminated; t != nil && c.Name == observerContainer && t.ExitCode != 0 {
+			return fmt.Sprintf("the observer could not be copied into the pod: exit code %d, %s", t.ExitCode, words(t.Reason, t.Message)), false
+		}
+	}
+	if p.Status.Phase == "Failed" && p.ended() == nil {
+		return words(p.Status.Reason, p.Status.Message), false
+	}
+	return "", false
+}
+
+func words(reason, message string) string {
+	return strings.TrimSuffix(reason+": "+strings.TrimSpace(message), ": ")
+}
+
+// startErrors are what runtimes call a container whose program could not be started.
+var startErrors = []string{"StartError", "ContainerCannotRun"}
+
+// death says in words how a container ended that left no row.
+func (t terminated) death() string {
+	switch {
+	case slices.Contains(startErrors, t.Reason):
+		return strings.TrimSpace(t.Message)
+	case t.Reason == "OOMKilled":
+		return "killed: it used more memory than the pod or its node has (OOMKilled)"
+	}
+	return fmt.Sprintf("the container ended with code %d (%s) and left no row", t.ExitCode, t.Reason)
+}

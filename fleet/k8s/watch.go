@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package k8s
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// event is a pod that has changed, or, after the connection was lost, all that there are.
+type event struct {
+	pod  pod
+	gone bool
+	live map[string]bool // by UID; nil where it is one pod
+}
+
+// pause is between two tries to reach the server.
+const pause = time.Second
+
+// watch sends every pod with the label, as it is and as it becomes, until ctx ends. Where the
+// server cannot be reached it tries again; what it refuses is an error.
+func (c *Client) watch(ctx context.Context, run string, events chan<- event) error {
+	for {
+		err := c.watchOnce(ctx, run, events)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		var status apierrors.APIStatus
+		if errors.As(err, &status) && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err)) {
+			return c.say(err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// watchOnce lists the pods and then follows their changes until the server ends the stream.
+func (c *Client) watchOnce(ctx context.Context, run string, events chan<- event) error {
+	var all struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
+		Items []pod `json:"items"`
+	}
+	if err := c.list(ctx, pods, label+"="+run, &all); err != nil {
+		return err
+	}
+	live := map[string]bool{}
+	for _, p := range all.Items {
+		live[p.Metadata.UID] = true
+		if err := send(ctx, events, event{pod: p}); err != nil {
+			return err
+		}
+	}
+	if err := send(ctx, events, event{live: live}); err != nil {
+		return err
+	}
+	stream, err := c.rest.Get().AbsPath(c.path(pods, "")).Param("labelSelector", label+"="+run).
+		Param("watch", "true").Param("resourceVersion", all.Metadata.ResourceVersion).Stream(ctx)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	for changes := json.NewDecoder(stream); ; {
+		var change struct {
+			Type   string `json:"type"` // ADDED, MODIFIED, DELETED, ERROR
+			Object pod    `json:"object"`
+		}
+		if err := changes.Decode(&change); err != nil || change.Type == "ERROR" {
+			return err
+		}
+		if err := send(ctx, events, event{pod: change.Object, gone: change.Type == "DELETED"}); err != nil {
+			return err
+		}
+	}
+}
+
+func send(ctx context.Context, events chan<- event, e event) error {
+	select {
+	case events <- e:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// maxLog is what is read of a container's log: a row, and what may stand before it.
+const maxLog = 4 << 20
+
+// log follows the log of a pod's program from its beginning to the end of the container.
+func (c *Client) log(ctx context.Context, pod string) ([]byte, error) {
+	stream, err := c.rest.Get().AbsPath(c.path(pods, pod)+"/log").Param("container", rowContainer).Param("follow", "true").Stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	var text strings.Builder
+	_, err = io.Copy(&text, io.LimitReader(stream, maxLog))
+	return []byte(text.String()), err
+}
