@@ -166,7 +166,7 @@ func (f *fleetFlags) classes(ctx context.Context) ([]gpu.Asked, error) {
 			return nil, fmt.Errorf("--gpu: %w", err)
 		}
 	}
-	if f.driver != "" && !(usertest.Forms()["driver"].Pattern.MatchString(f.driver) && compat.AnyDriverIs(f.driver)) {
+	if words := usertest.Forms()["driver"].Pattern; f.driver != "" && (!words.MatchString(f.driver) || !compat.AnyDriverIs(f.driver)) {
 		return nil, &exitError{code: exitUsage, err: fmt.Errorf("--driver %q: no driver is that", f.driver), hint: "want words such as '>=535', '>=550 <580', 535 or 580.159.04"}
 	}
 	if f.gpus == "none" {

@@ -107,7 +107,7 @@ var digested = regexp.MustCompile(`^[^@\s]+@sha256:[0-9a-f]{64}$`)
 // checkObserver wants an image by digest: what a pod runs must be what was installed.
 func checkObserver(ref string) error {
 	if !digested.MatchString(ref) {
-		return &exitError{code: exitUsage, err: fmt.Errorf("--observer %q: want an image by digest, registry/repo@sha256:...", ref), hint: "'cudabuild fleet install --to REPO' prints it"}
+		return &exitError{code: exitUsage, err: fmt.Errorf("--observer %q: want an image by digest, REGISTRY/REPO@sha256:DIGEST", ref), hint: "'cudabuild fleet install --to REPO' prints it"}
 	}
 	return nil
 }

@@ -47,6 +47,9 @@ func documents() []document {
 		{"push-plan", "push --dry-run --json", publish.Plan{}},
 		{"push", "push --json", pushDocument{}},
 		{"fleet-install", "fleet install --json", install.Installed{}},
+		{"fleet-plan", "fleet plan --json", fleetPlan{}},
+		{"fleet-run", "fleet run --json", fleetDocument{}},
+		{"fleet-runs", "fleet status --json, fleet prune --json", runsDocument{}},
 		{"prune", "prune --json", pruned{}},
 		{"version", "version --json", versionDocument{}},
 	}
