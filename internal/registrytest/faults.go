@@ -5,6 +5,7 @@ package registrytest
 import (
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -36,13 +37,23 @@ func Kinds() []Kind {
 }
 
 // Random returns a hook by which that part of all requests goes wrong, each in one of some
-// ways; the same seed chooses the same for the same number of request.
+// ways; the same seed chooses the same for the same number of request. A token has expired for no
+// request twice running: one that was issued just now is good.
 func Random(seed uint64, part float64, kinds []Kind) Hook {
-	return func(n int, _ *http.Request) Fault {
+	var one sync.Mutex
+	expired := map[string]bool{}
+	return func(n int, r *http.Request) Fault {
 		dice := rand.New(rand.NewPCG(seed, uint64(n))) //nolint:gosec // not a secret
 		if dice.Float64() >= part {
 			return Fault{}
 		}
-		return kinds[dice.IntN(len(kinds))].Fault
+		fault, request := kinds[dice.IntN(len(kinds))].Fault, r.Method+" "+r.URL.String()
+		one.Lock()
+		defer one.Unlock()
+		if fault.Expire && expired[request] {
+			fault = Fault{}
+		}
+		expired[request] = fault.Expire
+		return fault
 	}
 }
