@@ -56,14 +56,12 @@ golden: ## rewrite the golden graphs
 fuzz-long: FUZZTIME = 10000000x
 fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
-e2e: tools build bin/buildx bin/crane bin/regctl ## build real images end to end and look at them with other people's tools
+e2e: tools build cluster bin/buildx bin/crane bin/regctl ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 40m -v ./e2e/...
+	scripts/cluster.sh run go test -tags cluster -count=1 -timeout 10m -v ./fleet/place
 cluster: $(CLUSTER) ## build a Kubernetes for tests and install what scripts/cluster.sh needs (root; 12 CPU minutes once)
 	@scripts/deps.sh cluster
-cluster-test: cluster build ## run the tests that need a Kubernetes, in one of its own, and look what it left of this machine
-	go vet -tags cluster ./fleet/k8s/...
-	scripts/cluster.sh run go test -tags cluster -count=1 -timeout 20m -v ./fleet/k8s/...
 kills: tools build ## kill a tiny run at each place that makes something, and a push at each request (root; a part of them is in `make test`)
 	@scripts/deps.sh test
 	CUDABUILD_REQUIRE=kills,strace,buildkit,registry,root go test -count=1 -timeout 90m -v -run '^Test(Kills|Crash)$$' ./build ./publish
@@ -117,4 +115,4 @@ bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive bin/regctl:
 # 29, for one test, if it is there (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
 bin/docker29/dockerd: tools/docker29/go.mod
 	go build -C $(<D) -ldflags '$(STRIP) -X $(MOBY)/dockerversion.Version=$(shell go list -C $(<D) -m -f '{{.Version}}' $(MOBY))' -o ../../$(@D)/ tool
-.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e cluster cluster-test kills gpu release release-check repro bench bench-bake bench-push bench-verify corpus clean bin/gpu/cudabuild
+.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e cluster kills gpu release release-check repro bench bench-bake bench-push bench-verify corpus clean bin/gpu/cudabuild

@@ -120,14 +120,38 @@ func hash(digits int, parts ...any) string {
 	return hex.EncodeToString(sum[:])[:digits]
 }
 
-// where is where the image runs, whatever is asked.
+// where is where the image runs, whatever is asked. Of a program that opens libraries by name, as Python
+// does, nobody knows which code in the image is meant: then it is where any of it runs.
 func (s *Subject) where() []compat.Region {
 	if s.Report.Portability.CannotStart != "" {
 		return nil
 	}
-	all := compat.Where(s.Report.Portability.Needs, compat.HookCDI)
+	needs := s.Report.Portability.Needs
+	if s.Report.Portability.Program == "" {
+		needs.Parts = asOne(needs.Parts)
+	}
+	all := compat.Where(needs, compat.HookCDI)
 	if s.Own != nil {
 		all = compat.Within(all, s.Own.Driver, targets(s.Own.Architectures))
+	}
+	return all
+}
+
+// asOne has one part with all code in place of those with code.
+func asOne(parts []compat.Part) (all []compat.Part) {
+	var one compat.Part
+	for _, p := range parts {
+		if len(p.SASS)+len(p.PTX) == 0 {
+			all = append(all, p)
+			continue
+		}
+		if one.Name == "" || p.Runtime != "" && compat.Compare(p.Runtime, one.Runtime) < 0 {
+			one.Name, one.Runtime = p.Name, p.Runtime
+		}
+		one.SASS, one.PTX = append(one.SASS, p.SASS...), append(one.PTX, p.PTX...)
+	}
+	if one.Name != "" {
+		all = append(all, one)
 	}
 	return all
 }

@@ -65,6 +65,18 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// TestUnsure: it is not known which code of the image a script uses.
+func TestUnsure(t *testing.T) {
+	t.Parallel()
+	s := subject("sha256:aa", gpu.NBody, 70)
+	s.Report.Portability.Program = ""
+	s.Report.Portability.Needs.Parts = append(s.Report.Portability.Needs.Parts, compat.Part{Name: "other", Runtime: "12.4", SASS: []compat.Target{{SM: 90}}})
+	plan := fleet.New([]fleet.Ask{{s, gpu.Asked{GPU: "sm_90", GPUs: 1}}, {s, gpu.Asked{GPU: "sm_80", GPUs: 1}}, {s, gpu.Asked{Driver: "470", GPUs: 1}}}, 1, "o")
+	if len(plan.Tasks) != 1 || plan.Tasks[0].On.GPU != "sm_90" || plan.Tasks[0].Prediction.Verdict != "unknown" {
+		t.Errorf("rows %+v, left out %+v, want one that is unknown", plan.Tasks, plan.Left)
+	}
+}
+
 // TestNames: the same words name the same run, others another one.
 func TestNames(t *testing.T) {
 	t.Parallel()
