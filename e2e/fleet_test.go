@@ -8,11 +8,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -193,22 +193,26 @@ func (k *kubernetes) inLedger(t *testing.T, ledger string, want int) {
 	}
 }
 
-// testKills kills kubelet, containerd and client while rows are being made.
+// testKills kills kubelet, containerd, API server and client, and has a pod taken away, while rows are being made.
 func (k *kubernetes) testKills(t *testing.T, f fixture) {
 	tests := filepath.Join(t.TempDir(), "tests.yaml")
 	write(t, tests, "version: 1\ntests:\n- {name: slow, gpus: 0, run: [sh, -c, 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; sleep 1; done'], expect: {stdout: 'line 12'}}\n")
-	for _, victim := range []string{"kubelet", "containerd", "apiserver", "client"} {
+	for _, victim := range []string{"kubelet", "containerd", "apiserver", "client", "pod"} {
 		t.Run(victim, func(t *testing.T) {
 			ledger := t.TempDir()
 			args := []string{f.program, "fleet", "run", "--json", "--observer", k.observer, "--gpus", "none", "--repeat", "3", "--tests", tests, "--ledger", ledger, k.images[0]}
 			cmd, stdout := k.start(t, args...)
 			k.untilRunning(t)
-			if victim == "client" {
+			switch victim {
+			case "client":
 				kill(t, cmd)
 				r := k.in(t, args...)
 				stdout.Reset()
 				stdout.WriteString(r.stdout)
-			} else {
+			case "pod":
+				k.evict(t)
+				_ = cmd.Wait()
+			default:
 				if r := k.script(t, "restart", victim); r.code != 0 {
 					t.Fatalf("restart %s: exit %d\n%s", victim, r.code, r.stderr)
 				}
@@ -226,6 +230,25 @@ func (k *kubernetes) testKills(t *testing.T, f fixture) {
 			k.inLedger(t, ledger, 3)
 			k.empty(t)
 		})
+	}
+}
+
+// evict has the API server take a running pod away, as where a node is drained.
+func (k *kubernetes) evict(t *testing.T) {
+	t.Helper()
+	const pods = "https://127.0.0.1:6443/api/v1/namespaces/default/pods"
+	admin := []string{"curl", "-sfk", "-H", "Authorization: Bearer admin", "-H", "Content-Type: application/json"}
+	r := k.in(t, append(admin, pods+"?labelSelector=cudabuild.run&fieldSelector=status.phase=Running")...)
+	var all struct {
+		Items []struct{ Metadata struct{ Name string } }
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &all); err != nil || len(all.Items) == 0 {
+		t.Fatalf("no pod runs: %v\n%s", err, r.stderr)
+	}
+	name := all.Items[0].Metadata.Name
+	eviction := `{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"` + name + `"}}`
+	if r := k.in(t, append(admin, "-d", eviction, pods+"/"+name+"/eviction")...); r.code != 0 {
+		t.Fatalf("evict %s: %s%s", name, r.stdout, r.stderr)
 	}
 }
 
@@ -305,6 +328,7 @@ func (k *kubernetes) apply(t *testing.T, file string) {
 		"Namespace": "api/v1/namespaces", "Role": "apis/rbac.authorization.k8s.io/v1/namespaces/gpu-tests/roles",
 		"RoleBinding": "apis/rbac.authorization.k8s.io/v1/namespaces/gpu-tests/rolebindings", "ClusterRole": "apis/rbac.authorization.k8s.io/v1/clusterroles",
 		"ClusterRoleBinding": "apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+		"DeviceClass":        "apis/resource.k8s.io/v1/deviceclasses", "ResourceSlice": "apis/resource.k8s.io/v1/resourceslices",
 	}
 	for i, doc := range strings.Split(read(t, file), "---\n") {
 		kind := strings.Fields(strings.SplitAfter(doc, "kind: ")[1])[0]
@@ -316,39 +340,85 @@ func (k *kubernetes) apply(t *testing.T, file string) {
 	}
 }
 
-// testPlaced has 60 rows placed on twelve stand-in nodes of four drivers and three GPUs.
+// testPlaced has rows placed on twelve stand-in nodes of four drivers and three GPUs: 60 by their labels, and
+// then 12 more by claims.
 func (k *kubernetes) testPlaced(t *testing.T, f fixture) {
 	nodes, _ := k.start(t, "kubernetes", "stand-in-nodes", "12")
 	defer kill(t, nodes)
-	for range 60 {
-		r := k.in(t, "curl", "-sfk", "-H", "Authorization: Bearer admin", "https://127.0.0.1:6443/api/v1/nodes?labelSelector=stand-in")
-		if strings.Count(r.stdout, `"nvidia.com/gpu.product"`) >= 12 {
-			break
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
+	labels := k.labelsOfNodes(t)
 	tests := filepath.Join(t.TempDir(), "tests.yaml")
 	write(t, tests, "version: 1\ntests:\n- {name: stand-in, run: ['true'], expect: {stdout: PASS}}\n")
 	begun := time.Now()
-	placed := map[string]int{}
-	for _, ask := range []struct{ driver, gpu string }{{">=535", "sm_80"}, {"<580", "sm_90"}} {
-		doc, r := k.rows(t, f, "--driver", ask.driver, "--gpu", ask.gpu, "--repeat", "30", "--tests", tests, k.images[0])
-		if len(doc.Rows) != 30 || len(doc.Problems) > 0 {
-			t.Fatalf("%d rows, %+v, left out %+v\n%s", len(doc.Rows), doc.Problems, doc.Left, r.stderr)
+	asks := []struct{ driver, gpu string }{{">=535", "sm_80"}, {"<580", "sm_90"}}
+	for _, ask := range asks {
+		k.placed(t, f, ask.driver, ask.gpu, 30, tests)
+	}
+	t.Logf("60 rows in %.1f s", time.Since(begun).Seconds())
+	k.publish(t, labels)
+	for _, ask := range asks {
+		k.placed(t, f, ask.driver, ask.gpu, 6, tests)
+	}
+}
+
+// labelsOfNodes waits for the stand-in nodes and returns their labels.
+func (k *kubernetes) labelsOfNodes(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	labels := map[string]map[string]string{}
+	for range 60 {
+		r := k.in(t, "curl", "-sfk", "-H", "Authorization: Bearer admin", "https://127.0.0.1:6443/api/v1/nodes?labelSelector=stand-in")
+		var all struct {
+			Items []struct {
+				Metadata struct {
+					Name   string
+					Labels map[string]string
+				}
+			}
 		}
-		for _, row := range doc.Rows {
-			driver := row.Node.Labels["nvidia.com/cuda.driver-version.full"]
-			sm := "sm_" + row.Node.Labels["nvidia.com/gpu.compute.major"] + row.Node.Labels["nvidia.com/gpu.compute.minor"]
-			// The image asks for 525.60.13, whatever is said on the command line.
-			if !compat.DriverIs(ask.driver, driver) || sm != ask.gpu || compat.Compare(driver, "525.60.13") < 0 {
-				t.Errorf("%s: on %s with driver %s and %s, asked for %+v", row.Job, row.Node.Name, driver, sm, ask)
+		if err := json.Unmarshal([]byte(r.stdout), &all); err == nil && len(all.Items) == 12 {
+			for _, n := range all.Items {
+				labels[n.Metadata.Name] = n.Metadata.Labels
 			}
-			if !row.StandIn || row.Result != gpu.Passed || len(row.Devices) != 1 {
-				t.Errorf("%s: stand-in %v, %s %s, devices %v", row.Job, row.StandIn, row.Result, row.Reason, row.Devices)
-			}
-			placed[row.Node.Name]++
+			return labels
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	t.Fatal("there are no stand-in nodes")
+	return nil
+}
+
+// publish makes what NVIDIA's DRA driver would publish of the nodes.
+func (k *kubernetes) publish(t *testing.T, labels map[string]map[string]string) {
+	t.Helper()
+	docs := []string{"apiVersion: resource.k8s.io/v1\nkind: DeviceClass\nmetadata: {name: gpu.nvidia.com}\nspec: {selectors: [{cel: {expression: \"device.driver == 'gpu.nvidia.com'\"}}]}\n"}
+	for node, l := range labels {
+		driver := strings.ReplaceAll(l["nvidia.com/cuda.driver-version.full"], ".0", ".") // as a semantic version
+		capability := l["nvidia.com/gpu.compute.major"] + "." + l["nvidia.com/gpu.compute.minor"] + ".0"
+		device := fmt.Sprintf("attributes: {type: {string: gpu}, brand: {string: Nvidia}, productName: {string: %s}, driverVersion: {version: %s}, cudaComputeCapability: {version: %s}}", l["nvidia.com/gpu.product"], driver, capability)
+		docs = append(docs, fmt.Sprintf("apiVersion: resource.k8s.io/v1\nkind: ResourceSlice\nmetadata: {name: %s}\nspec:\n  driver: gpu.nvidia.com\n  nodeName: %s\n  pool: {name: %s, generation: 1, resourceSliceCount: 1}\n  devices:\n  - {name: gpu-0, %s}\n  - {name: gpu-1, %s}\n",
+			node, node, node, device, device))
+	}
+	file := filepath.Join(t.TempDir(), "published.yaml")
+	write(t, file, strings.Join(docs, "---\n"))
+	k.apply(t, file)
+}
+
+// placed wants rows on nodes that are what was asked for.
+func (k *kubernetes) placed(t *testing.T, f fixture, driver, arch string, n int, tests string) {
+	t.Helper()
+	doc, r := k.rows(t, f, "--driver", driver, "--gpu", arch, "--repeat", strconv.Itoa(n), "--tests", tests, k.images[0])
+	if len(doc.Rows) != n || len(doc.Problems) > 0 {
+		t.Fatalf("%d rows, %+v, left out %+v\n%s", len(doc.Rows), doc.Problems, doc.Left, r.stderr)
+	}
+	for _, row := range doc.Rows {
+		has := row.Node.Labels["nvidia.com/cuda.driver-version.full"]
+		sm := "sm_" + row.Node.Labels["nvidia.com/gpu.compute.major"] + row.Node.Labels["nvidia.com/gpu.compute.minor"]
+		// The image asks for 525.60.13, whatever is said on the command line.
+		if !compat.DriverIs(driver, has) || sm != arch || compat.Compare(has, "525.60.13") < 0 {
+			t.Errorf("%s: on %s with driver %s and %s, asked for %s and %s", row.Job, row.Node.Name, has, sm, driver, arch)
+		}
+		if !row.StandIn || row.Result != gpu.Passed || len(row.Devices) != 1 {
+			t.Errorf("%s: stand-in %v, %s %s, devices %v", row.Job, row.StandIn, row.Result, row.Reason, row.Devices)
 		}
 	}
-	t.Logf("60 rows in %.1f s: %v", time.Since(begun).Seconds(), slices.Sorted(maps.Keys(placed)))
 	k.empty(t)
 }

@@ -83,8 +83,9 @@ type Row struct {
 	Left        Left     `json:"left"`
 	Seconds     Seconds  `json:"seconds"`
 	Sharing     *Sharing `json:"sharing,omitempty"` // nil where the program had its GPU to itself
-	// Job, Node, Asked and Seen are of rows that a fleet made: the name of what made it there,
-	// where, what was asked for, and what was had.
+	// Run to Seen are of rows that a fleet made: the run and what made the row there, by a UID and a
+	// name, where, what was asked for, and what was had.
+	Run   string `json:"run,omitempty"`
 	Job   string `json:"job,omitempty"`
 	Node  *Node  `json:"node,omitempty"`
 	Asked *Asked `json:"asked,omitempty"`

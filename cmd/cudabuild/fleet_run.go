@@ -54,8 +54,8 @@ not be made, or found no device.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.ledger, "ledger", "", "`DIR` to write the rows to")
 	flags.DurationVar(&f.limit, "timeout", time.Minute, "time that a sample may take")
-	flags.DurationVar(&f.wait, "wait", 15*time.Minute, "time without a node, and without any other row that begins or ends, after which a row is given up")
-	flags.StringVar(&f.Resource, "resource", "nvidia.com/gpu", "`NAME` of the resource that a GPU is in this cluster")
+	flags.DurationVar(&f.wait, "wait", 15*time.Minute, "time without a node, while no other row runs, after which a row is given up")
+	flags.StringVar(&f.Resource, "resource", "", "`NAME` of the resource that a GPU is in this cluster (default: what NVIDIA's DRA driver has published is claimed, else nvidia.com/gpu)")
 	flags.StringVar(&f.RuntimeClass, "runtime-class", "", "`NAME` of the runtime class of pods with GPUs")
 	flags.StringSliceVar(&f.PullSecrets, "pull-secret", nil, "`NAME` of a secret for pulling the images (repeatable)")
 	_ = cmd.MarkFlagRequired("observer")
@@ -78,6 +78,12 @@ func (f *fleetRunFlags) run(cmd *cobra.Command, refs []string) error {
 		return err
 	}
 	defer done()
+	if f.Resource == "" {
+		f.Resource = "nvidia.com/gpu"
+		if f.Claims, err = client.Claims(cmd.Context()); err != nil {
+			return unknown(err)
+		}
+	}
 	kept, err := readLedger(f.ledger)
 	if err != nil {
 		return unknown(err)
@@ -85,7 +91,7 @@ func (f *fleetRunFlags) run(cmd *cobra.Command, refs []string) error {
 	seen := &fleetSeen{w: plain.To(cmd.OutOrStdout()), asJSON: f.asJSON, ledger: f.ledger, rows: []record.Row{}, Problems: []fleetProblem{}}
 	runner := &k8s.Runner{
 		Client: client, Observer: f.observer, Pods: f.Pods, Limit: f.limit, Wait: f.wait,
-		Have: func(t fleet.Task, since time.Time) bool { return seen.had(t, since, kept) },
+		Have: func(t fleet.Task, run string) bool { return seen.had(t, run, kept) },
 	}
 	if len(plan.Tasks) > 0 {
 		err = runner.Run(cmd.Context(), plan, seen.add)
@@ -144,8 +150,8 @@ type fleetProblem struct {
 }
 
 // had reports whether an earlier client of the run has kept the row of a task.
-func (s *fleetSeen) had(t fleet.Task, since time.Time, kept []gpu.Observation) bool {
-	i := slices.IndexFunc(kept, func(o gpu.Observation) bool { return o.Row.Job == t.Name && !o.Row.Started.Before(since) })
+func (s *fleetSeen) had(t fleet.Task, run string, kept []gpu.Observation) bool {
+	i := slices.IndexFunc(kept, func(o gpu.Observation) bool { return o.Row.Job == t.Name && o.Row.Run == run })
 	if i < 0 {
 		return false
 	}

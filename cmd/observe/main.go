@@ -7,8 +7,8 @@
 //	observe run [--limit 1m] [--node NAME] -- CMD...  run the command, print the row
 //	observe version
 //
-// Run ends with 0 if the row was printed, whatever the command did, and with 2 if it is called
-// in a wrong way.
+// Run ends with 0 if the row was printed, whatever the command did, with 1 if it was told to stop, so that
+// nobody takes the row of half a run for one, and with 2 if it is called in a wrong way.
 package main
 
 import (
@@ -26,6 +26,8 @@ import (
 )
 
 var errUsage = errors.New("want install DIR, run [--limit 1m] [--node NAME] -- CMD..., or version")
+
+var errStopped = errors.New("it was told to stop")
 
 func main() {
 	err := run(os.Args[1:], os.Stdout)
@@ -67,5 +69,9 @@ func command(args []string, stdout io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	return observe.Run(ctx, observe.Request{Args: flags.Args(), Limit: *limit, Node: *node}).Write(stdout, *termination)
+	err := observe.Run(ctx, observe.Request{Args: flags.Args(), Limit: *limit, Node: *node}).Write(stdout, *termination)
+	if err == nil && ctx.Err() != nil {
+		return errStopped
+	}
+	return err
 }

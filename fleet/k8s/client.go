@@ -70,10 +70,12 @@ type kind struct {
 }
 
 var (
-	configMaps = kind{"api/v1", "configmaps", false}
-	pods       = kind{"api/v1", "pods", false}
-	nodes      = kind{"api/v1", "nodes", true}
-	jobs       = kind{"apis/batch/v1", "jobs", false}
+	configMaps     = kind{"api/v1", "configmaps", false}
+	pods           = kind{"api/v1", "pods", false}
+	nodes          = kind{"api/v1", "nodes", true}
+	jobs           = kind{"apis/batch/v1", "jobs", false}
+	claimTemplates = kind{"apis/resource.k8s.io/v1", "resourceclaimtemplates", false}
+	resourceSlices = kind{"apis/resource.k8s.io/v1", "resourceslices", true}
 )
 
 func (c *Client) path(k kind, name string) string {
@@ -137,9 +139,18 @@ func (c *Client) say(err error) error {
 	case err == nil:
 		return nil
 	case apierrors.IsForbidden(err):
-		return hint.New(err.Error(), "docs/fleet.md has the role that this needs")
+		return &forbidden{err}
 	case errors.As(err, &status):
 		return err
 	}
 	return fmt.Errorf("the API server: %w", err)
 }
+
+// forbidden is what the client has no right to.
+type forbidden struct{ error }
+
+func (e *forbidden) Unwrap() error { return e.error }
+func (e *forbidden) Hint() string  { return "docs/fleet.md has the role that this needs" }
+
+// missing reports whether the server has no such objects for this client.
+func missing(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsForbidden(err) }

@@ -40,26 +40,44 @@ func runMap(name string, rows int) object {
 // Pods say how pods of a cluster get GPUs, beside what a task says.
 type Pods struct {
 	Resource     string   // extended resource that a GPU is, "nvidia.com/gpu"
+	Claims       bool     // GPUs are claimed from NVIDIA's DRA driver, in place of that
 	RuntimeClass string   // "" for the cluster's own
 	PullSecrets  []string // names, for the images
 }
 
+// gpuClass is the class of the devices of NVIDIA's DRA driver.
+const gpuClass = "gpu.nvidia.com"
+
+// claim is a template of claims to the GPUs of a task.
+func claim(t fleet.Task, run string, o owner) object {
+	gpus := object{"deviceClassName": gpuClass, "count": t.On.GPUs, "selectors": []object{{"cel": object{"expression": place.CEL(t.Where)}}}}
+	return object{
+		"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate", "metadata": metadata(t, run, o),
+		"spec": object{"spec": object{"devices": object{"requests": []object{{"name": claimed, "exactly": gpus}}}}},
+	}
+}
+
+// claimed is the name of the claim in a pod.
+const claimed = "gpu"
+
+func metadata(t fleet.Task, run string, o owner) object {
+	return object{
+		"name": t.Name, "labels": object{label: run},
+		"ownerReferences": []object{{"apiVersion": "v1", "kind": "ConfigMap", "name": o.Metadata.Name, "uid": o.Metadata.UID}},
+	}
+}
+
 // job is a task as a Job. A container that ended is never started again: what it did is the row. A
 // pod that the cluster took away is (podFailurePolicy), because then there is none.
-func (r *Runner) job(t fleet.Task, run string, owner owner) object {
-	meta := object{"labels": object{label: run}}
+func (r *Runner) job(t fleet.Task, run string, o owner) object {
 	return object{
-		"apiVersion": "batch/v1", "kind": "Job",
-		"metadata": object{
-			"name": t.Name, "labels": object{label: run},
-			"ownerReferences": []object{{"apiVersion": "v1", "kind": "ConfigMap", "name": owner.Metadata.Name, "uid": owner.Metadata.UID}},
-		},
+		"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(t, run, o),
 		"spec": object{
 			"backoffLimit": 0, "ttlSecondsAfterFinished": int(ttl.Seconds()),
 			"podFailurePolicy": object{"rules": []object{
 				{"action": "Ignore", "onPodConditions": []object{{"type": "DisruptionTarget", "status": "True"}}},
 			}},
-			"template": object{"metadata": meta, "spec": r.pod(t)},
+			"template": object{"metadata": object{"labels": object{label: run}}, "spec": r.pod(t)},
 		},
 	}
 }
@@ -83,8 +101,8 @@ func (r *Runner) pod(t fleet.Task) object {
 	}
 	pod := object{
 		"restartPolicy": "Never", "activeDeadlineSeconds": int((limit + backstop).Seconds()),
-		"terminationGracePeriodSeconds": 5, "automountServiceAccountToken": false, "enableServiceLinks": false,
-		"affinity":    object{"nodeAffinity": affinity(t)},
+		"terminationGracePeriodSeconds": 10, "automountServiceAccountToken": false, "enableServiceLinks": false,
+		"affinity":    object{"nodeAffinity": r.affinity(t)},
 		"tolerations": []object{{"key": r.Pods.Resource, "operator": "Exists"}},
 		"initContainers": []object{{
 			"name": observerContainer, "image": r.Observer, "args": []string{"install", observerDir}, "imagePullPolicy": "IfNotPresent",
@@ -94,6 +112,9 @@ func (r *Runner) pod(t fleet.Task) object {
 		}},
 		"containers": []object{row},
 		"volumes":    []object{{"name": observerContainer, "emptyDir": object{"medium": "Memory", "sizeLimit": "32Mi"}}},
+	}
+	if r.claims(t) {
+		pod["resourceClaims"] = []object{{"name": claimed, "resourceClaimTemplateName": t.Name}}
 	}
 	if r.Pods.RuntimeClass != "" && t.On.GPUs > 0 {
 		pod["runtimeClassName"] = r.Pods.RuntimeClass
@@ -110,19 +131,25 @@ func (r *Runner) pod(t fleet.Task) object {
 
 func (r *Runner) resources(t fleet.Task) object {
 	resources := object{"requests": object{"cpu": "100m", "memory": "64Mi"}}
-	if n := t.On.GPUs; n > 0 {
-		resources["limits"] = object{r.Pods.Resource: strconv.Itoa(n)}
+	switch {
+	case r.claims(t):
+		resources["claims"] = []object{{"name": claimed}}
+	case t.On.GPUs > 0:
+		resources["limits"] = object{r.Pods.Resource: strconv.Itoa(t.On.GPUs)}
 	}
 	return resources
 }
 
-// affinity asks for nodes of the image's platform and, for GPUs, those that the prediction and
-// the user name.
-func affinity(t fleet.Task) place.NodeAffinity {
+// claims reports whether a task gets its GPUs by a claim.
+func (r *Runner) claims(t fleet.Task) bool { return r.Pods.Claims && t.On.GPUs > 0 }
+
+// affinity asks for nodes of the image's platform and, where GPUs are not claimed, those that the
+// prediction and the user name.
+func (r *Runner) affinity(t fleet.Task) place.NodeAffinity {
 	_, arch, _ := strings.Cut(t.Subject.Platform, "/")
 	arch, _, _ = strings.Cut(arch, "/") // arm64/v8
 	required := place.NodeSelector{Terms: []place.Term{{}}}
-	if t.Where != nil {
+	if t.Where != nil && !r.claims(t) {
 		required = place.Affinity(t.Where).Required
 	}
 	for i, term := range required.Terms {

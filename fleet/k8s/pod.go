@@ -82,9 +82,9 @@ func (p pod) ended() *terminated {
 	return nil
 }
 
-// taken reports whether the cluster took the pod away. Its Job makes another one then.
+// taken reports whether the cluster took the pod away before its program ended. Its Job makes another one then.
 func (p pod) taken() bool {
-	return slices.ContainsFunc(p.Status.Conditions, func(c condition) bool { return c.Type == "DisruptionTarget" && c.Status == "True" })
+	return p.Status.Phase != "Succeeded" && slices.ContainsFunc(p.Status.Conditions, func(c condition) bool { return c.Type == "DisruptionTarget" && c.Status == "True" })
 }
 
 // unplaced says why there is no node for the pod, "" if there is one.

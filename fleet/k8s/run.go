@@ -33,9 +33,9 @@ type Runner struct {
 	Observer string        // image, by digest
 	Pods     Pods          //
 	Limit    time.Duration // of tests that do not say
-	Wait     time.Duration // for a node, as long as nothing else of the run begins or ends
-	// Have says that the row of a task was kept by an earlier client of the run that began at since.
-	Have func(task fleet.Task, since time.Time) bool
+	Wait     time.Duration // for a node, as long as nothing else of the run is running
+	// Have says that the row of a task was kept by an earlier client of the run with this UID.
+	Have func(task fleet.Task, run string) bool
 }
 
 // Result is what became of a task: a row, or a problem because of which there is none.
@@ -56,16 +56,20 @@ func (r *Runner) Run(ctx context.Context, plan fleet.Plan, done func(Result) err
 	if err != nil {
 		return err
 	}
-	run := &run{Runner: r, ctx: ctx, name: owner.Metadata.Name, done: done, tasks: map[string]*state{}, nodes: map[string]fleet.Node{}, results: make(chan followed)}
+	run := &run{Runner: r, ctx: ctx, name: owner.Metadata.Name, uid: owner.Metadata.UID, done: done, tasks: map[string]*state{}, nodes: map[string]fleet.Node{}, results: make(chan followed)}
 	for _, t := range plan.Tasks {
-		if r.Have != nil && r.Have(t, owner.Metadata.CreationTimestamp) {
+		if r.Have(t, owner.Metadata.UID) {
 			continue
 		}
-		made, err := r.Client.create(ctx, jobs, r.job(t, run.name, owner), &struct{}{})
-		if err != nil {
+		if r.claims(t) {
+			if _, err := r.Client.create(ctx, claimTemplates, claim(t, run.name, owner), &struct{}{}); err != nil {
+				return fmt.Errorf("the claim of %s: %w", t.Subject.Ref, err)
+			}
+		}
+		if _, err := r.Client.create(ctx, jobs, r.job(t, run.name, owner), &struct{}{}); err != nil {
 			return fmt.Errorf("the Job of %s: %w", t.Subject.Ref, err)
 		}
-		run.tasks[t.Name] = &state{task: t, found: !made}
+		run.tasks[t.Name] = &state{task: t}
 	}
 	if err := run.all(); err != nil {
 		return err
@@ -107,6 +111,7 @@ type run struct {
 	*Runner
 	ctx     context.Context
 	name    string
+	uid     string
 	done    func(Result) error
 	tasks   map[string]*state // that have no result yet, by the name of the Job
 	nodes   map[string]fleet.Node
@@ -117,7 +122,6 @@ type run struct {
 // state is how far a task is.
 type state struct {
 	task      fleet.Task
-	found     bool   // an earlier client made the Job
 	pod       string // UID, "" without one
 	at        *fleet.Place
 	following bool
@@ -294,6 +298,7 @@ func (r *run) ended(f followed) error {
 		}
 	}
 	delete(r.tasks, f.Task.Name)
+	f.Row.Run = r.uid
 	return r.done(f.Result)
 }
 
@@ -318,8 +323,13 @@ func (r *run) lost(s *state) error {
 	return nil
 }
 
-// late ends tasks for which there is no node.
+// late ends tasks for which there is no node. As long as others run they may be waiting for those.
 func (r *run) late(now time.Time) error {
+	for _, s := range r.tasks {
+		if s.following {
+			r.moved = now
+		}
+	}
 	if now.Sub(r.moved) < r.Wait {
 		return nil
 	}
@@ -328,7 +338,7 @@ func (r *run) late(now time.Time) error {
 		if s.pod == "" {
 			why = fmt.Sprintf("the Job has no pod: 'kubectl -n %s describe job %s' says why", r.Client.Namespace, s.task.Name)
 		}
-		if why == "" || s.following {
+		if why == "" {
 			continue
 		}
 		problem := fmt.Sprintf("no node within %s: %s", r.Wait, strings.TrimSpace(why))

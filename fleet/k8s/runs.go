@@ -5,14 +5,8 @@ package k8s
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/cudabuild/cudabuild/fleet"
-	"github.com/cudabuild/cudabuild/fleet/place"
-	"github.com/cudabuild/cudabuild/gpu"
 )
 
 // job is what is read of one.
@@ -100,55 +94,3 @@ func (r *Run) count(j job) {
 
 // Remove takes a run out of the cluster, with all that it has made.
 func (c *Client) Remove(ctx context.Context, run string) error { return c.remove(ctx, configMaps, run) }
-
-// node is what is read of one.
-type node struct {
-	Metadata struct {
-		Name   string            `json:"name"`
-		Labels map[string]string `json:"labels"`
-	} `json:"metadata"`
-	Status struct {
-		NodeInfo struct {
-			KernelVersion           string `json:"kernelVersion"`
-			OSImage                 string `json:"osImage"`
-			ContainerRuntimeVersion string `json:"containerRuntimeVersion"`
-		} `json:"nodeInfo"`
-	} `json:"status"`
-}
-
-// Node is what the cluster says of one.
-func (c *Client) Node(ctx context.Context, name string) (fleet.Node, error) {
-	var n node
-	found, err := c.get(ctx, nodes, name, &n)
-	if err == nil && !found {
-		err = fmt.Errorf("node %s is not there any more", name)
-	}
-	return n.known(), err
-}
-
-// Nodes are all of the cluster.
-func (c *Client) Nodes(ctx context.Context) ([]fleet.Node, error) {
-	var all struct {
-		Items []node `json:"items"`
-	}
-	if err := c.list(ctx, nodes, "", &all); err != nil {
-		return nil, err
-	}
-	var known []fleet.Node
-	for _, n := range all.Items {
-		known = append(known, n.known())
-	}
-	return known, nil
-}
-
-func (n node) known() fleet.Node {
-	host := place.Host(n.Metadata.Labels)
-	host.OS, host.Kernel, host.Runtime = n.Status.NodeInfo.OSImage, n.Status.NodeInfo.KernelVersion, n.Status.NodeInfo.ContainerRuntimeVersion
-	labels := map[string]string{}
-	for name, value := range n.Metadata.Labels {
-		if strings.HasPrefix(name, "nvidia.com/") || name == "kubernetes.io/arch" {
-			labels[name] = value
-		}
-	}
-	return fleet.Node{Node: gpu.Node{Name: n.Metadata.Name, Labels: labels}, Host: host}
-}

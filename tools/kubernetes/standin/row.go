@@ -29,7 +29,7 @@ func play(pod *core.Pod, node *core.Node, began time.Time) (line []byte, message
 	}
 	wanted := pod.Spec.Containers[0].Resources.Limits[resourceGPU]
 	devices, visible := []string{}, []map[string]any{}
-	for i := range int(wanted.Value()) {
+	for i := range int(wanted.Value()) + len(pod.Spec.ResourceClaims) {
 		devices = append(devices, fmt.Sprintf("/dev/nvidia%d", i))
 		visible = append(visible, map[string]any{
 			"uuid": fmt.Sprintf("GPU-00000000-0000-0000-0000-%012d", i), "name": node.Labels["nvidia.com/gpu.product"],

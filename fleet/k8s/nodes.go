@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package k8s
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/fleet"
+	"github.com/cudabuild/cudabuild/fleet/place"
+	"github.com/cudabuild/cudabuild/gpu"
+)
+
+// node is what is read of one.
+type node struct {
+	Metadata struct {
+		Name   string            `json:"name"`
+		Labels map[string]string `json:"labels"`
+	} `json:"metadata"`
+	Status struct {
+		NodeInfo struct {
+			KernelVersion           string `json:"kernelVersion"`
+			OSImage                 string `json:"osImage"`
+			ContainerRuntimeVersion string `json:"containerRuntimeVersion"`
+		} `json:"nodeInfo"`
+	} `json:"status"`
+}
+
+// Node is what the cluster says of one.
+func (c *Client) Node(ctx context.Context, name string) (fleet.Node, error) {
+	var n node
+	found, err := c.get(ctx, nodes, name, &n)
+	if err != nil {
+		return fleet.Node{}, err
+	}
+	if !found {
+		return fleet.Node{}, fmt.Errorf("node %s is not there any more", name)
+	}
+	claimable, err := c.claimable(ctx)
+	return n.known(claimable), err
+}
+
+// Nodes are all of the cluster.
+func (c *Client) Nodes(ctx context.Context) ([]fleet.Node, error) {
+	var all struct {
+		Items []node `json:"items"`
+	}
+	if err := c.list(ctx, nodes, "", &all); err != nil {
+		return nil, err
+	}
+	claimable, err := c.claimable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var known []fleet.Node
+	for _, n := range all.Items {
+		known = append(known, n.known(claimable))
+	}
+	return known, nil
+}
+
+// Claims reports whether GPUs can be claimed in this cluster: whether NVIDIA's DRA driver has
+// published any.
+func (c *Client) Claims(ctx context.Context) (bool, error) {
+	devices, err := c.claimable(ctx)
+	return len(devices) > 0, err
+}
+
+// claimable are the devices that NVIDIA's DRA driver has published, by their nodes. There are none where the
+// cluster has no DRA, or does not let this client look.
+func (c *Client) claimable(ctx context.Context) (map[string][]map[string]place.Attribute, error) {
+	var all struct {
+		Items []struct {
+			Spec struct {
+				Driver   string `json:"driver"`
+				NodeName string `json:"nodeName"`
+				Devices  []struct {
+					Attributes map[string]place.Attribute `json:"attributes"`
+				} `json:"devices"`
+			} `json:"spec"`
+		} `json:"items"`
+	}
+	if err := c.list(ctx, resourceSlices, "", &all); err != nil {
+		if missing(err) {
+			err = nil
+		}
+		return nil, err
+	}
+	devices := map[string][]map[string]place.Attribute{}
+	for _, s := range all.Items {
+		for _, d := range s.Spec.Devices {
+			if s.Spec.Driver == gpuClass && s.Spec.NodeName != "" {
+				devices[s.Spec.NodeName] = append(devices[s.Spec.NodeName], d.Attributes)
+			}
+		}
+	}
+	return devices, nil
+}
+
+// known is what labels say, or else the devices that can be claimed.
+func (n node) known(claimable map[string][]map[string]place.Attribute) fleet.Node {
+	host := place.Host(n.Metadata.Labels)
+	if len(host.GPUs) == 0 {
+		host = place.Claimable(claimable[n.Metadata.Name])
+	}
+	host.OS, host.Kernel, host.Runtime = n.Status.NodeInfo.OSImage, n.Status.NodeInfo.KernelVersion, n.Status.NodeInfo.ContainerRuntimeVersion
+	labels := map[string]string{}
+	for name, value := range n.Metadata.Labels {
+		if strings.HasPrefix(name, "nvidia.com/") || name == "kubernetes.io/arch" {
+			labels[name] = value
+		}
+	}
+	return fleet.Node{Node: gpu.Node{Name: n.Metadata.Name, Labels: labels}, Host: host}
+}
