@@ -354,6 +354,7 @@ func (k *kubernetes) testPlaced(t *testing.T, f fixture) {
 		k.placed(t, f, ask.driver, ask.gpu, 30, tests)
 	}
 	t.Logf("60 rows in %.1f s", time.Since(begun).Seconds())
+	k.missing(t, f)
 	k.publish(t, labels)
 	for _, ask := range asks {
 		k.placed(t, f, ask.driver, ask.gpu, 6, tests)
@@ -384,6 +385,33 @@ func (k *kubernetes) labelsOfNodes(t *testing.T) map[string]map[string]string {
 	}
 	t.Fatal("there are no stand-in nodes")
 	return nil
+}
+
+// missing has the row placed that a gate lacks. What a stand-in says of it opens no gate.
+func (k *kubernetes) missing(t *testing.T, f fixture) {
+	t.Helper()
+	dir := t.TempDir()
+	matrix, plan, ledger := filepath.Join(dir, "matrix.yaml"), filepath.Join(dir, "plan.json"), filepath.Join(dir, "rows")
+	write(t, matrix, read(t, f.matrix)+"\npublish:\n  require:\n    gpu: [{driver: '<580', gpu: [sm_90], samples: [nbody]}]\n")
+	push := func(args ...string) result {
+		return k.in(t, append([]string{f.program, "push", "127.0.0.1:5000/team/cuda", "--quiet", "-f", matrix, "--out", f.out, "--only", "12.4-*"}, args...)...)
+	}
+	if r := push("--stage", "e2e"); r.code != 0 {
+		t.Fatalf("push --stage: exit %d\n%s", r.code, r.stderr)
+	}
+	r := push("--dry-run", "--json")
+	write(t, plan, r.stdout)
+	doc, r := k.rows(t, f, "--missing", plan, "--ledger", ledger)
+	if len(doc.Rows) != 1 || len(doc.Problems)+len(doc.Left) > 0 {
+		t.Fatalf("exit %d, %d rows, problems %+v, left out %+v\n%s", r.code, len(doc.Rows), doc.Problems, doc.Left, r.stderr)
+	}
+	if row := doc.Rows[0]; row.Sample != gpu.NBody || !row.StandIn || *row.Asked != (gpu.Asked{Driver: "<580", GPU: "sm_90", GPUs: 1}) {
+		t.Errorf("row of %s, stand-in %v, asked %+v", row.Sample, row.StandIn, row.Asked)
+	}
+	if r := push("--dry-run", "--ledger", ledger); !strings.Contains(r.stdout, "no row: on a host with sm_90 and driver <580") {
+		t.Errorf("exit %d, and no gate lacks a row\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	k.empty(t)
 }
 
 // publish makes what NVIDIA's DRA driver would publish of the nodes.

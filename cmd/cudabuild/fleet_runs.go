@@ -21,17 +21,25 @@ type runsDocument struct {
 	Runs    []k8s.Run `json:"runs"`    // oldest first; never null
 }
 
+// rowsDocument is what fleet status RUN prints with --json.
+type rowsDocument struct {
+	Version int       `json:"version"` // 1
+	Run     string    `json:"run"`
+	Rows    []k8s.Row `json:"rows"` // never null
+}
+
 func newFleetStatus() *cobra.Command {
 	var f clusterFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "status",
-		Short: "List the runs that a cluster has",
+		Use:   "status [RUN]",
+		Short: "List the runs that a cluster has, or the rows of one",
 		Long: `Status lists runs that have not ended, or whose client did not come back, with the number of
-their rows that wait for a node, run, and have ended.`,
-		Args:    cobra.NoArgs,
-		Example: "  cudabuild fleet status -n gpu-tests",
-		RunE: func(cmd *cobra.Command, _ []string) error {
+their rows that wait for a node, run, and have ended; of a RUN each row, and why it waits.`,
+		Args: oneArgument,
+		Example: `  cudabuild fleet status -n gpu-tests
+  cudabuild fleet status cudabuild-run-5d01b6b9c1a7f0e2d3c4`,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := f.open()
 			if err != nil {
 				return err
@@ -40,12 +48,45 @@ their rows that wait for a node, run, and have ended.`,
 			if err != nil {
 				return unknown(err)
 			}
-			return printRuns(cmd, runs, asJSON)
+			if len(args) == 0 {
+				return printRuns(cmd, runs, asJSON)
+			}
+			if err := known(client, runs, args); err != nil {
+				return err
+			}
+			rows, err := client.Rows(cmd.Context(), args[0])
+			if err != nil {
+				return unknown(err)
+			}
+			return printRows(cmd, args[0], rows, asJSON)
 		},
 	}
 	f.addCluster(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document")
 	return cmd
+}
+
+// known wants that there are runs of these names.
+func known(client *k8s.Client, runs []k8s.Run, names []string) error {
+	for _, name := range names {
+		if !slices.ContainsFunc(runs, func(r k8s.Run) bool { return r.Name == name }) {
+			return unknown(hint.New(fmt.Sprintf("namespace %s has no run %s", client.Namespace, name), "'cudabuild fleet status' lists them"))
+		}
+	}
+	return nil
+}
+
+func printRows(cmd *cobra.Command, run string, rows []k8s.Row, asJSON bool) error {
+	if asJSON {
+		return plain.JSON(cmd.OutOrStdout(), rowsDocument{1, run, rows})
+	}
+	w := plain.To(cmd.OutOrStdout())
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "JOB\tIMAGE\tTEST\tSTATE\tNODE\tWHY")
+	for _, r := range rows {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(r.Job), orDash(oneLine(r.Image)), orDash(oneLine(r.Test)), r.State, orDash(oneLine(r.Node)), ends(r.Why))
+	}
+	return table.Flush()
 }
 
 func newFleetPrune() *cobra.Command {
@@ -67,10 +108,8 @@ on, without a name those of which nothing goes on. Rows that no client has read 
 			if err != nil {
 				return unknown(err)
 			}
-			for _, name := range names {
-				if !slices.ContainsFunc(runs, func(r k8s.Run) bool { return r.Name == name }) {
-					return unknown(hint.New(fmt.Sprintf("namespace %s has no run %s", client.Namespace, name), "'cudabuild fleet status' lists them"))
-				}
+			if err := known(client, runs, names); err != nil {
+				return err
 			}
 			runs = slices.DeleteFunc(runs, func(r k8s.Run) bool {
 				return len(names) > 0 && !slices.Contains(names, r.Name) || len(names) == 0 && !r.Over()

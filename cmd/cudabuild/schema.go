@@ -50,6 +50,7 @@ func documents() []document {
 		{"fleet-plan", "fleet plan --json", fleetPlan{}},
 		{"fleet-run", "fleet run --json", fleetDocument{}},
 		{"fleet-runs", "fleet status --json, fleet prune --json", runsDocument{}},
+		{"fleet-rows", "fleet status RUN --json", rowsDocument{}},
 		{"prune", "prune --json", pruned{}},
 		{"version", "version --json", versionDocument{}},
 	}

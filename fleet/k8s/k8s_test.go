@@ -35,6 +35,7 @@ func TestJob(t *testing.T) {
 		"sample":  {fleet.Task{Ask: fleet.Ask{Subject: subject(nbody, nil, "", "nbody", "--json"), On: gpu.Asked{GPUs: 1}}, Where: where}, runner.Pods},
 		"no-gpu":  {fleet.Task{Ask: fleet.Ask{Subject: subject(nbody, nil, "", "nbody", "--json")}}, Pods{Resource: "nvidia.com/gpu", RuntimeClass: "nvidia"}},
 		"own":     {fleet.Task{Ask: fleet.Ask{Subject: subject(gpu.Own(own), &own, "", "python3", "train.py"), On: gpu.Asked{GPUs: 2}}, Where: where}, Pods{Resource: "example.com/gpu", RuntimeClass: "nvidia", PullSecrets: []string{"a", "b"}}},
+		"claimed": {fleet.Task{Ask: fleet.Ask{Subject: subject(nbody, nil, "", "nbody", "--json"), On: gpu.Asked{GPUs: 2}}, Where: where}, Pods{Resource: "nvidia.com/gpu", Claims: true}},
 		"as-user": {fleet.Task{Ask: fleet.Ask{Subject: subject(gpu.Own(own), &own, "1000:1000", "python3", "train.py"), On: gpu.Asked{GPUs: 2}}, Where: where}, runner.Pods},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -43,7 +44,11 @@ func TestJob(t *testing.T) {
 			r.Pods, tc.task.Name = tc.pods, "cudabuild-0123"
 			o := owner{}
 			o.Metadata.Name, o.Metadata.UID = "cudabuild-run-4567", "89"
-			text, err := json.MarshalIndent(r.job(tc.task, o.Metadata.Name, o), "", "  ")
+			objects := []object{r.job(tc.task, o.Metadata.Name, o)}
+			if tc.pods.Claims {
+				objects = append(objects, claim(tc.task, o.Metadata.Name, o))
+			}
+			text, err := json.MarshalIndent(objects, "", "  ")
 			if err != nil {
 				t.Fatal(err)
 			}

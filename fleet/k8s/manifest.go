@@ -18,6 +18,12 @@ type object = map[string]any
 // label is that of everything a run makes; its value is the name of the run.
 const label = "cudabuild.run"
 
+// Annotations say what a Job does, to people and to status.
+const (
+	imageNote = "cudabuild.image"
+	testNote  = "cudabuild.test"
+)
+
 // The containers of a pod, and where the observer comes to lie in it.
 const (
 	rowContainer      = "row"
@@ -63,6 +69,7 @@ const claimed = "gpu"
 func metadata(t fleet.Task, run string, o owner) object {
 	return object{
 		"name": t.Name, "labels": object{label: run},
+		"annotations":     object{imageNote: t.Subject.Pull, testNote: t.Subject.Test.Name},
 		"ownerReferences": []object{{"apiVersion": "v1", "kind": "ConfigMap", "name": o.Metadata.Name, "uid": o.Metadata.UID}},
 	}
 }

@@ -12,11 +12,11 @@ import (
 // job is what is read of one.
 type job struct {
 	Metadata struct {
-		Name   string            `json:"name"`
-		Labels map[string]string `json:"labels"`
+		Name        string            `json:"name"`
+		Labels      map[string]string `json:"labels"`
+		Annotations map[string]string `json:"annotations"`
 	} `json:"metadata"`
 	Status struct {
-		Active     int         `json:"active"`
 		Ready      int         `json:"ready"`
 		Conditions []condition `json:"conditions"`
 	} `json:"status"`
@@ -81,15 +81,71 @@ func (c *Client) Runs(ctx context.Context) ([]Run, error) {
 }
 
 func (r *Run) count(j job) {
-	_, complete := j.has("Complete")
-	switch {
-	case complete || j.failed() != "":
+	switch j.state() {
+	case Ended:
 		r.Ended++
-	case j.Status.Ready > 0:
+	case Running:
 		r.Running++
 	default:
 		r.Waiting++
 	}
+}
+
+// The states of a row in a cluster.
+const (
+	Waiting = "waiting"
+	Running = "running"
+	Ended   = "ended"
+)
+
+func (j job) state() string {
+	_, complete := j.has("Complete")
+	switch {
+	case complete || j.failed() != "":
+		return Ended
+	case j.Status.Ready > 0:
+		return Running
+	}
+	return Waiting
+}
+
+// Row is how far a row of a run is.
+type Row struct {
+	Job   string `json:"job"`
+	Image string `json:"image"`
+	Test  string `json:"test"`
+	State string `json:"state"`
+	Node  string `json:"node"` // "" without one
+	Why   string `json:"why"`  // it waits, or could not be made
+}
+
+// Rows are those of a run, by the names of their Jobs.
+func (c *Client) Rows(ctx context.Context, run string) ([]Row, error) {
+	var made struct {
+		Items []job `json:"items"`
+	}
+	if err := c.list(ctx, jobs, label+"="+run, &made); err != nil {
+		return nil, err
+	}
+	var there struct {
+		Items []pod `json:"items"`
+	}
+	if err := c.list(ctx, pods, label+"="+run, &there); err != nil {
+		return nil, err
+	}
+	rows := []Row{}
+	for _, j := range made.Items {
+		row := Row{Job: j.Metadata.Name, Image: j.Metadata.Annotations[imageNote], Test: j.Metadata.Annotations[testNote], State: j.state(), Why: j.failed()}
+		for _, p := range there.Items {
+			if p.job() == row.Job {
+				why, _ := p.hopeless()
+				row.Node, row.Why = p.Spec.NodeName, cmp.Or(row.Why, why, p.unplaced())
+			}
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.Job, b.Job) })
+	return rows, nil
 }
 
 // Remove takes a run out of the cluster, with all that it has made.
