@@ -23,19 +23,12 @@ func affinityPage(p placed) []byte {
 	w.WriteString("affinity:\n  nodeAffinity:\n    requiredDuringSchedulingIgnoredDuringExecution:\n      nodeSelectorTerms:\n")
 	for _, term := range place.Affinity(p.regions).Required.Terms {
 		w.WriteString("      - matchExpressions:\n")
-		fmt.Fprintf(&w, "        - {key: kubernetes.io/arch, operator: In, values: [%q]}\n", p.arch())
+		fmt.Fprintf(&w, "        - {key: %s, operator: In, values: [%q]}\n", place.ArchLabel, place.Arch(p.report.Platform))
 		for _, e := range term.Expressions {
 			fmt.Fprintf(&w, "        - {key: %s, operator: %s%s}\n", e.Key, e.Operator, values(e.Values))
 		}
 	}
 	return w.Bytes()
-}
-
-// arch is that of the image's programs: the prediction is about no other platform's.
-func (p placed) arch() string {
-	_, arch, _ := strings.Cut(p.report.Platform, "/")
-	arch, _, _ = strings.Cut(arch, "/") // arm64/v8
-	return arch
 }
 
 func values(all []string) string {
@@ -55,7 +48,7 @@ func claimPage(p placed) []byte {
 	p.comment(&w)
 	name := slug(p.report.Ref)
 	fmt.Fprintf(&w, `# It goes beside a pod, whose spec names it:
-#   nodeSelector: {kubernetes.io/arch: %s}
+#   nodeSelector: {%s: %s}
 #   resourceClaims: [{name: gpu, resourceClaimTemplateName: %s}]
 #   containers: [{..., resources: {claims: [{name: gpu}]}}]
 apiVersion: resource.k8s.io/v1
@@ -73,6 +66,6 @@ spec:
           - cel:
               expression: |-
                 %s
-`, p.arch(), name, name, strings.ReplaceAll(place.CEL(p.regions), "\n", "\n                "))
+`, place.ArchLabel, place.Arch(p.report.Platform), name, name, strings.ReplaceAll(place.CEL(p.regions), "\n", "\n                "))
 	return w.Bytes()
 }

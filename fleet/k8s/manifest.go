@@ -153,14 +153,12 @@ func (r *Runner) claims(t fleet.Task) bool { return r.Pods.Claims && t.On.GPUs >
 // affinity asks for nodes of the image's platform and, where GPUs are not claimed, those that the
 // prediction and the user name.
 func (r *Runner) affinity(t fleet.Task) place.NodeAffinity {
-	_, arch, _ := strings.Cut(t.Subject.Platform, "/")
-	arch, _, _ = strings.Cut(arch, "/") // arm64/v8
 	required := place.NodeSelector{Terms: []place.Term{{}}}
 	if t.Where != nil && !r.claims(t) {
 		required = place.Affinity(t.Where).Required
 	}
 	for i, term := range required.Terms {
-		required.Terms[i].Expressions = append(term.Expressions, place.Expression{Key: "kubernetes.io/arch", Operator: "In", Values: []string{arch}})
+		required.Terms[i].Expressions = append(term.Expressions, place.Expression{Key: place.ArchLabel, Operator: "In", Values: []string{place.Arch(t.Subject.Platform)}})
 	}
 	return place.NodeAffinity{Required: required}
 }

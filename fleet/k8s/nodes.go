@@ -107,7 +107,7 @@ func (n node) known(claimable map[string][]map[string]place.Attribute) fleet.Nod
 	host.OS, host.Kernel, host.Runtime = n.Status.NodeInfo.OSImage, n.Status.NodeInfo.KernelVersion, n.Status.NodeInfo.ContainerRuntimeVersion
 	labels := map[string]string{}
 	for name, value := range n.Metadata.Labels {
-		if strings.HasPrefix(name, "nvidia.com/") || name == "kubernetes.io/arch" {
+		if strings.HasPrefix(name, "nvidia.com/") || name == place.ArchLabel {
 			labels[name] = value
 		}
 	}

@@ -26,6 +26,16 @@ const (
 	cudaFull   = prefix + "cuda.runtime-version.full"
 )
 
+// ArchLabel is Kubernetes' own label of a node's processor.
+const ArchLabel = "kubernetes.io/arch"
+
+// Arch is the value of ArchLabel on nodes that run images of a platform, "arm64" for "linux/arm64/v8".
+func Arch(platform string) string {
+	_, arch, _ := strings.Cut(platform, "/")
+	arch, _, _ = strings.Cut(arch, "/")
+	return arch
+}
+
 // versionKeys and releaseKeys are labels with the numbers of the driver's version and of the CUDA release
 // that it offers: the names of today, and those that older releases have alone.
 var (
