@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/cudabuild/cudabuild/compat"
@@ -63,9 +64,9 @@ type Left struct {
 	Why   string    `json:"why"`
 }
 
-// New plans rows, each as often as repeat says. The observer, an image by its digest, counts as a
-// part of the plan.
-func New(asks []Ask, repeat int, observer string) Plan {
+// New plans rows, each as often as repeat says. How they are made is a part of the plan: made in another way they
+// are others.
+func New(asks []Ask, repeat int, how ...any) Plan {
 	plan := Plan{Left: []Left{}}
 	where := map[*Subject][]compat.Region{} // one image is asked for on many kinds of nodes
 	for _, a := range asks {
@@ -86,13 +87,13 @@ func New(asks []Ask, repeat int, observer string) Plan {
 			plan.Tasks = append(plan.Tasks, task)
 		}
 	}
-	plan.name(observer)
+	plan.name(how)
 	return plan
 }
 
 // name names the plan and its rows. Rows of one test on the same nodes are told apart by their
 // number.
-func (p *Plan) name(observer string) {
+func (p *Plan) name(how []any) {
 	var keys []string
 	count := map[string]int{}
 	for _, t := range p.Tasks {
@@ -100,7 +101,7 @@ func (p *Plan) name(observer string) {
 		count[key]++
 		keys = append(keys, fmt.Sprint(key, " ", count[key]))
 	}
-	p.Run = hash(20, observer, keys)
+	p.Run = hash(20, how, keys)
 	for i := range p.Tasks {
 		p.Tasks[i].Name = "cudabuild-" + hash(20, p.Run, keys[i])
 	}
@@ -114,46 +115,48 @@ func (a Ask) key() string {
 func hash(digits int, parts ...any) string {
 	text, err := json.Marshal(parts)
 	if err != nil {
-		panic(err) // strings alone
+		panic(err) // strings and numbers
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])[:digits]
 }
 
 // where is where the image runs, whatever is asked. Of a program that opens libraries by name, as Python
-// does, nobody knows which code in the image is meant: then it is where any of it runs.
-func (s *Subject) where() []compat.Region {
+// does, nobody knows which code in the image is meant: then it is where any of it runs by itself.
+func (s *Subject) where() (all []compat.Region) {
 	if s.Report.Portability.CannotStart != "" {
 		return nil
 	}
-	needs := s.Report.Portability.Needs
-	if s.Report.Portability.Program == "" {
-		needs.Parts = asOne(needs.Parts)
+	for _, needs := range s.needs() {
+		for _, r := range compat.Where(needs, compat.HookCDI) {
+			if !slices.ContainsFunc(all, func(other compat.Region) bool { return reflect.DeepEqual(r, other) }) {
+				all = append(all, r)
+			}
+		}
 	}
-	all := compat.Where(needs, compat.HookCDI)
 	if s.Own != nil {
 		all = compat.Within(all, s.Own.Driver, targets(s.Own.Architectures))
 	}
 	return all
 }
 
-// asOne has one part with all code in place of those with code.
-func asOne(parts []compat.Part) (all []compat.Part) {
-	var one compat.Part
-	for _, p := range parts {
-		if len(p.SASS)+len(p.PTX) == 0 {
-			all = append(all, p)
-			continue
-		}
-		if one.Name == "" || p.Runtime != "" && compat.Compare(p.Runtime, one.Runtime) < 0 {
-			one.Name, one.Runtime = p.Name, p.Runtime
-		}
-		one.SASS, one.PTX = append(one.SASS, p.SASS...), append(one.PTX, p.PTX...)
+// needs are those of the image, or of each of its parts with code.
+func (s *Subject) needs() []compat.Needs {
+	all := s.Report.Portability.Needs
+	if s.Report.Portability.Program != "" {
+		return []compat.Needs{all}
 	}
-	if one.Name != "" {
-		all = append(all, one)
+	var each []compat.Needs
+	code := func(p compat.Part) bool { return len(p.SASS)+len(p.PTX) > 0 }
+	for _, p := range slices.DeleteFunc(slices.Clone(all.Parts), func(p compat.Part) bool { return !code(p) }) {
+		one := all
+		one.Parts = append(slices.DeleteFunc(slices.Clone(all.Parts), code), p)
+		each = append(each, one)
 	}
-	return all
+	if each == nil {
+		return []compat.Needs{all}
+	}
+	return each
 }
 
 // within cuts what is asked for out of where the image runs.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/fleet/observe"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/predict"
@@ -82,13 +83,25 @@ func (t Task) row(engine string, at Place, host gpu.Host) gpu.Row {
 	row.Image, row.Prediction, row.Job = t.Subject.Pull, at.Prediction, t.Name
 	row.Devices, row.Indexes = []string{}, nil // by labels nobody knows which
 	row.Node, row.Asked = &at.Node.Node, &t.On
+	if shared(at.Labels) { // its figures are not those of a whole GPU
+		row.Under.GPU += " SHARED"
+	}
 	return row
+}
+
+// shared reports whether several pods have a GPU of the node at the same time.
+func shared(labels map[string]string) bool {
+	return strings.HasSuffix(labels["nvidia.com/gpu.product"], "-SHARED") || len(labels["nvidia.com/gpu.replicas"]) > 1 || labels["nvidia.com/gpu.replicas"] > "1"
 }
 
 // had is the host as it was seen from a container that was to get so many GPUs.
 func (p Place) had(gpus int, seen observe.Seen) gpu.Host {
 	host := p.Host
-	host.Driver, host.StandIn = cmp.Or(seen.Driver, host.Driver), seen.StandIn
+	host.StandIn = seen.StandIn
+	if seen.Driver != "" && compat.Compare(seen.Driver, host.Driver) != 0 { // labels may be older than the driver
+		host.CUDA = compat.DriverCUDA(seen.Driver)
+	}
+	host.Driver = cmp.Or(seen.Driver, host.Driver)
 	host.GPUs = slices.Clone(host.GPUs[:min(gpus, len(host.GPUs))])
 	if len(seen.GPUs) == 0 {
 		return host
@@ -100,6 +113,9 @@ func (p Place) had(gpus int, seen observe.Seen) gpu.Host {
 	host.GPUs = nil
 	for i, g := range seen.GPUs {
 		of.Index, of.UUID, of.Name, of.BusID, of.Minor = i, g.UUID, g.Name, g.BusID, g.Minor
+		if board, known := compat.BoardNamed(g.Name); known { // labels of a node with several kinds are of one
+			of.Capability, of.Brand = board.GPU.Capability(), board.Brand
+		}
 		host.GPUs = append(host.GPUs, of)
 	}
 	return host

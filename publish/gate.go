@@ -190,9 +190,14 @@ func (p *Publisher) again() string {
 	return strings.Join(append([]string{"cudabuild push --resume", p.ID}, p.Flags...), " ")
 }
 
-// used are the GPUs of a row.
+// used are the GPUs of a row. A fleet has many hosts of one kind, and a ledger knows the GPUs of the last of them
+// alone: then they are as those.
 func used(o gpu.Observation) []gpu.GPU {
-	return slices.DeleteFunc(slices.Clone(o.Host.GPUs), func(g gpu.GPU) bool { return !slices.Contains(o.Row.Devices, g.UUID) })
+	all := slices.DeleteFunc(slices.Clone(o.Host.GPUs), func(g gpu.GPU) bool { return !slices.Contains(o.Row.Devices, g.UUID) })
+	if len(all) == 0 && o.Row.Asked != nil && o.Row.Asked.GPUs > 0 {
+		return o.Host.GPUs[:min(1, len(o.Host.GPUs))]
+	}
+	return all
 }
 
 // architectures are those of a row's GPUs, "sm_90".

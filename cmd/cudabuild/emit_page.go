@@ -23,8 +23,7 @@ func affinityPage(p placed) []byte {
 	w.WriteString("affinity:\n  nodeAffinity:\n    requiredDuringSchedulingIgnoredDuringExecution:\n      nodeSelectorTerms:\n")
 	for _, term := range place.Affinity(p.regions).Required.Terms {
 		w.WriteString("      - matchExpressions:\n")
-		fmt.Fprintf(&w, "        - {key: %s, operator: In, values: [%q]}\n", place.ArchLabel, place.Arch(p.report.Platform))
-		for _, e := range term.Expressions {
+		for _, e := range append(place.Platform(p.report.Platform), term.Expressions...) {
 			fmt.Fprintf(&w, "        - {key: %s, operator: %s%s}\n", e.Key, e.Operator, values(e.Values))
 		}
 	}
@@ -42,13 +41,22 @@ func values(all []string) string {
 	return ", values: [" + strings.Join(quoted, ", ") + "]"
 }
 
+// selector selects nodes of the image's platform: the prediction is about no other's.
+func selector(p placed) string {
+	var words []string
+	for _, e := range place.Platform(p.report.Platform) {
+		words = append(words, e.Key+": "+e.Values[0])
+	}
+	return strings.Join(words, ", ")
+}
+
 // claimPage is a template of claims, and how a pod names it.
 func claimPage(p placed) []byte {
 	var w bytes.Buffer
 	p.comment(&w)
 	name := slug(p.report.Ref)
 	fmt.Fprintf(&w, `# It goes beside a pod, whose spec names it:
-#   nodeSelector: {%s: %s}
+#   nodeSelector: {%s}
 #   resourceClaims: [{name: gpu, resourceClaimTemplateName: %s}]
 #   containers: [{..., resources: {claims: [{name: gpu}]}}]
 apiVersion: resource.k8s.io/v1
@@ -66,6 +74,6 @@ spec:
           - cel:
               expression: |-
                 %s
-`, place.ArchLabel, place.Arch(p.report.Platform), name, name, strings.ReplaceAll(place.CEL(p.regions), "\n", "\n                "))
+`, selector(p), name, name, strings.ReplaceAll(place.CEL(p.regions), "\n", "\n                "))
 	return w.Bytes()
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,10 +56,11 @@ type fleetFlags struct {
 	clusterFlags
 	registryFlags
 
-	driver, gpus, tests, missing, platform, observer string
-	gpu                                              []string
-	repeat                                           int
-	asJSON                                           bool
+	driver, gpus, tests, missing, platform string
+	gpu                                    []string
+	repeat                                 int
+	asJSON                                 bool
+	how                                    []any // rows are made
 }
 
 func (f *fleetFlags) add(cmd *cobra.Command) {
@@ -72,7 +74,6 @@ func (f *fleetFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.missing, "missing", "", "in place of IMAGE: what the gates lack in the plan of a push, `FILE` of 'cudabuild push --dry-run --json'")
 	flags.StringVar(&f.platform, "platform", "linux/amd64", "`OS/ARCH` of the nodes")
 	flags.IntVar(&f.repeat, "repeat", 1, "rows of each kind")
-	flags.StringVar(&f.observer, "observer", "", "`IMAGE` of the observer, as 'cudabuild fleet install' prints it")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	for _, other := range []string{"driver", "gpu", "gpus"} {
 		cmd.MarkFlagsMutuallyExclusive("missing", other)
@@ -141,7 +142,7 @@ func (f *fleetFlags) planOf(ctx context.Context, what wanted, images []subject) 
 			}
 		}
 	}
-	plan = fleet.New(asks, f.repeat, f.observer)
+	plan = fleet.New(asks, f.repeat, f.how...)
 	for _, l := range left {
 		plan.Left = append(plan.Left, fleet.Left{Test: l.Test, Image: l.Image, Why: l.Why})
 	}
@@ -212,20 +213,24 @@ func (f *fleetFlags) subjects(ctx context.Context, chosen []subject) (all []*fle
 	boundMemory(verifier.Memory())
 	for _, c := range chosen {
 		ref, err := name.ParseReference(c.source.Ref, name.WeakValidation)
-		if err != nil {
-			return nil, &exitError{code: exitUsage, err: fmt.Errorf("%s: nodes pull images from a registry", c.source.Ref), hint: "'cudabuild push' brings it into one"}
+		if err != nil || elsewhere.MatchString(c.given) {
+			return nil, &exitError{code: exitUsage, err: fmt.Errorf("%s: nodes pull images from a registry", c.given), hint: "'cudabuild push' brings it into one"}
 		}
-		s := &fleet.Subject{Pull: pull(ref, c.source.Digest.String()), Platform: cmp.Or(c.source.Platform, f.platform), Own: c.own}
+		s := &fleet.Subject{Pull: pull(ref, c.source.Digest.String()), Own: c.own}
 		if s.Subject, err = predict.New(c.source, c.test); err != nil {
 			return nil, err
 		}
-		if s.Report, err = s.Subject.Report(ctx, verifier, f.gpus == "none"); err != nil {
+		if s.Report, err = s.Subject.Report(ctx, verifier, f.gpus == "none" || c.test.GPUs == 0); err != nil {
 			return nil, err
 		}
+		s.Platform = cmp.Or(s.Report.Platform, f.platform)
 		all = append(all, s)
 	}
 	return all, nil
 }
+
+// elsewhere are references to images that are in no registry.
+var elsewhere = regexp.MustCompile(`^(oci|oci-archive|docker-archive):`)
 
 // pull is an image by its digest, as nodes know the registry.
 func pull(ref name.Reference, digest string) string {
@@ -236,13 +241,11 @@ func pull(ref name.Reference, digest string) string {
 // fleetPlan is what fleet plan --json prints.
 type fleetPlan struct {
 	Version int          `json:"version"` // 1
-	Run     string       `json:"run"`
 	Rows    []fleetTask  `json:"rows"`
 	Left    []fleet.Left `json:"left_out"`
 }
 
 type fleetTask struct {
-	Job        string          `json:"job"`
 	Image      string          `json:"image"` // by digest
 	Cell       string          `json:"cell"`
 	Test       string          `json:"test"`
@@ -257,10 +260,10 @@ func (f *fleetFlags) print(w io.Writer, plan fleet.Plan) error {
 		none = &exitError{code: exitUnknown, err: errors.New("there is nothing to run")}
 	}
 	if f.asJSON {
-		doc := fleetPlan{1, plan.Run, []fleetTask{}, plan.Left}
+		doc := fleetPlan{1, []fleetTask{}, plan.Left}
 		for _, t := range plan.Tasks {
 			s := t.Subject
-			doc.Rows = append(doc.Rows, fleetTask{t.Name, s.Pull, s.Cell, s.Test.Name, t.On, append([]compat.Region{}, t.Where...), t.Prediction})
+			doc.Rows = append(doc.Rows, fleetTask{s.Pull, s.Cell, s.Test.Name, t.On, append([]compat.Region{}, t.Where...), t.Prediction})
 		}
 		return cmp.Or(plain.JSON(w, doc), none)
 	}
@@ -276,7 +279,7 @@ func (f *fleetFlags) print(w io.Writer, plan fleet.Plan) error {
 		return err
 	}
 	printLeft(w, plan.Left)
-	fmt.Fprintf(w, "%d rows, %d left out, run %s\n", len(plan.Tasks), len(plan.Left), plan.Run)
+	fmt.Fprintf(w, "%d rows, %d left out\n", len(plan.Tasks), len(plan.Left))
 	return none
 }
 

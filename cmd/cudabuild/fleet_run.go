@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,8 +26,8 @@ type fleetRunFlags struct {
 	fleetFlags
 	k8s.Pods
 
-	ledger      string
-	limit, wait time.Duration
+	observer, ledger string
+	limit, wait      time.Duration
 }
 
 func newFleetRun() *cobra.Command {
@@ -52,12 +51,16 @@ not be made, or found no device.`,
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
+	flags.StringVar(&f.observer, "observer", "", "`IMAGE` of the observer, as 'cudabuild fleet install' prints it")
 	flags.StringVar(&f.ledger, "ledger", "", "`DIR` to write the rows to")
 	flags.DurationVar(&f.limit, "timeout", time.Minute, "time that a sample may take")
 	flags.DurationVar(&f.wait, "wait", 15*time.Minute, "time without a node, while no other row runs, after which a row is given up")
 	flags.StringVar(&f.Resource, "resource", "", "`NAME` of the resource that a GPU is in this cluster (default: what NVIDIA's DRA driver has published is claimed, else nvidia.com/gpu)")
 	flags.StringVar(&f.RuntimeClass, "runtime-class", "", "`NAME` of the runtime class of pods with GPUs")
 	flags.StringSliceVar(&f.PullSecrets, "pull-secret", nil, "`NAME` of a secret for pulling the images (repeatable)")
+	flags.StringSliceVar(&f.Tolerations, "toleration", nil, "`KEY` of a taint that nodes with GPUs have, beside nvidia.com/gpu (repeatable)")
+	flags.StringVar(&f.CPU, "cpu", "", "processors that a program asks for, such as 4 or 500m")
+	flags.StringVar(&f.Memory, "memory", "", "memory that a program asks for and may have, such as 16Gi")
 	_ = cmd.MarkFlagRequired("observer")
 	return cmd
 }
@@ -73,17 +76,18 @@ func (f *fleetRunFlags) run(cmd *cobra.Command, refs []string) error {
 	if err != nil {
 		return err
 	}
-	plan, done, err := f.plan(cmd, refs)
-	if err != nil {
-		return err
-	}
-	defer done()
 	if f.Resource == "" {
 		f.Resource = "nvidia.com/gpu"
 		if f.Claims, err = client.Claims(cmd.Context()); err != nil {
 			return unknown(err)
 		}
 	}
+	f.how = []any{f.observer, f.Pods, f.limit}
+	plan, done, err := f.plan(cmd, refs)
+	if err != nil {
+		return err
+	}
+	defer done()
 	kept, err := readLedger(f.ledger)
 	if err != nil {
 		return unknown(err)
@@ -99,8 +103,8 @@ func (f *fleetRunFlags) run(cmd *cobra.Command, refs []string) error {
 	if printErr := seen.print(plan); err == nil {
 		err = printErr
 	}
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(cmd.ErrOrStderr(), "cudabuild: the run goes on in the cluster: the same command takes it up, 'cudabuild fleet prune' ends it")
+	if err != nil && runner.Begun() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: run cudabuild-run-%s goes on in the cluster: the same command takes it up, 'cudabuild fleet prune' with its name ends it\n", plan.Run)
 	}
 	if err != nil {
 		return unknown(err)

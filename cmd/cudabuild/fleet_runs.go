@@ -96,7 +96,7 @@ func newFleetPrune() *cobra.Command {
 		Use:   "prune [RUN...]",
 		Short: "Take runs out of a cluster",
 		Long: `Prune removes runs from the cluster, with their Jobs and pods: the named ones even if they go
-on, without a name those of which nothing goes on. Rows that no client has read are lost.`,
+on, without a name those that are older than an hour and of which nothing goes on. Rows that no client has read are lost.`,
 		Example: `  cudabuild fleet prune
   cudabuild fleet prune cudabuild-run-5d01b6b9c1a7f0e2d3c4`,
 		RunE: func(cmd *cobra.Command, names []string) error {

@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"path"
+	"strings"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +27,7 @@ import (
 type Client struct {
 	Namespace string
 	rest      *rest.RESTClient
+	reached   atomic.Bool
 }
 
 // Options say which cluster. The zero value is what kubectl would take: KUBECONFIG, then
@@ -72,6 +76,7 @@ type kind struct {
 var (
 	configMaps     = kind{"api/v1", "configmaps", false}
 	pods           = kind{"api/v1", "pods", false}
+	events         = kind{"api/v1", "events", false}
 	nodes          = kind{"api/v1", "nodes", true}
 	jobs           = kind{"apis/batch/v1", "jobs", false}
 	claimTemplates = kind{"apis/resource.k8s.io/v1", "resourceclaimtemplates", false}
@@ -92,53 +97,80 @@ func (c *Client) create(ctx context.Context, k kind, object, into any) (made boo
 	if err != nil {
 		return false, err
 	}
-	data, err := c.rest.Post().AbsPath(c.path(k, "")).SetHeader("Content-Type", "application/json").Body(body).DoRaw(ctx)
+	data, err := c.ask(ctx, c.rest.Post().AbsPath(c.path(k, "")).SetHeader("Content-Type", "application/json").Body(body))
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, c.say(err)
+		return false, err
 	}
 	return true, json.Unmarshal(data, into)
 }
 
 // get reads an object. There is no error if it is not there.
 func (c *Client) get(ctx context.Context, k kind, name string, into any) (found bool, err error) {
-	data, err := c.rest.Get().AbsPath(c.path(k, name)).DoRaw(ctx)
+	data, err := c.ask(ctx, c.rest.Get().AbsPath(c.path(k, name)))
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
 	if err != nil {
-		return false, c.say(err)
+		return false, err
 	}
 	return true, json.Unmarshal(data, into)
 }
 
 // list reads all objects of a kind that have the labels.
 func (c *Client) list(ctx context.Context, k kind, labels string, into any) error {
-	data, err := c.rest.Get().AbsPath(c.path(k, "")).Param("labelSelector", labels).DoRaw(ctx)
+	data, err := c.ask(ctx, c.rest.Get().AbsPath(c.path(k, "")).Param("labelSelector", labels))
 	if err != nil {
-		return c.say(err)
+		return err
 	}
 	return json.Unmarshal(data, into)
 }
 
 // remove deletes an object and then what it owns. There is no error if it is not there.
 func (c *Client) remove(ctx context.Context, k kind, name string) error {
-	_, err := c.rest.Delete().AbsPath(c.path(k, name)).Param("propagationPolicy", string(metav1.DeletePropagationBackground)).DoRaw(ctx)
+	_, err := c.ask(ctx, c.rest.Delete().AbsPath(c.path(k, name)).Param("propagationPolicy", string(metav1.DeletePropagationBackground)))
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	return c.say(err)
+	return err
 }
 
-// say names the server in an error that does not come from one.
-func (c *Client) say(err error) error {
+// ask sends a request. A client that has reached the server once waits for it where it is away.
+func (c *Client) ask(ctx context.Context, request *rest.Request) ([]byte, error) {
+	for {
+		data, err := request.DoRaw(ctx)
+		if err == nil {
+			c.reached.Store(true)
+			return data, nil
+		}
+		if err = say(explained(data, err)); refusal(err) || !c.reached.Load() || sleep(ctx) != nil {
+			return nil, err
+		}
+	}
+}
+
+// explained has the server's own words in place of an error that has not read them.
+func explained(answer []byte, err error) error {
+	var status metav1.Status
+	if json.Unmarshal(answer, &status) != nil || status.Kind != "Status" {
+		return err
+	}
+	return &apierrors.StatusError{ErrStatus: status}
+}
+
+// refusal reports whether the server has answered, and would answer the same again.
+func refusal(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError && !apierrors.IsTooManyRequests(err)
+}
+
+// say names the server in an error that does not come from one, and the role in one that does.
+func say(err error) error {
 	var status apierrors.APIStatus
 	switch {
-	case err == nil:
-		return nil
-	case apierrors.IsForbidden(err):
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), " cannot "):
 		return &forbidden{err}
 	case errors.As(err, &status):
 		return err

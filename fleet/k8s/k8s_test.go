@@ -44,9 +44,9 @@ func TestJob(t *testing.T) {
 			r.Pods, tc.task.Name = tc.pods, "cudabuild-0123"
 			o := owner{}
 			o.Metadata.Name, o.Metadata.UID = "cudabuild-run-4567", "89"
-			objects := []object{r.job(tc.task, o.Metadata.Name, o)}
+			objects := []object{r.job(tc.task, o)}
 			if tc.pods.Claims {
-				objects = append(objects, claim(tc.task, o.Metadata.Name, o))
+				objects = append(objects, claim(tc.task, o))
 			}
 			text, err := json.MarshalIndent(objects, "", "  ")
 			if err != nil {
@@ -60,29 +60,40 @@ func TestJob(t *testing.T) {
 // TestPod reads states of pods as clusters have shown them.
 func TestPod(t *testing.T) {
 	t.Parallel()
+	waits := func(container, reason, message string) string {
+		list := map[string]string{"row": "containerStatuses", "observer": "initContainerStatuses"}[container]
+		return `{"phase":"Pending","` + list + `":[{"name":"` + container + `","state":{"waiting":{"reason":"` + reason + `","message":"` + message + `"}}}]}`
+	}
+	ended := func(reason, message string) string {
+		return `{"phase":"Failed","containerStatuses":[{"name":"row","state":{"terminated":{"exitCode":137,"reason":"` + reason + `","message":"` + message + `"}}}]}`
+	}
 	for name, tc := range map[string]struct {
 		status   string
 		begun    bool
-		hopeless string // a part of it
-		refused  bool
+		hopeless string // a part of it, with "?" before it if it may pass and "!" if the image was refused
 		unplaced string
 		taken    bool
-		death    string
+		death    string // a part of it, with "!" before it if it is a row
 	}{
-		"new":           {status: `{"phase":"Pending"}`},
-		"unschedulable": {status: `{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes are available: 1 Insufficient nvidia.com/gpu."}]}`, unplaced: "Insufficient nvidia.com/gpu"},
-		"creating":      {status: `{"phase":"Pending","containerStatuses":[{"name":"row","state":{"waiting":{"reason":"PodInitializing"}}}]}`},
-		"first pull":    {status: `{"phase":"Pending","containerStatuses":[{"name":"row","state":{"waiting":{"reason":"ErrImagePull","message":"timeout"}}}]}`},
-		"no image":      {status: `{"phase":"Pending","containerStatuses":[{"name":"row","state":{"waiting":{"reason":"ImagePullBackOff","message":"Back-off pulling image: not found"}}}]}`, hopeless: "ImagePullBackOff: Back-off pulling image: not found"},
-		"no observer":   {status: `{"phase":"Pending","initContainerStatuses":[{"name":"observer","state":{"waiting":{"reason":"ImagePullBackOff","message":"not found"}}}]}`, hopeless: "ImagePullBackOff: not found"},
-		"observer ends": {status: `{"phase":"Failed","initContainerStatuses":[{"name":"observer","state":{"terminated":{"exitCode":1,"reason":"Error"}}}]}`, hopeless: "the observer could not be copied"},
-		"refused":       {status: `{"phase":"Pending","containerStatuses":[{"name":"row","state":{"waiting":{"reason":"CreateContainerError","message":"unsatisfied condition: cuda>=99"}}}]}`, hopeless: "unsatisfied condition", refused: true},
-		"running":       {status: `{"phase":"Running","containerStatuses":[{"name":"row","state":{"running":{}}}]}`, begun: true},
-		"start error":   {status: `{"phase":"Failed","containerStatuses":[{"name":"row","state":{"terminated":{"exitCode":128,"reason":"StartError","message":"exec: no such file"}}}]}`, begun: true, death: "exec: no such file"},
-		"memory":        {status: `{"phase":"Failed","containerStatuses":[{"name":"row","state":{"terminated":{"exitCode":137,"reason":"OOMKilled"}}}]}`, begun: true, death: "OOMKilled"},
-		"killed":        {status: `{"phase":"Failed","containerStatuses":[{"name":"row","state":{"terminated":{"exitCode":137,"reason":"Error"}}}]}`, begun: true, death: "code 137"},
-		"admission":     {status: `{"phase":"Failed","reason":"UnexpectedAdmissionError","message":"no healthy devices present"}`, hopeless: "no healthy devices"},
-		"preempted":     {status: `{"phase":"Running","conditions":[{"type":"DisruptionTarget","status":"True","reason":"PreemptionByScheduler"}]}`, taken: true},
+		"new":             {status: `{"phase":"Pending"}`},
+		"unschedulable":   {status: `{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes are available: 1 Insufficient nvidia.com/gpu."}]}`, unplaced: "Insufficient nvidia.com/gpu"},
+		"creating":        {status: waits("row", "PodInitializing", "")},
+		"busy registry":   {status: waits("row", "ErrImagePull", "pull QPS exceeded"), hopeless: "?pull QPS exceeded"},
+		"no image":        {status: waits("row", "ErrImagePull", "manifest unknown"), hopeless: "manifest unknown"},
+		"no observer":     {status: waits("observer", "ImagePullBackOff", "not found"), hopeless: "ImagePullBackOff: not found"},
+		"no secret":       {status: waits("row", "CreateContainerConfigError", "no such thing"), hopeless: "no such thing"},
+		"name is taken":   {status: waits("row", "CreateContainerError", "name is reserved"), hopeless: "?name is reserved"},
+		"refused":         {status: waits("row", "CreateContainerError", "unsatisfied condition: cuda>=99"), hopeless: "!unsatisfied condition"},
+		"observer ends":   {status: `{"phase":"Failed","initContainerStatuses":[{"name":"observer","state":{"terminated":{"exitCode":1,"reason":"Error"}}}]}`, hopeless: "the observer could not be copied"},
+		"running":         {status: `{"phase":"Running","containerStatuses":[{"name":"row","state":{"running":{}}}]}`, begun: true},
+		"start error":     {status: ended("StartError", "exec format error"), begun: true, death: "exec format error"},
+		"start refused":   {status: ended("StartError", "unsatisfied condition: cuda>=99"), begun: true, death: "!unsatisfied condition"},
+		"memory":          {status: ended("OOMKilled", ""), begun: true, death: "!OOMKilled"},
+		"killed":          {status: ended("Error", ""), begun: true, death: "code 137"},
+		"node came back":  {status: ended("ContainerStatusUnknown", ""), begun: true, death: "ContainerStatusUnknown"},
+		"admission":       {status: `{"phase":"Failed","reason":"UnexpectedAdmissionError","message":"no healthy devices present"}`, hopeless: "no healthy devices"},
+		"preempted":       {status: `{"phase":"Running","conditions":[{"type":"DisruptionTarget","status":"True","reason":"PreemptionByScheduler"}]}`, taken: true},
+		"ended and taken": {status: `{"phase":"Succeeded","conditions":[{"type":"DisruptionTarget","status":"True"}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,18 +101,28 @@ func TestPod(t *testing.T) {
 			if err := json.Unmarshal([]byte(`{"status":`+tc.status+`}`), &p); err != nil {
 				t.Fatal(err)
 			}
-			why, refused := p.hopeless()
-			if has(why, tc.hopeless) && refused == tc.refused && p.begun() == tc.begun && has(p.unplaced(), tc.unplaced) && p.taken() == tc.taken {
-				if end := p.ended(); (end != nil) == (tc.death != "") && (end == nil || has(end.death(), tc.death)) {
-					return
+			h, death := p.hopeless(), ""
+			switch {
+			case h.refused:
+				h.why = "!" + h.why
+			case h.why != "" && !h.sure:
+				h.why = "?" + h.why
+			}
+			if end := p.ended(); end != nil {
+				why, row := end.death()
+				if death = why; row {
+					death = "!" + why
 				}
 			}
-			t.Errorf("begun %v, hopeless %q %v, unplaced %q, taken %v, ended %+v", p.begun(), why, refused, p.unplaced(), p.taken(), p.ended())
+			if !has(h.why, tc.hopeless) || !has(death, tc.death) || !has(p.unplaced(), tc.unplaced) || p.begun() != tc.begun || p.taken() != tc.taken {
+				t.Errorf("begun %v, hopeless %q, unplaced %q, taken %v, death %q", p.begun(), h.why, p.unplaced(), p.taken(), death)
+			}
 		})
 	}
 }
 
-// has reports whether text has the part, or both are empty.
+// has reports whether text has the part, with the mark before it, or both are empty.
 func has(text, part string) bool {
-	return (text == "") == (part == "") && strings.Contains(text, part)
+	mark := func(s string) string { return s[:len(s)-len(strings.TrimLeft(s, "!?"))] }
+	return (text == "") == (part == "") && mark(text) == mark(part) && strings.Contains(text, strings.TrimLeft(part, "!?"))
 }

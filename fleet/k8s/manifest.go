@@ -3,6 +3,7 @@
 package k8s
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -49,16 +50,18 @@ type Pods struct {
 	Claims       bool     // GPUs are claimed from NVIDIA's DRA driver, in place of that
 	RuntimeClass string   // "" for the cluster's own
 	PullSecrets  []string // names, for the images
+	Tolerations  []string // keys of taints, beside that of nodes with GPUs
+	CPU, Memory  string   // of a program, as Kubernetes writes them; "" for little and no limit
 }
 
 // gpuClass is the class of the devices of NVIDIA's DRA driver.
 const gpuClass = "gpu.nvidia.com"
 
 // claim is a template of claims to the GPUs of a task.
-func claim(t fleet.Task, run string, o owner) object {
+func claim(t fleet.Task, o owner) object {
 	gpus := object{"deviceClassName": gpuClass, "count": t.On.GPUs, "selectors": []object{{"cel": object{"expression": place.CEL(t.Where)}}}}
 	return object{
-		"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate", "metadata": metadata(t, run, o),
+		"apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate", "metadata": metadata(t, o),
 		"spec": object{"spec": object{"devices": object{"requests": []object{{"name": claimed, "exactly": gpus}}}}},
 	}
 }
@@ -66,9 +69,9 @@ func claim(t fleet.Task, run string, o owner) object {
 // claimed is the name of the claim in a pod.
 const claimed = "gpu"
 
-func metadata(t fleet.Task, run string, o owner) object {
+func metadata(t fleet.Task, o owner) object {
 	return object{
-		"name": t.Name, "labels": object{label: run},
+		"name": t.Name, "labels": object{label: o.Metadata.Name},
 		"annotations":     object{imageNote: t.Subject.Pull, testNote: t.Subject.Test.Name},
 		"ownerReferences": []object{{"apiVersion": "v1", "kind": "ConfigMap", "name": o.Metadata.Name, "uid": o.Metadata.UID}},
 	}
@@ -76,15 +79,15 @@ func metadata(t fleet.Task, run string, o owner) object {
 
 // job is a task as a Job. A container that ended is never started again: what it did is the row. A
 // pod that the cluster took away is (podFailurePolicy), because then there is none.
-func (r *Runner) job(t fleet.Task, run string, o owner) object {
+func (r *Runner) job(t fleet.Task, o owner) object {
 	return object{
-		"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(t, run, o),
+		"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(t, o),
 		"spec": object{
 			"backoffLimit": 0, "ttlSecondsAfterFinished": int(ttl.Seconds()),
 			"podFailurePolicy": object{"rules": []object{
 				{"action": "Ignore", "onPodConditions": []object{{"type": "DisruptionTarget", "status": "True"}}},
 			}},
-			"template": object{"metadata": object{"labels": object{label: run}}, "spec": r.pod(t)},
+			"template": object{"metadata": object{"labels": object{label: o.Metadata.Name}}, "spec": r.pod(t)},
 		},
 	}
 }
@@ -106,11 +109,14 @@ func (r *Runner) pod(t fleet.Task) object {
 		"securityContext": confined(t.Subject.Own == nil, userOf(t)),
 		"resources":       r.resources(t),
 	}
+	if t.On.GPUs == 0 { // or a runtime that goes by the image's variables would give it all
+		row["env"] = []object{{"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"}}
+	}
 	pod := object{
 		"restartPolicy": "Never", "activeDeadlineSeconds": int((limit + backstop).Seconds()),
 		"terminationGracePeriodSeconds": 10, "automountServiceAccountToken": false, "enableServiceLinks": false,
 		"affinity":    object{"nodeAffinity": r.affinity(t)},
-		"tolerations": []object{{"key": r.Pods.Resource, "operator": "Exists"}},
+		"tolerations": r.tolerations(t),
 		"initContainers": []object{{
 			"name": observerContainer, "image": r.Observer, "args": []string{"install", observerDir}, "imagePullPolicy": "IfNotPresent",
 			"volumeMounts":    []object{{"name": observerContainer, "mountPath": observerDir}},
@@ -136,13 +142,29 @@ func (r *Runner) pod(t fleet.Task) object {
 	return pod
 }
 
+// tolerations are of the taint that keeps pods without GPUs from nodes with them, and those that the user names.
+func (r *Runner) tolerations(t fleet.Task) []object {
+	all := []object{}
+	if t.On.GPUs > 0 {
+		all = append(all, object{"key": "nvidia.com/gpu", "operator": "Exists"})
+	}
+	for _, key := range r.Pods.Tolerations {
+		all = append(all, object{"key": key, "operator": "Exists"})
+	}
+	return all
+}
+
 func (r *Runner) resources(t fleet.Task) object {
-	resources := object{"requests": object{"cpu": "100m", "memory": "64Mi"}}
+	limits := object{}
+	resources := object{"requests": object{"cpu": cmp.Or(r.Pods.CPU, "100m"), "memory": cmp.Or(r.Pods.Memory, "64Mi")}, "limits": limits}
+	if r.Pods.Memory != "" {
+		limits["memory"] = r.Pods.Memory
+	}
 	switch {
 	case r.claims(t):
 		resources["claims"] = []object{{"name": claimed}}
 	case t.On.GPUs > 0:
-		resources["limits"] = object{r.Pods.Resource: strconv.Itoa(t.On.GPUs)}
+		limits[r.Pods.Resource] = strconv.Itoa(t.On.GPUs)
 	}
 	return resources
 }
@@ -158,7 +180,7 @@ func (r *Runner) affinity(t fleet.Task) place.NodeAffinity {
 		required = place.Affinity(t.Where).Required
 	}
 	for i, term := range required.Terms {
-		required.Terms[i].Expressions = append(term.Expressions, place.Expression{Key: place.ArchLabel, Operator: "In", Values: []string{place.Arch(t.Subject.Platform)}})
+		required.Terms[i].Expressions = append(term.Expressions, place.Platform(t.Subject.Platform)...)
 	}
 	return place.NodeAffinity{Required: required}
 }

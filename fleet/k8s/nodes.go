@@ -4,7 +4,6 @@ package k8s
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/fleet"
@@ -34,8 +33,8 @@ func (c *Client) Node(ctx context.Context, name string) (fleet.Node, error) {
 	if err != nil {
 		return fleet.Node{}, err
 	}
-	if !found {
-		return fleet.Node{}, fmt.Errorf("node %s is not there any more", name)
+	if !found { // a pool has given it up; its row may be there
+		n.Metadata.Name = name
 	}
 	claimable, err := c.claimable(ctx)
 	return n.known(claimable), err

@@ -4,6 +4,7 @@ package k8s
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ type pod struct {
 		Name              string            `json:"name"`
 		UID               string            `json:"uid"`
 		Labels            map[string]string `json:"labels"`
+		CreationTimestamp time.Time         `json:"creationTimestamp"`
 		DeletionTimestamp *time.Time        `json:"deletionTimestamp"`
 	} `json:"metadata"`
 	Spec struct {
@@ -97,46 +99,56 @@ func (p pod) unplaced() string {
 	return ""
 }
 
-// stuck are reasons for which a container waits that do not go away by themselves, and whether the
-// container was refused: then that is what the image does there, and a row.
-var stuck = map[string]bool{
-	"ImagePullBackOff": false, "InvalidImageName": false, "ErrImageNeverPull": false, "ImageInspectError": false,
-	"CreateContainerConfigError": false, "CreateContainerError": true, "RunContainerError": true,
+// hopeless says why a pod does not come to run its program; why is "" if it may.
+type hopeless struct {
+	why     string
+	sure    bool // else it may pass
+	refused bool // the runtime's hook refused the container: then that is what the image does there
 }
 
-// hopeless says why a pod that has not ended will not come to run the program, "" if it may. Refused
-// says that its container could not be made.
-func (p pod) hopeless() (why string, refused bool) {
+// stuck are reasons for which a container waits that do not go away by themselves. Of those that are
+// false this is so if it lasts, or if the message says it.
+var stuck = map[string]bool{
+	"ErrImagePull": false, "ImagePullBackOff": false, "RegistryUnavailable": false, "CreateContainerError": false, "RunContainerError": false,
+	"InvalidImageName": true, "ErrImageNeverPull": true, "ImageInspectError": true, "CreateContainerConfigError": true,
+}
+
+var (
+	// lasting is in messages about images that another try does not bring.
+	lasting = regexp.MustCompile(`(?i)not found|denied|unauthorized|forbidden|manifest unknown|no match for platform|no such host`)
+	// unmet is what libnvidia-container says where NVIDIA_REQUIRE_* does not hold.
+	unmet = regexp.MustCompile(`unsatisfied condition`)
+)
+
+func (p pod) hopeless() hopeless {
 	for _, c := range slices.Concat(p.Status.Init, p.Status.Containers) {
 		if w := c.State.Waiting; w != nil {
-			if ours, known := stuck[w.Reason]; known {
-				return words(w.Reason, w.Message), ours && c.Name == rowContainer
+			if sure, known := stuck[w.Reason]; known {
+				refused := unmet.MatchString(w.Message)
+				return hopeless{words(w.Reason, w.Message), sure || refused || lasting.MatchString(w.Message), refused}
 			}
 		}
 		if t := c.State.Terminated; t != nil && c.Name == observerContainer && t.ExitCode != 0 {
-			return fmt.Sprintf("the observer could not be copied into the pod: exit code %d, %s", t.ExitCode, words(t.Reason, t.Message)), false
+			return hopeless{why: fmt.Sprintf("the observer could not be copied into the pod: exit code %d, %s", t.ExitCode, words(t.Reason, t.Message)), sure: true}
 		}
 	}
 	if p.Status.Phase == "Failed" && p.ended() == nil {
-		return words(p.Status.Reason, p.Status.Message), false
+		return hopeless{why: words(p.Status.Reason, p.Status.Message), sure: true}
 	}
-	return "", false
+	return hopeless{}
 }
 
 func words(reason, message string) string {
 	return strings.TrimSuffix(reason+": "+strings.TrimSpace(message), ": ")
 }
 
-// startErrors are what runtimes call a container whose program could not be started.
-var startErrors = []string{"StartError", "ContainerCannotRun"}
-
-// death says in words how a container ended that left no row.
-func (t terminated) death() string {
+// death says in words how a container ended that left no row, and whether its program, or the image, did it.
+func (t terminated) death() (why string, row bool) {
 	switch {
-	case slices.Contains(startErrors, t.Reason):
-		return strings.TrimSpace(t.Message)
 	case t.Reason == "OOMKilled":
-		return "killed: it used more memory than the pod or its node has (OOMKilled)"
+		return "killed: it used more memory than the pod or its node has (OOMKilled)", true
+	case unmet.MatchString(t.Message):
+		return t.Message, true
 	}
-	return fmt.Sprintf("the container ended with code %d (%s) and left no row", t.ExitCode, t.Reason)
+	return strings.TrimSuffix(fmt.Sprintf("the container ended with code %d (%s) and left no row: %s", t.ExitCode, t.Reason, strings.TrimSpace(t.Message)), ": "), false
 }

@@ -12,10 +12,11 @@
 package k8s
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/cudabuild/cudabuild/fleet"
@@ -30,13 +31,18 @@ const Engine = "k8s"
 // Runner makes rows.
 type Runner struct {
 	Client   *Client
-	Observer string        // image, by digest
-	Pods     Pods          //
+	Observer string // image, by digest
+	Pods     Pods
 	Limit    time.Duration // of tests that do not say
 	Wait     time.Duration // for a node, as long as nothing else of the run is running
 	// Have says that the row of a task was kept by an earlier client of the run with this UID.
 	Have func(task fleet.Task, run string) bool
+
+	begun bool
 }
+
+// Begun reports whether the cluster has the run.
+func (r *Runner) Begun() bool { return r.begun }
 
 // Result is what became of a task: a row, or a problem because of which there is none.
 type Result struct {
@@ -47,34 +53,33 @@ type Result struct {
 }
 
 // Run makes the rows of a plan, and calls done with each result, one after the other. When there are all,
-// nothing is left in the cluster. Where it ends before, by ctx or an error of done, all goes on
+// nothing is left in the cluster. Where it ends before, by ctx or an error, all goes on
 // there, and Run with the same plan takes it up.
 func (r *Runner) Run(ctx context.Context, plan fleet.Plan, done func(Result) error) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	owner, err := r.begin(ctx, plan)
 	if err != nil {
 		return err
 	}
-	run := &run{Runner: r, ctx: ctx, name: owner.Metadata.Name, uid: owner.Metadata.UID, done: done, tasks: map[string]*state{}, nodes: map[string]fleet.Node{}, results: make(chan followed)}
+	r.begun = true
+	ctx, stop := context.WithCancel(ctx)
+	run := &run{Runner: r, ctx: ctx, owner: owner, done: done, tasks: map[string]*state{}, nodes: map[string]fleet.Node{}, results: make(chan followed)}
+	defer run.others.Wait()
+	defer stop()
 	for _, t := range plan.Tasks {
 		if r.Have(t, owner.Metadata.UID) {
 			continue
 		}
-		if r.claims(t) {
-			if _, err := r.Client.create(ctx, claimTemplates, claim(t, run.name, owner), &struct{}{}); err != nil {
-				return fmt.Errorf("the claim of %s: %w", t.Subject.Ref, err)
-			}
-		}
-		if _, err := r.Client.create(ctx, jobs, r.job(t, run.name, owner), &struct{}{}); err != nil {
-			return fmt.Errorf("the Job of %s: %w", t.Subject.Ref, err)
+		if err := run.make(t); err != nil {
+			return err
 		}
 		run.tasks[t.Name] = &state{task: t}
 	}
 	if err := run.all(); err != nil {
 		return err
 	}
-	return r.Client.Remove(ctx, run.name)
+	err = r.Client.Remove(ctx, owner.Metadata.Name)
+	r.begun = err != nil
+	return err
 }
 
 // owner is the ConfigMap of a run.
@@ -100,7 +105,7 @@ func (r *Runner) begin(ctx context.Context, plan fleet.Plan) (o owner, err error
 		if err != nil || found && o.Metadata.DeletionTimestamp == nil {
 			return o, err
 		}
-		if err := sleep(ctx, pause); err != nil { // it is being removed
+		if err := sleep(ctx); err != nil { // it is being removed
 			return o, err
 		}
 	}
@@ -110,43 +115,77 @@ func (r *Runner) begin(ctx context.Context, plan fleet.Plan) (o owner, err error
 type run struct {
 	*Runner
 	ctx     context.Context
-	name    string
-	uid     string
+	owner   owner
 	done    func(Result) error
 	tasks   map[string]*state // that have no result yet, by the name of the Job
 	nodes   map[string]fleet.Node
 	results chan followed
-	moved   time.Time // when the last task began or ended
+	others  sync.WaitGroup // that watch and follow
+	moved   time.Time      // when a task was last seen to be on its way
+	looked  time.Time      // when events were last read
 }
 
 // state is how far a task is.
 type state struct {
 	task      fleet.Task
-	pod       string // UID, "" without one
+	pod       pod // without a UID there is none
 	at        *fleet.Place
 	following bool
-	waits     string // why there is no node for the pod
+	since     time.Time // when it was seen to be stuck
 }
 
 // followed is what came of following a pod.
 type followed struct {
 	Result
+
 	gone bool // the pod went without a row
+}
+
+// make makes the Job of a task, and the claim for it. Those of an earlier run that is being removed are
+// waited for.
+func (r *run) make(t fleet.Task) error {
+	if r.claims(t) {
+		if err := r.makeOne(claimTemplates, t.Name, claim(t, r.owner)); err != nil {
+			return fmt.Errorf("the claim of %s: %w", t.Subject.Ref, err)
+		}
+	}
+	if err := r.makeOne(jobs, t.Name, r.job(t, r.owner)); err != nil {
+		return fmt.Errorf("the Job of %s: %w", t.Subject.Ref, err)
+	}
+	return nil
+}
+
+func (r *run) makeOne(k kind, name string, o object) error {
+	for {
+		made, err := r.Client.create(r.ctx, k, o, &struct{}{})
+		if made || err != nil {
+			return err
+		}
+		var there job
+		if found, err := r.Client.get(r.ctx, k, name, &there); err != nil || found && there.of(r.owner) {
+			return err
+		}
+		if err := sleep(r.ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // all waits until every task has its result.
 func (r *run) all() error {
-	events, failed := make(chan event), make(chan error, 1)
-	go func() { failed <- r.Client.watch(r.ctx, r.name, events) }()
+	changes, failed := make(chan event), make(chan error, 1)
+	r.others.Go(func() { failed <- r.Client.watch(r.ctx, r.owner.Metadata.Name, changes) })
 	clock := time.NewTicker(pause)
 	defer clock.Stop()
 	r.moved = time.Now()
 	for len(r.tasks) > 0 {
 		var err error
 		select {
+		case <-r.ctx.Done():
+			return r.ctx.Err()
 		case err = <-failed:
 			return err
-		case e := <-events:
+		case e := <-changes:
 			err = r.changed(e)
 		case f := <-r.results:
 			err = r.ended(f)
@@ -162,55 +201,72 @@ func (r *run) all() error {
 
 func (r *run) changed(e event) error {
 	if e.live != nil {
-		for _, s := range r.tasks {
-			if s.pod != "" && !s.following && !e.live[s.pod] {
-				if err := r.lost(s); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return r.listed(e.live)
 	}
 	s := r.tasks[e.pod.job()]
-	if s == nil || s.following {
+	switch {
+	case s == nil || s.following || e.pod.Metadata.CreationTimestamp.Before(s.pod.Metadata.CreationTimestamp):
 		return nil
-	}
-	if e.gone {
-		if s.pod != e.pod.Metadata.UID {
-			return nil // an earlier one
+	case e.gone || e.pod.taken():
+		if s.pod.Metadata.UID != e.pod.Metadata.UID {
+			return nil
 		}
 		return r.lost(s)
 	}
-	if e.pod.taken() {
-		s.pod, s.at = "", nil
-		return nil
+	return r.seen(s, e.pod)
+}
+
+// listed looks at the tasks whose pods are not among all that there are.
+func (r *run) listed(live map[string]bool) error {
+	for _, s := range r.tasks {
+		if !s.following && !live[s.pod.Metadata.UID] {
+			if err := r.lost(s); err != nil {
+				return err
+			}
+		}
 	}
-	s.pod, s.waits = e.pod.Metadata.UID, e.pod.unplaced()
-	if e.pod.Spec.NodeName != "" && s.at == nil {
-		node, err := r.node(e.pod.Spec.NodeName)
+	return nil
+}
+
+// seen takes down how the pod of a task is, and follows it once its program has begun.
+func (r *run) seen(s *state, p pod) error {
+	if s.pod.Metadata.UID != p.Metadata.UID {
+		s.at, s.since = nil, time.Time{}
+	}
+	s.pod = p
+	if p.Spec.NodeName != "" && s.at == nil {
+		node, err := r.node(p.Spec.NodeName)
 		if err != nil {
 			return err
 		}
 		at := s.task.At(node)
 		s.at = &at
 	}
-	if e.pod.begun() {
-		s.following, r.moved = true, time.Now()
-		go r.follow(*s, e.pod.Metadata.Name)
+	if p.begun() {
+		s.following = true
+		task, at := s.task, *s.at
+		r.others.Go(func() { r.follow(task, at, p.Metadata.Name) })
 		return nil
 	}
-	if why, refused := e.pod.hopeless(); why != "" {
-		return r.ended(followed{Result: s.without(why, refused)})
+	h := p.hopeless()
+	switch {
+	case h.why == "":
+		s.since = time.Time{}
+	case s.since.IsZero():
+		s.since = time.Now()
 	}
-	return nil
+	if h.why == "" || !h.sure {
+		return nil
+	}
+	return r.ended(followed{Result: s.without(h)})
 }
 
 // without is the result of a task whose container could not be made.
-func (s *state) without(why string, refused bool) Result {
-	if !refused || s.at == nil {
-		return Result{Task: s.task, Problem: why}
+func (s *state) without(h hopeless) Result {
+	if !h.refused || s.at == nil {
+		return Result{Task: s.task, Problem: h.why}
 	}
-	row, host := s.task.Killed(Engine, *s.at, time.Now(), 0, why)
+	row, host := s.task.Killed(Engine, *s.at, time.Now(), 0, h.why)
 	return Result{Task: s.task, Row: row, Host: host}
 }
 
@@ -227,9 +283,9 @@ func (r *run) node(name string) (fleet.Node, error) {
 }
 
 // follow reads the row of a pod whose program has begun.
-func (r *run) follow(s state, pod string) {
-	f := r.read(s, pod)
-	f.Task = s.task
+func (r *run) follow(t fleet.Task, at fleet.Place, pod string) {
+	f := r.read(t, at, pod)
+	f.Task = t
 	select {
 	case r.results <- f:
 	case <-r.ctx.Done():
@@ -239,42 +295,59 @@ func (r *run) follow(s state, pod string) {
 // tries is how often a log is read that does not have the whole row.
 const tries = 5
 
-func (r *run) read(s state, name string) (f followed) {
-	for cut := 0; r.ctx.Err() == nil; _ = sleep(r.ctx, pause) {
-		log, _ := r.Client.log(r.ctx, name) // what is missing shows by the checksum
+// read follows a pod to its end. Where the server or the kubelet is away it waits for them. What it returns
+// after ctx has ended nobody reads.
+func (r *run) read(t fleet.Task, at fleet.Place, name string) (f followed) {
+	for cut := 0; r.ctx.Err() == nil; _ = sleep(r.ctx) {
+		log, unread := r.Client.log(r.ctx, name)
 		var p pod
 		found, err := r.Client.get(r.ctx, pods, name, &p)
 		if err != nil {
-			continue // the server is away
+			f.Problem = err.Error()
+			return f
 		}
 		ended := p.ended()
 		switch {
 		case found && p.taken(), !found && !whole(log):
 			return followed{gone: true}
-		case found && ended == nil:
-			continue // the stream broke, or the kubelet is away
-		case found && p.Metadata.DeletionTimestamp != nil:
+		case found && p.Metadata.DeletionTimestamp != nil && ended != nil:
 			f.Problem = "somebody deleted its pod"
 			return f
+		case found && ended == nil:
+			continue // the stream broke, or the kubelet is away
+		case !found:
+			ended = &terminated{}
 		}
-		var message []byte
-		if found {
-			message = []byte(ended.Message)
-		}
-		seen, err := observe.Read(log, message)
+		seen, err := observe.Read(log, []byte(ended.Message))
 		switch {
 		case err == nil:
-			f.Row, f.Host = s.task.Row(Engine, *s.at, seen, r.Limit)
+			f.Row, f.Host = t.Row(Engine, at, seen, r.Limit)
 			return f
-		case errors.Is(err, observe.ErrNoRow) && found:
-			f.Row, f.Host = s.task.Killed(Engine, *s.at, ended.StartedAt, ended.ExitCode, ended.death())
-			return f
+		case unread != nil && !refusal(unread):
+			continue
+		case errors.Is(err, observe.ErrNoRow):
+			return r.died(t, at, *ended)
 		}
 		if cut++; cut == tries {
-			f.Problem = fmt.Sprintf("pod %s on node %s: %v", name, s.at.Name, err)
+			f.Problem = fmt.Sprintf("pod %s on node %s: %v", name, at.Name, errors.Join(err, unread))
 			return f
 		}
 	}
+	return f
+}
+
+// died is what comes of a container that left no row. Only what its program has done is a row.
+func (r *run) died(t fleet.Task, at fleet.Place, end terminated) (f followed) {
+	why, row := end.death()
+	if !row {
+		f.Problem = fmt.Sprintf("on node %s: %s", at.Name, why)
+		return f
+	}
+	started := end.StartedAt
+	if started.Year() < 2000 { // containers that were not started
+		started = time.Now()
+	}
+	f.Row, f.Host = t.Killed(Engine, at, started, end.ExitCode, why)
 	return f
 }
 
@@ -291,69 +364,115 @@ func (r *run) ended(f followed) error {
 		s.following = false
 		return r.lost(s)
 	}
-	r.moved = time.Now()
 	if f.Problem != "" { // it must not go on, and hold a GPU
 		if err := r.Client.remove(r.ctx, jobs, f.Task.Name); err != nil {
 			return err
 		}
 	}
 	delete(r.tasks, f.Task.Name)
-	f.Row.Run = r.uid
+	f.Row.Run = r.owner.Metadata.UID
 	return r.done(f.Result)
 }
 
-// lost is for a task whose pod is no longer there: its Job makes another one, unless it has
-// failed or is gone itself.
+// lost is for a task whose pod is no longer there, or never was. Its Job makes another one, unless it has
+// ended or is gone itself.
 func (r *run) lost(s *state) error {
-	s.pod, s.at = "", nil
+	s.pod, s.at = pod{}, nil
 	var j job
 	found, err := r.Client.get(r.ctx, jobs, s.task.Name, &j)
 	if err != nil {
 		return err
 	}
 	if !found {
-		if found, err := r.Client.get(r.ctx, configMaps, r.name, &owner{}); err != nil || found {
-			return errors.Join(err, r.ended(followed{Result: Result{Task: s.task, Problem: "somebody deleted its Job"}}))
-		}
-		return hint.New(fmt.Sprintf("run %s was removed from the cluster meanwhile", r.name), "another client of the same run has ended it, or 'cudabuild fleet prune' has; the same command makes what is missing")
+		return r.removed(s)
 	}
-	if why := j.failed(); why != "" {
-		return r.ended(followed{Result: Result{Task: s.task, Problem: "its pod is gone: " + why}})
+	if j.state() == Ended && j.failed() != "" {
+		return r.ended(followed{Result: Result{Task: s.task, Problem: "its pod is gone: " + j.failed()}})
+	}
+	if j.state() == Ended { // with its node, and nobody has read the row
+		if err := r.Client.remove(r.ctx, jobs, s.task.Name); err != nil {
+			return err
+		}
+		return r.make(s.task)
+	}
+	var all struct {
+		Items []pod `json:"items"`
+	}
+	if err := r.Client.list(r.ctx, pods, "batch.kubernetes.io/job-name="+s.task.Name, &all); err != nil {
+		return err
+	}
+	for _, p := range all.Items {
+		if !p.taken() && !s.following {
+			if err := r.seen(s, p); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// late ends tasks for which there is no node. As long as others run they may be waiting for those.
+// removed is for a task whose Job is gone.
+func (r *run) removed(s *state) error {
+	found, err := r.Client.get(r.ctx, configMaps, r.owner.Metadata.Name, &owner{})
+	if err != nil {
+		return err
+	}
+	if found {
+		return r.ended(followed{Result: Result{Task: s.task, Problem: "somebody deleted its Job"}})
+	}
+	r.begun = false
+	return hint.New(fmt.Sprintf("run %s was removed from the cluster meanwhile", r.owner.Metadata.Name), "another client of it has ended it, and has its rows, or 'cudabuild fleet prune' has removed it")
+}
+
+// patience is how long what may pass, such as a registry that is busy, may keep a pod from its program.
+const patience = time.Minute
+
+// late ends tasks that will not come to run. As long as one is on its way, others may be waiting for its GPU.
 func (r *run) late(now time.Time) error {
+	var refused map[string]string
 	for _, s := range r.tasks {
-		if s.following {
+		if s.at != nil {
 			r.moved = now
 		}
-	}
-	if now.Sub(r.moved) < r.Wait {
-		return nil
+		if s.pod.Metadata.UID == "" && refused == nil && now.Sub(r.looked) > 10*pause {
+			r.looked, refused = now, r.Client.refused(r.ctx)
+		}
 	}
 	for _, s := range r.tasks {
-		why := s.waits
-		if s.pod == "" {
-			why = fmt.Sprintf("the Job has no pod: 'kubectl -n %s describe job %s' says why", r.Client.Namespace, s.task.Name)
+		why := ""
+		switch {
+		case s.following:
+		case s.pod.Metadata.UID == "" && refused[s.task.Name] != "":
+			why = refused[s.task.Name]
+		case !s.since.IsZero() && now.Sub(s.since) > patience:
+			why = s.pod.hopeless().why
+		case s.at == nil && now.Sub(r.moved) > r.Wait:
+			why = r.unplaced(s)
 		}
 		if why == "" {
 			continue
 		}
-		problem := fmt.Sprintf("no node within %s: %s", r.Wait, strings.TrimSpace(why))
-		if err := r.ended(followed{Result: Result{Task: s.task, Problem: problem}}); err != nil {
+		if err := r.ended(followed{Result: Result{Task: s.task, Problem: why}}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// unplaced says why a task has no node.
+func (r *run) unplaced(s *state) string {
+	why := s.pod.unplaced()
+	if s.pod.Metadata.UID == "" {
+		why = fmt.Sprintf("the Job has no pod: 'kubectl -n %s describe job %s' says why", r.Client.Namespace, s.task.Name)
+	}
+	return fmt.Sprintf("no node within %s: %s", r.Wait, cmp.Or(why, "the scheduler has not said why"))
+}
+
+func sleep(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(d):
+	case <-time.After(pause):
 		return nil
 	}
 }

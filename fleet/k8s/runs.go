@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -15,11 +16,19 @@ type job struct {
 		Name        string            `json:"name"`
 		Labels      map[string]string `json:"labels"`
 		Annotations map[string]string `json:"annotations"`
+		Owners      []struct {
+			UID string `json:"uid"`
+		} `json:"ownerReferences"`
 	} `json:"metadata"`
 	Status struct {
 		Ready      int         `json:"ready"`
 		Conditions []condition `json:"conditions"`
 	} `json:"status"`
+}
+
+// of reports whether the run with this ConfigMap has made it.
+func (j job) of(o owner) bool {
+	return len(j.Metadata.Owners) == 1 && j.Metadata.Owners[0].UID == o.Metadata.UID
 }
 
 func (j job) has(conditionType string) (c condition, ok bool) {
@@ -49,8 +58,9 @@ type Run struct {
 	Ended   int       `json:"ended"`
 }
 
-// Over reports whether nothing of it goes on. Rows whose Jobs are no longer there have ended.
-func (r Run) Over() bool { return r.Waiting+r.Running == 0 }
+// Over reports whether nothing of it goes on: no Job waits or runs, and no client is about to make some.
+// Rows whose Jobs are no longer there have ended.
+func (r Run) Over() bool { return r.Waiting+r.Running == 0 && time.Since(r.Begun) > time.Hour }
 
 // Runs are those of the namespace, oldest first.
 func (c *Client) Runs(ctx context.Context) ([]Run, error) {
@@ -138,8 +148,7 @@ func (c *Client) Rows(ctx context.Context, run string) ([]Row, error) {
 		row := Row{Job: j.Metadata.Name, Image: j.Metadata.Annotations[imageNote], Test: j.Metadata.Annotations[testNote], State: j.state(), Why: j.failed()}
 		for _, p := range there.Items {
 			if p.job() == row.Job {
-				why, _ := p.hopeless()
-				row.Node, row.Why = p.Spec.NodeName, cmp.Or(row.Why, why, p.unplaced())
+				row.Node, row.Why = p.Spec.NodeName, cmp.Or(row.Why, p.hopeless().why, p.unplaced())
 			}
 		}
 		rows = append(rows, row)
@@ -150,3 +159,28 @@ func (c *Client) Rows(ctx context.Context, run string) ([]Row, error) {
 
 // Remove takes a run out of the cluster, with all that it has made.
 func (c *Client) Remove(ctx context.Context, run string) error { return c.remove(ctx, configMaps, run) }
+
+// refused says by the names of Jobs why the cluster takes no pod of theirs at all: an admission, a missing
+// runtime class. A quota is none of it, since others may make room. Nothing is said of Jobs to a client that may not
+// read events.
+func (c *Client) refused(ctx context.Context) map[string]string {
+	var all struct {
+		Items []struct {
+			Reason   string `json:"reason"`
+			Message  string `json:"message"`
+			Involved struct {
+				Name string `json:"name"`
+			} `json:"involvedObject"`
+		} `json:"items"`
+	}
+	why := map[string]string{}
+	if err := c.list(ctx, events, "", &all); err != nil {
+		return why
+	}
+	for _, e := range all.Items {
+		if e.Reason == "FailedCreate" && strings.Contains(e.Message, "forbidden") && !strings.Contains(e.Message, "exceeded quota") {
+			why[e.Involved.Name] = "the cluster takes no pod of it: " + e.Message
+		}
+	}
+	return why
+}

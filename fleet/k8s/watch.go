@@ -5,7 +5,6 @@ package k8s
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"strings"
 	"time"
@@ -25,26 +24,23 @@ const pause = time.Second
 
 // watch sends every pod with the label, as it is and as it becomes, until ctx ends. Where the
 // server cannot be reached it tries again; what it refuses is an error.
-func (c *Client) watch(ctx context.Context, run string, events chan<- event) error {
+func (c *Client) watch(ctx context.Context, run string, changes chan<- event) error {
 	for {
-		err := c.watchOnce(ctx, run, events)
+		err := c.watchOnce(ctx, run, changes)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var status apierrors.APIStatus
-		if errors.As(err, &status) && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err)) {
-			return c.say(err)
+		if refusal(err) && !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
+		if err := sleep(ctx); err != nil {
+			return err
 		}
 	}
 }
 
 // watchOnce lists the pods and then follows their changes until the server ends the stream.
-func (c *Client) watchOnce(ctx context.Context, run string, events chan<- event) error {
+func (c *Client) watchOnce(ctx context.Context, run string, changes chan<- event) error {
 	var all struct {
 		Metadata struct {
 			ResourceVersion string `json:"resourceVersion"`
@@ -57,36 +53,36 @@ func (c *Client) watchOnce(ctx context.Context, run string, events chan<- event)
 	live := map[string]bool{}
 	for _, p := range all.Items {
 		live[p.Metadata.UID] = true
-		if err := send(ctx, events, event{pod: p}); err != nil {
+		if err := send(ctx, changes, event{pod: p}); err != nil {
 			return err
 		}
 	}
-	if err := send(ctx, events, event{live: live}); err != nil {
+	if err := send(ctx, changes, event{live: live}); err != nil {
 		return err
 	}
 	stream, err := c.rest.Get().AbsPath(c.path(pods, "")).Param("labelSelector", label+"="+run).
 		Param("watch", "true").Param("resourceVersion", all.Metadata.ResourceVersion).Stream(ctx)
 	if err != nil {
-		return err
+		return say(err)
 	}
 	defer stream.Close()
-	for changes := json.NewDecoder(stream); ; {
+	for decoder := json.NewDecoder(stream); ; {
 		var change struct {
 			Type   string `json:"type"` // ADDED, MODIFIED, DELETED, ERROR
 			Object pod    `json:"object"`
 		}
-		if err := changes.Decode(&change); err != nil || change.Type == "ERROR" {
+		if err := decoder.Decode(&change); err != nil || change.Type == "ERROR" {
 			return err
 		}
-		if err := send(ctx, events, event{pod: change.Object, gone: change.Type == "DELETED"}); err != nil {
+		if err := send(ctx, changes, event{pod: change.Object, gone: change.Type == "DELETED"}); err != nil {
 			return err
 		}
 	}
 }
 
-func send(ctx context.Context, events chan<- event, e event) error {
+func send(ctx context.Context, changes chan<- event, e event) error {
 	select {
-	case events <- e:
+	case changes <- e:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -100,7 +96,7 @@ const maxLog = 4 << 20
 func (c *Client) log(ctx context.Context, pod string) ([]byte, error) {
 	stream, err := c.rest.Get().AbsPath(c.path(pods, pod)+"/log").Param("container", rowContainer).Param("follow", "true").Stream(ctx)
 	if err != nil {
-		return nil, err
+		return nil, say(err)
 	}
 	defer stream.Close()
 	var text strings.Builder

@@ -26,14 +26,17 @@ const (
 	cudaFull   = prefix + "cuda.runtime-version.full"
 )
 
-// ArchLabel is Kubernetes' own label of a node's processor.
-const ArchLabel = "kubernetes.io/arch"
+// Kubernetes' own labels of a node's system and processor.
+const (
+	osLabel   = "kubernetes.io/os"
+	ArchLabel = "kubernetes.io/arch"
+)
 
-// Arch is the value of ArchLabel on nodes that run images of a platform, "arm64" for "linux/arm64/v8".
-func Arch(platform string) string {
-	_, arch, _ := strings.Cut(platform, "/")
+// Platform selects the nodes that run images of a platform, such as "linux/arm64/v8".
+func Platform(platform string) []Expression {
+	system, arch, _ := strings.Cut(platform, "/")
 	arch, _, _ = strings.Cut(arch, "/")
-	return arch
+	return []Expression{{osLabel, "In", []string{system}}, {ArchLabel, "In", []string{arch}}}
 }
 
 // versionKeys and releaseKeys are labels with the numbers of the driver's version and of the CUDA release
