@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package k8s
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cudabuild/cudabuild/fleet"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/predict"
+	"github.com/cudabuild/cudabuild/internal/hint"
+	"github.com/cudabuild/cudabuild/usertest"
+)
+
+// standIn stands in for an API server whose cluster makes a pod for each Job at once. What goes wrong is up
+// to a test; what happens in a real cluster is seen by e2e.
+type standIn struct {
+	mu      sync.Mutex
+	there   map[string]json.RawMessage // by path
+	pods    map[string]string          // status by the name of the Job; ended without one
+	log     string
+	fault   func(n int, r *http.Request) int // status of request n, 0 for none
+	n       int
+	deleted []string
+	wake    chan struct{} // closed and made anew when something has changed
+}
+
+const (
+	line  = `{"version":1,"args":["true"],"node":"","started":"2026-11-30T08:00:00Z","seconds":1,"exit_code":0,"timed_out":false,"problem":"","stdout":{"bytes":0,"head":"","tail":""},"stderr":{"bytes":0,"head":"","tail":""},"loaded_libcuda":"","ptx_jit":false,"device_nodes":[],"driver":"","gpus":[],"visible_devices":""}`
+	phase = `{"phase":"%s","containerStatuses":[{"name":"row","state":{"%s":%s}}]}`
+)
+
+// ended is the status of a pod that left the row.
+func ended() string {
+	message, _ := json.Marshal(fmt.Sprintf(`{"bytes":%d,"sha256":"%x"}`, len(line), sha256.Sum256([]byte(line))))
+	return fmt.Sprintf(phase, "Succeeded", "terminated", fmt.Sprintf(`{"exitCode":0,"reason":"Completed","message":%s}`, message))
+}
+
+func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	n := s.n
+	s.n++
+	status := 0
+	if s.fault != nil {
+		status = s.fault(n, r)
+	}
+	s.mu.Unlock()
+	switch {
+	case status != 0:
+		s.refuse(w, r, status)
+	case r.URL.Query().Get("watch") != "":
+		s.watch(w, r)
+	case strings.HasSuffix(r.URL.Path, "/log"):
+		_, _ = fmt.Fprint(w, s.log)
+	default:
+		s.object(w, r)
+	}
+}
+
+func (*standIn) refuse(w http.ResponseWriter, r *http.Request, status int) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	reason := map[int]string{403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 410: "Expired", 503: "ServiceUnavailable"}[status]
+	_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":"%s","message":"user \"x\" cannot %s %s"}`, status, reason, strings.ToLower(r.Method), r.URL.Path)
+}
+
+func (s *standIn) object(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	switch at := r.URL.Path; {
+	case r.Method == http.MethodPost:
+		s.make(w, r)
+	case r.Method == http.MethodDelete:
+		s.deleted = append(s.deleted, path.Base(at))
+		delete(s.there, at)
+		delete(s.there, strings.Replace(strings.Replace(at, "apis/batch/v1", "api/v1", 1), "/jobs/", "/pods/", 1))
+	case slices.Contains([]string{"pods", "jobs", "configmaps", "nodes", "events", "resourceslices"}, path.Base(at)):
+		_, _ = fmt.Fprintf(w, `{"metadata":{"resourceVersion":"1"},"items":[%s]}`, strings.Join(s.list(at), ","))
+	case s.there[at] == nil:
+		s.refuse(w, r, http.StatusNotFound)
+	default:
+		_, _ = w.Write(s.there[at])
+	}
+}
+
+func (s *standIn) list(below string) (all []string) {
+	for at, o := range s.there {
+		if path.Dir(at) == below {
+			all = append(all, string(o))
+		}
+	}
+	return all
+}
+
+// make keeps an object, and a pod beside a Job.
+func (s *standIn) make(w http.ResponseWriter, r *http.Request) {
+	var o object
+	if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
+		s.refuse(w, r, http.StatusBadRequest)
+		return
+	}
+	meta := o["metadata"].(object)
+	name := meta["name"].(string)
+	at := r.URL.Path + "/" + name
+	if s.there[at] != nil {
+		s.refuse(w, r, http.StatusConflict)
+		return
+	}
+	meta["uid"] = fmt.Sprint("uid-", s.n)
+	text, _ := json.Marshal(o)
+	s.there[at] = text
+	if path.Base(r.URL.Path) == "jobs" {
+		s.pod(name)
+	}
+	_, _ = w.Write(text)
+}
+
+func (s *standIn) pod(job string) {
+	status, known := s.pods[job]
+	if !known {
+		status = ended()
+	}
+	if status != "" {
+		s.there["/api/v1/namespaces/ns/pods/"+job] = json.RawMessage(fmt.Sprintf(
+			`{"metadata":{"name":"%s","uid":"pod-%d","labels":{"batch.kubernetes.io/job-name":"%s"}},"spec":{"nodeName":"n1"},"status":%s}`, job, s.n, job, status))
+	}
+	close(s.wake)
+	s.wake = make(chan struct{})
+}
+
+// watch sends all pods whenever there is another one.
+func (s *standIn) watch(w http.ResponseWriter, r *http.Request) {
+	flush := w.(http.Flusher).Flush
+	for {
+		s.mu.Lock()
+		all, wake := s.list("/api/v1/namespaces/ns/pods"), s.wake
+		s.mu.Unlock()
+		for _, p := range all {
+			_, _ = fmt.Fprintf(w, `{"type":"MODIFIED","object":%s}`+"\n", p)
+		}
+		flush()
+		select {
+		case <-wake:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// start returns a client of the server and a plan of one row that needs no GPU.
+func (s *standIn) start(t *testing.T) (*Runner, fleet.Plan) {
+	t.Helper()
+	s.there, s.wake = map[string]json.RawMessage{"/api/v1/nodes/n1": json.RawMessage(`{"metadata":{"name":"n1"}}`)}, make(chan struct{})
+	if s.log == "" {
+		s.log = line + "\n"
+	}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	config := filepath.Join(t.TempDir(), "config")
+	text := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c, namespace: ns}}]\ncurrent-context: c\n", server.URL)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client, err := Open(Options{Kubeconfig: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := usertest.Test{Name: "t", Run: []string{"true"}}
+	subject := &fleet.Subject{Pull: "r/i@sha256:0", Platform: "linux/amd64", Own: &own, Subject: predict.Subject{Test: gpu.Own(own), Args: own.Run}}
+	runner := &Runner{Client: client, Observer: "r/o@sha256:0", Limit: time.Minute, Wait: time.Minute, Have: func(fleet.Task, string) bool { return false }}
+	return runner, fleet.New([]fleet.Ask{{Subject: subject}}, 1)
+}
+
+// TestRun makes one row, whatever goes wrong on the way.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	get := func(r *http.Request, part string) bool {
+		return r.Method == http.MethodGet && strings.Contains(r.URL.String(), part)
+	}
+	times := func(n int, status int, of func(*http.Request) bool) func(int, *http.Request) int {
+		return func(_ int, r *http.Request) int {
+			if n > 0 && of(r) {
+				n--
+				return status
+			}
+			return 0
+		}
+	}
+	for name, s := range map[string]*standIn{
+		"nothing":             {},
+		"watch expired":       {fault: times(2, 410, func(r *http.Request) bool { return get(r, "watch=true") })},
+		"watch is away":       {fault: times(2, 503, func(r *http.Request) bool { return get(r, "watch=true") })},
+		"pods are away":       {fault: times(2, 503, func(r *http.Request) bool { return get(r, "/pods?label") })},
+		"node is away":        {fault: times(2, 503, func(r *http.Request) bool { return get(r, "/nodes/n1") })},
+		"node is gone":        {fault: times(9, 404, func(r *http.Request) bool { return get(r, "/nodes/n1") })},
+		"log is away":         {fault: times(7, 503, func(r *http.Request) bool { return get(r, "/log") })},
+		"no claims here":      {fault: times(9, 404, func(r *http.Request) bool { return get(r, "resourceslices") })},
+		"claims not for this": {fault: times(9, 403, func(r *http.Request) bool { return get(r, "resourceslices") })},
+		"end is away":         {fault: times(2, 503, func(r *http.Request) bool { return r.Method == http.MethodDelete })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runner, plan := s.start(t)
+			var got []Result
+			err := runner.Run(t.Context(), plan, func(r Result) error { got = append(got, r); return nil })
+			if err != nil || len(got) != 1 || got[0].Problem != "" || got[0].Row.Result != gpu.Passed || got[0].Row.Run == "" || runner.Begun() {
+				t.Fatalf("%v, results %+v", err, got)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if !slices.Equal(s.deleted, []string{runName(plan)}) {
+				t.Errorf("deleted %v, want the run alone", s.deleted)
+			}
+		})
+	}
+}
+
+// TestProblem: there is no row, and it is said why.
+func TestProblem(t *testing.T) {
+	t.Parallel()
+	waits := fmt.Sprintf(phase, "Pending", "waiting", `{"reason":"ErrImagePull","message":"manifest unknown"}`)
+	died := fmt.Sprintf(phase, "Failed", "terminated", `{"exitCode":255,"reason":"ContainerStatusUnknown"}`)
+	for name, tc := range map[string]struct {
+		server *standIn
+		status string
+		why    string
+	}{
+		"log is cut":    {&standIn{log: line[:100]}, ended(), "cut or damaged"},
+		"no image":      {&standIn{}, waits, "manifest unknown"},
+		"node restarts": {&standIn{log: "x"}, died, "ContainerStatusUnknown"},
+		"log forbidden": {&standIn{fault: func(_ int, r *http.Request) int {
+			if strings.HasSuffix(r.URL.Path, "/log") {
+				return 403
+			}
+			return 0
+		}}, ended(), "cannot get"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := tc.server
+			runner, plan := s.start(t)
+			job := plan.Tasks[0].Name
+			s.pods = map[string]string{job: tc.status}
+			var got []Result
+			err := runner.Run(t.Context(), plan, func(r Result) error { got = append(got, r); return nil })
+			if err != nil || len(got) != 1 || !strings.Contains(got[0].Problem, tc.why) {
+				t.Fatalf("%v, results %+v, want %q", err, got, tc.why)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if !slices.Equal(s.deleted, []string{job, runName(plan)}) {
+				t.Errorf("deleted %v, want the Job and then the run", s.deleted)
+			}
+		})
+	}
+}
+
+// TestForbidden ends at once, with the next step.
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"/configmaps", "/jobs", "/pods?label"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			s := &standIn{fault: func(_ int, r *http.Request) int {
+				if strings.Contains(r.URL.String(), part) {
+					return 403
+				}
+				return 0
+			}}
+			runner, plan := s.start(t)
+			err := runner.Run(t.Context(), plan, func(Result) error { return nil })
+			if err == nil || !strings.Contains(err.Error(), "cannot") || hint.Of(err) != "docs/fleet.md has the role that this needs" {
+				t.Errorf("error %v, hint %q", err, hint.Of(err))
+			}
+			if runner.Begun() != (part != "/configmaps") {
+				t.Errorf("begun: %v", runner.Begun())
+			}
+		})
+	}
+}
+
+// TestInterrupted leaves the run as it is, and has no result of a row that was being read.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	s := &standIn{fault: func(_ int, r *http.Request) int {
+		if strings.HasSuffix(r.URL.Path, "/log") {
+			return 503
+		}
+		return 0
+	}}
+	runner, plan := s.start(t)
+	ctx, stop := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer stop()
+	err := runner.Run(ctx, plan, func(r Result) error { t.Errorf("result %+v", r); return nil })
+	if !errors.Is(err, context.DeadlineExceeded) || !runner.Begun() || len(s.deleted) > 0 {
+		t.Fatalf("%v, begun %v, deleted %v", err, runner.Begun(), s.deleted)
+	}
+	s.fault = nil
+	var got []Result
+	if err := runner.Run(t.Context(), plan, func(r Result) error { got = append(got, r); return nil }); err != nil || len(got) != 1 || got[0].Row.Result != gpu.Passed {
+		t.Errorf("again: %v, %+v", err, got)
+	}
+}
+
+// TestEarlierRun: Jobs of the same name that a run left which is being removed are not taken for one's own.
+func TestEarlierRun(t *testing.T) {
+	t.Parallel()
+	s := &standIn{}
+	runner, plan := s.start(t)
+	old := "/apis/batch/v1/namespaces/ns/jobs/" + plan.Tasks[0].Name
+	s.there[old] = json.RawMessage(`{"metadata":{"name":"x","ownerReferences":[{"uid":"another"}]}}`)
+	time.AfterFunc(1500*time.Millisecond, func() { s.mu.Lock(); delete(s.there, old); s.mu.Unlock() })
+	begun := time.Now()
+	var got []Result
+	err := runner.Run(t.Context(), plan, func(r Result) error { got = append(got, r); return nil })
+	if err != nil || len(got) != 1 || time.Since(begun) < 1500*time.Millisecond {
+		t.Errorf("after %s: %v, %+v", time.Since(begun), err, got)
+	}
+}
+
+// TestPodGone: the Job has ended, and its pod went with its node before a client has read the row.
+func TestPodGone(t *testing.T) {
+	t.Parallel()
+	s := &standIn{}
+	runner, plan := s.start(t)
+	job := plan.Tasks[0].Name
+	s.pods = map[string]string{job: ""}
+	have := runner.Have
+	runner.Have = func(t fleet.Task, uid string) bool { // once the ConfigMap is there
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.there["/apis/batch/v1/namespaces/ns/jobs/"+job] = json.RawMessage(`{"metadata":{"name":"x","ownerReferences":[{"uid":"` + uid + `"}]},"status":{"conditions":[{"type":"Complete","status":"True"}]}}`)
+		delete(s.pods, job)
+		return have(t, uid)
+	}
+	var got []Result
+	err := runner.Run(t.Context(), plan, func(r Result) error { got = append(got, r); return nil })
+	if err != nil || len(got) != 1 || got[0].Row.Result != gpu.Passed {
+		t.Errorf("%v, %+v", err, got)
+	}
+}
