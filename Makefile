@@ -36,9 +36,9 @@ test: tools build ## run every test that needs no GPU
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -timeout 20m ./gpu/...
 	go test -C tools ./sbom
 # What is left out reads files of 50 MB or a whole host, runs other programs, or is of one goroutine.
-race: tools ## run the tests of verify, image and gpu under the race detector
+race: tools ## run the tests of verify, image, gpu and fleet under the race detector
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -race -timeout 10m -skip '^Test(TablesInTheMiddle|Host|HookGrid|DeviceCodeOfBigFiles|ArrivalInside|FaultsInside)$$' \
-		./verify/... ./image/... ./gpu/...
+		./verify/... ./image/... ./gpu/... ./fleet/k8s
 gpu: deps build $(ENGINE) ## build bin/gpu/cudabuild, with GPU support and for old C libraries, and test it there
 	@scripts/debian.sh 'make -o deps $(GPU); bin/gpu/cudabuild version; bin/gpu/cudabuild host --json >/dev/null || [ $$? = 3 ]'
 	cp bin/runc bin/gpu/runc # static already

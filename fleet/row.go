@@ -44,7 +44,7 @@ func (t Task) Row(engine string, at Place, seen observe.Seen, limit time.Duratio
 	row := t.row(engine, at, host)
 	row.Started, row.ExitCode, row.DeviceNodes = seen.Started.UTC(), seen.ExitCode, seen.DeviceNodes
 	row.LoadedLibcuda, row.PTXJIT, row.Seconds.Run = seen.LoadedLibcuda, seen.PTXJIT, seen.Seconds
-	row.Seen = &gpu.Seen{Driver: seen.Driver, Devices: []gpu.Device{}}
+	row.Seen = &gpu.Seen{Driver: seen.Driver, Devices: []gpu.Device{}, VisibleDevices: seen.VisibleDevices}
 	for _, g := range seen.GPUs {
 		row.Devices = append(row.Devices, g.UUID)
 		row.Seen.Devices = append(row.Seen.Devices, gpu.Device{UUID: g.UUID, Name: g.Name, BusID: g.BusID})

@@ -19,6 +19,8 @@ type Node struct {
 type Seen struct {
 	Driver  string   `json:"driver"`  // of the kernel module, "" without one
 	Devices []Device `json:"devices"` // never null
+	// VisibleDevices is NVIDIA_VISIBLE_DEVICES in the container, "" if it was not set.
+	VisibleDevices string `json:"visible_devices"`
 }
 
 // Device is a GPU in a container.

@@ -40,7 +40,7 @@ type standIn struct {
 }
 
 const (
-	line  = `{"version":1,"args":["true"],"node":"","started":"2026-11-30T08:00:00Z","seconds":1,"exit_code":0,"timed_out":false,"problem":"","stdout":{"bytes":0,"head":"","tail":""},"stderr":{"bytes":0,"head":"","tail":""},"loaded_libcuda":"","ptx_jit":false,"device_nodes":[],"driver":"","gpus":[],"visible_devices":""}`
+	line  = `{"version":1,"args":["true"],"started":"2026-11-30T08:00:00Z","seconds":1,"exit_code":0,"timed_out":false,"problem":"","stdout":{"bytes":0,"head":"","tail":""},"stderr":{"bytes":0,"head":"","tail":""},"loaded_libcuda":"","ptx_jit":false,"device_nodes":[],"driver":"","gpus":[],"visible_devices":""}`
 	phase = `{"phase":"%s","containerStatuses":[{"name":"row","state":{"%s":%s}}]}`
 )
 
@@ -192,7 +192,7 @@ func TestRun(t *testing.T) {
 	get := func(r *http.Request, part string) bool {
 		return r.Method == http.MethodGet && strings.Contains(r.URL.String(), part)
 	}
-	times := func(n int, status int, of func(*http.Request) bool) func(int, *http.Request) int {
+	times := func(n, status int, of func(*http.Request) bool) func(int, *http.Request) int {
 		return func(_ int, r *http.Request) int {
 			if n > 0 && of(r) {
 				n--

@@ -20,7 +20,7 @@ import (
 // seen is a row that has everything.
 func seen() observe.Seen {
 	return observe.Seen{
-		Version: 1, Args: []string{"deviceQuery", "<&>\u2028\x00"}, Node: "gpu-7", Started: time.Unix(1_796_000_000, 5).UTC(), Seconds: 1.5,
+		Version: 1, Args: []string{"deviceQuery", "<&>\u2028\x00"}, Started: time.Unix(1_796_000_000, 5).UTC(), Seconds: 1.5,
 		ExitCode: 1, TimedOut: true, Problem: "none",
 		Stdout:        observe.Output{Bytes: 1 << 30, Head: bytes.Repeat([]byte{0xff}, observe.MaxOutput/2), Tail: bytes.Repeat([]byte{0}, observe.MaxOutput/2)},
 		Stderr:        observe.Output{Bytes: 3, Head: []byte("\r\n{"), Tail: []byte{}},

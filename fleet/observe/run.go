@@ -14,7 +14,6 @@ import (
 type Request struct {
 	Args  []string      // the program, looked up on the PATH, and its arguments
 	Limit time.Duration // after which it is ended; 0 is none
-	Node  string        // where this runs, for the row
 }
 
 // What a row has of texts that others choose, in bytes: a byte can be six in JSON, and the outputs
@@ -30,7 +29,7 @@ var errLimit = errors.New("time limit")
 // ends with everything that the command left running in its group of processes; as the first process
 // of a container it reaps orphans meanwhile.
 func Run(ctx context.Context, r Request) Seen {
-	s := Seen{Version: Version, Args: bounded(r.Args, maxArgs), Node: cut(r.Node, maxText), Started: time.Now().UTC()}
+	s := Seen{Version: Version, Args: bounded(r.Args, maxArgs), Started: time.Now().UTC()}
 	s.VisibleDevices = cut(os.Getenv("NVIDIA_VISIBLE_DEVICES"), maxText)
 	s.DeviceNodes = deviceNodes("/")
 	s.Driver, s.GPUs = driver("/")

@@ -80,7 +80,7 @@ func TestWorstRow(t *testing.T) {
 	t.Setenv("NVIDIA_VISIBLE_DEVICES", strings.Repeat("\x01", 100<<10))
 	t.Setenv("PATH", "/bin:/usr/bin:"+strings.Repeat("\x01", 100<<10))
 	for _, name := range []string{"sh", "no-such-program"} {
-		r := observe.Request{Args: []string{name, "-c", "for i in 1 2; do head -c 1M /dev/zero >&$i; done"}, Node: strings.Repeat("\x01", 100<<10)}
+		r := observe.Request{Args: []string{name, "-c", "for i in 1 2; do head -c 1M /dev/zero >&$i; done"}}
 		for range 100 {
 			r.Args = append(r.Args, strings.Repeat("\x01", 10<<10))
 		}

@@ -15,7 +15,6 @@ const Version = 1
 type Seen struct {
 	Version int       `json:"version"`
 	Args    []string  `json:"args"` // the command; never null, cut after 32 KiB
-	Node    string    `json:"node"` // as it was given, "" if it was not
 	Started time.Time `json:"started"`
 	// Seconds is how long the command ran, 0 if it could not be started.
 	Seconds float64 `json:"seconds"`

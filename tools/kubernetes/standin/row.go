@@ -21,7 +21,7 @@ func play(pod *core.Pod, node *core.Node, began time.Time) (line []byte, message
 		args = args[i+1:]
 	}
 	seen := map[string]any{
-		"version": 1, "stand_in": true, "args": slices.Concat([]string{}, args), "node": node.Name, "started": began.UTC(), "seconds": time.Since(began).Seconds(),
+		"version": 1, "stand_in": true, "args": slices.Concat([]string{}, args), "started": began.UTC(), "seconds": time.Since(began).Seconds(),
 		"exit_code": 0, "timed_out": false, "problem": "",
 		"stdout": output("Result = PASS\n"), "stderr": output(""),
 		"loaded_libcuda": "/usr/lib/x86_64-linux-gnu/libcuda.so." + node.Labels["nvidia.com/cuda.driver-version.full"], "ptx_jit": false,
