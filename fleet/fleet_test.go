@@ -145,6 +145,31 @@ func TestRow(t *testing.T) {
 	}
 }
 
+// TestHost: what was seen counts more than labels, which may be of another GPU of the node, or of the driver
+// before.
+func TestHost(t *testing.T) {
+	t.Parallel()
+	labels := map[string]string{"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-SHARED"}
+	node := fleet.Node{Node: gpu.Node{Name: "n1", Labels: labels}, Host: gpu.Host{Driver: "550.54.14", CUDA: "12.4", GPUs: []gpu.GPU{{Name: "NVIDIA H100-80GB-HBM3", Capability: "9.0"}}}}
+	task := fleet.New([]fleet.Ask{{subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}}}, 1).Tasks[0]
+	at := task.At(node)
+	seen := observe.Seen{Driver: "580.65.06", GPUs: []observe.GPU{{UUID: "GPU-1", Name: "NVIDIA A100-SXM4-80GB"}}, DeviceNodes: []string{}}
+	row, host := task.Row("k8s", at, seen, time.Minute)
+	if host.Driver != "580.65.06" || host.CUDA != "13.0" || host.GPUs[0].Capability != "8.0" || row.Under.GPU != "NVIDIA A100-SXM4-80GB SHARED" {
+		t.Errorf("host %+v, under %+v", host, row.Under)
+	}
+	hidden := observe.Seen{DeviceNodes: []string{}, LoadedLibcuda: "/usr/lib/libcuda.so.1", Stdout: observe.Output{
+		Head: []byte(`{"version":1,"sample":"nbody","result":"PASS","error_code":0,"gflops":1}`),
+	}}
+	if row, host := task.Row("k8s", at, hidden, time.Minute); row.Result != gpu.Passed || len(row.Devices) != 0 || host.GPUs[0].Capability != "9.0" {
+		t.Errorf("driver hidden: %s %s, devices %v, host %+v", row.Result, row.Reason, row.Devices, host)
+	}
+	killed, host := task.Killed("k8s", at, time.Now(), 128, "unsatisfied condition: cuda>=99")
+	if killed.Result != gpu.Refused || *killed.Agrees || len(host.GPUs) != 1 {
+		t.Errorf("killed: %s, agrees %v, host %+v", killed.Result, *killed.Agrees, host)
+	}
+}
+
 // BenchmarkNew plans 1,000 rows.
 func BenchmarkNew(b *testing.B) {
 	var asks []fleet.Ask

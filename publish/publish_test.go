@@ -472,6 +472,21 @@ func TestGates(t *testing.T) {
 		"passed since": {rows: func(f family) []gpu.Observation {
 			return append(all(f), row(f, "12.4-nbody-debian13", "nbody", "580.1", "9.0", gpu.Failed, 0))
 		}},
+		"another node of a fleet": {rows: func(f family) []gpu.Observation { // whose GPUs the ledger has
+			o := all(f)
+			o[0].Row.Devices, o[0].Row.Asked = []string{"GPU-2"}, &gpu.Asked{GPUs: 1}
+			return o
+		}},
+		"killed in a fleet": {rows: func(f family) []gpu.Observation {
+			killed := row(f, "12.4-nbody-debian13", "nbody", "580.1", "9.0", gpu.Failed, 2)
+			killed.Row.Devices, killed.Row.Asked, killed.Row.Reason = []string{}, &gpu.Asked{GPUs: 1}, "killed"
+			return append(all(f), killed)
+		}, code: 1, want: "killed"},
+		"a fleet without GPUs": {rows: func(f family) []gpu.Observation {
+			o := all(f)
+			o[0].Row.Devices, o[0].Row.Asked = []string{}, &gpu.Asked{}
+			return o
+		}, code: 3, want: "no row"},
 		"a warning":  {rows: all, change: func(f *family) { f.record.Cells[0].Images[0].Verdict = verify.Warn }, code: 1, want: "verify pass: warn"},
 		"no verdict": {rows: all, change: func(f *family) { f.record.Cells[0].Images[0].Digest = "sha256:1" }, code: 3, want: "no verdict"},
 	} {
