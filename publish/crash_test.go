@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -156,6 +157,7 @@ func (c crash) kill(t *testing.T, point int, side string, want []string, undistu
 		return
 	}
 	first, inFlight := proxy.Blobs()
+	before := proxy.Requests()
 	c.sound(t, name, dir)
 	proxy.Arm(nil, nil)
 	proxy.Forget()
@@ -168,8 +170,19 @@ func (c crash) kill(t *testing.T, point int, side string, want []string, undistu
 	}
 	second, _ := proxy.Blobs()
 	if all := first + second; float64(all) > 1.05*float64(undisturbed)+float64(inFlight) {
-		t.Errorf("%s: %d bytes of blobs were sent, undisturbed %d, in flight %d", name, all, undisturbed, inFlight)
+		t.Errorf("%s: %d bytes of blobs were sent, undisturbed %d, in flight %d\n%s\ngoing on:\n%s", name, all, undisturbed, inFlight, uploads(before), uploads(proxy.Requests()))
 	}
+}
+
+// uploads are the requests about blobs, a line each.
+func uploads(requests []registrytest.Request) string {
+	var lines []string
+	for i, r := range requests {
+		if strings.Contains(r.Path, "/blobs/") {
+			lines = append(lines, fmt.Sprintf("%3d %s %s?%s: %d bytes, status %d", i, r.Method, path.Base(r.Path), r.Query, r.Sent, r.Status))
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // child publishes the new family into a repository in which the old one stands, in a process
