@@ -174,7 +174,7 @@ func (a *apiServer) post(t *testing.T, path string, o object) {
 // node makes a node that runs nothing, with the labels of its GPU, and the slice that NVIDIA's DRA driver would publish there.
 func (a *apiServer) node(t *testing.T, name, driver, published string, g gpu.GPU) {
 	labels := place.Labels(gpu.Host{Driver: driver, CUDA: compat.DriverCUDA(driver), GPUs: []gpu.GPU{g}})
-	labels["kubernetes.io/hostname"], labels["kubernetes.io/arch"] = name, runtime.GOARCH
+	labels["kubernetes.io/hostname"], labels["kubernetes.io/os"], labels["kubernetes.io/arch"] = name, "linux", runtime.GOARCH
 	room := object{"cpu": "8", "memory": "32Gi", "pods": "110"}
 	a.post(t, "/api/v1/nodes", object{"metadata": object{"name": name, "labels": labels}, "status": object{"capacity": room, "allocatable": room}})
 	t.Cleanup(func() { a.send(t, http.MethodDelete, "/api/v1/nodes/"+name, "", nil) })
