@@ -146,11 +146,18 @@ func (s *Subject) needs() []compat.Needs {
 	if s.Report.Portability.Program != "" {
 		return []compat.Needs{all}
 	}
+	var with, without []compat.Part
+	for _, p := range all.Parts {
+		if len(p.SASS)+len(p.PTX) > 0 {
+			with = append(with, p)
+		} else {
+			without = append(without, p)
+		}
+	}
 	var each []compat.Needs
-	code := func(p compat.Part) bool { return len(p.SASS)+len(p.PTX) > 0 }
-	for _, p := range slices.DeleteFunc(slices.Clone(all.Parts), func(p compat.Part) bool { return !code(p) }) {
+	for _, p := range with {
 		one := all
-		one.Parts = append(slices.DeleteFunc(slices.Clone(all.Parts), code), p)
+		one.Parts = append(slices.Clone(without), p)
 		each = append(each, one)
 	}
 	if each == nil {

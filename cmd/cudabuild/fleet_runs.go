@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"text/tabwriter"
@@ -40,19 +41,12 @@ their rows that wait for a node, run, and have ended; of a RUN each row, and why
 		Example: `  cudabuild fleet status -n gpu-tests
   cudabuild fleet status cudabuild-run-5d01b6b9c1a7f0e2d3c4`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			client, err := f.open()
+			client, runs, err := f.runs(cmd.Context(), args)
 			if err != nil {
 				return err
-			}
-			runs, err := client.Runs(cmd.Context())
-			if err != nil {
-				return unknown(err)
 			}
 			if len(args) == 0 {
 				return printRuns(cmd, runs, asJSON)
-			}
-			if err := known(client, runs, args); err != nil {
-				return err
 			}
 			rows, err := client.Rows(cmd.Context(), args[0])
 			if err != nil {
@@ -66,14 +60,22 @@ their rows that wait for a node, run, and have ended; of a RUN each row, and why
 	return cmd
 }
 
-// known wants that there are runs of these names.
-func known(client *k8s.Client, runs []k8s.Run, names []string) error {
+// runs are those of the cluster, among which the named ones must be.
+func (f *clusterFlags) runs(ctx context.Context, names []string) (*k8s.Client, []k8s.Run, error) {
+	client, err := f.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	runs, err := client.Runs(ctx)
+	if err != nil {
+		return nil, nil, unknown(err)
+	}
 	for _, name := range names {
 		if !slices.ContainsFunc(runs, func(r k8s.Run) bool { return r.Name == name }) {
-			return unknown(hint.New(fmt.Sprintf("namespace %s has no run %s", client.Namespace, name), "'cudabuild fleet status' lists them"))
+			return nil, nil, unknown(hint.New(fmt.Sprintf("namespace %s has no run %s", client.Namespace, name), "'cudabuild fleet status' lists them"))
 		}
 	}
-	return nil
+	return client, runs, nil
 }
 
 func printRows(cmd *cobra.Command, run string, rows []k8s.Row, asJSON bool) error {
@@ -100,15 +102,8 @@ on, without a name those that are older than an hour and of which nothing goes o
 		Example: `  cudabuild fleet prune
   cudabuild fleet prune cudabuild-run-5d01b6b9c1a7f0e2d3c4`,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			client, err := f.open()
+			client, runs, err := f.runs(cmd.Context(), names)
 			if err != nil {
-				return err
-			}
-			runs, err := client.Runs(cmd.Context())
-			if err != nil {
-				return unknown(err)
-			}
-			if err := known(client, runs, names); err != nil {
 				return err
 			}
 			runs = slices.DeleteFunc(runs, func(r k8s.Run) bool {

@@ -36,6 +36,9 @@ func (c *Client) Node(ctx context.Context, name string) (fleet.Node, error) {
 	if !found { // a pool has given it up; its row may be there
 		n.Metadata.Name = name
 	}
+	if known := n.known(nil); len(known.Host.GPUs) > 0 { // its labels are enough: all devices of the cluster need not be read
+		return known, nil
+	}
 	claimable, err := c.claimable(ctx)
 	return n.known(claimable), err
 }
