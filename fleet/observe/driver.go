@@ -5,31 +5,12 @@ package observe
 import (
 	"cmp"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// deviceNodes lists NVIDIA's devices below root, and those of /dev/dri, sorted.
-func deviceNodes(root string) []string {
-	nodes := []string{}
-	for _, top := range []string{"nvidia*", "dri"} {
-		tops, _ := filepath.Glob(filepath.Join(root, "dev", top))
-		for _, dir := range tops {
-			_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-				if err == nil && d.Type()&fs.ModeDevice != 0 {
-					nodes = append(nodes, filepath.Join("/", strings.TrimPrefix(name, root)))
-				}
-				return nil
-			})
-		}
-	}
-	slices.Sort(nodes)
-	return nodes
-}
 
 // driver reads what the driver's kernel module says of itself and of the GPUs. A container sees
 // all of the machine there, so those count that it has a device node of.

@@ -8,6 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -117,4 +121,25 @@ func codeOf(status unix.WaitStatus) int {
 		return 128 + int(status.Signal())
 	}
 	return status.ExitStatus()
+}
+
+// all are the processes of the command, as folders in /proc.
+func (p *process) all() []string {
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	return slices.DeleteFunc(all, func(proc string) bool {
+		if os.Getpid() == 1 { // of the container: all others are the command's
+			return proc == "/proc/1"
+		}
+		return sessionOf(proc) != strconv.Itoa(p.pid)
+	})
+}
+
+// sessionOf is the session that a process is in, "" if it has ended.
+func sessionOf(proc string) string {
+	stat, _ := os.ReadFile(proc + "/stat")
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // the state is the first, proc_pid_stat(5)
+	if len(fields) < 4 {
+		return ""
+	}
+	return fields[3]
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/cudabuild/cudabuild/gpu/watch"
 )
 
 // Request is a command and what it is run with: the environment and the folder of this process,
@@ -31,7 +33,7 @@ var errLimit = errors.New("time limit")
 func Run(ctx context.Context, r Request) Seen {
 	s := Seen{Version: Version, Args: bounded(r.Args, maxArgs), Started: time.Now().UTC()}
 	s.VisibleDevices = cut(os.Getenv("NVIDIA_VISIBLE_DEVICES"), maxText)
-	s.DeviceNodes = deviceNodes("/")
+	s.DeviceNodes = watch.Devices("/")
 	s.Driver, s.GPUs = driver("/")
 	if err := s.run(ctx, r); err != nil {
 		code, why := refusal(err)
@@ -62,10 +64,11 @@ func (s *Seen) run(ctx context.Context, r Request) error {
 	if err != nil {
 		return err
 	}
-	w := newWatch(p.pid)
+	w := watch.Start(p.all)
 	end := p.wait(ctx)
 	s.Seconds = time.Since(s.Started).Seconds()
-	s.LoadedLibcuda, s.PTXJIT = w.stop()
+	mapped := w.Stop()
+	s.LoadedLibcuda, s.PTXJIT = mapped.Libcuda, mapped.JIT
 	s.ExitCode, s.TimedOut, s.Problem = end.code, end.timedOut, end.problem
 	s.Stdout, s.Stderr = outputs(stdout, stderr)
 	p.kill()

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/gpu/watch"
 )
 
 // containerID needs no more: every run has a state directory of its own.
@@ -114,7 +116,7 @@ func (j job) runObserved(ctx context.Context, dir string) Outcome {
 	if err != nil {
 		err = fmt.Errorf("create: %w: %s", err, reason(stderr.bytes()))
 	} else {
-		out.DeviceNodes = deviceNodes(pid)
+		out.DeviceNodes = watch.Devices(fmt.Sprintf("/proc/%d/root", pid))
 		err = j.follow(ctx, pid, begin, &out)
 	}
 	if err != nil {
@@ -162,7 +164,8 @@ func (j job) create(ctx context.Context, dir string, streams stdio) (int, error)
 
 // follow starts the program, watches it and waits for its end.
 func (j job) follow(ctx context.Context, pid int, begin time.Time, out *Outcome) error {
-	watch := newWatch(pid)
+	startup := newStartup(pid)
+	looks := watch.Start(startup.processes)
 	started := time.Now()
 	if err := j.start(ctx); err != nil {
 		return err
@@ -178,12 +181,11 @@ func (j job) follow(ctx context.Context, pid int, begin time.Time, out *Outcome)
 	}
 	ended := time.Now()
 	limit.Stop()
-	seen := watch.stop()
-	main := seen.main
+	seen, main := looks.Stop(), startup.main
 	if main.IsZero() {
 		main = ended
 	}
-	out.ExitCode, out.TimedOut, out.Libcuda, out.JIT = status.ExitStatus(), timedOut.Load(), seen.libcuda, seen.jit
+	out.ExitCode, out.TimedOut, out.Libcuda, out.JIT = status.ExitStatus(), timedOut.Load(), seen.Libcuda, seen.JIT
 	out.Times.Start, out.Times.ToMain, out.Times.Run = main.Sub(started), main.Sub(begin), ended.Sub(main)
 	return nil
 }
