@@ -15,7 +15,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 
 	"github.com/cudabuild/cudabuild/compat"
@@ -74,7 +73,7 @@ func New(asks []Ask, repeat int, how ...any) Plan {
 		if a.On.GPUs > 0 {
 			all, known := where[a.Subject]
 			if !known {
-				all = a.Subject.where()
+				all = a.Subject.Report.MayRun(compat.HookCDI)
 				where[a.Subject] = all
 			}
 			if task.Where = a.within(all); len(task.Where) == 0 {
@@ -121,56 +120,14 @@ func hash(digits int, parts ...any) string {
 	return hex.EncodeToString(sum[:])[:digits]
 }
 
-// where is where the image runs, whatever is asked. Of a program that opens libraries by name, as Python
-// does, nobody knows which code in the image is meant: then it is where any of it runs by itself.
-func (s *Subject) where() (all []compat.Region) {
-	if s.Report.Portability.CannotStart != "" {
-		return nil
-	}
-	for _, needs := range s.needs() {
-		for _, r := range compat.Where(needs, compat.HookCDI) {
-			if !slices.ContainsFunc(all, func(other compat.Region) bool { return reflect.DeepEqual(r, other) }) {
-				all = append(all, r)
-			}
-		}
-	}
-	if s.Own != nil {
-		all = compat.Within(all, s.Own.Driver, targets(s.Own.Architectures))
-	}
-	return all
-}
-
-// needs are those of the image, or of each of its parts with code.
-func (s *Subject) needs() []compat.Needs {
-	all := s.Report.Portability.Needs
-	if s.Report.Portability.Program != "" {
-		return []compat.Needs{all}
-	}
-	var with, without []compat.Part
-	for _, p := range all.Parts {
-		if len(p.SASS)+len(p.PTX) > 0 {
-			with = append(with, p)
-		} else {
-			without = append(without, p)
-		}
-	}
-	var each []compat.Needs
-	for _, p := range with {
-		one := all
-		one.Parts = append(slices.Clone(without), p)
-		each = append(each, one)
-	}
-	if each == nil {
-		return []compat.Needs{all}
-	}
-	return each
-}
-
-// within cuts what is asked for out of where the image runs.
+// within cuts what is asked for, and what a test of one's own admits, out of where the image may run.
 func (a Ask) within(all []compat.Region) []compat.Region {
 	var gpus []string
 	if a.On.GPU != "" {
 		gpus = []string{a.On.GPU}
+	}
+	if own := a.Subject.Own; own != nil {
+		all = compat.Within(all, own.Driver, targets(own.Architectures))
 	}
 	return compat.Within(all, a.On.Driver, targets(gpus))
 }
@@ -187,11 +144,9 @@ func targets(names []string) (all []compat.Target) {
 // why says why the image runs on none of the nodes that are asked for.
 func (a Ask) why(all []compat.Region) string {
 	s := a.Subject
-	if s.Report.Portability.CannotStart != "" {
-		return s.Report.Portability.CannotStart
-	}
 	if len(all) == 0 {
-		return "it runs on no driver and GPU that the tables know"
+		_, why := s.Report.Where(compat.HookCDI)
+		return why.Why
 	}
 	on := predict.Host{Facts: gpu.Host{Driver: a.driver()}}
 	target := cmp.Or(a.On.GPU, all[0].GPUs[0].String())

@@ -2,7 +2,12 @@
 
 package verify
 
-import "github.com/cudabuild/cudabuild/compat"
+import (
+	"reflect"
+	"slices"
+
+	"github.com/cudabuild/cudabuild/compat"
+)
 
 // Where returns the GPUs and drivers on which Predict says that the image runs, and what it says of
 // the oldest of them. If there are none, it is why: unknown if that is said of any GPU and driver.
@@ -26,6 +31,46 @@ func (r *Report) Where(hook compat.Hook) ([]compat.Region, compat.Prediction) {
 		}
 	}
 	return nil, why
+}
+
+// MayRun returns the GPUs and drivers on which nothing says that the image fails: it runs there, or nobody
+// can tell. Of a program that opens libraries by name, as Python does, nobody knows which code in the image
+// is meant: then it is where any of it runs by itself, and regions may have hosts in common.
+func (r *Report) MayRun(hook compat.Hook) (all []compat.Region) {
+	if r.Portability.CannotStart != "" {
+		return nil
+	}
+	for _, needs := range r.Portability.any() {
+		for _, region := range compat.Where(needs, hook) {
+			if !slices.ContainsFunc(all, func(other compat.Region) bool { return reflect.DeepEqual(region, other) }) {
+				all = append(all, region)
+			}
+		}
+	}
+	return all
+}
+
+// any are the needs of the image where its program is known, else those of each part with code, beside
+// what has none.
+func (p *Portability) any() []compat.Needs {
+	var with, without []compat.Part
+	for _, part := range p.Needs.Parts {
+		if len(part.SASS)+len(part.PTX) > 0 {
+			with = append(with, part)
+		} else {
+			without = append(without, part)
+		}
+	}
+	if p.Program != "" || len(with) == 0 {
+		return []compat.Needs{p.Needs}
+	}
+	var each []compat.Needs
+	for _, part := range with {
+		one := p.Needs
+		one.Parts = append(slices.Clone(without), part)
+		each = append(each, one)
+	}
+	return each
 }
 
 // PredictIn is what Predict says of the first GPU and the oldest driver of a region.
