@@ -25,12 +25,6 @@ import (
 // ErrTransport is the condition that an export's target is not one we can write.
 var ErrTransport = errors.New("want docker-archive:FILE or oci-archive:FILE")
 
-// The transports that Export writes.
-const (
-	dockerArchive = "docker-archive"
-	ociArchive    = "oci-archive"
-)
-
 // CheckTarget reports with [ErrTransport] whether Export can write to target.
 func CheckTarget(target string) error {
 	transport, file, _ := strings.Cut(target, ":")

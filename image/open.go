@@ -66,17 +66,17 @@ func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Close
 	var closer io.Closer = io.NopCloser(nil)
 	var err error
 	switch transport {
-	case "oci":
+	case ociLayout:
 		sources, err = openLayout(rest, opts)
-	case "oci-archive":
+	case ociArchive:
 		sources, closer, err = openOCIArchive(rest, opts)
-	case "docker-archive":
+	case dockerArchive:
 		sources, closer, err = openDockerArchive(rest)
 	default:
 		sources, err = openRemote(ctx, ref, opts)
 	}
 	if err != nil {
-		err = explained(transport, rest, err)
+		err = explained(ref, rest, err)
 	}
 	if err == nil && len(sources) == 0 {
 		err = ErrNoImage
@@ -93,12 +93,25 @@ func Open(ctx context.Context, ref string, opts OpenOptions) ([]Source, io.Close
 	return sources, closer, nil
 }
 
+// The transports of images that lie in files.
+const (
+	ociLayout     = "oci"
+	ociArchive    = "oci-archive"
+	dockerArchive = "docker-archive"
+)
+
+// OnDisk reports whether a reference is of an image on this machine, not in a registry.
+func OnDisk(ref string) bool {
+	transport, _, _ := strings.Cut(ref, ":")
+	return slices.Contains([]string{ociLayout, ociArchive, dockerArchive}, transport)
+}
+
 // explained returns a better error for a file that is of none of the transports.
-func explained(transport, rest string, err error) error {
-	file, _ := splitRef(rest)
-	if !slices.Contains([]string{"oci", "oci-archive", "docker-archive"}, transport) {
+func explained(ref, rest string, err error) error {
+	if !OnDisk(ref) {
 		return err
 	}
+	file, _ := splitRef(rest)
 	return cmp.Or(noReader(file), err)
 }
 

@@ -281,6 +281,18 @@ func TestSpelling(t *testing.T) {
 	}
 }
 
+func TestOnDisk(t *testing.T) {
+	t.Parallel()
+	for ref, want := range map[string]bool{
+		"oci:out/images:1": true, "oci-archive:a.tar": true, "docker-archive:a.tar:x": true,
+		"registry.example.com/oci:1": false, "localhost:5000/oci": false,
+	} {
+		if got := image.OnDisk(ref); got != want {
+			t.Errorf("OnDisk(%s) = %t, want %t", ref, got, want)
+		}
+	}
+}
+
 func TestOpenDockerArchive(t *testing.T) {
 	t.Parallel()
 	img, err := random.Image(100, 2)

@@ -43,7 +43,7 @@ func checkSpelling(ref string) error {
 	if slices.Contains(foreign, transport) {
 		return &SpellingError{"there is no transport " + transport + ":", []string{"docker-archive:FILE with what 'docker save' or 'podman save' writes to FILE"}}
 	}
-	if near := suggest.Nearest(transport, []string{"oci-archive", "docker-archive"}, 1); rest != "" && len(near) > 0 {
+	if near := suggest.Nearest(transport, []string{ociArchive, dockerArchive}, 1); rest != "" && len(near) > 0 {
 		return &SpellingError{"there is no transport " + transport + ":", []string{near[0] + ":" + rest}}
 	}
 	if m := pathOf.FindStringSubmatch(ref); m != nil {

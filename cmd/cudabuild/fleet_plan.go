@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -213,7 +212,7 @@ func (f *fleetFlags) subjects(ctx context.Context, chosen []subject) (all []*fle
 	boundMemory(verifier.Memory())
 	for _, c := range chosen {
 		ref, err := name.ParseReference(c.source.Ref, name.WeakValidation)
-		if err != nil || elsewhere.MatchString(c.given) {
+		if err != nil || image.OnDisk(c.given) {
 			return nil, &exitError{code: exitUsage, err: fmt.Errorf("%s: nodes pull images from a registry", c.given), hint: "'cudabuild push' brings it into one"}
 		}
 		s := &fleet.Subject{Pull: pull(ref, c.source.Digest.String()), Own: c.own}
@@ -228,9 +227,6 @@ func (f *fleetFlags) subjects(ctx context.Context, chosen []subject) (all []*fle
 	}
 	return all, nil
 }
-
-// elsewhere are references to images that are in no registry.
-var elsewhere = regexp.MustCompile(`^(oci|oci-archive|docker-archive):`)
 
 // pull is an image by its digest, as nodes know the registry.
 func pull(ref name.Reference, digest string) string {
