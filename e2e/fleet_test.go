@@ -355,6 +355,7 @@ func (k *kubernetes) testPlaced(t *testing.T, f fixture) {
 	}
 	t.Logf("60 rows in %.1f s", time.Since(begun).Seconds())
 	k.missing(t, f)
+	k.tooFew(t, f)
 	k.publish(t, labels)
 	for _, ask := range asks {
 		k.placed(t, f, ask.driver, ask.gpu, 6, tests)
@@ -385,6 +386,20 @@ func (k *kubernetes) labelsOfNodes(t *testing.T) map[string]map[string]string {
 	}
 	t.Fatal("there are no stand-in nodes")
 	return nil
+}
+
+// tooFew: rows that no node of the cluster is large enough for are not made. It does not wait for larger ones.
+func (k *kubernetes) tooFew(t *testing.T, f fixture) {
+	t.Helper()
+	doc, r := k.rows(t, f, "--gpus", "4", k.images[2])
+	if r.code != 3 || len(doc.Rows)+len(doc.Problems) > 0 || len(doc.Left) == 0 {
+		t.Fatalf("exit %d, %+v\n%s", r.code, doc, r.stderr)
+	}
+	for _, left := range doc.Left {
+		if left.Why != "no such node has 4 GPUs: at most 2" {
+			t.Errorf("left out: %s", left.Why)
+		}
+	}
 }
 
 // missing has the row placed that a gate lacks. What a stand-in says of it opens no gate.

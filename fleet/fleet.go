@@ -14,7 +14,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/cudabuild/cudabuild/compat"
@@ -37,6 +36,7 @@ type Subject struct {
 type Ask struct {
 	Subject *Subject
 	On      gpu.Asked
+	Most    int // GPUs of any of these nodes; 0 where there may be none yet
 }
 
 // Plan is what is to be made.
@@ -76,8 +76,9 @@ func New(asks []Ask, repeat int, how ...any) Plan {
 				all = a.Subject.Report.MayRun(compat.HookCDI)
 				where[a.Subject] = all
 			}
-			if task.Where = a.within(all); len(task.Where) == 0 {
-				plan.Left = append(plan.Left, Left{a.Subject.Test.Name, a.Subject.Ref, a.On, a.why(all)})
+			task.Where = a.within(all)
+			if why := a.why(all, task.Where); why != "" {
+				plan.Left = append(plan.Left, Left{a.Subject.Test.Name, a.Subject.Ref, a.On, why})
 				continue
 			}
 		}
@@ -141,21 +142,31 @@ func targets(names []string) (all []compat.Target) {
 	return all
 }
 
-// why says why the image runs on none of the nodes that are asked for.
-func (a Ask) why(all []compat.Region) string {
-	s := a.Subject
-	if len(all) == 0 {
-		_, why := s.Report.Where(compat.HookCDI)
-		return why.Why
+// why says why the row cannot be made, "" if it can: all is where the image may run, within is what is asked for of that.
+func (a Ask) why(all, within []compat.Region) string {
+	switch {
+	case len(all) == 0:
+		_, why := a.Subject.Report.Where(compat.HookCDI)
+		return cmp.Or(why.Why, "it runs on no driver and GPU that the tables know")
+	case len(within) == 0:
+		return a.unfit(all[0].GPUs[0])
+	case a.Most > 0 && a.On.GPUs > a.Most:
+		return fmt.Sprintf("no such node has %d GPUs: at most %d", a.On.GPUs, a.Most)
 	}
+	return ""
+}
+
+// unfit says why the image runs on none of the nodes that are asked for. If any GPU will do it is about this one.
+func (a Ask) unfit(some compat.Target) string {
+	s := a.Subject
 	on := predict.Host{Facts: gpu.Host{Driver: a.driver()}}
-	target := cmp.Or(a.On.GPU, all[0].GPUs[0].String())
+	target := cmp.Or(a.On.GPU, some.String())
 	if on.Facts.Driver == "" {
 		return fmt.Sprintf("no driver is known that is %q", a.On.Driver)
 	}
-	on.GPUs = cards(target, 1)
+	on.GPUs = cards(target, a.On.GPUs)
 	if s.Own != nil {
-		if why := s.Own.Unfit(on.Facts.Driver, []string{target}); why != "" {
+		if why := s.Own.Unfit(on.Facts.Driver, slices.Repeat([]string{target}, a.On.GPUs)); why != "" {
 			return why
 		}
 	}
@@ -192,17 +203,22 @@ func cards(target string, n int) (all []gpu.GPU) {
 	return all
 }
 
-// Classes are the kinds of nodes with GPUs that there are, by driver and architecture, for containers of
-// n GPUs each.
-func Classes(nodes []Node, n int) []gpu.Asked {
-	seen := map[gpu.Asked]bool{}
+// Classes are the kinds of nodes with GPUs that there are, by driver and architecture, as asks that lack a subject
+// and a number of GPUs.
+func Classes(nodes []Node) []Ask {
+	seen := map[gpu.Asked]int{}
 	for _, node := range nodes {
-		if len(node.Host.GPUs) >= n {
-			target := node.Host.Compat(node.Host.GPUs[0]).GPU
-			seen[gpu.Asked{Driver: node.Host.Driver, GPU: target.String(), GPUs: n}] = true
+		if n := len(node.Host.GPUs); n > 0 {
+			on := gpu.Asked{Driver: node.Host.Driver, GPU: node.Host.Compat(node.Host.GPUs[0]).GPU.String()}
+			seen[on] = max(seen[on], n)
 		}
 	}
-	return slices.SortedFunc(maps.Keys(seen), func(a, b gpu.Asked) int {
-		return cmp.Or(compat.Compare(a.Driver, b.Driver), cmp.Compare(a.GPU, b.GPU))
+	var all []Ask
+	for on, most := range seen {
+		all = append(all, Ask{On: on, Most: most})
+	}
+	slices.SortFunc(all, func(a, b Ask) int {
+		return cmp.Or(compat.Compare(a.On.Driver, b.On.Driver), cmp.Compare(a.On.GPU, b.On.GPU))
 	})
+	return all
 }

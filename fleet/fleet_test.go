@@ -4,6 +4,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/cudabuild/cudabuild/fleet/observe"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/predict"
+	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -31,11 +33,19 @@ func subject(digest, sample string, sm int) *fleet.Subject {
 	return s
 }
 
+// asks are for one test on several kinds of nodes.
+func asks(s *fleet.Subject, kinds ...gpu.Asked) (all []fleet.Ask) {
+	for _, on := range kinds {
+		all = append(all, fleet.Ask{Subject: s, On: on})
+	}
+	return all
+}
+
 func TestNew(t *testing.T) {
 	t.Parallel()
 	s, old := subject("sha256:aa", gpu.NBody, 90), subject("sha256:bb", gpu.NBody, 70)
 	h100, anyGPU := gpu.Asked{Driver: ">=535", GPU: "sm_90", GPUs: 1}, gpu.Asked{GPUs: 1}
-	plan := fleet.New([]fleet.Ask{{s, h100}, {s, anyGPU}, {s, gpu.Asked{}}, {old, h100}, {s, gpu.Asked{Driver: "<525", GPUs: 1}}}, 2, "o")
+	plan := fleet.New(slices.Concat(asks(s, h100, anyGPU, gpu.Asked{}), asks(old, h100), asks(s, gpu.Asked{Driver: "<525", GPUs: 1})), 2, "o")
 	var got []string
 	for _, task := range plan.Tasks {
 		got = append(got, fmt.Sprintf("%s %v %v %s", task.Subject.Digest, task.On, task.Where, task.Prediction.Result))
@@ -65,13 +75,50 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// TestTooFewGPUs: of the nodes that there are some have fewer GPUs than a container is to get. Of nodes that may come
+// nobody knows.
+func TestTooFewGPUs(t *testing.T) {
+	t.Parallel()
+	node := func(driver string, gpus int) fleet.Node {
+		return fleet.Node{Host: gpu.Host{Driver: driver, GPUs: slices.Repeat([]gpu.GPU{{Capability: "9.0"}}, gpus)}}
+	}
+	kinds := fleet.Classes([]fleet.Node{node("580.65.06", 8), node("550.54.14", 1), node("", 0), node("550.54.14", 2)})
+	kinds = append(kinds, fleet.Ask{On: gpu.Asked{Driver: ">=550", GPU: "sm_90"}})
+	for i := range kinds {
+		kinds[i].Subject, kinds[i].On.GPUs = subject("sha256:aa", gpu.NBody, 90), 4
+	}
+	plan := fleet.New(kinds, 1)
+	var got []string
+	for _, task := range plan.Tasks {
+		got = append(got, task.On.Driver)
+	}
+	if diff := cmp.Diff([]string{"580.65.06", ">=550"}, got); diff != "" {
+		t.Errorf("drivers of rows (-want +got):\n%s", diff)
+	}
+	want := []fleet.Left{{Test: "nbody", Image: "registry.example.com/cuda:1", On: gpu.Asked{Driver: "550.54.14", GPU: "sm_90", GPUs: 4}, Why: "no such node has 4 GPUs: at most 2"}}
+	if diff := cmp.Diff(want, plan.Left); diff != "" {
+		t.Errorf("left out (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnfit: a test of one's own that takes two GPUs is for others than are asked for.
+func TestUnfit(t *testing.T) {
+	t.Parallel()
+	s := subject("sha256:aa", gpu.NBody, 90)
+	s.Own = &usertest.Test{GPUs: 2, Driver: ">=570"}
+	plan := fleet.New(asks(s, gpu.Asked{Driver: "550.54.14", GPUs: 2}), 1)
+	if len(plan.Left) != 1 || plan.Left[0].Why != "it is for driver >=570, here is 550.54.14" {
+		t.Errorf("left out %+v", plan.Left)
+	}
+}
+
 // TestUnsure: it is not known which code of the image a script uses.
 func TestUnsure(t *testing.T) {
 	t.Parallel()
 	s := subject("sha256:aa", gpu.NBody, 70)
 	s.Report.Portability.Program = ""
 	s.Report.Portability.Needs.Parts = append(s.Report.Portability.Needs.Parts, compat.Part{Name: "other", Runtime: "12.4", SASS: []compat.Target{{SM: 90}}})
-	plan := fleet.New([]fleet.Ask{{s, gpu.Asked{GPU: "sm_90", GPUs: 1}}, {s, gpu.Asked{GPU: "sm_80", GPUs: 1}}, {s, gpu.Asked{Driver: "470", GPUs: 1}}}, 1, "o")
+	plan := fleet.New(asks(s, gpu.Asked{GPU: "sm_90", GPUs: 1}, gpu.Asked{GPU: "sm_80", GPUs: 1}, gpu.Asked{Driver: "470", GPUs: 1}), 1, "o")
 	if len(plan.Tasks) != 1 || plan.Tasks[0].On.GPU != "sm_90" || plan.Tasks[0].Prediction.Verdict != "unknown" {
 		t.Errorf("rows %+v, left out %+v, want one that is unknown", plan.Tasks, plan.Left)
 	}
@@ -80,19 +127,19 @@ func TestUnsure(t *testing.T) {
 // TestNames: the same words name the same run, others another one.
 func TestNames(t *testing.T) {
 	t.Parallel()
-	asks := func(digest, sample, driver string) []fleet.Ask {
-		return []fleet.Ask{{subject(digest, sample, 90), gpu.Asked{Driver: driver, GPUs: 1}}}
+	named := func(digest, sample, driver string, repeat int, how string) fleet.Plan {
+		return fleet.New(asks(subject(digest, sample, 90), gpu.Asked{Driver: driver, GPUs: 1}), repeat, how)
 	}
-	first := fleet.New(asks("sha256:aa", gpu.NBody, ""), 1, "o")
-	if again := fleet.New(asks("sha256:aa", gpu.NBody, ""), 1, "o"); again.Run != first.Run || again.Tasks[0].Name != first.Tasks[0].Name {
+	first := named("sha256:aa", gpu.NBody, "", 1, "o")
+	if again := named("sha256:aa", gpu.NBody, "", 1, "o"); again.Run != first.Run || again.Tasks[0].Name != first.Tasks[0].Name {
 		t.Error("the same plan has two names")
 	}
 	for what, other := range map[string]fleet.Plan{
-		"image":    fleet.New(asks("sha256:bb", gpu.NBody, ""), 1, "o"),
-		"test":     fleet.New(asks("sha256:aa", gpu.DeviceQuery, ""), 1, "o"),
-		"nodes":    fleet.New(asks("sha256:aa", gpu.NBody, ">=535"), 1, "o"),
-		"number":   fleet.New(asks("sha256:aa", gpu.NBody, ""), 2, "o"),
-		"observer": fleet.New(asks("sha256:aa", gpu.NBody, ""), 1, "p"),
+		"image":    named("sha256:bb", gpu.NBody, "", 1, "o"),
+		"test":     named("sha256:aa", gpu.DeviceQuery, "", 1, "o"),
+		"nodes":    named("sha256:aa", gpu.NBody, ">=535", 1, "o"),
+		"number":   named("sha256:aa", gpu.NBody, "", 2, "o"),
+		"observer": named("sha256:aa", gpu.NBody, "", 1, "p"),
 	} {
 		if other.Run == first.Run || other.Tasks[0].Name == first.Tasks[0].Name {
 			t.Errorf("another %s, and the same name", what)
@@ -129,7 +176,7 @@ func TestRow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plan := fleet.New([]fleet.Ask{{subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}}}, 1, "o")
+			plan := fleet.New(asks(subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}), 1, "o")
 			task := plan.Tasks[0]
 			row, host := task.Row("k8s", task.At(node), tc.seen, time.Minute)
 			if row.Result != tc.result || row.Reason != tc.reason || row.Agrees == nil || *row.Agrees != tc.agrees {
@@ -151,7 +198,7 @@ func TestHost(t *testing.T) {
 	t.Parallel()
 	labels := map[string]string{"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-SHARED"}
 	node := fleet.Node{Node: gpu.Node{Name: "n1", Labels: labels}, Host: gpu.Host{Driver: "550.54.14", CUDA: "12.4", GPUs: []gpu.GPU{{Name: "NVIDIA H100-80GB-HBM3", Capability: "9.0"}}}}
-	task := fleet.New([]fleet.Ask{{subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}}}, 1).Tasks[0]
+	task := fleet.New(asks(subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}), 1).Tasks[0]
 	at := task.At(node)
 	seen := observe.Seen{Driver: "580.65.06", GPUs: []observe.GPU{{UUID: "GPU-1", Name: "NVIDIA A100-SXM4-80GB"}}, DeviceNodes: []string{}}
 	row, host := task.Row("k8s", at, seen, time.Minute)

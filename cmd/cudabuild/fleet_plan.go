@@ -89,7 +89,8 @@ func newFleetPlan() *cobra.Command {
 Each IMAGE is a reference to a registry that the nodes can pull from. With --driver or --gpu rows are
 made on nodes of that kind, whether there are any yet or not; without, there is a row for every driver and GPU
 that nodes of the cluster have by the labels of GPU feature discovery. A row for which it is
-predicted that the image does not run there is left out, and the reason is said.
+predicted that the image does not run there is left out, and the reason is said; so is one for more GPUs than
+any node of its kind has.
 
 Exit code: 0 there is something to run, 3 there is not, or it could not be told.`,
 		Example: `  cudabuild fleet plan registry.example.com/cuda:12.4-nbody-debian13
@@ -135,8 +136,9 @@ func (f *fleetFlags) planOf(ctx context.Context, what wanted, images []subject) 
 	}
 	var asks []fleet.Ask
 	for i, s := range subjects {
-		for _, on := range what.on(chosen[i]) {
-			if a := (fleet.Ask{Subject: s, On: of(s, on)}); !slices.Contains(asks, a) {
+		for _, a := range what.on(chosen[i]) {
+			a.Subject, a.On = s, of(s, a.On)
+			if !slices.ContainsFunc(asks, func(other fleet.Ask) bool { return other.Subject == s && other.On == a.On }) {
 				asks = append(asks, a)
 			}
 		}
@@ -159,8 +161,8 @@ func of(s *fleet.Subject, on gpu.Asked) gpu.Asked {
 	return on
 }
 
-// classes are the kinds of nodes that are asked for.
-func (f *fleetFlags) classes(ctx context.Context) ([]gpu.Asked, error) {
+// classes are the kinds of nodes that are asked for, whatever is to be run.
+func (f *fleetFlags) classes(ctx context.Context) ([]fleet.Ask, error) {
 	for _, name := range f.gpu {
 		if _, err := compat.ParseTarget(name); err != nil {
 			return nil, fmt.Errorf("--gpu: %w", err)
@@ -170,7 +172,7 @@ func (f *fleetFlags) classes(ctx context.Context) ([]gpu.Asked, error) {
 		return nil, &exitError{code: exitUsage, err: fmt.Errorf("--driver %q: no driver is that", f.driver), hint: "want words such as '>=535', '>=550 <580', 535 or 580.159.04"}
 	}
 	if f.gpus == "none" {
-		return []gpu.Asked{{}}, nil
+		return []fleet.Ask{{}}, nil
 	}
 	n, err := strconv.Atoi(f.gpus)
 	if err != nil || n < 1 {
@@ -179,18 +181,18 @@ func (f *fleetFlags) classes(ctx context.Context) ([]gpu.Asked, error) {
 	if f.driver == "" && len(f.gpu) == 0 {
 		return f.ofCluster(ctx, n)
 	}
-	var classes []gpu.Asked
+	var classes []fleet.Ask
 	for _, name := range f.gpu {
-		classes = append(classes, gpu.Asked{Driver: f.driver, GPU: name, GPUs: n})
+		classes = append(classes, fleet.Ask{On: gpu.Asked{Driver: f.driver, GPU: name, GPUs: n}})
 	}
 	if classes == nil {
-		classes = []gpu.Asked{{Driver: f.driver, GPUs: n}}
+		classes = []fleet.Ask{{On: gpu.Asked{Driver: f.driver, GPUs: n}}}
 	}
 	return classes, nil
 }
 
-// ofCluster are the kinds of nodes that a cluster has.
-func (f *fleetFlags) ofCluster(ctx context.Context, n int) ([]gpu.Asked, error) {
+// ofCluster are the kinds of nodes that a cluster has, asked for n GPUs each.
+func (f *fleetFlags) ofCluster(ctx context.Context, n int) ([]fleet.Ask, error) {
 	client, err := f.open()
 	if err != nil {
 		return nil, err
@@ -199,9 +201,12 @@ func (f *fleetFlags) ofCluster(ctx context.Context, n int) ([]gpu.Asked, error) 
 	if err != nil {
 		return nil, unknown(err)
 	}
-	classes := fleet.Classes(nodes, n)
+	classes := fleet.Classes(nodes)
 	if len(classes) == 0 {
 		return nil, unknown(hint.New("no node of the cluster has the labels of GPU feature discovery", "name nodes that will come with --driver and --gpu, or run without GPUs with --gpus none"))
+	}
+	for i := range classes {
+		classes[i].On.GPUs = n
 	}
 	return classes, nil
 }

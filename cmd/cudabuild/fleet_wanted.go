@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/fleet"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/publish"
@@ -20,7 +21,7 @@ import (
 type wanted struct {
 	refs    []string
 	tests   []usertest.Test // nil for the images' own samples
-	classes []gpu.Asked     // for all of them, or
+	classes []fleet.Ask     // for all of them, or
 	missing []missingRow    // by themselves
 }
 
@@ -114,14 +115,14 @@ func (w wanted) choose(images []subject) (chosen []subject, left []leftOut, prob
 }
 
 // on are the kinds of nodes for a test of an image.
-func (w wanted) on(s subject) []gpu.Asked {
+func (w wanted) on(s subject) []fleet.Ask {
 	if w.missing == nil {
 		return w.classes
 	}
-	var classes []gpu.Asked
+	var classes []fleet.Ask
 	for _, m := range w.missing {
 		if m.ref == s.given && m.test == s.test.Name {
-			classes = append(classes, m.on)
+			classes = append(classes, fleet.Ask{On: m.on})
 		}
 	}
 	return classes
