@@ -16,10 +16,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/cudabuild/cudabuild/base"
+	"github.com/cudabuild/cudabuild/bench/figures"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -61,14 +61,9 @@ func race(ctx context.Context, group string, runs int, work string) (err error) 
 			fmt.Printf("run %d  %-18s %6.1f s\n", n+1, side.name, seconds[i][n])
 		}
 	}
-	a, b := median(seconds[0]), median(seconds[1])
+	a, b := figures.Median(seconds[0]), figures.Median(seconds[1])
 	fmt.Printf("median of %d: cudabuild matrix %.1f s, buildx bake %.1f s, ratio %.2f\n", runs, a, b, a/b)
 	return nil
-}
-
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }
 
 func ours(ctx context.Context, group, work string) error {

@@ -26,6 +26,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/cudabuild/cudabuild/bench/figures"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 )
 
@@ -69,11 +70,11 @@ func (r race) run(ctx context.Context) (err error) {
 			}
 		}
 	}
-	ours := median(sides[0].seconds)
+	ours := figures.Median(sides[0].seconds)
 	for _, s := range sides {
-		m := median(s.seconds)
+		m := figures.Median(s.seconds)
 		fmt.Printf("%-20s median %6.2f s (%.2f to %.2f), CPU: client %.1f s, registry %.1f s; cudabuild takes %.2f of it\n",
-			s.name, m, slices.Min(s.seconds), slices.Max(s.seconds), median(s.client), median(s.registry), ours/m)
+			s.name, m, slices.Min(s.seconds), slices.Max(s.seconds), figures.Median(s.client), figures.Median(s.registry), ours/m)
 	}
 	return r.again(ctx, sides[0])
 }
@@ -108,7 +109,7 @@ func (r race) again(ctx context.Context, s *side) error {
 			}
 			all = append(all, seconds)
 		}
-		fmt.Printf("%s once more, nothing changed: median %.2f s (%.2f to %.2f), %d bytes sent in all\n", s.name, median(all), slices.Min(all), slices.Max(all), counter.sent.Load())
+		fmt.Printf("%s once more, nothing changed: median %.2f s (%.2f to %.2f), %d bytes sent in all\n", s.name, figures.Median(all), slices.Min(all), slices.Max(all), counter.sent.Load())
 		return nil
 	})
 }

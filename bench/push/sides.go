@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/cudabuild/cudabuild/matrix"
@@ -63,11 +62,6 @@ func (r race) push(ctx context.Context, s *side, host string) (seconds, client f
 }
 
 func cpu(s *os.ProcessState) float64 { return (s.UserTime() + s.SystemTime()).Seconds() }
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
-}
 
 // chosen are the IDs of the cells of a group.
 func chosen(group string) (ids []string, err error) {

@@ -24,6 +24,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/cudabuild/cudabuild/bench/figures"
 )
 
 func main() {
@@ -141,9 +143,9 @@ func contest(ctx context.Context, sides []*side, runs int) error {
 	}
 	medians := map[string]float64{}
 	for _, s := range sides {
-		m := median(s.seconds)
+		m := figures.Median(s.seconds)
 		medians[s.name] = m
-		fmt.Printf("%-42s %6.2f s (%.2f to %.2f), %.2f s of CPU", s.name, m, slices.Min(s.seconds), slices.Max(s.seconds), median(s.cpu))
+		fmt.Printf("%-42s %6.2f s (%.2f to %.2f), %.2f s of CPU", s.name, m, slices.Min(s.seconds), slices.Max(s.seconds), figures.Median(s.cpu))
 		if s.rssMB > 0 {
 			fmt.Printf("  %4.0f MB", s.rssMB)
 		}
@@ -153,11 +155,6 @@ func contest(ctx context.Context, sides []*side, runs int) error {
 		fmt.Println()
 	}
 	return nil
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 // program runs a command with one more variable. Exit code
