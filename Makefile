@@ -99,7 +99,7 @@ $(NVIDIA) $(NVIDIA:bin/%=bin/gpu/%): $(PINS) | deps
 bin/gpu/cudabuild:
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go build -ldflags '$(STRIP)' -o $(@D)/ ./cmd/cudabuild
 # What pods run, whatever machine this is.
-$(OBSERVE): bin/observe-%: $(wildcard $(addsuffix /*.go,cmd/observe fleet/observe gpu/watch)) go.mod
+$(OBSERVE): bin/observe-%: $(wildcard $(addsuffix /*.go,cmd/observe fleet/observe gpu/watch internal/capture)) go.mod
 	GOARCH=$* go build -buildvcs=false -ldflags '$(STRIP)' -o $@ ./cmd/observe # the same source, the same image
 # A release that gives hooks the environment of the container: tests see that it is not used.
 bin/runc-1.1.5: $(addprefix tools/oldrunc/,go.mod go.sum) | deps

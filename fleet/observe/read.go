@@ -121,14 +121,14 @@ func decode(row []byte) (s Seen, err error) {
 	if s.Version > Version {
 		return Seen{}, fmt.Errorf("the row is of version %d, this program knows %d: use the cudabuild that made the observer", s.Version, Version)
 	}
-	if s.Version <= 0 || !s.Stdout.whole() || !s.Stderr.whole() {
+	if s.Version <= 0 || !whole(s.Stdout) || !whole(s.Stderr) {
 		return Seen{}, ErrCut
 	}
 	return s, nil
 }
 
 // whole reports whether an output has all bytes that it should.
-func (o Output) whole() bool {
+func whole(o Output) bool {
 	if o.Bytes > MaxOutput {
 		return len(o.Head) == MaxOutput/2 && len(o.Tail) == MaxOutput/2
 	}

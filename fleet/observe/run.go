@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/gpu/watch"
+	"github.com/cudabuild/cudabuild/internal/capture"
 )
 
 // Request is a command and what it is run with: the environment and the folder of this process,
@@ -44,23 +45,23 @@ func Run(ctx context.Context, r Request) Seen {
 
 // run fills in what the command does. An error means that it was not started.
 func (s *Seen) run(ctx context.Context, r Request) error {
-	stdout, err := newCapture()
+	stdout, err := capture.New(MaxOutput)
 	if err != nil {
 		return err
 	}
-	defer stdout.close()
-	stderr, err := newCapture()
+	defer stdout.Close()
+	stderr, err := capture.New(MaxOutput)
 	if err != nil {
 		return err
 	}
-	defer stderr.close()
+	defer stderr.Close()
 	if r.Limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, r.Limit, errLimit)
 		defer cancel()
 	}
 	s.Started = time.Now().UTC()
-	p, err := start(r.Args, stdout.w, stderr.w)
+	p, err := start(r.Args, stdout.W, stderr.W)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,8 @@ func (s *Seen) run(ctx context.Context, r Request) error {
 	mapped := w.Stop()
 	s.LoadedLibcuda, s.PTXJIT = mapped.Libcuda, mapped.JIT
 	s.ExitCode, s.TimedOut, s.Problem = end.code, end.timedOut, end.problem
-	s.Stdout, s.Stderr = outputs(stdout, stderr)
+	outputs := capture.Wait(stdout, stderr)
+	s.Stdout, s.Stderr = outputs[0], outputs[1]
 	p.kill()
 	return nil
 }

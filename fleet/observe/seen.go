@@ -3,9 +3,9 @@
 package observe
 
 import (
-	"fmt"
-	"slices"
 	"time"
+
+	"github.com/cudabuild/cudabuild/internal/capture"
 )
 
 // Version is that of the row's format. Fields may be added to one, never renamed.
@@ -54,18 +54,5 @@ type GPU struct {
 // and half from the end.
 const MaxOutput = 256 << 10
 
-// Output is what a command wrote: all of it, or its beginning and its end.
-type Output struct {
-	Bytes int64  `json:"bytes"` // that were written
-	Head  []byte `json:"head"`  // base64 in JSON
-	Tail  []byte `json:"tail"`  // empty if Head is all
-}
-
-// Text is what was kept, with a line in between if that is not all.
-func (o Output) Text() []byte {
-	left := o.Bytes - int64(len(o.Head)) - int64(len(o.Tail))
-	if left <= 0 {
-		return slices.Concat(o.Head, o.Tail)
-	}
-	return slices.Concat(o.Head, fmt.Appendf(nil, "\n... %d bytes are left out here ...\n", left), o.Tail)
-}
+// Output is what a command wrote.
+type Output = capture.Output

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cudabuild/cudabuild/internal/capture"
 )
 
 // Files that Attach gives to Inside, the last three only where the program has no
@@ -97,7 +99,7 @@ func (a *attachedRun) run(ctx context.Context, dir string) (int, error) {
 
 // message is what the runtime said before it gave up.
 func message(stderr *os.File) []byte {
-	_ = stderr.SetReadDeadline(time.Now().Add(patience))
+	_ = stderr.SetReadDeadline(time.Now().Add(capture.Patience))
 	text, _ := io.ReadAll(io.LimitReader(stderr, maxOutput))
 	return text
 }

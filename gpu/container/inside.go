@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/gpu/watch"
+	"github.com/cudabuild/cudabuild/internal/capture"
 )
 
 // containerID needs no more: every run has a state directory of its own.
@@ -99,22 +100,24 @@ func (j job) showLibraries(dir string) error {
 	return unix.Mount(cache, "/etc/ld.so.cache", "", unix.MS_BIND, "")
 }
 
+// maxOutput bounds what is kept of each output of a program.
+const maxOutput = 4 << 20
+
 // runObserved creates and starts the container, and watches it until it ends.
 func (j job) runObserved(ctx context.Context, dir string) Outcome {
 	out := Outcome{ExitCode: -1, DeviceNodes: []string{}}
-	stdout, err1 := newCapture()
-	stderr, err2 := newCapture()
+	stdout, err1 := capture.New(maxOutput)
+	stderr, err2 := capture.New(maxOutput)
 	if err := errors.Join(err1, err2); err != nil {
 		out.Problem = err.Error()
 		return out
 	}
 	begin := time.Now()
-	pid, err := j.create(ctx, dir, stdio{out: stdout.w, err: stderr.w})
+	pid, err := j.create(ctx, dir, stdio{out: stdout.W, err: stderr.W})
 	out.Times.Create = time.Since(begin)
-	stdout.done()
-	stderr.done()
+	_, _ = stdout.W.Close(), stderr.W.Close()
 	if err != nil {
-		err = fmt.Errorf("create: %w: %s", err, reason(stderr.bytes()))
+		err = fmt.Errorf("create: %w: %s", err, reason(capture.Wait(stderr)[0].Text()))
 	} else {
 		out.DeviceNodes = watch.Devices(fmt.Sprintf("/proc/%d/root", pid))
 		err = j.follow(ctx, pid, begin, &out)
@@ -123,7 +126,8 @@ func (j job) runObserved(ctx context.Context, dir string) Outcome {
 		out.Problem = inWords(err.Error())
 	}
 	_ = j.command(ctx, "delete", "--force", containerID).Run()
-	out.Stdout, out.Stderr = stdout.bytes(), stderr.bytes()
+	outputs := capture.Wait(stdout, stderr)
+	out.Stdout, out.Stderr = outputs[0].Text(), outputs[1].Text()
 	return out
 }
 

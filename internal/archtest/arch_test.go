@@ -186,7 +186,7 @@ func TestProgram(t *testing.T) {
 func TestObserver(t *testing.T) {
 	t.Parallel()
 	const observer = module + "/cmd/observe"
-	ours := []string{module + "/fleet/observe", module + "/gpu/watch"}
+	ours := []string{module + "/fleet/observe", module + "/gpu/watch", module + "/internal/capture"}
 	for _, p := range list(t) {
 		for _, dep := range p.Deps {
 			domain, _, _ := strings.Cut(dep, "/")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package container
+package capture
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 )
+
+const most = 4 << 20
 
 // TestCaptureLate: what a program has said is heard, however late that is, while
 // somebody else still holds the pipe open.
@@ -26,9 +28,9 @@ func TestCaptureLate(t *testing.T) {
 	if err := r.SetReadDeadline(time.Now().Add(-time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	c := &capture{r: r, end: make(chan struct{})}
+	c := &Capture{r: r, most: most, end: make(chan struct{})}
 	c.listen()
-	if got := c.text(); string(got) != said {
+	if got := c.kept.Text(); string(got) != said {
 		t.Errorf("heard %d bytes, want %d", len(got), len(said))
 	}
 }
@@ -37,10 +39,10 @@ func TestCaptureLate(t *testing.T) {
 // pieces it came.
 func TestCaptureMuch(t *testing.T) {
 	t.Parallel()
-	for _, said := range []int{0, maxOutput, maxOutput + 1, 3*maxOutput + 7} {
+	for _, said := range []int{0, most, most + 1, 3*most + 7} {
 		text := strings.Repeat("0123456789", said/10+1)[:said]
 		for _, piece := range []int{4096, 5 << 20} {
-			c := new(capture)
+			c := &Capture{most: most}
 			for rest := text; rest != ""; {
 				n := min(piece, len(rest))
 				if wrote, err := c.Write([]byte(rest[:n])); wrote != n || err != nil {
@@ -49,10 +51,11 @@ func TestCaptureMuch(t *testing.T) {
 				rest = rest[n:]
 			}
 			want := text
-			if said > maxOutput {
-				want = fmt.Sprintf("%s\n... %d bytes are left out here ...\n%s", text[:maxOutput/2], said-maxOutput, text[said-maxOutput/2:])
+			if said > most {
+				want = fmt.Sprintf("%s\n... %d bytes are left out here ...\n%s", text[:most/2], said-most, text[said-most/2:])
 			}
-			if got := string(c.text()); got != want {
+			c.trim()
+			if got := string(c.kept.Text()); got != want {
 				t.Errorf("%d bytes in pieces of %d: kept %d, want %d", said, piece, len(got), len(want))
 			}
 		}
