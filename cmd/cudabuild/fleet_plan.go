@@ -256,17 +256,13 @@ type fleetTask struct {
 }
 
 func (f *fleetFlags) print(w io.Writer, plan fleet.Plan) error {
-	none := error(nil)
-	if len(plan.Tasks) == 0 {
-		none = &exitError{code: exitUnknown, err: errors.New("there is nothing to run")}
-	}
 	if f.asJSON {
 		doc := fleetPlan{1, []fleetTask{}, plan.Left}
 		for _, t := range plan.Tasks {
 			s := t.Subject
 			doc.Rows = append(doc.Rows, fleetTask{s.Pull, s.Cell, s.Test.Name, t.On, append([]compat.Region{}, t.Where...), t.Prediction})
 		}
-		return cmp.Or(plain.JSON(w, doc), none)
+		return cmp.Or(plain.JSON(w, doc), nothing(plan))
 	}
 	w = plain.To(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -281,7 +277,15 @@ func (f *fleetFlags) print(w io.Writer, plan fleet.Plan) error {
 	}
 	printLeft(w, plan.Left)
 	fmt.Fprintf(w, "%d rows, %d left out\n", len(plan.Tasks), len(plan.Left))
-	return none
+	return nothing(plan)
+}
+
+// nothing is the error of a plan without rows.
+func nothing(plan fleet.Plan) error {
+	if len(plan.Tasks) > 0 {
+		return nil
+	}
+	return &exitError{code: exitUnknown, err: errors.New("there is nothing to run")}
 }
 
 func printLeft(w io.Writer, left []fleet.Left) {

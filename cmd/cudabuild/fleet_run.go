@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -222,11 +223,8 @@ func (s *fleetSeen) err(plan fleet.Plan) error {
 	for _, r := range s.rows {
 		rows.rows = append(rows.rows, r.Row)
 	}
-	for _, l := range plan.Left {
-		rows.left = append(rows.left, leftOut{l.Test, l.Image, l.Why})
-	}
 	if len(s.Problems) > 0 {
 		return rows.err(fmt.Errorf("%d of %d rows could not be made", len(s.Problems), len(plan.Tasks)))
 	}
-	return rows.err(nil)
+	return cmp.Or(rows.err(nil), nothing(plan))
 }
