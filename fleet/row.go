@@ -11,6 +11,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/fleet/observe"
+	"github.com/cudabuild/cudabuild/fleet/place"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/predict"
 )
@@ -83,15 +84,10 @@ func (t Task) row(engine string, at Place, host gpu.Host) gpu.Row {
 	row.Image, row.Prediction, row.Job = t.Subject.Pull, at.Prediction, t.Name
 	row.Devices, row.Indexes = []string{}, nil // by labels nobody knows which
 	row.Node, row.Asked = &at.Node.Node, &t.On
-	if shared(at.Labels) { // its figures are not those of a whole GPU
+	if place.Shared(at.Labels) { // its figures are not those of a whole GPU
 		row.Under.GPU += " SHARED"
 	}
 	return row
-}
-
-// shared reports whether several pods have a GPU of the node at the same time.
-func shared(labels map[string]string) bool {
-	return strings.HasSuffix(labels["nvidia.com/gpu.product"], "-SHARED") || len(labels["nvidia.com/gpu.replicas"]) > 1 || labels["nvidia.com/gpu.replicas"] > "1"
 }
 
 // had is the host as it was seen from a container that was to get so many GPUs.

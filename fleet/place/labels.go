@@ -22,6 +22,7 @@ const (
 	gpuFamily  = prefix + "gpu.family"
 	gpuMajor   = prefix + "gpu.compute.major"
 	gpuMinor   = prefix + "gpu.compute.minor"
+	gpuShares  = prefix + "gpu.replicas" // pods to a GPU
 	driverFull = prefix + "cuda.driver-version.full"
 	cudaFull   = prefix + "cuda.runtime-version.full"
 )
@@ -145,6 +146,12 @@ func name(product string) string {
 		}
 	}
 	return product
+}
+
+// Shared reports whether several pods have a GPU of the node at the same time.
+func Shared(labels map[string]string) bool {
+	pods, _ := strconv.Atoi(labels[gpuShares])
+	return pods > 1 || strings.HasSuffix(labels[gpuProduct], sharedSuffix)
 }
 
 // sharedSuffix is behind the product of GPUs that several pods share.

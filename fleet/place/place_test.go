@@ -114,3 +114,21 @@ func ExampleCEL() {
 	// cel.bind(gpu, device.attributes["gpu.nvidia.com"],
 	//   gpu.cudaComputeCapability in [semver("9.0.0")] && gpu.driverVersion.compareTo(semver("580.65.6")) >= 0)
 }
+
+func TestShared(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		labels map[string]string
+		want   bool
+	}{
+		"none":     {nil, false},
+		"whole":    {map[string]string{"nvidia.com/gpu.product": "NVIDIA-H200", "nvidia.com/gpu.replicas": "1"}, false},
+		"off":      {map[string]string{"nvidia.com/gpu.replicas": "0"}, false},
+		"product":  {map[string]string{"nvidia.com/gpu.product": "NVIDIA-H200-SHARED"}, true},
+		"replicas": {map[string]string{"nvidia.com/gpu.product": "NVIDIA-H200", "nvidia.com/gpu.replicas": "10"}, true},
+	} {
+		if got := place.Shared(tc.labels); got != tc.want {
+			t.Errorf("%s: Shared = %t, want %t", name, got, tc.want)
+		}
+	}
+}
