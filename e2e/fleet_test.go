@@ -162,18 +162,20 @@ func (k *kubernetes) empty(t *testing.T) {
 // testTenRows runs the samples without a driver: error 35 is predicted, and seen.
 func (k *kubernetes) testTenRows(t *testing.T, f fixture) {
 	ledger := t.TempDir()
-	begun := time.Now()
-	doc, r := k.rows(t, f, "--gpus", "none", "--repeat", "5", "--ledger", ledger, k.images[1], k.images[2])
-	t.Logf("ten rows in %.1f s", time.Since(begun).Seconds())
-	if r.code != 3 || len(doc.Rows) != 10 || len(doc.Problems) > 0 { // no device: waived
-		t.Fatalf("exit %d, %d rows, %+v\n%s", r.code, len(doc.Rows), doc.Problems, r.stderr)
-	}
-	for _, row := range doc.Rows {
-		if row.Result != gpu.Waived || row.CUDAError != gpu.CUDAErrorName(compat.ErrorDriver) || row.Agrees == nil || !*row.Agrees || row.Engine != "k8s" || row.Node == nil || row.Node.Name != "node1" {
-			t.Errorf("%s: %s %q, agrees %v, on %+v", row.Job, row.Result, row.CUDAError, row.Agrees, row.Node)
+	for range 2 { // the second run begins while the cluster still removes what is left of the first
+		begun := time.Now()
+		doc, r := k.rows(t, f, "--gpus", "none", "--repeat", "5", "--ledger", ledger, k.images[1], k.images[2])
+		t.Logf("ten rows in %.1f s", time.Since(begun).Seconds())
+		if r.code != 3 || len(doc.Rows) != 10 || len(doc.Problems) > 0 { // no device: waived
+			t.Fatalf("exit %d, %d rows, %+v\n%s", r.code, len(doc.Rows), doc.Problems, r.stderr)
+		}
+		for _, row := range doc.Rows {
+			if row.Result != gpu.Waived || row.CUDAError != gpu.CUDAErrorName(compat.ErrorDriver) || row.Agrees == nil || !*row.Agrees || row.Engine != "k8s" || row.Node == nil || row.Node.Name != "node1" {
+				t.Errorf("%s: %s %q, agrees %v, on %+v", row.Job, row.Result, row.CUDAError, row.Agrees, row.Node)
+			}
 		}
 	}
-	k.inLedger(t, ledger, 10)
+	k.inLedger(t, ledger, 20)
 	k.empty(t)
 }
 
@@ -186,7 +188,7 @@ func (k *kubernetes) inLedger(t *testing.T, ledger string, want int) {
 	}
 	jobs := map[string]int{}
 	for _, o := range kept {
-		jobs[o.Row.Job]++
+		jobs[o.Row.Run+o.Row.Job]++
 	}
 	if len(kept) != want || len(jobs) != want {
 		t.Errorf("the ledger has %d rows of %d Jobs, want %d", len(kept), len(jobs), want)

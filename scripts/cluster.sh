@@ -69,17 +69,22 @@ machine() (
   find /sys/class/net /sys/fs/bpf -maxdepth 1 2>/dev/null | sort
 )
 
-# Ends every process of the cluster and removes its cgroups.
+remove_groups() {
+  local at
+  for at in $(hierarchies); do [ ! -d "$at/$group" ] || find "$at/$group" -depth -type d -exec rmdir {} + || return; done
+}
+
+# Ends every process of the cluster and removes its cgroups, which stay busy until what was killed is gone for good.
 end() {
   local at left
-  for _ in {1..100}; do
+  for _ in {1..200}; do
     left=$(pids)
-    [ -n "$left" ] || break
-    kill -9 $left 2>/dev/null || true
+    [ -z "$left" ] || kill -9 $left 2>/dev/null || true
+    ! remove_groups 2>/dev/null || break
     sleep 0.05
   done
+  remove_groups
   for at in $(hierarchies); do
-    [ ! -d "$at/$group" ] || find "$at/$group" -depth -type d -exec rmdir {} +
     [ ! -e "$at/cgroup.subtree_control" ] || [ ! -s "$dir/controllers" ] || sed 's/^/-/' "$dir/controllers" | paste -sd' ' >"$at/cgroup.subtree_control"
   done
 }
@@ -163,7 +168,7 @@ network() {
 
 # Folders that parts write to by their fixed names are private.
 folders() {
-  mount -t tmpfs -o mode=755 tmpfs /run
+  mount -n -t tmpfs -o mode=755 tmpfs /run # -n: it would make /run/mount of the machine
   mkdir -p $home /run/lib/{upper,work}
   mount --no-canonicalize --bind . $home
   cd /

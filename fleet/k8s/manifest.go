@@ -16,8 +16,12 @@ import (
 // object is one of Kubernetes', or a part of one, as JSON.
 type object = map[string]any
 
-// label is that of everything a run makes; its value is the name of the run.
-const label = "cudabuild.run"
+// label is that of everything a run makes; its value is the name of the run. Pods have uidLabel, too: while what a
+// run has left is being removed, one of the same name may have begun.
+const (
+	label    = "cudabuild.run"
+	uidLabel = "cudabuild.run-uid"
+)
 
 // Annotations say what a Job does, to people and to status.
 const (
@@ -87,7 +91,7 @@ func (r *Runner) job(t fleet.Task, o owner) object {
 			"podFailurePolicy": object{"rules": []object{
 				{"action": "Ignore", "onPodConditions": []object{{"type": "DisruptionTarget", "status": "True"}}},
 			}},
-			"template": object{"metadata": object{"labels": object{label: o.Metadata.Name}}, "spec": r.pod(t)},
+			"template": object{"metadata": object{"labels": object{label: o.Metadata.Name, uidLabel: o.Metadata.UID}}, "spec": r.pod(t)},
 		},
 	}
 }

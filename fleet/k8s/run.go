@@ -93,6 +93,9 @@ type owner struct {
 	Data map[string]string `json:"data"`
 }
 
+// pods selects those of the run.
+func (o owner) pods() string { return uidLabel + "=" + o.Metadata.UID }
+
 // begin makes the ConfigMap of a plan, or finds that of an earlier client.
 func (r *Runner) begin(ctx context.Context, plan fleet.Plan) (o owner, err error) {
 	name := runName(plan)
@@ -174,7 +177,7 @@ func (r *run) makeOne(k kind, name string, o object) error {
 // all waits until every task has its result.
 func (r *run) all() error {
 	changes, failed := make(chan event), make(chan error, 1)
-	r.others.Go(func() { failed <- r.Client.watch(r.ctx, r.owner.Metadata.Name, changes) })
+	r.others.Go(func() { failed <- r.Client.watch(r.ctx, r.owner.pods(), changes) })
 	clock := time.NewTicker(pause)
 	defer clock.Stop()
 	r.moved = time.Now()
@@ -398,7 +401,7 @@ func (r *run) lost(s *state) error {
 	var all struct {
 		Items []pod `json:"items"`
 	}
-	if err := r.Client.list(r.ctx, pods, "batch.kubernetes.io/job-name="+s.task.Name, &all); err != nil {
+	if err := r.Client.list(r.ctx, pods, r.owner.pods()+",batch.kubernetes.io/job-name="+s.task.Name, &all); err != nil {
 		return err
 	}
 	for _, p := range all.Items {
@@ -435,7 +438,7 @@ func (r *run) late(now time.Time) error {
 			r.moved = now
 		}
 		if s.pod.Metadata.UID == "" && refused == nil && now.Sub(r.looked) > 10*pause {
-			r.looked, refused = now, r.Client.refused(r.ctx)
+			r.looked, refused = now, r.Client.refused(r.ctx, r.owner.Metadata.CreationTimestamp)
 		}
 	}
 	for _, s := range r.tasks {

@@ -90,7 +90,7 @@ func (s *standIn) object(w http.ResponseWriter, r *http.Request) {
 		delete(s.there, at)
 		delete(s.there, strings.Replace(strings.Replace(at, "apis/batch/v1", "api/v1", 1), "/jobs/", "/pods/", 1))
 	case slices.Contains([]string{"pods", "jobs", "configmaps", "nodes", "events", "resourceslices"}, path.Base(at)):
-		_, _ = fmt.Fprintf(w, `{"metadata":{"resourceVersion":"1"},"items":[%s]}`, strings.Join(s.list(at), ","))
+		_, _ = fmt.Fprintf(w, `{"metadata":{"resourceVersion":"1"},"items":[%s]}`, strings.Join(s.list(at, r), ","))
 	case s.there[at] == nil:
 		s.refuse(w, r, http.StatusNotFound)
 	default:
@@ -98,9 +98,21 @@ func (s *standIn) object(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *standIn) list(below string) (all []string) {
+// list is what is there below a path and has the labels that are asked for.
+func (s *standIn) list(below string, r *http.Request) (all []string) {
 	for at, o := range s.there {
-		if path.Dir(at) == below {
+		var named struct {
+			Metadata struct{ Labels map[string]string }
+		}
+		if path.Dir(at) != below || json.Unmarshal(o, &named) != nil {
+			continue
+		}
+		has := true
+		for _, want := range strings.FieldsFunc(r.URL.Query().Get("labelSelector"), func(c rune) bool { return c == ',' }) {
+			key, value, _ := strings.Cut(want, "=")
+			has = has && named.Metadata.Labels[key] == value
+		}
+		if has {
 			all = append(all, string(o))
 		}
 	}
@@ -125,19 +137,22 @@ func (s *standIn) make(w http.ResponseWriter, r *http.Request) {
 	text, _ := json.Marshal(o)
 	s.there[at] = text
 	if path.Base(r.URL.Path) == "jobs" {
-		s.pod(name)
+		labels := o["spec"].(object)["template"].(object)["metadata"].(object)["labels"].(object)
+		labels["batch.kubernetes.io/job-name"] = name
+		s.pod(name, labels)
 	}
 	_, _ = w.Write(text)
 }
 
-func (s *standIn) pod(job string) {
+func (s *standIn) pod(job string, labels object) {
 	status, known := s.pods[job]
 	if !known {
 		status = ended()
 	}
 	if status != "" {
+		text, _ := json.Marshal(labels)
 		s.there["/api/v1/namespaces/ns/pods/"+job] = json.RawMessage(fmt.Sprintf(
-			`{"metadata":{"name":"%s","uid":"pod-%d","labels":{"batch.kubernetes.io/job-name":"%s"}},"spec":{"nodeName":"n1"},"status":%s}`, job, s.n, job, status))
+			`{"metadata":{"name":"%s","uid":"pod-%d","labels":%s},"spec":{"nodeName":"n1"},"status":%s}`, job, s.n, text, status))
 	}
 	close(s.wake)
 	s.wake = make(chan struct{})
@@ -148,7 +163,7 @@ func (s *standIn) watch(w http.ResponseWriter, r *http.Request) {
 	flush := w.(http.Flusher).Flush
 	for {
 		s.mu.Lock()
-		all, wake := s.list("/api/v1/namespaces/ns/pods"), s.wake
+		all, wake := s.list("/api/v1/namespaces/ns/pods", r), s.wake
 		s.mu.Unlock()
 		for _, p := range all {
 			_, _ = fmt.Fprintf(w, `{"type":"MODIFIED","object":%s}`+"\n", p)
@@ -317,18 +332,21 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestEarlierRun: Jobs of the same name that a run left which is being removed are not taken for one's own.
+// TestEarlierRun: Jobs and pods of the same name that a run left which is being removed are not taken for one's own.
 func TestEarlierRun(t *testing.T) {
 	t.Parallel()
 	s := &standIn{}
 	runner, plan := s.start(t)
 	old := "/apis/batch/v1/namespaces/ns/jobs/" + plan.Tasks[0].Name
 	s.there[old] = json.RawMessage(`{"metadata":{"name":"x","ownerReferences":[{"uid":"another"}]}}`)
+	s.there["/api/v1/namespaces/ns/pods/old"] = json.RawMessage(fmt.Sprintf(
+		`{"metadata":{"name":"old","uid":"old","creationTimestamp":"2099-01-01T00:00:00Z","deletionTimestamp":"2026-11-30T08:00:00Z","labels":{"cudabuild.run":"%s","cudabuild.run-uid":"another","batch.kubernetes.io/job-name":"%s"}},"spec":{"nodeName":"n1"},"status":%s}`,
+		runName(plan), plan.Tasks[0].Name, ended()))
 	time.AfterFunc(1500*time.Millisecond, func() { s.mu.Lock(); delete(s.there, old); s.mu.Unlock() })
 	begun := time.Now()
 	var got []Result
 	err := runner.Run(t.Context(), plan, func(r Result) error { got = append(got, r); return nil })
-	if err != nil || len(got) != 1 || time.Since(begun) < 1500*time.Millisecond {
+	if err != nil || len(got) != 1 || got[0].Row.Result != gpu.Passed || time.Since(begun) < 1500*time.Millisecond {
 		t.Errorf("after %s: %v, %+v", time.Since(begun), err, got)
 	}
 }

@@ -160,14 +160,15 @@ func (c *Client) Rows(ctx context.Context, run string) ([]Row, error) {
 // Remove takes a run out of the cluster, with all that it has made.
 func (c *Client) Remove(ctx context.Context, run string) error { return c.remove(ctx, configMaps, run) }
 
-// refused says by the names of Jobs why the cluster takes no pod of theirs at all: an admission, a missing
-// runtime class. A quota is none of it, since others may make room. Nothing is said of Jobs to a client that may not
+// refused says by the names of Jobs why the cluster has taken no pod of theirs at all since then: an admission, a
+// missing runtime class. A quota is none of it, since others may make room. Nothing is said of Jobs to a client that may not
 // read events.
-func (c *Client) refused(ctx context.Context) map[string]string {
+func (c *Client) refused(ctx context.Context, since time.Time) map[string]string {
 	var all struct {
 		Items []struct {
-			Reason   string `json:"reason"`
-			Message  string `json:"message"`
+			Reason   string    `json:"reason"`
+			Message  string    `json:"message"`
+			Last     time.Time `json:"lastTimestamp"`
 			Involved struct {
 				Name string `json:"name"`
 			} `json:"involvedObject"`
@@ -178,7 +179,7 @@ func (c *Client) refused(ctx context.Context) map[string]string {
 		return why
 	}
 	for _, e := range all.Items {
-		if e.Reason == "FailedCreate" && strings.Contains(e.Message, "forbidden") && !strings.Contains(e.Message, "exceeded quota") {
+		if e.Reason == "FailedCreate" && !e.Last.Before(since) && strings.Contains(e.Message, "forbidden") && !strings.Contains(e.Message, "exceeded quota") {
 			why[e.Involved.Name] = "the cluster takes no pod of it: " + e.Message
 		}
 	}

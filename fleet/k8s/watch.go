@@ -22,11 +22,11 @@ type event struct {
 // pause is between two tries to reach the server.
 const pause = time.Second
 
-// watch sends every pod with the label, as it is and as it becomes, until ctx ends. Where the
+// watch sends every pod that has these labels, as it is and as it becomes, until ctx ends. Where the
 // server cannot be reached it tries again; what it refuses is an error.
-func (c *Client) watch(ctx context.Context, run string, changes chan<- event) error {
+func (c *Client) watch(ctx context.Context, labels string, changes chan<- event) error {
 	for {
-		err := c.watchOnce(ctx, run, changes)
+		err := c.watchOnce(ctx, labels, changes)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -40,14 +40,14 @@ func (c *Client) watch(ctx context.Context, run string, changes chan<- event) er
 }
 
 // watchOnce lists the pods and then follows their changes until the server ends the stream.
-func (c *Client) watchOnce(ctx context.Context, run string, changes chan<- event) error {
+func (c *Client) watchOnce(ctx context.Context, labels string, changes chan<- event) error {
 	var all struct {
 		Metadata struct {
 			ResourceVersion string `json:"resourceVersion"`
 		} `json:"metadata"`
 		Items []pod `json:"items"`
 	}
-	if err := c.list(ctx, pods, label+"="+run, &all); err != nil {
+	if err := c.list(ctx, pods, labels, &all); err != nil {
 		return err
 	}
 	live := map[string]bool{}
@@ -60,7 +60,7 @@ func (c *Client) watchOnce(ctx context.Context, run string, changes chan<- event
 	if err := send(ctx, changes, event{live: live}); err != nil {
 		return err
 	}
-	stream, err := c.rest.Get().AbsPath(c.path(pods, "")).Param("labelSelector", label+"="+run).
+	stream, err := c.rest.Get().AbsPath(c.path(pods, "")).Param("labelSelector", labels).
 		Param("watch", "true").Param("resourceVersion", all.Metadata.ResourceVersion).Stream(ctx)
 	if err != nil {
 		return say(err)

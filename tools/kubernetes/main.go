@@ -2,7 +2,7 @@
 
 // Command kubernetes is a whole Kubernetes for tests in one program, which links
 // what the five have in common once: its first argument says which part it is.
-// Two more parts are stand-ins, for what this machine lacks: nodes and devices.
+// A sixth stands in for nodes that this machine lacks.
 package main
 
 import (
@@ -28,7 +28,6 @@ var parts = map[string]func() *cobra.Command{
 	"scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kubelet":            func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
 	"stand-in-nodes":     standin.NewNodesCommand,
-	"stand-in-devices":   standin.NewDevicesCommand,
 }
 
 func main() {
@@ -44,7 +43,7 @@ func main() {
 	}
 	part, ok := parts[name]
 	if !ok {
-		fmt.Fprintln(os.Stderr, "usage: kubernetes etcd|apiserver|controller-manager|scheduler|kubelet|stand-in-nodes|stand-in-devices ...")
+		fmt.Fprintln(os.Stderr, "usage: kubernetes etcd|apiserver|controller-manager|scheduler|kubelet|stand-in-nodes ...")
 		os.Exit(2)
 	}
 	os.Exit(cli.Run(part()))
