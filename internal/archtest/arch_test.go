@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 	"image":    {"registry"},
 	"engine":   {},
 	"samples":  {},
+	"sign":     {},
 	"spec":     {},
 	"usertest": {"compat", "samples", "spec"},
 	"recipes":  {"compat", "samples", "spec"},
