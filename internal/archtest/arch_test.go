@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"compat":   {},
 	"registry": {},
 	"image":    {"registry"},
+	"referrer": {"image", "registry"}, // image: reads indexes and manifests of others in one way only
 	"engine":   {},
 	"samples":  {},
 	"sign":     {},

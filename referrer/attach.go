@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package referrer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/registry"
+)
+
+// manifest is that of an artifact, with the keys in the specification's order: its digest is by
+// what an artifact is known again.
+type manifest struct {
+	SchemaVersion int               `json:"schemaVersion"`
+	MediaType     types.MediaType   `json:"mediaType"`
+	ArtifactType  string            `json:"artifactType"`
+	Config        blob              `json:"config"`
+	Layers        []blob            `json:"layers"`
+	Subject       blob              `json:"subject"`
+	Annotations   map[string]string `json:"annotations,omitempty"`
+}
+
+// blob names something in a manifest.
+type blob struct {
+	MediaType types.MediaType `json:"mediaType"`
+	Digest    v1.Hash         `json:"digest"`
+	Size      int64           `json:"size"`
+}
+
+// emptyConfig is the configuration of all artifacts.
+var emptyConfig = []byte("{}")
+
+// describe returns the name of data.
+func describe(mediaType types.MediaType, data []byte) blob {
+	digest, size, _ := v1.SHA256(bytes.NewReader(data)) // nothing fails in memory
+	return blob{mediaType, digest, size}
+}
+
+// Manifest returns the manifest of an artifact that is attached to subject, with what a list
+// says of it. The same artifact has the same.
+func (a Artifact) Manifest(subject v1.Descriptor) (raw []byte, d v1.Descriptor) {
+	raw, _ = json.Marshal(manifest{ // there is nothing in it that fails
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: a.Type, Annotations: a.Annotations,
+		Config: describe(emptyType, emptyConfig), Layers: []blob{describe(types.MediaType(a.MediaType), a.Data)},
+		Subject: blob{subject.MediaType, subject.Digest, subject.Size},
+	})
+	itself := describe(types.OCIManifestSchema1, raw)
+	return raw, v1.Descriptor{MediaType: itself.MediaType, Digest: itself.Digest, Size: itself.Size, ArtifactType: a.Type, Annotations: a.Annotations}
+}
+
+// Attach attaches an artifact to subject, which need not be there, and returns the digest of the
+// artifact's manifest; added is false if it was attached already. It is a [RefusedError] if the
+// registry takes no such thing.
+func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Artifact) (digest v1.Hash, added bool, err error) {
+	raw, d := a.Manifest(subject)
+	added, err = r.Add(ctx, subject.Digest, d, raw, func() error {
+		if err := r.pusher.Upload(ctx, r.repo, static.NewLayer(emptyConfig, emptyType)); err != nil {
+			return err
+		}
+		return r.pusher.Upload(ctx, r.repo, static.NewLayer(a.Data, types.MediaType(a.MediaType)))
+	})
+	return d.Digest, added, err
+}
+
+// Add attaches the manifest of an artifact, to the byte, as [Repository.Attach] does: blobs is called before, if
+// it is not attached already, to bring what it names. The descriptor is what a list says of it.
+func (r *Repository) Add(ctx context.Context, subject v1.Hash, d v1.Descriptor, raw []byte, blobs func() error) (added bool, err error) {
+	mu, _ := r.writers.LoadOrStore(subject, &sync.Mutex{})
+	mu.(*sync.Mutex).Lock()
+	defer mu.(*sync.Mutex).Unlock()
+	l, err := r.list(ctx, subject)
+	if noList := (*NotListError)(nil); errors.As(err, &noList) {
+		return false, &RefusedError{r.repo.Name(), err}
+	}
+	if err != nil {
+		return false, err
+	}
+	if l.has(d.Digest) {
+		if _, _, err := r.Manifest(ctx, d.Digest); !absent(err) {
+			return false, err
+		}
+	}
+	if err := blobs(); err != nil {
+		return false, fmt.Errorf("attach to %s@%s: %w", r.repo, subject, err)
+	}
+	understood, err := r.put(ctx, d.Digest.String(), d.MediaType, raw)
+	if err == nil && understood != subject.String() {
+		err = r.enlist(ctx, subject, d)
+	}
+	if err != nil {
+		return false, fmt.Errorf("attach to %s@%s: %w", r.repo, subject, r.refused(err))
+	}
+	return true, nil
+}
+
+// rounds is how often a list is written that others write too.
+const rounds = 8
+
+// longestRound bounds the pause after a list was written.
+const longestRound = 2 * time.Second
+
+// enlist makes sure that an artifact is listed: a registry with the API lists it itself, maybe
+// a little later; where there is none, the list under the tag is written, and read again.
+func (r *Repository) enlist(ctx context.Context, subject v1.Hash, d v1.Descriptor) error {
+	for round := range rounds {
+		begun := time.Now()
+		l, err := r.list(ctx, subject)
+		if err != nil || l.has(d.Digest) {
+			return err
+		}
+		if !l.api {
+			list, err := l.with(d)
+			if err != nil {
+				return err
+			}
+			if _, err := r.put(ctx, Tag(subject), types.OCIImageIndex, list); err != nil && !registry.Again(err) {
+				return err
+			}
+		}
+		// Who read the list when we did has written theirs over ours by then.
+		pause := time.Since(begun) * time.Duration(round+2)
+		pause = min(pause+rand.N(pause), longestRound) //nolint:gosec // not a secret: it keeps clients apart
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	l, err := r.list(ctx, subject)
+	if err == nil && !l.has(d.Digest) {
+		err = fmt.Errorf("the registry has %s and does not list it, or others write the list all the time", d.Digest)
+	}
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
