@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,6 +237,36 @@ func TestLedger(t *testing.T) {
 	}
 	if _, err := gpu.ReadLedger(dir); err == nil {
 		t.Error("ReadLedger accepts another version")
+	}
+}
+
+// TestLedgerOfClients: clients that write at the same time lose no row, and have that of a Job once, whatever each of them
+// knows of its node.
+func TestLedgerOfClients(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var clients sync.WaitGroup
+	for client := range 4 {
+		clients.Go(func() {
+			for job := range 20 {
+				at := host
+				at.Driver = []string{host.Driver, ""}[client%2]
+				if err := gpu.Append(dir, at, row(job, func(r *gpu.Row) { r.Run, r.Job, r.Engine = "run", fmt.Sprint("job-", job), "k8s" })); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	again := row(1, func(r *gpu.Row) { r.Run, r.Job, r.Engine = "another run", "job-1", "k8s" })
+	if all, err := gpu.ReadLedger(dir); err != nil || len(all) != 20 {
+		t.Errorf("%d rows of 20 Jobs, %v", len(all), err)
+	}
+	if err := gpu.Append(dir, host, again); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := gpu.ReadLedger(dir); err != nil || len(all) != 21 {
+		t.Errorf("%d rows with that of another run, want 21, %v", len(all), err)
 	}
 }
 

@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,9 +35,20 @@ func path(dir string, host Host, row Row) string {
 }
 
 // Append writes row to the ledger in dir. A row of the same run (same start), written
-// before it ended, is replaced. The file appears whole or not at all.
+// before it ended, is replaced. The file appears whole or not at all. The row of a Job (same Run and Job) is
+// there once, whoever writes it, and processes wait for one another.
 func Append(dir string, host Host, row Row) error {
 	name := path(dir, host, row)
+	image := filepath.Dir(filepath.Dir(name))
+	if err := os.MkdirAll(image, 0o755); err != nil {
+		return err
+	}
+	if lock, err := files.WaitLock(context.Background(), image+"/"); err == nil { // some file systems have no locks
+		defer lock.Unlock()
+	}
+	if has, err := hasJob(image, row); has || err != nil {
+		return err
+	}
 	file, err := readFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -50,6 +62,28 @@ func Append(dir string, host Host, row Row) error {
 	}
 	file.Rows = Newest(file.Rows, func(r Row) Row { return r })
 	return writeFile(name, file)
+}
+
+// hasJob reports whether the ledger has the row of a Job in the folder of its image. Two clients may know different things of
+// its node, and so write to different files.
+func hasJob(image string, row Row) (bool, error) {
+	if row.Job == "" {
+		return false, nil
+	}
+	names, err := fs.Glob(os.DirFS(image), "*/"+row.Engine+".json")
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		file, err := readFile(filepath.Join(image, name))
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(file.Rows, func(r Row) bool { return r.Run == row.Run && r.Job == row.Job }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Newest are what holds rows, oldest first, without the oldest rows of a sample or test where
