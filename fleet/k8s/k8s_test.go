@@ -36,7 +36,7 @@ func TestJob(t *testing.T) {
 		"no-gpu":  {fleet.Task{Ask: fleet.Ask{Subject: subject(nbody, nil, "", "nbody", "--json")}}, Pods{Resource: "nvidia.com/gpu", RuntimeClass: "nvidia"}},
 		"own":     {fleet.Task{Ask: fleet.Ask{Subject: subject(gpu.Own(own), &own, "", "python3", "train.py"), On: gpu.Asked{GPUs: 2}}, Where: where}, Pods{Resource: "example.com/gpu", RuntimeClass: "nvidia", PullSecrets: []string{"a", "b"}}},
 		"claimed": {fleet.Task{Ask: fleet.Ask{Subject: subject(nbody, nil, "", "nbody", "--json"), On: gpu.Asked{GPUs: 2}}, Where: where}, Pods{Resource: "nvidia.com/gpu", Claims: true}},
-		"as-user": {fleet.Task{Ask: fleet.Ask{Subject: subject(gpu.Own(own), &own, "1000:1000", "python3", "train.py"), On: gpu.Asked{GPUs: 2}}, Where: where}, runner.Pods},
+		"as-user": {fleet.Task{Ask: fleet.Ask{Subject: subject(gpu.Own(own), &own, "1000:1000", "sh", "-c", "echo $$ $(HOME) $HOME"), On: gpu.Asked{GPUs: 2}}, Where: where}, runner.Pods},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

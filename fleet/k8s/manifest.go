@@ -106,7 +106,10 @@ const (
 
 func (r *Runner) pod(t fleet.Task) object {
 	limit := t.Limit(r.Limit)
-	command := append([]string{observerDir + "/observe", "run", "--limit", limit.String(), "--"}, t.Subject.Args...)
+	command := []string{observerDir + "/observe", "run", "--limit", limit.String(), "--"}
+	for _, arg := range t.Subject.Args {
+		command = append(command, literal.Replace(arg))
+	}
 	row := object{
 		"name": rowContainer, "image": t.Subject.Pull, "command": command, "imagePullPolicy": "IfNotPresent",
 		"volumeMounts":    []object{{"name": observerContainer, "mountPath": observerDir, "readOnly": true}},
@@ -145,6 +148,9 @@ func (r *Runner) pod(t fleet.Task) object {
 	}
 	return pod
 }
+
+// literal is a text as Kubernetes hands it on unchanged: in commands it takes $$ for $, and $(NAME) for a variable.
+var literal = strings.NewReplacer("$", "$$")
 
 // tolerations are of the taint that keeps pods without GPUs from nodes with them, and those that the user names.
 func (r *Runner) tolerations(t fleet.Task) []object {
