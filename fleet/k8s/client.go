@@ -166,6 +166,9 @@ func refusal(err error) bool {
 	return errors.As(err, &status) && status.Status().Code < http.StatusInternalServerError && !apierrors.IsTooManyRequests(err)
 }
 
+// away reports whether the server has not answered, or may answer otherwise later.
+func away(err error) bool { return err != nil && !refusal(err) }
+
 // say names the server in an error that does not come from one, and the role in one that does.
 func say(err error) error {
 	var status apierrors.APIStatus

@@ -311,11 +311,8 @@ func (r *run) read(t fleet.Task, at fleet.Place, name string) (f followed) {
 		}
 		ended := p.ended()
 		switch {
-		case found && p.taken(), !found && !whole(log):
+		case found && p.taken():
 			return followed{gone: true}
-		case found && p.Metadata.DeletionTimestamp != nil && ended != nil:
-			f.Problem = "somebody deleted its pod"
-			return f
 		case found && ended == nil:
 			continue // the stream broke, or the kubelet is away
 		case !found:
@@ -323,10 +320,18 @@ func (r *run) read(t fleet.Task, at fleet.Place, name string) (f followed) {
 		}
 		seen, err := observe.Read(log, []byte(ended.Message))
 		switch {
-		case err == nil:
+		case err == nil && !seen.Stopped:
 			f.Row, f.Host = t.Row(Engine, at, seen, r.Limit)
 			return f
-		case unread != nil && !refusal(unread):
+		case !found:
+			return followed{gone: true}
+		case p.Metadata.DeletionTimestamp != nil && !away(unread):
+			f.Problem = podDeleted
+			return f
+		case err == nil:
+			f.Problem = fmt.Sprintf("on node %s: %s", at.Name, seen.Problem)
+			return f
+		case away(unread):
 			continue
 		case errors.Is(err, observe.ErrNoRow):
 			return r.died(t, at, *ended)
@@ -354,12 +359,6 @@ func (r *run) died(t fleet.Task, at fleet.Place, end terminated) (f followed) {
 	return f
 }
 
-// whole reports whether a log has a row by itself.
-func whole(log []byte) bool {
-	_, err := observe.Read(log, nil)
-	return err == nil
-}
-
 // ended hands a result on.
 func (r *run) ended(f followed) error {
 	s := r.tasks[f.Task.Name]
@@ -377,6 +376,9 @@ func (r *run) ended(f followed) error {
 	return r.done(f.Result)
 }
 
+// podDeleted is why there is no row of a pod that went although the cluster had no need of its place.
+const podDeleted = "somebody deleted its pod"
+
 // lost is for a task whose pod is no longer there, or never was. Its Job makes another one, unless it has
 // ended or is gone itself.
 func (r *run) lost(s *state) error {
@@ -389,8 +391,12 @@ func (r *run) lost(s *state) error {
 	if !found {
 		return r.removed(s)
 	}
-	if j.state() == Ended && j.failed() != "" {
-		return r.ended(followed{Result: Result{Task: s.task, Problem: "its pod is gone: " + j.failed()}})
+	if failed, ok := j.has("Failed"); ok {
+		why := podDeleted
+		if failed.Reason != backoffLimit {
+			why = "its pod is gone: " + j.failed()
+		}
+		return r.ended(followed{Result: Result{Task: s.task, Problem: why}})
 	}
 	if j.state() == Ended { // with its node, and nobody has read the row
 		if err := r.Client.remove(r.ctx, jobs, s.task.Name); err != nil {
@@ -432,14 +438,19 @@ const patience = time.Minute
 
 // late ends tasks that will not come to run. As long as one is on its way, others may be waiting for its GPU.
 func (r *run) late(now time.Time) error {
-	var refused map[string]string
+	podless := false
 	for _, s := range r.tasks {
 		if s.at != nil {
 			r.moved = now
 		}
-		if s.pod.Metadata.UID == "" && refused == nil && now.Sub(r.looked) > 10*pause {
-			r.looked, refused = now, r.Client.refused(r.ctx, r.owner.Metadata.CreationTimestamp)
+		podless = podless || s.pod.Metadata.UID == ""
+	}
+	var refused map[string]string
+	if podless && now.Sub(r.looked) > 10*pause {
+		if err := r.podless(); err != nil {
+			return err
 		}
+		r.looked, refused = now, r.Client.refused(r.ctx, r.owner.Metadata.CreationTimestamp)
 	}
 	for _, s := range r.tasks {
 		why := ""
@@ -457,6 +468,28 @@ func (r *run) late(now time.Time) error {
 		}
 		if err := r.ended(followed{Result: Result{Task: s.task, Problem: why}}); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// podless looks at the Jobs of tasks without a pod: those that have ended meanwhile, or are gone, make none.
+func (r *run) podless() error {
+	var all struct {
+		Items []job `json:"items"`
+	}
+	if err := r.Client.list(r.ctx, jobs, label+"="+r.owner.Metadata.Name, &all); err != nil {
+		return err
+	}
+	going := map[string]bool{}
+	for _, j := range all.Items {
+		going[j.Metadata.Name] = j.of(r.owner) && j.state() != Ended
+	}
+	for _, s := range r.tasks {
+		if s.pod.Metadata.UID == "" && !s.following && !going[s.task.Name] {
+			if err := r.lost(s); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -351,6 +351,61 @@ func TestEarlierRun(t *testing.T) {
 	}
 }
 
+// TestPodDeleted: of a pod that somebody deletes there is no row, whatever is still there when it is looked for.
+func TestPodDeleted(t *testing.T) {
+	t.Parallel()
+	stopped := strings.Replace(line, `"problem":""`, `"problem":"told to stop","stopped":true`, 1)
+	running := fmt.Sprintf(phase, "Running", "running", "{}")
+	died := fmt.Sprintf(phase, "Failed", "terminated", `{"exitCode":1}`)
+	for name, tc := range map[string]struct {
+		log, status string
+		then        string // what the pod becomes when its log was read; "" if it goes
+		deleted     bool
+		why         string
+	}{
+		"while it is looked at":     {log: stopped, status: running, then: died, deleted: true, why: podDeleted},
+		"and gone":                  {log: stopped, status: running, why: podDeleted},
+		"without time for a row":    {log: "x", status: running, why: podDeleted},
+		"before its program began":  {status: "", why: podDeleted},
+		"no, its container stopped": {log: stopped, status: running, then: died, why: "on node n1: told to stop"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &standIn{log: tc.log + "\n"}
+			runner, plan := s.start(t)
+			job := plan.Tasks[0].Name
+			s.pods = map[string]string{job: tc.status}
+			fail := func() { // the controller of Jobs has seen it
+				at := "/apis/batch/v1/namespaces/ns/jobs/" + job
+				if j := string(s.there[at]); !strings.Contains(j, backoffLimit) {
+					s.there[at] = json.RawMessage(strings.Replace(j, "{", `{"status":{"conditions":[{"type":"Failed","status":"True","reason":"BackoffLimitExceeded"}]},`, 1))
+				}
+			}
+			s.fault = func(_ int, r *http.Request) int {
+				switch at := "/api/v1/namespaces/ns/pods/" + job; {
+				case tc.status == "" && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/jobs"):
+					fail()
+				case r.URL.Path == at+"/log" && tc.then == "":
+					delete(s.there, at)
+					fail()
+				case r.URL.Path == at+"/log":
+					p := strings.Replace(string(s.there[at]), tc.status, tc.then, 1)
+					if tc.deleted {
+						p = strings.Replace(p, `"labels"`, `"deletionTimestamp":"2026-11-30T08:00:00Z","labels"`, 1)
+					}
+					s.there[at] = json.RawMessage(p)
+				}
+				return 0
+			}
+			var got []Result
+			err := runner.Run(t.Context(), plan, func(r Result) error { got = append(got, r); return nil })
+			if err != nil || len(got) != 1 || got[0].Problem != tc.why {
+				t.Errorf("%v, results %+v, want %q", err, got, tc.why)
+			}
+		})
+	}
+}
+
 // TestPodGone: the Job has ended, and its pod went with its node before a client has read the row.
 func TestPodGone(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,9 @@ func (j job) has(conditionType string) (c condition, ok bool) {
 	return j.Status.Conditions[i], true
 }
 
+// backoffLimit is the reason of a Job that has failed because its pod did.
+const backoffLimit = "BackoffLimitExceeded"
+
 // failed says why it did, "" if it has not.
 func (j job) failed() string {
 	c, ok := j.has("Failed")

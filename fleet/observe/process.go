@@ -79,6 +79,7 @@ func (p *process) await() {
 type ending struct {
 	code     int
 	timedOut bool
+	stopped  bool
 	problem  string
 }
 
@@ -91,6 +92,7 @@ func (p *process) wait(ctx context.Context) ending {
 	}
 	e := ending{timedOut: errors.Is(context.Cause(ctx), errLimit)}
 	if !e.timedOut {
+		e.stopped = true
 		e.problem = "the container was told to stop before the command had ended"
 	}
 	p.signal(unix.SIGTERM)

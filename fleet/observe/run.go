@@ -70,7 +70,7 @@ func (s *Seen) run(ctx context.Context, r Request) error {
 	s.Seconds = time.Since(s.Started).Seconds()
 	mapped := w.Stop()
 	s.LoadedLibcuda, s.PTXJIT = mapped.Libcuda, mapped.JIT
-	s.ExitCode, s.TimedOut, s.Problem = end.code, end.timedOut, end.problem
+	s.ExitCode, s.TimedOut, s.Stopped, s.Problem = end.code, end.timedOut, end.stopped, end.problem
 	outputs := capture.Wait(stdout, stderr)
 	s.Stdout, s.Stderr = outputs[0], outputs[1]
 	p.kill()

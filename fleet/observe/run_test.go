@@ -118,7 +118,7 @@ func TestToldToStop(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	s := observe.Run(ctx, sh("echo begun; sleep 100"))
-	if s.TimedOut || !strings.Contains(s.Problem, "told to stop") || s.ExitCode != 143 || string(s.Stdout.Text()) != "begun\n" {
+	if s.TimedOut || !s.Stopped || !strings.Contains(s.Problem, "told to stop") || s.ExitCode != 143 || string(s.Stdout.Text()) != "begun\n" {
 		t.Errorf("timed out %t, problem %q, code %d, stdout %q", s.TimedOut, s.Problem, s.ExitCode, s.Stdout.Text())
 	}
 }

@@ -25,6 +25,9 @@ type Seen struct {
 	// Problem says in words why the command was not run to its end: it could not be started, or
 	// the container was told to stop. "" otherwise, however the command ended.
 	Problem string `json:"problem"`
+	// Stopped says that the container was told to stop before the command had ended: what was seen is
+	// not what the command does.
+	Stopped bool   `json:"stopped,omitempty"`
 	Stdout  Output `json:"stdout"`
 	Stderr  Output `json:"stderr"`
 	// LoadedLibcuda is the path of the libcuda that was mapped by a process of the command,
