@@ -19,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/predict"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -63,10 +64,14 @@ type Left struct {
 	Why   string    `json:"why"`
 }
 
+// MaxRows is how many rows a plan has at most: each is a Job in a cluster.
+const MaxRows = 10_000
+
 // New plans rows, each as often as repeat says. How they are made is a part of the plan: made in another way they
-// are others.
-func New(asks []Ask, repeat int, how ...any) Plan {
+// are others. There is an error if they are more than MaxRows.
+func New(asks []Ask, repeat int, how ...any) (Plan, error) {
 	plan := Plan{Left: []Left{}}
+	var tasks []Task
 	where := map[*Subject][]compat.Region{} // one image is asked for on many kinds of nodes
 	for _, a := range asks {
 		task := Task{Ask: a}
@@ -83,12 +88,16 @@ func New(asks []Ask, repeat int, how ...any) Plan {
 			}
 		}
 		task.Prediction = task.predict()
-		for range max(1, repeat) {
-			plan.Tasks = append(plan.Tasks, task)
-		}
+		tasks = append(tasks, task)
+	}
+	if repeat = max(1, repeat); len(tasks) > MaxRows/repeat {
+		return plan, hint.Usage(fmt.Sprintf("%d rows, %d times each: a run has at most %d", len(tasks), repeat, MaxRows), "ask for fewer (--repeat, --driver, --gpu), or for some in another run")
+	}
+	for _, task := range tasks {
+		plan.Tasks = append(plan.Tasks, slices.Repeat([]Task{task}, repeat)...)
 	}
 	plan.name(how)
-	return plan
+	return plan, nil
 }
 
 // name names the plan and its rows. Rows of one test on the same nodes are told apart by their

@@ -4,6 +4,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/cudabuild/cudabuild/fleet/observe"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/predict"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -41,11 +43,35 @@ func asks(s *fleet.Subject, kinds ...gpu.Asked) (all []fleet.Ask) {
 	return all
 }
 
+func planned(t testing.TB, asks []fleet.Ask, repeat int, how ...any) fleet.Plan {
+	t.Helper()
+	plan, err := fleet.New(asks, repeat, how...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// TestMaxRows: what is left out does not count.
+func TestMaxRows(t *testing.T) {
+	t.Parallel()
+	s := subject("sha256:aa", gpu.NBody, 90)
+	kinds := asks(s, gpu.Asked{GPU: "sm_70", GPUs: 1}, gpu.Asked{GPU: "sm_90", GPUs: 1}, gpu.Asked{})
+	if plan := planned(t, kinds, fleet.MaxRows/2); len(plan.Tasks) != fleet.MaxRows || len(plan.Left) != 1 {
+		t.Errorf("%d rows, %d left out", len(plan.Tasks), len(plan.Left))
+	}
+	for _, repeat := range []int{fleet.MaxRows/2 + 1, math.MaxInt} {
+		if plan, err := fleet.New(kinds, repeat); hint.Code(err, 0) != 2 || len(plan.Tasks) > 0 {
+			t.Errorf("%d times each: %d rows, %v", repeat, len(plan.Tasks), err)
+		}
+	}
+}
+
 func TestNew(t *testing.T) {
 	t.Parallel()
 	s, old := subject("sha256:aa", gpu.NBody, 90), subject("sha256:bb", gpu.NBody, 70)
 	h100, anyGPU := gpu.Asked{Driver: ">=535", GPU: "sm_90", GPUs: 1}, gpu.Asked{GPUs: 1}
-	plan := fleet.New(slices.Concat(asks(s, h100, anyGPU, gpu.Asked{}), asks(old, h100), asks(s, gpu.Asked{Driver: "<525", GPUs: 1})), 2, "o")
+	plan := planned(t, slices.Concat(asks(s, h100, anyGPU, gpu.Asked{}), asks(old, h100), asks(s, gpu.Asked{Driver: "<525", GPUs: 1})), 2, "o")
 	var got []string
 	for _, task := range plan.Tasks {
 		got = append(got, fmt.Sprintf("%s %v %v %s", task.Subject.Digest, task.On, task.Where, task.Prediction.Result))
@@ -87,7 +113,7 @@ func TestTooFewGPUs(t *testing.T) {
 	for i := range kinds {
 		kinds[i].Subject, kinds[i].On.GPUs = subject("sha256:aa", gpu.NBody, 90), 4
 	}
-	plan := fleet.New(kinds, 1)
+	plan := planned(t, kinds, 1)
 	var got []string
 	for _, task := range plan.Tasks {
 		got = append(got, task.On.Driver)
@@ -106,7 +132,7 @@ func TestUnfit(t *testing.T) {
 	t.Parallel()
 	s := subject("sha256:aa", gpu.NBody, 90)
 	s.Own = &usertest.Test{GPUs: 2, Driver: ">=570"}
-	plan := fleet.New(asks(s, gpu.Asked{Driver: "550.54.14", GPUs: 2}), 1)
+	plan := planned(t, asks(s, gpu.Asked{Driver: "550.54.14", GPUs: 2}), 1)
 	if len(plan.Left) != 1 || plan.Left[0].Why != "it is for driver >=570, here is 550.54.14" {
 		t.Errorf("left out %+v", plan.Left)
 	}
@@ -118,7 +144,7 @@ func TestUnsure(t *testing.T) {
 	s := subject("sha256:aa", gpu.NBody, 70)
 	s.Report.Portability.Program = ""
 	s.Report.Portability.Needs.Parts = append(s.Report.Portability.Needs.Parts, compat.Part{Name: "other", Runtime: "12.4", SASS: []compat.Target{{SM: 90}}})
-	plan := fleet.New(asks(s, gpu.Asked{GPU: "sm_90", GPUs: 1}, gpu.Asked{GPU: "sm_80", GPUs: 1}, gpu.Asked{Driver: "470", GPUs: 1}), 1, "o")
+	plan := planned(t, asks(s, gpu.Asked{GPU: "sm_90", GPUs: 1}, gpu.Asked{GPU: "sm_80", GPUs: 1}, gpu.Asked{Driver: "470", GPUs: 1}), 1, "o")
 	if len(plan.Tasks) != 1 || plan.Tasks[0].On.GPU != "sm_90" || plan.Tasks[0].Prediction.Verdict != "unknown" {
 		t.Errorf("rows %+v, left out %+v, want one that is unknown", plan.Tasks, plan.Left)
 	}
@@ -128,7 +154,7 @@ func TestUnsure(t *testing.T) {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	named := func(digest, sample, driver string, repeat int, how string) fleet.Plan {
-		return fleet.New(asks(subject(digest, sample, 90), gpu.Asked{Driver: driver, GPUs: 1}), repeat, how)
+		return planned(t, asks(subject(digest, sample, 90), gpu.Asked{Driver: driver, GPUs: 1}), repeat, how)
 	}
 	first := named("sha256:aa", gpu.NBody, "", 1, "o")
 	if again := named("sha256:aa", gpu.NBody, "", 1, "o"); again.Run != first.Run || again.Tasks[0].Name != first.Tasks[0].Name {
@@ -176,7 +202,7 @@ func TestRow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plan := fleet.New(asks(subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}), 1, "o")
+			plan := planned(t, asks(subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}), 1, "o")
 			task := plan.Tasks[0]
 			row, host := task.Row("k8s", task.At(node), tc.seen, time.Minute)
 			if row.Result != tc.result || row.Reason != tc.reason || row.Agrees == nil || *row.Agrees != tc.agrees {
@@ -198,7 +224,7 @@ func TestHost(t *testing.T) {
 	t.Parallel()
 	labels := map[string]string{"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3-SHARED"}
 	node := fleet.Node{Node: gpu.Node{Name: "n1", Labels: labels}, Host: gpu.Host{Driver: "550.54.14", CUDA: "12.4", GPUs: []gpu.GPU{{Name: "NVIDIA H100-80GB-HBM3", Capability: "9.0"}}}}
-	task := fleet.New(asks(subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}), 1).Tasks[0]
+	task := planned(t, asks(subject("sha256:aa", gpu.NBody, 90), gpu.Asked{GPUs: 1}), 1).Tasks[0]
 	at := task.At(node)
 	seen := observe.Seen{Driver: "580.65.06", GPUs: []observe.GPU{{UUID: "GPU-1", Name: "NVIDIA A100-SXM4-80GB"}}, DeviceNodes: []string{}}
 	row, host := task.Row("k8s", at, seen, time.Minute)
@@ -227,7 +253,7 @@ func BenchmarkNew(b *testing.B) {
 		}
 	}
 	for b.Loop() {
-		if plan := fleet.New(asks, 1, "o"); len(plan.Tasks) != 1000 {
+		if plan := planned(b, asks, 1, "o"); len(plan.Tasks) != 1000 {
 			b.Fatalf("%d rows, left out %+v", len(plan.Tasks), plan.Left[:1])
 		}
 	}

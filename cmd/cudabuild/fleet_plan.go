@@ -143,7 +143,9 @@ func (f *fleetFlags) planOf(ctx context.Context, what wanted, images []subject) 
 			}
 		}
 	}
-	plan = fleet.New(asks, f.repeat, f.how...)
+	if plan, err = fleet.New(asks, f.repeat, f.how...); err != nil {
+		return plan, err
+	}
 	for _, l := range left {
 		plan.Left = append(plan.Left, fleet.Left{Test: l.Test, Image: l.Image, Why: l.Why})
 	}

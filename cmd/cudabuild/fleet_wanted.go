@@ -35,6 +35,8 @@ func (f *fleetFlags) wanted(cmd *cobra.Command, refs []string) (w wanted, err er
 	switch {
 	case f.repeat < 1:
 		return w, errors.New("--repeat must not be zero")
+	case f.repeat > fleet.MaxRows:
+		return w, fmt.Errorf("--repeat %d: a run has at most %d rows", f.repeat, fleet.MaxRows)
 	case f.missing != "" && len(refs) > 0:
 		return w, errors.New("--missing names the images: leave IMAGE out")
 	case f.missing != "":
