@@ -73,6 +73,9 @@ func (f *fleetRunFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := checkObserver(f.observer); err != nil {
 		return err
 	}
+	if err := f.Check(); err != nil {
+		return unknown(err)
+	}
 	client, err := f.open()
 	if err != nil {
 		return err

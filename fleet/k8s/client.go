@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -53,6 +54,9 @@ func Open(o Options) (*Client, error) {
 	}
 	if o.Namespace != "" {
 		namespace = o.Namespace
+	}
+	if wrong := validation.IsDNS1123Label(namespace); len(wrong) > 0 {
+		return nil, hint.Usage(fmt.Sprintf("namespace %q: %s", namespace, wrong[0]), "name one with --namespace")
 	}
 	// Errors of the server come as a metav1.Status, all else is read from JSON here.
 	scheme := runtime.NewScheme()

@@ -56,7 +56,7 @@ type Result struct {
 // nothing is left in the cluster. Where it ends before, by ctx or an error, all goes on
 // there, and Run with the same plan takes it up.
 func (r *Runner) Run(ctx context.Context, plan fleet.Plan, done func(Result) error) error {
-	owner, err := r.begin(ctx, plan)
+	owner, made, err := r.begin(ctx, plan)
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,9 @@ func (r *Runner) Run(ctx context.Context, plan fleet.Plan, done func(Result) err
 			continue
 		}
 		if err := run.make(t); err != nil {
+			if made && len(run.tasks) == 0 && refusal(err) { // nothing goes on
+				r.begun = r.Client.Remove(ctx, owner.Metadata.Name) != nil
+			}
 			return err
 		}
 		run.tasks[t.Name] = &state{task: t}
@@ -97,19 +100,19 @@ type owner struct {
 func (o owner) pods() string { return uidLabel + "=" + o.Metadata.UID }
 
 // begin makes the ConfigMap of a plan, or finds that of an earlier client.
-func (r *Runner) begin(ctx context.Context, plan fleet.Plan) (o owner, err error) {
+func (r *Runner) begin(ctx context.Context, plan fleet.Plan) (o owner, made bool, err error) {
 	name := runName(plan)
 	for {
 		made, err := r.Client.create(ctx, configMaps, runMap(name, len(plan.Tasks)), &o)
 		if made || err != nil {
-			return o, err
+			return o, made, err
 		}
 		found, err := r.Client.get(ctx, configMaps, name, &o)
 		if err != nil || found && o.Metadata.DeletionTimestamp == nil {
-			return o, err
+			return o, false, err
 		}
 		if err := sleep(ctx); err != nil { // it is being removed
-			return o, err
+			return o, false, err
 		}
 	}
 }

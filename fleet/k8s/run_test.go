@@ -306,8 +306,8 @@ func TestForbidden(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "cannot") || hint.Of(err) != "docs/fleet.md has the role that this needs" {
 				t.Errorf("error %v, hint %q", err, hint.Of(err))
 			}
-			if runner.Begun() != (part != "/configmaps") {
-				t.Errorf("begun: %v", runner.Begun())
+			if begun := part == "/pods?label"; runner.Begun() != begun || slices.Contains(s.deleted, runName(plan)) != (part == "/jobs") {
+				t.Errorf("begun: %v, deleted %v, want an empty run removed", runner.Begun(), s.deleted)
 			}
 		})
 	}
