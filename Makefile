@@ -56,7 +56,7 @@ golden: ## rewrite the golden graphs
 fuzz-long: FUZZTIME = 10000000x
 fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
-e2e: tools build cluster bin/buildx bin/crane bin/regctl ## build real images end to end and look at them with other people's tools
+e2e: tools build cluster bin/buildx bin/cosign bin/crane bin/regctl ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 40m -v ./e2e/...
 	scripts/cluster.sh run go test -tags cluster -count=1 -timeout 10m -v ./fleet/place
@@ -112,8 +112,8 @@ bin/kubernetes: $(wildcard $(addprefix tools/kubernetes/,go.mod go.sum *.go stan
 bin/pause bin/agree: bin/%: tools/kubernetes/%/main.go tools/kubernetes/go.mod
 	go build -C tools/kubernetes -ldflags '$(STRIP)' -o ../../$@ ./$(@F)
 bin/golangci-lint: tools/lint/go.mod
-bin/actionlint bin/buildx bin/crane bin/dive bin/regctl: bin/%: tools/%/go.mod
-bin/golangci-lint bin/actionlint bin/buildx bin/crane bin/dive bin/regctl:
+bin/actionlint bin/buildx bin/cosign bin/crane bin/dive bin/regctl: bin/%: tools/%/go.mod
+bin/golangci-lint bin/actionlint bin/buildx bin/cosign bin/crane bin/dive bin/regctl:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
 # 29, for one test, if it is there (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
 bin/docker29/dockerd: tools/docker29/go.mod

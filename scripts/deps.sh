@@ -34,6 +34,8 @@ LIST
 skopeo                  reads out/images as other people do
 docker.io               loads and runs an exported image
 podman                  pulls and runs what was pushed
+iproute2                gives cosign a network of its own
+openssl                 makes keys that sign
 gnupg                   signs the stand-in repositories
 rpm                     makes and signs the packages of the stand-in rpm repository
 createrepo-c            writes its index
