@@ -7,7 +7,6 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -18,16 +17,17 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/referrer"
+	"github.com/cudabuild/cudabuild/registry"
 	"github.com/cudabuild/cudabuild/sign"
 )
 
@@ -44,7 +44,7 @@ func TestCosign(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	registry := registrytest.Start(t, nil)
+	host := registrytest.Start(t, nil).Host
 	for kind, test := range map[string]struct {
 		keys []string
 		more string // what cosign must be told besides
@@ -58,10 +58,10 @@ func TestCosign(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			k := newKeys(t, test.keys)
 			k.more = test.more
-			testCosignVerifies(t, k, registry.Host+"/"+kind)
-			testCosignRefuses(t, k, registry.Host+"/"+kind)
+			testCosignVerifies(t, k, host+"/"+kind)
+			testCosignRefuses(t, k, host+"/"+kind)
 			if kind != "ed25519" { // cosign signs with Ed25519ph, verifies Ed25519, and refuses its own
-				testCosignSigns(t, k, registry.Host+"/"+kind)
+				testCosignSigns(t, k, host+"/"+kind)
 			}
 		})
 	}
@@ -119,17 +119,9 @@ func lines(t *testing.T, begin string) []string {
 	return found
 }
 
-// verify runs the command lines of the docs on ref and returns how many of them pass.
-func (k keys) verify(t *testing.T, ref string) (passed int, said string) {
-	for _, line := range lines(t, "cosign verify") {
-		command := strings.Replace(line, documented, ref, 1) + k.more
-		r := k.sh(t, command)
-		if r.code == 0 {
-			passed++
-		}
-		said += fmt.Sprintf("%s: exit %d\n%s", command, r.code, r.stderr)
-	}
-	return passed, said
+// cosign runs a command line of the docs on ref.
+func (k keys) cosign(t *testing.T, line, ref string) result {
+	return k.sh(t, strings.Replace(line, documented, ref, 1)+k.more)
 }
 
 // statements are one for each line of the docs.
@@ -144,10 +136,11 @@ func statements(digest v1.Hash) [][]byte {
 	return all
 }
 
-// signed is an image in a registry.
+// signed is an image in a registry, and what is attached to it.
 type signed struct {
-	tag  name.Tag
-	desc v1.Descriptor
+	ref       string
+	desc      v1.Descriptor
+	referrers *referrer.Repository
 }
 
 func newSigned(t *testing.T, ref string) signed {
@@ -166,47 +159,24 @@ func newSigned(t *testing.T, ref string) signed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signed{tag, *desc}
+	client, err := registry.New(t.Context(), tag.Repository, registry.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	referrers, err := referrer.Open(tag.Repository, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed{ref, *desc, referrers}
 }
 
-// attach puts a bundle of a statement at the image.
+// attach attaches a bundle of a statement.
 func (s signed) attach(t *testing.T, bundle, statement []byte) {
-	layer, config := static.NewLayer(bundle, sign.BundleType), static.NewLayer([]byte("{}"), "application/vnd.oci.empty.v1+json")
-	m := manifest{v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: sign.BundleType,
-		Subject: &s.desc, Annotations: sign.BundleAnnotations(statement),
-	}}
-	for _, l := range []v1.Layer{config, layer} {
-		if err := remote.WriteLayer(s.tag.Repository, l); err != nil {
-			t.Fatal(err)
-		}
-		desc, err := partial.Descriptor(l)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if l == config {
-			m.Config = *desc
-		} else {
-			m.Layers = []v1.Descriptor{*desc}
-		}
-	}
-	raw, err := m.RawManifest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	digest, _, err := v1.SHA256(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Put(s.tag.Digest(digest.String()), m); err != nil {
+	a := referrer.Artifact{Type: sign.BundleType, MediaType: sign.BundleType, Data: bundle, Annotations: sign.BundleAnnotations(statement)}
+	if _, _, err := s.referrers.Attach(t.Context(), s.desc, a); err != nil {
 		t.Fatal(err)
 	}
 }
-
-type manifest struct{ v1.Manifest }
-
-func (m manifest) RawManifest() ([]byte, error)        { return json.Marshal(m.Manifest) }
-func (m manifest) MediaType() (types.MediaType, error) { return m.Manifest.MediaType, nil }
 
 func (k keys) bundle(t *testing.T, statement []byte) []byte {
 	bundle, err := k.key.Bundle(statement)
@@ -219,12 +189,13 @@ func (k keys) bundle(t *testing.T, statement []byte) []byte {
 // testCosignVerifies: each command line of the docs passes once its statement is there.
 func testCosignVerifies(t *testing.T, k keys, repo string) {
 	image := newSigned(t, repo+"/cuda:12.4-runtime-debian13")
-	all := statements(image.desc.Digest)
-	for _, statement := range all {
+	for _, statement := range statements(image.desc.Digest) {
 		image.attach(t, k.bundle(t, statement), statement)
 	}
-	if passed, said := k.verify(t, image.tag.String()); passed != len(all) {
-		t.Errorf("%d pass, want %d:\n%s", passed, len(all), said)
+	for _, line := range lines(t, "cosign verify") {
+		if r := k.cosign(t, line, image.ref); r.code != 0 {
+			t.Errorf("%s: exit %d\n%s%s", line, r.code, r.stdout, r.stderr)
+		}
 	}
 }
 
@@ -232,63 +203,68 @@ func testCosignVerifies(t *testing.T, k keys, repo string) {
 func testCosignRefuses(t *testing.T, k keys, repo string) {
 	wrong := newKeys(t, openssl("EC -pkeyopt ec_paramgen_curve:P-256"))
 	foreign := statements(newSigned(t, repo+"/cuda:other").desc.Digest)
-	for name, bundle := range map[string]func(i int, own []byte) []byte{
-		"nothing":   nil,
-		"wrong-key": func(_ int, own []byte) []byte { return wrong.bundle(t, own) },
-		"changed-payload": func(_ int, own []byte) []byte {
+	const unsigned = "accepted signatures do not match threshold, Found: 0"
+	for name, test := range map[string]struct {
+		bundle func(i int, own []byte) []byte
+		want   string
+	}{
+		"wrong-key": {func(_ int, own []byte) []byte { return wrong.bundle(t, own) }, unsigned},
+		"changed-payload": {func(_ int, own []byte) []byte {
 			changed := bytes.Replace(own, []byte(`"predicate":{`), []byte(`"predicate":{"more":true`), 1)
 			return bytes.Replace(k.bundle(t, own), encoded(own), encoded(changed), 1)
-		},
-		"of-another-image": func(i int, _ []byte) []byte { return k.bundle(t, foreign[i]) },
+		}, unsigned},
+		"of-another-image": {func(i int, _ []byte) []byte { return k.bundle(t, foreign[i]) }, "artifact digest does not match any digest in statement"},
 	} {
 		image := newSigned(t, repo+"/cuda:"+name)
 		for i, own := range statements(image.desc.Digest) {
-			if bundle != nil {
-				image.attach(t, bundle(i, own), own)
-			}
+			image.attach(t, test.bundle(i, own), own)
 		}
-		if passed, said := k.verify(t, image.tag.String()); passed != 0 {
-			t.Errorf("%s: %d pass, want none:\n%s", name, passed, said)
+		for _, line := range lines(t, "cosign verify") {
+			if r := k.cosign(t, line, image.ref); r.code == 0 || !strings.Contains(r.stderr, test.want) {
+				t.Errorf("%s: %s: exit %d, want 1 and %q\n%s", name, line, r.code, test.want, r.stderr)
+			}
 		}
 	}
 }
 
 func encoded(data []byte) []byte { return []byte(base64.StdEncoding.EncodeToString(data)) }
 
-// testCosignSigns: we open what cosign has signed.
+// testCosignSigns: we find and open what cosign has signed, and what it writes around a bundle is what we write.
 func testCosignSigns(t *testing.T, k keys, repo string) {
-	image := newSigned(t, repo+"/theirs:1")
-	ref := image.tag.Repository.Digest(image.desc.Digest.String()).String()
-	key := "release.key"
-	if text, err := os.ReadFile(filepath.Join(k.dir, key)); err == nil && !bytes.Contains(text, []byte("ENCRYPTED")) {
-		key = "import.key"
-		if r := k.sh(t, "cosign import-key-pair --key release.key --output-key-prefix import"); r.code != 0 {
-			t.Fatalf("import-key-pair: exit %d\n%s%s", r.code, r.stdout, r.stderr)
-		}
-	}
-	offline := " --key " + key + " --tlog-upload=false --use-signing-config=false --bundle "
-	for bundle, command := range map[string]string{
-		"sign.json":   "cosign sign" + offline + "sign.json " + ref,
-		"attest.json": "echo '{}' | cosign attest --type https://slsa.dev/verification_summary/v1 --predicate -" + offline + "attest.json " + ref,
+	image := newSigned(t, repo+"/cuda:theirs")
+	ref := repo + "/cuda@" + image.desc.Digest.String()
+	for _, command := range []string{
+		"cp release.key cosign.key; grep -q ENCRYPTED cosign.key || cosign import-key-pair --yes --key release.key --output-key-prefix cosign",
+		"cosign sign --key cosign.key --tlog-upload=false --use-signing-config=false " + ref,
+		"echo '{}' | cosign attest --type spdxjson --predicate - --key cosign.key --tlog-upload=false --use-signing-config=false " + ref,
+		"cosign verify --key release.pub --insecure-ignore-tlog=true" + k.more + " " + ref,
 	} {
 		if r := k.sh(t, command); r.code != 0 {
-			t.Errorf("%s: exit %d\n%s%s", command, r.code, r.stdout, r.stderr)
-			continue
+			t.Fatalf("%s: exit %d\n%s%s", command, r.code, r.stdout, r.stderr)
 		}
-		data, err := os.ReadFile(filepath.Join(k.dir, bundle))
+	}
+	all, err := image.referrers.List(t.Context(), image.desc.Digest)
+	if err != nil || len(all) != 2 {
+		t.Fatalf("referrers: %+v, %v, want two", all, err)
+	}
+	for _, found := range all {
+		a, err := image.referrers.Read(t.Context(), found)
 		if err != nil {
 			t.Fatal(err)
 		}
-		statement, err := k.key.Public().Open(data)
+		statement, err := k.key.Public().Open(a.Data)
 		if err != nil || !bytes.Contains(statement, []byte(image.desc.Digest.Hex)) {
-			t.Errorf("Open(%s) = %s, %v\n%s", bundle, statement, err, data)
+			t.Errorf("Open() = %s, %v\n%s", statement, err, a.Data)
 		}
-		if _, hint, err := sign.Payload(data); hint != k.key.Public().Hint() {
-			t.Errorf("Payload(%s): hint %q, %v, want %q", bundle, hint, err, k.key.Public().Hint())
+		if _, hint, err := sign.Payload(a.Data); hint != k.key.Public().Hint() {
+			t.Errorf("Payload(): hint %q, %v, want %q", hint, err, k.key.Public().Hint())
 		}
-	}
-	if r := k.sh(t, "cosign verify --key release.pub --insecure-ignore-tlog=true"+k.more+" "+ref); r.code != 0 {
-		t.Errorf("cosign's own: exit %d\n%s", r.code, r.stderr)
+		created := "org.opencontainers.image.created"
+		want := sign.BundleAnnotations(statement)
+		want[created] = a.Annotations[created]
+		if diff := cmp.Diff(want, a.Annotations); diff != "" || a.Type != sign.BundleType || a.MediaType != sign.BundleType {
+			t.Errorf("artifact of type %s, layer %s, annotations (-ours +cosign's):\n%s", a.Type, a.MediaType, diff)
+		}
 	}
 }
 
