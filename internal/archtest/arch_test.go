@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"record":   {"compat", "image", "verify", "gpu"},
 	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "usertest", "verify"},
 	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
+	"evidence": {"gpu", "record", "verify"},
 	"emit":     {"matrix", "plan", "recipes"},
 	"fleet":    {"compat", "gpu", "registry", "usertest", "verify"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "verify"}, // recipes: sizes; verify: the verdict that gates
