@@ -32,6 +32,7 @@ const (
 	maxCode   = 16 << 20 // paths and lists of device code
 	maxLines  = 1 << 20  // different beginnings of files that may be executed
 	perEntry  = 64       // of a map or a slice
+	maxListed = 8 << 20  // packages of all kinds: 40,000 and more; of a layer with more, the list is not known
 	maxShared = 1 << 18  // directories and libraries to which others than root may write, by number
 )
 
@@ -60,8 +61,8 @@ func (r *room) keep(text int) bool {
 // budget is what is left for one layer and one archive.
 type budget struct {
 	*shared
-	entries                                                   *room // of the layer's own archive, or of all those in it
-	text, hard, owners, linker, tables, code, lines, writable room
+	entries                                                           *room // of the layer's own archive, or of all those in it
+	text, hard, owners, linker, tables, code, lines, listed, writable room
 }
 
 // shared is what all archives of a layer take from.
@@ -85,7 +86,7 @@ func newBudget(o Options, size int64) budget {
 
 // inner is the budget of an archive inside.
 func (b budget) inner() budget {
-	return budget{b.shared, &b.nested, maxText, maxHard, maxOwners, maxLinker, maxTables, maxCode, maxLines, maxShared}
+	return budget{b.shared, &b.nested, maxText, maxHard, maxOwners, maxLinker, maxTables, maxCode, maxLines, maxListed, maxShared}
 }
 
 // decoded is r, an archive's decoder, up to what the archives of the layer may decode to.

@@ -27,6 +27,7 @@ type builder struct {
 	linker      linkerCollector
 	executables executableCollector
 	budget      budget
+	inventory   Inventory
 	dropped     int // hits beyond the limits
 	recorder    *Recorder
 	maxEntries  int

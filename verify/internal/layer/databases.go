@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"fmt"
 	"io"
+	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -23,6 +24,11 @@ const maxRPMDatabase = 128 << 20
 func (b *builder) record(p string, text, inPackage bool, head []byte, h *tar.Header, body io.Reader) (handled bool, err error) {
 	if p == loader.Cache {
 		return true, b.linkerCache(p, h.Size, body)
+	}
+	if text && !inPackage {
+		if handled, err := b.says(p, head, body); handled {
+			return true, err
+		}
 	}
 	db, ok := pkgdb.Find(p, head, text, inPackage)
 	switch {
@@ -44,8 +50,9 @@ func (b *builder) portage(p string) {
 		return
 	}
 	b.lastPortage = strings.Clone(folder)
-	set := PackageSet{Path: p}
-	b.installed(&set, name, version)
+	set := PackageSet{Path: p, of: pkgdb.Portage}
+	b.installed(&set, pkgdb.Package{Name: name, Version: version})
+	set.list.Path = path.Join(path.Dir(p), "CONTENTS") // which all of them have
 	b.packages(set)
 }
 
@@ -64,10 +71,10 @@ func (b *builder) database(p string, db pkgdb.Database, body io.Reader) error {
 func (b *builder) sink(set *PackageSet) pkgdb.Sink {
 	var files []string // of the next package
 	return pkgdb.Sink{
-		Installed: func(name, version string) {
-			b.installed(set, name, version)
+		Installed: func(p pkgdb.Package) {
+			b.installed(set, p)
 			for _, file := range files {
-				b.owns(name, file)
+				b.owns(p.Name, file)
 			}
 			files = nil
 		},
@@ -92,7 +99,7 @@ func (b *builder) rpmDatabase(p string, db pkgdb.Database, size int64, body io.R
 		set := PackageSet{Path: p, Aside: db.Aside, of: db.Of}
 		sink := b.sink(&set)
 		err := rpmdb.Read(data, func(pkg rpmdb.Package) {
-			sink.Installed(pkg.Name, pkg.Version)
+			sink.Installed(listedRPM(pkg))
 			pkg.Files(func(file string) { sink.Owns(pkg.Name, file) })
 		})
 		b.packages(set)

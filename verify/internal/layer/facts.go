@@ -31,6 +31,7 @@ type Facts struct {
 	Paths       Paths        `json:"-"`                 // the cache has a place of its own for it
 	Linker      loader.Facts `json:"linker"`            // what the dynamic linker goes by
 	Executables executables  `json:"executables"`       // what the kernel goes by
+	Listed      []byte       `json:"listed,omitempty"`  // an [Inventory], see Inventory
 	Copies      []image.Copy `json:"copies,omitempty"`  // in the cache: where blobs lie that were read and had these facts
 	Seen        *Recorder    `json:"-"`                 // for Watch only
 }
@@ -44,7 +45,7 @@ func (f *Facts) copies() []image.Copy {
 
 // weight is the bytes that the facts keep in memory, nearly.
 func (f *Facts) weight() int64 {
-	n := 512 + 8*len(f.Paths) + f.Linker.Weight() + f.Executables.weight()
+	n := 512 + 8*len(f.Paths) + len(f.Listed) + f.Linker.Weight() + f.Executables.weight()
 	for _, h := range f.Hits {
 		n += 256 + len(h.Path) + len(h.Detail)
 	}
@@ -91,6 +92,7 @@ type PackageSet struct {
 	Aside bool   `json:"aside,omitempty"`
 	Items []Hit  `json:"items,omitempty"` // Path is the package's name, Detail its version
 	of    pkgdb.Manager
+	list  Database // all packages
 }
 
 // found returns a function that reports whether there is a link at a driver's name, or a finding,

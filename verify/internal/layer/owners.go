@@ -33,19 +33,25 @@ func (b *builder) packages(set PackageSet) {
 	if len(set.Items) > 0 || set.Aside && b.budget.text.keep(len(set.Path)) {
 		b.facts.Packages = append(b.facts.Packages, set)
 	}
+	if set.list.Packages != nil && set.Counts() {
+		b.inventory.Databases = append(b.inventory.Databases, set.list)
+	}
 }
 
 // installed notes a package that a database calls installed.
-func (b *builder) installed(set *PackageSet, name, version string) {
-	if rule := b.rules.DriverPackage(name, string(set.of)); rule != nil {
-		if b.budget.text.keep(len(set.Path) + len(name) + len(version)) {
-			set.Items = append(set.Items, Hit{rule.ID, strings.Clone(name), strings.Clone(version)})
+func (b *builder) installed(set *PackageSet, p pkgdb.Package) {
+	if rule := b.rules.DriverPackage(p.Name, string(set.of)); rule != nil {
+		if b.budget.text.keep(len(set.Path) + len(p.Name) + len(p.Version)) {
+			set.Items = append(set.Items, Hit{rule.ID, strings.Clone(p.Name), strings.Clone(p.Version)})
 		} else {
 			b.dropped++
 		}
 	}
+	if set.Counts() {
+		b.list(set, p)
+	}
 	if !set.Aside {
-		b.version(name, version)
+		b.version(p.Name, p.Version)
 	}
 }
 

@@ -22,7 +22,7 @@ func (w *walker) rpm(r io.Reader) error {
 		return err
 	}
 	set := PackageSet{of: pkgdb.RPM}
-	w.installed(&set, pkg.Name, pkg.Version)
+	w.installed(&set, listedRPM(pkg))
 	w.packages(set)
 	if w.opts.Nested {
 		return w.payload(payload, w.files(archive.Cpio))

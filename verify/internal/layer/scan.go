@@ -51,6 +51,7 @@ func Walk(content io.Reader, o Options, size int64, base string) (*Facts, error)
 		err = archive.End(content)
 	}
 	f := w.finish()
+	f.Listed = w.inventory.seal(w.budget.listed.over())
 	if f.Seen = w.recorder; f.Seen != nil {
 		f.Seen.Owner = func(p string) string { return strings.TrimPrefix(w.ownedBy(p), ", package ") }
 	}
@@ -141,6 +142,7 @@ func (w *walker) entryAt(p string, h *tar.Header, body io.Reader) error {
 	case tar.TypeSymlink:
 		w.linker.link(p, h.Linkname)
 		w.symlink(p, h.Linkname)
+		w.textLink(p, h.Linkname)
 	case tar.TypeLink:
 		w.linker.hardLink(p, Clean(h.Linkname))
 		w.executables.link(p, Clean(h.Linkname), h)

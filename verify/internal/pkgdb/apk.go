@@ -9,12 +9,13 @@ import (
 
 // readApk reads Alpine's database: paragraphs of one-letter fields.
 func readApk(body io.Reader, s Sink) error {
-	var name, version, dir, why string
+	var p Package
+	var dir, why string
 	flush := func() {
-		if name != "" {
-			s.Installed(name, version)
+		if p.Name != "" {
+			s.Installed(p)
 		}
-		name, version, dir = "", "", ""
+		p, dir = Package{}, ""
 	}
 	err := lines(body, func(line string) {
 		key, value, ok := strings.Cut(line, ":")
@@ -24,18 +25,24 @@ func readApk(body io.Reader, s Sink) error {
 			return
 		case !ok || len(key) != 1:
 			why = "a line that is no field"
-		case key == "P" && name != "":
+		case key == "P" && p.Name != "":
 			why = "two packages in one paragraph"
 		}
 		switch key {
 		case "P":
-			name = value
+			p.Name = value
 		case "V":
-			version = value
+			p.Version = value
+		case "A":
+			p.Arch = value
+		case "L":
+			p.Licenses = one(value)
+		case "o":
+			p.Source = value
 		case "F":
 			dir = value
 		case "R":
-			s.Owns(name, dir+"/"+value)
+			s.Owns(p.Name, dir+"/"+value)
 		}
 	})
 	flush()

@@ -23,10 +23,11 @@ var condaName = regexp.MustCompile(`-.*-.*\.json$`)
 
 // condaRecord is what conda-meta/NAME.json says. Its fields may come in any order.
 type condaRecord struct {
-	name, version string
-	named         bool // there is a key "name"
-	depth         int
-	key           *string // of the outermost object, nil between two
+	Package
+
+	named bool // there is a key "name"
+	depth int
+	key   *string // of the outermost object, nil between two
 }
 
 var errLong = fmt.Errorf("more than %d bytes", maxConda)
@@ -41,12 +42,12 @@ func condaMetaFile(p string) func(io.Reader, Sink) error {
 		switch {
 		case limited.N == 0:
 			return errLong
-		case err == nil && record.name == "":
+		case err == nil && record.Name == "":
 			err = errors.New("no name")
 		}
 		switch {
 		case err == nil:
-			s.Installed(record.name, record.version)
+			s.Installed(record.Package)
 		case !condaName.MatchString(path.Base(p)):
 			return nil
 		}
@@ -118,11 +119,22 @@ func (r *condaRecord) delim(d json.Delim) (done bool, err error) {
 
 func (r *condaRecord) text(t string, file func(string)) {
 	switch {
-	case r.depth == 1 && *r.key == "name":
-		r.name = t
-	case r.depth == 1 && *r.key == "version":
-		r.version = t
+	case r.depth == 1:
+		r.field(*r.key, t)
 	case r.depth == 2 && r.key != nil && *r.key == "files":
 		file(t)
+	}
+}
+
+func (r *condaRecord) field(key, t string) {
+	switch key {
+	case "name":
+		r.Name = t
+	case "version":
+		r.Version = t
+	case "subdir":
+		r.Arch = t
+	case "license":
+		r.Licenses = one(t)
 	}
 }

@@ -12,7 +12,7 @@ import (
 const dpkgInfo = "var/lib/dpkg/info/"
 
 // record is one paragraph of a dpkg database.
-type record struct{ name, version, status string }
+type record struct{ name, version, status, arch, source string }
 
 // installed reports whether files of the package may be there: not for
 // "deinstall ok config-files". A record without a status is of status.d.
@@ -28,7 +28,7 @@ func readDpkg(body io.Reader, s Sink) error {
 	flush := func() {
 		switch {
 		case r.installed():
-			s.Installed(r.name, r.version)
+			s.Installed(Package{Name: r.name, Version: r.version, Arch: r.arch, Source: r.source})
 		case r.name == "" && r != record{}:
 			why = "a paragraph without a package"
 		}
@@ -51,6 +51,10 @@ func readDpkg(body io.Reader, s Sink) error {
 			r.version = value
 		case strings.EqualFold(key, "Status"):
 			r.status = value
+		case strings.EqualFold(key, "Architecture"):
+			r.arch = value
+		case strings.EqualFold(key, "Source"):
+			r.source, _, _ = strings.Cut(value, " ") // what follows is its version, if it has another
 		}
 	})
 	flush()

@@ -58,7 +58,7 @@ func TestFind(t *testing.T) {
 		}
 		var got []string
 		err := db.Read(strings.NewReader(c.text), pkgdb.Sink{
-			Installed: func(name, version string) { got = append(got, name+" "+version) },
+			Installed: func(p pkgdb.Package) { got = append(got, p.Name+" "+p.Version) },
 			Known:     func(name, version string) { got = append(got, "("+name+" "+version+")") },
 			Owns:      func(pkg, file string) { got = append(got, pkg+": "+file) },
 		})
@@ -68,7 +68,7 @@ func TestFind(t *testing.T) {
 	}
 	for name, broken := range map[string]bool{"history.json": false, "a-1-0.json": true, "-1-0.json": true, "a\nb-1-0.json": true} {
 		db, _ := pkgdb.Find("conda-meta/"+name, []byte("{"), true, false)
-		err := db.Read(strings.NewReader(`{"name":`), pkgdb.Sink{Installed: func(name, _ string) { t.Errorf("%q is installed", name) }})
+		err := db.Read(strings.NewReader(`{"name":`), pkgdb.Sink{Installed: func(p pkgdb.Package) { t.Errorf("%q is installed", p.Name) }})
 		if (err != nil) != broken {
 			t.Errorf("%q: %v, want an error %t", name, err, broken)
 		}
@@ -102,7 +102,7 @@ func TestPacmanDesc(t *testing.T) {
 			continue
 		}
 		var got, why string
-		err := db.Read(strings.NewReader(c.text), pkgdb.Sink{Installed: func(name, version string) { got += name + " " + version }})
+		err := db.Read(strings.NewReader(c.text), pkgdb.Sink{Installed: func(p pkgdb.Package) { got += p.Name + " " + p.Version }})
 		if damaged, ok := errors.AsType[pkgdb.DamagedError](err); ok {
 			err, why = nil, string(damaged)
 		}

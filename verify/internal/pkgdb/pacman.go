@@ -30,10 +30,11 @@ func pacmanFile(p string, aside bool) func(io.Reader, Sink) error {
 // What the file leaves out, the folder says.
 func readDesc(r io.Reader, s Sink, name, version string) error {
 	folder, why := name, ""
-	said := map[string]string{}
+	said, more := map[string]string{}, Package{}
 	err := pacmanSections(r, func(section, line string) {
 		switch _, twice := said[section]; {
 		case section != "%NAME%" && section != "%VERSION%":
+			more.section(section, line)
 		case twice:
 			why = "a second line in " + section
 		case section == "%NAME%" && folder != "" && line != folder:
@@ -43,8 +44,23 @@ func readDesc(r io.Reader, s Sink, name, version string) error {
 			said[section] = line
 		}
 	})
-	s.Installed(cmp.Or(said["%NAME%"], name), cmp.Or(said["%VERSION%"], version))
+	more.Name, more.Version = cmp.Or(said["%NAME%"], name), cmp.Or(said["%VERSION%"], version)
+	s.Installed(more)
 	return damaged(err, why)
+}
+
+// section takes what else a line of desc says.
+func (p *Package) section(section, line string) {
+	switch section {
+	case "%ARCH%":
+		p.Arch = line
+	case "%BASE%":
+		p.Source = line
+	case "%LICENSE%":
+		if len(p.Licenses) < maxLicenses {
+			p.Licenses = append(p.Licenses, one(line)...)
+		}
+	}
 }
 
 // readFiles reads the file files.
@@ -97,6 +113,6 @@ func readPkgInfo(r io.Reader, s Sink) error {
 			version = strings.TrimSpace(value)
 		}
 	})
-	s.Installed(name, version)
+	s.Installed(Package{Name: name, Version: version})
 	return err
 }

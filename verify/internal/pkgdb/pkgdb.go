@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package pkgdb reads what package managers keep of what is installed: which packages, and
-// which files they brought. [Find] says what a file is, and [Database.Read] tells all that is in it to a [Sink],
+// which files they brought; and what texts beside them say of licences ([Copyright], [Metadata]). [Find] says what a file is, and [Database.Read] tells all that is in it to a [Sink],
 // as it is read: nothing is kept here. Databases of RPM are held in memory and read by package rpmdb.
 package pkgdb
 
@@ -10,9 +10,18 @@ import (
 	"io"
 )
 
+// Package is one package as a database has it. What the database does not say is empty.
+type Package struct {
+	Name     string   `json:"name"`
+	Version  string   `json:"version"`
+	Arch     string   `json:"arch,omitempty"`     // in the words of the package manager
+	Source   string   `json:"source,omitempty"`   // what it was made of; dpkg says nothing where that has the package's name
+	Licenses []string `json:"licenses,omitempty"` // in the words of the database; all of them apply
+}
+
 // Sink is told what a database holds.
 type Sink struct {
-	Installed func(name, version string) // a package that is installed
+	Installed func(Package)              // a package that is installed
 	Known     func(name, version string) // one that another database calls installed, or is to
 	Owns      func(pkg, file string)     // a file that a package brought, from the root of the image; "" is the next that is installed
 }

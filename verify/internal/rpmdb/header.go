@@ -11,6 +11,9 @@ import (
 type Package struct {
 	Name    string
 	Version string // "version-release", with "epoch:" before it if there is one
+	Arch    string // "" for one that is none, a key of a repository
+	License string
+	Source  string // the file of the source package
 	header  header
 }
 
@@ -20,7 +23,10 @@ const (
 	tagVersion   = 1001
 	tagRelease   = 1002
 	tagEpoch     = 1003
+	tagLicense   = 1014
+	tagArch      = 1022
 	tagOldNames  = 1027
+	tagSource    = 1044
 	tagDirIndex  = 1116
 	tagBaseNames = 1117
 	tagDirNames  = 1118
@@ -50,6 +56,7 @@ func Parse(blob []byte) (Package, error) {
 	if epoch := p.header.numbers(tagEpoch); len(epoch) == 4 {
 		p.Version = digits(binary.BigEndian.Uint32(epoch)) + ":" + p.Version
 	}
+	p.Arch, p.License, p.Source = p.header.text(tagArch), p.header.text(tagLicense), p.header.text(tagSource)
 	return p, nil
 }
 

@@ -142,6 +142,17 @@ func TestSmall(t *testing.T) {
 	}
 }
 
+// TestSaid holds what a header says beside name and version.
+func TestSaid(t *testing.T) {
+	t.Parallel()
+	var got []string
+	err := rpmdb.Read(small(t)[0], func(p rpmdb.Package) { got = append(got, p.Arch, p.License, p.Source) })
+	want := []string{"noarch", "Apache-2.0", "nvidia-driver-cuda-550.54.15-1.el9.src.rpm"}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
 // FuzzRead asserts: no more than the bytes account for, and only the documented error.
 func FuzzRead(f *testing.F) {
 	for _, data := range small(f) {
