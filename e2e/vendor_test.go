@@ -42,6 +42,7 @@ func TestVendorStandIn(t *testing.T) {
 		t.Fatalf("matrix: exit %d, %d of %d passed\n%s\n%s", r.code, first.Totals.Passed, len(vendorCells), r.stdout, r.stderr)
 	}
 	t.Run("images", func(t *testing.T) { testVendorImages(t, v, first) })
+	t.Run("packages", func(t *testing.T) { testPackages(t, v.fixture, vendorCells[2:6]...) }) // one of each OS
 	t.Run("exports", func(t *testing.T) { testVendorExports(t, v, first) })
 	t.Run("nothing changed", func(t *testing.T) { testVendorWarm(t, v, first) })
 	t.Run("refresh", func(t *testing.T) { testVendorRefresh(t, v, first) })
@@ -116,9 +117,9 @@ func testVendorGuard(t *testing.T, root string, apt bool) {
 }
 
 // unpack writes the files of an image below a folder.
-func (v *vendor) unpack(t *testing.T, id string) string {
+func (f fixture) unpack(t *testing.T, id string) string {
 	t.Helper()
-	sources, closer, err := image.Open(t.Context(), v.oci(id), image.OpenOptions{})
+	sources, closer, err := image.Open(t.Context(), f.oci(id), image.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,16 +15,11 @@ import (
 	"github.com/spdx/tools-golang/spdxlib"
 )
 
-// TestOfImages reads the documents that go with images, the goldens of package evidence or those that
-// SBOM names, with another reader's rules: nothing of them is unknown to it, relations are between what there is, and package
-// URLs are those of the packages.
+// TestOfImages reads the documents that go with images, goldens of package evidence, with another reader's rules: nothing
+// of them is unknown to it, relations are between what there is, and package URLs are those of the packages.
 func TestOfImages(t *testing.T) {
 	t.Parallel()
-	files := []string{"../../evidence/testdata/sbom.json", "../../evidence/testdata/index.spdx.json"}
-	if named := os.Getenv("SBOM"); named != "" {
-		files = strings.Fields(named)
-	}
-	for _, file := range files {
+	for _, file := range []string{"../../evidence/testdata/sbom.json", "../../evidence/testdata/index.spdx.json"} {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -56,6 +51,5 @@ func TestOfImages(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%s: %d packages", file, len(d.Packages))
 	}
 }
