@@ -104,14 +104,19 @@ func tagWords(t publish.Tag) string {
 	return fmt.Sprintf("%s (%s)", t.Name, t.Move)
 }
 
-// show is where progress goes: a line that is written again and again on a terminal, else
-// a line now and then.
+// show is where progress goes, nil if it is not wanted.
 func (f *pushFlags) show(cmd *cobra.Command) publish.Show {
 	if f.silent {
 		return nil
 	}
-	file, _ := cmd.ErrOrStderr().(*os.File)
-	p := &progress{w: cmd.ErrOrStderr(), redraws: file != nil && container.IsTerminal(file)}
+	return progressOn(cmd.ErrOrStderr())
+}
+
+// progressOn shows phases: a line that is written again and again on a terminal, else
+// a line now and then.
+func progressOn(w io.Writer) publish.Show {
+	file, _ := w.(*os.File)
+	p := &progress{w: w, redraws: file != nil && container.IsTerminal(file)}
 	return p.show
 }
 

@@ -46,6 +46,7 @@ func documents() []document {
 		{"host", "host --json", hostDocument{}},
 		{"push-plan", "push --dry-run --json", publish.Plan{}},
 		{"push", "push --json", pushDocument{}},
+		{"copy", "copy --json, copy --dry-run --json", copyDocument{}},
 		{"fleet-install", "fleet install --json", install.Installed{}},
 		{"fleet-plan", "fleet plan --json", fleetPlan{}},
 		{"fleet-run", "fleet run --json", fleetDocument{}},

@@ -56,6 +56,7 @@ var arrows = map[string][]string{
 	"llb":      {"matrix", "plan", "recipes"},
 	"verify":   {"image", "compat"},
 	"gpu":      {"image", "compat", "samples", "usertest", "verify"}, // samples: their names, whose documents it reads
+	"transfer": {"image", "record", "referrer", "registry"},
 	"record":   {"compat", "image", "verify", "gpu"},
 	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "usertest", "verify"},
 	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not

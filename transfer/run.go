@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transfer
+
+import (
+	"context"
+	"fmt"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/registry"
+)
+
+// Result is what was done.
+type Result struct {
+	Plan   *Plan   // nil if it could not be made
+	Phases []Phase // those that began; the last one says why not all was done
+}
+
+// Run looks, and copies what the other side lacks.
+func (c *Copier) Run(ctx context.Context) (*Result, error) {
+	result, err := c.Look(ctx)
+	if err != nil {
+		return result, err
+	}
+	plan := result.Plan
+	phases := []func(context.Context, *Plan) (Phase, error){c.upload, c.put, c.readBack}
+	if plan.Tag != nil {
+		phases = append(phases, c.move)
+	}
+	for _, do := range phases {
+		phase, err := do(ctx, plan)
+		result.Phases = append(result.Phases, phase)
+		if err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+// upload brings the blobs.
+func (c *Copier) upload(ctx context.Context, plan *Plan) (phase Phase, err error) {
+	var missing []int
+	for i, b := range plan.Blobs {
+		if b.How != StateThere {
+			missing = append(missing, i)
+		}
+	}
+	m := c.begin(Upload, len(missing), plan.Totals.UploadBytes)
+	defer func() { phase = m.end(err) }()
+	return phase, each(ctx, len(missing), func(ctx context.Context, i int) error {
+		b := missing[i]
+		err := c.send(ctx, c.tree.blobs[b], plan.Blobs[b].How, m)
+		if err != nil {
+			return fmt.Errorf("blob %s: %w", plan.Blobs[b].Digest, err)
+		}
+		m.add(1, 0)
+		return nil
+	})
+}
+
+// sendings is how often a blob is sent whose reading breaks off.
+const sendings = 5
+
+// send brings one blob, which it reads while it sends it.
+func (c *Copier) send(ctx context.Context, d v1.Descriptor, how string, m *meter) error {
+	for sending := 1; ; sending++ {
+		source := &source{ctx: ctx, from: c.from, desc: d, meter: m}
+		var layer v1.Layer = source
+		if how == ByMount {
+			layer = &remote.MountableLayer{Layer: source, Reference: c.from.repo.Digest(d.Digest.String())}
+		}
+		err := c.to.pusher.Upload(ctx, c.to.repo, layer)
+		if err == nil || !source.broke.Load() || sending == sendings || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// put brings the manifests, and lists what is attached to others.
+func (c *Copier) put(ctx context.Context, plan *Plan) (phase Phase, err error) {
+	m := c.begin(Putting, plan.Totals.New, 0)
+	defer func() { phase = m.end(err) }()
+	for i, n := range c.tree.nodes {
+		if plan.Manifests[i].State == StateThere {
+			continue
+		}
+		if n.attached() {
+			_, err = c.to.attached.Add(ctx, n.subject, n.desc, n.raw, func() error { return nil })
+		} else {
+			err = c.to.pusher.Put(ctx, c.to.repo.Digest(n.desc.Digest.String()), n)
+		}
+		if err != nil {
+			return phase, c.refused(fmt.Errorf("manifest %s: %w", n.desc.Digest, err))
+		}
+		m.add(1, 0)
+	}
+	return phase, nil
+}
+
+// RawManifest and MediaType make a node one that can be put.
+func (n *node) RawManifest() ([]byte, error)        { return n.raw, nil }
+func (n *node) MediaType() (types.MediaType, error) { return n.desc.MediaType, nil }
+
+// readBack makes sure that the other side has every manifest, lists what is attached, and has
+// each blob in its size.
+func (c *Copier) readBack(ctx context.Context, _ *Plan) (phase Phase, err error) {
+	nodes, blobs := c.tree.nodes, c.tree.blobs
+	m := c.begin(ReadBack, len(nodes)+len(blobs), 0)
+	defer func() { phase = m.end(err) }()
+	lost := func(what string) error {
+		return refuse(fmt.Sprintf("%s was copied to %s and is not there", what, c.to.repo), "copy once more; if it happens twice, the registry loses what it is given")
+	}
+	err = each(ctx, len(nodes), func(ctx context.Context, i int) error {
+		defer m.add(1, 0)
+		_, _, err := c.to.attached.Manifest(ctx, nodes[i].desc.Digest) // checks the digest: the bytes are the same
+		if absent(err) {
+			err = lost("manifest " + nodes[i].desc.Digest.String())
+		}
+		return err
+	})
+	if err != nil {
+		return phase, err
+	}
+	err = each(ctx, len(blobs), func(ctx context.Context, i int) error {
+		defer m.add(1, 0)
+		there, err := c.to.blob(ctx, blobs[i])
+		if err == nil && !there {
+			err = lost("blob " + blobs[i].Digest.String())
+		}
+		return err
+	})
+	if err != nil {
+		return phase, err
+	}
+	lists, err := c.lists(ctx)
+	for _, n := range nodes {
+		if err == nil && n.attached() && !isListed(lists[n.subject], n) {
+			err = lost(fmt.Sprintf("the entry of %s in the list of what is attached to %s", n.desc.Digest, n.subject))
+		}
+	}
+	return phase, err
+}
+
+// movings is how often a tag is sent whose answer does not come.
+const movings = 5
+
+// move moves the tag, and reads it.
+func (c *Copier) move(ctx context.Context, plan *Plan) (phase Phase, err error) {
+	m := c.begin(Tagging, 1, 0)
+	defer func() { phase = m.end(err) }()
+	for moving := 1; ; moving++ {
+		now, err := c.tag(ctx)
+		switch {
+		case err != nil:
+			return phase, err
+		case now.State == StateThere:
+			m.add(1, 0)
+			return phase, nil
+		case moving > movings || now.from() != plan.Tag.from():
+			return phase, refuse(fmt.Sprintf("tag %s named %s, was to move to %s, and names %s", c.Tag, plan.Tag.from(), c.root.Digest, now.from()), "somebody else moves it: look who, and copy once more")
+		}
+		if err := c.to.pusher.Put(ctx, c.to.repo.Tag(c.Tag), c.tree.find(c.root.Digest)); err != nil && !registry.Again(err) {
+			return phase, fmt.Errorf("tag %s: %w", c.Tag, err)
+		}
+	}
+}
+
+// from is what a tag names, in words.
+func (t *Tag) from() string {
+	if t.From == nil {
+		return "nothing"
+	}
+	return *t.From
+}
+
+// find returns the node of a digest.
+func (t *tree) find(digest v1.Hash) *node {
+	for _, n := range t.nodes {
+		if n.desc.Digest == digest {
+			return n
+		}
+	}
+	return nil
+}
