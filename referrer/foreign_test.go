@@ -57,6 +57,23 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// TestMediaTypes: which answers are those of the API, and which only an answer to every address.
+func TestMediaTypes(t *testing.T) {
+	t.Parallel()
+	for mediaType, want := range map[string]int{"application/json": 1, "application/vnd.oci.image.index.v1+json": 1, "text/html": 0, "": 0} {
+		server := registrytest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Type"] = []string{mediaType}
+			if strings.Contains(r.URL.Path, "/manifests/") {
+				w.WriteHeader(http.StatusNotFound)
+			}
+			_, _ = w.Write([]byte(listOf(entry(1, ""))))
+		}))
+		if found, err := open(t, server.Host+"/repo").List(t.Context(), someone); err != nil || len(found) != want {
+			t.Errorf("%q: List = %v, %v, want %d", mediaType, found, err, want)
+		}
+	}
+}
+
 // TestHostileLists: what is listed by somebody who means harm, or cannot count, ends with the place.
 func TestHostileLists(t *testing.T) {
 	t.Parallel()

@@ -84,7 +84,7 @@ func (r *Repository) pages(ctx context.Context, subject v1.Hash) (found []Found,
 		switch {
 		case err != nil:
 			return nil, true, err
-		case page == 1 && (got.StatusCode != http.StatusOK || got.mediaType != types.OCIImageIndex): // some answer every address with a page for people
+		case page == 1 && (got.StatusCode != http.StatusOK || got.mediaType != types.OCIImageIndex && got.mediaType != "application/json"): // some answer every address with a page for people
 			return nil, false, nil
 		}
 		if found, err = parse(found, got.body, subject); err != nil {

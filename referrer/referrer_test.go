@@ -271,6 +271,42 @@ func TestOverwritten(t *testing.T) {
 	}
 }
 
+// TestAgain: what breaks off at any of its writes is whole when it is done again.
+func TestAgain(t *testing.T) {
+	t.Parallel()
+	for kind, server := range kinds(t) {
+		upstream := server.Host
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			for at := 0; ; at++ {
+				proxy, repo := registrytest.Proxy(t, upstream), fmt.Sprintf("/again-%d", at)
+				subject := push(t, upstream+repo, types.OCIManifestSchema1)
+				seen := 0
+				proxy.Arm(func(_ int, r *http.Request) registrytest.Fault {
+					if r.Method != http.MethodGet && r.Method != http.MethodHead {
+						seen++
+					}
+					return registrytest.Fault{Status: map[bool]int{true: http.StatusForbidden}[seen > at]}
+				}, nil)
+				_, _, err := open(t, proxy.Host+repo).Attach(t.Context(), subject, artifact(at))
+				if err == nil {
+					if at < 3 {
+						t.Errorf("there were %d writes only", at)
+					}
+					return
+				}
+				if found := listed(t, open(t, upstream+repo), subject); len(found) > 0 && kind == "tag" {
+					t.Errorf("write %d failed, and it is listed: %v", at, found)
+				}
+				attach(t, open(t, upstream+repo), subject, artifact(at), true)
+				if found := listed(t, open(t, upstream+repo), subject); len(found) != 1 {
+					t.Errorf("done again after write %d: %v", at, found)
+				}
+			}
+		})
+	}
+}
+
 // TestForeignKeys: what others wrote into a list stays there.
 func TestForeignKeys(t *testing.T) {
 	t.Parallel()

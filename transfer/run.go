@@ -5,6 +5,8 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -135,13 +137,36 @@ func (c *Copier) readBack(ctx context.Context, _ *Plan) (phase Phase, err error)
 	if err != nil {
 		return phase, err
 	}
-	lists, err := c.lists(ctx)
-	for _, n := range nodes {
-		if err == nil && n.attached() && !isListed(lists[n.subject], n) {
-			err = lost(fmt.Sprintf("the entry of %s in the list of what is attached to %s", n.desc.Digest, n.subject))
+	return phase, c.listed(ctx, lost)
+}
+
+// readings is how often a list is read that does not have all, with a pause between them that grows by
+// firstPause: some registries keep theirs a little later than the manifests.
+const (
+	readings   = 5
+	firstPause = 200 * time.Millisecond
+)
+
+// listed makes sure that the other side lists all that is attached.
+func (c *Copier) listed(ctx context.Context, lost func(what string) error) error {
+	for reading := 1; ; reading++ {
+		lists, err := c.lists(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(c.tree.nodes, func(n *node) bool { return n.attached() && !isListed(lists[n.subject], n) })
+		if i < 0 {
+			return nil
+		}
+		if n := c.tree.nodes[i]; reading == readings {
+			return lost(fmt.Sprintf("the entry of %s in the list of what is attached to %s", n.desc.Digest, n.subject))
+		}
+		select {
+		case <-time.After(firstPause * time.Duration(reading)):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return phase, err
 }
 
 // movings is how often a tag is sent whose answer does not come.
