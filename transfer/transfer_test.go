@@ -18,6 +18,7 @@ import (
 	"time"
 
 	diff "github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/name"
 	memory "github.com/google/go-containerregistry/pkg/registry"
@@ -133,13 +134,20 @@ func evidence(t *testing.T, text string, subjects []v1.Hash) (all []referrer.Fou
 	return all
 }
 
+// me logs in everywhere that wants it.
+type me struct{}
+
+func (me) Resolve(authn.Resource) (authn.Authenticator, error) {
+	return &authn.Basic{Username: registrytest.User, Password: registrytest.Password}, nil
+}
+
 func copier(t *testing.T, from, to, tag string) *transfer.Copier {
 	t.Helper()
 	ref, err := name.ParseReference(from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := transfer.New(t.Context(), transfer.Options{From: ref, To: repository(t, to), Tag: tag, Registry: registry.Options{Pause: time.Millisecond}})
+	c, err := transfer.New(t.Context(), transfer.Options{From: ref, To: repository(t, to), Tag: tag, Registry: registry.Options{Keychain: me{}, Pause: time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,6 +255,22 @@ func TestMounts(t *testing.T) {
 		t.Errorf("%d bytes of blobs sent, %d planned", sent, plan.Totals.UploadBytes)
 	}
 	if d := diff.Diff(evidence(t, proxy.Host+"/from", subjects), evidence(t, proxy.Host+"/into", subjects)); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestLogins: to a registry that wants a login, and from one repository to another there.
+func TestLogins(t *testing.T) {
+	t.Parallel()
+	from := registrytest.Serve(t, withAPI()).Host + "/from"
+	to := registrytest.Start(t, registrytest.NewTokens(t)).Host
+	_, subjects := family(t, from)
+	mustRun(t, copier(t, from+":one", to+"/into", "one"))
+	plan := mustRun(t, copier(t, to+"/into:one", to+"/mounted", "one"))
+	if plan.Totals.UploadBytes > 0 {
+		t.Errorf("%d bytes sent", plan.Totals.UploadBytes)
+	}
+	if d := diff.Diff(evidence(t, from, subjects), evidence(t, to+"/mounted", subjects)); d != "" {
 		t.Error(d)
 	}
 }
