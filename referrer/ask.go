@@ -138,7 +138,10 @@ func (r *Repository) refused(err error) error {
 	has := func(codes ...transport.ErrorCode) bool {
 		return slices.ContainsFunc(said.Errors, func(d transport.Diagnostic) bool { return slices.Contains(codes, d.Code) })
 	}
-	refusals := []int{http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusNotImplemented}
+	refusals := []int{
+		http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusNotImplemented,
+		http.StatusConflict, http.StatusPreconditionFailed, // tags that never move, the list's too
+	}
 	switch {
 	case has(transport.BlobUnknownErrorCode, transport.ManifestBlobUnknownErrorCode, transport.ManifestUnknownErrorCode):
 		return err // it lost what it was sent

@@ -375,6 +375,7 @@ func TestRefused(t *testing.T) {
 	}{
 		"invalid":          {registrytest.Fault{Status: 400, Body: `{"errors": [{"code": "MANIFEST_INVALID", "message": "unknown media type: application/vnd.oci.empty.v1+json"}]}`}, true},
 		"subject":          {registrytest.Fault{Status: 422, Body: `{"errors": [{"code": "MANIFEST_INVALID", "message": "subject is not allowed"}]}`}, true},
+		"immutable tags":   {registrytest.Fault{Status: 412, Body: `{"errors": [{"code": "PRECONDITION", "message": "configured as immutable"}]}`}, true},
 		"415":              {registrytest.Fault{Status: 415}, true},
 		"code alone":       {registrytest.Fault{Status: 403, Body: `{"errors": [{"code": "UNSUPPORTED", "message": "artifacts are off"}]}`}, true},
 		"denied":           {registrytest.Fault{Status: 403, Body: `{"errors": [{"code": "DENIED", "message": "no"}]}`}, false},
