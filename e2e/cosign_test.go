@@ -7,6 +7,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -24,6 +25,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/cudabuild/cudabuild/evidence"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/referrer"
@@ -49,7 +51,7 @@ func TestCosign(t *testing.T) {
 		keys []string
 		more string // what cosign must be told besides
 	}{
-		"cosign":  {[]string{"cosign generate-key-pair --output-key-prefix release"}, ""},
+		"cosign":  {cosigns, ""},
 		"p256":    {openssl("EC -pkeyopt ec_paramgen_curve:P-256"), ""},
 		"p384":    {openssl("EC -pkeyopt ec_paramgen_curve:P-384"), " --signature-digest-algorithm sha384"},
 		"ed25519": {openssl("ED25519"), ""},
@@ -75,6 +77,9 @@ type keys struct {
 
 // password is that of keys that cosign makes.
 const password = "secret"
+
+// cosigns makes a pair as cosign does.
+var cosigns = []string{"cosign generate-key-pair --output-key-prefix release"}
 
 func openssl(algorithm string) []string {
 	return []string{"openssl genpkey -algorithm " + algorithm + " -out release.key", "openssl pkey -in release.key -pubout -out release.pub"}
@@ -127,11 +132,9 @@ func (k keys) cosign(t *testing.T, line, ref string) result {
 // statements are one for each line of the docs.
 func statements(digest v1.Hash) [][]byte {
 	all := [][]byte{sign.ImageStatement("cuda", digest.String())}
-	for _, predicate := range []string{
-		"https://spdx.dev/Document", "https://slsa.dev/provenance/v1", "https://slsa.dev/verification_summary/v1",
-		"https://github.com/cudabuild/cudabuild/blob/main/docs/evidence.md#report", "https://github.com/cudabuild/cudabuild/blob/main/docs/evidence.md#rows",
-	} {
-		all = append(all, fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"cuda","digest":{"sha256":%q}}],"predicateType":%q,"predicate":{}}`, digest.Hex, predicate))
+	for _, kind := range evidence.Kinds() {
+		d := evidence.Document{Kind: kind, Subject: evidence.Subject{Name: "cuda", Digest: digest.String()}, Predicate: json.RawMessage("{}")}
+		all = append(all, d.Statement())
 	}
 	return all
 }
@@ -264,6 +267,27 @@ func testCosignSigns(t *testing.T, k keys, repo string) {
 		want[created] = a.Annotations[created]
 		if diff := cmp.Diff(want, a.Annotations); diff != "" || a.Type != sign.BundleType || a.MediaType != sign.BundleType {
 			t.Errorf("artifact of type %s, layer %s, annotations (-ours +cosign's):\n%s", a.Type, a.MediaType, diff)
+		}
+	}
+}
+
+// testSignedPush: what the push of docs/evidence.md signs is verified by its command lines, and by no other key.
+func testSignedPush(t *testing.T, f fixture, to string) {
+	if _, err := exec.LookPath("cosign"); err != nil {
+		require.Missing(t, "cosign", err)
+	}
+	k, other := newKeys(t, cosigns), newKeys(t, cosigns)
+	push := strings.NewReplacer("COSIGN_PASSWORD=... cudabuild", f.program, "ghcr.io/acme/cuda", to).Replace(lines(t, "COSIGN_PASSWORD=... cudabuild push")[0])
+	if r := k.sh(t, fmt.Sprintf("%s --quiet -f %s --out %s --only '12.4-*'", push, f.matrix, f.out)); r.code != 0 {
+		t.Fatalf("%s: exit %d\n%s%s", push, r.code, r.stdout, r.stderr)
+	}
+	for _, line := range lines(t, "cosign verify") {
+		seen := !strings.Contains(line, "#rows") // nothing ran on a GPU
+		if r := k.cosign(t, line, to+":"+cells[1]); (r.code == 0) != seen {
+			t.Errorf("%s: exit %d\n%s", line, r.code, r.stderr)
+		}
+		if r := other.cosign(t, line, to+":"+cells[1]); r.code == 0 {
+			t.Errorf("with another key: %s: exit 0\n%s", line, r.stdout)
 		}
 	}
 }

@@ -58,6 +58,7 @@ func testPush(t *testing.T, f fixture) {
 	t.Run("ctr", func(t *testing.T) { testContainerd(t, query) })
 	t.Run("crane", func(t *testing.T) { testCrane(t, query) })
 	t.Run("regctl", func(t *testing.T) { testRegctl(t, query) })
+	t.Run("cosign", func(t *testing.T) { testSignedPush(t, f, registry.Host+"/signed/cuda") })
 	t.Run("killed", func(t *testing.T) { testKilledPush(t, f, registry) })
 }
 
