@@ -33,6 +33,8 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/spec"
 	"github.com/cudabuild/cudabuild/usertest"
@@ -41,6 +43,7 @@ import (
 // Matrix is a checked matrix file. It is read-only and safe for concurrent use.
 type Matrix struct {
 	file    string
+	digest  string
 	groups  []string          // in the order of the file
 	cells   map[string][]Cell // by group, ordered
 	tagging tagging
@@ -67,6 +70,7 @@ func Parse(name string, data []byte, catalog *recipes.Catalog) (*Matrix, error) 
 	var f file
 	at.Read(data, format(catalog, usertest.Names(data)...), &f)
 	m := expandAll(at, catalog, f)
+	m.digest = digest.FromBytes(data).String()
 	if at.Count() == 0 { // a tag or a test may name a cell that a problem left out
 		m.tag(at, "")
 		m.checkGates(at, f.Publish.Require.GPU)

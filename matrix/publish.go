@@ -96,6 +96,9 @@ func (m *Matrix) idle(test usertest.Test, g onGPU) (why, next string) {
 // Publish is what the file says of publishing.
 func (m *Matrix) Publish() Publish { return m.publish }
 
+// Digest is that of the file, "sha256:...".
+func (m *Matrix) Digest() string { return m.digest }
+
 // Image is the repository of every tag.
 func (m *Matrix) Image() string { return m.tagging.image }
 

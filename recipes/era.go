@@ -32,7 +32,8 @@ type eraFile struct {
 	// "compat" comes on top of base where cuda-compat is allowed.
 	Packages map[string]map[Flavor]layerFile `yaml:"packages" keys:"word"`
 
-	used []string // every word in braces
+	used  []string // every word in braces
+	files []string // this era's, and those of the eras that it is like
 }
 
 // compatLayer is the name of the layer that holds cuda-compat in an era.

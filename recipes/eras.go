@@ -20,7 +20,7 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 	})
 	readAll(l, "toolkit", func(name string, t toolkitFile) {
 		f := l.files[name]
-		t.origin = origin{name, f.Path, toolkitLines(f)}
+		t.origin = origin{name, f.Path, toolkitLines(f), nil}
 		toolkits = append(toolkits, t)
 		l.named(name, "cuda", t.CUDA)
 	})
@@ -32,7 +32,7 @@ func (l *loader) render(c *Catalog, eras map[string]eraFile, toolkits []toolkitF
 	full := map[string]eraFile{}
 	for _, name := range sortedKeys(eras) {
 		e := l.whole(eras, name, nil)
-		e.used = e.words()
+		e.used, e.files = e.words(), lineage(eras, name)
 		l.checkEra(c, e, eras[name])
 		full[name] = e
 	}
@@ -60,6 +60,15 @@ func (l *loader) whole(eras map[string]eraFile, name string, above []string) era
 	return e.over(l.whole(eras, e.Like, append(above, name)))
 }
 
+// lineage is the file of an era and those of all that it is like, in the end.
+func lineage(eras map[string]eraFile, name string) (files []string) {
+	for file := "era/" + name + ".yaml"; name != "" && !slices.Contains(files, file); file = "era/" + name + ".yaml" {
+		files = append(files, file)
+		name = eras[name].Like
+	}
+	return files
+}
+
 // add adds a toolkit's releases, one for each OS.
 func (l *loader) add(c *Catalog, e eraFile, t toolkitFile) {
 	source := c.sources[e.Source]
@@ -70,6 +79,7 @@ func (l *loader) add(c *Catalog, e eraFile, t toolkitFile) {
 			l.bad(t.file, "pins", "", "%v", err)
 			return
 		}
+		r.eras = e.files
 		c.releases = append(c.releases, r)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
 )
@@ -32,6 +34,7 @@ type loader struct {
 
 	layers []layer
 	files  map[string]*spec.File // read ones, by path inside their layer
+	sums   map[string]string     // of them
 	full   map[string]releaseFile
 }
 
@@ -69,7 +72,8 @@ func (l layer) hasRecipes() bool {
 
 // load reads every layer and puts together what is in them.
 func (l *loader) load() (*Catalog, error) {
-	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}}
+	l.sums = map[string]string{}
+	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}, sums: l.sums}
 	l.full = map[string]releaseFile{}
 	strays := l.Count()
 	l.readParts(c)
@@ -108,7 +112,7 @@ func (l *loader) readParts(c *Catalog) {
 	readAll(l, "cuda", func(name string, r releaseFile) {
 		f := l.files[name]
 		l.full[name] = r
-		c.releases = append(c.releases, r.releases(origin{name, f.Path, partLines(f)})...)
+		c.releases = append(c.releases, r.releases(origin{name, f.Path, partLines(f), nil})...)
 	})
 }
 
@@ -129,6 +133,7 @@ func readAll[T any](l *loader, dir string, add func(name string, value T)) {
 			f.At(spec.Place{}, "", "%v", err)
 			continue
 		}
+		l.sums[name] = digest.FromBytes(data).String()
 		var value T
 		if f.Read(data, format, &value) {
 			add(name, value)

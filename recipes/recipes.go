@@ -30,6 +30,7 @@ type Catalog struct {
 	managers map[string]Manager
 	sources  map[string]Source
 	releases []Release // ascending by CUDA version, then by OS
+	sums     map[string]string
 	recipes  map[pair]*Recipe
 
 	platforms []string // of any release, sorted

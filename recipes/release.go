@@ -83,6 +83,7 @@ type origin struct {
 	file  string         // "cuda/ANY.yaml"
 	path  string         // the same with the directory that it was read from
 	lines map[string]int // of the parts that become build steps
+	eras  []string       // files that say the rest, "era/NAME.yaml"
 }
 
 // Pin is a package's version and who says so.
