@@ -56,6 +56,8 @@ type Base struct {
 	Sums map[string]digest.Digest `json:"sums,omitempty"`
 	// Epoch is the newest of Dates: the date of everything made from them.
 	Epoch time.Time `json:"epoch"`
+	// Tools are the versions of what made it; nil if it was not made here, or by an earlier cudabuild.
+	Tools map[string]string `json:"tools,omitempty"`
 }
 
 // Store keeps bootstrapped roots in a folder. It is not safe for use by two

@@ -75,7 +75,7 @@ func (s *Store) make(ctx context.Context, o recipes.OS, platform string, src sou
 	); err != nil {
 		return Base{}, err
 	}
-	b := Base{OS: o.Name, Platform: platform, Dates: src.dates, Epoch: src.epoch()}
+	b := Base{OS: o.Name, Platform: platform, Dates: src.dates, Epoch: src.epoch(), Tools: tools(ctx)}
 	createdBy := fmt.Sprintf("mmdebstrap --variant=minbase %s # %s", o.Bootstrap.Suite, strings.Join(o.Bootstrap.Components, " "))
 	b.Root, err = s.image(ctx, b, createdBy, func(w io.Writer) error {
 		return mmdebstrap(ctx, o, b, src.used, dir, w)

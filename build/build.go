@@ -48,6 +48,10 @@ type Options struct {
 	Engine engine.Options
 	Gate   Gate
 
+	// Matrix is the digest of the file that the cells are from, Version that of cudabuild: what the
+	// record says of them, "" if they are not known.
+	Matrix, Version string
+
 	AptConfig   []byte      // the host's apt settings (proxy, CA), for build steps only
 	Proxy       proxy.Proxy // what build steps find in their environment; nothing that was built depends on it
 	Compression string      // [matrix.Zstd], the default, or [matrix.Gzip]

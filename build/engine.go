@@ -39,7 +39,7 @@ func (r *run) openEngine(ctx context.Context) (*engine.Engine, error) {
 	if r.Engine.Address != "" && len(r.Proxy.Variables()) > 0 {
 		r.Log.Warn("steps get the proxy of http_proxy; what BuildKit pulls itself goes by the proxy that it was started with", "builder", r.Engine.Address)
 	}
-	r.engine = e
+	r.engine, r.buildkit = e, e.Version
 	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // closeEngine ends it
 	r.unwatch = unwatch
 	r.watch.Go(func() {

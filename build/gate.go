@@ -23,6 +23,9 @@ func (r *run) gate(ctx context.Context, t *task, x index) error {
 	}
 	t.result.SizeBytes = size
 	errs := make([]error, len(x.images))
+	for _, b := range x.images {
+		t.result.Made = append(t.result.Made, b.made)
+	}
 	for i, b := range x.images {
 		report, err := r.verify(ctx, t.manifests[i], b)
 		if err != nil {

@@ -100,16 +100,21 @@ groups:
 // cells are those of the matrix whose IDs match.
 func (h *house) cells(t testing.TB, only ...string) []matrix.Cell {
 	t.Helper()
+	cells, err := h.parsed(t).Expand("default", only)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cells
+}
+
+func (h *house) parsed(t testing.TB) *matrix.Matrix {
+	t.Helper()
 	text := cmp.Or(h.matrix, tinyMatrix) + "tags: {" + h.tags + "}\n"
 	m, err := matrix.Parse("matrix.yaml", []byte(text), h.catalog)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cells, err := m.Expand("default", only)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cells
+	return m
 }
 
 // run does what `cudabuild matrix` does.
@@ -128,6 +133,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	}
 	bases.Mirror = h.mirror
 	o := build.Options{
+		Matrix: h.parsed(t).Digest(), Version: "v0",
 		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
 	}

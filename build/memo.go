@@ -14,6 +14,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/llb"
+	"github.com/cudabuild/cudabuild/record"
 )
 
 // memoFile is the memo beside the images that it speaks of: several folders of images
@@ -27,7 +28,14 @@ type memo struct {
 
 	mu      sync.Mutex
 	changed bool
-	images  map[digest.Digest]ocispec.Descriptor
+	images  map[digest.Digest]remembered
+}
+
+// remembered is an image and what it was made of, which an earlier cudabuild did not note: nil.
+type remembered struct {
+	ocispec.Descriptor
+
+	Made *record.Made `json:"made,omitempty"`
 }
 
 // memoKey covers everything an image depends on: the graph (which names roots and
@@ -39,7 +47,7 @@ func memoKey(compiled *llb.Image, compression string) (digest.Digest, error) {
 
 // loadMemo reads the memory at path; one that is missing or unreadable is empty.
 func loadMemo(path string) (*memo, error) {
-	m := &memo{path: path, images: map[digest.Digest]ocispec.Descriptor{}}
+	m := &memo{path: path, images: map[digest.Digest]remembered{}}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -48,22 +56,22 @@ func loadMemo(path string) (*memo, error) {
 		return m, err
 	}
 	if json.Unmarshal(data, &m.images) != nil || m.images == nil {
-		m.images = map[digest.Digest]ocispec.Descriptor{}
+		m.images = map[digest.Digest]remembered{}
 	}
 	return m, nil
 }
 
-func (m *memo) get(key digest.Digest) (ocispec.Descriptor, bool) {
+func (m *memo) get(key digest.Digest) (remembered, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	desc, ok := m.images[key]
-	return desc, ok
+	image, ok := m.images[key]
+	return image, ok
 }
 
-func (m *memo) put(key digest.Digest, desc ocispec.Descriptor) {
+func (m *memo) put(key digest.Digest, image remembered) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.images[key] = desc
+	m.images[key] = image
 	m.changed = true
 }
 
@@ -71,8 +79,8 @@ func (m *memo) put(key digest.Digest, desc ocispec.Descriptor) {
 func (m *memo) keep(wanted func(ocispec.Descriptor) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for key, desc := range m.images {
-		if !wanted(desc) {
+	for key, image := range m.images {
+		if !wanted(image.Descriptor) {
 			delete(m.images, key)
 			m.changed = true
 		}

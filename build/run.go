@@ -34,14 +34,15 @@ type run struct {
 	jobs     chan struct{} // one token a solve in flight
 	bases    map[string]*root
 
-	cancel  context.CancelCauseFunc
-	disk    sync.Once
-	diskErr error          // valid once disk is done
-	mu      sync.Mutex     // guards engine and failed
-	engine  *engine.Engine // started by the first task that must solve
-	watch   sync.WaitGroup // of what looks whether the engine answers
-	unwatch func()         // ends that
-	failed  *image.Store   // opened by the first image that fails
+	cancel   context.CancelCauseFunc
+	disk     sync.Once
+	diskErr  error          // valid once disk is done
+	mu       sync.Mutex     // guards engine and failed
+	engine   *engine.Engine // started by the first task that must solve
+	buildkit string         // its version, "" if it does not say one
+	watch    sync.WaitGroup // of what looks whether the engine answers
+	unwatch  func()         // ends that
+	failed   *image.Store   // opened by the first image that fails
 }
 
 // all runs every task and cleans up behind them.

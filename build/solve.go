@@ -76,10 +76,10 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	if desc, ok := r.unchanged(ctx, key); ok {
+	if known, ok := r.unchanged(ctx, key); ok {
 		r.Display.Cached("[" + m.name() + "] unchanged")
 		m.evaluate()
-		return built{desc: desc, cached: true}, nil
+		return built{known.Descriptor, r.noted(m, key, known), true}, nil
 	}
 	if err := m.ready(ctx); err != nil {
 		return built{}, err
@@ -94,8 +94,10 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	r.memo.put(key, desc)
-	return built{desc: desc}, nil
+	made := r.made(m, key, desc)
+	made.Tools = r.tools(m)
+	r.memo.put(key, remembered{desc, &made})
+	return built{desc: desc, made: made}, nil
 }
 
 // solvedBy makes graphs whose steps find a proxy in their environment. It never sees a
@@ -118,13 +120,13 @@ func (r *run) compile(ctx context.Context, m *manifest, base llb.Base) (*llb.Ima
 }
 
 // unchanged returns the image that these inputs gave before, if it is still whole.
-func (r *run) unchanged(ctx context.Context, key digest.Digest) (ocispec.Descriptor, bool) {
-	desc, ok := r.memo.get(key)
+func (r *run) unchanged(ctx context.Context, key digest.Digest) (remembered, bool) {
+	known, ok := r.memo.get(key)
 	if !ok {
-		return desc, false
+		return known, false
 	}
-	_, err := r.Images.Blobs(ctx, desc)
-	return desc, err == nil
+	_, err := r.Images.Blobs(ctx, known.Descriptor)
+	return known, err == nil
 }
 
 // solve runs the graph of an image and exports it into the store.

@@ -41,6 +41,7 @@ type manifest struct {
 // built is an image that a solve or an earlier run left in the store.
 type built struct {
 	desc   ocispec.Descriptor
+	made   record.Made
 	cached bool
 }
 

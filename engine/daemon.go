@@ -151,21 +151,21 @@ func (d *daemon) own(started chan<- error) {
 }
 
 // wait returns when the daemon answers, or says why it does not.
-func (d *daemon) wait(ctx context.Context, c *bk.Client) error {
+func (d *daemon) wait(ctx context.Context, c *bk.Client) (*bk.Info, error) {
 	timeout, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	for {
-		if _, err := c.Info(timeout); err == nil {
-			return os.Chmod(d.socket(), 0o600)
+		if info, err := c.Info(timeout); err == nil {
+			return info, os.Chmod(d.socket(), 0o600)
 		}
 		select {
 		case <-d.done:
-			return fmt.Errorf("%w: %w", ErrUnavailable, d.failure())
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, d.failure())
 		case <-timeout.Done():
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return nil, ctx.Err()
 			}
-			return fmt.Errorf("%w: buildkitd does not answer: %w\n%s", ErrUnavailable, timeout.Err(), d.tail())
+			return nil, fmt.Errorf("%w: buildkitd does not answer: %w\n%s", ErrUnavailable, timeout.Err(), d.tail())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -96,7 +96,8 @@ func (o Options) Forget() error { return os.RemoveAll(o.root()) }
 
 // Engine is a connected BuildKit.
 type Engine struct {
-	Client *bk.Client
+	Client  *bk.Client
+	Version string // what the daemon says of itself, "" if it says nothing
 
 	daemon *daemon
 }
@@ -111,13 +112,14 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, err
 	}
 	c, err := bk.New(ctx, "unix://"+d.socket())
+	var info *bk.Info
 	if err == nil {
-		err = d.wait(ctx, c)
+		info, err = d.wait(ctx, c)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.stop(0))
 	}
-	return &Engine{Client: c, daemon: d}, nil
+	return &Engine{Client: c, Version: info.BuildkitVersion.Version, daemon: d}, nil
 }
 
 func (o Options) patience() time.Duration { return cmp.Or(o.Patience, 30*time.Second) }
@@ -127,17 +129,18 @@ func given(ctx context.Context, address string, patience time.Duration) (*Engine
 		return nil, &AddressError{address, errors.New("not the address of a BuildKit")}
 	}
 	c, err := bk.New(ctx, address)
+	var info *bk.Info
 	if err == nil {
 		timeout, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		if _, err = c.Info(timeout); err != nil && timeout.Err() != nil && ctx.Err() == nil {
+		if info, err = c.Info(timeout); err != nil && timeout.Err() != nil && ctx.Err() == nil {
 			err = fmt.Errorf("it has not answered for %v: %w", patience, err)
 		}
 	}
 	if err != nil {
 		return nil, &AddressError{address, err}
 	}
-	return &Engine{Client: c}, nil
+	return &Engine{Client: c, Version: info.BuildkitVersion.Version}, nil
 }
 
 // Address is where an owned daemon listens, empty for a given one.

@@ -58,12 +58,13 @@ type Cell struct {
 	Hint   string `json:"hint,omitempty"` // what to do about it, if that is known
 	// Digest is the manifest's, "" if none was built. A failed image is kept by it.
 	Digest       string          `json:"digest"`
-	Tags         []string        `json:"tags"`          // full names, the canonical one first; those of a cell that did not pass stay where they were
-	SizeBytes    int64           `json:"size_bytes"`    // of its blobs, compressed, shared ones included
-	Cached       bool            `json:"cached"`        // nothing had changed since an earlier run
-	BuildSeconds float64         `json:"build_seconds"` // from its solve to its verdict, cells below not counted
-	Images       []verify.Report `json:"images"`        // one a platform; never null
-	Rows         []Row           `json:"rows"`          // of GPU hosts, oldest first; never null
+	Tags         []string        `json:"tags"`           // full names, the canonical one first; those of a cell that did not pass stay where they were
+	SizeBytes    int64           `json:"size_bytes"`     // of its blobs, compressed, shared ones included
+	Cached       bool            `json:"cached"`         // nothing had changed since an earlier run
+	BuildSeconds float64         `json:"build_seconds"`  // from its solve to its verdict, cells below not counted
+	Images       []verify.Report `json:"images"`         // one a platform; never null
+	Made         []Made          `json:"made,omitempty"` // one a platform, in their order; nil if none was built
+	Rows         []Row           `json:"rows"`           // of GPU hosts, oldest first; never null
 }
 
 // Totals sums up a run.

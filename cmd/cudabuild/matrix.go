@@ -136,7 +136,7 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	result, err := f.build(cmd, cells)
+	result, err := f.build(cmd, m, cells)
 	if result == nil {
 		return f.unknown(err)
 	}
@@ -177,7 +177,7 @@ func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
 
 // build owns the state directory and the image folder for the time of the run, and
 // writes its record.
-func (f *matrixFlags) build(cmd *cobra.Command, cells []matrix.Cell) (result *record.Run, err error) {
+func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix.Cell) (result *record.Run, err error) {
 	ctx := cmd.Context()
 	lock, err := f.own(cmd)
 	if err != nil {
@@ -200,11 +200,13 @@ func (f *matrixFlags) build(cmd *cobra.Command, cells []matrix.Cell) (result *re
 	bases.Refresh, bases.Mirror, bases.Log = f.refresh, f.mirror, slog.Default()
 	display := f.display(cmd)
 	defer display.Close()
+	version, _ := buildVersion()
 	result, err = build.Run(ctx, cells, build.Options{
 		Bases: bases, Images: images,
-		Failed:    filepath.Join(f.out, "failed"),
-		Engine:    engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
-		Gate:      verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
+		Failed: filepath.Join(f.out, "failed"),
+		Engine: engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
+		Gate:   verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
+		Matrix: m.Digest(), Version: version,
 		AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
 		Display: display, Log: slog.Default(),
