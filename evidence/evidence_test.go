@@ -5,6 +5,8 @@ package evidence_test
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,11 +105,18 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// FuzzEvidence: bytes are a document or an error, and a document is read from its own
-// statement as it is.
+// FuzzEvidence: bytes are a document or an error, a document is read from its own
+// statement as it is, and what it says fits a terminal.
 func FuzzEvidence(f *testing.F) {
 	f.Add(true, []byte(spdx))
 	f.Add(false, evidence.Document{Kind: evidence.SBOM, Subject: subject, Predicate: json.RawMessage(spdx)}.Statement())
+	for _, kind := range evidence.Kinds()[1:] {
+		statement, err := os.ReadFile("testdata/" + string(kind) + ".json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(false, statement)
+	}
 	f.Fuzz(func(t *testing.T, bare bool, data []byte) {
 		artifactType := evidence.InToto
 		if bare {
@@ -120,6 +129,10 @@ func FuzzEvidence(f *testing.F) {
 			}
 			return
 		}
+		if lines := d.Summary(); len(lines) > 20 || slices.Contains(lines, "") {
+			t.Fatalf("Summary = %q", lines)
+		}
+		_ = d.Stale(evidence.Known{Rules: "r", Policy: &policy, Images: []string{subject.Digest}, Attached: []string{}})
 		again, err := evidence.Parse(evidence.InToto, d.Statement())
 		d.Created = time.Time{}
 		if diff := cmp.Diff(d, again); diff != "" || err != nil {

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package evidence_test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/evidence"
+)
+
+// read is a document of testdata, as a registry has it.
+func read(t *testing.T, kind evidence.Kind) evidence.Document {
+	t.Helper()
+	data, err := os.ReadFile("testdata/" + string(kind) + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := evidence.Parse(evidence.InToto, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[evidence.Kind]string{
+		evidence.Provenance: "12.4-nbody-ubuntu22.04 for linux/amd64, linux/arm64, group default\n" +
+			"by buildkitd linux/amd64 v0.33.1, buildkitd linux/arm64 v0.32.0, cudabuild v0.2.0\n" +
+			"of lists " + sha("4") + ", 2026-11-20\nof matrix " + sha("2") + "\n" +
+			"of root for linux/amd64 " + sha("3") + "\nof root for linux/arm64 " + sha("b") + "\n" +
+			"and of 5 other things: recipes, repositories, keys, sources",
+		evidence.Report: "linux/amd64: pass, 0 findings, rules r1",
+		evidence.Rows:   "nbody: pass on NVIDIA H200, driver 580.159.04, 2026-11-20 (2 rows)",
+		evidence.VSA:    "PASSED: CUDABUILD_GATES_PASSED, by policy " + policy.Digest() + "\nwarn: pass\nnbody on sm_90 with driver >=535: pass on NVIDIA H200",
+	} {
+		if diff := cmp.Diff(want, strings.Join(read(t, kind).Summary(), "\n")); diff != "" {
+			t.Errorf("Summary of %s (-want +got):\n%s", kind, diff)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"buildDefinition":{"buildType":"https://ci.example/1"},"runDetails":{"builder":{"id":"https://ci.example"}}}`: "built by https://ci.example\nas https://ci.example/1 has it",
+		`{"buildDefinition":[]}`: "not as its type says: json: cannot unmarshal array into Go struct field provenance.buildDefinition of type evidence.definition",
+	} {
+		d := evidence.Document{Kind: evidence.Provenance, Subject: subject, Predicate: json.RawMessage(text)}
+		if diff := cmp.Diff(want, strings.Join(d.Summary(), "\n")); diff != "" {
+			t.Errorf("Summary of %s (-want +got):\n%s", text, diff)
+		}
+	}
+	foreign := `{"verificationResult":"PASSED\u001b[2J\n","verifiedLevels":["x"],"policy":{},"https://github.com/cudabuild/cudabuild/blob/main/docs/evidence.md#vsa":{"met":[` +
+		strings.Repeat(`"a","",`, 30) + `"b"]}}`
+	lines := evidence.Document{Kind: evidence.VSA, Subject: subject, Predicate: json.RawMessage(foreign)}.Summary()
+	if len(lines) > 20 || !strings.HasPrefix(lines[0], `PASSED\u001b[2J : x`) || lines[len(lines)-1] != "and 13 more" {
+		t.Errorf("Summary of many lines = %q", lines)
+	}
+}
+
+func TestStale(t *testing.T) {
+	t.Parallel()
+	config := judged("", 0).Config
+	now := evidence.Known{
+		Rules: "r1", Policy: &policy, Images: []string{subject.Digest, config},
+		Attached: []string{read(t, evidence.Report).Digest(), read(t, evidence.Rows).Digest()},
+	}
+	change := func(edit func(*evidence.Known)) evidence.Known {
+		k := now
+		edit(&k)
+		return k
+	}
+	tests := map[string]struct {
+		kind evidence.Kind
+		now  evidence.Known
+		want string
+	}{
+		"rules":      {evidence.Report, change(func(k *evidence.Known) { k.Rules = "r2" }), "its rules are r1, those of now r2: 'cudabuild verify' judges the image by these"},
+		"report":     {evidence.Report, change(func(k *evidence.Known) { k.Images = []string{"x"} }), "it has a report on another image, " + subject.Digest},
+		"rows":       {evidence.Rows, change(func(k *evidence.Known) { k.Images = []string{subject.Digest} }), "it has a row of another image, sha256:other"},
+		"policy":     {evidence.VSA, change(func(k *evidence.Known) { k.Policy = &evidence.Policy{Verify: "pass"} }), "it is by another policy than that of now, " + evidence.Policy{Verify: "pass"}.Digest()},
+		"inputs":     {evidence.VSA, change(func(k *evidence.Known) { k.Attached = k.Attached[:1] }), "it goes by a rows that is not there, " + read(t, evidence.Rows).Digest()},
+		"provenance": {evidence.Provenance, now, ""},
+	}
+	for name, test := range tests {
+		if diff := cmp.Diff(test.want, read(t, test.kind).Stale(test.now)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	for _, kind := range evidence.Kinds()[1:] {
+		for _, known := range []evidence.Known{now, {}} {
+			if why := read(t, kind).Stale(known); why != "" {
+				t.Errorf("Stale of %s = %q, want that it holds", kind, why)
+			}
+		}
+	}
+}
