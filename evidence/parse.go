@@ -98,6 +98,7 @@ type spdx struct {
 	Packages []struct {
 		ID        string `json:"SPDXID"`
 		Name      string `json:"name"`
+		Purpose   string `json:"primaryPackagePurpose"`
 		Checksums []struct {
 			Algorithm string `json:"algorithm"`
 			Value     string `json:"checksumValue"`

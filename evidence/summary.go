@@ -56,7 +56,13 @@ func summarize[T any](d Document, lines func(T) []string) ([]string, error) {
 }
 
 func (s spdx) summary() []string {
-	return []string{fmt.Sprintf("%s, %d packages", s.Version, max(len(s.Packages)-1, 0))}
+	packages := 0
+	for _, p := range s.Packages {
+		if p.Purpose != "CONTAINER" && p.Purpose != "ARCHIVE" { // the image, and its layers
+			packages++
+		}
+	}
+	return []string{fmt.Sprintf("%s, %d packages", s.Version, packages)}
 }
 
 func (p provenance) summary() []string {

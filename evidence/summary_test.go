@@ -30,6 +30,7 @@ func read(t *testing.T, kind evidence.Kind) evidence.Document {
 func TestSummary(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[evidence.Kind]string{
+		evidence.SBOM: "SPDX-2.3, 9 packages",
 		evidence.Provenance: "12.4-nbody-ubuntu22.04 for linux/amd64, linux/arm64, group default\n" +
 			"by buildkitd linux/amd64 v0.33.1, buildkitd linux/arm64 v0.32.0, cudabuild v0.2.0\n" +
 			"of lists " + sha("4") + ", 2026-11-20\nof matrix " + sha("2") + "\n" +
