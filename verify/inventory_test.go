@@ -4,6 +4,7 @@ package verify_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,13 +124,28 @@ func TestInventoryOfEach(t *testing.T) {
 func TestInventoryUnknown(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string]map[string]imagetest.Entry{
-		"lists more packages": {"var/lib/dpkg/status": status(strings.Split(strings.Repeat("p"+strings.Repeat("x", 200)+" 1,", 40_000), ",")...)},
-		"was not understood":  {"var/lib/dpkg/status": {Data: "Package: a\nno field\n"}},
-		"lies elsewhere":      {"opt/status": status("a 1"), "var/lib/dpkg/status": {Symlink: "/opt/status"}},
+		"lists more packages than are kept": {"var/lib/dpkg/status": status(slices.Repeat([]string{"p" + strings.Repeat("x", 200) + " 1"}, 30_000)...)},
+		"was not understood":                {"var/lib/dpkg/status": {Data: "Package: a\nno field\n"}},
+		"lies elsewhere":                    {"opt/status": status("a 1"), "var/lib/dpkg/status": {Symlink: "/opt/status"}},
 	} {
 		_, err := verify.New(verify.Options{}).Inventory(t.Context(), "x", imagetest.New(layer(files)))
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want one that says %q", err, name)
 		}
+	}
+}
+
+// TestInventoryBounded: layers that list little in many bytes do not add up.
+func TestInventoryBounded(t *testing.T) {
+	t.Parallel()
+	packages := slices.Repeat([]string{"p" + strings.Repeat("x", 500) + " 1"}, 10_000)
+	blob := layer(map[string]imagetest.Entry{"var/lib/dpkg/status": status(packages...)})
+	layers := make([]*imagetest.Blob, 20)
+	for i := range layers {
+		layers[i] = blob
+	}
+	list, err := verify.New(verify.Options{}).Inventory(t.Context(), "x", imagetest.New(layers...))
+	if err == nil || !strings.Contains(err.Error(), "layer 12, or all up to it") {
+		t.Errorf("%d packages, %v", len(list.Packages), err)
 	}
 }

@@ -32,7 +32,7 @@ const (
 	maxCode   = 16 << 20 // paths and lists of device code
 	maxLines  = 1 << 20  // different beginnings of files that may be executed
 	perEntry  = 64       // of a map or a slice
-	maxListed = 8 << 20  // packages of all kinds: 40,000 and more; of a layer with more, the list is not known
+	maxListed = 8 << 20  // packages of all kinds: 30,000 and more; of a layer with more, the list is not known
 	maxShared = 1 << 18  // directories and libraries to which others than root may write, by number
 )
 

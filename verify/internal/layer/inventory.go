@@ -31,8 +31,13 @@ type Database struct {
 	Packages []pkgdb.Package `json:"packages"`
 }
 
-// Inventory returns what the layer lists. Facts that were read from a cache are as they were written.
-func (f *Facts) Inventory() (list Inventory, err error) {
+// ListsRoom is what the lists of an image's layers may decode to, in bytes: a hundred layers with 5,000 packages each.
+type ListsRoom struct{ used int64 }
+
+const maxLists = 64 << 20
+
+// Inventory returns what the layer lists, unless that is more than there is room for.
+func (f *Facts) Inventory(room *ListsRoom) (list Inventory, err error) {
 	if f.Listed == nil {
 		return Inventory{}, nil
 	}
@@ -40,13 +45,20 @@ func (f *Facts) Inventory() (list Inventory, err error) {
 	if err != nil {
 		return Inventory{}, err
 	}
-	err = json.NewDecoder(r).Decode(&list)
+	limited := &io.LimitedReader{R: r, N: maxLists - room.used}
+	err = json.NewDecoder(limited).Decode(&list)
+	room.used = maxLists - limited.N
+	if limited.N == 0 {
+		return Inventory{Over: true}, nil
+	}
 	return list, err
 }
 
 // seal is the inventory as facts hold it, nil for an empty one.
 func (i Inventory) seal(over bool) []byte {
-	i.Over = over
+	if over {
+		i = Inventory{Over: true}
+	}
 	if i.Databases == nil && i.Licenses == nil && i.Releases == nil && i.Links == nil && !over {
 		return nil
 	}
@@ -60,13 +72,17 @@ func (i Inventory) seal(over bool) []byte {
 // list notes a package, without what the texts that it was read from hold beside it.
 func (b *builder) list(set *PackageSet, p pkgdb.Package) {
 	p, size := own(p)
-	if !b.budget.listed.keep(size) {
+	if !b.budget.listed.keep(size + perPackage) {
 		b.budget.listed.spend(maxListed + 1)
+		set.list, b.inventory = Database{}, Inventory{}
 		return
 	}
 	set.list.Path, set.list.Of = set.Path, set.of
 	set.list.Packages = append(set.list.Packages, p)
 }
+
+// perPackage is what a package takes beside its texts, and more than a map's entry.
+const perPackage = 128
 
 // own returns a copy of p and its bytes.
 func own(p pkgdb.Package) (pkgdb.Package, int) {

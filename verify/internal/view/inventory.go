@@ -36,14 +36,14 @@ func Inventory(facts []*layer.Facts) ([]Package, pkgdb.Release, error) {
 	if len(facts) == 0 {
 		return nil, pkgdb.Release{}, nil
 	}
-	v := inventory{layers: newLayers(facts)}
+	v, room := inventory{layers: newLayers(facts)}, layer.ListsRoom{}
 	for i, f := range facts {
-		list, err := f.Inventory()
+		list, err := f.Inventory(&room)
 		switch {
 		case err != nil:
 			return nil, pkgdb.Release{}, fmt.Errorf("layer %d: %w", i, err)
 		case list.Over:
-			return nil, pkgdb.Release{}, fmt.Errorf("layer %d lists more packages than are kept", i)
+			return nil, pkgdb.Release{}, fmt.Errorf("layer %d, or all up to it, lists more packages than are kept", i)
 		case !f.Complete():
 			return nil, pkgdb.Release{}, fmt.Errorf("layer %d was not understood", i)
 		}
