@@ -45,6 +45,8 @@ type Plan struct {
 	Run   string // names it: the same plan has the same name
 	Tasks []Task
 	Left  []Left // never nil
+	// Nodes have GPUs, and nothing is asked for on them.
+	Nodes []LeftNode
 }
 
 // Task is a row to be made.
@@ -60,12 +62,19 @@ type Task struct {
 type Left struct {
 	Test  string    `json:"test"`
 	Image string    `json:"image"`
+	Cell  string    `json:"cell"` // "" of an image that is none's
 	On    gpu.Asked `json:"asked"`
 	Why   string    `json:"why"`
 }
 
 // MaxRows is how many rows a plan has at most: each is a Job in a cluster.
 const MaxRows = 10_000
+
+// LeftNode is a node with GPUs that takes no row as the cluster is now.
+type LeftNode struct {
+	Name string `json:"node"`
+	Why  string `json:"why"`
+}
 
 // New plans rows, each as often as repeat says. How they are made is a part of the plan: made in another way they
 // are others. There is an error if they are more than MaxRows.
@@ -83,7 +92,7 @@ func New(asks []Ask, repeat int, how ...any) (Plan, error) {
 			}
 			task.Where = a.within(all)
 			if why := a.why(all, task.Where); why != "" {
-				plan.Left = append(plan.Left, Left{a.Subject.Test.Name, a.Subject.Ref, a.On, why})
+				plan.Left = append(plan.Left, Left{a.Subject.Test.Name, a.Subject.Ref, a.Subject.Cell, a.On, why})
 				continue
 			}
 		}
@@ -179,7 +188,11 @@ func (a Ask) unfit(some compat.Target) string {
 			return why
 		}
 	}
-	return fmt.Sprintf("%s with driver %s: %s", target, on.Facts.Driver, s.On(on, s.Report).Why)
+	why := s.On(on, s.Report).Why
+	if a.On.GPU == target && a.On.Driver == on.Facts.Driver {
+		return why
+	}
+	return fmt.Sprintf("%s with driver %s: %s", target, on.Facts.Driver, why) // one of many
 }
 
 // driver is the newest one known that is asked for, "" if there is none.

@@ -54,6 +54,7 @@ func (f *clusterFlags) open() (*k8s.Client, error) {
 type fleetFlags struct {
 	clusterFlags
 	registryFlags
+	k8s.Pods
 
 	driver, gpus, tests, missing, platform string
 	gpu                                    []string
@@ -73,6 +74,8 @@ func (f *fleetFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.missing, "missing", "", "in place of IMAGE: what the gates lack in the plan of a push, `FILE` of 'cudabuild push --dry-run --json'")
 	flags.StringVar(&f.platform, "platform", "linux/amd64", "`OS/ARCH` of the nodes")
 	flags.IntVar(&f.repeat, "repeat", 1, "rows of each kind")
+	flags.StringVar(&f.Resource, "resource", "", "`NAME` of the resource that a GPU is in this cluster (default: what NVIDIA's DRA driver has published is claimed, else nvidia.com/gpu)")
+	flags.StringSliceVar(&f.Tolerations, "toleration", nil, "`KEY` of a taint that nodes with GPUs have, beside nvidia.com/gpu (repeatable)")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	for _, other := range []string{"driver", "gpu", "gpus"} {
 		cmd.MarkFlagsMutuallyExclusive("missing", other)
@@ -88,7 +91,7 @@ func newFleetPlan() *cobra.Command {
 
 Each IMAGE is a reference to a registry that the nodes can pull from. With --driver or --gpu rows are
 made on nodes of that kind, whether there are any yet or not; without, there is a row for every driver and GPU
-that nodes of the cluster have by the labels of GPU feature discovery. A row for which it is
+that nodes of the cluster have by the labels of GPU feature discovery, of those that would take one now. A row for which it is
 predicted that the image does not run there is left out, and the reason is said; so is one for more GPUs than
 any node of its kind has.
 
@@ -146,6 +149,7 @@ func (f *fleetFlags) planOf(ctx context.Context, what wanted, images []subject) 
 	if plan, err = fleet.New(asks, f.repeat, f.how...); err != nil {
 		return plan, err
 	}
+	plan.Nodes = what.left
 	for _, l := range left {
 		plan.Left = append(plan.Left, fleet.Left{Test: l.Test, Image: l.Image, Why: l.Why})
 	}
@@ -164,53 +168,69 @@ func of(s *fleet.Subject, on gpu.Asked) gpu.Asked {
 }
 
 // classes are the kinds of nodes that are asked for, whatever is to be run.
-func (f *fleetFlags) classes(ctx context.Context) ([]fleet.Ask, error) {
+func (f *fleetFlags) classes(ctx context.Context) (classes []fleet.Ask, left []fleet.LeftNode, err error) {
 	for _, name := range f.gpu {
 		if _, err := compat.ParseTarget(name); err != nil {
-			return nil, fmt.Errorf("--gpu: %w", err)
+			return nil, nil, fmt.Errorf("--gpu: %w", err)
 		}
 	}
 	if words := usertest.Forms()["driver"].Pattern; f.driver != "" && (!words.MatchString(f.driver) || !compat.AnyDriverIs(f.driver)) {
-		return nil, &exitError{code: exitUsage, err: fmt.Errorf("--driver %q: no driver is that", f.driver), hint: "want words such as '>=535', '>=550 <580', 535 or 580.159.04"}
+		return nil, nil, &exitError{code: exitUsage, err: fmt.Errorf("--driver %q: no driver is that", f.driver), hint: "want words such as '>=535', '>=550 <580', 535 or 580.159.04"}
 	}
 	if f.gpus == "none" {
-		return []fleet.Ask{{}}, nil
+		return []fleet.Ask{{}}, nil, nil
 	}
 	n, err := strconv.Atoi(f.gpus)
 	if err != nil || n < 1 {
-		return nil, fmt.Errorf("--gpus %q: want a number, or none", f.gpus)
+		return nil, nil, fmt.Errorf("--gpus %q: want a number, or none", f.gpus)
 	}
 	if f.driver == "" && len(f.gpu) == 0 {
 		return f.ofCluster(ctx, n)
 	}
-	var classes []fleet.Ask
 	for _, name := range f.gpu {
 		classes = append(classes, fleet.Ask{On: gpu.Asked{Driver: f.driver, GPU: name, GPUs: n}})
 	}
 	if classes == nil {
 		classes = []fleet.Ask{{On: gpu.Asked{Driver: f.driver, GPUs: n}}}
 	}
-	return classes, nil
+	return classes, nil, nil
 }
 
-// ofCluster are the kinds of nodes that a cluster has, asked for n GPUs each.
-func (f *fleetFlags) ofCluster(ctx context.Context, n int) ([]fleet.Ask, error) {
-	client, err := f.open()
-	if err != nil {
-		return nil, err
-	}
-	nodes, err := client.Nodes(ctx)
-	if err != nil {
+// cluster finds out how GPUs are had there.
+func (f *fleetFlags) cluster(ctx context.Context) (*k8s.Client, error) {
+	if err := f.Check(); err != nil {
 		return nil, unknown(err)
 	}
-	classes := fleet.Classes(nodes)
+	client, err := f.open()
+	if err == nil && f.Resource == "" {
+		f.Resource = "nvidia.com/gpu"
+		f.Claims, err = client.Claims(ctx)
+	}
+	return client, unknown(err)
+}
+
+// ofCluster are the kinds of nodes that a cluster has, asked for n GPUs each, and the nodes that would take none.
+func (f *fleetFlags) ofCluster(ctx context.Context, n int) ([]fleet.Ask, []fleet.LeftNode, error) {
+	client, err := f.cluster(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	fit, left, err := client.Fit(ctx, f.platform, f.Pods)
+	if err != nil {
+		return nil, nil, unknown(err)
+	}
+	classes := fleet.Classes(fit)
 	if len(classes) == 0 {
-		return nil, unknown(hint.New("no node of the cluster has the labels of GPU feature discovery", "name nodes that will come with --driver and --gpu, or run without GPUs with --gpus none"))
+		why := "no node of the cluster has the labels of GPU feature discovery"
+		if lines := leftNodes(left); lines != nil {
+			why = "no node of the cluster with GPUs would take a row now: " + strings.Join(lines, "; ")
+		}
+		return nil, nil, unknown(hint.New(why, "name nodes that will come with --driver and --gpu, or run without GPUs with --gpus none"))
 	}
 	for i := range classes {
 		classes[i].On.GPUs = n
 	}
-	return classes, nil
+	return classes, left, nil
 }
 
 // subjects asks the verifier about the images, which must be in a registry.
@@ -246,6 +266,8 @@ type fleetPlan struct {
 	Version int          `json:"version"` // 1
 	Rows    []fleetTask  `json:"rows"`
 	Left    []fleet.Left `json:"left_out"`
+	// Nodes with GPUs that take no row as the cluster is now.
+	Nodes []fleet.LeftNode `json:"left_nodes"`
 }
 
 type fleetTask struct {
@@ -259,7 +281,7 @@ type fleetTask struct {
 
 func (f *fleetFlags) print(w io.Writer, plan fleet.Plan) error {
 	if f.asJSON {
-		doc := fleetPlan{1, []fleetTask{}, plan.Left}
+		doc := fleetPlan{1, []fleetTask{}, plan.Left, append([]fleet.LeftNode{}, plan.Nodes...)}
 		for _, t := range plan.Tasks {
 			s := t.Subject
 			doc.Rows = append(doc.Rows, fleetTask{s.Pull, s.Cell, s.Test.Name, t.On, append([]compat.Region{}, t.Where...), t.Prediction})
@@ -277,7 +299,7 @@ func (f *fleetFlags) print(w io.Writer, plan fleet.Plan) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	printLeft(w, plan.Left)
+	printLeft(w, plan)
 	fmt.Fprintf(w, "%d rows, %d left out\n", len(plan.Tasks), len(plan.Left))
 	return nothing(plan)
 }
@@ -288,11 +310,4 @@ func nothing(plan fleet.Plan) error {
 		return nil
 	}
 	return &exitError{code: exitUnknown, err: errors.New("there is nothing to run")}
-}
-
-func printLeft(w io.Writer, left []fleet.Left) {
-	for _, l := range left {
-		on := strings.Join(strings.Fields(l.On.GPU+" "+l.On.Driver), " ")
-		fmt.Fprintf(w, "left out: %s on %s: %s\n", strings.TrimSpace(l.Image+" "+l.Test), orDash(on), ends(l.Why))
-	}
 }

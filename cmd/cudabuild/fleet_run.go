@@ -25,7 +25,6 @@ import (
 // fleetRunFlags are the flags of `cudabuild fleet run`.
 type fleetRunFlags struct {
 	fleetFlags
-	k8s.Pods
 
 	observer, ledger string
 	limit, wait      time.Duration
@@ -56,10 +55,8 @@ not be made, or found no device.`,
 	flags.StringVar(&f.ledger, "ledger", "", "`DIR` to write the rows to")
 	flags.DurationVar(&f.limit, "timeout", time.Minute, "time that a sample may take")
 	flags.DurationVar(&f.wait, "wait", 15*time.Minute, "time without a node, while no other row runs, after which a row is given up")
-	flags.StringVar(&f.Resource, "resource", "", "`NAME` of the resource that a GPU is in this cluster (default: what NVIDIA's DRA driver has published is claimed, else nvidia.com/gpu)")
 	flags.StringVar(&f.RuntimeClass, "runtime-class", "", "`NAME` of the runtime class of pods with GPUs")
 	flags.StringSliceVar(&f.PullSecrets, "pull-secret", nil, "`NAME` of a secret for pulling the images (repeatable)")
-	flags.StringSliceVar(&f.Tolerations, "toleration", nil, "`KEY` of a taint that nodes with GPUs have, beside nvidia.com/gpu (repeatable)")
 	flags.StringVar(&f.CPU, "cpu", "", "processors that a program asks for, such as 4 or 500m")
 	flags.StringVar(&f.Memory, "memory", "", "memory that a program asks for and may have, such as 16Gi")
 	_ = cmd.MarkFlagRequired("observer")
@@ -73,18 +70,9 @@ func (f *fleetRunFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := checkObserver(f.observer); err != nil {
 		return err
 	}
-	if err := f.Check(); err != nil {
-		return unknown(err)
-	}
-	client, err := f.open()
+	client, err := f.cluster(cmd.Context())
 	if err != nil {
 		return err
-	}
-	if f.Resource == "" {
-		f.Resource = "nvidia.com/gpu"
-		if f.Claims, err = client.Claims(cmd.Context()); err != nil {
-			return unknown(err)
-		}
 	}
 	f.how = []any{f.observer, f.Pods, f.limit}
 	plan, done, err := f.plan(cmd, refs)
@@ -152,6 +140,7 @@ type fleetSeen struct {
 type fleetProblem struct {
 	Job   string    `json:"job"`
 	Image string    `json:"image"`
+	Cell  string    `json:"cell"`
 	Test  string    `json:"test"`
 	Asked gpu.Asked `json:"asked"`
 	Why   string    `json:"why"`
@@ -171,7 +160,7 @@ func (s *fleetSeen) had(t fleet.Task, run string, kept []gpu.Observation) bool {
 func (s *fleetSeen) add(r k8s.Result) error {
 	subject := r.Task.Subject
 	if r.Problem != "" {
-		s.Problems = append(s.Problems, fleetProblem{r.Task.Name, subject.Pull, subject.Test.Name, r.Task.On, r.Problem})
+		s.Problems = append(s.Problems, fleetProblem{r.Task.Name, subject.Pull, subject.Cell, subject.Test.Name, r.Task.On, r.Problem})
 		return nil
 	}
 	if s.ledger != "" {
@@ -197,11 +186,13 @@ type fleetDocument struct {
 	Rows     []record.Row   `json:"rows"`     // in the order in which they ended
 	Problems []fleetProblem `json:"problems"` // rows that could not be made
 	Left     []fleet.Left   `json:"left_out"`
+	// Nodes with GPUs that took no row as the cluster was.
+	Nodes []fleet.LeftNode `json:"left_nodes"`
 }
 
 func (s *fleetSeen) print(plan fleet.Plan) error {
 	if s.asJSON {
-		return plain.JSON(s.w, fleetDocument{1, plan.Run, s.rows, s.Problems, plan.Left})
+		return plain.JSON(s.w, fleetDocument{1, plan.Run, s.rows, s.Problems, plan.Left, append([]fleet.LeftNode{}, plan.Nodes...)})
 	}
 	table := tabwriter.NewWriter(s.w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\nIMAGE\tNODE\tDRIVER\tGPU\tPREDICTED\tRESULT\tAGREES\tSHOWED")
@@ -212,10 +203,8 @@ func (s *fleetSeen) print(plan fleet.Plan) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(s.w, "no row: %s %s: %s\n", p.Image, p.Test, ends(p.Why))
-	}
-	printLeft(s.w, plan.Left)
+	printProblems(s.w, s.Problems)
+	printLeft(s.w, plan)
 	_, err := fmt.Fprintf(s.w, "%d of %d rows, run %s\n", len(s.rows), len(plan.Tasks), plan.Run)
 	return err
 }

@@ -23,6 +23,7 @@ type wanted struct {
 	tests   []usertest.Test // nil for the images' own samples
 	classes []fleet.Ask     // for all of them, or
 	missing []missingRow    // by themselves
+	left    []fleet.LeftNode
 }
 
 // missingRow is one that a gate lacks.
@@ -45,7 +46,7 @@ func (f *fleetFlags) wanted(cmd *cobra.Command, refs []string) (w wanted, err er
 	if w.tests, w.refs, err = loadTests(cmd, f.tests, refs); err != nil {
 		return w, err
 	}
-	w.classes, err = f.classes(cmd.Context())
+	w.classes, w.left, err = f.classes(cmd.Context())
 	return w, err
 }
 

@@ -152,13 +152,17 @@ func (r *Runner) pod(t fleet.Task) object {
 // literal is a text as Kubernetes hands it on unchanged: in commands it takes $$ for $, and $(NAME) for a variable.
 var literal = strings.NewReplacer("$", "$$")
 
-// tolerations are of the taint that keeps pods without GPUs from nodes with them, and those that the user names.
+// tolerated are the keys of the taint that keeps pods without GPUs from nodes with them, and of those that the user names.
+func (p Pods) tolerated(gpus bool) []string {
+	if gpus {
+		return append([]string{"nvidia.com/gpu"}, p.Tolerations...)
+	}
+	return p.Tolerations
+}
+
 func (r *Runner) tolerations(t fleet.Task) []object {
 	all := []object{}
-	if t.On.GPUs > 0 {
-		all = append(all, object{"key": "nvidia.com/gpu", "operator": "Exists"})
-	}
-	for _, key := range r.Pods.Tolerations {
+	for _, key := range r.Pods.tolerated(t.On.GPUs > 0) {
 		all = append(all, object{"key": key, "operator": "Exists"})
 	}
 	return all

@@ -17,8 +17,13 @@ type node struct {
 		Name   string            `json:"name"`
 		Labels map[string]string `json:"labels"`
 	} `json:"metadata"`
+	Spec struct {
+		Unschedulable bool    `json:"unschedulable"`
+		Taints        []taint `json:"taints"`
+	} `json:"spec"`
 	Status struct {
-		NodeInfo struct {
+		Allocatable map[string]string `json:"allocatable"`
+		NodeInfo    struct {
 			KernelVersion           string `json:"kernelVersion"`
 			OSImage                 string `json:"osImage"`
 			ContainerRuntimeVersion string `json:"containerRuntimeVersion"`
@@ -43,23 +48,16 @@ func (c *Client) Node(ctx context.Context, name string) (fleet.Node, error) {
 	return n.known(claimable), err
 }
 
-// Nodes are all of the cluster.
-func (c *Client) Nodes(ctx context.Context) ([]fleet.Node, error) {
+// nodes are all of the cluster, and the devices that can be claimed there.
+func (c *Client) nodes(ctx context.Context) ([]node, map[string][]map[string]place.Attribute, error) {
 	var all struct {
 		Items []node `json:"items"`
 	}
 	if err := c.list(ctx, nodes, "", &all); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	claimable, err := c.claimable(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var known []fleet.Node
-	for _, n := range all.Items {
-		known = append(known, n.known(claimable))
-	}
-	return known, nil
+	return all.Items, claimable, err
 }
 
 // Claims reports whether GPUs can be claimed in this cluster: whether NVIDIA's DRA driver has

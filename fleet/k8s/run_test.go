@@ -116,6 +116,7 @@ func (s *standIn) list(below string, r *http.Request) (all []string) {
 			all = append(all, string(o))
 		}
 	}
+	slices.Sort(all) // by their names
 	return all
 }
 
