@@ -195,6 +195,10 @@ func (w Written) Tests(at *spec.File) []Test {
 	return all
 }
 
+// maxArg bounds one argument of a program, with the byte that ends it.
+// Source: Linux, include/uapi/linux/binfmts.h, MAX_ARG_STRLEN.
+const maxArg = 128 << 10
+
 func (e entry) test(at *spec.File) Test {
 	number := func(place spec.Place, key string, n, least, most int) {
 		if n < least || n > most {
@@ -202,6 +206,11 @@ func (e entry) test(at *spec.File) Test {
 		}
 	}
 	number(e.Expect.At, "exit", e.Expect.Exit, 0, 255)
+	for i, arg := range e.Run {
+		if len(arg) >= maxArg {
+			at.At(e.At, "have the program read it from a file of the image", "test %q: run: argument %d has %d bytes: Linux hands on fewer than %d", e.Name, i, len(arg), maxArg)
+		}
+	}
 	t := Test{
 		Name: e.Name, Image: e.Image, Run: e.Run, Exit: e.Expect.Exit, Figures: map[string]Figure{}, GPUs: All, Driver: e.When.Driver,
 	}
