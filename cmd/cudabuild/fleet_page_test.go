@@ -3,8 +3,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +17,30 @@ import (
 	"github.com/cudabuild/cudabuild/fleet"
 	"github.com/cudabuild/cudabuild/gpu"
 )
+
+// TestTryLedger: a ledger that takes no row is noticed before there are any, and is left as it was.
+func TestTryLedger(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new", "rows")
+	if err := tryLedger(dir); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for of, err := range map[string]error{
+		"can be written to":                 tryLedger(filepath.Join(file, "rows")),
+		"free some space, or name a folder": unkept(&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}),
+	} {
+		if with := new(exitError); !errors.As(err, &with) || with.code != exitUnknown || !strings.Contains(with.hint, of) || !strings.HasPrefix(err.Error(), "--ledger: ") {
+			t.Errorf("%v, want a hint with %q", err, of)
+		}
+	}
+}
 
 // TestFleetPage: what is not there is said once, with the words of the table, however many nodes there are.
 func TestFleetPage(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"regexp"
 	"slices"
 	"text/tabwriter"
@@ -18,6 +19,8 @@ import (
 	"github.com/cudabuild/cudabuild/fleet"
 	"github.com/cudabuild/cudabuild/fleet/k8s"
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/disk"
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/record"
 )
@@ -90,7 +93,13 @@ func (f *fleetRunFlags) run(cmd *cobra.Command, refs []string) error {
 		Have: func(t fleet.Task, run string) bool { return seen.had(t, run, kept) },
 	}
 	if len(plan.Tasks) > 0 {
+		if err := tryLedger(f.ledger); err != nil {
+			return err
+		}
 		err = runner.Run(cmd.Context(), plan, seen.add)
+	}
+	if err != nil && !runner.Begun() && len(seen.rows)+len(seen.Problems) == 0 {
+		return unknown(err) // there is no run
 	}
 	if printErr := seen.print(plan); err == nil {
 		err = printErr
@@ -124,6 +133,35 @@ func readLedger(dir string) ([]gpu.Observation, error) {
 		return nil, nil
 	}
 	return rows, err
+}
+
+// tryLedger says what would keep rows from a ledger before there are any.
+func tryLedger(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	err := os.MkdirAll(dir, 0o755)
+	if err != nil {
+		return unkept(err)
+	}
+	file, err := files.Unnamed(dir)
+	if err != nil {
+		return unkept(err)
+	}
+	_, err = file.Write(make([]byte, 64<<10)) // as much as some rows
+	return unkept(errors.Join(err, file.Close()))
+}
+
+// unkept is the error of a ledger that takes no row.
+func unkept(err error) error {
+	if err == nil {
+		return nil
+	}
+	hint := "name a folder with --ledger that can be written to"
+	if disk.Full(err) {
+		hint = "free some space, or name a folder on another disk with --ledger"
+	}
+	return &exitError{code: exitUnknown, err: fmt.Errorf("--ledger: %w", err), hint: hint}
 }
 
 // fleetSeen is what a run shows.
@@ -165,7 +203,7 @@ func (s *fleetSeen) add(r k8s.Result) error {
 	}
 	if s.ledger != "" {
 		if err := gpu.Append(s.ledger, r.Host, r.Row); err != nil {
-			return err
+			return unkept(err)
 		}
 	}
 	s.show(record.Row{Row: r.Row, Host: r.Host})
