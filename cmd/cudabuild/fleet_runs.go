@@ -130,7 +130,7 @@ func printRuns(cmd *cobra.Command, runs []k8s.Run, asJSON bool) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "RUN\tBEGUN\tROWS\tWAITING\tRUNNING\tENDED")
 	for _, r := range runs {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%d\n", oneLine(r.Name), r.Begun.UTC().Format(time.RFC3339), orDash(oneLine(r.Rows)), r.Waiting, r.Running, r.Ended)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\n", oneLine(r.Name), r.Begun.UTC().Format(time.RFC3339), r.Rows, r.Waiting, r.Running, r.Ended)
 	}
 	return table.Flush()
 }

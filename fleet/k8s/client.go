@@ -45,6 +45,9 @@ func Open(o Options) (*Client, error) {
 	rules.ExplicitPath = o.Kubeconfig
 	loaded := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.Context})
 	config, err := loaded.ClientConfig()
+	if clientcmd.IsEmptyConfig(err) { // nobody knows the variable that this would speak of
+		err = fmt.Errorf("%s: not there, or it names none", strings.Join(rules.GetLoadingPrecedence(), ", "))
+	}
 	if err != nil {
 		return nil, hint.New(fmt.Sprintf("no Kubernetes cluster: %v", err), "name a kubeconfig with --kubeconfig FILE or KUBECONFIG, and a context of it with --context")
 	}
@@ -178,18 +181,24 @@ func say(err error) error {
 	var status apierrors.APIStatus
 	switch {
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), " cannot "):
-		return &forbidden{err}
+		return &hinted{err, "docs/fleet.md has the role that this needs"}
+	case apierrors.IsUnauthorized(err):
+		return &hinted{fmt.Errorf("the API server does not know who this is: %w", err), "the token or certificate of the kubeconfig may have expired: log in again, or name another with --kubeconfig or --context"}
 	case errors.As(err, &status):
 		return err
 	}
 	return fmt.Errorf("the API server: %w", err)
 }
 
-// forbidden is what the client has no right to.
-type forbidden struct{ error }
+// hinted is an error of the server, and what to do about it.
+type hinted struct {
+	error
 
-func (e *forbidden) Unwrap() error { return e.error }
-func (e *forbidden) Hint() string  { return "docs/fleet.md has the role that this needs" }
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+func (e *hinted) Hint() string  { return e.hint }
 
 // missing reports whether the server has no such objects for this client.
 func missing(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsForbidden(err) }

@@ -23,7 +23,9 @@ func TestFit(t *testing.T) {
 			"nvidia.com/gpu.count":"2","nvidia.com/gpu.compute.major":"9","nvidia.com/gpu.compute.minor":"0","nvidia.com/cuda.driver-version.full":"580.65.06"%s}},
 			"spec":{%s},"status":{"allocatable":{"cpu":"8","nvidia.com/gpu":"%s"}}}`, name, labels, spec, gpus))
 	}
-	taints := func(taint string) string { return `"taints":[{"key":"nvidia.com/gpu","effect":"NoSchedule"},` + taint + `]` }
+	taints := func(taint string) string {
+		return `"taints":[{"key":"nvidia.com/gpu","effect":"NoSchedule"},` + taint + `]`
+	}
 	node("plain", "", "", "2")
 	node("one-is-ill", "", taints(`{"key":"x","effect":"PreferNoSchedule"}`), "1")
 	node("tolerated", "", taints(`{"key":"team","value":"b","effect":"NoExecute"}`), "2")

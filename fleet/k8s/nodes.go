@@ -23,6 +23,7 @@ type node struct {
 	} `json:"spec"`
 	Status struct {
 		Allocatable map[string]string `json:"allocatable"`
+		Conditions  []condition       `json:"conditions"`
 		NodeInfo    struct {
 			KernelVersion           string `json:"kernelVersion"`
 			OSImage                 string `json:"osImage"`

@@ -128,8 +128,11 @@ func (p pod) hopeless() hopeless {
 				return hopeless{words(w.Reason, w.Message), sure || refused || lasting.MatchString(w.Message), refused}
 			}
 		}
+		if c.Name == observerContainer && c.State.Running != nil { // 3 MB are copied in no time
+			return hopeless{why: "the observer's container does not end: " + noObserver}
+		}
 		if t := c.State.Terminated; t != nil && c.Name == observerContainer && t.ExitCode != 0 {
-			return hopeless{why: fmt.Sprintf("the observer could not be copied into the pod: exit code %d, %s", t.ExitCode, words(t.Reason, t.Message)), sure: true}
+			return hopeless{why: fmt.Sprintf("the observer could not be copied into the pod: exit code %d, %s: %s", t.ExitCode, words(t.Reason, t.Message), noObserver), sure: true}
 		}
 	}
 	if p.Status.Phase == "Failed" && p.ended() == nil {
@@ -137,6 +140,9 @@ func (p pod) hopeless() hopeless {
 	}
 	return hopeless{}
 }
+
+// noObserver is what is wrong, most often, where there is none in a pod.
+const noObserver = "--observer must be the image that 'cudabuild fleet install' prints"
 
 func words(reason, message string) string {
 	return strings.TrimSuffix(reason+": "+strings.TrimSpace(message), ": ")
@@ -149,6 +155,8 @@ func (t terminated) death() (why string, row bool) {
 		return "killed: it used more memory than the pod or its node has (OOMKilled)", true
 	case unmet.MatchString(t.Message):
 		return t.Message, true
+	case t.Reason == "StartError" && strings.Contains(t.Message, observerDir+"/observe"):
+		return fmt.Sprintf("the observer did not copy itself into the pod: %s: %s", strings.TrimSpace(t.Message), noObserver), false
 	}
 	return strings.TrimSuffix(fmt.Sprintf("the container ended with code %d (%s) and left no row: %s", t.ExitCode, t.Reason, strings.TrimSpace(t.Message)), ": "), false
 }

@@ -74,7 +74,7 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (*standIn) refuse(w http.ResponseWriter, r *http.Request, status int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	reason := map[int]string{403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 410: "Expired", 503: "ServiceUnavailable"}[status]
+	reason := map[int]string{401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "AlreadyExists", 410: "Expired", 503: "ServiceUnavailable"}[status]
 	_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":"%s","message":"user \"x\" cannot %s %s"}`, status, reason, strings.ToLower(r.Method), r.URL.Path)
 }
 
@@ -109,8 +109,9 @@ func (s *standIn) list(below string, r *http.Request) (all []string) {
 		}
 		has := true
 		for _, want := range strings.FieldsFunc(r.URL.Query().Get("labelSelector"), func(c rune) bool { return c == ',' }) {
-			key, value, _ := strings.Cut(want, "=")
-			has = has && named.Metadata.Labels[key] == value
+			key, value, valued := strings.Cut(want, "=")
+			is, there := named.Metadata.Labels[key]
+			has = has && there && (!valued || is == value)
 		}
 		if has {
 			all = append(all, string(o))
@@ -311,6 +312,38 @@ func TestForbidden(t *testing.T) {
 				t.Errorf("begun: %v, deleted %v, want an empty run removed", runner.Begun(), s.deleted)
 			}
 		})
+	}
+}
+
+// TestUnauthorized says what to do, as the server does not.
+func TestUnauthorized(t *testing.T) {
+	t.Parallel()
+	s := &standIn{fault: func(int, *http.Request) int { return 401 }}
+	runner, _ := s.start(t)
+	if _, err := runner.Client.Runs(t.Context()); err == nil || !strings.Contains(err.Error(), "does not know who this is") || !strings.Contains(hint.Of(err), "log in again") {
+		t.Errorf("error %v, hint %q", err, hint.Of(err))
+	}
+}
+
+// TestStatus: a row waits on a node whose kubelet does not answer.
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	s := &standIn{}
+	runner, plan := s.start(t)
+	s.pods = map[string]string{plan.Tasks[0].Name: `{"phase":"Pending"}`}
+	s.there["/api/v1/nodes/n1"] = json.RawMessage(`{"metadata":{"name":"n1"},"status":{"conditions":[{"type":"Ready","status":"Unknown","reason":"NodeStatusUnknown","message":"Kubelet stopped posting node status."}]}}`)
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
+	defer stop()
+	if err := runner.Run(ctx, plan, func(r Result) error { t.Errorf("result %+v", r); return nil }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	runs, err := runner.Client.Runs(t.Context())
+	if err != nil || len(runs) != 1 || runs[0].Rows != 1 || runs[0].Waiting != 1 {
+		t.Fatalf("%+v, %v", runs, err)
+	}
+	rows, err := runner.Client.Rows(t.Context(), runs[0].Name)
+	if err != nil || len(rows) != 1 || rows[0].Node != "n1" || rows[0].Why != "the node is not ready: NodeStatusUnknown: Kubelet stopped posting node status." {
+		t.Errorf("%+v, %v", rows, err)
 	}
 }
 

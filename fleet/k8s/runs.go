@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -55,7 +56,7 @@ func (j job) failed() string {
 type Run struct {
 	Name    string    `json:"run"`
 	Begun   time.Time `json:"begun"`
-	Rows    string    `json:"rows"`    // that were planned
+	Rows    int       `json:"rows"`    // that were planned, 0 if nobody knows
 	Waiting int       `json:"waiting"` // without a pod that runs
 	Running int       `json:"running"`
 	Ended   int       `json:"ended"`
@@ -81,7 +82,8 @@ func (c *Client) Runs(ctx context.Context) ([]Run, error) {
 	}
 	runs := []Run{}
 	for _, o := range owners.Items {
-		r := Run{Name: o.Metadata.Name, Begun: o.Metadata.CreationTimestamp, Rows: o.Data["rows"]}
+		r := Run{Name: o.Metadata.Name, Begun: o.Metadata.CreationTimestamp}
+		r.Rows, _ = strconv.Atoi(o.Data["rows"])
 		for _, j := range made.Items {
 			if j.Metadata.Labels[label] == r.Name {
 				r.count(j)
@@ -146,7 +148,7 @@ func (c *Client) Rows(ctx context.Context, run string) ([]Row, error) {
 	if err := c.list(ctx, pods, label+"="+run, &there); err != nil {
 		return nil, err
 	}
-	rows := []Row{}
+	rows, ail := []Row{}, map[string]string{}
 	for _, j := range made.Items {
 		row := Row{Job: j.Metadata.Name, Image: j.Metadata.Annotations[imageNote], Test: j.Metadata.Annotations[testNote], State: j.state(), Why: j.failed()}
 		for _, p := range there.Items {
@@ -154,10 +156,33 @@ func (c *Client) Rows(ctx context.Context, run string) ([]Row, error) {
 				row.Node, row.Why = p.Spec.NodeName, cmp.Or(row.Why, p.hopeless().why, p.unplaced())
 			}
 		}
+		if row.Node != "" && row.Why == "" && row.State != Ended {
+			var err error
+			if row.Why, err = c.ails(ctx, row.Node, ail); err != nil {
+				return nil, err
+			}
+		}
 		rows = append(rows, row)
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.Job, b.Job) })
 	return rows, nil
+}
+
+// ails says why nothing goes on on a node, "" if nothing is known of it. Known are those that were asked about.
+func (c *Client) ails(ctx context.Context, name string, known map[string]string) (string, error) {
+	if why, asked := known[name]; asked {
+		return why, nil
+	}
+	var n node
+	if _, err := c.get(ctx, nodes, name, &n); err != nil && !missing(err) {
+		return "", err
+	}
+	for _, is := range n.Status.Conditions {
+		if is.Type == "Ready" && is.Status != "True" {
+			known[name] = "the node is not ready: " + words(is.Reason, is.Message)
+		}
+	}
+	return known[name], nil
 }
 
 // Remove takes a run out of the cluster, with all that it has made.
