@@ -4,12 +4,13 @@
 //
 // [New] plans: a [Task] is a row to be made, with the nodes on which the image runs by the rules
 // of package compat and that are what was asked for. What runs nowhere is left out, with the reason.
-// [Task.Row] makes the row from what package observe saw beside the program. Both are pure; package
+// [Task.Row] makes the row from what package observe saw beside the program. Both speak to nobody; package
 // k8s below this one has the Jobs.
 package fleet
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -77,12 +78,16 @@ type LeftNode struct {
 }
 
 // New plans rows, each as often as repeat says. How they are made is a part of the plan: made in another way they
-// are others. There is an error if they are more than MaxRows.
-func New(asks []Ask, repeat int, how ...any) (Plan, error) {
+// are others. There is an error if they are more than MaxRows, or if ctx ends: predictions of many images take a while.
+func New(ctx context.Context, asks []Ask, repeat int, how ...any) (Plan, error) {
 	plan := Plan{Left: []Left{}}
+	repeat = max(1, repeat)
 	var tasks []Task
 	where := map[*Subject][]compat.Region{} // one image is asked for on many kinds of nodes
 	for _, a := range asks {
+		if err := ctx.Err(); err != nil {
+			return plan, err
+		}
 		task := Task{Ask: a}
 		if a.On.GPUs > 0 {
 			all, known := where[a.Subject]
@@ -97,10 +102,9 @@ func New(asks []Ask, repeat int, how ...any) (Plan, error) {
 			}
 		}
 		task.Prediction = task.predict()
-		tasks = append(tasks, task)
-	}
-	if repeat = max(1, repeat); len(tasks) > MaxRows/repeat {
-		return plan, hint.Usage(fmt.Sprintf("%d rows, %d times each: a run has at most %d", len(tasks), repeat, MaxRows), "ask for fewer (--repeat, --driver, --gpu), or for some in another run")
+		if tasks = append(tasks, task); len(tasks) > MaxRows/repeat {
+			return plan, hint.Usage(fmt.Sprintf("these are more rows than a run has at most, %d", MaxRows), "ask for fewer (--repeat, --driver, --gpu), or for some in another run")
+		}
 	}
 	for _, task := range tasks {
 		plan.Tasks = append(plan.Tasks, slices.Repeat([]Task{task}, repeat)...)

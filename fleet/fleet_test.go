@@ -3,6 +3,8 @@
 package fleet_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -45,7 +47,7 @@ func asks(s *fleet.Subject, kinds ...gpu.Asked) (all []fleet.Ask) {
 
 func planned(t testing.TB, asks []fleet.Ask, repeat int, how ...any) fleet.Plan {
 	t.Helper()
-	plan, err := fleet.New(asks, repeat, how...)
+	plan, err := fleet.New(t.Context(), asks, repeat, how...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +62,13 @@ func TestMaxRows(t *testing.T) {
 	if plan := planned(t, kinds, fleet.MaxRows/2); len(plan.Tasks) != fleet.MaxRows || len(plan.Left) != 1 {
 		t.Errorf("%d rows, %d left out", len(plan.Tasks), len(plan.Left))
 	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := fleet.New(ended, kinds, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("nobody waits for it: %v", err)
+	}
 	for _, repeat := range []int{fleet.MaxRows/2 + 1, math.MaxInt} {
-		if plan, err := fleet.New(kinds, repeat); hint.Code(err, 0) != 2 || len(plan.Tasks) > 0 {
+		if plan, err := fleet.New(t.Context(), kinds, repeat); hint.Code(err, 0) != 2 || len(plan.Tasks) > 0 {
 			t.Errorf("%d times each: %d rows, %v", repeat, len(plan.Tasks), err)
 		}
 	}

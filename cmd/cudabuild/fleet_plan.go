@@ -146,7 +146,7 @@ func (f *fleetFlags) planOf(ctx context.Context, what wanted, images []subject) 
 			}
 		}
 	}
-	if plan, err = fleet.New(asks, f.repeat, f.how...); err != nil {
+	if plan, err = fleet.New(ctx, asks, f.repeat, f.how...); err != nil {
 		return plan, err
 	}
 	plan.Nodes = what.left

@@ -200,7 +200,7 @@ func (s *standIn) start(t *testing.T) (*Runner, fleet.Plan) {
 	own := usertest.Test{Name: "t", Run: []string{"true"}}
 	subject := &fleet.Subject{Pull: "r/i@sha256:0", Platform: "linux/amd64", Own: &own, Subject: predict.Subject{Test: gpu.Own(own), Args: own.Run}}
 	runner := &Runner{Client: client, Observer: "r/o@sha256:0", Limit: time.Minute, Wait: time.Minute, Have: func(fleet.Task, string) bool { return false }}
-	plan, err := fleet.New([]fleet.Ask{{Subject: subject}}, 1)
+	plan, err := fleet.New(t.Context(), []fleet.Ask{{Subject: subject}}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
