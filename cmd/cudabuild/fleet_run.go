@@ -232,6 +232,10 @@ func (s *fleetSeen) print(plan fleet.Plan) error {
 	if s.asJSON {
 		return plain.JSON(s.w, fleetDocument{1, plan.Run, s.rows, s.Problems, plan.Left, append([]fleet.LeftNode{}, plan.Nodes...)})
 	}
+	if len(plan.Tasks) == 0 { // there was no run
+		printLeft(s.w, plan)
+		return nil
+	}
 	table := tabwriter.NewWriter(s.w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\nIMAGE\tNODE\tDRIVER\tGPU\tPREDICTED\tRESULT\tAGREES\tSHOWED")
 	for _, r := range s.rows {
