@@ -271,7 +271,8 @@ func testCosignSigns(t *testing.T, k keys, repo string) {
 	}
 }
 
-// testSignedPush: what the push of docs/evidence.md signs is verified by its command lines, and by no other key.
+// testSignedPush: what the push of docs/evidence.md signs is verified by its command lines, where it was
+// copied to, too, and by no other key.
 func testSignedPush(t *testing.T, f fixture, to string) {
 	if _, err := exec.LookPath("cosign"); err != nil {
 		require.Missing(t, "cosign", err)
@@ -281,12 +282,18 @@ func testSignedPush(t *testing.T, f fixture, to string) {
 	if r := k.sh(t, fmt.Sprintf("%s --quiet -f %s --out %s --only '12.4-*'", push, f.matrix, f.out)); r.code != 0 {
 		t.Fatalf("%s: exit %d\n%s%s", push, r.code, r.stdout, r.stderr)
 	}
+	ref, copied := to+":"+cells[1], to+"-copied:"+cells[1]
+	if r := run(t, f.program, "copy", ref, copied); r.code != 0 {
+		t.Fatalf("copy: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
 	for _, line := range lines(t, "cosign verify") {
 		seen := !strings.Contains(line, "#rows") // nothing ran on a GPU
-		if r := k.cosign(t, line, to+":"+cells[1]); (r.code == 0) != seen {
-			t.Errorf("%s: exit %d\n%s", line, r.code, r.stderr)
+		for _, ref := range []string{ref, copied} {
+			if r := k.cosign(t, line, ref); (r.code == 0) != seen {
+				t.Errorf("%s of %s: exit %d\n%s", line, ref, r.code, r.stderr)
+			}
 		}
-		if r := other.cosign(t, line, to+":"+cells[1]); r.code == 0 {
+		if r := other.cosign(t, line, ref); r.code == 0 {
 			t.Errorf("with another key: %s: exit 0\n%s", line, r.stdout)
 		}
 	}
