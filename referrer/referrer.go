@@ -66,10 +66,10 @@ type Found struct {
 
 // Repository is a repository of a registry. It may be used by several goroutines at once.
 type Repository struct {
-	repo       name.Repository
-	pull, push func() (*http.Client, error) // they log in when something is asked for
-	pusher     *remote.Pusher
-	writers    sync.Map // of *sync.Mutex by the digest of a subject: one list is written by one of us at a time
+	repo              name.Repository
+	pull, push, erase func() (*http.Client, error) // they log in when something is asked for
+	pusher            *remote.Pusher
+	writers           sync.Map // of *sync.Mutex by the digest of a subject: one list is written by one of us at a time
 }
 
 // Open opens a repository with a client of it. It asks the registry nothing.
@@ -81,7 +81,7 @@ func Open(repo name.Repository, client *registry.Client) (*Repository, error) {
 	login := func(scope string) func() (*http.Client, error) {
 		return sync.OnceValues(func() (*http.Client, error) { return client.HTTP(scope) })
 	}
-	return &Repository{repo: repo, pull: login(transport.PullScope), push: login(transport.PushScope), pusher: pusher}, nil
+	return &Repository{repo: repo, pull: login(transport.PullScope), push: login(transport.PushScope), erase: login(transport.DeleteScope), pusher: pusher}, nil
 }
 
 // Tag is under which a registry without the referrers API keeps the list of what is attached to subject.
