@@ -58,7 +58,8 @@ var arrows = map[string][]string{
 	"gpu":      {"image", "compat", "samples", "usertest", "verify"}, // samples: their names, whose documents it reads
 	"transfer": {"image", "record", "referrer", "registry"},
 	"record":   {"compat", "image", "verify", "gpu"},
-	"publish":  {"compat", "gpu", "image", "matrix", "record", "registry", "usertest", "verify"},
+	"attest":   {"evidence", "image", "referrer", "registry", "sign", "verify"}, // verify: the rules of now
+	"publish":  {"attest", "compat", "evidence", "gpu", "image", "matrix", "record", "referrer", "registry", "sign", "usertest", "verify"},
 	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
 	"evidence": {"gpu", "record", "verify"},
 	"emit":     {"matrix", "plan", "recipes"},
