@@ -78,10 +78,11 @@ func (b *killingBody) Read(p []byte) (int, error) {
 }
 
 // testKilledPush kills a push of real images at five points and lets it go on: it ends as one
-// that nobody disturbed, and sends little twice.
+// that nobody disturbed, and sends little twice. Evidence names its repository, and so is another in each: package
+// publish kills pushes with it.
 func testKilledPush(t *testing.T, f fixture, registry *registrytest.Registry) {
 	proxy := registrytest.Proxy(t, registry.Host)
-	if r := f.elsewhere(t).push(t, "12.4-*", proxy.Host+"/undisturbed"); r.code != 0 {
+	if r := f.elsewhere(t).push(t, "12.4-*", proxy.Host+"/undisturbed", "--evidence=false"); r.code != 0 {
 		t.Fatalf("undisturbed: exit %d\n%s", r.code, r.stderr)
 	}
 	sent, _ := proxy.Blobs()
@@ -91,7 +92,7 @@ func testKilledPush(t *testing.T, f fixture, registry *registrytest.Registry) {
 			f, proxy, repo := f.elsewhere(t), registrytest.Proxy(t, registry.Host), "killed-"+strings.ReplaceAll(point.name, " ", "-")
 			running := make(chan *os.Process, 1)
 			proxy.Arm(point.hook(running), nil)
-			cmd := exec.CommandContext(t.Context(), f.program, "push", proxy.Host+"/"+repo, "--quiet", "-f", f.matrix, "--out", f.out, "--only", "12.4-*")
+			cmd := exec.CommandContext(t.Context(), f.program, "push", proxy.Host+"/"+repo, "--quiet", "--evidence=false", "-f", f.matrix, "--out", f.out, "--only", "12.4-*")
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}

@@ -5,11 +5,13 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/internal/require"
 )
 
@@ -44,6 +46,19 @@ func testRegctl(t *testing.T, p published) {
 		if r := regctl("image", "digest", ref); strings.TrimSpace(r.stdout) != p.digest {
 			t.Errorf("regctl image digest %s: %s%s, want %s", ref, r.stdout, r.stderr, p.digest)
 		}
+	}
+}
+
+// testEvidence reads what push has attached to an image, and lists it with regctl.
+func testEvidence(t *testing.T, f fixture, p published) {
+	r := run(t, f.program, "verify", "--attestations", "--json", p.ref())
+	var doc struct{ Reports []attest.Report }
+	if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil || r.code != 0 || doc.Reports[0].State != attest.Valid {
+		t.Fatalf("verify --attestations: exit %d, %v\n%s%s", r.code, err, r.stdout, r.stderr)
+	}
+	listed := run(t, "regctl", "--host", "reg="+p.host()+",tls=disabled", "artifact", "list", "--format", "{{range .Descriptors}}{{println .Digest .ArtifactType}}{{end}}", p.ref())
+	for _, d := range doc.Reports[0].Images[0].Documents {
+		mustContain(t, "regctl artifact list", listed.stdout, d.Digest+" application/")
 	}
 }
 

@@ -59,6 +59,7 @@ func testPush(t *testing.T, f fixture) {
 	t.Run("crane", func(t *testing.T) { testCrane(t, query) })
 	t.Run("regctl", func(t *testing.T) { testRegctl(t, query) })
 	t.Run("cosign", func(t *testing.T) { testSignedPush(t, f, registry.Host+"/signed/cuda") })
+	t.Run("evidence", func(t *testing.T) { testEvidence(t, f, query) })
 	t.Run("killed", func(t *testing.T) { testKilledPush(t, f, registry) })
 }
 

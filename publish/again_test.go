@@ -38,7 +38,7 @@ func TestLostBlob(t *testing.T) {
 			t.Parallel()
 			proxy := registrytest.Proxy(t, r.Host)
 			o := f.options(fmt.Sprintf("%s/lost-%d", proxy.Host, i))
-			o.Journals = t.TempDir()
+			o.Journals, o.NoEvidence = t.TempDir(), true // its blobs are not counted here
 			plan, err := publisher(t, o).Plan(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,12 +23,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/authn"
 
+	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
 )
 
 // childVariable makes this program publish what a file says, in place of running tests.
@@ -68,7 +71,7 @@ func publishChild(file string) error {
 	if err := json.Unmarshal(data, &do); err != nil {
 		return err
 	}
-	o := publish.Options{To: do.To, Cells: do.Cells, Rules: do.Rules, ID: do.ID, Journals: filepath.Join(filepath.Dir(file), "push")}
+	o := publish.Options{To: do.To, Cells: do.Cells, Rules: do.Rules, ID: do.ID, Journals: filepath.Join(filepath.Dir(file), "push"), Inventory: verify.New(verify.Options{}).Inventory}
 	o.Registry.Keychain = me{}
 	if o.Record, err = record.Read(filepath.Join(do.Dir, "run.json")); err != nil {
 		return err
@@ -95,7 +98,7 @@ type crash struct {
 	old, new family
 }
 
-// TestCrash kills a push before and after each of its requests (`make kills`; else each fifth). No tag but staging ones ever
+// TestCrash kills a push before and after each of its requests (`make kills`; else 12 of them). No tag but staging ones ever
 // names what was not read back and let through; what goes on ends as if nothing had been.
 func TestCrash(t *testing.T) {
 	t.Parallel()
@@ -109,7 +112,7 @@ func TestCrash(t *testing.T) {
 	if err := c.child(t, proxy, "undisturbed", t.TempDir(), nil); err != nil {
 		t.Fatal(err)
 	}
-	points, want := len(proxy.Requests()), c.registry.Stands(t, "undisturbed")
+	points, want := len(proxy.Requests()), c.stands(t, "undisturbed")
 	sent, _ := proxy.Blobs()
 	t.Logf("%d requests, %d bytes of blobs", points, sent)
 	if points < 100 || sent == 0 || len(want) < 40 {
@@ -117,7 +120,7 @@ func TestCrash(t *testing.T) {
 	}
 	slots := make(chan struct{}, 6)
 	var wait sync.WaitGroup
-	every := 5
+	every := max(1, points/12)
 	if require.Whole("kills") {
 		every = 1
 	}
@@ -167,13 +170,58 @@ func (c crash) kill(t *testing.T, point int, side string, want []string, undistu
 		t.Errorf("%s: going on: %v", name, err)
 		return
 	}
-	if diff := cmp.Diff(want, c.registry.Stands(t, name)); diff != "" {
+	if diff := cmp.Diff(want, c.stands(t, name)); diff != "" {
 		t.Errorf("%s: the registry (-undisturbed +got):\n%s", name, diff)
 	}
 	second, _ := proxy.Blobs()
 	if all := first + second; float64(all) > 1.05*float64(undisturbed)+float64(inFlight) {
 		t.Errorf("%s: %d bytes of blobs were sent, undisturbed %d, in flight %d\n%s\ngoing on:\n%s", name, all, undisturbed, inFlight, uploads(before), uploads(proxy.Requests()))
 	}
+}
+
+// stands lists what is in a repository. Evidence has the repository's name in it, and so another
+// digest in each: of that stands the kind, once for each artifact.
+func (c crash) stands(t *testing.T, name string) (all []string) {
+	t.Helper()
+	ours := map[string]bool{}
+	for _, f := range []family{c.old, c.new} {
+		blobs, err := os.ReadDir(filepath.Join(f.dir, "images/blobs/sha256"))
+		if err != nil {
+			t.Error(err)
+		}
+		for _, b := range blobs {
+			ours[b.Name()] = true
+		}
+	}
+	for _, line := range c.registry.Stands(t, name) {
+		file, link, _ := strings.Cut(line, " sha256:")
+		switch {
+		case ours[link]:
+			all = append(all, line)
+		case strings.Contains(file, "/tags/"):
+			all = append(all, file)
+		}
+	}
+	for _, cell := range c.new.record.Cells {
+		r, err := c.look(t, name, cell.Digest)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, img := range r.Images {
+			for _, d := range img.Documents {
+				all = append(all, fmt.Sprintf("%s %s %s", img.Digest, d.Kind, d.State))
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// look reads the evidence of an image.
+func (c crash) look(t *testing.T, repo, digest string) (attest.Report, error) {
+	o := attest.Options{}
+	o.Registry.Keychain = me{}
+	return attest.Look(t.Context(), c.registry.Host+"/"+repo+"@"+digest, o)
 }
 
 // unrecorded are the bytes of blobs that were sent when a push was killed and that its journal does not have: the
@@ -280,13 +328,16 @@ func (c crash) sound(t *testing.T, name, dir string) {
 					t.Errorf("%s: tag %s names an image without its %s", name, tag, part)
 				}
 			}
+			if r, err := c.look(t, name, digest); err != nil || r.State != attest.Valid {
+				t.Errorf("%s: tag %s names an image without its evidence: %+v, %v", name, tag, r, err)
+			}
 		}
 	}
 	if entries, err := os.ReadDir(filepath.Join(c.registry.Repository(name), "_manifests/tags")); err != nil || len(entries) < len(old) {
 		t.Errorf("%s: %d tags, %v", name, len(entries), err)
 	} else {
 		for _, e := range entries {
-			if _, known := old[e.Name()]; !known && !strings.HasPrefix(e.Name(), "staging-crash-") {
+			if _, known := old[e.Name()]; !known && !strings.HasPrefix(e.Name(), "staging-crash-") && !strings.HasPrefix(e.Name(), "sha256-") {
 				t.Errorf("%s: tag %s", name, e.Name())
 			}
 		}

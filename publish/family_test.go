@@ -85,7 +85,7 @@ func newFamily(tb testing.TB, m made) family {
 				tb.Fatal(err)
 			}
 			images = append(images, img)
-			cell.Images = append(cell.Images, verify.Report{Digest: digest.String(), Platform: platform, Verdict: verify.Pass, Findings: []verify.Finding{}})
+			cell.Images = append(cell.Images, verify.Report{Digest: digest.String(), Rules: verify.RulesVersion(), Platform: platform, Verdict: verify.Pass, Findings: []verify.Finding{}})
 		}
 		cell.Digest = add(tb, path, c.Tags[0], images)
 		f.record.Cells = append(f.record.Cells, cell)
@@ -151,7 +151,7 @@ func add(tb testing.TB, path layout.Path, fullName string, images []v1.Image) st
 func (f family) options(to string) publish.Options {
 	return publish.Options{
 		To: to, Cells: f.cells, Record: f.record, Rules: f.matrix.Publish(), Images: f.images,
-		ID: publish.NewRunID(), Journals: filepath.Join(f.dir, "push"),
+		ID: publish.NewRunID(), Journals: filepath.Join(f.dir, "push"), Inventory: verify.New(verify.Options{}).Inventory,
 	}
 }
 

@@ -29,6 +29,8 @@ const (
 	staged    = "staged"    // a staging tag names an image
 	readBack  = "read-back" // the registry has all of it
 	gated     = "gated"     // all that was asked of it holds
+	attaching = "attaching" // a document is about to be attached to an image: written before it is
+	attached  = "attached"  // it is there
 	moving    = "moving"    // a tag is about to move: written before it does
 	tagged    = "tag"       // it has moved
 	putBack   = "put-back"  // it was put back
@@ -45,8 +47,11 @@ type Entry struct {
 	Digest string    `json:"digest,omitempty"`
 	Tag    string    `json:"tag,omitempty"`
 	From   *string   `json:"from,omitempty"` // of a tag: the digest that it named before
-	Plan   *Plan     `json:"plan,omitempty"`
-	As     *As       `json:"as,omitempty"` // with the plan
+	Kind   string    `json:"kind,omitempty"` // of a document, whose artifact has the digest
+	// Subject is what the document is attached to.
+	Subject string `json:"subject,omitempty"`
+	Plan    *Plan  `json:"plan,omitempty"`
+	As      *As    `json:"as,omitempty"` // with the plan
 }
 
 // As is how a run was begun, and goes on.
@@ -56,6 +61,8 @@ type As struct {
 	FullReadBack   bool `json:"full_read_back,omitempty"`
 	Older          bool `json:"older,omitempty"`
 	FewerPlatforms bool `json:"fewer_platforms,omitempty"`
+	NoEvidence     bool `json:"no_evidence,omitempty"`
+	Signed         bool `json:"signed,omitempty"`
 }
 
 // Journal is what a run has done so far.

@@ -26,7 +26,9 @@ type Plan struct {
 	// Compression is how layers are compressed, "zstd" if any of them is.
 	Compression string `json:"compression"`
 	Cells       []Cell `json:"cells"` // in the order of the matrix; never null
-	Totals      Totals `json:"totals"`
+	// Evidence is what becomes of the evidence of all cells.
+	Evidence Outcome `json:"evidence"`
+	Totals   Totals  `json:"totals"`
 }
 
 // ParsePlan reads a plan as `push --dry-run --json` prints it.
@@ -82,6 +84,9 @@ type Cell struct {
 	Uploads []Blob `json:"uploads"`
 	Tags    []Tag  `json:"tags"`  // the canonical one first; never null
 	Gates   []Gate `json:"gates"` // never null
+	// Evidence are the documents about its image and those of its platforms that no cell before
+	// it has; never null. What a gate that is missing will bring is not among them.
+	Evidence []Evidence `json:"evidence"`
 }
 
 // How a blob comes into the repository.
@@ -135,6 +140,9 @@ type Totals struct {
 	Same        int   `json:"tags_same"`
 	Moved       int   `json:"tags_moved"`
 	Refused     int   `json:"tags_refused"`
+
+	EvidenceNew   int `json:"evidence_new"`
+	EvidenceThere int `json:"evidence_there"`
 }
 
 // Plan looks what is here and in the registry, and changes neither. It is an error if a
@@ -146,7 +154,7 @@ func (p *Publisher) Plan(ctx context.Context) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		cell := Cell{ID: c.ID, Digest: built.Digest, Staging: p.staging(c.ID), Uploads: []Blob{}, Tags: []Tag{}, Gates: []Gate{}}
+		cell := Cell{ID: c.ID, Digest: built.Digest, Staging: p.staging(c.ID), Uploads: []Blob{}, Tags: []Tag{}, Gates: []Gate{}, Evidence: []Evidence{}}
 		for _, tag := range tagsOf(c) {
 			cell.Tags = append(cell.Tags, Tag{Name: tag, To: built.Digest})
 		}
@@ -162,6 +170,9 @@ func (p *Publisher) Plan(ctx context.Context) (*Plan, error) {
 	}
 	for i := range plan.Cells {
 		plan.Cells[i].Gates = p.gates(p.Cells[i], plan)
+	}
+	if err := p.evidence(ctx, plan); err != nil {
+		return nil, err
 	}
 	plan.sum()
 	return plan, nil
@@ -323,6 +334,9 @@ func (plan *Plan) sum() {
 		}
 		for _, tag := range c.Tags {
 			*map[string]*int{Created: &t.New, Same: &t.Same, Moved: &t.Moved, Refused: &t.Refused}[tag.Move]++
+		}
+		for _, e := range c.Evidence {
+			*map[string]*int{Created: &t.EvidenceNew, There: &t.EvidenceThere}[e.State]++
 		}
 	}
 	plan.Totals = t

@@ -9,10 +9,11 @@
 //	upload     blobs, then manifests, under a tag staging-RUN-CELL for each cell
 //	read back  does the registry have every byte that a staging tag names?
 //	gate       does all hold that matrix.yaml asks for?
+//	attach     evidence, to the image of each platform and to the index
 //	promote    tags move, those of cells first, then the other names
 //
 // It promises that no tag but staging ones ever names an image that was not read back and
-// judged, whenever it is killed; that a tag that somebody else moves meanwhile is reported and
+// judged, and has its evidence where the registry takes any, whenever it is killed; that a tag that somebody else moves meanwhile is reported and
 // left alone; and that what is done stands in a journal before the next thing begins, so that
 // [Publisher.Run] goes on where a killed run stopped, and [Publisher.Undo] puts tags back.
 // It never recompresses: what was judged is what is pushed, to the byte.
@@ -29,14 +30,18 @@ import (
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/registry"
+	"github.com/cudabuild/cudabuild/sign"
+	"github.com/cudabuild/cudabuild/verify"
 )
 
 // Options are what is to be published, where and how.
@@ -57,8 +62,14 @@ type Options struct {
 	FullReadBack   bool // hash every layer that the registry has, in place of asking for its size
 	Older          bool // move tags from images that are newer
 	FewerPlatforms bool // move tags from images of more platforms
-	StageOnly      bool // end after the read back
-	Show           Show // nil shows nothing
+	StageOnly      bool // end without moving a tag
+	NoEvidence     bool // attach nothing to the images
+	// Key signs the evidence; nil leaves it as it is.
+	Key *sign.Key
+	// Inventory reads the packages of an image on disk, for its SBOM; nil makes none.
+	Inventory func(ctx context.Context, ref string, img v1.Image) (verify.Inventory, error)
+	Program   string // the version that evidence names
+	Show      Show   // nil shows nothing
 	// Flags name the same matrix and folder to another 'cudabuild push', for messages.
 	Flags []string
 }
@@ -71,6 +82,7 @@ type Publisher struct {
 	client  *registry.Client
 	puller  *remote.Puller
 	pusher  *remote.Pusher
+	attests *attest.Repository
 	journal *journal // nil until something is done
 
 	began *Plan // of the run that p goes on with, nil if it begins
@@ -78,6 +90,9 @@ type Publisher struct {
 
 	built map[string]record.Cell // by ID
 	rows  []gpu.Observation      // of ledgers and of the record
+
+	pieces  map[string][]attest.Piece // by the ID of a cell: its evidence, in the order of the plan
+	outcome Outcome                   // of the evidence
 
 	mu     sync.Mutex
 	images map[string]*manifest                 // by digest, of the cells
@@ -113,7 +128,11 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Publisher{Options: o, repo: repo, client: client, puller: puller, pusher: pusher, built: map[string]record.Cell{}, images: map[string]*manifest{}, known: map[string]func() (*manifest, error){}}
+	attests, err := attest.Open(repo, client, o.Key)
+	if err != nil {
+		return nil, err
+	}
+	p := &Publisher{Options: o, attests: attests, repo: repo, client: client, puller: puller, pusher: pusher, built: map[string]record.Cell{}, images: map[string]*manifest{}, known: map[string]func() (*manifest, error){}}
 	p.rows = slices.Clone(o.Rows)
 	if o.Record != nil {
 		for _, c := range o.Record.Cells {

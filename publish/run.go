@@ -14,6 +14,8 @@ import (
 type Result struct {
 	Plan   *Plan   `json:"plan"`
 	Phases []Phase `json:"phases"` // those that began, in their order; never null
+	// Evidence is what became of the evidence.
+	Evidence Outcome `json:"evidence"`
 	// Left are staging tags that the registry did not remove; never null.
 	Left []string `json:"left"`
 }
@@ -41,12 +43,14 @@ func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
 	if err != nil {
 		return result, err
 	}
+	p.outcome, result.Evidence = result.Plan.Evidence, result.Plan.Evidence
 	if err := p.open(result.Plan); err != nil {
 		return result, err
 	}
 	defer p.journal.close()
 	for _, phase := range p.phases() {
 		done, err := phase(ctx, result.Plan)
+		result.Evidence = p.outcome
 		result.Phases = append(result.Phases, done)
 		if err != nil {
 			return result, p.goesOn(err)
@@ -123,7 +127,13 @@ func (p *Publisher) phases() []func(context.Context, *Plan) (Phase, error) {
 	}
 	all = append(all, p.readBack)
 	if !p.StageOnly {
-		all = append(all, p.gate, p.promote)
+		all = append(all, p.gate)
+	}
+	if !p.NoEvidence {
+		all = append(all, p.attach)
+	}
+	if !p.StageOnly {
+		all = append(all, p.promote)
 	}
 	return all
 }
@@ -136,7 +146,7 @@ func (p *Publisher) open(plan *Plan) (err error) {
 	if p.began != nil {
 		return nil
 	}
-	return p.journal.write(Entry{What: planned, Plan: plan, As: &As{p.StageOnly, p.Images == nil, p.FullReadBack, p.Older, p.FewerPlatforms}})
+	return p.journal.write(Entry{What: planned, Plan: plan, As: &As{p.StageOnly, p.Images == nil, p.FullReadBack, p.Older, p.FewerPlatforms, p.NoEvidence, p.Key != nil}})
 }
 
 // Resume makes p go on with a run that has a journal: its cells must be those of the journal.
@@ -173,8 +183,12 @@ func (p *Publisher) Resume(j Journal) error {
 	as := j.As()
 	p.StageOnly, p.FullReadBack = as.StageOnly, p.FullReadBack || as.FullReadBack
 	p.Older, p.FewerPlatforms = p.Older || as.Older, p.FewerPlatforms || as.FewerPlatforms
+	p.NoEvidence = p.NoEvidence || as.NoEvidence
 	if as.Staged {
 		p.Images = nil
+	}
+	if as.Signed && p.Key == nil && !p.NoEvidence {
+		errs = append(errs, fmt.Errorf("run %s signs its evidence: give --sign-key", j.Run))
 	}
 	return failed(errors.Join(errs...), "a run goes on with the matrix, --release and images that it began with; 'cudabuild push' begins another")
 }

@@ -15,6 +15,7 @@ const (
 	Upload    = "upload"
 	ReadBack  = "read back"
 	Gating    = "gate"
+	Attach    = "attach"
 	Promote   = "promote"
 )
 

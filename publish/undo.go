@@ -17,14 +17,19 @@ type Undone struct {
 	// Unstaged are staging tags that were removed, Staged those that the registry keeps; never null.
 	Unstaged []string `json:"unstaged"`
 	Staged   []string `json:"staged"`
+	// Detached are the artifacts of evidence that are gone, Attached those that the registry
+	// keeps; by digest, never null.
+	Detached []string `json:"detached"`
+	Attached []string `json:"attached"`
 }
 
 func newUndone() *Undone {
-	return &Undone{Back: []string{}, Left: []string{}, Unstaged: []string{}, Staged: []string{}}
+	return &Undone{Back: []string{}, Left: []string{}, Unstaged: []string{}, Staged: []string{}, Detached: []string{}, Attached: []string{}}
 }
 
 // Undo puts the tags back that a run has moved, the last one first, and removes those that
 // were new, where the registry removes tags. A tag that somebody else has moved since stays.
+// Then evidence goes that the run has attached, and staging tags.
 func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 	result := newUndone()
 	var err error
@@ -50,6 +55,9 @@ func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 		if err := p.journal.write(Entry{What: putBack, Cell: e.Cell, Tag: e.Tag, Digest: e.Digest, From: e.From}); err != nil {
 			return result, err
 		}
+	}
+	if err := p.detach(ctx, j, result); err != nil {
+		return result, err
 	}
 	result.Staged, err = p.unstage(ctx, cells)
 	for _, c := range cells {
@@ -125,4 +133,33 @@ func (p *Publisher) Abandon(ctx context.Context, j Journal) (*Undone, error) {
 		return newUndone(), failed(fmt.Errorf("run %s has moved tags", j.Run), fmt.Sprintf("'cudabuild push --resume %s' goes on, 'cudabuild push --undo %s' puts them back", j.Run, j.Run))
 	}
 	return p.Undo(ctx, j)
+}
+
+// detach takes away what a run has attached, the last one first: no list is left of an image
+// that had none.
+func (p *Publisher) detach(ctx context.Context, j Journal, result *Undone) error {
+	seen := map[string]bool{}
+	for _, e := range slices.Backward(j.life()) {
+		if e.What != attaching || seen[e.Digest] {
+			continue
+		}
+		seen[e.Digest] = true
+		subject, err := v1.NewHash(e.Subject)
+		if err != nil {
+			return err
+		}
+		artifact, err := v1.NewHash(e.Digest)
+		if err != nil {
+			return err
+		}
+		switch err := p.attests.Detach(ctx, subject, artifact); {
+		case err == nil:
+			result.Detached = append(result.Detached, e.Digest)
+		case refusesDelete(refusal(err)):
+			result.Attached = append(result.Attached, e.Digest)
+		default:
+			return fmt.Errorf("%s of %s: %w", e.Kind, e.Subject, err)
+		}
+	}
+	return nil
 }

@@ -52,19 +52,22 @@ func (p *Publisher) send(ctx context.Context, b Blob, m *meter) error {
 		layer = &remote.MountableLayer{Layer: layer, Reference: from.Digest(b.Digest)}
 	}
 	if err := p.pusher.Upload(ctx, p.repo, layer); err != nil {
-		return p.damaged(ctx, b, err)
+		return p.damaged(ctx, fmt.Errorf("blob %s: %w", b.Digest, err), b.Digest)
 	}
 	m.add(1, 0)
 	return p.journal.write(Entry{What: uploaded, Digest: b.Digest})
 }
 
-// damaged explains why a registry does not take a blob: the file is not what its name says.
-func (p *Publisher) damaged(ctx context.Context, b Blob, err error) error {
-	path := image.BlobPath(p.Images.Dir(), digest.Digest(b.Digest))
-	if whole, wrong := image.Matches(ctx, path, digest.Digest(b.Digest)); wrong == nil && !whole {
-		return fmt.Errorf("%s does not have the digest that is its name; 'cudabuild matrix' makes it anew: %w", path, err)
+// damaged explains why a registry does not take blobs, or why nobody can read them: a file is
+// not what its name says.
+func (p *Publisher) damaged(ctx context.Context, err error, blobs ...string) error {
+	for _, b := range blobs {
+		path := image.BlobPath(p.Images.Dir(), digest.Digest(b))
+		if whole, wrong := image.Matches(ctx, path, digest.Digest(b)); wrong == nil && !whole {
+			return fmt.Errorf("%s does not have the digest that is its name; 'cudabuild matrix' makes it anew: %w", path, err)
+		}
 	}
-	return fmt.Errorf("blob %s: %w", b.Digest, err)
+	return err
 }
 
 // stage puts the manifests of a cell into the repository, children first, the last one under

@@ -130,7 +130,7 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.checkRecord(); err != nil { // better now than after all the work
 		return err
 	}
-	p := pushFlags{selection: f.selection, workspace: f.workspace, registryFlags: registryFlags{cmd: cmd}, readBack: sizes, silent: f.silent}
+	p := pushFlags{selection: f.selection, workspace: f.workspace, registryFlags: registryFlags{cmd: cmd}, readBack: sizes, evidence: true, silent: f.silent}
 	if f.push {
 		if err := p.ready(cmd, m, args); err != nil {
 			return err

@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/files"
@@ -19,6 +22,7 @@ import (
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
 )
 
 // How layers are read back.
@@ -36,7 +40,8 @@ type pushFlags struct {
 	records, ledgers                      []string
 	stage, promote, planFile              string
 	resume, undo, abandon, dryRun, asJSON bool
-	readBack                              string
+	readBack, signKey                     string
+	evidence                              bool
 	older, fewer, silent                  bool
 }
 
@@ -50,7 +55,8 @@ func newPush() *cobra.Command {
 DEST is registry/repo; without it that of --plan is taken, else publish.to of the matrix, and
 else image.
 Images are uploaded under tags staging-RUN-CELL and read back; publish.require is checked;
-then tags move, all or none. What was pushed is to the byte what matrix judged.
+evidence is attached (docs/evidence.md); then tags move, all or none. What was pushed is to
+the byte what matrix judged, and attaching evidence changes no digest.
 
 A run that was interrupted goes on with --resume [RUN]; --undo [RUN] puts the tags back
 that it moved, --abandon [RUN] removes what it staged. RUN can be left away if there is
@@ -63,6 +69,7 @@ moved by somebody else, 3 could not check: no registry, or a row of a GPU host i
 		Example: `  cudabuild push ghcr.io/acme/cuda
   cudabuild push --dry-run --json > plan.json && cudabuild push --plan plan.json
   cudabuild push --group current --release 26.11 registry.example.com/cuda
+  cudabuild push --sign-key cosign.key ghcr.io/acme/cuda
   cudabuild push --ledger rows --resume
   cudabuild push --undo 4f1d0c22a7be`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -80,6 +87,8 @@ moved by somebody else, 3 could not check: no registry, or a row of a GPU host i
 	flags.BoolVar(&f.undo, "undo", false, "put the tags back that a run has moved")
 	flags.BoolVar(&f.abandon, "abandon", false, "remove the staging tags of a run that will not go on")
 	flags.StringVar(&f.readBack, "read-back", sizes, "of layers: their sizes, or full to hash all that the registry has")
+	flags.BoolVar(&f.evidence, "evidence", true, "attach to each image what is in it, how it was built and what was checked")
+	flags.StringVar(&f.signKey, "sign-key", "", "sign the evidence with the private key in `FILE`, in PEM; cosign's password is taken from COSIGN_PASSWORD")
 	flags.BoolVar(&f.older, "older", false, "move tags from images that are newer, too")
 	flags.BoolVar(&f.fewer, "fewer-platforms", false, "move tags from images of more platforms, too")
 	f.addRegistry(cmd)
@@ -96,6 +105,8 @@ func (f *pushFlags) run(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("--read-back %q: want sizes or full", f.readBack)
 	case f.out == "":
 		return errors.New("--out needs the name of a folder")
+	case f.signKey != "" && !f.evidence:
+		return errors.New("--sign-key signs the evidence, and --evidence=false leaves it out")
 	}
 	if f.undo || f.abandon {
 		return f.takeBack(cmd, first(args))
@@ -173,6 +184,11 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.
 	o = publish.Options{
 		To: destination(m, want, args), Rules: m.Publish(), ID: cmp.Or(f.stage, f.promote, publish.NewRunID()), Journals: f.journals(),
 		FullReadBack: f.readBack == full, Older: f.older, FewerPlatforms: f.fewer, StageOnly: f.stage != "", Show: f.show(cmd),
+		NoEvidence: !f.evidence, Inventory: f.inventory(),
+	}
+	o.Program, _ = buildVersion()
+	if o.Key, err = readKey(f.signKey); err != nil {
+		return o, j, err
 	}
 	o.Registry, o.Flags = f.registry(), f.same(cmd)
 	if f.resume {
@@ -197,6 +213,16 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.
 		o.Images, err = f.readImages()
 	}
 	return o, j, err
+}
+
+// inventory reads the packages of images, of which matrix has kept what it learned about layers.
+func (f *pushFlags) inventory() func(context.Context, string, v1.Image) (verify.Inventory, error) {
+	dir := filepath.Join(cmp.Or(f.stateDir, defaultState()), "facts")
+	if unix.Access(dir, unix.W_OK) != nil {
+		dir = userCache()
+	}
+	verifier := verify.New(verify.Options{CacheDir: dir, TempDir: heldIn(), TrustDigests: true})
+	return verifier.Inventory
 }
 
 // same are the flags that name the same matrix and folder to another push.
@@ -376,6 +402,12 @@ func (f *pushFlags) takeBack(cmd *cobra.Command, run string) error {
 	}
 	for _, tag := range result.Staged {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s stays: the registry removes no tags\n", o.To, tag)
+	}
+	if n := len(result.Detached); n > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s that the run had attached: gone\n", counted(n, "document"))
+	}
+	if n := len(result.Attached); n > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s that the run had attached: the registry removes none\n", counted(n, "document"))
 	}
 	for _, tag := range result.Left {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s\n", o.To, tag)

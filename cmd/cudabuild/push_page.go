@@ -27,12 +27,14 @@ type pushDocument struct {
 	Plan    *publish.Plan   `json:"plan"`   // null if there was none
 	Phases  []publish.Phase `json:"phases"` // those that began; never null
 	Left    []string        `json:"left"`   // staging tags that the registry did not remove; never null
-	Error   string          `json:"error"`  // why not all was done, "" if it was
+	// Evidence is what became of the evidence.
+	Evidence publish.Outcome `json:"evidence"`
+	Error    string          `json:"error"` // why not all was done, "" if it was
 }
 
 func (f *pushFlags) print(cmd *cobra.Command, p *publish.Publisher, result *publish.Result, failure error) error {
 	if f.asJSON {
-		doc := pushDocument{Version: 1, Run: p.ID, To: p.To, Plan: result.Plan, Phases: result.Phases, Left: result.Left}
+		doc := pushDocument{Version: 1, Run: p.ID, To: p.To, Plan: result.Plan, Phases: result.Phases, Left: result.Left, Evidence: result.Evidence}
 		if failure != nil {
 			doc.Error = failure.Error()
 		}
@@ -43,6 +45,9 @@ func (f *pushFlags) print(cmd *cobra.Command, p *publish.Publisher, result *publ
 	}
 	if err := planPage(cmd.OutOrStdout(), result.Plan, "uploaded"); err != nil {
 		return err
+	}
+	if o := result.Evidence; o.Why != "" {
+		fmt.Fprintf(plain.To(cmd.ErrOrStderr()), "cudabuild: warning: images and tags are there without evidence: %s\n", o.Why)
 	}
 	if p.StageOnly {
 		fmt.Fprintf(cmd.OutOrStdout(), "all is staged, and no tag has moved: 'cudabuild push --promote %s' moves them\n", p.ID)
@@ -87,6 +92,9 @@ func planPage(w io.Writer, plan *publish.Plan, uploads string) error {
 	if plan.Compression == matrix.Zstd {
 		fmt.Fprintln(w, "layers are compressed with zstd: docker 23, containerd 1.5 and podman read that; for older engines say compression: gzip in matrix.yaml")
 	}
+	if err := evidenceLines(w, plan); err != nil {
+		return err
+	}
 	t := plan.Totals
 	counts := fmt.Sprintf("%d new, %d moved, %d same", t.New, t.Moved, t.Same)
 	if t.Refused > 0 {
@@ -94,6 +102,18 @@ func planPage(w io.Writer, plan *publish.Plan, uploads string) error {
 	}
 	_, err := fmt.Fprintf(w, "%s, run %s: %s: %s; %s %s of %s\n", plan.To, plan.Run, counted(t.New+t.Moved+t.Same+t.Refused, "tag"), counts,
 		uploads, megabytes(t.UploadBytes), megabytes(t.Bytes))
+	return err
+}
+
+// evidenceLines says what becomes of the evidence.
+func evidenceLines(w io.Writer, plan *publish.Plan) (err error) {
+	t := plan.Totals
+	switch {
+	case plan.Evidence.Why != "":
+		_, err = fmt.Fprintf(w, "evidence: none, %s\n", plan.Evidence.Why)
+	case plan.Evidence.State != publish.Off:
+		_, err = fmt.Fprintf(w, "evidence: %s: %d new, %d there already\n", counted(t.EvidenceNew+t.EvidenceThere, "document"), t.EvidenceNew, t.EvidenceThere)
+	}
 	return err
 }
 

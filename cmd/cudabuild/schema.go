@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/fleet/install"
 	"github.com/cudabuild/cudabuild/gpu"
@@ -41,6 +42,7 @@ func documents() []document {
 		{"verify", "verify --json", format.Document{}},
 		{"verify-explain", "verify --explain PATH --json", explainDocument{}},
 		{"verify-rules", "verify --rules --json", rulesDocument{}},
+		{"verify-attestations", "verify --attestations --json", attestationsDocument{}},
 		{"verify-driver", "verify --driver VERSION --gpu ARCH --json", answersDocument{}},
 		{"gpu", "gpu --json", gpuDocument{}},
 		{"host", "host --json", hostDocument{}},
@@ -63,6 +65,7 @@ func words() map[any][]string {
 		verify.Verdict(""):  {string(verify.Pass), string(verify.Warn), string(verify.Fail), string(verify.Unknown)},
 		verify.Severity(""): {string(verify.SeverityFail), string(verify.SeverityWarn), string(verify.SeverityInfo)},
 		record.Status(""):   {string(record.Passed), string(record.Failed), string(record.Skipped), string(record.Cancelled)},
+		attest.State(""):    {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Strange), string(attest.Damaged)},
 		gpu.State(""):       {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
 		compat.Verdict(""): {
 			string(compat.Native), string(compat.JIT), string(compat.MinorCompat), string(compat.ForwardCompat),

@@ -84,7 +84,7 @@ func printedBy(args []string, data []byte) string {
 	case has("--diff") && !bytes.Contains(data, []byte(`"problems"`)):
 		return "plan-diff"
 	}
-	for _, flag := range []string{"explain", "rules", "driver"} {
+	for _, flag := range []string{"explain", "rules", "driver", "attestations"} {
 		if args[0] == "verify" && has("--"+flag) {
 			return "verify-" + flag
 		}

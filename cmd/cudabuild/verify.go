@@ -40,6 +40,8 @@ type verifyFlags struct {
 	nested       bool
 	strict       bool
 	policy       string
+	attestations bool
+	key          string
 	question     question
 }
 
@@ -55,18 +57,22 @@ or docker-archive:FILE[:REF]. oci:DIR without TAG is every image of the layout.
 
 An image that cannot be read has the verdict unknown.
 With --driver and --gpu it answers one question instead: will the image run there?
+With --attestations it reads the evidence that is attached to an image in a registry.
 
 What is known about a layer is kept, by its digest, its copy and the build of cudabuild;
 the same build does not read again a copy that it knows. --no-cache reads every byte.
 
 Exit code: 0 pass or warn, 1 fail, 2 usage, 3 unknown or could not check.
-For the question: 0 it runs, 1 it does not, 3 it could not tell.`,
+For the question: 0 it runs, 1 it does not, 3 it could not tell.
+For evidence: 0 all is there and valid, 1 something is missing or does not hold, 3 it could
+not be read.`,
 		Example: `  cudabuild verify oci:out/images:12.4-base-debian13
   cudabuild verify --driver 535.161.07 --gpu sm_90 oci:out/images:12.4-nbody-debian13
   cudabuild verify --json --all-platforms registry.example.com/team/cuda:12.4-devel
   cudabuild verify --format sarif docker-archive:app.tar > app.sarif
   cudabuild verify --explain usr/lib/x86_64-linux-gnu/libcuda.so.1 docker-archive:app.tar
   cudabuild verify --nested --policy exceptions.yaml oci-archive:app.tar
+  cudabuild verify --attestations --key cosign.pub registry.example.com/team/cuda:12.4-devel
   cudabuild verify --rules`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.rules {
@@ -88,12 +94,14 @@ For the question: 0 it runs, 1 it does not, 3 it could not tell.`,
 	flags.BoolVar(&f.nested, "nested", false, "examine the content of packages, wheels and archives in layers too")
 	flags.BoolVar(&f.strict, "strict", false, "deny CUDA's forward-compatibility package as well")
 	flags.StringVar(&f.policy, "policy", "", "`FILE` with exceptions from the rules, each with an owner and a last day")
+	flags.BoolVar(&f.attestations, "attestations", false, "read what is attached to the images and to those of all platforms, instead of a verdict")
+	flags.StringVar(&f.key, "key", "", "public key in `FILE`, in PEM, that must have signed what --attestations reads")
 	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
 	f.question.addFlags(cmd)
 	f.addRegistry(cmd)
 	cmd.MarkFlagsMutuallyExclusive("json", "format")
 	cmd.MarkFlagsMutuallyExclusive("cache-dir", "no-cache")
-	cmd.MarkFlagsMutuallyExclusive("explain", "rules", "driver")
+	cmd.MarkFlagsMutuallyExclusive("explain", "rules", "driver", "attestations")
 	return cmd
 }
 
@@ -138,6 +146,12 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	}
 	if cmd.Flags().Changed("explain") && path.Clean("/"+f.explain) == "/" {
 		return fmt.Errorf("--explain %q: want a path below the image's root, such as usr/lib/libcuda.so.1", f.explain)
+	}
+	switch {
+	case f.key != "" && !f.attestations:
+		return errors.New("--key says whose signatures --attestations takes")
+	case f.attestations:
+		return f.readAttestations(cmd, refs)
 	}
 	opts := verify.Options{CacheDir: f.cacheDir, TempDir: heldIn(), Nested: f.nested, Strict: f.strict}
 	if f.policy != "" {

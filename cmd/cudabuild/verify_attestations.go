@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cudabuild/cudabuild/attest"
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
+	"github.com/cudabuild/cudabuild/internal/plain"
+)
+
+// attestationsDocument is what verify --attestations --json prints.
+type attestationsDocument struct {
+	Version int             `json:"version"` // 1
+	Reports []attest.Report `json:"reports"` // in the order of the arguments; never null
+}
+
+// attestations reads what is attached to images, and says what that is worth.
+func (f *verifyFlags) readAttestations(cmd *cobra.Command, refs []string) error {
+	if f.format != "text" && f.format != "json" {
+		return fmt.Errorf("--format %s is for verdicts; --attestations knows text and json", f.format)
+	}
+	key, err := readPublicKey(f.key)
+	if err != nil {
+		return err
+	}
+	doc := attestationsDocument{Version: 1, Reports: make([]attest.Report, len(refs))}
+	problems := make([]error, len(refs))
+	each(len(refs), func(i int) {
+		doc.Reports[i], problems[i] = f.attestationsOf(cmd, refs[i], attest.Options{Registry: f.registry(), Key: key})
+	})
+	if f.format == "json" {
+		err = plain.JSON(cmd.OutOrStdout(), doc)
+	} else {
+		err = attestationsPage(cmd, doc.Reports)
+	}
+	if err != nil {
+		return &exitError{code: exitUnknown, err: err}
+	}
+	return attestationsError(doc.Reports, errors.Join(problems...))
+}
+
+func (f *verifyFlags) attestationsOf(cmd *cobra.Command, ref string, o attest.Options) (r attest.Report, err error) {
+	if image.OnDisk(ref) {
+		err = hint.Usage(ref+" is not in a registry", "evidence is attached there: name the image as registry/repo:tag")
+	} else {
+		r, err = attest.Look(cmd.Context(), ref, o)
+	}
+	if err != nil {
+		err = printable{err}
+		r = attest.Unread(ref, err)
+	}
+	return r, err
+}
+
+// attestationsError maps reports and problems to an exit code, as verifyError does.
+func attestationsError(reports []attest.Report, problem error) error {
+	worst := &exitError{}
+	if problem != nil {
+		worst = &exitError{code: hint.Code(problem, exitUnknown), err: problem}
+	}
+	for _, r := range reports {
+		if r.State == attest.Incomplete {
+			worst.code = exitFailed
+		}
+	}
+	if worst.code == 0 {
+		return nil
+	}
+	return worst
+}
+
+func attestationsPage(cmd *cobra.Command, reports []attest.Report) error {
+	var page bytes.Buffer
+	for i, r := range reports {
+		if i > 0 {
+			page.WriteByte('\n')
+		}
+		if r.Error != "" {
+			fmt.Fprintf(&page, "UNKNOWN  %s\n  could not be read: %s\n", oneLine(r.Ref), why(r.Ref, r.Error))
+			continue
+		}
+		checked := "signatures were not checked: --key FILE names the key that must have signed"
+		if r.Key != "" {
+			checked = "signatures by " + r.Key
+		}
+		fmt.Fprintf(&page, "%s  %s\n  %s\n", strings.ToUpper(string(r.State)), oneLine(r.Ref), checked)
+		for _, img := range r.Images {
+			attestedImage(&page, img)
+		}
+	}
+	_, err := cmd.OutOrStdout().Write(page.Bytes())
+	return err
+}
+
+// attestedImage prints what is attached to one image, and what that says.
+func attestedImage(w *bytes.Buffer, img attest.Image) {
+	const line = "    %-10s %-10s  %s\n" // the longest state and kind
+	fmt.Fprintf(w, "\n  %s  %s\n", oneLine(img.Platform), img.Digest)
+	for _, d := range img.Documents {
+		fmt.Fprintf(w, line, d.State, cmp.Or(string(d.Kind), "-"), shortDigest(d.Digest)+"  "+oneLine(signer(d)))
+		for _, said := range d.Summary {
+			fmt.Fprintf(w, "               %s\n", oneLine(said))
+		}
+	}
+	for _, kind := range img.Missing {
+		fmt.Fprintf(w, "    %-10s %s\n", "missing", kind)
+	}
+	if img.Others > 0 {
+		fmt.Fprintf(w, "    and %s of other kinds\n", counted(img.Others, "artifact"))
+	}
+}
+
+// signer says by whom a document is signed, and what is wrong with it.
+func signer(d attest.Attached) string {
+	text := "not signed"
+	switch {
+	case d.Verified:
+		text = "signature verified"
+	case d.Signer != "":
+		text = "signed by " + d.Signer + ", not verified"
+	}
+	if d.Why != "" {
+		text += ": " + d.Why
+	}
+	return text
+}
