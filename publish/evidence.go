@@ -47,7 +47,7 @@ func (p *Publisher) evidence(ctx context.Context, plan *Plan) error {
 func (p *Publisher) evidenceOf(ctx context.Context, c matrix.Cell, cell *Cell, m *manifest) error {
 	documents, err := p.documents(ctx, c, cell.Gates, m)
 	if err != nil {
-		return err
+		return fmt.Errorf("evidence, which --evidence=false leaves out: %w", err)
 	}
 	var pieces []attest.Piece
 	for _, d := range documents {

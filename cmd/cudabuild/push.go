@@ -222,6 +222,7 @@ func (f *pushFlags) inventory() func(context.Context, string, v1.Image) (verify.
 		dir = userCache()
 	}
 	verifier := verify.New(verify.Options{CacheDir: dir, TempDir: heldIn(), TrustDigests: true})
+	boundMemory(verifier.Memory())
 	return verifier.Inventory
 }
 
