@@ -155,7 +155,8 @@ func (g *github) promoted(t *testing.T, repository string) map[string]string {
 	return tags
 }
 
-// tagsOf are the tags of a repository with the digests that they name.
+// tagsOf are the tags of a repository with the digests that they name, without the lists of evidence that stand under
+// tags sha256-... there.
 func tagsOf(t *testing.T, repository string) map[string]string {
 	t.Helper()
 	repo, err := name.NewRepository(repository)
@@ -169,6 +170,9 @@ func tagsOf(t *testing.T, repository string) map[string]string {
 	}
 	digests := map[string]string{}
 	for _, tag := range tags {
+		if strings.HasPrefix(tag, "sha256-") {
+			continue
+		}
 		d, err := remote.Head(repo.Tag(tag), options...)
 		if err != nil {
 			t.Fatal(err)
