@@ -63,7 +63,7 @@ machine() (
   find /dev -xdev -printf '%p %M %U:%G inode %i %l\n' | sort
   find /run /etc/cni /etc/cdi /opt /var/lib /var/log -xdev -maxdepth 1 -printf '%p %M %U:%G inode %i %l\n' 2>/dev/null | sort
   grep -H . $(hierarchies | sed 's,$,/cgroup.subtree_control,') 2>/dev/null
-  find $(hierarchies) -mindepth 1 -maxdepth 1 -type d -not -name 'cudabuild-cluster-*' | sort
+  find $(hierarchies) -mindepth 1 -maxdepth 1 -type d -not -name 'cudabuild-*' | sort # builds beside it come and go
   grep -v " ${TMPDIR:-/tmp}/" /proc/self/mounts | sed 's/^/mount /' | sort # what is in temporary folders is of others
   sed 's/ .*//; s/^/module /' /proc/modules 2>/dev/null | sort
   find /sys/class/net /sys/fs/bpf -maxdepth 1 2>/dev/null | sort
