@@ -14,6 +14,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/stream"
+
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // anyDigest finds the digests in an error's detail, which has no form that is agreed on.
@@ -40,8 +42,8 @@ func lacks(err error, img *manifest) (blobs []v1.Descriptor, some bool) {
 
 // sendAgain brings blobs into the repository without asking whether they are there.
 func (p *Publisher) sendAgain(ctx context.Context, blobs []v1.Descriptor) error {
-	uncounted := &meter{show: func(Phase, bool) {}} // they were counted the first time
-	return p.each(ctx, len(blobs), func(ctx context.Context, i int) error {
+	uncounted := Show(func(Phase, bool) {}).Begin("", 0, 0) // they were counted the first time
+	return registry.Each(ctx, len(blobs), func(ctx context.Context, i int) error {
 		b := blobs[i]
 		err := p.pusher.Upload(ctx, p.repo, &anew{blob: blob{images: p.Images, hash: b.Digest, size: b.Size, meter: uncounted}})
 		if err != nil {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/referrer"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // Evidence is a document about an image of a cell.
@@ -53,9 +55,9 @@ func spoils(err error) *Outcome {
 // image. Documents of one image come one after the other, so that a run which goes on leaves
 // what an undisturbed one does.
 func (p *Publisher) attach(ctx context.Context, plan *Plan) (phase Phase, err error) {
-	m := p.begin(Attach, plan.Totals.EvidenceNew+plan.Totals.EvidenceThere, 0)
+	m := p.Show.Begin(Attach, plan.Totals.EvidenceNew+plan.Totals.EvidenceThere, 0)
 	defer func() {
-		phase = m.end(err)
+		phase = m.End(err)
 		if outcome := spoils(err); outcome != nil {
 			p.outcome, err = *outcome, nil
 		}
@@ -63,7 +65,7 @@ func (p *Publisher) attach(ctx context.Context, plan *Plan) (phase Phase, err er
 	if p.outcome.State == NotListed {
 		return phase, nil
 	}
-	m.add(plan.Totals.EvidenceThere, 0)
+	m.Add(plan.Totals.EvidenceThere, 0)
 	var works []work
 	for _, c := range plan.Cells {
 		for i, e := range c.Evidence {
@@ -76,7 +78,7 @@ func (p *Publisher) attach(ctx context.Context, plan *Plan) (phase Phase, err er
 			}
 		}
 	}
-	err = p.each(ctx, len(works), func(ctx context.Context, i int) error { return p.attachTo(ctx, works[i], m) })
+	err = registry.Each(ctx, len(works), func(ctx context.Context, i int) error { return p.attachTo(ctx, works[i], m) })
 	if err == nil {
 		p.outcome = Outcome{State: Attached}
 	}
@@ -91,7 +93,7 @@ type work struct {
 
 // attachTo attaches documents to one image. The journal knows of each before it is there, so
 // that undoing leaves none.
-func (p *Publisher) attachTo(ctx context.Context, w work, m *meter) error {
+func (p *Publisher) attachTo(ctx context.Context, w work, m *record.Meter) error {
 	for _, i := range w.pieces {
 		cell, e := w.cell, w.cell.Evidence[i]
 		entry := Entry{What: attaching, Cell: cell.ID, Digest: e.Digest, Kind: e.Kind, Subject: e.Subject}
@@ -101,7 +103,7 @@ func (p *Publisher) attachTo(ctx context.Context, w work, m *meter) error {
 		if _, _, err := p.attests.Attach(ctx, p.pieces[cell.ID][i]); err != nil {
 			return fmt.Errorf("%s: %s of %s: %w", cell.ID, e.Kind, e.Subject, err)
 		}
-		m.add(1, 0)
+		m.Add(1, 0)
 		entry.What = attached
 		if err := p.journal.write(entry); err != nil {
 			return err

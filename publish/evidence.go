@@ -10,6 +10,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // evidence makes the documents about all images, each image once, and asks which of them are
@@ -29,7 +30,7 @@ func (p *Publisher) evidence(ctx context.Context, plan *Plan) error {
 			}
 		}
 	}
-	err := p.each(ctx, len(plan.Cells), func(ctx context.Context, i int) error {
+	err := registry.Each(ctx, len(plan.Cells), func(ctx context.Context, i int) error {
 		for _, m := range subjects[i] {
 			if err := p.evidenceOf(ctx, p.Cells[i], &plan.Cells[i], m); err != nil {
 				return fmt.Errorf("%s: %w", plan.Cells[i].ID, err)

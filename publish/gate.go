@@ -254,9 +254,9 @@ func (p *Publisher) gate(_ context.Context, plan *Plan) (phase Phase, err error)
 			}
 		}
 	}
-	m := p.begin(Gating, of, 0)
-	defer func() { phase = m.end(err) }()
-	m.add(met, 0)
+	m := p.Show.Begin(Gating, of, 0)
+	defer func() { phase = m.End(err) }()
+	m.Add(met, 0)
 	if err := failed(plan.failedGates(Failed), ""); err != nil {
 		return phase, err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/image"
@@ -254,14 +252,14 @@ func (p *Publisher) named(ctx context.Context, digest string) (*manifest, error)
 
 func (p *Publisher) remoteImage(ctx context.Context, digest string) (*manifest, error) {
 	desc, err := p.puller.Head(ctx, p.repo.Digest(digest))
-	if absent(err) {
+	if registry.Absent(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	img, err := readImage(ctx, remotely{p}, *desc)
-	if absent(err) || errors.Is(err, errNoImage) {
+	if registry.Absent(err) || errors.Is(err, errNoImage) {
 		return nil, nil
 	}
 	return img, err
@@ -270,7 +268,7 @@ func (p *Publisher) remoteImage(ctx context.Context, digest string) (*manifest, 
 // current is what a tag names in the registry, nil if there is no such tag.
 func (p *Publisher) current(ctx context.Context, tag string) (*v1.Descriptor, error) {
 	desc, err := p.puller.Head(ctx, p.repo.Tag(tag))
-	if absent(err) {
+	if registry.Absent(err) {
 		return nil, nil
 	}
 	return desc, err
@@ -283,17 +281,11 @@ func (p *Publisher) has(ctx context.Context, repo name.Repository, digest string
 		return false, err
 	}
 	got, err := layer.Size()
-	if absent(err) {
+	if registry.Absent(err) {
 		return false, nil
 	}
 	if err == nil && got >= 0 && got != size {
 		err = fmt.Errorf("%s says that blob %s has %d bytes, and it has %d", repo, digest, got, size)
 	}
 	return err == nil, err
-}
-
-// absent reports an error by which a registry says that it has no such thing.
-func absent(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }

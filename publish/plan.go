@@ -12,10 +12,10 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // Plan is what a run will do, as `push --dry-run --json` prints it.
@@ -203,7 +203,7 @@ func (e *NotReadyError) Code() int { return 1 }
 
 // load reads the manifests of all cells: from disk, or the staged ones from the registry.
 func (p *Publisher) load(ctx context.Context, plan *Plan) error {
-	return p.each(ctx, len(plan.Cells), func(ctx context.Context, i int) error {
+	return registry.Each(ctx, len(plan.Cells), func(ctx context.Context, i int) error {
 		cell := plan.Cells[i]
 		var err error
 		if p.Images != nil {
@@ -245,7 +245,7 @@ func (p *Publisher) ask(ctx context.Context, plan *Plan) error {
 			questions = append(questions, func(ctx context.Context) error { return p.move(ctx, &cell.Tags[k], p.images[cell.Digest]) })
 		}
 	}
-	return p.each(ctx, len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) })
+	return registry.Each(ctx, len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) })
 }
 
 // how finds out how a blob comes into the repository.
@@ -436,18 +436,3 @@ func (e *FailedError) Hint() string {
 
 // Code is that of something that was checked and failed.
 func (e *FailedError) Code() int { return 1 }
-
-// each calls do for 0 to n-1, some at the same time, until one fails.
-func (p *Publisher) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(jobs)
-	for i := range n {
-		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return do(ctx, i)
-		})
-	}
-	return g.Wait()
-}

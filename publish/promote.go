@@ -23,8 +23,8 @@ import (
 // compare and swap: a tag is read right before and right after its move, and what somebody
 // else did meanwhile is reported and left.
 func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err error) {
-	m := p.begin(Promote, plan.Totals.New+plan.Totals.Same+plan.Totals.Moved, 0)
-	defer func() { phase = m.end(err) }()
+	m := p.Show.Begin(Promote, plan.Totals.New+plan.Totals.Same+plan.Totals.Moved, 0)
+	defer func() { phase = m.End(err) }()
 	// Before the first one moves, all must be where the plan saw them: half of a release is none.
 	var first, rest []move
 	for _, c := range plan.Cells {
@@ -38,9 +38,9 @@ func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err e
 			}
 		}
 	}
-	m.add(plan.Totals.Same, 0)
+	m.Add(plan.Totals.Same, 0)
 	all := slices.Concat(first, rest)
-	if err := p.each(ctx, len(all), func(ctx context.Context, i int) error { return p.untouched(ctx, all[i]) }); err != nil {
+	if err := registry.Each(ctx, len(all), func(ctx context.Context, i int) error { return p.untouched(ctx, all[i]) }); err != nil {
 		return phase, err
 	}
 	// Who interrupts it now gets all tags moved, or back, within that time.
@@ -49,11 +49,11 @@ func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err e
 	var begun tally
 	for _, moves := range [][]move{first, rest} {
 		// What is under way when one fails goes to its end: a request that was given up may be carried out all the same.
-		err := p.each(ctx, len(moves), func(_ context.Context, i int) error {
+		err := registry.Each(ctx, len(moves), func(_ context.Context, i int) error {
 			begun.add(moves[i])
 			err := p.tag(ctx, moves[i])
 			if err == nil {
-				m.add(1, 0)
+				m.Add(1, 0)
 			}
 			return err
 		})
@@ -62,7 +62,7 @@ func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err e
 		}
 	}
 	// Somebody else may have moved one right behind us.
-	return phase, p.each(ctx, len(all), func(ctx context.Context, i int) error {
+	return phase, registry.Each(ctx, len(all), func(ctx context.Context, i int) error {
 		now, err := p.current(ctx, all[i].tag.Name)
 		if err == nil && !all[i].done(now) {
 			err = failed(fmt.Errorf("%s: tag %s was moved to %s by somebody else right after it was moved here", all[i].cell.ID, all[i].tag.Name, what(now)), lookAround)
@@ -181,7 +181,7 @@ func (p *Publisher) put(ctx context.Context, tag string, img remote.Taggable) er
 // tags: those of the cells are put back then.
 func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) (was bool, err error) {
 	now, err := p.puller.Get(ctx, p.repo.Tag(tag))
-	if absent(err) {
+	if registry.Absent(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -223,7 +223,7 @@ func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) (was bo
 // remove removes a tag, and whatever the registry removes with it.
 func (p *Publisher) remove(ctx context.Context, tag string) error {
 	for attempt := 1; ; attempt++ {
-		if err := p.pusher.Delete(ctx, p.repo.Tag(tag)); err == nil || absent(err) {
+		if err := p.pusher.Delete(ctx, p.repo.Tag(tag)); err == nil || registry.Absent(err) {
 			return nil
 		} else if !registry.Again(err) || attempt == attempts {
 			return refusal(err)

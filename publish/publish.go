@@ -99,9 +99,6 @@ type Publisher struct {
 	known  map[string]func() (*manifest, error) // by digest, of what tags name now
 }
 
-// jobs is how many requests are under way at the same time.
-const jobs = 6
-
 // New returns a publisher. It asks nothing of the registry. The error is one of usage for
 // names that cannot be.
 func New(ctx context.Context, o Options) (*Publisher, error) {
@@ -119,12 +116,11 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := append(client.Remote(), remote.WithJobs(jobs))
-	puller, err := remote.NewPuller(options...)
+	puller, err := remote.NewPuller(client.Remote()...)
 	if err != nil {
 		return nil, err
 	}
-	pusher, err := remote.NewPusher(options...)
+	pusher, err := remote.NewPusher(client.Remote()...)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,9 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // readBack makes sure that the registry has what was pushed: it gives back every manifest and
@@ -34,17 +37,17 @@ func (p *Publisher) readBack(ctx context.Context, plan *Plan) (phase Phase, err 
 			bytes += size
 		}
 	}
-	m := p.begin(ReadBack, len(plan.Cells)+len(order), bytes)
-	defer func() { phase = m.end(err) }()
-	err = p.each(ctx, len(plan.Cells), func(ctx context.Context, i int) error {
-		defer m.add(1, 0)
+	m := p.Show.Begin(ReadBack, len(plan.Cells)+len(order), bytes)
+	defer func() { phase = m.End(err) }()
+	err = registry.Each(ctx, len(plan.Cells), func(ctx context.Context, i int) error {
+		defer m.Add(1, 0)
 		return p.same(ctx, plan.Cells[i])
 	})
 	if err != nil {
 		return phase, err
 	}
-	err = p.each(ctx, len(order), func(ctx context.Context, i int) error {
-		defer m.add(1, 0)
+	err = registry.Each(ctx, len(order), func(ctx context.Context, i int) error {
+		defer m.Add(1, 0)
 		return p.layer(ctx, order[i], layers[order[i]], m)
 	})
 	if err != nil {
@@ -85,7 +88,7 @@ func (p *Publisher) same(ctx context.Context, cell Cell) error {
 }
 
 // layer asks for a layer, or reads it whole.
-func (p *Publisher) layer(ctx context.Context, hash v1.Hash, size int64, m *meter) error {
+func (p *Publisher) layer(ctx context.Context, hash v1.Hash, size int64, m *record.Meter) error {
 	if !p.FullReadBack {
 		there, err := p.has(ctx, p.repo, hash.String(), size)
 		if err == nil && !there {
@@ -102,7 +105,7 @@ func (p *Publisher) layer(ctx context.Context, hash v1.Hash, size int64, m *mete
 		return fmt.Errorf("layer %s: %w", hash, err)
 	}
 	defer blob.Close()
-	n, err := io.Copy(&metered{m}, blob)
+	n, err := io.Copy(m, blob)
 	if err == nil && n != size {
 		err = fmt.Errorf("%d bytes, not %d", n, size)
 	}
@@ -110,12 +113,4 @@ func (p *Publisher) layer(ctx context.Context, hash v1.Hash, size int64, m *mete
 		return fmt.Errorf("layer %s: %w", hash, err)
 	}
 	return nil
-}
-
-// metered counts what is written to it.
-type metered struct{ *meter }
-
-func (w *metered) Write(p []byte) (int, error) {
-	w.add(0, int64(len(p)))
-	return len(p), nil
 }

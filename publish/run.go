@@ -28,7 +28,7 @@ type Result struct {
 // [MissingError] for a gate that could not be checked, or that of the registry.
 func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
 	result := &Result{Phases: []Phase{}, Left: []string{}}
-	m := p.begin(Preflight, len(p.Cells), 0)
+	m := p.Show.Begin(Preflight, len(p.Cells), 0)
 	err := p.Ready(ctx)
 	if err == nil {
 		result.Plan, err = p.Plan(ctx)
@@ -37,9 +37,9 @@ func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
 		err = p.acceptable(result.Plan, want)
 	}
 	if err == nil {
-		m.add(len(p.Cells), 0)
+		m.Add(len(p.Cells), 0)
 	}
-	result.Phases = append(result.Phases, m.end(err))
+	result.Phases = append(result.Phases, m.End(err))
 	if err != nil {
 		return result, err
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // Undone is what became of the tags that a run had moved.
@@ -91,7 +93,7 @@ func (p *Publisher) back(ctx context.Context, e Entry, cells []Cell) (why string
 		return p.removeNew(ctx, e.Tag, cells)
 	}
 	old, err := p.puller.Get(ctx, p.repo.Digest(*e.From))
-	if absent(err) {
+	if registry.Absent(err) {
 		return fmt.Sprintf("the registry has %s no more", *e.From), nil
 	}
 	if err != nil {

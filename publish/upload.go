@@ -20,6 +20,8 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // upload brings blobs and manifests into the repository, under staging tags.
@@ -28,17 +30,17 @@ func (p *Publisher) upload(ctx context.Context, plan *Plan) (phase Phase, err er
 	for _, c := range plan.Cells {
 		blobs = append(blobs, slices.DeleteFunc(slices.Clone(c.Uploads), func(b Blob) bool { return b.How == There })...)
 	}
-	m := p.begin(Upload, len(blobs), plan.Totals.UploadBytes)
-	defer func() { phase = m.end(err) }()
-	err = p.each(ctx, len(blobs), func(ctx context.Context, i int) error { return p.send(ctx, blobs[i], m) })
+	m := p.Show.Begin(Upload, len(blobs), plan.Totals.UploadBytes)
+	defer func() { phase = m.End(err) }()
+	err = registry.Each(ctx, len(blobs), func(ctx context.Context, i int) error { return p.send(ctx, blobs[i], m) })
 	if err != nil {
 		return phase, err
 	}
-	return phase, p.each(ctx, len(plan.Cells), func(ctx context.Context, i int) error { return p.stage(ctx, plan.Cells[i]) })
+	return phase, registry.Each(ctx, len(plan.Cells), func(ctx context.Context, i int) error { return p.stage(ctx, plan.Cells[i]) })
 }
 
 // send brings one blob into the repository.
-func (p *Publisher) send(ctx context.Context, b Blob, m *meter) error {
+func (p *Publisher) send(ctx context.Context, b Blob, m *record.Meter) error {
 	hash, err := v1.NewHash(b.Digest)
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func (p *Publisher) send(ctx context.Context, b Blob, m *meter) error {
 	if err := p.pusher.Upload(ctx, p.repo, layer); err != nil {
 		return p.damaged(ctx, fmt.Errorf("blob %s: %w", b.Digest, err), b.Digest)
 	}
-	m.add(1, 0)
+	m.Add(1, 0)
 	return p.journal.write(Entry{What: uploaded, Digest: b.Digest})
 }
 
@@ -121,7 +123,7 @@ type blob struct {
 	images *image.Layout
 	hash   v1.Hash
 	size   int64
-	meter  *meter
+	meter  *record.Meter
 	opened atomic.Int32
 }
 
@@ -163,13 +165,13 @@ type counted struct {
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.read += int64(n)
-	c.blob.meter.add(0, int64(n))
+	c.blob.meter.Add(0, int64(n))
 	return n, err
 }
 
 func (c *counted) Close() error {
 	if c.read < c.blob.size {
-		c.blob.meter.add(0, -c.read)
+		c.blob.meter.Add(0, -c.read)
 		c.read = 0
 	}
 	return c.ReadCloser.Close()

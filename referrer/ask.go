@@ -150,9 +150,3 @@ func (r *Repository) refused(err error) error {
 	}
 	return err
 }
-
-// absent reports an error by which a registry says that it has no such thing.
-func absent(err error) bool {
-	var said *transport.Error
-	return errors.As(err, &said) && said.StatusCode == http.StatusNotFound
-}

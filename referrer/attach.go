@@ -87,7 +87,7 @@ func (r *Repository) Add(ctx context.Context, subject v1.Hash, d v1.Descriptor, 
 		return false, err
 	}
 	if l.has(d.Digest) {
-		if _, _, err := r.Manifest(ctx, d.Digest); !absent(err) {
+		if _, _, err := r.Manifest(ctx, d.Digest); !registry.Absent(err) {
 			return false, err
 		}
 	}
@@ -131,7 +131,7 @@ func (r *Repository) enlist(ctx context.Context, subject v1.Hash, d v1.Descripto
 		// Who read the list when we did has written theirs over ours by then.
 		pause := time.Since(begun) * time.Duration(round+2)
 		pause = min(pause+rand.N(pause), longestRound) //nolint:gosec // not a secret: it keeps clients apart
-		if err := sleep(ctx, pause); err != nil {
+		if err := registry.Sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
@@ -140,15 +140,4 @@ func (r *Repository) enlist(ctx context.Context, subject v1.Hash, d v1.Descripto
 		err = fmt.Errorf("the registry has %s and does not list it, or others write the list all the time", d.Digest)
 	}
 	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

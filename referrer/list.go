@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // List returns what is attached to a manifest, by digest; nothing if there is no such manifest.
@@ -175,7 +176,7 @@ func (r *Repository) mend(ctx context.Context, f *Found) error {
 	}
 	m, err := r.manifest(ctx, *f)
 	switch {
-	case absent(err), errors.Is(err, errForeign): // Read says it to who wants it
+	case registry.Absent(err), errors.Is(err, errForeign): // Read says it to who wants it
 		return nil
 	case err != nil:
 		return err

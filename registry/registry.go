@@ -32,6 +32,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"golang.org/x/sync/errgroup"
 )
 
 // Options tunes [New]. The zero value takes the credentials of docker and podman, and is silent.
@@ -86,6 +87,24 @@ func New(ctx context.Context, repo name.Repository, opts Options) (*Client, erro
 		},
 		pace: newPace(cmp.Or(opts.Pause, firstPause), opts.Say),
 	}}, nil
+}
+
+// jobs is how many things are asked of registries at the same time.
+const jobs = 6
+
+// Each calls do for 0 to n-1, some at the same time, until one fails.
+func Each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(jobs)
+	for i := range n {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return do(ctx, i)
+		})
+	}
+	return g.Wait()
 }
 
 // Remote returns what go-containerregistry's functions take. Of two options of one kind

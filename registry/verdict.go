@@ -228,6 +228,12 @@ func startsOver(err error) bool { return markOf(err).next == startOver }
 // as long as it was asked: it may be otherwise later.
 func Busy(err error) bool { return markOf(err).busy }
 
+// Absent reports an error by which a registry says that it has no such thing.
+func Absent(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}
+
 // Hint is what to do about an error of a registry; "" if that is not known.
 func Hint(err error) string {
 	var answer *transport.Error

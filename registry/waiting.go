@@ -210,7 +210,7 @@ func (p *pace) turn(ctx context.Context) error {
 		if d <= 0 {
 			return nil
 		}
-		if err := sleep(ctx, d); err != nil {
+		if err := Sleep(ctx, d); err != nil {
 			return err
 		}
 	}
@@ -234,7 +234,7 @@ func (p *pace) failed(ctx context.Context, f failure) bool {
 		pause = p.pause(f)
 	}
 	p.mu.Unlock()
-	return !hopeless && sleep(ctx, pause) == nil && p.turn(ctx) == nil
+	return !hopeless && Sleep(ctx, pause) == nil && p.turn(ctx) == nil
 }
 
 // hold stops all requests for as long as the registry asks, which is said, and reports
@@ -278,7 +278,8 @@ func (p *pace) tell(d time.Duration, line string) {
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits, or returns the error of ctx if that ends first.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/cudabuild/cudabuild/referrer"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // Look reads what there is to copy, and what the other side lacks of it.
@@ -20,14 +21,14 @@ func (c *Copier) Look(ctx context.Context) (*Result, error) {
 }
 
 func (c *Copier) look(ctx context.Context) (plan *Plan, phase Phase, err error) {
-	m := c.begin(Looking, 0, 0)
-	defer func() { phase = m.end(err) }()
+	m := c.Show.Begin(Looking, 0, 0)
+	defer func() { phase = m.End(err) }()
 	root, err := c.from.puller.Get(ctx, c.From)
 	if err != nil {
 		return nil, phase, err
 	}
 	c.root = v1.Descriptor{MediaType: root.MediaType, Digest: root.Digest, Size: root.Size}
-	c.tree = tree{known: map[v1.Hash]bool{}, count: m.found}
+	c.tree = tree{known: map[v1.Hash]bool{}, count: m.Found}
 	if err := c.tree.grow(ctx, c.from, c.root, v1.Hash{}, 0); err != nil {
 		return nil, phase, err
 	}
@@ -36,7 +37,7 @@ func (c *Copier) look(ctx context.Context) (plan *Plan, phase Phase, err error) 
 		return nil, phase, err
 	}
 	plan.Blobs = make([]Blob, len(c.tree.blobs))
-	err = each(ctx, len(c.tree.blobs), func(ctx context.Context, i int) (err error) {
+	err = registry.Each(ctx, len(c.tree.blobs), func(ctx context.Context, i int) (err error) {
 		plan.Blobs[i], err = c.way(ctx, c.tree.blobs[i])
 		return err
 	})
@@ -54,7 +55,7 @@ func (c *Copier) manifests(ctx context.Context) ([]Manifest, error) {
 		return nil, err
 	}
 	all := make([]Manifest, len(c.tree.nodes))
-	return all, each(ctx, len(all), func(ctx context.Context, i int) error {
+	return all, registry.Each(ctx, len(all), func(ctx context.Context, i int) error {
 		n := c.tree.nodes[i]
 		there, err := c.to.head(ctx, c.to.repo.Digest(n.desc.Digest.String()))
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/registry"
 )
 
@@ -50,15 +51,15 @@ func (c *Copier) upload(ctx context.Context, plan *Plan) (phase Phase, err error
 			missing = append(missing, i)
 		}
 	}
-	m := c.begin(Upload, len(missing), plan.Totals.UploadBytes)
-	defer func() { phase = m.end(err) }()
-	return phase, each(ctx, len(missing), func(ctx context.Context, i int) error {
+	m := c.Show.Begin(Upload, len(missing), plan.Totals.UploadBytes)
+	defer func() { phase = m.End(err) }()
+	return phase, registry.Each(ctx, len(missing), func(ctx context.Context, i int) error {
 		b := missing[i]
 		err := c.send(ctx, c.tree.blobs[b], plan.Blobs[b].How, m)
 		if err != nil {
 			return fmt.Errorf("blob %s: %w", plan.Blobs[b].Digest, err)
 		}
-		m.add(1, 0)
+		m.Add(1, 0)
 		return nil
 	})
 }
@@ -67,7 +68,7 @@ func (c *Copier) upload(ctx context.Context, plan *Plan) (phase Phase, err error
 const sendings = 5
 
 // send brings one blob, which it reads while it sends it.
-func (c *Copier) send(ctx context.Context, d v1.Descriptor, how string, m *meter) error {
+func (c *Copier) send(ctx context.Context, d v1.Descriptor, how string, m *record.Meter) error {
 	for sending := 1; ; sending++ {
 		source := &source{ctx: ctx, from: c.from, desc: d, meter: m}
 		var layer v1.Layer = source
@@ -83,8 +84,8 @@ func (c *Copier) send(ctx context.Context, d v1.Descriptor, how string, m *meter
 
 // put brings the manifests, and lists what is attached to others.
 func (c *Copier) put(ctx context.Context, plan *Plan) (phase Phase, err error) {
-	m := c.begin(Putting, plan.Totals.New, 0)
-	defer func() { phase = m.end(err) }()
+	m := c.Show.Begin(Putting, plan.Totals.New, 0)
+	defer func() { phase = m.End(err) }()
 	for i, n := range c.tree.nodes {
 		if plan.Manifests[i].State == StateThere {
 			continue
@@ -97,7 +98,7 @@ func (c *Copier) put(ctx context.Context, plan *Plan) (phase Phase, err error) {
 		if err != nil {
 			return phase, c.refused(fmt.Errorf("manifest %s: %w", n.desc.Digest, err))
 		}
-		m.add(1, 0)
+		m.Add(1, 0)
 	}
 	return phase, nil
 }
@@ -110,15 +111,15 @@ func (n *node) MediaType() (types.MediaType, error) { return n.desc.MediaType, n
 // each blob in its size.
 func (c *Copier) readBack(ctx context.Context, _ *Plan) (phase Phase, err error) {
 	nodes, blobs := c.tree.nodes, c.tree.blobs
-	m := c.begin(ReadBack, len(nodes)+len(blobs), 0)
-	defer func() { phase = m.end(err) }()
+	m := c.Show.Begin(ReadBack, len(nodes)+len(blobs), 0)
+	defer func() { phase = m.End(err) }()
 	lost := func(what string) error {
 		return refuse(fmt.Sprintf("%s was copied to %s and is not there", what, c.to.repo), "copy once more; if it happens twice, the registry loses what it is given")
 	}
-	err = each(ctx, len(nodes), func(ctx context.Context, i int) error {
-		defer m.add(1, 0)
+	err = registry.Each(ctx, len(nodes), func(ctx context.Context, i int) error {
+		defer m.Add(1, 0)
 		_, _, err := c.to.attached.Manifest(ctx, nodes[i].desc.Digest) // checks the digest: the bytes are the same
-		if absent(err) {
+		if registry.Absent(err) {
 			err = lost("manifest " + nodes[i].desc.Digest.String())
 		}
 		return err
@@ -126,8 +127,8 @@ func (c *Copier) readBack(ctx context.Context, _ *Plan) (phase Phase, err error)
 	if err != nil {
 		return phase, err
 	}
-	err = each(ctx, len(blobs), func(ctx context.Context, i int) error {
-		defer m.add(1, 0)
+	err = registry.Each(ctx, len(blobs), func(ctx context.Context, i int) error {
+		defer m.Add(1, 0)
 		there, err := c.to.blob(ctx, blobs[i])
 		if err == nil && !there {
 			err = lost("blob " + blobs[i].Digest.String())
@@ -174,15 +175,15 @@ const movings = 5
 
 // move moves the tag, and reads it.
 func (c *Copier) move(ctx context.Context, plan *Plan) (phase Phase, err error) {
-	m := c.begin(Tagging, 1, 0)
-	defer func() { phase = m.end(err) }()
+	m := c.Show.Begin(Tagging, 1, 0)
+	defer func() { phase = m.End(err) }()
 	for moving := 1; ; moving++ {
 		now, err := c.tag(ctx)
 		switch {
 		case err != nil:
 			return phase, err
 		case now.State == StateThere:
-			m.add(1, 0)
+			m.Add(1, 0)
 			return phase, nil
 		case moving > movings || now.from() != plan.Tag.from():
 			return phase, refuse(fmt.Sprintf("tag %s named %s, was to move to %s, and names %s", c.Tag, plan.Tag.from(), c.root.Digest, now.from()), "somebody else moves it: look who, and copy once more")

@@ -10,6 +10,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/cudabuild/cudabuild/record"
 )
 
 // source is a blob of a repository as a layer that can be uploaded to another one.
@@ -17,7 +19,7 @@ type source struct {
 	ctx   context.Context //nolint:containedctx // a layer is opened without one
 	from  side
 	desc  v1.Descriptor
-	meter *meter
+	meter *record.Meter
 	broke atomic.Bool // it could not be read to its end
 }
 
@@ -49,7 +51,7 @@ func (r *stream) Read(p []byte) (int, error) {
 	}
 	n, err := r.blob.Read(p)
 	r.read += int64(n)
-	r.source.meter.add(0, int64(n))
+	r.source.meter.Add(0, int64(n))
 	if err != nil && !errors.Is(err, io.EOF) {
 		r.source.broke.Store(true)
 	}
@@ -67,7 +69,7 @@ func (r *stream) open() error {
 // Close takes back what was counted of a reading that ended early.
 func (r *stream) Close() error {
 	if r.read < r.source.desc.Size {
-		r.source.meter.add(0, -r.read)
+		r.source.meter.Add(0, -r.read)
 		r.read = 0
 	}
 	if r.blob == nil {

@@ -24,7 +24,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/referrer"
@@ -37,10 +36,11 @@ type Options struct {
 	To       name.Repository
 	Tag      string // of the image there; "" gives it none
 	Registry registry.Options
-	// Show is told of a phase when it begins, as it goes on, and when it ends; one call at a
-	// time. nil shows nothing.
-	Show func(p record.Phase, ended bool)
+	Show     record.Show // nil shows nothing
 }
+
+// Phase is how far a phase came.
+type Phase = record.Phase
 
 // The phases, in their order.
 const (
@@ -151,7 +151,7 @@ const jobs = 6
 // New returns a copier. It asks nothing of the registries.
 func New(ctx context.Context, o Options) (*Copier, error) {
 	if o.Show == nil {
-		o.Show = func(record.Phase, bool) {}
+		o.Show = func(Phase, bool) {}
 	}
 	from, err := open(ctx, o.From.Context(), o.Registry)
 	if err != nil {
@@ -207,21 +207,6 @@ func (s side) blob(ctx context.Context, d v1.Descriptor) (bool, error) {
 func absent(err error) bool {
 	var answer *transport.Error
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
-}
-
-// each calls do for 0 to n-1, some at the same time, until one fails.
-func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(jobs)
-	for i := range n {
-		g.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return do(ctx, i)
-		})
-	}
-	return g.Wait()
 }
 
 // RefusedError is a copy that cannot be: exit code 1.
