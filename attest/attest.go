@@ -15,7 +15,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -26,12 +25,6 @@ import (
 	"github.com/cudabuild/cudabuild/registry"
 	"github.com/cudabuild/cudabuild/sign"
 )
-
-// Signature is the kind of what `cosign sign` makes, beside those of documents.
-const Signature evidence.Kind = "signature"
-
-// signPredicate is the predicateType of [sign.ImageStatement].
-const signPredicate = "https://sigstore.dev/cosign/sign/v1"
 
 // Annotations of artifacts.
 const (
@@ -44,7 +37,8 @@ type Piece struct {
 	Kind    evidence.Kind
 	Subject v1.Descriptor
 
-	statement []byte
+	predicate string // type of
+	statement []byte // nil of a piece that was made elsewhere
 	created   string
 	bare      referrer.Artifact // of a document
 }
@@ -54,7 +48,7 @@ func Document(d evidence.Document, subject v1.Descriptor) Piece {
 	kind, mediaType, data := d.Bare()
 	created := d.Created.UTC().Format(time.RFC3339)
 	return Piece{
-		Kind: d.Kind, Subject: subject, statement: d.Statement(), created: created,
+		Kind: d.Kind, Subject: subject, predicate: d.Kind.PredicateType(), statement: d.Statement(), created: created,
 		bare: referrer.Artifact{Type: kind, MediaType: mediaType, Data: data, Annotations: map[string]string{
 			predicateAnnotation: d.Kind.PredicateType(), createdAnnotation: created,
 		}},
@@ -63,8 +57,16 @@ func Document(d evidence.Document, subject v1.Descriptor) Piece {
 
 // Signed is the signature of an image in a repository, which only a key can make.
 func Signed(repo string, subject v1.Descriptor, created time.Time) Piece {
-	return Piece{Kind: Signature, Subject: subject, statement: sign.ImageStatement(repo, subject.Digest.String()), created: created.UTC().Format(time.RFC3339)}
+	return Document(evidence.NewSignature(evidence.Subject{Name: repo, Digest: subject.Digest.String()}, created), subject)
 }
+
+// Elsewhere is a document that somebody else made of an image: any of that kind. It can be found, and not attached.
+func Elsewhere(kind evidence.Kind, subject v1.Descriptor) Piece {
+	return Piece{Kind: kind, Subject: subject, predicate: kind.PredicateType()}
+}
+
+// Elsewhere reports whether a piece was made by [Elsewhere].
+func (p Piece) Elsewhere() bool { return p.statement == nil }
 
 // Repository is where pieces are attached to images.
 type Repository struct {
@@ -93,44 +95,88 @@ func (r *Repository) artifact(p Piece) (referrer.Artifact, error) {
 }
 
 // Find returns the digests of the artifacts that hold pieces of one subject already, in the
-// order of the pieces; the zero value where there is none.
+// order of the pieces; the zero value where there is none. What holds a piece is the artifact that
+// would be attached, or a bundle of the same key that somebody else has made of the same statement.
+// It counts once it was read: a registry that collects what has no tag may list it yet.
 func (r *Repository) Find(ctx context.Context, subject v1.Hash, pieces []Piece) ([]v1.Hash, error) {
 	list, err := r.refs.List(ctx, subject)
 	if err != nil {
 		return nil, err
 	}
-	digests := make([]v1.Hash, len(pieces))
+	would, digests := make([]string, len(pieces)), make([]v1.Hash, len(pieces))
 	for i, p := range pieces {
-		if digests[i], err = r.find(ctx, list, p); err != nil {
+		if p.Elsewhere() {
+			continue
+		}
+		digest, err := r.Digest(p)
+		if err != nil {
+			return nil, err
+		}
+		would[i] = digest.String()
+	}
+	for _, f := range list {
+		if err := r.find(ctx, f, pieces, would, digests); err != nil {
 			return nil, err
 		}
 	}
 	return digests, nil
 }
 
-// find returns the artifact that holds a piece: the one that would be attached, or a bundle of
-// the same key that somebody else has made of the same statement.
-func (r *Repository) find(ctx context.Context, list []referrer.Found, p Piece) (v1.Hash, error) {
-	digest, err := r.Digest(p)
-	if err != nil || slices.ContainsFunc(list, func(f referrer.Found) bool { return f.Digest == digest.String() }) {
-		return digest, err
-	}
-	if r.key == nil {
-		return v1.Hash{}, nil
-	}
-	for _, f := range list {
-		if f.Type != sign.BundleType {
-			continue
-		}
-		a, err := r.refs.Read(ctx, f)
-		if unread(err) {
-			return v1.Hash{}, err
-		}
-		if statement, err := r.key.Public().Open(a.Data); err == nil && bytes.Equal(statement, p.statement) {
-			return v1.NewHash(f.Digest)
+// find reads an artifact, if it can hold one of the pieces that were not found yet, and notes which it holds.
+func (r *Repository) find(ctx context.Context, f referrer.Found, pieces []Piece, would []string, digests []v1.Hash) error {
+	var asked []int
+	for i, p := range pieces {
+		if digests[i] == (v1.Hash{}) && (f.Digest == would[i] || r.may(f, p)) {
+			asked = append(asked, i)
 		}
 	}
-	return v1.Hash{}, nil
+	if len(asked) == 0 {
+		return nil
+	}
+	a, err := r.refs.Read(ctx, f)
+	switch {
+	case unread(err):
+		return err
+	case err != nil: // damaged, or gone
+		return nil
+	}
+	digest, err := v1.NewHash(f.Digest)
+	for _, i := range asked {
+		if f.Digest == would[i] || r.holds(a, pieces[i]) {
+			digests[i] = digest
+		}
+	}
+	return err
+}
+
+// may reports whether an artifact that is another than would be attached can hold a piece, by what the list says of it.
+func (r *Repository) may(f referrer.Found, p Piece) bool {
+	if f.Type == sign.BundleType {
+		of := f.Annotations[sign.PredicateAnnotation]
+		return (r.key != nil || p.Elsewhere()) && (of == p.predicate || of == "")
+	}
+	return r.key == nil && p.Elsewhere() && (f.Type == evidence.InToto || f.Type == evidence.SPDX)
+}
+
+// holds reports whether an artifact holds a piece; with a key in a bundle that is signed by it.
+func (r *Repository) holds(a referrer.Artifact, p Piece) bool {
+	of, data := a.Type, a.Data
+	if of == sign.BundleType {
+		var err error
+		if of = evidence.InToto; r.key != nil {
+			data, err = r.key.Public().Open(data)
+		} else {
+			data, _, err = sign.Payload(data)
+		}
+		if err != nil {
+			return false
+		}
+	}
+	if !p.Elsewhere() {
+		return bytes.Equal(data, p.statement)
+	}
+	d, err := evidence.Parse(of, data)
+	return err == nil && d.Kind == p.Kind && d.Subject.Digest == p.Subject.Digest.String()
 }
 
 // Digest is that of the artifact that [Repository.Attach] makes of a piece.
@@ -152,7 +198,12 @@ func (r *Repository) Attach(ctx context.Context, p Piece) (digest v1.Hash, added
 	return r.refs.Attach(ctx, p.Subject, a)
 }
 
-// Detach takes an artifact away from its subject. It is no error if it is not there.
-func (r *Repository) Detach(ctx context.Context, subject, artifact v1.Hash) error {
+// Detach takes an artifact away from its subject, as [referrer.Repository.Detach] does.
+func (r *Repository) Detach(ctx context.Context, subject, artifact v1.Hash) (was bool, err error) {
 	return r.refs.Detach(ctx, subject, artifact)
+}
+
+// Save is [referrer.Repository.Save].
+func (r *Repository) Save(ctx context.Context, subject v1.Hash) (again func(context.Context) error, err error) {
+	return r.refs.Save(ctx, subject)
 }

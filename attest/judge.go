@@ -3,93 +3,108 @@
 package attest
 
 import (
-	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/cudabuild/cudabuild/evidence"
-	"github.com/cudabuild/cudabuild/verify"
 )
 
-// parse reads a document, and reports whether it is of a kind that we know.
-func (a Attached) parse(artifactType string, data []byte) (Attached, bool) {
-	var other *evidence.OtherError
-	var err error
-	a.document, err = evidence.Parse(artifactType, data)
+// said is what is kept of a document once it was read, beside at most 10 KiB that are said of it: what is known of an
+// image, of which no more than 5000 artifacts are listed, fits in memory; the documents, of up to 16 MiB each, may not.
+type said struct {
+	subject      string // digest
+	digest       string // of the statement
+	inputs       []evidence.Input
+	fault, stale string
+}
+
+// parse reads a document, and reports whether it is one of ours.
+func (a Attached) parse(artifactType string, data []byte, now evidence.Known) (Attached, bool) {
+	d, err := evidence.Parse(artifactType, data)
 	switch {
-	case err == nil:
-		a.Kind, a.Summary = a.document.Kind, append(a.Summary, a.document.Summary()...)
-	case errors.As(err, &other) && other.PredicateType == signPredicate:
-		a.Kind = Signature
-		a.document.Subject.Digest = subjectOf(data)
-	case errors.As(err, &other):
+	case errors.Is(err, evidence.ErrOther):
 		return a, false
-	default:
-		a.State, a.Why = Damaged, err.Error()
+	case err != nil:
+		return a.damaged(err), true
+	}
+	a.Kind, a.Repository, a.Summary = d.Kind, d.Subject.Name, append(a.Summary, d.Summary()...)
+	a.said = said{subject: d.Subject.Digest, digest: d.Digest(), fault: d.Fault(now), stale: d.Stale(now)}
+	if a.said.fault == "" { // which bounds them
+		a.said.inputs = d.Inputs()
 	}
 	return a, true
 }
 
-// subjectOf is the digest that a statement is about, "" if there is not exactly one.
-func subjectOf(statement []byte) string {
-	var s struct {
-		Subject []struct {
-			Digest map[string]string `json:"digest"`
-		} `json:"subject"`
-	}
-	if json.Unmarshal(statement, &s) != nil || len(s.Subject) != 1 {
-		return ""
-	}
-	return "sha256:" + s.Subject[0].Digest["sha256"]
+func (a Attached) damaged(err error) Attached {
+	a.State, a.Why = Damaged, cut(err.Error())
+	return a
 }
+
+// cut bounds what others wrote.
+func cut(text string) string { return fmt.Sprintf("%.400s", text) }
 
 // judge says what the documents of an image are worth, and which are missing.
 func (img *Image) judge(signed bool) {
 	for i := range img.Documents {
 		d := &img.Documents[i]
-		switch of := d.document.Subject.Digest; {
+		switch {
 		case d.State != Valid:
-		case of != img.Digest:
-			d.State, d.Why = Strange, "it is about "+of
+		case d.said.subject != img.Digest:
+			d.State, d.Why = Strange, "it is about "+d.said.subject
 		case signed && d.Signer == "":
 			d.State, d.Why = Unsigned, "nobody has signed it"
 		case signed && !d.Verified:
 			d.State, d.Why = Unsigned, "signed by another key, or changed since"
+		case d.said.stale != "":
+			d.State, d.Why = Stale, d.said.stale
+		case d.said.fault != "":
+			d.State, d.Why = Failed, d.said.fault
 		}
 	}
-	img.stale()
+	img.baseless()
 	img.State, img.Missing = Valid, []evidence.Kind{}
 	wanted := []evidence.Kind{evidence.SBOM, evidence.Provenance, evidence.Report, evidence.VSA} // rows are where GPUs are asked for
 	if signed {
-		wanted = append(wanted, Signature)
+		wanted = append(wanted, evidence.Signature)
 	}
 	for _, kind := range wanted {
 		if !slices.ContainsFunc(img.Documents, func(d Attached) bool { return d.Kind == kind && d.State == Valid }) {
 			img.Missing = append(img.Missing, kind)
 		}
 	}
-	if len(img.Missing) > 0 || slices.ContainsFunc(img.Documents, Attached.bad) {
+	if len(img.Missing) > 0 || slices.ContainsFunc(img.Documents, func(d Attached) bool { return d.spoils(signed) }) {
 		img.State = Incomplete
 	}
 }
 
-// bad reports a document that does not hold. One that others have signed does no harm: what
-// is missing is in [Image.Missing].
-func (a Attached) bad() bool { return a.State != Valid && a.State != Unsigned }
-
-// stale marks documents that do not hold any more: they are by rules of another time, or speak of others that are
-// not there, as a summary does whose report was taken away.
-func (img *Image) stale() {
-	now := evidence.Known{Rules: verify.RulesVersion(), Images: img.of, Attached: []string{}}
+// baseless marks summaries that go by documents that are not there, or do not hold.
+func (img *Image) baseless() {
+	there := map[string]bool{}
 	for _, d := range img.Documents {
-		if d.State == Valid && d.Kind != Signature {
-			now.Attached = append(now.Attached, d.document.Digest())
-		}
+		there[d.said.digest] = d.State == Valid || there[d.said.digest]
 	}
 	for i := range img.Documents {
 		d := &img.Documents[i]
-		if why := d.document.Stale(now); d.State == Valid && why != "" {
-			d.State, d.Why = Stale, why
+		for _, in := range d.said.inputs {
+			if d.State == Valid && !there[in.Digest] {
+				d.State, d.Why = Stale, fmt.Sprintf("it goes by a %s that is not there or does not hold, %s", in.Kind, in.Digest)
+			}
 		}
 	}
+}
+
+// spoils reports a document with which an image is incomplete, whatever else there is. One that does not hold any
+// longer is none: newer ones are attached beside it. Where a key is asked for, none is that its owner has not
+// signed about this image: who may push can attach what they like, and what is signed about another image.
+func (a Attached) spoils(signed bool) bool {
+	switch a.State {
+	case Failed:
+		return true
+	case Damaged:
+		return !signed || a.Verified
+	case Strange:
+		return !signed
+	}
+	return false
 }

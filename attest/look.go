@@ -24,6 +24,7 @@ import (
 	"github.com/cudabuild/cudabuild/referrer"
 	"github.com/cudabuild/cudabuild/registry"
 	"github.com/cudabuild/cudabuild/sign"
+	"github.com/cudabuild/cudabuild/verify"
 )
 
 // State is what a document, or an image, is worth.
@@ -34,7 +35,8 @@ const (
 	Valid      State = "valid"
 	Incomplete State = "incomplete" // something is missing, or does not hold
 	Unsigned   State = "unsigned"   // or by others: not signed by the key that was asked for
-	Stale      State = "stale"      // it speaks of documents that are not there
+	Stale      State = "stale"      // held once: it is by rules or a policy of another time, or goes by documents that are not there
+	Failed     State = "failed"     // it does not say that the image passed, or leaves out some of it
 	Strange    State = "foreign"    // it is about another digest
 	Damaged    State = "damaged"
 )
@@ -44,12 +46,26 @@ const (
 type Report struct {
 	Ref    string `json:"ref"`
 	Digest string `json:"digest"` // of the manifest or index, "" if it could not be read
-	State  State  `json:"state"`  // "" if it could not be read
+	// Repository is as documents name it that are made for it, "" if it could not be read.
+	Repository string `json:"repository"`
+	State      State  `json:"state"` // "" if it could not be read
 	// Key names the key that was asked for, "" if none was.
 	Key string `json:"key"`
+	// Policy is the digest of the policy that was asked for, "" if none was.
+	Policy string `json:"policy"`
 	// Images are the index, if it is one, and the images of its platforms; never null.
 	Images []Image `json:"images"`
-	Error  string  `json:"error"` // why it could not be read
+	// Skipped are the entries of an index that were not looked at; never null.
+	Skipped []Skipped `json:"skipped"`
+	Error   string    `json:"error"` // why it could not be read
+}
+
+// Skipped is an entry of an index that is no image of a platform.
+type Skipped struct {
+	Digest string `json:"digest"`
+	Is     string `json:"is"`
+	// Hides is whether images of platforms may be in it: the evidence of the index is not complete then.
+	Hides bool `json:"hides"`
 }
 
 // Image is what is attached to one manifest or index.
@@ -64,7 +80,7 @@ type Image struct {
 	// Others counts the referrers of other kinds.
 	Others int `json:"others"`
 
-	of []string // digests by which documents may name it, of an index those of its images
+	of []evidence.Image // itself, or the images of an index
 }
 
 // Attached is one artifact.
@@ -72,6 +88,9 @@ type Attached struct {
 	Kind   evidence.Kind `json:"kind"` // "" where that cannot be read
 	Digest string        `json:"digest"`
 	State  State         `json:"state"`
+	// Repository is the one that the document names, "" where it names none: that where it was attached first, of
+	// an image that was copied.
+	Repository string `json:"repository"`
 	// Signer is the key that is said to have signed it, "" if nobody has.
 	Signer string `json:"signer"`
 	// Verified is whether the signature is by the key that was asked for; false if none was.
@@ -80,18 +99,19 @@ type Attached struct {
 	// Summary says in lines what the document says; never null.
 	Summary []string `json:"summary"`
 
-	document evidence.Document
+	said said
 }
 
 // Options are how an image is looked at.
 type Options struct {
 	Registry registry.Options
 	Key      *sign.Public // that must have signed, nil checks no signature
+	Policy   string       // digest of the policy that the summary must be by, "" takes any
 }
 
 // Unread is the report on an image that could not be read.
 func Unread(ref string, err error) Report {
-	return Report{Ref: ref, Images: []Image{}, Error: err.Error()}
+	return Report{Ref: ref, Images: []Image{}, Skipped: []Skipped{}, Error: err.Error()}
 }
 
 // Look reads what is attached to an image in a registry. The error means that it could not be
@@ -109,76 +129,91 @@ func Look(ctx context.Context, ref string, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	l := looker{refs, o.Key}
-	images, err := l.subjects(ctx, parsed, client)
-	if err != nil {
-		return Report{}, fmt.Errorf("%s: %w", ref, err)
-	}
-	r := Report{Ref: ref, Digest: images[0].Digest, State: Valid, Images: images}
+	l := looker{refs, o}
+	r := Report{Ref: ref, Repository: parsed.Context().Name(), State: Valid, Policy: o.Policy, Skipped: []Skipped{}}
 	if o.Key != nil {
 		r.Key = o.Key.Hint()
 	}
+	if err := l.subjects(ctx, parsed, client, &r); err != nil {
+		return Report{}, fmt.Errorf("%s: %w", ref, err)
+	}
+	r.Digest = r.Images[0].Digest
 	for i := range r.Images {
 		if err := l.look(ctx, &r.Images[i]); err != nil {
 			return Report{}, fmt.Errorf("%s: %w", ref, err)
 		}
-		if r.Images[i].State != Valid {
-			r.State = Incomplete
-		}
+	}
+	if slices.ContainsFunc(r.Images, func(i Image) bool { return i.State != Valid }) || slices.ContainsFunc(r.Skipped, func(s Skipped) bool { return s.Hides }) {
+		r.State = Incomplete
 	}
 	return r, nil
 }
 
 const indexPlatform = "index"
 
-// subjects are an index and the images in it, or one image.
-func (l looker) subjects(ctx context.Context, ref name.Reference, client *registry.Client) ([]Image, error) {
-	got, err := remote.Get(ref, client.Remote()...)
+// subjects finds an index and the images in it, or one image.
+func (l looker) subjects(ctx context.Context, ref name.Reference, client *registry.Client, r *Report) error {
+	got, err := remote.Get(ref, append(client.Remote(), remote.WithTransport(image.Bounded(client)))...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !got.MediaType.IsIndex() {
 		img, err := got.Image()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		config, err := image.Config(img)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		of, err := digests(got.Digest, got.Manifest, got.MediaType)
-		return []Image{{Digest: got.Digest.String(), Platform: platform(config.Platform()), of: of}}, err
+		of, err := known(got.Digest, got.Manifest, got.MediaType)
+		r.Images = []Image{{Digest: got.Digest.String(), Platform: platform(config.Platform()), of: []evidence.Image{of}}}
+		return err
 	}
 	index, err := image.ParseIndex(got.Manifest, got.MediaType)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	all := []Image{{Digest: got.Digest.String(), Platform: indexPlatform, of: []string{}}}
+	r.Images = []Image{{Digest: got.Digest.String(), Platform: indexPlatform, of: []evidence.Image{}}}
 	for _, d := range index.Manifests {
-		if !d.MediaType.IsImage() || d.Platform != nil && d.Platform.OS == "unknown" { // what buildx says about an image, as one more image
+		if is := noImage(d); is != "" {
+			r.Skipped = append(r.Skipped, Skipped{d.Digest.String(), is, d.MediaType.IsIndex()})
 			continue
 		}
 		raw, mediaType, err := l.refs.Manifest(ctx, d.Digest)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		of, err := digests(d.Digest, raw, mediaType)
+		of, err := known(d.Digest, raw, mediaType)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all[0].of = append(all[0].of, of...)
-		all = append(all, Image{Digest: d.Digest.String(), Platform: platform(d.Platform), of: of})
+		r.Images[0].of = append(r.Images[0].of, of)
+		r.Images = append(r.Images, Image{Digest: d.Digest.String(), Platform: platform(d.Platform), of: []evidence.Image{of}})
 	}
-	return all, nil
+	return nil
 }
 
-// digests are those by which documents may name an image: of its manifest and its configuration.
-func digests(digest v1.Hash, raw []byte, mediaType types.MediaType) ([]string, error) {
+// noImage says what an entry of an index is that is no image of a platform; "" of one that is.
+func noImage(d v1.Descriptor) string {
+	switch {
+	case d.MediaType.IsIndex():
+		return "an index in the index"
+	case !d.MediaType.IsImage():
+		return fmt.Sprintf("a %.100q", d.MediaType)
+	case d.Platform != nil && d.Platform.OS == "unknown": // what buildx says about an image, as one more image
+		return "of no platform"
+	}
+	return ""
+}
+
+// known is an image as documents name it.
+func known(digest v1.Hash, raw []byte, mediaType types.MediaType) (evidence.Image, error) {
 	m, err := image.ParseManifest(raw, mediaType)
 	if err != nil {
-		return nil, err
+		return evidence.Image{}, err
 	}
-	return []string{digest.String(), m.Config.Digest.String()}, nil
+	return evidence.Image{Digest: digest.String(), Config: m.Config.Digest.String()}, nil
 }
 
 // platform is one in words, "" where it is not known.
@@ -191,8 +226,11 @@ func platform(p *v1.Platform) string {
 
 type looker struct {
 	refs *referrer.Repository
-	key  *sign.Public
+	Options
 }
+
+// ours are the types of artifacts that may hold a document of ours.
+var ours = []string{sign.BundleType, evidence.InToto, evidence.SPDX}
 
 // look reads what is attached to one image and judges it.
 func (l looker) look(ctx context.Context, img *Image) error {
@@ -204,23 +242,24 @@ func (l looker) look(ctx context.Context, img *Image) error {
 	if err != nil {
 		return err
 	}
+	now := evidence.Known{Rules: verify.RulesVersion(), Policy: l.Policy, Images: img.of}
 	img.Documents = []Attached{}
 	for _, f := range list {
-		a, err := l.refs.Read(ctx, f)
-		if unread(err) {
+		d, ours, err := l.open(ctx, f, now)
+		switch {
+		case err != nil:
 			return fmt.Errorf("%s: %w", f.Digest, err)
-		}
-		if d, ours := l.open(f, a, err); ours {
+		case ours:
 			img.Documents = append(img.Documents, d)
-		} else {
+		default:
 			img.Others++
 		}
 	}
-	order := append(evidence.Kinds(), Signature, "")
+	order := append(evidence.Kinds(), "")
 	slices.SortStableFunc(img.Documents, func(a, b Attached) int {
 		return cmp.Compare(slices.Index(order, a.Kind), slices.Index(order, b.Kind))
 	})
-	img.judge(l.key != nil)
+	img.judge(l.Key != nil)
 	return nil
 }
 
@@ -234,29 +273,33 @@ func unread(err error) bool {
 	return errors.As(err, new(*url.Error)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// open makes a document of an artifact, and reports whether it is of a kind that we know.
-func (l looker) open(f referrer.Found, a referrer.Artifact, damage error) (d Attached, ours bool) {
-	if !slices.Contains([]string{sign.BundleType, evidence.InToto, evidence.SPDX}, f.Type) {
-		return d, false
+// open reads an artifact, and reports whether it is a document of ours.
+func (l looker) open(ctx context.Context, f referrer.Found, now evidence.Known) (d Attached, is bool, err error) {
+	if !slices.Contains(ours, f.Type) {
+		return d, false, nil
 	}
+	a, err := l.refs.Read(ctx, f)
 	d = Attached{Digest: f.Digest, State: Valid, Summary: []string{}}
-	if damage != nil {
-		d.State, d.Why = Damaged, damage.Error()
-		return d, true
+	switch {
+	case unread(err):
+		return d, false, err
+	case errors.Is(err, referrer.ErrShape):
+		return d, false, nil
+	case err != nil:
+		return d.damaged(err), true, nil
 	}
 	of, data := a.Type, a.Data
 	if of == sign.BundleType {
-		var err error
 		if data, d.Signer, err = sign.Payload(data); err != nil {
-			d.State, d.Why = Damaged, err.Error()
-			return d, true
+			return d.damaged(err), !errors.Is(err, sign.ErrOther), nil
 		}
 		of = evidence.InToto
-		if l.key != nil {
-			_, err = l.key.Open(a.Data)
+		if l.Key != nil {
+			_, err = l.Key.Open(a.Data)
 			d.Verified = err == nil
 		}
-		d.Signer = cmp.Or(d.Signer, "a key without a name")
+		d.Signer = cut(cmp.Or(d.Signer, "a key without a name"))
 	}
-	return d.parse(of, data)
+	d, is = d.parse(of, data, now)
+	return d, is, nil
 }

@@ -2,10 +2,12 @@
 
 // Package evidence makes and reads the documents that travel with an image: what is in it
 // ([SBOM]), how it was built ([Provenance]), that the gates let it through ([VSA]), what the
-// verifier found ([Report]) and what ran on GPUs ([Rows]). docs/evidence.md says what each holds.
+// verifier found ([Report]) and what ran on GPUs ([Rows]); and that a key's owner signed it
+// ([Signature]). docs/evidence.md says what each holds.
 //
 // A [Document] is about one image or index, by digest. [Document.Statement] is what is signed,
-// [Document.Bare] what an artifact holds that is not; [Parse] reads both back, of whomever.
+// [Document.Bare] what an artifact holds that is not; [Parse] reads both back, of whomever, and
+// [Document.Fault] and [Document.Stale] say whether it holds.
 //
 // It promises that the same inputs give the same bytes, on any machine, in any folder and at
 // any time: no document has a time but that of the image and those inside rows, and none but rows
@@ -35,6 +37,7 @@ const (
 	VSA        Kind = "vsa"
 	Report     Kind = "report"
 	Rows       Kind = "rows"
+	Signature  Kind = "signature" // what `cosign sign` signs: nothing, but of this image
 )
 
 // page describes every document; addresses in documents are those of its sections.
@@ -50,6 +53,7 @@ var predicates = []struct {
 	{Report, page + "#report"},
 	{Rows, page + "#rows"},
 	{VSA, "https://slsa.dev/verification_summary/v1"},
+	{Signature, "https://sigstore.dev/cosign/sign/v1"},
 }
 
 // Kinds are all kinds, in the order in which people read them.
@@ -121,6 +125,9 @@ type resource struct {
 	MediaType string            `json:"mediaType,omitempty"`
 }
 
+// sha256 is the digest of a resource, "sha256:" if it has none.
+func (r resource) sha256() string { return "sha256:" + r.Digest["sha256"] }
+
 // Statement is the document as in-toto Statement, which is what a signature covers.
 func (d Document) Statement() []byte {
 	data, err := encode(statement{
@@ -146,6 +153,11 @@ func (d Document) Bare() (artifactType, mediaType string, data []byte) {
 	return InToto, InToto, d.Statement()
 }
 
+// NewSignature says nothing of an image; who signs it says that the image is signed.
+func NewSignature(s Subject, created time.Time) Document {
+	return Document{Kind: Signature, Subject: s, Created: created, Predicate: json.RawMessage("{}")}
+}
+
 // newDocument makes one of any predicate that can be JSON.
 func newDocument(kind Kind, s Subject, created time.Time, predicate any) (Document, error) {
 	if err := s.check(); err != nil {
@@ -159,6 +171,11 @@ func newDocument(kind Kind, s Subject, created time.Time, predicate any) (Docume
 		return Document{}, fmt.Errorf("%s of %s@%s: %w", kind, s.Name, s.Digest, errTooBig)
 	}
 	return Document{Kind: kind, Subject: s, Created: created, Predicate: data}, nil
+}
+
+// uri is the subject as a package URL.
+func (s Subject) uri() string {
+	return purl{kind: "oci", name: baseOf(s.Name), version: s.Digest, more: [][2]string{{"repository_url", s.Name}}}.String()
 }
 
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)

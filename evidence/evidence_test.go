@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/evidence"
+	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
 var (
@@ -21,7 +22,12 @@ var (
 	created = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 )
 
-const spdx = `{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","creationInfo":{"created":"2026-11-20T08:00:00Z"},` +
+const page = "https://github.com/cudabuild/cudabuild/blob/main/docs/evidence.md"
+
+// marks are by what documents of each kind are known for ours.
+const marks = `"version":1,"verifier":{"id":"` + page + `#vsa"},"buildDefinition":{"buildType":"` + page + `#provenance"}`
+
+const spdx = `{` + marks + `,"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","creationInfo":{"created":"2026-11-20T08:00:00Z","creators":["Person: x","Tool: cudabuild-v1"]},` +
 	`"packages":[{"SPDXID":"SPDXRef-p","name":"gcc"},{"SPDXID":"SPDXRef-image","name":"ghcr.io/acme/cuda",` +
 	`"checksums":[{"algorithm":"SHA256","checksumValue":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}]}],` +
 	`"relationships":[{"spdxElementId":"SPDXRef-image","relationshipType":"CONTAINS","relatedSpdxElement":"SPDXRef-p"},` +
@@ -32,6 +38,9 @@ func TestThereAndBack(t *testing.T) {
 	t.Parallel()
 	for _, kind := range evidence.Kinds() {
 		d := evidence.Document{Kind: kind, Subject: subject, Predicate: json.RawMessage(spdx)}
+		if kind == evidence.Signature {
+			d = evidence.NewSignature(subject, time.Time{})
+		}
 		for artifactType, data := range map[string][]byte{evidence.InToto: d.Statement(), bareType(d): bareData(d)} {
 			want := d
 			if artifactType == evidence.SPDX {
@@ -66,42 +75,76 @@ func TestStatement(t *testing.T) {
 	}
 }
 
-// TestParseRefuses: what two readers could understand in two ways is no document.
+// TestSignature: these bytes are what cosign signs.
+func TestSignature(t *testing.T) {
+	t.Parallel()
+	want := `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"ghcr.io/acme/cuda","digest":{"sha256":"` + strings.Repeat("a", 64) + `"}}],` +
+		`"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}`
+	if diff := cmp.Diff(want, string(evidence.NewSignature(subject, created).Statement())); diff != "" {
+		t.Errorf("Statement (-want +got):\n%s", diff)
+	}
+}
+
+// TestParseRefuses: what is not ours is of another tool, and what is and two readers could understand in two
+// ways, or nobody, is no document.
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
-	good := string(evidence.Document{Kind: evidence.VSA, Subject: subject, Predicate: json.RawMessage(`{"a":1}`)}.Statement())
-	tests := map[string]struct{ artifactType, data, want string }{
-		"type":          {"application/json", good, `artifacts of type "application/json" hold none`},
-		"nothing":       {evidence.InToto, "", "EOF"},
-		"half":          {evidence.InToto, good[:len(good)-1], "EOF"},
-		"more":          {evidence.InToto, good + "{}", "something follows its end"},
-		"not UTF-8":     {evidence.InToto, strings.Replace(good, "ghcr", "\xff", 1), "not UTF-8"},
-		"twice":         {evidence.InToto, strings.Replace(good, `"subject"`, `"subject":[],"subject"`, 1), `key "subject" is there twice`},
-		"in two cases":  {evidence.InToto, strings.Replace(good, `"subject"`, `"ſubject":[],"subject"`, 1), `key "subject" is there twice`},
-		"deep":          {evidence.InToto, strings.Replace(good, "1}", strings.Repeat("[", 80)+strings.Repeat("]", 80)+"}", 1), "more than 64 levels deep"},
-		"version":       {evidence.InToto, strings.Replace(good, "Statement/v1", "Statement/v0.1", 1), `_type is "https://in-toto.io/Statement/v0.1"`},
-		"no subject":    {evidence.InToto, strings.Replace(good, `"subject"`, `"object"`, 1), "0 subjects, want 1"},
-		"no name":       {evidence.InToto, strings.Replace(good, "ghcr.io/acme/cuda", "", 1), "the subject has no name"},
-		"digest":        {evidence.InToto, strings.Replace(good, `"aaa`, `"AAA`, 1), "the subject's digest is"},
-		"predicate":     {evidence.InToto, strings.Replace(good, `{"a":1}`, "[]", 1), "the predicate is no object"},
-		"SPDX version":  {evidence.SPDX, strings.Replace(spdx, "SPDX-2.3", "SPDX-3.0", 1), `spdxVersion is "SPDX-3.0"`},
-		"SPDX of none":  {evidence.SPDX, strings.Replace(spdx, "DESCRIBES", "OTHER", 1), "it describes 0 packages"},
-		"SPDX checksum": {evidence.SPDX, strings.Replace(spdx, "SHA256", "SHA1", 1), "the subject has no name"},
-		"big":           {evidence.InToto, strings.Repeat(" ", evidence.MaxBytes) + good, "more than 16 MiB"},
+	good := string(evidence.Document{Kind: evidence.VSA, Subject: subject, Predicate: json.RawMessage(`{"a":1,` + marks + `}`)}.Statement())
+	of := func(kind evidence.Kind, predicate string) string {
+		return string(evidence.Document{Kind: kind, Subject: subject, Predicate: json.RawMessage(predicate)}.Statement())
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := evidence.Parse(test.artifactType, []byte(test.data))
-			if !errors.Is(err, evidence.ErrForm) || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("Parse = %v, want %q", err, test.want)
-			}
-		})
+	edit := func(text, old, now string) string {
+		t.Helper()
+		if !strings.Contains(text, old) {
+			t.Fatalf("%q is not in %s", old, text)
+		}
+		return strings.Replace(text, old, now, 1)
 	}
-	foreign := strings.Replace(good, "slsa.dev/verification_summary/v1", "cosign.sigstore.dev/attestation/v1", 1)
-	_, err := evidence.Parse(evidence.InToto, []byte(foreign))
-	if other := (*evidence.OtherError)(nil); !errors.As(err, &other) || other.PredicateType != "https://cosign.sigstore.dev/attestation/v1" {
-		t.Errorf("Parse of another tool's statement = %v, want an OtherError", err)
+	for condition, tests := range map[error]map[string]struct{ artifactType, data, want string }{
+		evidence.ErrForm: {
+			"nothing":      {evidence.InToto, "", "unexpected end"},
+			"half":         {evidence.InToto, good[:len(good)-1], "unexpected end"},
+			"more":         {evidence.InToto, good + "{}", "after top-level value"},
+			"not UTF-8":    {evidence.InToto, edit(good, "ghcr", "\xff"), "not UTF-8"},
+			"twice":        {evidence.InToto, edit(good, `"subject"`, `"subject":[],"subject"`), `key "subject" is there twice`},
+			"in two cases": {evidence.InToto, edit(good, `"a":1`, `"a":1,"A":2`), `key "A" is there twice`},
+			"deep":         {evidence.InToto, edit(good, `"a":1`, `"a":`+strings.Repeat("[", 80)+strings.Repeat("]", 80)), "more than 64 levels deep"},
+		},
+		evidence.ErrOther: {
+			"type":            {"application/json", good, `artifacts of type "application/json" hold none`},
+			"big":             {evidence.InToto, strings.Repeat(" ", evidence.MaxBytes) + good, "more than 16 MiB"},
+			"version":         {evidence.InToto, edit(good, "Statement/v1", "Statement/v0.1"), `_type is "https://in-toto.io/Statement/v0.1"`},
+			"predicateType":   {evidence.InToto, edit(good, "slsa.dev/verification_summary/v1", "cosign.sigstore.dev/attestation/v1"), `type "https://cosign.sigstore.dev/attestation/v1"`},
+			"no subject":      {evidence.InToto, edit(good, `"subject"`, `"object"`), "0 subjects, want 1"},
+			"two subjects":    {evidence.InToto, edit(good, `"subject":[`, `"subject":[{},`), "2 subjects, want 1"},
+			"subject":         {evidence.InToto, edit(good, `"subject":[`, `"subject":[1,`), "cannot unmarshal number"},
+			"digest":          {evidence.InToto, edit(good, `"aaa`, `"AAA`), "with digest"},
+			"predicate":       {evidence.InToto, good[:strings.Index(good, `{"a"`)] + `"text"}`, "the predicate is no object"},
+			"of nothing":      {evidence.InToto, of(evidence.VSA, "{}"), `verifier is ""`},
+			"verifier":        {evidence.InToto, of(evidence.VSA, `{"verifier":{"id":"https://example.com"}}`), `verifier is "https://example.com"`},
+			"buildType":       {evidence.InToto, of(evidence.Provenance, `{"buildDefinition":{"buildType":"https://mobyproject.org/buildkit@v1"}}`), "buildType is"},
+			"predicate shape": {evidence.InToto, of(evidence.Provenance, `{"buildDefinition":[]}`), "cannot unmarshal array"},
+			"later report":    {evidence.InToto, of(evidence.Report, `{"version":2}`), `version is "2", want "1"`},
+			"rows":            {evidence.InToto, of(evidence.Rows, "{}"), `version is "0"`},
+			"SBOM":            {evidence.InToto, of(evidence.SBOM, "{}"), `spdxVersion is ""`},
+			"SPDX version":    {evidence.SPDX, edit(spdx, "SPDX-2.3", "SPDX-3.0"), `spdxVersion is "SPDX-3.0"`},
+			"SPDX creator":    {evidence.SPDX, edit(spdx, "cudabuild-v1", "syft-1"), "cudabuild is not among its creators"},
+			"SPDX of none":    {evidence.SPDX, edit(spdx, "DESCRIBES", "OTHER"), "it describes 0 packages"},
+			"SPDX checksum":   {evidence.SPDX, edit(spdx, "SHA256", "SHA1"), "without a SHA256"},
+		},
+	} {
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				_, err := evidence.Parse(test.artifactType, []byte(test.data))
+				if !errors.Is(err, condition) || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("Parse = %v, want %v with %q", err, condition, test.want)
+				}
+			})
+		}
+	}
+	if d, err := evidence.Parse(evidence.InToto, []byte(edit(good, `"name":"ghcr.io/acme/cuda",`, ""))); err != nil || d.Subject.Name != "" {
+		t.Errorf("Parse without the subject's name, which in-toto does not ask for = %+v, %v", d.Subject, err)
 	}
 }
 
@@ -110,7 +153,8 @@ func TestParseRefuses(t *testing.T) {
 func FuzzEvidence(f *testing.F) {
 	f.Add(true, []byte(spdx))
 	f.Add(false, evidence.Document{Kind: evidence.SBOM, Subject: subject, Predicate: json.RawMessage(spdx)}.Statement())
-	for _, kind := range evidence.Kinds()[1:] {
+	f.Add(false, evidence.NewSignature(subject, created).Statement())
+	for _, kind := range []evidence.Kind{evidence.Provenance, evidence.Report, evidence.Rows, evidence.VSA} {
 		statement, err := os.ReadFile("testdata/" + string(kind) + ".json")
 		if err != nil {
 			f.Fatal(err)
@@ -132,7 +176,13 @@ func FuzzEvidence(f *testing.F) {
 		if lines := d.Summary(); len(lines) > 20 || slices.Contains(lines, "") {
 			t.Fatalf("Summary = %q", lines)
 		}
-		_ = d.Stale(evidence.Known{Rules: "r", Policy: &policy, Images: []string{subject.Digest}, Attached: []string{}})
+		known := evidence.Known{Rules: "r", Policy: policy.Digest(), Images: []evidence.Image{{Digest: subject.Digest}}}
+		for _, why := range append(d.Summary(), d.Stale(known), d.Fault(known), d.Stale(evidence.Known{}), d.Fault(evidence.Known{})) {
+			if len(why) > 400 || plain.Text(why) != why || strings.ContainsAny(why, "\n\t") {
+				t.Fatalf("%q is no line", why)
+			}
+		}
+		_ = d.Inputs()
 		again, err := evidence.Parse(evidence.InToto, d.Statement())
 		d.Created = time.Time{}
 		if diff := cmp.Diff(d, again); diff != "" || err != nil {

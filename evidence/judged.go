@@ -5,6 +5,7 @@ package evidence
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -99,6 +100,20 @@ func NewRows(s Subject, created time.Time, seen []gpu.Observation, images ...ver
 	return newDocument(Rows, s, created, r)
 }
 
+// newest is when the last row began, zero of a document that has none.
+func (d Document) newest() (at time.Time) {
+	var r rows
+	if d.Kind != Rows || json.Unmarshal(d.Predicate, &r) != nil {
+		return at
+	}
+	for _, row := range r.Rows {
+		if row.Started.After(at) {
+			at = row.Started.UTC().Truncate(time.Second)
+		}
+	}
+	return at
+}
+
 func ofImage(row gpu.Row, digest string, images []verify.Report) bool {
 	return row.Digest == digest || slices.ContainsFunc(images, func(i verify.Report) bool {
 		return i.Digest == row.Digest || i.Config != "" && i.Config == row.Config
@@ -129,9 +144,10 @@ func (p Policy) Digest() string {
 }
 
 // vsa is a SLSA Verification Summary.
-// Source: https://slsa.dev/spec/v1.0/verification_summary.
+// Source: https://slsa.dev/spec/v1.1/verification_summary.
 type vsa struct {
 	Verifier  resourceID `json:"verifier"`
+	Time      time.Time  `json:"timeVerified"`
 	Resource  string     `json:"resourceUri"`
 	Policy    resource   `json:"policy"`
 	Inputs    []resource `json:"inputAttestations"`
@@ -157,21 +173,26 @@ const (
 )
 
 // NewVSA makes the summary that the gates of a policy let an image through: met says in words
-// what each found, inputs are the documents that they went by.
+// what each found, inputs are the documents that they went by, of whichever image. It is as if verified
+// when the last of what it goes by was made, the image or a row.
 func NewVSA(s Subject, created time.Time, p Policy, met []string, inputs ...Document) (Document, error) {
 	if len(met) == 0 {
 		return Document{}, errors.New("vsa: of no gates")
 	}
 	v := vsa{
 		Verifier:  resourceID{page + "#vsa"},
-		Resource:  s.Name + "@" + s.Digest,
+		Time:      created.UTC().Truncate(time.Second),
+		Resource:  s.uri(),
 		Policy:    resource{URI: page + "#policy", Digest: digests(p.Digest())},
 		Result:    passed,
 		Levels:    []string{gatesPassed},
 		Extension: gates{p, met},
 	}
 	for _, d := range inputs {
-		v.Inputs = append(v.Inputs, resource{Name: string(d.Kind), Digest: digests(d.Digest()), MediaType: InToto})
+		v.Inputs = append(v.Inputs, resource{Name: string(d.Kind), URI: d.Subject.uri(), Digest: digests(d.Digest()), MediaType: InToto})
+		if newest := d.newest(); newest.After(v.Time) {
+			v.Time = newest
+		}
 	}
 	return newDocument(VSA, s, created, v)
 }

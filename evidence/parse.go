@@ -4,10 +4,12 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,69 +23,117 @@ const (
 
 var errTooBig = fmt.Errorf("more than %d MiB", MaxBytes>>20)
 
-// ErrForm is the condition that bytes are no document, or one that two readers could
-// understand in two ways.
-var ErrForm = errors.New("no document")
+// What bytes are that are no document.
+var (
+	// ErrForm is the condition that they are no JSON, or are like a document and could be understood by
+	// two readers in two ways.
+	ErrForm = errors.New("no document")
+	// ErrOther is the condition that they are something else than a document of cudabuild: whatever
+	// other tools attach to images.
+	ErrOther = errors.New("of another tool")
+)
 
-// OtherError means a sound statement of a kind that this package does not know, such as
-// another tool's.
-type OtherError struct{ PredicateType string }
-
-func (e *OtherError) Error() string { return fmt.Sprintf("a statement of type %q", e.PredicateType) }
+func other(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrOther, fmt.Errorf(format, args...))
+}
 
 // Parse reads what an artifact of a type holds: an SPDX document, or a statement, as is also the
-// payload of a signature ([InToto]). The bytes may be anybody's. The error wraps [ErrForm] or is
-// an [OtherError].
+// payload of a signature ([InToto]). The bytes may be anybody's. The error wraps [ErrForm] or [ErrOther].
 func Parse(artifactType string, data []byte) (Document, error) {
-	if err := check(data); err != nil {
-		return Document{}, fmt.Errorf("%w: %w", ErrForm, err)
-	}
-	var d Document
-	var err error
+	var read func([]byte) (Document, error)
 	switch artifactType {
 	case SPDX:
-		d, err = parseSPDX(data)
+		read = parseSPDX
 	case InToto:
-		d, err = parseStatement(data)
+		read = parseStatement
 	default:
-		err = fmt.Errorf("artifacts of type %q hold none", artifactType)
+		return Document{}, other("artifacts of type %.100q hold none", artifactType)
 	}
+	if len(data) > MaxBytes {
+		return Document{}, other("%w", errTooBig)
+	}
+	d, err := read(data)
 	if err == nil {
-		err = d.Subject.check()
-	}
-	if other := (*OtherError)(nil); errors.As(err, &other) {
-		return Document{}, err
-	}
-	if err != nil {
-		return Document{}, fmt.Errorf("%w: %w", ErrForm, err)
+		err = check(data)
 	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, d.Predicate); err != nil {
+	if err == nil {
+		err = json.Compact(&compact, d.Predicate)
+	}
+	switch {
+	case errors.Is(err, ErrOther):
+		return Document{}, err
+	case err != nil:
 		return Document{}, fmt.Errorf("%w: %w", ErrForm, err)
 	}
 	d.Predicate = compact.Bytes()
 	return d, nil
 }
 
+// unmarshal reads JSON. What is of another shape is somebody else's.
+func unmarshal(data []byte, into any) error {
+	err := json.Unmarshal(data, into)
+	if syntax := (*json.SyntaxError)(nil); err != nil && !errors.As(err, &syntax) {
+		return other("%w", err)
+	}
+	return err
+}
+
+// maxName bounds the name of a repository, with that of its registry.
+const maxName = 512
+
 func parseStatement(data []byte) (Document, error) {
 	var s statement
-	if err := json.Unmarshal(data, &s); err != nil {
+	if err := unmarshal(data, &s); err != nil {
 		return Document{}, err
 	}
+	kind := kindOf(s.PredicateType)
 	switch {
 	case s.Type != statementType:
-		return Document{}, fmt.Errorf("_type is %q, want %q", s.Type, statementType)
-	case kindOf(s.PredicateType) == "":
-		return Document{}, &OtherError{s.PredicateType}
+		return Document{}, other("_type is %.100q, want %q", s.Type, statementType)
+	case kind == "":
+		return Document{}, other("a statement of type %.100q", s.PredicateType)
 	case len(s.Subject) != 1:
-		return Document{}, fmt.Errorf("%d subjects, want 1", len(s.Subject))
+		return Document{}, other("%d subjects, want 1", len(s.Subject))
 	case !bytes.HasPrefix(bytes.TrimSpace(s.Predicate), []byte("{")):
-		return Document{}, errors.New("the predicate is no object")
+		return Document{}, other("the predicate is no object")
 	}
-	of := s.Subject[0]
-	return Document{
-		Kind: kindOf(s.PredicateType), Subject: Subject{of.Name, "sha256:" + of.Digest["sha256"]}, Predicate: s.Predicate,
-	}, nil
+	of := Subject{s.Subject[0].Name, s.Subject[0].sha256()}
+	if !digestForm.MatchString(of.Digest) || len(of.Name) > maxName {
+		return Document{}, other("its subject is %.100q, with digest %.80q", of.Name, of.Digest)
+	}
+	d := Document{Kind: kind, Subject: of, Predicate: s.Predicate}
+	return d, d.ours()
+}
+
+// ours is the error of a predicate that says that another tool has made it, or does not say that this
+// one has: of some types there are many makers. A later version of ours is another tool's.
+func (d Document) ours() error {
+	switch d.Kind {
+	case SBOM:
+		var s spdx
+		return cmp.Or(unmarshal(d.Predicate, &s), s.ours())
+	case Provenance:
+		var p provenance
+		return cmp.Or(unmarshal(d.Predicate, &p), mark("buildType", p.Definition.Type, page+"#provenance"))
+	case VSA:
+		var v vsa
+		return cmp.Or(unmarshal(d.Predicate, &v), mark("verifier", v.Verifier.ID, page+"#vsa"))
+	case Report:
+		var r report
+		return cmp.Or(unmarshal(d.Predicate, &r), mark("version", r.Version, 1))
+	case Rows:
+		var r rows
+		return cmp.Or(unmarshal(d.Predicate, &r), mark("version", r.Version, 1))
+	}
+	return nil
+}
+
+func mark[T comparable](what string, is, want T) error {
+	if is != want {
+		return other("%s is %.100q, want %q", what, fmt.Sprint(is), fmt.Sprint(want))
+	}
+	return nil
 }
 
 // spdx is as much of an SPDX document as tells what it is about: the package that the document
@@ -93,17 +143,10 @@ type spdx struct {
 	Version      string `json:"spdxVersion"`
 	ID           string `json:"SPDXID"`
 	CreationInfo struct {
-		Created time.Time `json:"created"`
+		Created  time.Time `json:"created"`
+		Creators []string  `json:"creators"`
 	} `json:"creationInfo"`
-	Packages []struct {
-		ID        string `json:"SPDXID"`
-		Name      string `json:"name"`
-		Purpose   string `json:"primaryPackagePurpose"`
-		Checksums []struct {
-			Algorithm string `json:"algorithm"`
-			Value     string `json:"checksumValue"`
-		} `json:"checksums"`
-	} `json:"packages"`
+	Packages      []spdxPackage `json:"packages"`
 	Relationships []struct {
 		From string `json:"spdxElementId"`
 		Type string `json:"relationshipType"`
@@ -111,14 +154,39 @@ type spdx struct {
 	} `json:"relationships"`
 }
 
-func parseSPDX(data []byte) (Document, error) {
-	var s spdx
-	if err := json.Unmarshal(data, &s); err != nil {
-		return Document{}, err
+type spdxPackage struct {
+	ID        string `json:"SPDXID"`
+	Name      string `json:"name"`
+	Purpose   string `json:"primaryPackagePurpose"`
+	Checksums []struct {
+		Algorithm string `json:"algorithm"`
+		Value     string `json:"checksumValue"`
+	} `json:"checksums"`
+}
+
+// sha256 is a package's digest, "sha256:" if it has none.
+func (p spdxPackage) sha256() string {
+	for _, sum := range p.Checksums {
+		if sum.Algorithm == "SHA256" {
+			return "sha256:" + sum.Value
+		}
 	}
-	if s.Version != "SPDX-2.3" {
-		return Document{}, fmt.Errorf("spdxVersion is %q, want SPDX-2.3", s.Version)
+	return "sha256:"
+}
+
+func (s spdx) ours() error {
+	if err := mark("spdxVersion", s.Version, "SPDX-2.3"); err != nil {
+		return err
 	}
+	if !slices.ContainsFunc(s.CreationInfo.Creators, func(by string) bool { return strings.HasPrefix(by, creator) }) {
+		return other("cudabuild is not among its creators, %.100q", s.CreationInfo.Creators)
+	}
+	_, err := s.subject()
+	return err
+}
+
+// subject is what the document describes.
+func (s spdx) subject() (Subject, error) {
 	var described []string
 	for _, r := range s.Relationships {
 		if r.From == s.ID && r.Type == "DESCRIBES" {
@@ -126,26 +194,29 @@ func parseSPDX(data []byte) (Document, error) {
 		}
 	}
 	if len(described) != 1 {
-		return Document{}, fmt.Errorf("it describes %d packages, want 1", len(described))
+		return Subject{}, other("it describes %d packages, want 1", len(described))
 	}
-	d := Document{Kind: SBOM, Created: s.CreationInfo.Created, Predicate: data}
 	for _, p := range s.Packages {
-		for _, sum := range p.Checksums {
-			if p.ID == described[0] && sum.Algorithm == "SHA256" {
-				d.Subject = Subject{p.Name, "sha256:" + sum.Value}
-			}
+		if p.ID == described[0] && digestForm.MatchString(p.sha256()) && len(p.Name) <= maxName {
+			return Subject{p.Name, p.sha256()}, nil
 		}
 	}
-	return d, nil
+	return Subject{}, other("it describes something without a SHA256")
+}
+
+func parseSPDX(data []byte) (Document, error) {
+	var s spdx
+	if err := cmp.Or(unmarshal(data, &s), s.ours()); err != nil {
+		return Document{}, err
+	}
+	of, err := s.subject()
+	return Document{Kind: SBOM, Subject: of, Created: s.CreationInfo.Created, Predicate: data}, err
 }
 
 // check reports bytes that are not one JSON value, of text, or in which an object has a key
 // twice: readers take the first or the last, and Go's take keys for equal that differ in case.
 func check(data []byte) error {
-	switch {
-	case len(data) > MaxBytes:
-		return errTooBig
-	case !utf8.Valid(data):
+	if !utf8.Valid(data) {
 		return errors.New("not UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))

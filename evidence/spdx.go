@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -77,6 +76,11 @@ type sbomLicense struct {
 const (
 	noAssertion  = "NOASSERTION"
 	sbomDocument = "SPDXRef-DOCUMENT"
+	creator      = "Tool: cudabuild-" // and its version
+	namespaces   = "https://github.com/cudabuild/cudabuild/spdx/"
+
+	imagePurpose = "CONTAINER" // an index, too
+	layerPurpose = "ARCHIVE"
 )
 
 // NewSBOM makes a document of what an image's records list: the image, each of its layers, and each package, contained in
@@ -88,13 +92,12 @@ func NewSBOM(s Subject, created time.Time, version string, images ...verify.Inve
 	created = created.UTC().Truncate(time.Second) // finer is no date of SPDX's
 	b := sbomBuilder{ids: map[string]bool{}, licenses: licenses{map[string]string{}}, sbom: sbom{
 		Version: "SPDX-2.3", DataLicense: "CC0-1.0", ID: sbomDocument, Name: s.Name + "@" + s.Digest,
-		Namespace:    "https://github.com/cudabuild/cudabuild/spdx/" + url.PathEscape(version) + "/" + s.Name + "@" + s.Digest,
-		CreationInfo: sbomCreation{created.Format(time.RFC3339), []string{"Tool: cudabuild-" + version}},
+		CreationInfo: sbomCreation{created.Format(time.RFC3339), []string{creator + version}},
 	}}
 	if len(images) == 1 && images[0].Digest == s.Digest {
 		b.image(sbomDocument, "DESCRIBES", s.Name, images[0])
 	} else {
-		index := b.add("index", sbomOf(s.Name, s.Digest, "CONTAINER", purl{kind: "oci", name: baseOf(s.Name), version: s.Digest, more: [][2]string{{"repository_url", s.Name}}}))
+		index := b.add("index", sbomOf(s.Name, s.Digest, imagePurpose, purl{kind: "oci", name: baseOf(s.Name), version: s.Digest, more: [][2]string{{"repository_url", s.Name}}}))
 		b.relate(sbomDocument, "DESCRIBES", index)
 		for _, image := range images {
 			b.image(index, "CONTAINS", s.Name, image)
@@ -103,6 +106,11 @@ func NewSBOM(s Subject, created time.Time, version string, images ...verify.Inve
 	for _, id := range slices.Sorted(maps.Keys(b.extracted)) {
 		b.ExtractedLicenses = append(b.ExtractedLicenses, sbomLicense{id, b.extracted[id], "Named so by records of the image: " + b.extracted[id]})
 	}
+	rest, err := encode(b.sbom)
+	if err != nil {
+		return Document{}, fmt.Errorf("sbom: %w", err)
+	}
+	b.Namespace = namespaces + s.Name + "@" + s.Digest + "/" + digestOf(rest) // of no other document, as SPDX wants it
 	return newDocument(SBOM, s, created, b.sbom)
 }
 
@@ -118,13 +126,13 @@ type sbomBuilder struct {
 func (b *sbomBuilder) image(of, relation, name string, list verify.Inventory) {
 	_, arch, _ := strings.Cut(list.Platform, "/")
 	arch, _, _ = strings.Cut(arch, "/")
-	image := b.add("image", sbomOf(name, list.Digest, "CONTAINER", purl{
+	image := b.add("image", sbomOf(name, list.Digest, imagePurpose, purl{
 		kind: "oci", name: baseOf(name), version: list.Digest, more: [][2]string{{"arch", arch}, {"repository_url", name}},
 	}))
 	b.relate(of, relation, image)
 	var layers []string
 	for _, l := range list.Layers {
-		p := sbomOf(l.Digest, l.Digest, "ARCHIVE", purl{})
+		p := sbomOf(l.Digest, l.Digest, layerPurpose, purl{})
 		p.Version, p.Comment = "", l.CreatedBy
 		layers = append(layers, b.add(fmt.Sprintf("layer-%d", l.Index), p))
 		b.relate(image, "CONTAINS", layers[len(layers)-1])

@@ -15,11 +15,11 @@ import (
 	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
-// mostLines bounds a summary of what others wrote.
-const mostLines = 20
+// What is said of what others wrote is bounded, in lines and in bytes of each.
+const mostLines, mostInLine = 20, 400
 
-// Summary says in a few lines what the document says, for a terminal; never more than 20, and none
-// is empty.
+// Summary says in a few lines what the document says, for a terminal; never more than 20 of 400 bytes, and none is
+// empty.
 func (d Document) Summary() []string {
 	var lines []string
 	var err error
@@ -38,14 +38,23 @@ func (d Document) Summary() []string {
 	if err != nil {
 		lines = []string{"not as its type says: " + err.Error()}
 	}
-	for i, line := range lines {
-		lines[i] = plain.Text(strings.Join(strings.Fields(line), " "))
+	for i := range lines {
+		lines[i] = line(lines[i])
 	}
 	lines = slices.DeleteFunc(lines, func(line string) bool { return line == "" })
 	if more := len(lines) - mostLines; more > 0 {
 		lines = append(lines[:mostLines-1], fmt.Sprintf("and %d more", more+1))
 	}
 	return lines
+}
+
+// line is text in one line for a terminal.
+func line(text string) string {
+	text = plain.Text(strings.Join(strings.Fields(text), " "))
+	if len(text) > mostInLine {
+		text = strings.ToValidUTF8(text[:mostInLine-3], "") + "..."
+	}
+	return text
 }
 
 // summarize reads the predicate.
@@ -58,7 +67,7 @@ func summarize[T any](d Document, lines func(T) []string) ([]string, error) {
 func (s spdx) summary() []string {
 	packages := 0
 	for _, p := range s.Packages {
-		if p.Purpose != "CONTAINER" && p.Purpose != "ARCHIVE" { // the image, and its layers
+		if p.Purpose != imagePurpose && p.Purpose != layerPurpose {
 			packages++
 		}
 	}
@@ -66,11 +75,7 @@ func (s spdx) summary() []string {
 }
 
 func (p provenance) summary() []string {
-	by := p.Run.Builder
-	if p.Definition.Type != page+"#provenance" {
-		return []string{"built by " + by.ID, "as " + p.Definition.Type + " has it"}
-	}
-	e := p.Definition.External
+	by, e := p.Run.Builder, p.Definition.External
 	lines := []string{fmt.Sprintf("%s for %s", e.Cell, strings.Join(e.Platforms, ", "))}
 	if e.Group != "" {
 		lines[0] += ", group " + e.Group

@@ -45,7 +45,6 @@ func TestSummary(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{"buildDefinition":{"buildType":"https://ci.example/1"},"runDetails":{"builder":{"id":"https://ci.example"}}}`: "built by https://ci.example\nas https://ci.example/1 has it",
 		`{"buildDefinition":[]}`: "not as its type says: json: cannot unmarshal array into Go struct field provenance.buildDefinition of type evidence.definition",
 	} {
 		d := evidence.Document{Kind: evidence.Provenance, Subject: subject, Predicate: json.RawMessage(text)}
@@ -54,47 +53,9 @@ func TestSummary(t *testing.T) {
 		}
 	}
 	foreign := `{"verificationResult":"PASSED\u001b[2J\n","verifiedLevels":["x"],"policy":{},"https://github.com/cudabuild/cudabuild/blob/main/docs/evidence.md#vsa":{"met":[` +
-		strings.Repeat(`"a","",`, 30) + `"b"]}}`
+		`"` + strings.Repeat("long", 1000) + `",` + strings.Repeat(`"a","",`, 30) + `"b"]}}`
 	lines := evidence.Document{Kind: evidence.VSA, Subject: subject, Predicate: json.RawMessage(foreign)}.Summary()
-	if len(lines) > 20 || !strings.HasPrefix(lines[0], `PASSED\u001b[2J : x`) || lines[len(lines)-1] != "and 13 more" {
+	if len(lines) > 20 || len(lines[1]) != 400 || !strings.HasPrefix(lines[0], `PASSED\u001b[2J : x`) || lines[len(lines)-1] != "and 14 more" {
 		t.Errorf("Summary of many lines = %q", lines)
-	}
-}
-
-func TestStale(t *testing.T) {
-	t.Parallel()
-	config := judged("", 0).Config
-	now := evidence.Known{
-		Rules: "r1", Policy: &policy, Images: []string{subject.Digest, config},
-		Attached: []string{read(t, evidence.Report).Digest(), read(t, evidence.Rows).Digest()},
-	}
-	change := func(edit func(*evidence.Known)) evidence.Known {
-		k := now
-		edit(&k)
-		return k
-	}
-	tests := map[string]struct {
-		kind evidence.Kind
-		now  evidence.Known
-		want string
-	}{
-		"rules":      {evidence.Report, change(func(k *evidence.Known) { k.Rules = "r2" }), "its rules are r1, those of now r2: 'cudabuild verify' judges the image by these"},
-		"report":     {evidence.Report, change(func(k *evidence.Known) { k.Images = []string{"x"} }), "it has a report on another image, " + subject.Digest},
-		"rows":       {evidence.Rows, change(func(k *evidence.Known) { k.Images = []string{subject.Digest} }), "it has a row of another image, sha256:other"},
-		"policy":     {evidence.VSA, change(func(k *evidence.Known) { k.Policy = &evidence.Policy{Verify: "pass"} }), "it is by another policy than that of now, " + evidence.Policy{Verify: "pass"}.Digest()},
-		"inputs":     {evidence.VSA, change(func(k *evidence.Known) { k.Attached = k.Attached[:1] }), "it goes by a rows that is not there, " + read(t, evidence.Rows).Digest()},
-		"provenance": {evidence.Provenance, now, ""},
-	}
-	for name, test := range tests {
-		if diff := cmp.Diff(test.want, read(t, test.kind).Stale(test.now)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-	for _, kind := range evidence.Kinds()[1:] {
-		for _, known := range []evidence.Known{now, {}} {
-			if why := read(t, kind).Stale(known); why != "" {
-				t.Errorf("Stale of %s = %q, want that it holds", kind, why)
-			}
-		}
 	}
 }

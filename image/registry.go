@@ -22,11 +22,13 @@ func fetch(ctx context.Context, ref name.Reference, opts registry.Options) (*rem
 	if err != nil {
 		return nil, err
 	}
-	return remote.Get(ref, append(client.Remote(), remote.WithTransport(documents{client}))...)
+	return remote.Get(ref, append(client.Remote(), remote.WithTransport(Bounded(client)))...)
 }
 
-// documents is a transport that hands over only manifests and indexes that can be read in
+// Bounded is a transport that hands over only manifests and indexes that can be read in
 // bounded memory: the registry client reads up to 100 MiB and makes objects of them.
+func Bounded(inner http.RoundTripper) http.RoundTripper { return documents{inner} }
+
 type documents struct{ inner http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

@@ -30,6 +30,15 @@ type Publish struct {
 	Tests []usertest.Test
 }
 
+// Test is the test of the file with that name, nil if there is none.
+func (p Publish) Test(name string) *usertest.Test {
+	i := slices.IndexFunc(p.Tests, func(t usertest.Test) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &p.Tests[i]
+}
+
 // OnGPU asks that samples, or tests, passed on each of some GPUs with some driver.
 type OnGPU struct {
 	Driver  string   // "535", a branch or a version; ">=535", "<580", and several of these

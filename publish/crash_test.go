@@ -30,6 +30,7 @@ import (
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/sign"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -52,6 +53,7 @@ type order struct {
 	To, ID, Dir string
 	Cells       []matrix.Cell
 	Rules       matrix.Publish
+	Key         []byte // in PEM, nil signs nothing
 }
 
 // me is the login of [registrytest.Tokens].
@@ -73,6 +75,11 @@ func publishChild(file string) error {
 	}
 	o := publish.Options{To: do.To, Cells: do.Cells, Rules: do.Rules, ID: do.ID, Journals: filepath.Join(filepath.Dir(file), "push"), Inventory: verify.New(verify.Options{}).Inventory}
 	o.Registry.Keychain = me{}
+	if do.Key != nil {
+		if o.Key, err = sign.Load(do.Key, nil); err != nil {
+			return err
+		}
+	}
 	if o.Record, err = record.Read(filepath.Join(do.Dir, "run.json")); err != nil {
 		return err
 	}
@@ -96,14 +103,15 @@ func publishChild(file string) error {
 type crash struct {
 	registry *registrytest.Registry
 	old, new family
+	key      []byte // that signs the new one, in PEM; nil if none does
 }
 
 // TestCrash kills a push before and after each of its requests (`make kills`; else 12 of them). No tag but staging ones ever
-// names what was not read back and let through; what goes on ends as if nothing had been.
+// names what was not read back and let through; what goes on ends as if nothing had been. Every other push signs.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	tokens := registrytest.NewTokens(t)
-	c := crash{registrytest.Start(t, tokens), newFamily(t, made{seed: 1, day: 1}), newFamily(t, made{seed: 2, day: 2})}
+	c := crash{registry: registrytest.Start(t, tokens), old: newFamily(t, made{seed: 1, day: 1}), new: newFamily(t, made{seed: 2, day: 2})}
 	o := c.old.options(c.registry.Host + "/template")
 	o.Registry.Keychain = me{}
 	mustRun(t, publisher(t, o), nil)
@@ -115,6 +123,14 @@ func TestCrash(t *testing.T) {
 	points, want := len(proxy.Requests()), c.stands(t, "undisturbed")
 	sent, _ := proxy.Blobs()
 	t.Logf("%d requests, %d bytes of blobs", points, sent)
+	proxy.Forget()
+	signs := c
+	signs.key = newPEM(t)
+	if err := signs.child(t, proxy, "signed", t.TempDir(), nil); err != nil {
+		t.Fatal(err)
+	}
+	wantSigned := signs.stands(t, "signed")
+	sentSigned, _ := proxy.Blobs()
 	if points < 100 || sent == 0 || len(want) < 40 {
 		t.Fatalf("%d requests, %d bytes sent, %d files in the registry: too few to prove anything", points, sent, len(want))
 	}
@@ -125,6 +141,10 @@ func TestCrash(t *testing.T) {
 		every = 1
 	}
 	for point := 0; point < points; point += every {
+		c, want, sent := c, want, sent
+		if point/every%2 == 1 {
+			c, want, sent = signs, wantSigned, sentSigned
+		}
 		for _, side := range []string{"before", "after"} {
 			slots <- struct{}{}
 			wait.Go(func() {
@@ -221,6 +241,14 @@ func (c crash) stands(t *testing.T, name string) (all []string) {
 func (c crash) look(t *testing.T, repo, digest string) (attest.Report, error) {
 	o := attest.Options{}
 	o.Registry.Keychain = me{}
+	if c.key != nil {
+		key, err := sign.Load(c.key, nil)
+		if err != nil {
+			return attest.Report{}, err
+		}
+		public := key.Public()
+		o.Key = &public
+	}
 	return attest.Look(t.Context(), c.registry.Host+"/"+repo+"@"+digest, o)
 }
 
@@ -265,7 +293,7 @@ func (c crash) child(t *testing.T, proxy *registrytest.Server, repo, dir string,
 	if err := c.prepare(repo); err != nil {
 		return err
 	}
-	data, err := json.Marshal(order{To: proxy.Host + "/" + repo, ID: "crash", Dir: c.new.dir, Cells: c.new.cells, Rules: c.new.matrix.Publish()})
+	data, err := json.Marshal(order{To: proxy.Host + "/" + repo, ID: "crash", Dir: c.new.dir, Cells: c.new.cells, Rules: c.new.matrix.Publish(), Key: c.key})
 	file := filepath.Join(dir, "order.json")
 	if err := errors.Join(err, os.WriteFile(file, data, 0o600)); err != nil {
 		return err

@@ -9,26 +9,28 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/go-containerregistry/pkg/name"
 	memory "github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/evidence"
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/publish"
+	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/sign"
 )
 
@@ -47,6 +49,15 @@ func bothKinds(t *testing.T, test func(t *testing.T, proxy *registrytest.Server)
 
 func newKey(tb testing.TB) *sign.Key {
 	tb.Helper()
+	key, err := sign.Load(newPEM(tb), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return key
+}
+
+func newPEM(tb testing.TB) []byte {
+	tb.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		tb.Fatal(err)
@@ -55,11 +66,7 @@ func newKey(tb testing.TB) *sign.Key {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	key, err := sign.Load(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return key
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
 // look reads what is attached to all cells.
@@ -155,31 +162,38 @@ func TestEvidenceStaged(t *testing.T) {
 	})
 }
 
-// TestEvidenceUndone: what a run has attached goes with it, and what was there before stays.
+// TestEvidenceUndone: what a run has attached goes with the names of its images, and what was there before stays.
 func TestEvidenceUndone(t *testing.T) {
 	t.Parallel()
 	bothKinds(t, func(t *testing.T, proxy *registrytest.Server) {
 		f := newFamily(t, made{seed: 1, day: 1})
-		some := f
+		some, others := f, f
 		some.cells = f.cells[:2]
+		others.record = &record.Run{Cells: f.record.Cells[2:]}
+		others.cells = f.cells[2:]
 		first := some.options(proxy.Host + "/cuda")
 		mustRun(t, publisher(t, first), nil)
-		before, listed := some.look(t, first.To, nil), lists(t, first.To)
+		listed := lists(t, first.To)
 		for _, staged := range []bool{true, false} {
 			o := f.options(first.To)
 			o.Key, o.StageOnly = newKey(t), staged
 			p := publisher(t, o)
 			mustRun(t, p, nil)
-			j, err := publish.ReadJournal(o.Journals, p.ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			undone, err := publisher(t, o).Undo(t.Context(), j)
-			if err != nil || len(undone.Detached) == 0 || len(undone.Attached) > 0 {
+			undone, err := publisher(t, o).Undo(t.Context(), journalOf(t, o))
+			if err != nil || len(undone.Detached) == 0 || len(undone.Kept) == 0 || len(undone.Attached) > 0 {
 				t.Errorf("Undo: %+v, %v", undone, err)
 			}
-			if diff := cmp.Diff(before, some.look(t, first.To, nil), cmpopts.IgnoreUnexported(attest.Image{}, attest.Attached{})); diff != "" {
-				t.Errorf("evidence (-before +undone):\n%s", diff)
+			for _, r := range some.look(t, first.To, nil) {
+				if !complete(r) {
+					t.Errorf("of an image that has its tag: %+v", r)
+				}
+			}
+			for _, r := range others.look(t, first.To, nil) {
+				for _, img := range r.Images {
+					if len(img.Documents) > 0 {
+						t.Errorf("of an image without a tag: %+v", img)
+					}
+				}
 			}
 			if diff := cmp.Diff(listed, lists(t, first.To)); diff != "" {
 				t.Errorf("lists under tags (-before +undone):\n%s", diff)
@@ -203,7 +217,7 @@ func lists(t *testing.T, repository string) []string {
 }
 
 // TestEvidenceNotTaken: a registry that takes none, or gives the image in place of its list, gets
-// the images and tags all the same.
+// the images and tags all the same, unless they are to be signed; and undoing has nothing to take away.
 func TestEvidenceNotTaken(t *testing.T) {
 	t.Parallel()
 	for want, answers := range map[string]func(w http.ResponseWriter, r *http.Request, inner http.Handler) bool{
@@ -235,30 +249,211 @@ func TestEvidenceNotTaken(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
 			to, f := odd(t, answers)+"/cuda", newFamily(t, made{seed: 1, day: 1})
+			signed := f.options(to)
+			signed.Key = newKey(t)
+			if _, err := publisher(t, signed).Run(t.Context(), nil); hint.Code(err, 3) != 1 || hint.Of(err) != "--evidence=false publishes without evidence" {
+				t.Errorf("with a key: %v", err)
+			}
+			if undone, err := publisher(t, signed).Abandon(t.Context(), journalOf(t, signed)); err != nil || len(undone.Attached)+len(undone.Detached) > 0 {
+				t.Errorf("Abandon: %+v, %v", undone, err)
+			}
+			sameTags(t, to, map[string]string{})
+			o := f.options(to)
 			for range 2 {
-				result := mustRun(t, publisher(t, f.options(to)), nil)
-				if result.Evidence.State != want || result.Evidence.Why == "" {
-					t.Errorf("evidence %+v", result.Evidence)
+				o.ID = publish.NewRunID()
+				result := mustRun(t, publisher(t, o), nil)
+				if result.Evidence.State != want || result.Evidence.Why == "" || len(result.Evidence.Without) != 8 || result.Plan.Totals.EvidenceNew > 0 {
+					t.Errorf("evidence %+v of %+v", result.Evidence, result.Plan.Totals)
 				}
 				sameTags(t, to, f.tags())
 			}
+			staged := o
+			staged.ID, staged.StageOnly = "staged", true
+			mustRun(t, publisher(t, staged), nil)
+			staged.StageOnly, staged.Images, staged.Journals = false, nil, t.TempDir()
+			mustRun(t, publisher(t, staged), nil)
 		})
 	}
 }
 
-// TestEvidenceKeyOnResume: a run that signs does not go on without its key.
-func TestEvidenceKeyOnResume(t *testing.T) {
+// TestEvidenceOfOneNotTaken: where the list of one image is something else, the others have their evidence.
+func TestEvidenceOfOneNotTaken(t *testing.T) {
 	t.Parallel()
 	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1})
 	o := f.options(h.address + "/cuda")
-	o.Key, o.StageOnly = newKey(t), true
-	mustRun(t, publisher(t, o), nil)
-	j, err := publish.ReadJournal(filepath.Join(f.dir, "push"), o.ID)
+	repo, err := name.NewRepository(o.To)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Key = nil
-	if err := publisher(t, o).Resume(j); err == nil || !strings.Contains(err.Error(), "give --sign-key") {
-		t.Errorf("Resume: %v", err)
+	first := f.record.Cells[0].Digest
+	if err := remote.Write(repo.Tag(strings.Replace(first, ":", "-", 1)), empty.Image); err != nil {
+		t.Fatal(err)
+	}
+	signed := o
+	signed.Key, signed.ID = newKey(t), publish.NewRunID()
+	if _, err := publisher(t, signed).Run(t.Context(), nil); hint.Code(err, 3) != 1 || len(tagsIn(t, o.To)) > 0 {
+		t.Errorf("with a key: %v, and there is a tag", err)
+	}
+	result := mustRun(t, publisher(t, o), nil)
+	if result.Evidence.State != publish.NotListed || !slices.Equal(result.Evidence.Without, []string{first}) || result.Plan.Totals.EvidenceNew != 7*4 {
+		t.Errorf("evidence %+v of %+v", result.Evidence, result.Plan.Totals)
+	}
+	f.cells, f.record = f.cells[1:], &record.Run{Cells: f.record.Cells[1:]}
+	f.allComplete(t, o.To)
+}
+
+// TestEvidenceCollected: what is listed and gone is attached again.
+func TestEvidenceCollected(t *testing.T) {
+	t.Parallel()
+	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1})
+	o := f.options(h.address + "/cuda")
+	plan := mustRun(t, publisher(t, o), nil).Plan
+	repo, err := name.NewRepository(o.To)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := 0
+	for _, c := range plan.Cells {
+		for i, e := range c.Evidence {
+			if i%3 == 0 {
+				continue
+			}
+			img, err := remote.Image(repo.Digest(e.Digest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			manifest, err := img.Manifest()
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := "/v2/cuda/manifests/" + e.Digest
+			if i%3 == 1 { // the manifest stays
+				path = "/v2/cuda/blobs/" + manifest.Layers[0].Digest.String()
+			}
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, "http://"+h.address+path, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := (&http.Client{}).Do(request)
+			if err != nil || answer.StatusCode != http.StatusAccepted {
+				t.Fatalf("DELETE %s: %v, %v", path, answer, err)
+			}
+			answer.Body.Close()
+			gone++
+		}
+	}
+	o.ID = publish.NewRunID()
+	if again := mustRun(t, publisher(t, o), nil).Plan.Totals; again.EvidenceNew != gone {
+		t.Errorf("of %d documents that are gone %d are attached again", gone, again.EvidenceNew)
+	}
+	f.allComplete(t, o.To)
+}
+
+// TestEvidenceOfOthersIsReadOnce: bundles of another key are read once, and only for documents of their kind.
+func TestEvidenceOfOthersIsReadOnce(t *testing.T) {
+	t.Parallel()
+	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1})
+	o := f.options(h.address + "/cuda")
+	o.Key = newKey(t)
+	theirs := mustRun(t, publisher(t, o), nil).Plan.Totals.EvidenceNew
+	o.Key, o.StageOnly = newKey(t), true // which asks for three of five kinds
+	h.sent("")
+	if _, err := publisher(t, o).Plan(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := h.sent("GET /v2/cuda/blobs/"); n != theirs*3/5 {
+		t.Errorf("%d blobs were read for %d bundles", n, theirs)
+	}
+}
+
+// TestStagedWithout: who moves the tags of what was staged without evidence, or signed by another key, is told.
+func TestStagedWithout(t *testing.T) {
+	t.Parallel()
+	f := newFamily(t, made{seed: 1, day: 1})
+	key := newKey(t)
+	for name, staged := range map[string]func(*publish.Options){
+		"without evidence": func(o *publish.Options) { o.NoEvidence = true },
+		"without the key":  func(o *publish.Options) { o.Key = nil },
+		"another key":      func(o *publish.Options) { o.Key = newKey(t) },
+	} {
+		h := newHost(t)
+		o := f.options(h.address + "/cuda")
+		o.ID, o.Key, o.Journals = "42.1", key, t.TempDir()
+		stage := o
+		stage.StageOnly = true
+		right := stage
+		staged(&stage)
+		mustRun(t, publisher(t, stage), nil)
+		o.Images, o.Journals = nil, t.TempDir()
+		if _, err := publisher(t, o).Run(t.Context(), nil); hint.Code(err, 3) != 1 || !strings.Contains(err.Error(), "was staged without its sbom") {
+			t.Errorf("%s: %v", name, err)
+		}
+		for tag := range tagsIn(t, o.To) {
+			if !strings.HasPrefix(tag, "staging-") {
+				t.Errorf("%s: tag %s is there", name, tag)
+			}
+		}
+		right.Journals, o.Journals = t.TempDir(), t.TempDir()
+		mustRun(t, publisher(t, right), nil)
+		mustRun(t, publisher(t, o), nil)
+		for _, r := range f.look(t, o.To, key) {
+			if !complete(r) {
+				t.Errorf("%s, and staged again: %+v", name, r)
+			}
+		}
+	}
+}
+
+// TestEvidenceAsPlanned: a plan is carried out with the evidence and key that it was made with.
+func TestEvidenceAsPlanned(t *testing.T) {
+	t.Parallel()
+	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1})
+	key := newKey(t)
+	with := func(change func(*publish.Options)) publish.Options {
+		o := f.options(h.address + "/cuda")
+		o.Key = key
+		change(&o)
+		return o
+	}
+	same := with(func(*publish.Options) {})
+	plan, err := publisher(t, same).Plan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, o := range map[string]publish.Options{
+		"no key":      with(func(o *publish.Options) { o.Key = nil }),
+		"another key": with(func(o *publish.Options) { o.Key = newKey(t) }),
+		"no evidence": with(func(o *publish.Options) { o.NoEvidence = true }),
+		"no SBOM":     with(func(o *publish.Options) { o.Inventory = nil }),
+		"another one": with(func(o *publish.Options) { o.Program = "2" }),
+	} {
+		if _, err := publisher(t, o).Run(t.Context(), plan); hint.Code(err, 3) != 1 || len(tagsIn(t, o.To)) > 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	mustRun(t, publisher(t, same), plan)
+}
+
+// TestEvidenceKeyOnResume: a run goes on with its key, or with none if it had none.
+func TestEvidenceKeyOnResume(t *testing.T) {
+	t.Parallel()
+	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1})
+	key := newKey(t)
+	for name, tc := range map[string]struct{ began, now *sign.Key }{"none": {key, nil}, "another": {key, newKey(t)}, "first": {nil, key}} {
+		o := f.options(h.address + "/cuda")
+		o.Key, o.StageOnly = tc.began, true
+		mustRun(t, publisher(t, o), nil)
+		goesOn := func(key *sign.Key, change func(*publish.Options)) error {
+			o := o
+			o.Key = key
+			change(&o)
+			return publisher(t, o).Resume(journalOf(t, o))
+		}
+		if err := goesOn(tc.now, func(*publish.Options) {}); err == nil || !strings.Contains(err.Error(), "goes on with the same --sign-key") {
+			t.Errorf("%s: Resume: %v", name, err)
+		}
+		if err := errors.Join(goesOn(tc.began, func(*publish.Options) {}), goesOn(nil, func(o *publish.Options) { o.NoEvidence = true })); err != nil {
+			t.Errorf("%s: Resume: %v", name, err)
+		}
 	}
 }

@@ -38,11 +38,13 @@ type Gate struct {
 	Test   string `json:"test,omitempty"`
 	Driver string `json:"driver,omitempty"`
 	GPU    string `json:"gpu,omitempty"`
+	// Image is what that row ran, where there is one: the digest of a manifest, or of an index.
+	Image string `json:"image,omitempty"`
 }
 
 // gates returns those of a cell.
 func (p *Publisher) gates(c matrix.Cell, plan *Plan) []Gate {
-	gates := []Gate{p.verdict(c)}
+	gates := []Gate{p.verdict(c, p.images[p.built[c.ID].Digest])}
 	for _, on := range p.Rules.GPU {
 		for _, sample := range on.Samples {
 			if !p.asked(c, sample) {
@@ -73,12 +75,12 @@ func (p *Publisher) asked(c matrix.Cell, sample string) bool {
 	return err == nil
 }
 
-// verdict is the gate of the verifier's verdicts on all platforms of a cell.
-func (p *Publisher) verdict(c matrix.Cell) Gate {
+// verdict is the gate of the verifier's verdicts on an image of a cell, or on those of an index.
+func (p *Publisher) verdict(c matrix.Cell, m *manifest) Gate {
 	gate := Gate{Kind: ByVerify, Want: p.Rules.Verify, State: Met}
 	built := p.built[c.ID]
 	var verdicts []string
-	for _, img := range p.images[built.Digest].images() {
+	for _, img := range m.images() {
 		i := slices.IndexFunc(built.Images, func(r verify.Report) bool { return r.Digest == img.desc.Digest.String() })
 		switch {
 		case i < 0:
@@ -107,14 +109,14 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 	}
 	var newest gpu.Observation
 	for _, o := range p.rows {
-		by := p.sameImage(cells, o.Row)
-		counts := by != "" && o.Row.Sample == sample && o.Row.Test == digest && o.Row.Expect == expect && !o.Row.StandIn && !o.Row.Dry && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
+		image, words := p.imageOf(cells, o.Row)
+		counts := image != "" && o.Row.Sample == sample && o.Row.Test == digest && o.Row.Expect == expect && !o.Row.StandIn && !o.Host.StandIn && !o.Row.Dry && o.Row.Result != gpu.Waived && o.Row.Result != "" &&
 			compat.DriverIs(driver, o.Host.Driver) && slices.Contains(architectures(o), arch)
 		if !counts || !newest.Row.Started.IsZero() && o.Row.Started.Before(newest.Row.Started) {
 			continue
 		}
-		newest, gate.State = o, Met
-		gate.Why = fmt.Sprintf("%s on %s, driver %s, %s, %s", o.Row.Result, strings.Join(names(o), ", "), o.Host.Driver, o.Row.Started.UTC().Format("2006-01-02"), by)
+		newest, gate.State, gate.Image = o, Met, image
+		gate.Why = fmt.Sprintf("%s on %s, driver %s, %s, %s", o.Row.Result, strings.Join(names(o), ", "), o.Host.Driver, o.Row.Started.UTC().Format("2006-01-02"), words)
 		if o.Row.Result != gpu.Passed {
 			gate.State = Failed
 			gate.Why += ": " + strings.Join(strings.Fields(o.Row.Reason), " ") // may end with lines of stderr
@@ -137,13 +139,7 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 }
 
 // test is the test of one's own of that name, nil if there is none.
-func (p *Publisher) test(name string) *usertest.Test {
-	i := slices.IndexFunc(p.Rules.Tests, func(t usertest.Test) bool { return t.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &p.Rules.Tests[i]
-}
+func (p *Publisher) test(name string) *usertest.Test { return p.Rules.Test(name) }
 
 // answering are the cells whose image answers for a cell: a sample's own, and for a flavor
 // the samples of its OS and CUDA release, which stand on it or were compiled in it. Tests of one's
@@ -160,29 +156,26 @@ func (p *Publisher) answering(c matrix.Cell, sample string) []matrix.Cell {
 	return cells
 }
 
-// sameImage says by what a row is one of an image of the cells, "" if it is of none. Of two
-// images with one configuration the layers are the same, however they are compressed: it
-// names what they unpack to.
-func (p *Publisher) sameImage(cells []matrix.Cell, row gpu.Row) string {
+// imageOf is the digest of the image of the cells that a row is of, and that in words; "" if it is
+// of none. Of two images with one configuration the layers are the same, however they are
+// compressed: it names what they unpack to.
+func (p *Publisher) imageOf(cells []matrix.Cell, row gpu.Row) (digest, words string) {
 	for _, c := range cells {
-		built := p.built[c.ID]
-		img := p.images[built.Digest]
+		img := p.images[p.built[c.ID].Digest]
 		if img == nil {
 			continue
 		}
-		if built.Digest == row.Digest {
-			return "the same image"
-		}
-		for _, one := range img.images() {
+		for _, one := range img.all() {
+			digest, words = one.desc.Digest.String(), fmt.Sprintf("image %s of %s", one.desc.Digest, c.ID)
 			switch {
-			case one.desc.Digest.String() == row.Digest:
-				return "the same image"
+			case digest == row.Digest:
+				return digest, words
 			case row.Config != "" && one.config.Digest.String() == row.Config:
-				return "the same configuration"
+				return digest, "the configuration of " + words
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // again is the command that goes on with this run.

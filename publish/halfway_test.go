@@ -100,20 +100,37 @@ func TestTagsThatGoTogether(t *testing.T) {
 			return answer
 		}
 		repository, _, _ := strings.Cut(r.URL.Path, "/manifests/")
-		var list struct{ Tags []string }
-		_ = json.Unmarshal(ask(http.MethodGet, repository+"/tags/list").Body.Bytes(), &list)
+		var tags struct{ Tags []string }
+		_ = json.Unmarshal(ask(http.MethodGet, repository+"/tags/list").Body.Bytes(), &tags)
 		gone := ask(http.MethodHead, r.URL.Path).Header().Get("Docker-Content-Digest")
-		for _, tag := range list.Tags {
-			if path := repository + "/manifests/" + tag; ask(http.MethodHead, path).Header().Get("Docker-Content-Digest") == gone {
+		for _, tag := range tags.Tags {
+			path := repository + "/manifests/" + tag
+			if ask(http.MethodHead, path).Header().Get("Docker-Content-Digest") == gone {
 				ask(http.MethodDelete, path)
 			}
 		}
+		list := repository + "/manifests/" + strings.Replace(gone, ":", "-", 1)
+		var attached v1.IndexManifest
+		_ = json.Unmarshal(ask(http.MethodGet, list).Body.Bytes(), &attached)
+		for _, d := range attached.Manifests {
+			ask(http.MethodDelete, repository+"/manifests/"+d.Digest.String())
+		}
+		ask(http.MethodDelete, list)
 		w.WriteHeader(http.StatusAccepted)
 		return true
 	}) + "/cuda"
 	f := newFamily(t, made{seed: 1, day: 1})
+	whole := func() {
+		t.Helper()
+		sameTags(t, to, f.tags())
+		for _, r := range f.look(t, to, nil) {
+			if !complete(r) {
+				t.Errorf("evidence went with a tag: %+v", r)
+			}
+		}
+	}
 	mustRun(t, publisher(t, f.options(to)), nil)
-	sameTags(t, to, f.tags())
+	whole()
 	stage := f.options(to)
 	stage.ID, stage.StageOnly = "again", true
 	mustRun(t, publisher(t, stage), nil)
@@ -124,7 +141,7 @@ func TestTagsThatGoTogether(t *testing.T) {
 	if undone, err := publisher(t, stage).Abandon(t.Context(), j); err != nil || len(undone.Unstaged) != len(f.cells) {
 		t.Errorf("Abandon: %+v, %v", undone, err)
 	}
-	sameTags(t, to, f.tags())
+	whole()
 }
 
 // TestResumeKeepsToStaging: a run that was to stage moves no tags when it goes on, and one name of a run

@@ -50,6 +50,7 @@ type Entry struct {
 	Kind   string    `json:"kind,omitempty"` // of a document, whose artifact has the digest
 	// Subject is what the document is attached to.
 	Subject string `json:"subject,omitempty"`
+	Added   bool   `json:"added,omitempty"` // it is there by this run, and nobody else
 	Plan    *Plan  `json:"plan,omitempty"`
 	As      *As    `json:"as,omitempty"` // with the plan
 }
@@ -62,7 +63,6 @@ type As struct {
 	Older          bool `json:"older,omitempty"`
 	FewerPlatforms bool `json:"fewer_platforms,omitempty"`
 	NoEvidence     bool `json:"no_evidence,omitempty"`
-	Signed         bool `json:"signed,omitempty"`
 }
 
 // Journal is what a run has done so far.
@@ -116,6 +116,25 @@ func (j Journal) life() []Entry {
 // moved reports whether the run has begun to move a tag.
 func (j Journal) moved() bool {
 	return slices.ContainsFunc(j.life(), func(e Entry) bool { return e.What == moving })
+}
+
+// attached are the documents that are there by the run, or may be: it was killed before it knew.
+func (j Journal) attached() (ours []Entry) {
+	others, known := map[string]bool{}, map[string]bool{} // by the digest of the artifact
+	for _, e := range j.life() {
+		if e.What == attached {
+			others[e.Digest] = !e.Added && (others[e.Digest] || !known[e.Digest])
+			known[e.Digest] = true
+		}
+	}
+	seen := map[string]bool{}
+	for _, e := range j.life() {
+		if e.What == attaching && !others[e.Digest] && !seen[e.Digest] {
+			seen[e.Digest] = true
+			ours = append(ours, e)
+		}
+	}
+	return ours
 }
 
 // Ended reports whether nothing is left to do.

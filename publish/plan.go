@@ -26,6 +26,8 @@ type Plan struct {
 	// Compression is how layers are compressed, "zstd" if any of them is.
 	Compression string `json:"compression"`
 	Cells       []Cell `json:"cells"` // in the order of the matrix; never null
+	// Key names the key that signs the evidence, "" if none does.
+	Key string `json:"key"`
 	// Evidence is what becomes of the evidence of all cells.
 	Evidence Outcome `json:"evidence"`
 	Totals   Totals  `json:"totals"`
@@ -148,7 +150,7 @@ type Totals struct {
 // Plan looks what is here and in the registry, and changes neither. It is an error if a
 // cell has no image that passed.
 func (p *Publisher) Plan(ctx context.Context) (*Plan, error) {
-	plan := &Plan{Version: 1, To: p.repo.Name(), Run: p.ID, Cells: []Cell{}}
+	plan := &Plan{Version: 1, To: p.repo.Name(), Run: p.ID, Cells: []Cell{}, Key: p.signer()}
 	for _, c := range p.Cells {
 		built, err := p.passed(c.ID)
 		if err != nil {
@@ -336,7 +338,12 @@ func (plan *Plan) sum() {
 			*map[string]*int{Created: &t.New, Same: &t.Same, Moved: &t.Moved, Refused: &t.Refused}[tag.Move]++
 		}
 		for _, e := range c.Evidence {
-			*map[string]*int{Created: &t.EvidenceNew, There: &t.EvidenceThere}[e.State]++
+			switch e.State {
+			case Created:
+				t.EvidenceNew++
+			case There:
+				t.EvidenceThere++
+			}
 		}
 	}
 	plan.Totals = t
@@ -356,12 +363,15 @@ func (plan *Plan) refused() error {
 }
 
 // Compare returns an error if the world is not as it was when a plan was made: other images,
-// tags that moved meanwhile, gates of another state. That blobs came there is no matter.
+// tags that moved meanwhile, gates of another state, other evidence. That blobs or documents came there is no matter.
 func (plan *Plan) Compare(now *Plan) error {
 	var errs []error
 	moved := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if plan.To != now.To {
 		moved("the plan is for %s, not for %s", plan.To, now.To)
+	}
+	if plan.Key != now.Key {
+		moved("the plan signs %s, and this run %s", signedBy(plan.Key), signedBy(now.Key))
 	}
 	was := map[string]Cell{}
 	for _, c := range plan.Cells {
@@ -406,7 +416,18 @@ func differences(old, now Cell) (errs []error) {
 	if !slices.EqualFunc(old.Gates, now.Gates, func(a, b Gate) bool { return a.Want == b.Want && a.State == b.State }) {
 		errs = append(errs, fmt.Errorf("%s: its gates are not in the state that they were in", now.ID))
 	}
+	if !slices.EqualFunc(old.Evidence, now.Evidence, func(a, b Evidence) bool { return a.Kind == b.Kind && a.Subject == b.Subject && a.Digest == b.Digest }) {
+		errs = append(errs, fmt.Errorf("%s: the plan has other evidence of it", now.ID))
+	}
 	return errs
+}
+
+// signedBy is a key in words.
+func signedBy(key string) string {
+	if key == "" {
+		return "nothing"
+	}
+	return "evidence by key " + key
 }
 
 // failed makes err one of something that was checked and does not hold, nil if it is nil.

@@ -178,7 +178,7 @@ func (p *Publisher) put(ctx context.Context, tag string, img remote.Taggable) er
 }
 
 // untag removes a tag, if there is such. Some registries remove its image, and with it all its
-// tags: those of the cells are put back then.
+// tags and what is attached to it: tags and evidence of the cells are put back then.
 func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) (was bool, err error) {
 	now, err := p.puller.Get(ctx, p.repo.Tag(tag))
 	if registry.Absent(err) {
@@ -205,19 +205,48 @@ func (p *Publisher) untag(ctx context.Context, tag string, cells []Cell) (was bo
 			}
 		}
 	}
+	if len(others) == 0 {
+		return true, p.remove(ctx, tag)
+	}
+	attachAgain, err := p.save(ctx, now)
+	if err != nil {
+		return true, err
+	}
 	if err := p.remove(ctx, tag); err != nil {
 		return true, err
 	}
+	p.alone = true
 	for _, other := range others {
-		gone, err := p.current(ctx, other)
-		if err == nil && gone == nil {
-			err = p.put(ctx, other, now)
+		there, err := p.current(ctx, other)
+		if err == nil && there == nil {
+			p.alone, err = false, p.put(ctx, other, now)
 		}
 		if err != nil {
 			return true, fmt.Errorf("tag %s went with tag %s, and could not be put back: %w", other, tag, err)
 		}
 	}
-	return true, nil
+	if p.alone {
+		return true, nil
+	}
+	return true, attachAgain(ctx)
+}
+
+// save notes what is attached to an image and to those of its platforms, and returns what attaches it again. There is
+// nothing to note once the registry has removed a tag alone.
+func (p *Publisher) save(ctx context.Context, of *remote.Descriptor) (attachAgain func(context.Context) error, err error) {
+	var all []func(context.Context) error
+	if !p.alone {
+		for _, subject := range append(childrenOf(of.Manifest, of.MediaType), of.Digest) {
+			again, err := p.attests.Save(ctx, subject)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, again)
+		}
+	}
+	return func(ctx context.Context) error {
+		return registry.Each(ctx, len(all), func(ctx context.Context, i int) error { return all[i](ctx) })
+	}, nil
 }
 
 // remove removes a tag, and whatever the registry removes with it.

@@ -91,8 +91,9 @@ type Publisher struct {
 	built map[string]record.Cell // by ID
 	rows  []gpu.Observation      // of ledgers and of the record
 
-	pieces  map[string][]attest.Piece // by the ID of a cell: its evidence, in the order of the plan
-	outcome Outcome                   // of the evidence
+	alone bool // the registry has removed a tag, and its image kept its others
+
+	pieces map[string][]attest.Piece // by the ID of a cell: its evidence, in the order of the plan
 
 	mu     sync.Mutex
 	images map[string]*manifest                 // by digest, of the cells

@@ -471,7 +471,7 @@ func TestGates(t *testing.T) {
 			failed := row(f, "12.4-nbody-debian13", "nbody", "580.1", "9.0", gpu.Failed, 2)
 			failed.Row.Reason = "exit code 1\n  bad\n"
 			return append(all(f), failed)
-		}, code: 1, want: "fail on stand-in, driver 580.1, 1970-01-01, the same image: exit code 1 bad"},
+		}, code: 1, want: "fail on stand-in, driver 580.1, 1970-01-01, image sha256:"},
 		"passed since": {rows: func(f family) []gpu.Observation {
 			return append(all(f), row(f, "12.4-nbody-debian13", "nbody", "580.1", "9.0", gpu.Failed, 0))
 		}},

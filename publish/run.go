@@ -27,7 +27,7 @@ type Result struct {
 // The error is a [FailedError] or [NotReadyError] for what was looked at and does not hold, a
 // [MissingError] for a gate that could not be checked, or that of the registry.
 func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
-	result := &Result{Phases: []Phase{}, Left: []string{}}
+	result := &Result{Phases: []Phase{}, Left: []string{}, Evidence: Outcome{Without: []string{}}}
 	m := p.Show.Begin(Preflight, len(p.Cells), 0)
 	err := p.Ready(ctx)
 	if err == nil {
@@ -43,14 +43,14 @@ func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
 	if err != nil {
 		return result, err
 	}
-	p.outcome, result.Evidence = result.Plan.Evidence, result.Plan.Evidence
+	result.Evidence = result.Plan.Evidence
 	if err := p.open(result.Plan); err != nil {
 		return result, err
 	}
 	defer p.journal.close()
 	for _, phase := range p.phases() {
 		done, err := phase(ctx, result.Plan)
-		result.Evidence = p.outcome
+		result.Evidence = result.Plan.Evidence
 		result.Phases = append(result.Phases, done)
 		if err != nil {
 			return result, p.goesOn(err)
@@ -146,7 +146,7 @@ func (p *Publisher) open(plan *Plan) (err error) {
 	if p.began != nil {
 		return nil
 	}
-	return p.journal.write(Entry{What: planned, Plan: plan, As: &As{p.StageOnly, p.Images == nil, p.FullReadBack, p.Older, p.FewerPlatforms, p.NoEvidence, p.Key != nil}})
+	return p.journal.write(Entry{What: planned, Plan: plan, As: &As{p.StageOnly, p.Images == nil, p.FullReadBack, p.Older, p.FewerPlatforms, p.NoEvidence}})
 }
 
 // Resume makes p go on with a run that has a journal: its cells must be those of the journal.
@@ -187,8 +187,8 @@ func (p *Publisher) Resume(j Journal) error {
 	if as.Staged {
 		p.Images = nil
 	}
-	if as.Signed && p.Key == nil && !p.NoEvidence {
-		errs = append(errs, fmt.Errorf("run %s signs its evidence: give --sign-key", j.Run))
+	if key := p.signer(); key != p.began.Key && (key != "" || !p.NoEvidence) || as.NoEvidence && p.Key != nil {
+		errs = append(errs, fmt.Errorf("run %s signs %s, and goes on with the same --sign-key", j.Run, signedBy(p.began.Key)))
 	}
 	return failed(errors.Join(errs...), "a run goes on with the matrix, --release and images that it began with; 'cudabuild push' begins another")
 }

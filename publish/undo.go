@@ -6,9 +6,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/registry"
 )
 
@@ -20,18 +23,19 @@ type Undone struct {
 	Unstaged []string `json:"unstaged"`
 	Staged   []string `json:"staged"`
 	// Detached are the artifacts of evidence that are gone, Attached those that the registry
-	// keeps; by digest, never null.
+	// keeps, Kept those of images that have a tag yet; by digest, never null.
 	Detached []string `json:"detached"`
 	Attached []string `json:"attached"`
+	Kept     []string `json:"kept"`
 }
 
 func newUndone() *Undone {
-	return &Undone{Back: []string{}, Left: []string{}, Unstaged: []string{}, Staged: []string{}, Detached: []string{}, Attached: []string{}}
+	return &Undone{Back: []string{}, Left: []string{}, Unstaged: []string{}, Staged: []string{}, Detached: []string{}, Attached: []string{}, Kept: []string{}}
 }
 
 // Undo puts the tags back that a run has moved, the last one first, and removes those that
 // were new, where the registry removes tags. A tag that somebody else has moved since stays.
-// Then evidence goes that the run has attached, and staging tags.
+// Then the evidence goes that the run has attached to images that have no other tag, and staging tags.
 func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 	result := newUndone()
 	var err error
@@ -138,14 +142,21 @@ func (p *Publisher) Abandon(ctx context.Context, j Journal) (*Undone, error) {
 }
 
 // detach takes away what a run has attached, the last one first: no list is left of an image
-// that had none.
+// that had none. What images have that keep a tag stays: it is true, and others may go by it.
 func (p *Publisher) detach(ctx context.Context, j Journal, result *Undone) error {
-	seen := map[string]bool{}
-	for _, e := range slices.Backward(j.life()) {
-		if e.What != attaching || seen[e.Digest] {
+	ours := j.attached()
+	if len(ours) == 0 {
+		return nil
+	}
+	named, err := p.stillNamed(ctx, j.Plan().Cells)
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.Backward(ours) {
+		if named[e.Subject] {
+			result.Kept = append(result.Kept, e.Digest)
 			continue
 		}
-		seen[e.Digest] = true
 		subject, err := v1.NewHash(e.Subject)
 		if err != nil {
 			return err
@@ -154,9 +165,10 @@ func (p *Publisher) detach(ctx context.Context, j Journal, result *Undone) error
 		if err != nil {
 			return err
 		}
-		switch err := p.attests.Detach(ctx, subject, artifact); {
-		case err == nil:
+		switch was, err := p.attests.Detach(ctx, subject, artifact); {
+		case err == nil && was:
 			result.Detached = append(result.Detached, e.Digest)
+		case err == nil:
 		case refusesDelete(refusal(err)):
 			result.Attached = append(result.Attached, e.Digest)
 		default:
@@ -164,4 +176,65 @@ func (p *Publisher) detach(ctx context.Context, j Journal, result *Undone) error
 		}
 	}
 	return nil
+}
+
+// stillNamed are the digests of the images that tags name, other than the staging ones of cells: of an index those of its
+// images too. Where the registry lists no tags, those of the cells are asked for.
+func (p *Publisher) stillNamed(ctx context.Context, cells []Cell) (map[string]bool, error) {
+	tags, err := p.puller.List(ctx, p.repo)
+	if err != nil && !refusesDelete(refusal(err)) {
+		return nil, err
+	}
+	if err != nil {
+		tags = nil
+		for _, c := range cells {
+			for _, t := range c.Tags {
+				tags = append(tags, t.Name)
+			}
+		}
+	}
+	staging := tagNames(cells)
+	tags = slices.DeleteFunc(tags, func(tag string) bool { return strings.HasPrefix(tag, "sha256-") || slices.Contains(staging, tag) })
+	named := map[string]bool{}
+	return named, registry.Each(ctx, len(tags), func(ctx context.Context, i int) error {
+		now, err := p.current(ctx, tags[i])
+		if err != nil || now == nil {
+			return err
+		}
+		p.mu.Lock()
+		known := named[now.Digest.String()]
+		named[now.Digest.String()] = true
+		p.mu.Unlock()
+		if known || !now.MediaType.IsIndex() {
+			return nil
+		}
+		raw, err := remotely{p}.manifest(ctx, now.Digest)
+		if registry.Absent(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, child := range childrenOf(raw, now.MediaType) {
+			named[child.String()] = true
+		}
+		return nil
+	})
+}
+
+// childrenOf are the manifests that an index names; none of what is no index.
+func childrenOf(raw []byte, mediaType types.MediaType) (all []v1.Hash) {
+	if !mediaType.IsIndex() {
+		return nil
+	}
+	index, err := image.ParseIndex(raw, mediaType)
+	if err != nil { // somebody else's: what cannot be read names nothing
+		return nil
+	}
+	for _, d := range index.Manifests {
+		all = append(all, d.Digest)
+	}
+	return all
 }

@@ -109,24 +109,23 @@ func (r *Repository) blob(ctx context.Context, d v1.Descriptor) ([]byte, error) 
 	}
 }
 
-// put brings a manifest into the repository. It returns the subject that the registry says to
-// have understood, "" if it says nothing: then it keeps no list.
-func (r *Repository) put(ctx context.Context, reference string, mediaType types.MediaType, raw []byte) (subject string, err error) {
+// put brings a manifest into the repository.
+func (r *Repository) put(ctx context.Context, reference string, mediaType types.MediaType, raw []byte) error {
 	client, err := r.push()
 	if err != nil {
-		return "", err
+		return err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, r.address("manifests", reference), bytes.NewReader(raw))
 	if err != nil {
-		return "", err
+		return err
 	}
 	req.Header.Set("Content-Type", string(mediaType))
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer resp.Body.Close()
-	return resp.Header.Get("OCI-Subject"), transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted)
+	return transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted)
 }
 
 // refused makes a [RefusedError] of an error that says that the registry takes no such manifest.

@@ -73,8 +73,8 @@ func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Artifa
 	return d.Digest, added, err
 }
 
-// Add attaches the manifest of an artifact, to the byte, as [Repository.Attach] does: blobs is called before, if
-// it is not attached already, to bring what it names. The descriptor is what a list says of it.
+// Add attaches the manifest of an artifact, to the byte, as [Repository.Attach] does: blobs is called before, to bring
+// what it names and is not there. The descriptor is what a list says of it.
 func (r *Repository) Add(ctx context.Context, subject v1.Hash, d v1.Descriptor, raw []byte, blobs func() error) (added bool, err error) {
 	mu, _ := r.writers.LoadOrStore(subject, &sync.Mutex{})
 	mu.(*sync.Mutex).Lock()
@@ -86,16 +86,16 @@ func (r *Repository) Add(ctx context.Context, subject v1.Hash, d v1.Descriptor, 
 	if err != nil {
 		return false, err
 	}
+	if err := blobs(); err != nil {
+		return false, fmt.Errorf("attach to %s@%s: %w", r.repo, subject, err)
+	}
 	if l.has(d.Digest) {
 		if _, _, err := r.Manifest(ctx, d.Digest); !registry.Absent(err) {
 			return false, err
 		}
 	}
-	if err := blobs(); err != nil {
-		return false, fmt.Errorf("attach to %s@%s: %w", r.repo, subject, err)
-	}
-	understood, err := r.put(ctx, d.Digest.String(), d.MediaType, raw)
-	if err == nil && understood != subject.String() {
+	err = r.put(ctx, d.Digest.String(), d.MediaType, raw)
+	if err == nil {
 		err = r.enlist(ctx, subject, d)
 	}
 	if err != nil {
@@ -124,14 +124,11 @@ func (r *Repository) enlist(ctx context.Context, subject v1.Hash, d v1.Descripto
 			if err != nil {
 				return err
 			}
-			if _, err := r.put(ctx, Tag(subject), types.OCIImageIndex, list); err != nil && !registry.Again(err) {
+			if err := r.put(ctx, Tag(subject), types.OCIImageIndex, list); err != nil && !registry.Again(err) {
 				return err
 			}
 		}
-		// Who read the list when we did has written theirs over ours by then.
-		pause := time.Since(begun) * time.Duration(round+2)
-		pause = min(pause+rand.N(pause), longestRound) //nolint:gosec // not a secret: it keeps clients apart
-		if err := registry.Sleep(ctx, pause); err != nil {
+		if err := apart(ctx, begun, round); err != nil {
 			return err
 		}
 	}
@@ -140,4 +137,42 @@ func (r *Repository) enlist(ctx context.Context, subject v1.Hash, d v1.Descripto
 		err = fmt.Errorf("the registry has %s and does not list it, or others write the list all the time", d.Digest)
 	}
 	return err
+}
+
+// apart pauses after a round that wrote a list: who read the list when we did has written theirs over ours by then.
+func apart(ctx context.Context, begun time.Time, round int) error {
+	pause := time.Since(begun) * time.Duration(round+2)
+	pause = min(pause+rand.N(pause), longestRound) //nolint:gosec // not a secret: it keeps clients apart
+	return registry.Sleep(ctx, pause)
+}
+
+// Save notes all that is attached to subject, and returns what attaches it again where it is gone, as long
+// as the registry has its blobs.
+func (r *Repository) Save(ctx context.Context, subject v1.Hash) (again func(context.Context) error, err error) {
+	list, err := r.List(ctx, subject)
+	if err != nil && !errors.As(err, new(*NotListError)) {
+		return nil, err
+	}
+	manifests := map[v1.Hash][]byte{}
+	for _, f := range list {
+		d, err := f.descriptor()
+		if err == nil {
+			manifests[d.Digest], _, err = r.Manifest(ctx, d.Digest)
+		}
+		if err != nil && (registry.Again(err) || ctx.Err() != nil) { // what else cannot be read is lost already
+			return nil, err
+		}
+	}
+	return func(ctx context.Context) error {
+		for _, f := range list {
+			d, err := f.descriptor()
+			if err == nil && manifests[d.Digest] != nil {
+				_, err = r.Add(ctx, subject, d, manifests[d.Digest], func() error { return nil })
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -19,43 +20,53 @@ import (
 )
 
 // Detach takes an artifact away from subject: out of the list under the tag, which goes with its
-// last entry, and its manifest. It is no error if there is no such thing. Where the registry
-// removes no tags, an empty list stays; where it removes no manifests, that is the error, and a
-// list under the tag names the artifact no more all the same.
-func (r *Repository) Detach(ctx context.Context, subject, artifact v1.Hash) error {
+// last entry, and its manifest. It is no error if there is no such thing, or no place for lists, and
+// was is false then. Where the registry removes no tags, an empty list stays; where it removes no
+// manifests, that is the error, and a list under the tag names the artifact no more all the same.
+func (r *Repository) Detach(ctx context.Context, subject, artifact v1.Hash) (was bool, err error) {
 	mu, _ := r.writers.LoadOrStore(subject, &sync.Mutex{})
 	mu.(*sync.Mutex).Lock()
 	defer mu.(*sync.Mutex).Unlock()
-	if err := r.strike(ctx, subject, artifact); err != nil {
-		return fmt.Errorf("detach from %s@%s: %w", r.repo, subject, err)
+	was, err = r.strike(ctx, subject, artifact)
+	if err == nil {
+		if _, _, gone := r.Manifest(ctx, artifact); registry.Absent(gone) { // what was never there is not to be removed, which many registries refuse
+			return was, nil
+		}
+		was, err = true, r.remove(ctx, artifact.String())
 	}
-	if err := r.remove(ctx, artifact.String()); err != nil {
-		return fmt.Errorf("detach from %s@%s: %w", r.repo, subject, err)
+	if err != nil {
+		return was, fmt.Errorf("detach from %s@%s: %w", r.repo, subject, err)
 	}
-	return nil
+	return was, nil
 }
 
 // strike takes an artifact out of the list under the tag, if there is such, until it is not in it.
-func (r *Repository) strike(ctx context.Context, subject, artifact v1.Hash) error {
-	for range rounds {
+func (r *Repository) strike(ctx context.Context, subject, artifact v1.Hash) (was bool, err error) {
+	for round := range rounds {
+		begun := time.Now()
 		l, err := r.list(ctx, subject)
-		if err != nil || l.api || !l.has(artifact) {
-			return err
+		switch {
+		case errors.As(err, new(*NotListError)):
+			return was, nil
+		case err != nil || l.api || !l.has(artifact):
+			return was, err
 		}
+		was = true
 		list, left, err := l.without(artifact)
 		if err != nil {
-			return err
+			return was, err
 		}
-		if left == 0 {
-			if err := r.remove(ctx, Tag(subject)); err == nil || registry.Again(err) {
-				continue
-			}
+		if left > 0 || r.remove(ctx, Tag(subject)) != nil {
+			err = r.put(ctx, Tag(subject), types.OCIImageIndex, list)
 		}
-		if _, err := r.put(ctx, Tag(subject), types.OCIImageIndex, list); err != nil && !registry.Again(err) {
-			return err
+		if err != nil && !registry.Again(err) {
+			return was, err
+		}
+		if err := apart(ctx, begun, round); err != nil {
+			return was, err
 		}
 	}
-	return errors.New("others write the list all the time")
+	return was, errors.New("others write the list all the time")
 }
 
 // without returns the list with one entry less, and how many are left.

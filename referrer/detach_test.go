@@ -25,15 +25,15 @@ func TestDetach(t *testing.T) {
 			repository := server.Host + "/team/cuda"
 			subject, r := push(t, repository, types.OCIManifestSchema1), open(t, repository)
 			first, second := attach(t, r, subject, artifact(1), true), attach(t, r, subject, artifact(2), true)
-			for range 2 { // the second time there is nothing to do
-				if err := r.Detach(t.Context(), subject.Digest, first); err != nil {
-					t.Fatal(err)
+			for _, there := range []bool{true, false} { // the second time there is nothing to do
+				if was, err := r.Detach(t.Context(), subject.Digest, first); err != nil || was != there {
+					t.Fatalf("Detach: %v, %v, want %v", was, err, there)
 				}
 				if found := listed(t, r, subject); len(found) != 1 || found[0].Digest != second.String() {
 					t.Errorf("listed are %v, want the second", found)
 				}
 			}
-			if err := r.Detach(t.Context(), subject.Digest, second); err != nil {
+			if _, err := r.Detach(t.Context(), subject.Digest, second); err != nil {
 				t.Fatal(err)
 			}
 			if found := listed(t, r, subject); len(found) > 0 {
@@ -67,7 +67,7 @@ func TestDetachStays(t *testing.T) {
 	subject, r := push(t, repository, types.OCIManifestSchema1), open(t, repository)
 	digest := attach(t, r, subject, artifact(1), true)
 	var said *transport.Error
-	if err := r.Detach(t.Context(), subject.Digest, digest); !errors.As(err, &said) || said.StatusCode != http.StatusMethodNotAllowed {
+	if _, err := r.Detach(t.Context(), subject.Digest, digest); !errors.As(err, &said) || said.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("Detach: %v, want what the registry says", err)
 	}
 	if found := listed(t, r, subject); len(found) > 0 {

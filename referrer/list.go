@@ -176,7 +176,7 @@ func (r *Repository) mend(ctx context.Context, f *Found) error {
 	}
 	m, err := r.manifest(ctx, *f)
 	switch {
-	case registry.Absent(err), errors.Is(err, errForeign): // Read says it to who wants it
+	case registry.Absent(err), errors.Is(err, errForeign), errors.Is(err, ErrShape): // Read says it to who wants it
 		return nil
 	case err != nil:
 		return err

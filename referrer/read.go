@@ -5,6 +5,7 @@ package referrer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -13,19 +14,23 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 )
 
+// ErrShape is in the error of [Repository.Read] about what cannot be an [Artifact], whoever attached it: it is no
+// manifest, has not one layer, or one of more than 64 MiB.
+var ErrShape = errors.New("of another shape")
+
 // Read reads an artifact that was found. It is an error if it is another one than the list
-// says, is attached to something else, has not one layer, or one of more than 64 MiB.
+// says, is attached to something else, or is none ([ErrShape]).
 func (r *Repository) Read(ctx context.Context, f Found) (Artifact, error) {
 	m, err := r.manifest(ctx, f)
 	if err != nil {
 		return Artifact{}, err
 	}
 	if len(m.Layers) != 1 {
-		return Artifact{}, fmt.Errorf("%s@%s: %d layers, not one", r.repo, f.Digest, len(m.Layers))
+		return Artifact{}, fmt.Errorf("%s@%s: %w: %d layers, not one", r.repo, f.Digest, ErrShape, len(m.Layers))
 	}
 	layer := m.Layers[0]
 	if layer.Size < 0 || layer.Size > maxData {
-		return Artifact{}, fmt.Errorf("%s@%s: its layer has %d bytes, more than %d", r.repo, f.Digest, layer.Size, maxData)
+		return Artifact{}, fmt.Errorf("%s@%s: %w: its layer has %d bytes, more than %d", r.repo, f.Digest, ErrShape, layer.Size, maxData)
 	}
 	data, err := r.blob(ctx, layer)
 	if err == nil && int64(len(data)) != layer.Size {
@@ -47,7 +52,7 @@ func (r *Repository) manifest(ctx context.Context, f Found) (*v1.Manifest, error
 		return fmt.Errorf("%s@%s: %w: %s", r.repo, f.Digest, errForeign, fmt.Sprintf(format, args...))
 	}
 	if d.Size > maxDocument || d.MediaType != types.OCIManifestSchema1 {
-		return nil, wrong("a %.100q of %d bytes, not a manifest of %d at most", d.MediaType, d.Size, maxDocument)
+		return nil, fmt.Errorf("%s@%s: %w: a %.100q of %d bytes, not a manifest of %d at most", r.repo, f.Digest, ErrShape, d.MediaType, d.Size, maxDocument)
 	}
 	raw, _, err := r.Manifest(ctx, d.Digest)
 	if err != nil {

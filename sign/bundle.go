@@ -4,6 +4,7 @@ package sign
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
@@ -41,6 +42,10 @@ type envelope struct {
 type signature struct {
 	Sig []byte `json:"sig"`
 }
+
+// ErrOther is in the error about a bundle that is in order and holds something else than one statement with one
+// signature, such as the signature of a file.
+var ErrOther = errors.New("no bundle of a signed statement")
 
 // Bundle signs an in-toto statement.
 func (k *Key) Bundle(statement []byte) ([]byte, error) {
@@ -85,11 +90,11 @@ func read(data []byte) (b bundle, err error) {
 	}
 	switch e := b.Envelope; {
 	case b.MediaType != BundleType:
-		return b, fmt.Errorf("bundle: media type %q, want %q", b.MediaType, BundleType)
+		return b, fmt.Errorf("%w: media type %.100q, want %q", ErrOther, b.MediaType, BundleType)
 	case e.PayloadType != payloadType:
-		return b, fmt.Errorf("bundle: payload of type %q, want %q", e.PayloadType, payloadType)
+		return b, fmt.Errorf("%w: payload of type %.100q, want %q", ErrOther, e.PayloadType, payloadType)
 	case len(e.Signatures) != 1:
-		return b, fmt.Errorf("bundle: %d signatures, want 1", len(e.Signatures))
+		return b, fmt.Errorf("%w: %d signatures, want 1", ErrOther, len(e.Signatures))
 	}
 	return b, nil
 }

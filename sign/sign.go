@@ -5,9 +5,8 @@
 //
 // [Load] reads a private key, [LoadPublic] a public one. [Key.Bundle] makes a bundle as
 // cosign writes it, [Public.Open] verifies one, of ours or of cosign, and returns its
-// statement. [ImageStatement] is what `cosign sign` signs. cosign finds a bundle if it is an
-// OCI referrer of the image, with artifactType and mediaType [BundleType] and the
-// annotations of [BundleAnnotations].
+// statement. cosign finds a bundle if it is an OCI referrer of the image, with artifactType and
+// mediaType [BundleType] and the annotations of [BundleAnnotations].
 //
 // The same key and the same statement make the same bytes. Nothing here reads or writes
 // files, and nothing decides what a statement means.

@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +25,9 @@ import (
 	"github.com/cudabuild/cudabuild/sign"
 )
 
-const digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+// statement is what cosign signs of an image.
+const statement = `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"registry.example/cuda","digest":{"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}],` +
+	`"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}`
 
 func noPassword() ([]byte, error) { return nil, errors.New("asked for a password") }
 
@@ -128,7 +131,7 @@ func TestKeys(t *testing.T) {
 
 func checkBundle(t *testing.T, key *sign.Key, public sign.Public) {
 	t.Helper()
-	text := sign.ImageStatement("registry.example/cuda", digest)
+	text := []byte(statement)
 	bundle, err := key.Bundle(text)
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +212,7 @@ func TestChangedBundles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	others := []string{"the payload's type", "the bundle's type", "no signature", "two signatures", "no envelope"}
 	for name, test := range map[string]struct{ old, new, want string }{
 		"the payload":        {`"payload":"ey`, `"payload":"ez`, sign.ErrSignature.Error()},
 		"no payload":         {`"payload":"`, `"load":"`, sign.ErrSignature.Error()},
@@ -228,6 +232,9 @@ func TestChangedBundles(t *testing.T) {
 		if got, err := key.Public().Open([]byte(changed)); err == nil || got != nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: Open() = %q, %v, want %q", name, got, err, test.want)
 		}
+		if _, _, err := sign.Payload([]byte(changed)); errors.Is(err, sign.ErrOther) != slices.Contains(others, name) {
+			t.Errorf("%s: Payload: %v, ErrOther is wanted of %v", name, err, others)
+		}
 	}
 	// What others add stays unread: a log's entries say nothing about the key.
 	more := strings.Replace(string(data), `"verificationMaterial":{`, `"verificationMaterial":{"tlogEntries":[{"logIndex":"1"}],`, 1)
@@ -240,7 +247,7 @@ func TestChangedBundles(t *testing.T) {
 func TestAnnotations(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]map[string]string{
-		string(sign.ImageStatement("a", digest)): {
+		statement: {
 			"dev.sigstore.bundle.content":       "dsse-envelope",
 			"dev.sigstore.bundle.predicateType": "https://sigstore.dev/cosign/sign/v1",
 		},
@@ -262,8 +269,6 @@ func Example() {
 		fmt.Println(err)
 	}
 	fmt.Println(string(bundle))
-	fmt.Println(string(sign.ImageStatement("registry.example/cuda", "sha256:ba78")))
 	// Output:
 	// {"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"Mkvi3qi8REYbAjPlH6SJAu1rHMZx53Oa8lUeC/5o9U4="}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"ORWHcfVKKs0+69xrM4Hl2nryPn9M4PmOocDR/jPbienxZfBMuMYsdAfknGU0gWMyeM5vRFTMIwnIa3ubN8lhBg=="}]}}
-	// {"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"registry.example/cuda","digest":{"sha256":"ba78"}}],"predicateType":"https://sigstore.dev/cosign/sign/v1","predicate":{}}
 }

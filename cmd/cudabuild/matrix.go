@@ -32,6 +32,7 @@ import (
 type matrixFlags struct {
 	selection
 	workspace
+	evidenceFlags
 
 	builder, compression, mirror   string
 	jobs                           int
@@ -58,6 +59,7 @@ build keep their entries. What has not changed is not built again.`,
 		},
 		Example: `  cudabuild matrix
   cudabuild matrix --push ghcr.io/acme/cuda
+  cudabuild matrix --push --sign-key cosign.key ghcr.io/acme/cuda
   cudabuild matrix --group debian --only '12.4-*'
   cudabuild matrix --json > run.json`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -79,6 +81,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and build nothing")
 	flags.BoolVarP(&f.silent, "quiet", "q", false, "show no progress")
 	flags.BoolVar(&f.push, "push", false, "publish the images if all passed, to DEST as 'cudabuild push' does")
+	f.registerEvidence(flags)
 	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
 	cmd.MarkFlagsMutuallyExclusive("push", "dry-run", "json")
 	return cmd
@@ -94,8 +97,14 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	if f.compression != "" && f.compression != matrix.Zstd && f.compression != matrix.Gzip {
 		return fmt.Errorf("--compression %q: want zstd or gzip", f.compression)
 	}
-	if f.jobs < 1 {
+	switch {
+	case f.jobs < 1:
 		return fmt.Errorf("--jobs %d: want at least 1", f.jobs)
+	case !f.push && (cmd.Flags().Changed("sign-key") || cmd.Flags().Changed("evidence")):
+		return errors.New("--sign-key and --evidence say what --push attaches: give --push")
+	}
+	if err := f.checkKey(); err != nil {
+		return err
 	}
 	given := cmd.Flags().Changed("debian-mirror")
 	if given {
@@ -130,7 +139,7 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.checkRecord(); err != nil { // better now than after all the work
 		return err
 	}
-	p := pushFlags{selection: f.selection, workspace: f.workspace, registryFlags: registryFlags{cmd: cmd}, readBack: sizes, evidence: true, silent: f.silent}
+	p := pushFlags{selection: f.selection, workspace: f.workspace, registryFlags: registryFlags{cmd: cmd}, evidenceFlags: f.evidenceFlags, readBack: sizes, silent: f.silent}
 	if f.push {
 		if err := p.ready(cmd, m, args); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/gpu"
@@ -36,13 +37,31 @@ type pushFlags struct {
 	selection
 	workspace
 	registryFlags
+	evidenceFlags
 
 	records, ledgers                      []string
 	stage, promote, planFile              string
 	resume, undo, abandon, dryRun, asJSON bool
-	readBack, signKey                     string
-	evidence                              bool
+	readBack                              string
 	older, fewer, silent                  bool
+}
+
+// evidenceFlags say what is attached to images.
+type evidenceFlags struct {
+	evidence bool
+	signKey  string
+}
+
+func (f *evidenceFlags) registerEvidence(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.evidence, "evidence", true, "attach to each image what is in it, how it was built and what was checked")
+	flags.StringVar(&f.signKey, "sign-key", "", "sign the evidence with the private key in `FILE`, in PEM; cosign's password is taken from COSIGN_PASSWORD")
+}
+
+func (f *evidenceFlags) checkKey() error {
+	if f.signKey != "" && !f.evidence {
+		return errors.New("--sign-key signs the evidence, and --evidence=false leaves it out")
+	}
+	return nil
 }
 
 func newPush() *cobra.Command {
@@ -60,7 +79,8 @@ the byte what matrix judged, and attaching evidence changes no digest.
 
 A run that was interrupted goes on with --resume [RUN]; --undo [RUN] puts the tags back
 that it moved, --abandon [RUN] removes what it staged. RUN can be left away if there is
-only one that has not ended. The journals lie in OUT/push.
+only one that has not ended. Both take the evidence along that the run attached, but from
+images that have other tags. The journals lie in OUT/push.
 
 Exit code: 0 all tags are where they should be, 1 a gate failed, a tag may not move or was
 moved by somebody else, 3 could not check: no registry, or a row of a GPU host is missing.
@@ -84,11 +104,10 @@ moved by somebody else, 3 could not check: no registry, or a row of a GPU host i
 	flags.StringVar(&f.stage, "stage", "", "upload and read back as run `ID`, and move no tag")
 	flags.StringVar(&f.promote, "promote", "", "move the tags of what others have staged as run `ID`")
 	flags.BoolVar(&f.resume, "resume", false, "go on with a run that was interrupted")
-	flags.BoolVar(&f.undo, "undo", false, "put the tags back that a run has moved")
-	flags.BoolVar(&f.abandon, "abandon", false, "remove the staging tags of a run that will not go on")
+	flags.BoolVar(&f.undo, "undo", false, "put the tags back that a run has moved, and take away what it attached")
+	flags.BoolVar(&f.abandon, "abandon", false, "remove the staging tags of a run that will not go on, and what it attached")
 	flags.StringVar(&f.readBack, "read-back", sizes, "of layers: their sizes, or full to hash all that the registry has")
-	flags.BoolVar(&f.evidence, "evidence", true, "attach to each image what is in it, how it was built and what was checked")
-	flags.StringVar(&f.signKey, "sign-key", "", "sign the evidence with the private key in `FILE`, in PEM; cosign's password is taken from COSIGN_PASSWORD")
+	f.registerEvidence(flags)
 	flags.BoolVar(&f.older, "older", false, "move tags from images that are newer, too")
 	flags.BoolVar(&f.fewer, "fewer-platforms", false, "move tags from images of more platforms, too")
 	f.addRegistry(cmd)
@@ -105,8 +124,9 @@ func (f *pushFlags) run(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("--read-back %q: want sizes or full", f.readBack)
 	case f.out == "":
 		return errors.New("--out needs the name of a folder")
-	case f.signKey != "" && !f.evidence:
-		return errors.New("--sign-key signs the evidence, and --evidence=false leaves it out")
+	}
+	if err := f.checkKey(); err != nil {
+		return err
 	}
 	if f.undo || f.abandon {
 		return f.takeBack(cmd, first(args))
@@ -145,6 +165,9 @@ func (f *pushFlags) push(cmd *cobra.Command, m *matrix.Matrix, args []string) er
 
 // ready finds out whether images of a matrix may be pushed, before there are any.
 func (f *pushFlags) ready(cmd *cobra.Command, m *matrix.Matrix, args []string) error {
+	if _, err := readKey(f.signKey); err != nil {
+		return tell(cmd, err, false)
+	}
 	publisher, err := publish.New(cmd.Context(), publish.Options{To: destination(m, nil, args), ID: publish.NewRunID(), Registry: f.registry()})
 	if err != nil {
 		return unknown(err)
@@ -409,6 +432,9 @@ func (f *pushFlags) takeBack(cmd *cobra.Command, run string) error {
 	}
 	if n := len(result.Attached); n > 0 {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s that the run had attached: the registry removes none\n", counted(n, "document"))
+	}
+	if n := len(result.Kept); n > 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s that the run had attached: kept, of images that have other tags\n", counted(n, "document"))
 	}
 	for _, tag := range result.Left {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s\n", o.To, tag)

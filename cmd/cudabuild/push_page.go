@@ -46,8 +46,8 @@ func (f *pushFlags) print(cmd *cobra.Command, p *publish.Publisher, result *publ
 	if err := planPage(cmd.OutOrStdout(), result.Plan, "uploaded"); err != nil {
 		return err
 	}
-	if o := result.Evidence; o.Why != "" {
-		fmt.Fprintf(plain.To(cmd.ErrOrStderr()), "cudabuild: warning: images and tags are there without evidence: %s\n", o.Why)
+	if o := result.Evidence; len(o.Without) > 0 {
+		fmt.Fprintf(plain.To(cmd.ErrOrStderr()), "cudabuild: warning: %s without evidence: %s\n", counted(len(o.Without), "image"), o.Why)
 	}
 	if p.StageOnly {
 		fmt.Fprintf(cmd.OutOrStdout(), "all is staged, and no tag has moved: 'cudabuild push --promote %s' moves them\n", p.ID)
@@ -105,15 +105,24 @@ func planPage(w io.Writer, plan *publish.Plan, uploads string) error {
 	return err
 }
 
-// evidenceLines says what becomes of the evidence.
-func evidenceLines(w io.Writer, plan *publish.Plan) (err error) {
-	t := plan.Totals
-	switch {
-	case plan.Evidence.Why != "":
-		_, err = fmt.Fprintf(w, "evidence: none, %s\n", plan.Evidence.Why)
-	case plan.Evidence.State != publish.Off:
-		_, err = fmt.Fprintf(w, "evidence: %s: %d new, %d there already\n", counted(t.EvidenceNew+t.EvidenceThere, "document"), t.EvidenceNew, t.EvidenceThere)
+// evidenceLines says what becomes, or became, of the evidence.
+func evidenceLines(w io.Writer, plan *publish.Plan) error {
+	for _, c := range plan.Cells {
+		for _, e := range c.Evidence {
+			if e.State == publish.Missing {
+				fmt.Fprintf(w, "%s: no %s of %s is there: it was staged without\n", c.ID, e.Kind, shortDigest(e.Subject))
+			}
+		}
 	}
+	if n := len(plan.Evidence.Without); n > 0 {
+		fmt.Fprintf(w, "evidence: %s without: %s\n", counted(n, "image"), plan.Evidence.Why)
+	}
+	t := plan.Totals
+	all := t.EvidenceNew + t.EvidenceThere
+	if plan.Evidence.State == publish.Off || all == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(w, "evidence: %s: %d new, %d there already\n", counted(all, "document"), t.EvidenceNew, t.EvidenceThere)
 	return err
 }
 

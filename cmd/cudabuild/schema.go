@@ -65,7 +65,7 @@ func words() map[any][]string {
 		verify.Verdict(""):  {string(verify.Pass), string(verify.Warn), string(verify.Fail), string(verify.Unknown)},
 		verify.Severity(""): {string(verify.SeverityFail), string(verify.SeverityWarn), string(verify.SeverityInfo)},
 		record.Status(""):   {string(record.Passed), string(record.Failed), string(record.Skipped), string(record.Cancelled)},
-		attest.State(""):    {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Strange), string(attest.Damaged)},
+		attest.State(""):    {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
 		gpu.State(""):       {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
 		compat.Verdict(""): {
 			string(compat.Native), string(compat.JIT), string(compat.MinorCompat), string(compat.ForwardCompat),

@@ -42,6 +42,7 @@ type verifyFlags struct {
 	policy       string
 	attestations bool
 	key          string
+	require      string
 	question     question
 }
 
@@ -73,6 +74,7 @@ not be read.`,
   cudabuild verify --explain usr/lib/x86_64-linux-gnu/libcuda.so.1 docker-archive:app.tar
   cudabuild verify --nested --policy exceptions.yaml oci-archive:app.tar
   cudabuild verify --attestations --key cosign.pub registry.example.com/team/cuda:12.4-devel
+  cudabuild verify --attestations --key cosign.pub --require matrix.yaml registry.example.com/team/cuda:12.4-devel
   cudabuild verify --rules`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.rules {
@@ -96,12 +98,16 @@ not be read.`,
 	flags.StringVar(&f.policy, "policy", "", "`FILE` with exceptions from the rules, each with an owner and a last day")
 	flags.BoolVar(&f.attestations, "attestations", false, "read what is attached to the images and to those of all platforms, instead of a verdict")
 	flags.StringVar(&f.key, "key", "", "public key in `FILE`, in PEM, that must have signed what --attestations reads")
+	flags.StringVar(&f.require, "require", "", "`MATRIX` whose publish: must have let through what --attestations reads, or the digest of that policy, sha256:...")
 	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
 	f.question.addFlags(cmd)
 	f.addRegistry(cmd)
 	cmd.MarkFlagsMutuallyExclusive("json", "format")
 	cmd.MarkFlagsMutuallyExclusive("cache-dir", "no-cache")
 	cmd.MarkFlagsMutuallyExclusive("explain", "rules", "driver", "attestations")
+	for _, name := range []string{"platform", "all-platforms", "policy", "nested", "strict", "cache-dir", "no-cache"} { // of who judges images
+		cmd.MarkFlagsMutuallyExclusive("attestations", name)
+	}
 	return cmd
 }
 
@@ -150,6 +156,8 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	switch {
 	case f.key != "" && !f.attestations:
 		return errors.New("--key says whose signatures --attestations takes")
+	case f.require != "" && !f.attestations:
+		return errors.New("--require says by which policy --attestations takes a summary; --policy has exceptions from the rules")
 	case f.attestations:
 		return f.readAttestations(cmd, refs)
 	}

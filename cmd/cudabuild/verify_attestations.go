@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/publish"
 )
 
 // attestationsDocument is what verify --attestations --json prints.
@@ -32,10 +34,14 @@ func (f *verifyFlags) readAttestations(cmd *cobra.Command, refs []string) error 
 	if err != nil {
 		return err
 	}
+	policy, err := requiredPolicy(cmd, f.require)
+	if err != nil {
+		return err
+	}
 	doc := attestationsDocument{Version: 1, Reports: make([]attest.Report, len(refs))}
 	problems := make([]error, len(refs))
 	each(len(refs), func(i int) {
-		doc.Reports[i], problems[i] = f.attestationsOf(cmd, refs[i], attest.Options{Registry: f.registry(), Key: key})
+		doc.Reports[i], problems[i] = f.attestationsOf(cmd, refs[i], attest.Options{Registry: f.registry(), Key: key, Policy: policy})
 	})
 	if f.format == "json" {
 		err = plain.JSON(cmd.OutOrStdout(), doc)
@@ -46,6 +52,21 @@ func (f *verifyFlags) readAttestations(cmd *cobra.Command, refs []string) error 
 		return &exitError{code: exitUnknown, err: err}
 	}
 	return attestationsError(doc.Reports, errors.Join(problems...))
+}
+
+// digestForm is a digest as all documents write it.
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// requiredPolicy is the digest of the policy that --require names; "" asks for none.
+func requiredPolicy(cmd *cobra.Command, require string) (string, error) {
+	if require == "" || digestForm.MatchString(require) {
+		return require, nil
+	}
+	m, err := (&selection{file: require}).open(cmd.InOrStdin())
+	if err != nil {
+		return "", tell(cmd, err, false)
+	}
+	return publish.Policy(m.Publish()).Digest(), nil
 }
 
 func (f *verifyFlags) attestationsOf(cmd *cobra.Command, ref string, o attest.Options) (r attest.Report, err error) {
@@ -92,21 +113,27 @@ func attestationsPage(cmd *cobra.Command, reports []attest.Report) error {
 		if r.Key != "" {
 			checked = "signatures by " + r.Key
 		}
+		if r.Policy != "" {
+			checked += "\n  by policy " + r.Policy
+		}
 		fmt.Fprintf(&page, "%s  %s\n  %s\n", strings.ToUpper(string(r.State)), oneLine(r.Ref), checked)
 		for _, img := range r.Images {
-			attestedImage(&page, img)
+			attestedImage(&page, img, r.Repository)
+		}
+		for _, s := range r.Skipped {
+			fmt.Fprintf(&page, "\n  not looked at  %s  %s\n", s.Digest, oneLine(s.Is))
 		}
 	}
 	_, err := cmd.OutOrStdout().Write(page.Bytes())
 	return err
 }
 
-// attestedImage prints what is attached to one image, and what that says.
-func attestedImage(w *bytes.Buffer, img attest.Image) {
+// attestedImage prints what is attached to one image of a repository, and what that says.
+func attestedImage(w *bytes.Buffer, img attest.Image, repository string) {
 	const line = "    %-10s %-10s  %s\n" // the longest state and kind
 	fmt.Fprintf(w, "\n  %s  %s\n", oneLine(img.Platform), img.Digest)
 	for _, d := range img.Documents {
-		fmt.Fprintf(w, line, d.State, cmp.Or(string(d.Kind), "-"), shortDigest(d.Digest)+"  "+oneLine(signer(d)))
+		fmt.Fprintf(w, line, d.State, cmp.Or(string(d.Kind), "-"), shortDigest(d.Digest)+"  "+oneLine(signer(d, repository)))
 		for _, said := range d.Summary {
 			fmt.Fprintf(w, "               %s\n", oneLine(said))
 		}
@@ -119,14 +146,18 @@ func attestedImage(w *bytes.Buffer, img attest.Image) {
 	}
 }
 
-// signer says by whom a document is signed, and what is wrong with it.
-func signer(d attest.Attached) string {
+// signer says by whom a document is signed, which other repository than this it is about, as those of an image that
+// was copied are, and what is wrong with it.
+func signer(d attest.Attached, repository string) string {
 	text := "not signed"
 	switch {
 	case d.Verified:
 		text = "signature verified"
 	case d.Signer != "":
 		text = "signed by " + d.Signer + ", not verified"
+	}
+	if d.Repository != "" && d.Repository != repository {
+		text += ", about " + d.Repository
 	}
 	if d.Why != "" {
 		text += ": " + d.Why
