@@ -80,6 +80,9 @@ bench-verify: matrix bin/dive ## time `cudabuild verify` against decoding alone 
 bench-push: matrix bin/registry bin/crane ## time `cudabuild push` against `skopeo copy` and `crane push`
 	@scripts/deps.sh e2e
 	go run ./bench/push
+bench-copy: matrix bin/registry bin/crane ## time `cudabuild copy` between registries against `skopeo copy` and `crane copy`
+	@scripts/deps.sh e2e
+	go run ./bench/push -copy
 bench-fleet: matrix tools cluster ## time rows by `cudabuild fleet` against `cudabuild gpu --engine direct`, and plans of 1,000 rows (root)
 	go test -run '^$$' -bench New ./fleet
 	scripts/cluster.sh run go run ./bench/fleet
@@ -118,4 +121,4 @@ bin/golangci-lint bin/actionlint bin/buildx bin/cosign bin/crane bin/dive bin/re
 # 29, for one test, if it is there (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
 bin/docker29/dockerd: tools/docker29/go.mod
 	go build -C $(<D) -ldflags '$(STRIP) -X $(MOBY)/dockerversion.Version=$(shell go list -C $(<D) -m -f '{{.Version}}' $(MOBY))' -o ../../$(@D)/ tool
-.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e cluster kills gpu release release-check repro bench bench-bake bench-fleet bench-push bench-verify corpus clean bin/gpu/cudabuild
+.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e cluster kills gpu release release-check repro bench bench-bake bench-copy bench-fleet bench-push bench-verify corpus clean bin/gpu/cudabuild

@@ -135,7 +135,7 @@ func (r *Repository) find(ctx context.Context, f referrer.Found, pieces []Piece,
 	}
 	a, err := r.refs.Read(ctx, f)
 	switch {
-	case unread(err):
+	case registry.Unread(err):
 		return err
 	case err != nil: // damaged, or gone
 		return nil

@@ -7,15 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/evidence"
@@ -263,16 +259,6 @@ func (l looker) look(ctx context.Context, img *Image) error {
 	return nil
 }
 
-// unread reports an error by which an artifact could not be read: it may be as it should. Others are of
-// one that is damaged, or that the registry has no more.
-func unread(err error) bool {
-	var said *transport.Error
-	if errors.As(err, &said) {
-		return said.StatusCode != http.StatusNotFound
-	}
-	return errors.As(err, new(*url.Error)) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
-
 // open reads an artifact, and reports whether it is a document of ours.
 func (l looker) open(ctx context.Context, f referrer.Found, now evidence.Known) (d Attached, is bool, err error) {
 	if !slices.Contains(ours, f.Type) {
@@ -281,7 +267,7 @@ func (l looker) open(ctx context.Context, f referrer.Found, now evidence.Known) 
 	a, err := l.refs.Read(ctx, f)
 	d = Attached{Digest: f.Digest, State: Valid, Summary: []string{}}
 	switch {
-	case unread(err):
+	case registry.Unread(err):
 		return d, false, err
 	case errors.Is(err, referrer.ErrShape):
 		return d, false, nil

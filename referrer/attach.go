@@ -76,6 +76,23 @@ func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Artifa
 // Add attaches the manifest of an artifact, to the byte, as [Repository.Attach] does: blobs is called before, to bring
 // what it names and is not there. The descriptor is what a list says of it.
 func (r *Repository) Add(ctx context.Context, subject v1.Hash, d v1.Descriptor, raw []byte, blobs func() error) (added bool, err error) {
+	return r.add(ctx, subject, []Raw{{d, raw}}, blobs)
+}
+
+// Raw is the manifest of an artifact, to the byte.
+type Raw struct {
+	Descriptor v1.Descriptor // as a list has it
+	Bytes      []byte
+}
+
+// AddAll attaches artifacts, as [Repository.Add] does one; the repository has what they name. A list under the tag is
+// written once for all of them.
+func (r *Repository) AddAll(ctx context.Context, subject v1.Hash, artifacts []Raw) error {
+	_, err := r.add(ctx, subject, artifacts, func() error { return nil })
+	return err
+}
+
+func (r *Repository) add(ctx context.Context, subject v1.Hash, artifacts []Raw, blobs func() error) (added bool, err error) {
 	mu, _ := r.writers.LoadOrStore(subject, &sync.Mutex{})
 	mu.(*sync.Mutex).Lock()
 	defer mu.(*sync.Mutex).Unlock()
@@ -89,14 +106,27 @@ func (r *Repository) Add(ctx context.Context, subject v1.Hash, d v1.Descriptor, 
 	if err := blobs(); err != nil {
 		return false, fmt.Errorf("attach to %s@%s: %w", r.repo, subject, err)
 	}
-	if l.has(d.Digest) {
-		if _, _, err := r.Manifest(ctx, d.Digest); !registry.Absent(err) {
-			return false, err
+	var missing []Raw
+	var entries []v1.Descriptor
+	for _, a := range artifacts {
+		if l.has(a.Descriptor.Digest) {
+			if _, _, err := r.Manifest(ctx, a.Descriptor.Digest); err == nil {
+				continue
+			} else if !registry.Absent(err) {
+				return false, err
+			}
 		}
+		missing, entries = append(missing, a), append(entries, a.Descriptor)
 	}
-	err = r.put(ctx, d.Digest.String(), d.MediaType, raw)
+	if len(missing) == 0 {
+		return false, nil
+	}
+	err = registry.Each(ctx, len(missing), func(ctx context.Context, i int) error {
+		d := missing[i].Descriptor
+		return r.put(ctx, d.Digest.String(), d.MediaType, missing[i].Bytes)
+	})
 	if err == nil {
-		err = r.enlist(ctx, subject, d)
+		err = r.enlist(ctx, subject, entries)
 	}
 	if err != nil {
 		return false, fmt.Errorf("attach to %s@%s: %w", r.repo, subject, r.refused(err))
@@ -110,17 +140,21 @@ const rounds = 8
 // longestRound bounds the pause after a list was written.
 const longestRound = 2 * time.Second
 
-// enlist makes sure that an artifact is listed: a registry with the API lists it itself, maybe
+// enlist makes sure that artifacts are listed: a registry with the API lists them itself, maybe
 // a little later; where there is none, the list under the tag is written, and read again.
-func (r *Repository) enlist(ctx context.Context, subject v1.Hash, d v1.Descriptor) error {
+func (r *Repository) enlist(ctx context.Context, subject v1.Hash, artifacts []v1.Descriptor) error {
 	for round := range rounds {
 		begun := time.Now()
 		l, err := r.list(ctx, subject)
-		if err != nil || l.has(d.Digest) {
+		if err != nil {
 			return err
 		}
+		lacks := l.lacks(artifacts)
+		if len(lacks) == 0 {
+			return nil
+		}
 		if !l.api {
-			list, err := l.with(d)
+			list, err := l.with(lacks)
 			if err != nil {
 				return err
 			}
@@ -133,10 +167,13 @@ func (r *Repository) enlist(ctx context.Context, subject v1.Hash, d v1.Descripto
 		}
 	}
 	l, err := r.list(ctx, subject)
-	if err == nil && !l.has(d.Digest) {
-		err = fmt.Errorf("the registry has %s and does not list it, or others write the list all the time", d.Digest)
+	if err != nil {
+		return err
 	}
-	return err
+	if lacks := l.lacks(artifacts); len(lacks) > 0 {
+		return fmt.Errorf("the registry has %s and does not list it, or others write the list all the time", lacks[0].Digest)
+	}
+	return nil
 }
 
 // apart pauses after a round that wrote a list: who read the list when we did has written theirs over ours by then.

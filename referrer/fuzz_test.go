@@ -27,7 +27,7 @@ func FuzzReferrers(f *testing.F) {
 		}
 		_, d := Artifact{Type: "t/t", MediaType: "m/m"}.Manifest(v1.Descriptor{Digest: subject})
 		l := &listing{found: before, raw: raw}
-		longer, err := l.with(d)
+		longer, err := l.with([]v1.Descriptor{d})
 		if err != nil {
 			t.Fatalf("one more entry: %v", err)
 		}

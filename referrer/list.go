@@ -30,12 +30,7 @@ func (r *Repository) List(ctx context.Context, subject v1.Hash) ([]Found, error)
 	if err != nil {
 		return nil, err
 	}
-	for i := range l.found {
-		if err := r.mend(ctx, &l.found[i]); err != nil {
-			return nil, err
-		}
-	}
-	return l.found, nil
+	return l.found, registry.Each(ctx, len(l.found), func(ctx context.Context, i int) error { return r.mend(ctx, &l.found[i]) })
 }
 
 // listing is what is attached to a subject.
@@ -188,8 +183,13 @@ func (r *Repository) mend(ctx context.Context, f *Found) error {
 	return nil
 }
 
-// with returns the list with one more entry. What others wrote into it stays, keys that we do not know included.
-func (l *listing) with(d v1.Descriptor) ([]byte, error) {
+// lacks are those of artifacts that are not listed.
+func (l *listing) lacks(artifacts []v1.Descriptor) []v1.Descriptor {
+	return slices.DeleteFunc(slices.Clone(artifacts), func(d v1.Descriptor) bool { return l.has(d.Digest) })
+}
+
+// with returns the list with more entries. What others wrote into it stays, keys that we do not know included.
+func (l *listing) with(artifacts []v1.Descriptor) ([]byte, error) {
 	index := map[string]json.RawMessage{"schemaVersion": json.RawMessage("2"), "mediaType": json.RawMessage(`"` + types.OCIImageIndex + `"`)}
 	entries := []json.RawMessage{}
 	if l.raw != nil {
@@ -200,18 +200,22 @@ func (l *listing) with(d v1.Descriptor) ([]byte, error) {
 			return nil, err
 		}
 	}
-	entry, err := json.Marshal(d)
-	if err != nil {
-		return nil, err
+	was := len(entries)
+	for _, d := range artifacts {
+		entry, err := json.Marshal(d)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
 	}
-	all, err := json.Marshal(append(entries, entry))
+	all, err := json.Marshal(entries)
 	if err != nil {
 		return nil, err
 	}
 	index["manifests"] = all
 	whole, err := json.Marshal(index)
-	if err == nil && (len(whole) > maxDocument || len(entries) >= maxListed) {
-		err = fmt.Errorf("its list has %d entries, and is full", len(entries))
+	if err == nil && (len(whole) > maxDocument || len(entries) > maxListed) {
+		err = fmt.Errorf("its list has %d entries, and is full", was)
 	}
 	return whole, err
 }

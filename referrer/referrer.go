@@ -24,6 +24,7 @@ package referrer
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -86,6 +87,12 @@ func Open(repo name.Repository, client *registry.Client) (*Repository, error) {
 
 // Tag is under which a registry without the referrers API keeps the list of what is attached to subject.
 func Tag(subject v1.Hash) string { return subject.Algorithm + "-" + subject.Hex }
+
+// IsTag reports whether a tag is for such a list.
+func IsTag(tag string) bool {
+	_, err := v1.NewHash(strings.Replace(tag, "-", ":", 1))
+	return err == nil
+}
 
 // RefusedError is a registry that takes no manifest with a subject, or with an empty configuration.
 type RefusedError struct {

@@ -170,6 +170,51 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+// TestAddAll attaches several artifacts, of which one is there already, with one list.
+func TestAddAll(t *testing.T) {
+	t.Parallel()
+	server := registrytest.Serve(t, withAPI(false))
+	repository := server.Host + "/repo"
+	subject, r := push(t, repository, types.OCIManifestSchema1), open(t, repository)
+	attach(t, r, subject, artifact(0), true)
+	var all []referrer.Raw
+	for n := range 5 {
+		raw, d := artifact(n).Manifest(subject)
+		all = append(all, referrer.Raw{Descriptor: d, Bytes: raw})
+	}
+	puts := func(reference string) (n int) {
+		for _, r := range server.Requests() {
+			if r.Method == http.MethodPut && strings.HasPrefix(r.Path, "/v2/repo/manifests/"+reference) {
+				n++
+			}
+		}
+		return n
+	}
+	server.Forget()
+	if err := r.AddAll(t.Context(), subject.Digest, all); err != nil || puts("sha256:") != 4 || puts("sha256-") != 1 {
+		t.Errorf("AddAll: %v, %d manifests and %d lists sent, want 4 and 1", err, puts("sha256:"), puts("sha256-"))
+	}
+	if found := listed(t, r, subject); len(found) != 5 || found[0].Annotations["n"] == "" {
+		t.Errorf("%+v, want 5", found)
+	}
+	server.Forget()
+	if err := r.AddAll(t.Context(), subject.Digest, all); err != nil || puts("") != 0 {
+		t.Errorf("AddAll again: %v, %d sent", err, puts(""))
+	}
+}
+
+func TestIsTag(t *testing.T) {
+	t.Parallel()
+	for tag, want := range map[string]bool{
+		referrer.Tag(someone): true, "sha256-" + strings.Repeat("A", 64): false, "sha256-12": false, "sha512-" + strings.Repeat("a", 64): false,
+		referrer.Tag(someone) + ".sig": false, "latest": false, "": false,
+	} {
+		if got := referrer.IsTag(tag); got != want {
+			t.Errorf("IsTag(%q) = %t", tag, got)
+		}
+	}
+}
+
 // TestTag compares the list under the tag with what go-containerregistry makes of it.
 func TestTag(t *testing.T) {
 	t.Parallel()

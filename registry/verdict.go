@@ -234,6 +234,20 @@ func Absent(err error) bool {
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
+// Unread reports an error by which something could not be read: it may be as it should. Other errors are of
+// what is there and is wrong, and of what is not there.
+func Unread(err error) bool {
+	var (
+		answer *transport.Error
+		failed net.Error // url.Error, too
+		slow   *slowError
+	)
+	if errors.As(err, &answer) {
+		return !Absent(err)
+	}
+	return errors.As(err, &failed) || errors.As(err, &slow) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled)
+}
+
 // Hint is what to do about an error of a registry; "" if that is not known.
 func Hint(err error) string {
 	var answer *transport.Error

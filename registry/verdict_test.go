@@ -17,31 +17,31 @@ import (
 	"github.com/cudabuild/cudabuild/registry"
 )
 
-func TestAbsent(t *testing.T) {
+func TestUnread(t *testing.T) {
 	t.Parallel()
 	answer := func(status int) error { return &transport.Error{StatusCode: status} }
 	for _, test := range []struct {
-		err    error
-		absent bool
+		err            error
+		absent, unread bool
 	}{
-		{nil, false},
-		{errors.New("it has the key twice"), false},
-		{answer(http.StatusNotFound), true},
-		{answer(http.StatusForbidden), false},
-		{answer(http.StatusTooManyRequests), false},
-		{answer(http.StatusBadGateway), false},
-		{&url.Error{Op: "Get", Err: io.EOF}, false},
-		{&net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, false},
-		{io.ErrUnexpectedEOF, false},
-		{context.Canceled, false},
-		{context.DeadlineExceeded, false},
+		{nil, false, false},
+		{errors.New("it has the key twice"), false, false},
+		{answer(http.StatusNotFound), true, false},
+		{answer(http.StatusForbidden), false, true},
+		{answer(http.StatusTooManyRequests), false, true},
+		{answer(http.StatusBadGateway), false, true},
+		{&url.Error{Op: "Get", Err: io.EOF}, false, true},
+		{&net.OpError{Op: "read", Err: errors.New("connection reset by peer")}, false, true},
+		{io.ErrUnexpectedEOF, false, true},
+		{context.Canceled, false, true},
+		{context.DeadlineExceeded, false, true},
 	} {
 		err := test.err
 		if err != nil {
 			err = fmt.Errorf("blob: %w", err)
 		}
-		if absent := registry.Absent(err); absent != test.absent {
-			t.Errorf("%v: absent %t, want %t", err, absent, test.absent)
+		if absent, unread := registry.Absent(err), registry.Unread(err); absent != test.absent || unread != test.unread {
+			t.Errorf("%v: absent %t, unread %t, want %t, %t", err, absent, unread, test.absent, test.unread)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -28,9 +29,17 @@ func (c *Copier) look(ctx context.Context) (plan *Plan, phase Phase, err error) 
 		return nil, phase, err
 	}
 	c.root = v1.Descriptor{MediaType: root.MediaType, Digest: root.Digest, Size: root.Size}
-	c.tree = tree{known: map[v1.Hash]bool{}, count: m.Found}
-	if err := c.tree.grow(ctx, c.from, c.root, v1.Hash{}, 0); err != nil {
+	r := reader{side: c.from, count: m.Found}
+	read, err := r.all(ctx, wanted{Descriptor: c.root, raw: root.Manifest})
+	if err != nil {
 		return nil, phase, err
+	}
+	if c.tree, err = grow(read, c.root); err != nil {
+		next := ""
+		if errors.Is(err, errGone) {
+			next = "copy the images that are there by their digests, one by one"
+		}
+		return nil, phase, refuse(fmt.Sprintf("%s@%s cannot be copied: %v", c.from.repo, root.Digest, err), next)
 	}
 	plan = &Plan{From: c.from.repo.Name(), To: c.to.repo.Name(), Digest: root.Digest.String(), Manifests: []Manifest{}, Blobs: []Blob{}, Left: append([]string{}, c.tree.left...)}
 	if plan.Manifests, err = c.manifests(ctx); err != nil {
@@ -77,16 +86,20 @@ func (c *Copier) manifests(ctx context.Context) ([]Manifest, error) {
 func (c *Copier) lists(ctx context.Context) (map[v1.Hash][]referrer.Found, error) {
 	lists := map[v1.Hash][]referrer.Found{}
 	for _, n := range c.tree.nodes {
-		if _, known := lists[n.subject]; known || !n.attached() {
-			continue
+		if n.attached() {
+			lists[n.subject] = nil
 		}
-		found, err := c.to.attached.List(ctx, n.subject)
-		if err != nil {
-			return nil, c.refused(err)
-		}
-		lists[n.subject] = found
 	}
-	return lists, nil
+	subjects := slices.Collect(maps.Keys(lists))
+	found := make([][]referrer.Found, len(subjects))
+	err := registry.Each(ctx, len(subjects), func(ctx context.Context, i int) (err error) {
+		found[i], err = c.to.attached.List(ctx, subjects[i])
+		return err
+	})
+	for i, s := range subjects {
+		lists[s] = found[i]
+	}
+	return lists, c.refused(err)
 }
 
 func isListed(found []referrer.Found, n *node) bool {

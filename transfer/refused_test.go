@@ -3,13 +3,16 @@
 package transfer_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	diff "github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/crane"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -51,14 +54,17 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	host := registrytest.Serve(t, withAPI()).Host
 	root, _ := family(t, host+"/from")
-	noSubject := registrytest.Serve(t, withoutAPI())
-	var first atomic.Bool
-	noSubject.Arm(nil, func(_ int, r *http.Request) registrytest.Fault {
-		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") && !first.CompareAndSwap(false, true) {
-			return registrytest.Fault{Status: http.StatusBadRequest, Body: `{"errors": [{"code": "MANIFEST_INVALID", "message": "subject"}]}`}
+	inner := withoutAPI()
+	noSubject := registrytest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if r.Method == http.MethodPut && bytes.Contains(body, []byte(`"subject"`)) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"errors": [{"code": "MANIFEST_INVALID", "message": "subject"}]}`)
+			return
 		}
-		return registrytest.Fault{}
-	})
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		inner.ServeHTTP(w, r)
+	}))
 	there := gitlab(t)
 	if err := crane.Copy(host+"/from:one", there.Host+"/into:before"); err != nil {
 		t.Fatal(err)
@@ -123,18 +129,14 @@ func TestHostile(t *testing.T) {
 	t.Parallel()
 	host := registrytest.Serve(t, withoutAPI()).Host
 	to := registrytest.Serve(t, withoutAPI())
-	root, subjects := family(t, host+"/deep")
-	deepest := root
-	for n := range 10 {
-		deepest = attach(t, open(t, host+"/deep"), deepest, 100+n)
-	}
+	_, subjects := family(t, host+"/deep")
 	put(t, host+"/unknown", "one", raw{`{"schemaVersion": 2}`, "application/vnd.example+json"})
 	put(t, host+"/schema1", "one", raw{`{"schemaVersion": 1, "fsLayers": []}`, types.DockerManifestSchema1Signed})
 	put(t, host+"/layers", "one", raw{`{"schemaVersion": 2, "manifests": [{"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 3, "digest": "` + subjects[1].String() + `"}]}`, types.OCIImageIndex})
 	put(t, host+"/twice", "one", raw{`{"schemaVersion": 2, "layers": [], "layers": [], "config": {}}`, types.OCIManifestSchema1})
 	put(t, host+"/nothing", "one", raw{`{"schemaVersion": 2, "layers": [], "config": {}}`, types.OCIManifestSchema1})
 	for repo, want := range map[string]string{
-		"deep": "manifests inside each other, more than 8 deep", "unknown": "neither an image nor an index", "schema1": "neither an image nor an index", "layers": "names " + subjects[1].String() + ", and the repository does not have it",
+		"unknown": "neither an image nor an index", "schema1": "neither an image nor an index", "layers": "names " + subjects[1].String() + ", and the repository does not have it",
 		"twice": `has the key "layers" twice`, "nothing": "a layer or configuration without digest or size", "absent": "NAME_UNKNOWN",
 	} {
 		_, err := copier(t, host+"/"+repo+":one", to.Host+"/to", "one").Run(t.Context())
@@ -144,6 +146,101 @@ func TestHostile(t *testing.T) {
 	}
 	if sent := writes(to); len(sent) > 0 {
 		t.Errorf("sent %v", sent)
+	}
+}
+
+// TestBadAttachments: what is attached to an image, and cannot be copied, does not keep the image from being copied, nor
+// what else is attached to it.
+func TestBadAttachments(t *testing.T) {
+	t.Parallel()
+	host := registrytest.Serve(t, withoutAPI()).Host
+	from, to := host+"/from", registrytest.Serve(t, withAPI())
+	root, subjects := family(t, from)
+	want := evidence(t, from, subjects)
+	r := open(t, from)
+	gone := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("a", 64)}
+	about := fmt.Sprintf(`"subject": {"mediaType": %q, "digest": %q, "size": %d}`, root.MediaType, root.Digest, root.Size)
+	empty := `"config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "size": 2}`
+	reasons := map[string]string{} // by digest
+	list := func(text string, mediaType types.MediaType, why string) v1.Descriptor {
+		digest, size, _ := v1.SHA256(strings.NewReader(text))
+		d := v1.Descriptor{MediaType: mediaType, Digest: digest, Size: size}
+		if err := r.AddAll(t.Context(), root.Digest, []referrer.Raw{{Descriptor: d, Bytes: []byte(text)}}); err != nil {
+			t.Fatal(err)
+		}
+		reasons[digest.String()] = why
+		return d
+	}
+	list(`{"schemaVersion": 2, "layers": [], `+about+`}`, "application/vnd.example+json", "neither an image nor an index")
+	list(`{"schemaVersion": 2, "layers": [], "layers": [], `+empty+`, `+about+`}`, types.OCIManifestSchema1, `has the key "layers" twice`)
+	list(`{"schemaVersion": 2, `+empty+`, "layers": [{"mediaType": "a", "digest": "`+gone.String()+`", "size": 7}], `+about+`}`, types.OCIManifestSchema1, "blob "+gone.String()+", and the repository does not have it")
+	list(`{"schemaVersion": 2, `+strings.Replace(empty, `"size": 2`, `"size": 3`, 1)+`, "layers": [], `+about+`}`, types.OCIManifestSchema1, "has another size")
+	child := list(`{"schemaVersion": 2, `+empty+`, "layers": [], "annotations": {"a": "b"}}`, types.OCIManifestSchema1, "and is not")
+	lost, size, _ := v1.SHA256(strings.NewReader(`{"schemaVersion": 2, ` + empty + `, "layers": []}`))
+	put(t, from, "lost", raw{`{"schemaVersion": 2, ` + empty + `, "layers": []}`, types.OCIManifestSchema1})
+	list(`{"schemaVersion": 2, "manifests": [
+		{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "`+child.Digest.String()+`", "size": 1},
+		{"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "`+lost.String()+`", "size": `+fmt.Sprint(size)+`}], `+about+`}`,
+		types.OCIImageIndex, "names "+lost.String()+", and the repository does not have it")
+	if err := remote.Delete(repository(t, from).Digest(lost.String())); err != nil {
+		t.Fatal(err)
+	}
+	plan := mustRun(t, copier(t, from+":one", to.Host+"/into", "one"))
+	for _, left := range plan.Left {
+		digest, _, _ := strings.Cut(left, " is listed as attached to "+root.Digest.String()+", and ")
+		if why, known := reasons[digest]; !known || !strings.Contains(left, why) {
+			t.Errorf("left %q, want %q", left, why)
+		}
+	}
+	if len(plan.Left) != len(reasons) {
+		t.Errorf("left %d, want %d: %q", len(plan.Left), len(reasons), plan.Left)
+	}
+	if d := diff.Diff(want, evidence(t, to.Host+"/into", subjects)); d != "" {
+		t.Error(d)
+	}
+	if _, err := open(t, to.Host+"/into").Read(t.Context(), referrer.Found{Digest: child.Digest.String(), MediaType: string(child.MediaType), Size: child.Size}); err == nil {
+		t.Error("what an index names that is left was copied")
+	}
+	to.Forget()
+	if plan := mustRun(t, copier(t, from+":one", to.Host+"/into", "one")); plan.Totals.New > 0 || len(writes(to)) > 0 {
+		t.Errorf("once more: %+v, sent %v", plan.Totals, writes(to))
+	}
+}
+
+// TestTooDeep: what is attached to what is attached, and so on, is copied down to some depth.
+func TestTooDeep(t *testing.T) {
+	t.Parallel()
+	from, to := registrytest.Serve(t, withAPI()).Host+"/from", registrytest.Serve(t, withAPI()).Host+"/into"
+	deepest, _ := family(t, from)
+	for n := range 10 {
+		deepest = attach(t, open(t, from), deepest, 100+n)
+	}
+	plan := mustRun(t, copier(t, from+":one", to, "one"))
+	if len(plan.Left) != 1 || !strings.Contains(plan.Left[0], "more than 8 deep") || plan.Totals.Manifests != 9+8 {
+		t.Errorf("%+v, left %q", plan.Totals, plan.Left)
+	}
+}
+
+// TestBounded: no more is read under a tag than the largest manifest that registries take.
+func TestBounded(t *testing.T) {
+	t.Parallel()
+	var gave atomic.Int64
+	from := registrytest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "/manifests/") {
+			return
+		}
+		w.Header().Set("Content-Type", string(types.OCIImageIndex))
+		_, _ = io.WriteString(w, `{"schemaVersion": 2, "manifests": [{}`)
+		for range 64 {
+			n, err := io.WriteString(w, strings.Repeat(",{}", 1<<20/3))
+			if gave.Add(int64(n)); err != nil {
+				return
+			}
+		}
+	}))
+	_, err := copier(t, from.Host+"/from:one", registrytest.Serve(t, withAPI()).Host+"/into", "one").Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "more than 4194304 bytes") || gave.Load() > 16<<20 {
+		t.Errorf("%v, after %d bytes", err, gave.Load())
 	}
 }
 

@@ -5,6 +5,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/referrer"
 	"github.com/cudabuild/cudabuild/registry"
 )
 
@@ -86,21 +88,59 @@ func (c *Copier) send(ctx context.Context, d v1.Descriptor, how string, m *recor
 func (c *Copier) put(ctx context.Context, plan *Plan) (phase Phase, err error) {
 	m := c.Show.Begin(Putting, plan.Totals.New, 0)
 	defer func() { phase = m.End(err) }()
+	for _, groups := range c.batches(plan) {
+		err := registry.Each(ctx, len(groups), func(ctx context.Context, i int) error {
+			err := c.putAll(ctx, groups[i])
+			if err != nil {
+				return c.refused(err)
+			}
+			m.Add(len(groups[i]), 0)
+			return nil
+		})
+		if err != nil {
+			return phase, err
+		}
+	}
+	return phase, nil
+}
+
+// batches are the manifests that the other side lacks. Those of one batch can go at the same time, in groups of what
+// is attached to one manifest.
+func (c *Copier) batches(plan *Plan) (all [][][]*node) {
+	groups := map[int]map[v1.Hash][]*node{} // by step
 	for i, n := range c.tree.nodes {
 		if plan.Manifests[i].State == StateThere {
 			continue
 		}
+		if groups[n.step] == nil {
+			groups[n.step] = map[v1.Hash][]*node{}
+		}
+		by := n.desc.Digest
 		if n.attached() {
-			_, err = c.to.attached.Add(ctx, n.subject, n.desc, n.raw, func() error { return nil })
-		} else {
-			err = c.to.pusher.Put(ctx, c.to.repo.Digest(n.desc.Digest.String()), n)
+			by = n.subject
 		}
-		if err != nil {
-			return phase, c.refused(fmt.Errorf("manifest %s: %w", n.desc.Digest, err))
-		}
-		m.Add(1, 0)
+		groups[n.step][by] = append(groups[n.step][by], n)
 	}
-	return phase, nil
+	for _, step := range slices.Sorted(maps.Keys(groups)) {
+		all = append(all, slices.Collect(maps.Values(groups[step])))
+	}
+	return all
+}
+
+// putAll brings one manifest, or some that are attached to one.
+func (c *Copier) putAll(ctx context.Context, group []*node) error {
+	first := group[0]
+	if !first.attached() {
+		if err := c.to.pusher.Put(ctx, c.to.repo.Digest(first.desc.Digest.String()), first); err != nil {
+			return fmt.Errorf("manifest %s: %w", first.desc.Digest, err)
+		}
+		return nil
+	}
+	var artifacts []referrer.Raw
+	for _, n := range group {
+		artifacts = append(artifacts, referrer.Raw{Descriptor: n.desc, Bytes: n.raw})
+	}
+	return c.to.attached.AddAll(ctx, first.subject, artifacts)
 }
 
 // RawManifest and MediaType make a node one that can be put.
@@ -188,7 +228,7 @@ func (c *Copier) move(ctx context.Context, plan *Plan) (phase Phase, err error) 
 		case moving > movings || now.from() != plan.Tag.from():
 			return phase, refuse(fmt.Sprintf("tag %s named %s, was to move to %s, and names %s", c.Tag, plan.Tag.from(), c.root.Digest, now.from()), "somebody else moves it: look who, and copy once more")
 		}
-		if err := c.to.pusher.Put(ctx, c.to.repo.Tag(c.Tag), c.tree.find(c.root.Digest)); err != nil && !registry.Again(err) {
+		if err := c.to.pusher.Put(ctx, c.to.repo.Tag(c.Tag), c.tree.known[c.root.Digest]); err != nil && !registry.Again(err) {
 			return phase, fmt.Errorf("tag %s: %w", c.Tag, err)
 		}
 	}
@@ -200,14 +240,4 @@ func (t *Tag) from() string {
 		return "nothing"
 	}
 	return *t.From
-}
-
-// find returns the node of a digest.
-func (t *tree) find(digest v1.Hash) *node {
-	for _, n := range t.nodes {
-		if n.desc.Digest == digest {
-			return n
-		}
-	}
-	return nil
 }

@@ -12,19 +12,17 @@
 //   - What is there is not sent again: to go on is to run it again. Blobs of one registry are mounted.
 //   - The tag moves last, when all has been read back.
 //
-// What a list names and what cannot be had, or is attached to something else, is left, and said.
+// What a list names and what is not there whole, or is attached to something else, is left, and said.
 package transfer
 
 import (
 	"context"
-	"errors"
-	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/referrer"
 	"github.com/cudabuild/cudabuild/registry"
@@ -59,7 +57,7 @@ type Plan struct {
 	Tag       *Tag       `json:"tag"`       // null if the image gets none
 	Manifests []Manifest `json:"manifests"` // what a manifest names, or is attached to, comes before it; never null
 	Blobs     []Blob     `json:"blobs"`     // never null
-	Left      []string   `json:"left"`      // what is listed as attached and is not, or is gone, and why; never null
+	Left      []string   `json:"left"`      // what is listed as attached and is not, or cannot be copied, and why; never null
 	Totals    Totals     `json:"totals"`
 }
 
@@ -134,7 +132,7 @@ type Copier struct {
 
 	from, to side
 	root     v1.Descriptor // the image
-	tree     tree
+	tree     *tree
 }
 
 // side is a repository, to read from or to write to.
@@ -144,9 +142,6 @@ type side struct {
 	pusher   *remote.Pusher
 	attached *referrer.Repository
 }
-
-// jobs is how many requests are under way at the same time.
-const jobs = 6
 
 // New returns a copier. It asks nothing of the registries.
 func New(ctx context.Context, o Options) (*Copier, error) {
@@ -167,7 +162,7 @@ func open(ctx context.Context, repo name.Repository, o registry.Options) (s side
 	if err != nil {
 		return s, err
 	}
-	options := append(client.Remote(), remote.WithJobs(jobs))
+	options := append(client.Remote(), remote.WithTransport(image.Bounded(client)))
 	if s.puller, err = remote.NewPuller(options...); err != nil {
 		return s, err
 	}
@@ -181,7 +176,7 @@ func open(ctx context.Context, repo name.Repository, o registry.Options) (s side
 // head is what stands under a reference, nil if nothing does.
 func (s side) head(ctx context.Context, ref name.Reference) (*v1.Descriptor, error) {
 	d, err := s.puller.Head(ctx, ref)
-	if absent(err) {
+	if registry.Absent(err) {
 		return nil, nil
 	}
 	return d, err
@@ -194,19 +189,13 @@ func (s side) blob(ctx context.Context, d v1.Descriptor) (bool, error) {
 		return false, err
 	}
 	size, err := layer.Size()
-	if absent(err) {
+	if registry.Absent(err) {
 		return false, nil
 	}
 	if err == nil && size >= 0 && size != d.Size {
 		err = refuse(s.repo.Name()+" says that blob "+d.Digest.String()+" has another size than the manifest", "")
 	}
 	return err == nil, err
-}
-
-// absent reports an error by which a registry says that it has no such thing.
-func absent(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
 // RefusedError is a copy that cannot be: exit code 1.

@@ -10,7 +10,11 @@
 // sync` reads no OCI layouts.) At the end the same is pushed once more: what that takes, and
 // what it sends.
 //
-// It runs in the repository's root and measures bin/cudabuild; `make bench-push` makes what it
+// With -copy it races `cudabuild copy`, of images with evidence and of the same without, against
+// `skopeo copy` and `crane copy`, which leave behind what is attached: from one registry to
+// another, one process an image.
+//
+// It runs in the repository's root and measures bin/cudabuild; `make bench-push` and `make bench-copy` make what it
 // needs.
 package main
 
@@ -34,6 +38,7 @@ func main() {
 	var r race
 	flag.StringVar(&r.out, "out", "out", "folder with images and run.json, as 'make matrix' leaves it; it is only read")
 	flag.StringVar(&r.group, "group", "default", "group of the matrix")
+	flag.BoolVar(&r.copies, "copy", false, "race copies from one registry to another")
 	flag.IntVar(&r.runs, "n", 3, "runs of each side")
 	flag.StringVar(&r.work, "work", "/var/tmp/cudabuild-bench-push", "folder for registries, removed at the end")
 	flag.Parse()
@@ -45,15 +50,16 @@ func main() {
 	}
 }
 
-// race is what is pushed, and how often.
+// race is what is pushed or copied, and how often.
 type race struct {
 	out, group, work string
+	copies           bool
 	runs             int
 	cells            []string
 }
 
 func (r race) run(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, os.RemoveAll(r.work)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(r.work), os.RemoveAll(r.sourceDir())) }()
 	if r.cells, err = chosen(r.group); err != nil {
 		return err
 	}
@@ -63,6 +69,14 @@ func (r race) run(ctx context.Context) (err error) {
 	}
 	fmt.Printf("%s: %d images, %.1f MB\n", r.images(), len(r.cells), float64(bytes)/1e6)
 	sides := r.sides()
+	if r.copies {
+		source, err := r.source(ctx)
+		if err != nil {
+			return err
+		}
+		defer source.Kill()
+		sides = r.copiers(source.Host)
+	}
 	for n := range r.runs {
 		for i := range sides {
 			if err := r.turn(ctx, sides[(n+i)%len(sides)]); err != nil {
@@ -114,8 +128,25 @@ func (r race) again(ctx context.Context, s *side) error {
 	})
 }
 
-// withRegistry starts a registry that is empty, beside a folder of ours that has no journal.
-func (r race) withRegistry(ctx context.Context, do func(*registrytest.Registry) error) error {
+// source is a registry that has all images twice, with evidence and without.
+func (r race) source(ctx context.Context) (*registrytest.Registry, error) {
+	if err := errors.Join(os.RemoveAll(r.sourceDir()), os.MkdirAll(r.sourceDir(), 0o700)); err != nil {
+		return nil, err
+	}
+	registry, err := registrytest.Launch(ctx, "bin/registry", r.sourceDir(), "")
+	for _, repo := range []string{bare, proven} {
+		if err == nil {
+			err = r.prepare()
+		}
+		if err == nil {
+			_, _, err = r.push(ctx, &side{commands: func(host string) [][]string { return [][]string{r.ourPush(host+repo, repo == proven)} }}, registry.Host)
+		}
+	}
+	return registry, err
+}
+
+// prepare makes a folder of ours that has no journal.
+func (r race) prepare() error {
 	if err := errors.Join(os.RemoveAll(r.work), os.MkdirAll(r.ours(), 0o700)); err != nil {
 		return err
 	}
@@ -127,9 +158,13 @@ func (r race) withRegistry(ctx context.Context, do func(*registrytest.Registry) 
 	if err != nil {
 		return err
 	}
-	err = errors.Join(os.Symlink(images, filepath.Join(r.ours(), "images")),
+	return errors.Join(os.Symlink(images, filepath.Join(r.ours(), "images")),
 		os.WriteFile(filepath.Join(r.ours(), "run.json"), record, 0o600)) //nolint:gosec // in the folder that the user names
-	if err != nil {
+}
+
+// withRegistry starts a registry that is empty.
+func (r race) withRegistry(ctx context.Context, do func(*registrytest.Registry) error) error {
+	if err := r.prepare(); err != nil {
 		return err
 	}
 	unix.Sync() // or the disk is busy with what the run before has written

@@ -29,22 +29,59 @@ func (r race) images() string { return filepath.Join(r.out, "images") }
 // ours is the folder that cudabuild pushes from, and writes its journal to.
 func (r race) ours() string { return filepath.Join(r.work, "out") }
 
-// sides are the contestants, ours first.
+// sourceDir is the folder of the registry that is copied from.
+func (r race) sourceDir() string { return r.work + "-source" }
+
+// The repositories of a race. The source has the first two, with evidence and without.
+const (
+	proven = "/race/cuda"
+	bare   = "/race/bare"
+	copied = "/race/copied"
+)
+
+// sides are the contestants of a push, ours first.
 func (r race) sides() []*side {
-	const repo = "/race/cuda"
 	return []*side{
-		{name: "cudabuild push", commands: func(host string) [][]string {
-			return [][]string{{"bin/cudabuild", "push", "--quiet", "--evidence=false", "--group", r.group, "--out", r.ours(), host + repo}}
-		}},
-		{name: "skopeo copy --all", commands: func(host string) (all [][]string) {
-			for _, cell := range r.cells {
-				all = append(all, []string{"skopeo", "copy", "--quiet", "--all", "--dest-tls-verify=false", "oci:" + r.images() + ":" + cell, "docker://" + host + repo + ":" + cell})
-			}
-			return all
-		}},
+		{name: "cudabuild push", commands: func(host string) [][]string { return [][]string{r.ourPush(host+proven, false)} }},
+		{name: "skopeo copy --all", commands: r.each(func(host, cell string) []string {
+			return []string{"skopeo", "copy", "--quiet", "--all", "--dest-tls-verify=false", "oci:" + r.images() + ":" + cell, "docker://" + host + proven + ":" + cell}
+		})},
 		{name: "crane push --index", commands: func(host string) [][]string {
-			return [][]string{{"bin/crane", "push", "--index", r.images(), host + repo + ":all"}}
+			return [][]string{{"bin/crane", "push", "--index", r.images(), host + proven + ":all"}}
 		}},
+	}
+}
+
+func (r race) ourPush(to string, evidence bool) []string {
+	return []string{"bin/cudabuild", "push", "--quiet", fmt.Sprintf("--evidence=%t", evidence), "--group", r.group, "--out", r.ours(), to}
+}
+
+// copiers are the contestants of a copy, ours first.
+func (r race) copiers(source string) []*side {
+	ours := func(repo string) func(string) [][]string {
+		return r.each(func(host, cell string) []string {
+			return []string{"bin/cudabuild", "copy", "--quiet", source + repo + ":" + cell, host + copied}
+		})
+	}
+	return []*side{
+		{name: "cudabuild copy", commands: ours(bare)},
+		{name: "with evidence", commands: ours(proven)},
+		{name: "skopeo copy --all", commands: r.each(func(host, cell string) []string {
+			return []string{"skopeo", "copy", "--quiet", "--all", "--src-tls-verify=false", "--dest-tls-verify=false", "docker://" + source + bare + ":" + cell, "docker://" + host + copied + ":" + cell}
+		})},
+		{name: "crane copy", commands: r.each(func(host, cell string) []string {
+			return []string{"bin/crane", "copy", source + bare + ":" + cell, host + copied + ":" + cell}
+		})},
+	}
+}
+
+// each gives a command for each cell.
+func (r race) each(command func(host, cell string) []string) func(host string) [][]string {
+	return func(host string) (all [][]string) {
+		for _, cell := range r.cells {
+			all = append(all, command(host, cell))
+		}
+		return all
 	}
 }
 

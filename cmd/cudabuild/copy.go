@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -16,6 +15,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/referrer"
 	"github.com/cudabuild/cudabuild/transfer"
 )
 
@@ -92,9 +92,6 @@ func (f *copyFlags) run(cmd *cobra.Command, args []string) error {
 	return unknown(errors.Join(failure, err))
 }
 
-// fallback are the tags under which registries keep lists of what is attached.
-var fallback = regexp.MustCompile(`^sha256-[0-9a-f]{64}$`)
-
 // copyOptions reads what is to be copied, and where to.
 func copyOptions(from, to string) (o transfer.Options, err error) {
 	if image.OnDisk(from) {
@@ -121,7 +118,7 @@ func copyOptions(from, to string) (o transfer.Options, err error) {
 			return o, hint.Usage(fmt.Sprintf("%q cannot be a tag", o.Tag), "")
 		}
 	}
-	if fallback.MatchString(o.Tag) {
+	if referrer.IsTag(o.Tag) {
 		return o, hint.Usage(fmt.Sprintf("tag %s is for the list of what is attached to an image", o.Tag), "copy the image: what is attached to it, and such lists, come along")
 	}
 	return o, nil
