@@ -12,6 +12,7 @@ tool (
 require (
 	github.com/google/licensecheck v0.3.1
 	github.com/package-url/packageurl-go v0.1.1
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	github.com/spdx/tools-golang v0.5.7
 	golang.org/x/mod v0.41.0
 )

@@ -15,10 +15,10 @@ import (
 	"github.com/spdx/tools-golang/spdxlib"
 )
 
-// TestOfImages reads the documents that go with images, goldens of package evidence, with another reader's rules: nothing
-// of them is unknown to it, relations are between what there is, and package URLs are those of the packages.
-func TestOfImages(t *testing.T) {
-	t.Parallel()
+// ofImages are the documents that go with images, goldens of package evidence, by their files.
+func ofImages(t *testing.T) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
 	for _, file := range []string{"../../evidence/testdata/sbom.json", "../../evidence/testdata/index.spdx.json"} {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -31,6 +31,16 @@ func TestOfImages(t *testing.T) {
 		if statement.Predicate != nil {
 			data = statement.Predicate
 		}
+		all[file] = data
+	}
+	return all
+}
+
+// TestOfImages reads the documents of images with another reader's rules: nothing
+// of them is unknown to it, relations are between what there is, and package URLs are those of the packages.
+func TestOfImages(t *testing.T) {
+	t.Parallel()
+	for file, data := range ofImages(t) {
 		strict := json.NewDecoder(bytes.NewReader(data))
 		strict.DisallowUnknownFields()
 		var d v2_3.Document
