@@ -10,6 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"os"
 	"os/exec"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/name"
+	memory "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -47,6 +50,7 @@ func TestCosign(t *testing.T) {
 		return
 	}
 	host := registrytest.Start(t, nil).Host
+	withAPI := registrytest.Serve(t, memory.New(memory.Logger(log.New(io.Discard, "", 0)), memory.WithReferrersSupport(true))).Host //nolint:forbidigo // the logger it wants
 	for kind, test := range map[string]struct {
 		keys []string
 		more string // what cosign must be told besides
@@ -60,13 +64,18 @@ func TestCosign(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			k := newKeys(t, test.keys)
 			k.more = test.more
-			testCosignVerifies(t, k, host+"/"+kind)
+			k.verifies(t, newSigned(t, host+"/"+kind+"/cuda:12.4-runtime-debian13"))
 			testCosignRefuses(t, k, host+"/"+kind)
 			if kind != "ed25519" { // cosign signs with Ed25519ph, verifies Ed25519, and refuses its own
 				testCosignSigns(t, k, host+"/"+kind)
 			}
 		})
 	}
+	t.Run("index", func(t *testing.T) {
+		k := newKeys(t, openssl("EC -pkeyopt ec_paramgen_curve:P-256"))
+		testCosignIndex(t, k, host+"/index")
+		testCosignIndex(t, k, withAPI+"/index")
+	})
 }
 
 // keys is a folder with a pair of keys.
@@ -147,15 +156,25 @@ type signed struct {
 }
 
 func newSigned(t *testing.T, ref string) signed {
-	tag, err := name.NewTag(ref)
-	if err != nil {
-		t.Fatal(err)
-	}
 	image, err := random.Image(1024, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.Write(tag, image); err != nil {
+	return push(t, ref, image)
+}
+
+// pushable is an image or an index.
+type pushable interface {
+	remote.Taggable
+	partial.Describable
+}
+
+func push(t *testing.T, ref string, image pushable) signed {
+	tag, err := name.NewTag(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.Push(tag, image); err != nil {
 		t.Fatal(err)
 	}
 	desc, err := partial.Descriptor(image)
@@ -189,16 +208,32 @@ func (k keys) bundle(t *testing.T, statement []byte) []byte {
 	return bundle
 }
 
-// testCosignVerifies: each command line of the docs passes once its statement is there.
-func testCosignVerifies(t *testing.T, k keys, repo string) {
-	image := newSigned(t, repo+"/cuda:12.4-runtime-debian13")
+// verifies: each command line of the docs passes once its statement is there.
+func (k keys) verifies(t *testing.T, image signed) {
 	for _, statement := range statements(image.desc.Digest) {
 		image.attach(t, k.bundle(t, statement), statement)
 	}
 	for _, line := range lines(t, "cosign verify") {
 		if r := k.cosign(t, line, image.ref); r.code != 0 {
-			t.Errorf("%s: exit %d\n%s%s", line, r.code, r.stdout, r.stderr)
+			t.Errorf("%s of %s: exit %d\n%s%s", line, image.ref, r.code, r.stdout, r.stderr)
 		}
+	}
+}
+
+// testCosignIndex: they pass for an index and for the image of each platform in it.
+func testCosignIndex(t *testing.T, k keys, repo string) {
+	index, err := random.Index(1024, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := push(t, repo+"/cuda:12.4-runtime-debian13", index)
+	k.verifies(t, all)
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, desc := range manifest.Manifests {
+		k.verifies(t, signed{repo + "/cuda@" + desc.Digest.String(), desc, all.referrers})
 	}
 }
 
