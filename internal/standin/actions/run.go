@@ -243,6 +243,9 @@ func (r *run) call(ctx context.Context, j job, in scope, name string, before Res
 	}
 	secrets := map[string]any{}
 	for key, value := range j.Secrets {
+		if _, ok := trigger.Secrets[key]; !ok {
+			return nil, fmt.Errorf("%s: there is no secret %s", j.Uses, key)
+		}
 		if secrets[key], err = in.fill(value); err != nil {
 			return nil, err
 		}

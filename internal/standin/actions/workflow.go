@@ -39,8 +39,9 @@ type workflow struct {
 }
 
 type trigger struct {
-	Inputs  inputs  `yaml:"inputs"`
-	Outputs outputs `yaml:"outputs"`
+	Inputs  inputs         `yaml:"inputs"`
+	Secrets map[string]any `yaml:"secrets"`
+	Outputs outputs        `yaml:"outputs"`
 }
 
 type (
