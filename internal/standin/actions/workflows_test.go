@@ -44,6 +44,7 @@ while [ $# -gt 0 ]; do
     --stage) stage=$2; shift ;;
     --promote) promote=$2; shift ;;
     --record) record=$2; shift ;;
+    --sign-key) echo "$(stat -c %a "$2") $(cat "$2") $COSIGN_PASSWORD" >>"$world/keys"; shift ;;
     --file | --group | --recipes | --release | --ledger) shift ;;
     --*) ;;
     *) to=$1 ;;
@@ -61,6 +62,7 @@ case $command in
       echo "$cell" >>out/run.json
     done ;;
   push)
+    if [ -e "$world/exit-push" ]; then exit "$(cat "$world/exit-push")"; fi
     grep -q "\"${to%%/*}\"" "${DOCKER_CONFIG:-$HOME/.docker}/config.json" || exit 3
     if [ -n "$stage" ]; then
       for cell in "${cells[@]}"; do grep -qx "$cell" out/run.json && tag "staging-$stage-$cell"; done
@@ -301,6 +303,70 @@ func TestEmittedRows(t *testing.T) {
 	w.must(t, emitted, nil, ends(Success, Success, Success))
 	if got := w.asked(t, "push"); !strings.Contains(got[len(got)-1], " --ledger rows --promote 4711.1 --record runs") {
 		t.Errorf("asked %q", got)
+	}
+}
+
+const privateKey = "-----BEGIN PRIVATE KEY-----\na key\n-----END PRIVATE KEY-----"
+
+// signed holds that each of so many pushes has signed with the key, and that no machine has kept it.
+func (w *world) signed(t *testing.T, pushes int) {
+	t.Helper()
+	keys := filepath.Join(w.dir, "keys")
+	if got, want := read(t, keys), strings.Repeat("600 "+privateKey+" its password\n", pushes); got != want {
+		t.Errorf("signed with\n%swant\n%s", got, want)
+	}
+	if err := os.Remove(keys); err != nil {
+		t.Fatal(err)
+	}
+	w.keepsNoKey(t)
+}
+
+func (w *world) keepsNoKey(t *testing.T) {
+	t.Helper()
+	for _, secret := range []string{"a key", "its password"} {
+		if strings.Contains(w.log.String(), secret) {
+			t.Errorf("%q is in the log:\n%s", secret, w.log.String())
+		}
+		if out, err := exec.Command("grep", "-rl", secret, w.dir).Output(); len(out) > 0 || err == nil {
+			t.Errorf("%q is in %s", secret, out)
+		}
+	}
+}
+
+// TestSigned: jobs that push get the key in a file that only they can read, and that is gone when
+// the push has ended, whatever its end. Others have no such file.
+func TestSigned(t *testing.T) {
+	t.Parallel()
+	secrets := "\n    secrets: {sign-key: \"${{ secrets.SIGN_KEY }}\", sign-password: \"${{ secrets.SIGN_PASSWORD }}\"}\n"
+	for name, test := range map[string]struct {
+		file     func(w *world) string
+		families int
+	}{
+		"emitted": {func(*world) string { return emitted }, 3},
+		"reusable": {func(w *world) string {
+			text := strings.Replace(read(t, w.user(t)), "\n  publish:\n", secrets+"  publish:\n", 1)
+			return w.write(t, strings.TrimRight(text, "\n")+secrets)
+		}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "pull_request")
+			w.Secrets["SIGN_KEY"], w.Secrets["SIGN_PASSWORD"] = privateKey, "its password"
+			file := test.file(w)
+			run := func(event, exit string) {
+				w.Event = event
+				write(t, filepath.Join(w.dir, "exit-push"), exit)
+				if _, err := w.Run(t.Context(), file); err != nil {
+					t.Fatalf("%v\n%s", err, w.log.String())
+				}
+			}
+			run("pull_request", "0")
+			w.keepsNoKey(t)
+			run("push", "1")
+			w.signed(t, test.families)
+			run("push", "0")
+			w.signed(t, test.families+1)
+		})
 	}
 }
 
