@@ -7,6 +7,7 @@ package e2e_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"maps"
@@ -37,7 +38,7 @@ func TestWorkflows(t *testing.T) {
 	if os.Geteuid() != 0 {
 		require.Missing(t, "root", os.ErrPermission)
 	}
-	for _, program := range []string{"curl", "jq"} {
+	for _, program := range []string{"curl", "jq", "cosign"} {
 		if _, err := exec.LookPath(program); err != nil {
 			require.Missing(t, program, err)
 		}
@@ -240,21 +241,40 @@ func (f fixture) release(t *testing.T, version, dir string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// signed makes sure that all evidence of each tag is there and that this key has signed it.
+func (f fixture) signed(t *testing.T, repository string, tags map[string]string, k keys) {
+	t.Helper()
+	login := base64.StdEncoding.EncodeToString([]byte(registrytest.User + ":" + registrytest.Password))
+	host, _, _ := strings.Cut(repository, "/")
+	docker := t.TempDir()
+	write(t, filepath.Join(docker, "config.json"), `{"auths": {"`+host+`": {"auth": "`+login+`"}}}`)
+	args := []string{"DOCKER_CONFIG=" + docker, f.program, "verify", "--attestations", "--key", filepath.Join(k.dir, "release.pub")}
+	for tag := range tags {
+		args = append(args, repository+":"+tag)
+	}
+	if r := run(t, "env", args...); r.code != 0 || strings.Count(r.stdout, "VALID  ") != len(tags) {
+		t.Errorf("verify --attestations --key: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+}
+
 // testReusable: one family is built and cannot be staged, because a quota is used up; so no
-// tag moves, and when there is room again its job alone has to run again. A pull request does
-// not even ask the registry.
+// tag moves, and when there is room again its job alone has to run again. All jobs sign with
+// the key that a secret holds. A pull request does not even ask the registry.
 func testReusable(t *testing.T, f fixture, registry *registrytest.Server) map[string]string {
 	repository, releases := registry.Host+"/team/reusable", t.TempDir()
 	text, err := actions.Example("../docs/ci.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	secrets := "\n    secrets: {password: \"${{ secrets.REGISTRY_PASSWORD }}\"}\n"
+	secrets := `
+    secrets: {password: "${{ secrets.REGISTRY_PASSWORD }}", sign-key: "${{ secrets.SIGN_KEY }}", sign-password: "${{ secrets.SIGN_PASSWORD }}"}
+`
 	text = strings.NewReplacer("ghcr.io/acme/cuda", repository, `"`+strings.Repeat("0", 64)+"\"\n", f.release(t, "v0.2.0", releases)+`
       only: "12.4-base-* 11.8-base-*"
       username: `+registrytest.User+`
       from: file://`+releases+secrets).Replace(text)
-	g := f.github(t, "push", "")
+	g, k := f.github(t, "push", ""), newKeys(t, cosigns)
+	g.Secrets["SIGN_KEY"], g.Secrets["SIGN_PASSWORD"] = read(t, filepath.Join(k.dir, "release.key")), password
 	file := filepath.Join(t.TempDir(), "cuda.yml")
 	write(t, file, strings.TrimRight(text, "\n")+secrets)
 	ends := func(eleven, publish string) map[string]string {
@@ -279,6 +299,7 @@ func testReusable(t *testing.T, f fixture, registry *registrytest.Server) map[st
 	registry.Arm(nil, nil)
 	g.must(t, file, before, ends(actions.Success, actions.Success))
 	tags := g.promoted(t, repository)
+	f.signed(t, repository, tags, k)
 	g.Event = "pull_request"
 	registry.Forget()
 	all := ends(actions.Success, actions.Skipped)
