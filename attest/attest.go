@@ -166,7 +166,9 @@ func (r *Repository) holds(a referrer.Artifact, p Piece) bool {
 		if of = evidence.InToto; r.key != nil {
 			data, err = r.key.Public().Open(data)
 		} else {
-			data, _, err = sign.Payload(data)
+			var b sign.Signed
+			b, err = sign.Read(data)
+			data = b.Statement
 		}
 		if err != nil {
 			return false

@@ -276,15 +276,13 @@ func (l looker) open(ctx context.Context, f referrer.Found, now evidence.Known) 
 	}
 	of, data := a.Type, a.Data
 	if of == sign.BundleType {
-		if data, d.Signer, err = sign.Payload(data); err != nil {
+		b, err := sign.Read(data)
+		if err != nil {
 			return d.damaged(err), !errors.Is(err, sign.ErrOther), nil
 		}
-		of = evidence.InToto
-		if l.Key != nil {
-			_, err = l.Key.Open(a.Data)
-			d.Verified = err == nil
-		}
-		d.Signer = cut(cmp.Or(d.Signer, "a key without a name"))
+		of, data = evidence.InToto, b.Statement
+		d.Verified = l.Key != nil && l.Key.HasSigned(b)
+		d.Signer = cut(cmp.Or(b.Hint, "a key without a name"))
 	}
 	d, is = d.parse(of, data, now)
 	return d, is, nil

@@ -294,8 +294,8 @@ func testCosignSigns(t *testing.T, k keys, repo string) {
 		if err != nil || !bytes.Contains(statement, []byte(image.desc.Digest.Hex)) {
 			t.Errorf("Open() = %s, %v\n%s", statement, err, a.Data)
 		}
-		if _, hint, err := sign.Payload(a.Data); hint != k.key.Public().Hint() {
-			t.Errorf("Payload(): hint %q, %v, want %q", hint, err, k.key.Public().Hint())
+		if read, err := sign.Read(a.Data); read.Hint != k.key.Public().Hint() {
+			t.Errorf("Read(): hint %q, %v, want %q", read.Hint, err, k.key.Public().Hint())
 		}
 		created := "org.opencontainers.image.created"
 		want := sign.BundleAnnotations(statement)

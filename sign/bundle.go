@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+
+	"github.com/cudabuild/cudabuild/internal/strict"
 )
 
 // BundleType is the media type of a bundle, and the artifactType of an OCI artifact that has
@@ -63,38 +65,52 @@ func (k *Key) Bundle(statement []byte) ([]byte, error) {
 // Open verifies a bundle and returns the statement in it. The error of one that is in order
 // but not signed by p wraps [ErrSignature].
 func (p Public) Open(data []byte) (statement []byte, err error) {
-	b, err := read(data)
+	s, err := Read(data)
 	if err != nil {
 		return nil, err
 	}
-	if !p.verify(dsse.PAE(payloadType, b.Envelope.Payload), b.Envelope.Signatures[0].Sig) {
+	if !p.HasSigned(s) {
 		return nil, fmt.Errorf("bundle: %w", ErrSignature)
 	}
-	return b.Envelope.Payload, nil
+	return s.Statement, nil
 }
 
-// Payload returns the statement in a bundle and the [Public.Hint] of the key that has signed
-// it, as the bundle says. Nothing of that is verified.
-func Payload(data []byte) (statement []byte, hint string, err error) {
-	b, err := read(data)
-	if err != nil {
-		return nil, "", err
-	}
-	return b.Envelope.Payload, b.Material.PublicKey.Hint, nil
+// Signed is what a bundle holds. Nothing of it is verified.
+type Signed struct {
+	Statement []byte
+	Hint      string // the [Public.Hint] of the key that has signed it, as the bundle says
+
+	signature []byte
 }
 
-// read returns a bundle that has a statement and one signature.
-func read(data []byte) (b bundle, err error) {
-	if err := json.Unmarshal(data, &b); err != nil {
-		return b, fmt.Errorf("bundle: %w", err)
+// HasSigned reports whether p has signed the statement of a bundle.
+func (p Public) HasSigned(s Signed) bool {
+	return p.verify(dsse.PAE(payloadType, s.Statement), s.signature)
+}
+
+// maxValues bounds what a bundle holds: one with a certificate and the proofs of a log has some hundred values.
+const maxValues = 10_000
+
+// Read reads a bundle that has a statement and one signature. It is an error if two readers could understand it in
+// two ways.
+func Read(data []byte) (Signed, error) {
+	ambiguous := strict.Check(data, maxValues)
+	if errors.Is(ambiguous, strict.ErrMany) {
+		return Signed{}, fmt.Errorf("%w: more than %d values", ErrOther, maxValues)
 	}
+	var b bundle
+	err := json.Unmarshal(data, &b)
 	switch e := b.Envelope; {
+	case err != nil:
+		return Signed{}, fmt.Errorf("bundle: %w", err)
 	case b.MediaType != BundleType:
-		return b, fmt.Errorf("%w: media type %.100q, want %q", ErrOther, b.MediaType, BundleType)
+		return Signed{}, fmt.Errorf("%w: media type %.100q, want %q", ErrOther, b.MediaType, BundleType)
 	case e.PayloadType != payloadType:
-		return b, fmt.Errorf("%w: payload of type %.100q, want %q", ErrOther, e.PayloadType, payloadType)
+		return Signed{}, fmt.Errorf("%w: payload of type %.100q, want %q", ErrOther, e.PayloadType, payloadType)
 	case len(e.Signatures) != 1:
-		return b, fmt.Errorf("%w: %d signatures, want 1", ErrOther, len(e.Signatures))
+		return Signed{}, fmt.Errorf("%w: %d signatures, want 1", ErrOther, len(e.Signatures))
+	case ambiguous != nil:
+		return Signed{}, fmt.Errorf("bundle: %w", ambiguous)
 	}
-	return b, nil
+	return Signed{b.Envelope.Payload, b.Material.PublicKey.Hint, b.Envelope.Signatures[0].Sig}, nil
 }

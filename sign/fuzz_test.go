@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/elliptic"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/cudabuild/cudabuild/sign"
@@ -17,12 +18,18 @@ func FuzzKey(f *testing.F) {
 	f.Add(block("PRIVATE KEY", pkcs8(f, p256)))
 	f.Add(block("PRIVATE KEY", pkcs8(f, seeded())))
 	f.Add(sec1(f, p256))
-	f.Add(pkix(f, p256.Public()))
+	pix := pkix(f, p256.Public())
+	f.Add(pix)
+	f.Add(slices.Concat(pix, pix))
 	f.Add(secret(f, "ENCRYPTED SIGSTORE PRIVATE KEY", p256, "secret"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if public, err := sign.LoadPublic(text); err == nil {
-			if again, err := sign.LoadPublic(append(text, text...)); err != nil || again.Hint() != public.Hint() {
-				t.Errorf("read twice: %v, %v", again, err)
+			again, err := sign.LoadPublic(text)
+			if err != nil || again.Hint() != public.Hint() {
+				t.Errorf("read again: %v, %v", again, err)
+			}
+			if both, err := sign.LoadPublic(slices.Concat(text, []byte("\n"), pix)); err == nil {
+				t.Errorf("of two keys it took %v", both)
 			}
 		}
 		key, err := sign.Load(text, func() ([]byte, error) { return []byte("secret"), nil })
@@ -52,16 +59,17 @@ func FuzzBundle(f *testing.F) {
 	}
 	f.Add(bundle)
 	f.Add(bytes.Replace(bundle, []byte("[{"), []byte("[{},{"), 1))
+	f.Add(bytes.Replace(bundle, []byte(`"dsseEnvelope"`), []byte(`"dsseEnvelope":{},"dsseEnvelope"`), 1))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		payload, _, err := sign.Payload(data)
+		read, err := sign.Read(data)
 		got, openErr := key.Public().Open(data)
 		switch {
 		case openErr == nil && !bytes.Equal(got, signed):
 			t.Errorf("Open() = %q, want %q or an error", got, signed)
-		case openErr == nil && !bytes.Equal(payload, got):
-			t.Errorf("Payload() = %q, Open() = %q", payload, got)
+		case openErr == nil && !bytes.Equal(read.Statement, got):
+			t.Errorf("Read() = %q, Open() = %q", read.Statement, got)
 		case openErr != nil && (err == nil) != errors.Is(openErr, sign.ErrSignature):
-			t.Errorf("Payload: %v, Open: %v", err, openErr)
+			t.Errorf("Read: %v, Open: %v", err, openErr)
 		}
 	})
 }

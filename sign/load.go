@@ -77,15 +77,20 @@ var advice = map[string]string{
 	"CERTIFICATE":           "take the key out of it with `openssl x509 -in FILE -noout -pubkey`",
 }
 
-// find returns the first block of one of these types. Others may stand before it, such as the
-// parameters of a curve.
+// find returns the block of one of these types. Others may stand beside it, such as the
+// parameters of a curve; a second one of these may not, since only one of the two would count.
 func find(text []byte, types ...string) (*pem.Block, error) {
+	var found *pem.Block
 	first := ""
 	for {
 		block, rest := pem.Decode(text)
 		switch {
+		case block != nil && slices.Contains(types, block.Type) && found != nil:
+			return nil, hint.New(fmt.Sprintf("two PEM blocks, %q and %q: want one key", found.Type, block.Type), "a file of its own for each key says which one is meant")
 		case block != nil && slices.Contains(types, block.Type):
-			return block, nil
+			found = block
+		case block == nil && found != nil:
+			return found, nil
 		case block == nil && first == "":
 			return nil, errors.New("no key in PEM format")
 		case block == nil && strings.HasSuffix(first, "PRIVATE KEY") && len(types) == 1:

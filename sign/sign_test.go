@@ -142,9 +142,9 @@ func checkBundle(t *testing.T, key *sign.Key, public sign.Public) {
 	if got, err := public.Open(bundle); err != nil || !bytes.Equal(got, text) {
 		t.Errorf("Open() = %q, %v, want %q", got, err, text)
 	}
-	got, by, err := sign.Payload(bundle)
-	if err != nil || !bytes.Equal(got, text) || by != public.Hint() {
-		t.Errorf("Payload() = %q, %q, %v, want %q, %q", got, by, err, text, public.Hint())
+	read, err := sign.Read(bundle)
+	if err != nil || !bytes.Equal(read.Statement, text) || read.Hint != public.Hint() {
+		t.Errorf("Read() = %q, %q, %v, want %q, %q", read.Statement, read.Hint, err, text, public.Hint())
 	}
 	other, err := sign.LoadPublic(pkix(t, newECDSA(t, elliptic.P256()).Public()))
 	if err != nil {
@@ -179,6 +179,8 @@ func TestKeysThatDoNotFit(t *testing.T) {
 		"encrypted by openssl": {private, block("ENCRYPTED PRIVATE KEY", []byte{1}), `"ENCRYPTED PRIVATE KEY"`, "cosign import-key-pair"},
 		"PKCS #1":              {private, block("RSA PRIVATE KEY", []byte{1}), `"RSA PRIVATE KEY"`, "openssl pkey"},
 		"a certificate":        {public, block("CERTIFICATE", []byte{1}), `"CERTIFICATE"`, "openssl x509"},
+		"two keys":             {private, slices.Concat(block("PRIVATE KEY", pkcs8(t, p256)), sec1(t, p256)), `two PEM blocks, "PRIVATE KEY" and "EC PRIVATE KEY": want one key`, "a file of its own"},
+		"two public keys":      {public, slices.Concat(pkix(t, p256.Public()), pkix(t, small.Public())), `two PEM blocks, "PUBLIC KEY" and "PUBLIC KEY": want one key`, "a file of its own"},
 		"damaged":              {private, block("PRIVATE KEY", []byte{1}), "private key: ", ""},
 		"damaged, public":      {public, block("PUBLIC KEY", []byte{1}), "public key: ", ""},
 		"a wrong password":     {private, secret(t, "ENCRYPTED SIGSTORE PRIVATE KEY", p256, "right"), "decryption failed", "COSIGN_PASSWORD"},
@@ -212,7 +214,7 @@ func TestChangedBundles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	others := []string{"the payload's type", "the bundle's type", "no signature", "two signatures", "no envelope"}
+	others := []string{"the payload's type", "the bundle's type", "no signature", "two signatures", "no envelope", "very much"}
 	for name, test := range map[string]struct{ old, new, want string }{
 		"the payload":        {`"payload":"ey`, `"payload":"ez`, sign.ErrSignature.Error()},
 		"no payload":         {`"payload":"`, `"load":"`, sign.ErrSignature.Error()},
@@ -223,6 +225,9 @@ func TestChangedBundles(t *testing.T) {
 		"no signature":       {`[{"sig"`, `[],"more":[{"sig"`, "0 signatures, want 1"},
 		"two signatures":     {`[{"sig"`, `[{},{"sig"`, "2 signatures, want 1"},
 		"no envelope":        {`"dsseEnvelope"`, `"messageSignature"`, `payload of type ""`},
+		"two envelopes":      {`"dsseEnvelope"`, `"dsseEnvelope":{},"dsseEnvelope"`, `key "dsseEnvelope" is there twice`},
+		"in two cases":       {`"payload"`, `"PAYLOAD":"e30=","payload"`, `key "payload" is there twice`},
+		"very much":          {`"dsseEnvelope"`, `"more":[` + strings.Repeat("{},", 10_000) + `{}],"dsseEnvelope"`, "more than 10000 values"},
 		"half of it":         {`"dsseEnvelope":{`, `"dsseEnvelope":`, "invalid character"},
 	} {
 		changed := strings.Replace(string(data), test.old, test.new, 1)
@@ -232,8 +237,8 @@ func TestChangedBundles(t *testing.T) {
 		if got, err := key.Public().Open([]byte(changed)); err == nil || got != nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: Open() = %q, %v, want %q", name, got, err, test.want)
 		}
-		if _, _, err := sign.Payload([]byte(changed)); errors.Is(err, sign.ErrOther) != slices.Contains(others, name) {
-			t.Errorf("%s: Payload: %v, ErrOther is wanted of %v", name, err, others)
+		if _, err := sign.Read([]byte(changed)); errors.Is(err, sign.ErrOther) != slices.Contains(others, name) {
+			t.Errorf("%s: Read: %v, ErrOther is wanted of %v", name, err, others)
 		}
 	}
 	// What others add stays unread: a log's entries say nothing about the key.
