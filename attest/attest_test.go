@@ -370,6 +370,10 @@ func TestLookWithKey(t *testing.T) {
 			whole(t, s, key, all)
 			s.sign(t, key, with(t, all[report], `"verdict":"pass"`, `"verdict":"fail"`))
 		}, told{state: attest.Incomplete, not: []string{"failed report: its verdict on "}}},
+		"failed by other rules, says the key's owner": {func(t *testing.T, s shelf, key *sign.Key, all []evidence.Document) {
+			whole(t, s, key, all)
+			s.sign(t, key, with(t, with(t, all[report], `"verdict":"pass"`, `"verdict":"fail"`), verify.RulesVersion(), "0.new"))
+		}, told{state: attest.Incomplete, not: []string{"failed report: its verdict on "}}},
 		"saying nothing": {func(t *testing.T, s shelf, key *sign.Key, all []evidence.Document) {
 			for _, d := range all {
 				d.Predicate = json.RawMessage("{}")

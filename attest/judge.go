@@ -21,18 +21,15 @@ type said struct {
 
 // parse reads a document, and reports whether it is one of ours.
 func (a Attached) parse(artifactType string, data []byte, now evidence.Known) (Attached, bool) {
-	d, err := evidence.Parse(artifactType, data)
+	d, says, err := evidence.Read(artifactType, data, now)
 	switch {
 	case errors.Is(err, evidence.ErrOther):
 		return a, false
 	case err != nil:
 		return a.damaged(err), true
 	}
-	a.Kind, a.Repository, a.Summary = d.Kind, d.Subject.Name, append(a.Summary, d.Summary()...)
-	a.said = said{subject: d.Subject.Digest, digest: d.Digest(), fault: d.Fault(now), stale: d.Stale(now)}
-	if a.said.fault == "" { // which bounds them
-		a.said.inputs = d.Inputs()
-	}
+	a.Kind, a.Repository, a.Summary = d.Kind, d.Subject.Name, append(a.Summary, says.Summary...)
+	a.said = said{subject: d.Subject.Digest, digest: d.Digest(), inputs: says.Inputs, fault: says.Fault, stale: says.Stale}
 	return a, true
 }
 
@@ -56,10 +53,10 @@ func (img *Image) judge(signed bool) {
 			d.State, d.Why = Unsigned, "nobody has signed it"
 		case signed && !d.Verified:
 			d.State, d.Why = Unsigned, "signed by another key, or changed since"
+		case d.said.fault != "": // also by rules of another time: it spoke against the image, and nothing has taken that back
+			d.State, d.Why = Failed, d.said.fault
 		case d.said.stale != "":
 			d.State, d.Why = Stale, d.said.stale
-		case d.said.fault != "":
-			d.State, d.Why = Failed, d.said.fault
 		}
 	}
 	img.baseless()

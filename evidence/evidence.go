@@ -7,7 +7,7 @@
 //
 // A [Document] is about one image or index, by digest. [Document.Statement] is what is signed,
 // [Document.Bare] what an artifact holds that is not; [Parse] reads both back, of whomever, and
-// [Document.Fault] and [Document.Stale] say whether it holds.
+// [Document.Says] says what it says and whether it holds; [Read] does both at once.
 //
 // It promises that the same inputs give the same bytes, on any machine, in any folder and at
 // any time: no document has a time but that of the image and those inside rows, and none but rows
@@ -25,6 +25,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/cudabuild/cudabuild/internal/strict"
 )
 
 // Kind is what a document says of an image.
@@ -74,8 +76,8 @@ func (k Kind) PredicateType() string {
 	return ""
 }
 
-// kindOf is the kind of a predicateType, "" if it is none of ours.
-func kindOf(predicateType string) Kind {
+// KindOf is the kind of a predicateType, "" if it is none of ours.
+func KindOf(predicateType string) Kind {
 	for _, p := range predicates {
 		if p.is == predicateType {
 			return p.kind
@@ -168,7 +170,12 @@ func newDocument(kind Kind, s Subject, created time.Time, predicate any) (Docume
 		return Document{}, fmt.Errorf("%s: %w", kind, err)
 	}
 	if len(data) > MaxBytes {
-		return Document{}, fmt.Errorf("%s of %s@%s: %w", kind, s.Name, s.Digest, errTooBig)
+		err = errTooBig
+	} else {
+		err = strict.Check(data, maxValues-maxAround)
+	}
+	if err != nil { // who reads it would not take it
+		return Document{}, fmt.Errorf("%s of %s@%s: %w", kind, s.Name, s.Digest, err)
 	}
 	return Document{Kind: kind, Subject: s, Created: created, Predicate: data}, nil
 }

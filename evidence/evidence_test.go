@@ -113,6 +113,7 @@ func TestParseRefuses(t *testing.T) {
 		evidence.ErrOther: {
 			"type":            {"application/json", good, `artifacts of type "application/json" hold none`},
 			"big":             {evidence.InToto, strings.Repeat(" ", evidence.MaxBytes) + good, "more than 16 MiB"},
+			"many packages":   {evidence.SPDX, edit(spdx, `"packages":[`, `"packages":[`+strings.Repeat("{},", 600_000)), "more than 600000 values"},
 			"version":         {evidence.InToto, edit(good, "Statement/v1", "Statement/v0.1"), `_type is "https://in-toto.io/Statement/v0.1"`},
 			"predicateType":   {evidence.InToto, edit(good, "slsa.dev/verification_summary/v1", "cosign.sigstore.dev/attestation/v1"), `type "https://cosign.sigstore.dev/attestation/v1"`},
 			"no subject":      {evidence.InToto, edit(good, `"subject"`, `"object"`), "0 subjects, want 1"},
@@ -154,6 +155,7 @@ func FuzzEvidence(f *testing.F) {
 	f.Add(true, []byte(spdx))
 	f.Add(false, evidence.Document{Kind: evidence.SBOM, Subject: subject, Predicate: json.RawMessage(spdx)}.Statement())
 	f.Add(false, evidence.NewSignature(subject, created).Statement())
+	f.Add(true, []byte(strings.Replace(spdx, `"packages":[`, `"packages":[{},{"SPDXID":"SPDXRef-image"},`, 1)))
 	for _, kind := range []evidence.Kind{evidence.Provenance, evidence.Report, evidence.Rows, evidence.VSA} {
 		statement, err := os.ReadFile("testdata/" + string(kind) + ".json")
 		if err != nil {
@@ -166,23 +168,26 @@ func FuzzEvidence(f *testing.F) {
 		if bare {
 			artifactType = evidence.SPDX
 		}
-		d, err := evidence.Parse(artifactType, data)
+		known := evidence.Known{Rules: "r", Policy: policy.Digest(), Images: []evidence.Image{{Digest: subject.Digest}}}
+		d, says, err := evidence.Read(artifactType, data, known)
 		if err != nil {
 			if diff := cmp.Diff(evidence.Document{}, d); diff != "" {
 				t.Fatalf("an error, and a document:\n%s", diff)
 			}
 			return
 		}
-		if lines := d.Summary(); len(lines) > 20 || slices.Contains(lines, "") {
-			t.Fatalf("Summary = %q", lines)
+		if len(says.Summary) > 20 || slices.Contains(says.Summary, "") {
+			t.Fatalf("Summary = %q", says.Summary)
 		}
-		known := evidence.Known{Rules: "r", Policy: policy.Digest(), Images: []evidence.Image{{Digest: subject.Digest}}}
-		for _, why := range append(d.Summary(), d.Stale(known), d.Fault(known), d.Stale(evidence.Known{}), d.Fault(evidence.Known{})) {
+		if diff := cmp.Diff(says, d.Says(known)); diff != "" {
+			t.Fatalf("Says, of what was read (-want +got):\n%s", diff)
+		}
+		of := d.Says(evidence.Known{})
+		for _, why := range append(says.Summary, says.Stale, says.Fault, of.Stale, of.Fault) {
 			if len(why) > 400 || plain.Text(why) != why || strings.ContainsAny(why, "\n\t") {
 				t.Fatalf("%q is no line", why)
 			}
 		}
-		_ = d.Inputs()
 		again, err := evidence.Parse(evidence.InToto, d.Statement())
 		d.Created = time.Time{}
 		if diff := cmp.Diff(d, again); diff != "" || err != nil {

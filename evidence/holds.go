@@ -23,34 +23,19 @@ type Image struct {
 	Digest, Config string // of its manifest and of its configuration
 }
 
-// Stale says why the document holds no longer, though it may have been right once; "" if it still
-// does. Whether its [Document.Inputs] are there is for others to say.
-func (d Document) Stale(now Known) string {
-	switch d.Kind {
-	case Report:
-		return ask(d, now, report.stale)
-	case VSA:
-		return ask(d, now, vsa.stale)
-	}
-	return ""
-}
-
-// Fault says why the document does not speak for the image, whatever the time; "" if it does. One that
-// says that the image did not pass does not, nor one that leaves out an image of an index or speaks of another.
-func (d Document) Fault(now Known) string {
-	switch d.Kind {
-	case SBOM:
-		return ask(d, now, func(s spdx, now Known) string { return s.fault(d.Subject, now) })
-	case Provenance:
-		return ask(d, now, func(p provenance, _ Known) string { return p.fault() })
-	case Report:
-		return ask(d, now, report.fault)
-	case Rows:
-		return ask(d, now, func(r rows, now Known) string { return r.fault(d.Subject, now) })
-	case VSA:
-		return ask(d, now, func(v vsa, _ Known) string { return v.fault(d.Subject) })
-	}
-	return ""
+// Says is what a document says, and what that is worth.
+type Says struct {
+	// Fault is why the document does not speak for the image, whatever the time; "" if it does. One that says that
+	// the image did not pass does not, nor one that leaves out an image of an index or speaks of another.
+	Fault string
+	// Stale is why it holds no longer, though it may have been right once; "" if it still does. Whether its
+	// inputs are there is for others to say.
+	Stale string
+	// Inputs are the documents that it goes by and that must be attached to the same image; none of a document that has
+	// a fault. One that is attached to another image, such as rows of a sample that answer for an image beside it, is not among them.
+	Inputs []Input
+	// Summary is that in a few lines for a terminal; never more than 20 of 400 bytes, and none is empty.
+	Summary []string
 }
 
 // Input is a document that another one goes by.
@@ -59,29 +44,60 @@ type Input struct {
 	Digest string // [Document.Digest]
 }
 
-// Inputs are the documents that this one goes by and that must be attached to the same image. One that is
-// attached to another, such as rows of a sample that answer for an image beside it, is not among them.
-func (d Document) Inputs() (all []Input) {
-	var v vsa
-	if d.Kind != VSA || json.Unmarshal(d.Predicate, &v) != nil {
-		return nil
+// Says says what the document says.
+func (d Document) Says(now Known) Says {
+	p := d.Kind.predicate()
+	if err := json.Unmarshal(d.Predicate, p); err != nil {
+		why := line("it is not as its type says: " + err.Error())
+		return Says{Fault: why, Summary: []string{why}}
 	}
-	for _, in := range v.Inputs {
-		if in.URI == v.Resource {
-			all = append(all, Input{Kind(in.Name), "sha256:" + in.Digest["sha256"]})
-		}
-	}
-	return all
+	return says(p, d.Subject, now)
 }
 
-// ask reads the predicate.
-func ask[T any](d Document, now Known, why func(T, Known) string) string {
-	var predicate T
-	if err := json.Unmarshal(d.Predicate, &predicate); err != nil {
-		return line("it is not as its type says: " + err.Error())
+func says(p predicate, of Subject, now Known) Says {
+	s := Says{Fault: line(p.fault(of, now)), Stale: line(p.stale(now)), Summary: lines(p.summary())}
+	if s.Fault == "" { // which bounds them
+		s.Inputs = p.inputs()
 	}
-	return line(why(predicate, now))
+	return s
 }
+
+// predicate is as much of a document of one kind as is read.
+type predicate interface {
+	// ours is the error of one that says that another tool has made it, or does not say that this one has: of some
+	// types there are many makers. A later version of ours is another tool's.
+	ours() error
+	fault(of Subject, now Known) string
+	stale(now Known) string
+	inputs() []Input
+	summary() []string
+}
+
+// predicate is one of a kind, to be filled.
+func (k Kind) predicate() predicate {
+	switch k {
+	case SBOM:
+		return &spdx{}
+	case Provenance:
+		return &provenance{}
+	case Report:
+		return &verdicts{}
+	case Rows:
+		return &runs{}
+	case VSA:
+		return &vsa{}
+	}
+	return &silent{}
+}
+
+// silent says nothing, as a signature does; it is what there is no more to say of others, too.
+type silent struct{}
+
+func (silent) ours() error                 { return nil }
+func (silent) fault(Subject, Known) string { return "" }
+func (silent) stale(Known) string          { return "" }
+func (silent) inputs() []Input             { return nil }
+func (silent) summary() []string           { return nil }
 
 // knows reports whether the image of a manifest is one of those that are known.
 func (now Known) knows(digest string) bool {
@@ -106,14 +122,14 @@ func (s spdx) fault(of Subject, now Known) string {
 	return ""
 }
 
-func (p provenance) fault() string {
+func (p provenance) fault(Subject, Known) string {
 	if e := p.Definition.External; e.Cell == "" || len(e.Platforms) == 0 {
 		return "it names no cell, or no platform"
 	}
 	return ""
 }
 
-func (r report) stale(now Known) string {
+func (r verdicts) stale(now Known) string {
 	for _, i := range r.Images {
 		if now.Rules != "" && i.Rules != now.Rules {
 			return fmt.Sprintf("its rules are %.80s, those of now %s: 'cudabuild verify' judges the image by these", i.Rules, now.Rules)
@@ -122,7 +138,7 @@ func (r report) stale(now Known) string {
 	return ""
 }
 
-func (r report) fault(now Known) string {
+func (r verdicts) fault(_ Subject, now Known) string {
 	if len(r.Images) == 0 {
 		return "it has a report on no image"
 	}
@@ -135,14 +151,14 @@ func (r report) fault(now Known) string {
 		}
 	}
 	for _, i := range now.Images {
-		if !slices.ContainsFunc(r.Images, func(j judgment) bool { return j.Digest == i.Digest }) {
+		if !slices.ContainsFunc(r.Images, func(j verdict) bool { return j.Digest == i.Digest }) {
 			return "it leaves out " + i.Digest
 		}
 	}
 	return ""
 }
 
-func (r rows) fault(of Subject, now Known) string {
+func (r runs) fault(of Subject, now Known) string {
 	if len(r.Rows) == 0 {
 		return "it has no row"
 	}
@@ -163,15 +179,26 @@ func (v vsa) stale(now Known) string {
 	return ""
 }
 
+func (v vsa) inputs() (all []Input) {
+	for _, in := range v.Inputs {
+		if in.URI == v.Resource {
+			all = append(all, Input{Kind(in.Name), in.sha256()})
+		}
+	}
+	return all
+}
+
 // mostInputs bounds how many documents a summary may go by.
 const mostInputs = 100
 
-func (v vsa) fault(of Subject) string {
+func (v vsa) fault(of Subject, _ Known) string {
 	switch {
 	case v.Result != passed || !slices.Contains(v.Levels, gatesPassed):
 		return fmt.Sprintf("it says %.20q, and of levels %.100q; the gates let through what is %s and %s", v.Result, v.Levels, passed, gatesPassed)
 	case v.Resource != of.uri():
 		return fmt.Sprintf("it is about another resource, %.300q", v.Resource)
+	case digestOf(v.Extension.Policy) != v.Policy.sha256():
+		return fmt.Sprintf("its policy has digest %s, and not %.80s as it says", digestOf(v.Extension.Policy), v.Policy.sha256())
 	case len(v.Inputs) > mostInputs:
 		return fmt.Sprintf("it goes by %d documents, more than %d", len(v.Inputs), mostInputs)
 	}

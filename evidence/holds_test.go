@@ -22,6 +22,8 @@ func TestHolds(t *testing.T) {
 		edit(&k)
 		return k
 	}
+	strict := policy
+	strict.Verify = "pass"
 	index := with(func(k *evidence.Known) { k.Images = append(now.Images, evidence.Image{Digest: sha("b")}) })
 	for name, test := range map[string]struct {
 		kind         evidence.Kind
@@ -52,8 +54,9 @@ func TestHolds(t *testing.T) {
 		"VSA by no digest":       {evidence.VSA, `"inputAttestations":[{`, `"inputAttestations":[{"name":"report"},{`, now, `it goes by something that is no document, "report"`, ""},
 		"VSA by very much":       {evidence.VSA, `"inputAttestations":[`, `"inputAttestations":[` + strings.Repeat("{},", 100), now, "it goes by 102 documents, more than 100", ""},
 		"VSA by another policy":  {evidence.VSA, "", "", with(func(k *evidence.Known) { k.Policy = sha("d") }), "", "it is by another policy than the one that is asked for, " + sha("d")},
+		"VSA of a stricter one":  {evidence.VSA, `"policy":{"verify":"warn"`, `"policy":{"verify":"pass"`, now, "its policy has digest " + strict.Digest() + ", and not " + policy.Digest() + " as it says", ""},
 		"VSA where nothing asks": {evidence.VSA, "", "", evidence.Known{}, "", ""},
-		"not as its type says":   {evidence.VSA, `"verifiedLevels":[`, `"verifiedLevels":3,"more":[`, with(func(k *evidence.Known) { k.Policy = "" }), "it is not as its type says: json: cannot unmarshal number into Go struct field vsa.verifiedLevels of type []string", "it is not as its type says: json: cannot unmarshal number into Go struct field vsa.verifiedLevels of type []string"},
+		"not as its type says":   {evidence.VSA, `"verifiedLevels":[`, `"verifiedLevels":3,"more":[`, with(func(k *evidence.Known) { k.Policy = "" }), "it is not as its type says: json: cannot unmarshal number into Go struct field vsa.verifiedLevels of type []string", ""},
 	} {
 		d := read(t, test.kind)
 		if test.old != "" {
@@ -63,14 +66,15 @@ func TestHolds(t *testing.T) {
 				d.Predicate = json.RawMessage(changed)
 			}
 		}
-		if diff := cmp.Diff([]string{test.fault, test.stale}, []string{d.Fault(test.now), d.Stale(test.now)}); diff != "" {
+		got := d.Says(test.now)
+		if diff := cmp.Diff([]string{test.fault, test.stale}, []string{got.Fault, got.Stale}); diff != "" {
 			t.Errorf("%s: Fault, Stale (-want +got):\n%s", name, diff)
 		}
 	}
 	for _, d := range append(all(t), evidence.NewSignature(subject, created)) {
 		for _, known := range []evidence.Known{now, {}} {
-			if got := d.Fault(known) + d.Stale(known); got != "" {
-				t.Errorf("%s: %q, want that it holds", d.Kind, got)
+			if got := d.Says(known); got.Fault+got.Stale != "" {
+				t.Errorf("%s: %+v, want that it holds", d.Kind, got)
 			}
 		}
 	}
@@ -93,10 +97,10 @@ func TestInputs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]evidence.Input{{Kind: evidence.Report, Digest: report.Digest()}}, vsa.Inputs()); diff != "" {
+	if diff := cmp.Diff([]evidence.Input{{Kind: evidence.Report, Digest: report.Digest()}}, vsa.Says(evidence.Known{}).Inputs); diff != "" {
 		t.Errorf("Inputs (-want +got):\n%s", diff)
 	}
-	if got := report.Inputs(); got != nil {
+	if got := report.Says(evidence.Known{}).Inputs; got != nil {
 		t.Errorf("Inputs of a report = %v", got)
 	}
 }

@@ -21,6 +21,27 @@ type report struct {
 	Images  []judgment `json:"images"`
 }
 
+// verdicts are as much of a report as is read: what others attach has many findings, of which only the number counts.
+type verdicts struct {
+	silent
+
+	Version int       `json:"version"`
+	Images  []verdict `json:"images"`
+}
+
+type verdict struct {
+	Digest      string         `json:"digest"`
+	Platform    string         `json:"platform"`
+	Verdict     verify.Verdict `json:"verdict"`
+	Rules       string         `json:"rules"`
+	Findings    []struct{}     `json:"findings"`
+	Portability struct {
+		MinDriver string `json:"min_driver"`
+	} `json:"portability"`
+}
+
+func (r verdicts) ours() error { return mark("version", r.Version, 1) }
+
 // judgment is a verifier's report without what it cost, which is another each time.
 type judgment struct {
 	verify.Report
@@ -54,6 +75,34 @@ type rows struct {
 	Version int          `json:"version"` // 1
 	Rows    []record.Row `json:"rows"`    // oldest first
 }
+
+// runs are as much of rows as is read.
+type runs struct {
+	silent
+
+	Version int   `json:"version"`
+	Rows    []run `json:"rows"`
+}
+
+type run struct {
+	Digest  string     `json:"digest"`
+	Config  string     `json:"config_digest"`
+	Sample  string     `json:"sample"`
+	Started time.Time  `json:"started"`
+	Result  gpu.Result `json:"result"`
+	Under   *struct {
+		GPU    string `json:"gpu"`
+		Driver string `json:"driver"`
+	} `json:"under"`
+	Host struct {
+		Driver string `json:"driver"`
+		GPUs   []struct {
+			Name string `json:"name"`
+		} `json:"gpus"`
+	} `json:"host"`
+}
+
+func (r runs) ours() error { return mark("version", r.Version, 1) }
 
 // ErrNoRows is the condition that nothing has run on a GPU.
 var ErrNoRows = errors.New("no row of this image")
@@ -102,7 +151,7 @@ func NewRows(s Subject, created time.Time, seen []gpu.Observation, images ...ver
 
 // newest is when the last row began, zero of a document that has none.
 func (d Document) newest() (at time.Time) {
-	var r rows
+	var r runs
 	if d.Kind != Rows || json.Unmarshal(d.Predicate, &r) != nil {
 		return at
 	}
@@ -139,13 +188,20 @@ type OnGPU struct {
 // Digest is that of the policy's JSON, in the form of a document: compact, its keys in the order
 // of the struct, what is empty left away.
 func (p Policy) Digest() string {
+	return digestOf(p.json())
+}
+
+// json is the policy as a document has it.
+func (p Policy) json() json.RawMessage {
 	data, _ := encode(p) // of strings alone
-	return digestOf(data)
+	return data
 }
 
 // vsa is a SLSA Verification Summary.
 // Source: https://slsa.dev/spec/v1.1/verification_summary.
 type vsa struct {
+	silent
+
 	Verifier  resourceID `json:"verifier"`
 	Time      time.Time  `json:"timeVerified"`
 	Resource  string     `json:"resourceUri"`
@@ -160,10 +216,12 @@ type resourceID struct {
 	ID string `json:"id"`
 }
 
+func (v vsa) ours() error { return mark("verifier", v.Verifier.ID, page+"#vsa") }
+
 // gates are in an extension field, whose name is an address as the specification asks.
 type gates struct {
-	Policy Policy   `json:"policy"`
-	Met    []string `json:"met"`
+	Policy json.RawMessage `json:"policy"` // as it is written: a later cudabuild may ask for more
+	Met    []string        `json:"met"`
 }
 
 // What a summary says; no level of SLSA, which says nothing of what was checked here.
@@ -186,7 +244,7 @@ func NewVSA(s Subject, created time.Time, p Policy, met []string, inputs ...Docu
 		Policy:    resource{URI: page + "#policy", Digest: digests(p.Digest())},
 		Result:    passed,
 		Levels:    []string{gatesPassed},
-		Extension: gates{p, met},
+		Extension: gates{p.json(), met},
 	}
 	for _, d := range inputs {
 		v.Inputs = append(v.Inputs, resource{Name: string(d.Kind), URI: d.Subject.uri(), Digest: digests(d.Digest()), MediaType: InToto})

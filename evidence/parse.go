@@ -8,17 +8,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/cudabuild/cudabuild/internal/strict"
 )
 
-// What is read of others is bounded: in bytes, as GitHub bounds attestations, and in depth.
+// What is read of others is bounded: in bytes, as GitHub bounds attestations, and in values, of which an SBOM of ours
+// has one in 30 bytes.
 const (
-	MaxBytes = 16 << 20
-	maxDepth = 64
+	MaxBytes  = 16 << 20
+	maxValues = 600_000
+	maxAround = 100 // values of a statement beside its predicate
 )
 
 var errTooBig = fmt.Errorf("more than %d MiB", MaxBytes>>20)
@@ -40,34 +42,54 @@ func other(format string, args ...any) error {
 // Parse reads what an artifact of a type holds: an SPDX document, or a statement, as is also the
 // payload of a signature ([InToto]). The bytes may be anybody's. The error wraps [ErrForm] or [ErrOther].
 func Parse(artifactType string, data []byte) (Document, error) {
-	var read func([]byte) (Document, error)
+	d, _, err := parse(artifactType, data)
+	return d, err
+}
+
+// Read is Parse, and says what the document says and what it is worth, as [Document.Says] does: it decodes it once.
+func Read(artifactType string, data []byte, now Known) (Document, Says, error) {
+	d, p, err := parse(artifactType, data)
+	if err != nil {
+		return Document{}, Says{}, err
+	}
+	return d, says(p, d.Subject, now), nil
+}
+
+func parse(artifactType string, data []byte) (Document, predicate, error) {
+	var read func([]byte) (Document, predicate, error)
 	switch artifactType {
 	case SPDX:
 		read = parseSPDX
 	case InToto:
 		read = parseStatement
 	default:
-		return Document{}, other("artifacts of type %.100q hold none", artifactType)
+		return Document{}, nil, other("artifacts of type %.100q hold none", artifactType)
 	}
 	if len(data) > MaxBytes {
-		return Document{}, other("%w", errTooBig)
+		return Document{}, nil, other("%w", errTooBig)
 	}
-	d, err := read(data)
-	if err == nil {
-		err = check(data)
+	ambiguous := strict.Check(data, maxValues)
+	if errors.Is(ambiguous, strict.ErrMany) {
+		return Document{}, nil, other("more than %d values", maxValues)
 	}
-	var compact bytes.Buffer
+	d, p, err := read(data)
 	if err == nil {
-		err = json.Compact(&compact, d.Predicate)
+		err = ambiguous
 	}
 	switch {
 	case errors.Is(err, ErrOther):
-		return Document{}, err
+		return Document{}, nil, err
 	case err != nil:
-		return Document{}, fmt.Errorf("%w: %w", ErrForm, err)
+		return Document{}, nil, fmt.Errorf("%w: %w", ErrForm, err)
 	}
-	d.Predicate = compact.Bytes()
-	return d, nil
+	return d, p, nil
+}
+
+// compact is JSON without what no reader sees.
+func compact(data []byte) (json.RawMessage, error) {
+	var b bytes.Buffer
+	err := json.Compact(&b, data)
+	return b.Bytes(), err
 }
 
 // unmarshal reads JSON. What is of another shape is somebody else's.
@@ -82,51 +104,32 @@ func unmarshal(data []byte, into any) error {
 // maxName bounds the name of a repository, with that of its registry.
 const maxName = 512
 
-func parseStatement(data []byte) (Document, error) {
+func parseStatement(data []byte) (Document, predicate, error) {
 	var s statement
 	if err := unmarshal(data, &s); err != nil {
-		return Document{}, err
+		return Document{}, nil, err
 	}
-	kind := kindOf(s.PredicateType)
+	kind := KindOf(s.PredicateType)
 	switch {
 	case s.Type != statementType:
-		return Document{}, other("_type is %.100q, want %q", s.Type, statementType)
+		return Document{}, nil, other("_type is %.100q, want %q", s.Type, statementType)
 	case kind == "":
-		return Document{}, other("a statement of type %.100q", s.PredicateType)
+		return Document{}, nil, other("a statement of type %.100q", s.PredicateType)
 	case len(s.Subject) != 1:
-		return Document{}, other("%d subjects, want 1", len(s.Subject))
+		return Document{}, nil, other("%d subjects, want 1", len(s.Subject))
 	case !bytes.HasPrefix(bytes.TrimSpace(s.Predicate), []byte("{")):
-		return Document{}, other("the predicate is no object")
+		return Document{}, nil, other("the predicate is no object")
 	}
 	of := Subject{s.Subject[0].Name, s.Subject[0].sha256()}
 	if !digestForm.MatchString(of.Digest) || len(of.Name) > maxName {
-		return Document{}, other("its subject is %.100q, with digest %.80q", of.Name, of.Digest)
+		return Document{}, nil, other("its subject is %.100q, with digest %.80q", of.Name, of.Digest)
 	}
-	d := Document{Kind: kind, Subject: of, Predicate: s.Predicate}
-	return d, d.ours()
-}
-
-// ours is the error of a predicate that says that another tool has made it, or does not say that this
-// one has: of some types there are many makers. A later version of ours is another tool's.
-func (d Document) ours() error {
-	switch d.Kind {
-	case SBOM:
-		var s spdx
-		return cmp.Or(unmarshal(d.Predicate, &s), s.ours())
-	case Provenance:
-		var p provenance
-		return cmp.Or(unmarshal(d.Predicate, &p), mark("buildType", p.Definition.Type, page+"#provenance"))
-	case VSA:
-		var v vsa
-		return cmp.Or(unmarshal(d.Predicate, &v), mark("verifier", v.Verifier.ID, page+"#vsa"))
-	case Report:
-		var r report
-		return cmp.Or(unmarshal(d.Predicate, &r), mark("version", r.Version, 1))
-	case Rows:
-		var r rows
-		return cmp.Or(unmarshal(d.Predicate, &r), mark("version", r.Version, 1))
+	raw, err := compact(s.Predicate)
+	if err != nil {
+		return Document{}, nil, err
 	}
-	return nil
+	p := kind.predicate()
+	return Document{Kind: kind, Subject: of, Predicate: raw}, p, cmp.Or(unmarshal(raw, p), p.ours())
 }
 
 func mark[T comparable](what string, is, want T) error {
@@ -140,6 +143,8 @@ func mark[T comparable](what string, is, want T) error {
 // describes, whose name is the repository and whose checksum is the digest of the manifest.
 // Source: SPDX 2.3, clauses 6, 7 and 11.
 type spdx struct {
+	silent
+
 	Version      string `json:"spdxVersion"`
 	ID           string `json:"SPDXID"`
 	CreationInfo struct {
@@ -204,61 +209,12 @@ func (s spdx) subject() (Subject, error) {
 	return Subject{}, other("it describes something without a SHA256")
 }
 
-func parseSPDX(data []byte) (Document, error) {
+func parseSPDX(data []byte) (Document, predicate, error) {
+	raw, err := compact(data)
 	var s spdx
-	if err := cmp.Or(unmarshal(data, &s), s.ours()); err != nil {
-		return Document{}, err
+	if err := cmp.Or(err, unmarshal(raw, &s), s.ours()); err != nil {
+		return Document{}, nil, err
 	}
 	of, err := s.subject()
-	return Document{Kind: SBOM, Subject: of, Created: s.CreationInfo.Created, Predicate: data}, err
-}
-
-// check reports bytes that are not one JSON value, of text, or in which an object has a key
-// twice: readers take the first or the last, and Go's take keys for equal that differ in case.
-func check(data []byte) error {
-	if !utf8.Valid(data) {
-		return errors.New("not UTF-8")
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := checkValue(dec, 0); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows its end")
-	}
-	return nil
-}
-
-func checkValue(dec *json.Decoder, depth int) error {
-	token, err := dec.Token()
-	if err != nil {
-		return err
-	}
-	open, ok := token.(json.Delim)
-	if !ok {
-		return nil
-	}
-	if depth == maxDepth {
-		return fmt.Errorf("more than %d levels deep", maxDepth)
-	}
-	keys := map[string]bool{}
-	for dec.More() {
-		if open == '{' {
-			key, err := dec.Token()
-			if err != nil {
-				return err
-			}
-			folded := strings.ToLower(strings.ToUpper(fmt.Sprint(key)))
-			if keys[folded] {
-				return fmt.Errorf("key %q is there twice", key)
-			}
-			keys[folded] = true
-		}
-		if err := checkValue(dec, depth+1); err != nil {
-			return err
-		}
-	}
-	_, err = dec.Token() // its end
-	return err
+	return Document{Kind: SBOM, Subject: of, Created: s.CreationInfo.Created, Predicate: raw}, &s, err
 }

@@ -16,11 +16,15 @@ import (
 // provenance is SLSA's, version 1.
 // Source: https://slsa.dev/spec/v1.0/provenance.
 type provenance struct {
+	silent
+
 	Definition definition `json:"buildDefinition"`
 	Run        struct {
 		Builder builder `json:"builder"`
 	} `json:"runDetails"`
 }
+
+func (p provenance) ours() error { return mark("buildType", p.Definition.Type, page+"#provenance") }
 
 type definition struct {
 	Type     string       `json:"buildType"`

@@ -4,48 +4,28 @@ package evidence
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
 // What is said of what others wrote is bounded, in lines and in bytes of each.
 const mostLines, mostInLine = 20, 400
 
-// Summary says in a few lines what the document says, for a terminal; never more than 20 of 400 bytes, and none is
-// empty.
-func (d Document) Summary() []string {
-	var lines []string
-	var err error
-	switch d.Kind {
-	case SBOM:
-		lines, err = summarize(d, spdx.summary)
-	case Provenance:
-		lines, err = summarize(d, provenance.summary)
-	case Report:
-		lines, err = summarize(d, report.summary)
-	case Rows:
-		lines, err = summarize(d, rows.summary)
-	case VSA:
-		lines, err = summarize(d, vsa.summary)
+// lines bounds what is said.
+func lines(all []string) []string {
+	for i := range all {
+		all[i] = line(all[i])
 	}
-	if err != nil {
-		lines = []string{"not as its type says: " + err.Error()}
+	all = slices.DeleteFunc(all, func(line string) bool { return line == "" })
+	if more := len(all) - mostLines; more > 0 {
+		all = append(all[:mostLines-1], fmt.Sprintf("and %d more", more+1))
 	}
-	for i := range lines {
-		lines[i] = line(lines[i])
-	}
-	lines = slices.DeleteFunc(lines, func(line string) bool { return line == "" })
-	if more := len(lines) - mostLines; more > 0 {
-		lines = append(lines[:mostLines-1], fmt.Sprintf("and %d more", more+1))
-	}
-	return lines
+	return all
 }
 
 // line is text in one line for a terminal.
@@ -55,13 +35,6 @@ func line(text string) string {
 		text = strings.ToValidUTF8(text[:mostInLine-3], "") + "..."
 	}
 	return text
-}
-
-// summarize reads the predicate.
-func summarize[T any](d Document, lines func(T) []string) ([]string, error) {
-	var predicate T
-	err := json.Unmarshal(d.Predicate, &predicate)
-	return lines(predicate), err
 }
 
 func (s spdx) summary() []string {
@@ -116,7 +89,7 @@ func (d dependency) line() string {
 	return line
 }
 
-func (r report) summary() (lines []string) {
+func (r verdicts) summary() (lines []string) {
 	for _, i := range r.Images {
 		line := fmt.Sprintf("%s: %s, %d findings, rules %s", i.Platform, i.Verdict, len(i.Findings), i.Rules)
 		if driver := i.Portability.MinDriver; driver != "" {
@@ -128,9 +101,9 @@ func (r report) summary() (lines []string) {
 }
 
 // summary has a line for each test on each kind of GPU with each driver: its newest row.
-func (r rows) summary() (lines []string) {
+func (r runs) summary() (lines []string) {
 	type where struct{ test, gpu, driver string }
-	newest, count := map[where]gpu.Row{}, map[where]int{}
+	newest, count := map[where]run{}, map[where]int{}
 	for _, row := range r.Rows { // oldest first
 		at := where{row.Sample, "", row.Host.Driver}
 		for _, g := range row.Host.GPUs {
@@ -139,7 +112,7 @@ func (r rows) summary() (lines []string) {
 		if row.Under != nil {
 			at.gpu, at.driver = row.Under.GPU, row.Under.Driver
 		}
-		newest[at] = row.Row
+		newest[at] = row
 		count[at]++
 	}
 	for at, row := range newest {

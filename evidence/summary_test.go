@@ -40,21 +40,21 @@ func TestSummary(t *testing.T) {
 		evidence.Rows:   "nbody: pass on NVIDIA H200, driver 580.159.04, 2026-11-20 (2 rows)",
 		evidence.VSA:    "PASSED: CUDABUILD_GATES_PASSED, by policy " + policy.Digest() + "\nwarn: pass\nnbody on sm_90 with driver >=535: pass on NVIDIA H200",
 	} {
-		if diff := cmp.Diff(want, strings.Join(read(t, kind).Summary(), "\n")); diff != "" {
+		if diff := cmp.Diff(want, strings.Join(read(t, kind).Says(evidence.Known{}).Summary, "\n")); diff != "" {
 			t.Errorf("Summary of %s (-want +got):\n%s", kind, diff)
 		}
 	}
 	for text, want := range map[string]string{
-		`{"buildDefinition":[]}`: "not as its type says: json: cannot unmarshal array into Go struct field provenance.buildDefinition of type evidence.definition",
+		`{"buildDefinition":[]}`: "it is not as its type says: json: cannot unmarshal array into Go struct field provenance.buildDefinition of type evidence.definition",
 	} {
 		d := evidence.Document{Kind: evidence.Provenance, Subject: subject, Predicate: json.RawMessage(text)}
-		if diff := cmp.Diff(want, strings.Join(d.Summary(), "\n")); diff != "" {
+		if diff := cmp.Diff(want, strings.Join(d.Says(evidence.Known{}).Summary, "\n")); diff != "" {
 			t.Errorf("Summary of %s (-want +got):\n%s", text, diff)
 		}
 	}
 	foreign := `{"verificationResult":"PASSED\u001b[2J\n","verifiedLevels":["x"],"policy":{},"https://github.com/cudabuild/cudabuild/blob/main/docs/evidence.md#vsa":{"met":[` +
 		`"` + strings.Repeat("long", 1000) + `",` + strings.Repeat(`"a","",`, 30) + `"b"]}}`
-	lines := evidence.Document{Kind: evidence.VSA, Subject: subject, Predicate: json.RawMessage(foreign)}.Summary()
+	lines := evidence.Document{Kind: evidence.VSA, Subject: subject, Predicate: json.RawMessage(foreign)}.Says(evidence.Known{}).Summary
 	if len(lines) > 20 || len(lines[1]) != 400 || !strings.HasPrefix(lines[0], `PASSED\u001b[2J : x`) || lines[len(lines)-1] != "and 14 more" {
 		t.Errorf("Summary of many lines = %q", lines)
 	}
