@@ -47,9 +47,6 @@ func (f *containerFlags) none() bool { return f.gpus == "none" || f.gpus == "voi
 
 // dir is where containers and their images live.
 func (f *containerFlags) dir() (string, error) {
-	if f.stateDir == "" {
-		return "", errors.New("--state-dir must not be empty")
-	}
 	dir, err := filepath.Abs(f.stateDir)
 	return filepath.Join(dir, "gpu"), err
 }

@@ -78,7 +78,7 @@ func (f *fleetFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.Tolerations, "toleration", nil, "`KEY` of a taint that nodes with GPUs have, beside nvidia.com/gpu (repeatable)")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	for _, other := range []string{"driver", "gpu", "gpus"} {
-		cmd.MarkFlagsMutuallyExclusive("missing", other)
+		apart(cmd, "missing", other)
 	}
 }
 

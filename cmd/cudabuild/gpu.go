@@ -90,13 +90,13 @@ refused, did other than predicted or got worse than the baseline, 3 waived or co
 	flags.StringVar(&f.tests, "tests", "", "`FILE` with tests of your own to run in place of samples, or a matrix.yaml with tests:; without IMAGE in the images that they name")
 	flags.BoolVar(&f.dry, "dry", false, "give no driver: load each sample, resolve all its symbols and let it find that there is no device; needs root and runc alone")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
-	cmd.MarkFlagsMutuallyExclusive("mps", "bundle")
-	cmd.MarkFlagsMutuallyExclusive("mps", "repeat")
-	cmd.MarkFlagsMutuallyExclusive("mps", "skip-known")
-	cmd.MarkFlagsMutuallyExclusive("tests", "mps")
-	cmd.MarkFlagsMutuallyExclusive("tests", "bundle")
+	apart(cmd, "mps", "bundle")
+	apart(cmd, "mps", "repeat")
+	apart(cmd, "mps", "skip-known")
+	apart(cmd, "tests", "mps")
+	apart(cmd, "tests", "bundle")
 	for _, other := range []string{"gpus", "engine", "mps", "baseline", "bundle", "skip-known", "tests"} {
-		cmd.MarkFlagsMutuallyExclusive("dry", other)
+		apart(cmd, "dry", other)
 	}
 	return cmd
 }
@@ -106,8 +106,8 @@ func (f *gpuFlags) run(cmd *cobra.Command, refs []string) error {
 	if err != nil {
 		return err
 	}
-	if f.repeat < 1 || f.limit <= 0 || f.stateDir == "" {
-		return errors.New("--repeat, --timeout and --state-dir must not be empty or zero")
+	if f.repeat < 1 || f.limit <= 0 {
+		return errors.New("--repeat and --timeout must be more than zero")
 	}
 	if f.known > 0 && f.ledger == "" {
 		return errors.New("--skip-known needs --ledger, which says what is known")

@@ -82,8 +82,8 @@ build keep their entries. What has not changed is not built again.`,
 	flags.BoolVarP(&f.silent, "quiet", "q", false, "show no progress")
 	flags.BoolVar(&f.push, "push", false, "publish the images if all passed, to DEST as 'cudabuild push' does")
 	f.registerEvidence(flags)
-	cmd.MarkFlagsMutuallyExclusive("keep-going", "fail-fast")
-	cmd.MarkFlagsMutuallyExclusive("push", "dry-run", "json")
+	apart(cmd, "keep-going", "fail-fast")
+	apart(cmd, "push", "dry-run", "json")
 	return cmd
 }
 
@@ -111,9 +111,6 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 		if err := base.CheckMirror(f.mirror); err != nil {
 			return fmt.Errorf("--debian-mirror %w", err)
 		}
-	}
-	if err := f.check(); err != nil {
-		return err
 	}
 	m, cells, err := f.loadAll(cmd, f.asJSON)
 	if err != nil {

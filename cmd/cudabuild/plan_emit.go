@@ -24,9 +24,9 @@ func (e *exports) register(cmd *cobra.Command) {
 	flags.StringVar(&e.dockerfile, "dockerfile", "", "print a Dockerfile of `CELL`, of any group")
 	flags.StringVar(&e.format, "emit", "", "write the plan for another tool: `FORMAT` is bake or github")
 	flags.StringVarP(&e.dir, "out", "o", "", "`DIR` for the files of --emit; a single file is printed without it")
-	cmd.MarkFlagsMutuallyExclusive("json", "dockerfile", "emit")
-	cmd.MarkFlagsMutuallyExclusive("graph", "diff", "dockerfile", "emit")
-	cmd.MarkFlagsMutuallyExclusive("dockerfile", "out")
+	apart(cmd, "json", "dockerfile", "emit")
+	apart(cmd, "graph", "diff", "dockerfile", "emit")
+	apart(cmd, "dockerfile", "out")
 }
 
 // asked reports whether one of these ways was chosen.

@@ -28,8 +28,8 @@ type planView struct {
 func (v *planView) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&v.graph, "graph", false, "print a Mermaid flowchart of the layers that images share")
 	cmd.Flags().StringVar(&v.diff, "diff", "", "print what has changed since `FILE`, which --json printed; - is stdin")
-	cmd.MarkFlagsMutuallyExclusive("graph", "diff")
-	cmd.MarkFlagsMutuallyExclusive("graph", "json")
+	apart(cmd, "graph", "diff")
+	apart(cmd, "graph", "json")
 }
 
 func (v *planView) compare(cmd *cobra.Command, cells []matrix.Cell, asJSON bool) error {

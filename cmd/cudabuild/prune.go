@@ -50,9 +50,6 @@ not know, and what another run has in use.`,
 		Example: `  cudabuild prune --dry-run
   cudabuild prune --all`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return err
-			}
 			done, err := f.run(cmd)
 			if err != nil {
 				return f.unknown(err)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -22,6 +23,9 @@ func (f *registryFlags) addRegistry(cmd *cobra.Command) {
 	f.cmd = cmd
 	cmd.Flags().Func("auth-realm", "`HOST[:PORT]` of the one token server that may be asked (default: the one that the registry announces itself over https)", func(host string) error {
 		f.realm = host
+		if host == "" {
+			return errors.New("it is empty")
+		}
 		return registry.CheckRealm(host)
 	})
 }

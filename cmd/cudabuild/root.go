@@ -114,10 +114,11 @@ func newRoot() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	verbosity := root.PersistentFlags().CountP("verbose", "v", "say more on stderr (twice for all)")
-	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		levels := []slog.Level{slog.LevelWarn, slog.LevelInfo, slog.LevelDebug}
 		options := &slog.HandlerOptions{Level: levels[min(*verbosity, len(levels)-1)]}
 		slog.SetDefault(slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), options)))
+		return checkFlags(cmd)
 	}
 	root.AddCommand(newVersion())
 	root.AddCommand(newVerify(), newEmit())

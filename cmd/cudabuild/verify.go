@@ -99,17 +99,17 @@ not be read.`,
 	flags.BoolVar(&f.attestations, "attestations", false, "read what is attached to the images and to those of all platforms, instead of a verdict")
 	flags.StringVar(&f.key, "key", "", "public key in `FILE`, in PEM, that must have signed what --attestations reads")
 	flags.StringVar(&f.require, "require", "", "`MATRIX` whose publish: must have let through what --attestations reads, or the digest of that policy, sha256:...")
-	cmd.MarkFlagsMutuallyExclusive("platform", "all-platforms")
+	apart(cmd, "platform", "all-platforms")
 	f.question.addFlags(cmd)
 	f.addRegistry(cmd)
-	cmd.MarkFlagsMutuallyExclusive("json", "format")
-	cmd.MarkFlagsMutuallyExclusive("cache-dir", "no-cache")
-	cmd.MarkFlagsMutuallyExclusive("explain", "rules", "driver", "attestations")
-	for _, name := range []string{"platform", "all-platforms", "policy", "nested", "strict", "cache-dir", "no-cache"} { // of who judges images
-		cmd.MarkFlagsMutuallyExclusive("attestations", name)
-	}
+	apart(cmd, "json", "format")
+	apart(cmd, "cache-dir", "no-cache")
+	apart(cmd, "explain", "rules", "driver", "attestations")
 	return cmd
 }
+
+// judging are the flags of who judges images.
+var judging = []string{"platform", "all-platforms", "policy", "nested", "strict", "cache-dir", "no-cache"}
 
 // userCache is where facts are kept; "" keeps none, where there is no home.
 func userCache() string {
@@ -150,10 +150,13 @@ func (f *verifyFlags) run(cmd *cobra.Command, refs []string) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if cmd.Flags().Changed("explain") && path.Clean("/"+f.explain) == "/" {
+	if f.explain != "" && path.Clean("/"+f.explain) == "/" {
 		return fmt.Errorf("--explain %q: want a path below the image's root, such as usr/lib/libcuda.so.1", f.explain)
 	}
+	judges := slices.IndexFunc(judging, cmd.Flags().Changed)
 	switch {
+	case f.attestations && judges >= 0:
+		return fmt.Errorf("--%s judges images; it does not go with --attestations, which reads what is attached to all platforms", judging[judges])
 	case f.key != "" && !f.attestations:
 		return errors.New("--key says whose signatures --attestations takes")
 	case f.require != "" && !f.attestations:

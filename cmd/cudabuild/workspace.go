@@ -35,15 +35,6 @@ func (w *workspace) registerOut(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&w.out, "out", "o", "out", "`DIR` for images and the run record")
 }
 
-// check refuses folders without a name: they would mean the current one, where
-// prune --all removes whatever has the name of a part of the state.
-func (w *workspace) check() error {
-	if w.stateDir == "" || w.out == "" {
-		return errors.New("--state-dir and --out need the name of a folder")
-	}
-	return nil
-}
-
 // unknown gives an error that kept a command from its work its exit code, and a hint where
 // the folders may not be written.
 func (w *workspace) unknown(err error) error {
