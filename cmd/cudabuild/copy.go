@@ -103,6 +103,9 @@ func copyOptions(from, to string) (o transfer.Options, err error) {
 	if tag, isTag := o.From.(name.Tag); isTag {
 		o.Tag = tag.TagStr()
 	}
+	if strings.Contains(to, "@") {
+		return o, hint.Usage(fmt.Sprintf("%q is not a repository name: it has a digest", to), "DEST is registry/repo[:tag], and the image keeps its digest")
+	}
 	repository := to
 	if i := strings.LastIndexByte(to, ':'); i > strings.LastIndexByte(to, '/') && i > strings.IndexByte(to, '/') && strings.Contains(to, "/") {
 		repository, o.Tag = to[:i], to[i+1:]
