@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -152,27 +153,35 @@ func (r *Repository) find(ctx context.Context, f referrer.Found, pieces []Piece,
 // may reports whether an artifact that is another than would be attached can hold a piece, by what the list says of it.
 func (r *Repository) may(f referrer.Found, p Piece) bool {
 	if f.Type == sign.BundleType {
-		of := f.Annotations[sign.PredicateAnnotation]
-		return (r.key != nil || p.Elsewhere()) && (of == p.predicate || of == "")
+		return r.key != nil && signs(f, p)
 	}
 	return r.key == nil && p.Elsewhere() && (f.Type == evidence.InToto || f.Type == evidence.SPDX)
+}
+
+// signs reports whether an artifact can be a bundle with a piece, by what the list says of it.
+func signs(f referrer.Found, p Piece) bool {
+	of := f.Annotations[sign.PredicateAnnotation]
+	return f.Type == sign.BundleType && (of == p.predicate || of == "")
+}
+
+// Signed reports whether a piece is there as a list has it that somebody has signed, whoever that is.
+func (r *Repository) Signed(ctx context.Context, p Piece) (bool, error) {
+	list, err := r.refs.List(ctx, p.Subject.Digest)
+	return slices.ContainsFunc(list, func(f referrer.Found) bool { return signs(f, p) }), err
 }
 
 // holds reports whether an artifact holds a piece; with a key in a bundle that is signed by it.
 func (r *Repository) holds(a referrer.Artifact, p Piece) bool {
 	of, data := a.Type, a.Data
 	if of == sign.BundleType {
-		var err error
-		if of = evidence.InToto; r.key != nil {
-			data, err = r.key.Public().Open(data)
-		} else {
-			var b sign.Signed
-			b, err = sign.Read(data)
-			data = b.Statement
-		}
-		if err != nil {
+		if r.key == nil { // its list said that it is something else
 			return false
 		}
+		var err error
+		if data, err = r.key.Public().Open(data); err != nil {
+			return false
+		}
+		of = evidence.InToto
 	}
 	if !p.Elsewhere() {
 		return bytes.Equal(data, p.statement)

@@ -70,7 +70,7 @@ func (p *Publisher) evidenceOf(ctx context.Context, plan *Plan, cell *Cell, abou
 	}
 	digest := about.image.desc.Digest
 	there, err := p.attests.Find(ctx, digest, pieces)
-	unlisted := spoils(err)
+	unlisted, why := spoils(err)
 	if err != nil && unlisted == "" {
 		return err
 	}
@@ -97,7 +97,7 @@ func (p *Publisher) evidenceOf(ctx context.Context, plan *Plan, cell *Cell, abou
 	defer p.mu.Unlock()
 	p.pieces[cell.ID] = append(p.pieces[cell.ID], pieces...)
 	if unlisted != "" {
-		plan.Evidence.add(unlisted, digest.String(), err)
+		plan.Evidence.add(unlisted, digest.String(), why)
 	}
 	return nil
 }

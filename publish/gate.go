@@ -132,8 +132,12 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 		if test != nil {
 			with = " --tests " + p.Rules.File
 		}
+		then := "--resume"
+		if p.StageOnly {
+			then = "--promote"
+		}
 		gate.Why = fmt.Sprintf("no row: on a host with %s and driver %s run 'cudabuild gpu%s %s:%s --ledger rows', then here '%s --ledger rows'",
-			arch, driver, with, plan.To, p.staging(of.ID), p.again())
+			arch, driver, with, plan.To, p.staging(of.ID), p.CommandTo(then))
 	}
 	return gate
 }
@@ -179,9 +183,7 @@ func (p *Publisher) imageOf(cells []matrix.Cell, row gpu.Row) (digest, words str
 }
 
 // again is the command that goes on with this run.
-func (p *Publisher) again() string {
-	return strings.Join(append([]string{"cudabuild push --resume", p.ID}, p.Flags...), " ")
-}
+func (p *Publisher) again() string { return p.CommandTo("--resume") }
 
 // used are the GPUs of a row. A fleet has many hosts of one kind, and a ledger knows the GPUs of the last of them
 // alone: then they are as those.

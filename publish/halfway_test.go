@@ -186,7 +186,7 @@ func TestResumeWithOtherGates(t *testing.T) {
 	h, f := newHost(t), newFamily(t, made{seed: 1, day: 1, extra: "publish: {require: {gpu: [{driver: \"535\", gpu: [sm_90], samples: [nbody]}]}}\n"})
 	f.cells = f.cells[:5] // for the others there is no nbody
 	o := f.options(h.address + "/cuda")
-	o.Flags = []string{"--file", "gate.yaml"}
+	o.Command = func(do, run string) string { return "cudabuild push " + do + " " + run + " --file gate.yaml" }
 	_, err := publisher(t, o).Run(t.Context(), nil)
 	if err == nil || !strings.Contains(err.Error(), "cudabuild push --resume "+o.ID+" --file gate.yaml") {
 		t.Fatalf("Run: %v, want the command that goes on", err)

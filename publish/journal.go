@@ -31,6 +31,7 @@ const (
 	gated     = "gated"     // all that was asked of it holds
 	attaching = "attaching" // a document is about to be attached to an image: written before it is
 	attached  = "attached"  // it is there
+	detached  = "detached"  // it was taken away
 	moving    = "moving"    // a tag is about to move: written before it does
 	tagged    = "tag"       // it has moved
 	putBack   = "put-back"  // it was put back
@@ -118,19 +119,25 @@ func (j Journal) moved() bool {
 	return slices.ContainsFunc(j.life(), func(e Entry) bool { return e.What == moving })
 }
 
-// attached are the documents that are there by the run, or may be: it was killed before it knew.
-func (j Journal) attached() (ours []Entry) {
-	others, known := map[string]bool{}, map[string]bool{} // by the digest of the artifact
-	for _, e := range j.life() {
-		if e.What == attached {
+// attachedBy are the documents that are there by the runs with these entries, or may be: one was killed before it knew.
+func attachedBy(entries []Entry) (ours []Entry) {
+	begun, others, known := map[string]int{}, map[string]bool{}, map[string]bool{} // by the digest of the artifact
+	for i, e := range entries {
+		_, is := begun[e.Digest]
+		switch {
+		case e.What == attaching && !is:
+			begun[e.Digest] = i
+		case e.What == attached:
 			others[e.Digest] = !e.Added && (others[e.Digest] || !known[e.Digest])
 			known[e.Digest] = true
+		case e.What == detached:
+			delete(begun, e.Digest)
+			delete(others, e.Digest)
+			delete(known, e.Digest)
 		}
 	}
-	seen := map[string]bool{}
-	for _, e := range j.life() {
-		if e.What == attaching && !others[e.Digest] && !seen[e.Digest] {
-			seen[e.Digest] = true
+	for i, e := range entries {
+		if at, is := begun[e.Digest]; is && at == i && !others[e.Digest] {
 			ours = append(ours, e)
 		}
 	}

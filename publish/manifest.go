@@ -217,7 +217,7 @@ func (p *Publisher) fromStaging(ctx context.Context, cell Cell) error {
 			return err
 		}
 	case now == nil:
-		return &NotReadyError{cell.ID, fmt.Sprintf("%s has no tag %s", p.repo, cell.Staging), fmt.Sprintf("'cudabuild push --stage %s' makes it", p.ID)}
+		return &NotReadyError{cell.ID, fmt.Sprintf("%s has no tag %s", p.repo, cell.Staging), fmt.Sprintf("'%s' makes it, where the images are", p.CommandTo("--stage"))}
 	case now.Digest.String() != cell.Digest:
 		return &NotReadyError{cell.ID, fmt.Sprintf("tag %s names %s, and the record has %s", cell.Staging, now.Digest, cell.Digest), "stage it again, and give the record of that run"}
 	}

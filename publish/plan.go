@@ -213,10 +213,10 @@ func (p *Publisher) load(ctx context.Context, plan *Plan) error {
 		} else {
 			err = p.fromStaging(ctx, cell)
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", cell.ID, err)
+		if err != nil && !errors.As(err, new(*NotReadyError)) { // which names the cell
+			err = fmt.Errorf("%s: %w", cell.ID, err)
 		}
-		return nil
+		return err
 	})
 }
 
@@ -394,7 +394,7 @@ func (plan *Plan) Compare(now *Plan) error {
 			moved("%s: it is in the plan and not chosen now", c.ID)
 		}
 	}
-	return failed(errors.Join(errs...), "make a new plan: cudabuild push --dry-run --json")
+	return failed(errors.Join(errs...), "--dry-run --json makes a new plan")
 }
 
 // differences of a cell whose image is the same.

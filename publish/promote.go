@@ -65,7 +65,7 @@ func (p *Publisher) promote(ctx context.Context, plan *Plan) (phase Phase, err e
 	return phase, registry.Each(ctx, len(all), func(ctx context.Context, i int) error {
 		now, err := p.current(ctx, all[i].tag.Name)
 		if err == nil && !all[i].done(now) {
-			err = failed(fmt.Errorf("%s: tag %s was moved to %s by somebody else right after it was moved here", all[i].cell.ID, all[i].tag.Name, what(now)), lookAround)
+			err = failed(fmt.Errorf("%s: tag %s was moved to %s by somebody else right after it was moved here", all[i].cell.ID, all[i].tag.Name, what(now)), p.lookAround())
 		}
 		return err
 	})
@@ -105,9 +105,9 @@ func (p *Publisher) halfway(ctx context.Context, err error, moves []move) error 
 			return failed(fmt.Errorf("%w; the tags that had moved are back where they were", err), "")
 		}
 	}
-	text := fmt.Sprintf("some tags have moved: 'cudabuild push --undo %s' puts them back", p.ID)
+	text := fmt.Sprintf("some tags have moved: '%s' puts them back", p.CommandTo("--undo"))
 	if foreign != nil {
-		return failed(fmt.Errorf("%w; %s", err, text), lookAround)
+		return failed(fmt.Errorf("%w; %s", err, text), p.lookAround())
 	}
 	return fmt.Errorf("%w; %s", err, text)
 }
@@ -132,11 +132,13 @@ type move struct {
 }
 
 // foreign is the error of a tag that somebody else moved.
-func foreign(m move, now *v1.Descriptor) error {
-	return failed(fmt.Errorf("%s: tag %s named %s and names %s now: somebody else moved it, and it stays there", m.cell.ID, m.tag.Name, m.tag.from(), what(now)), lookAround)
+func (p *Publisher) foreign(m move, now *v1.Descriptor) error {
+	return failed(fmt.Errorf("%s: tag %s named %s and names %s now: somebody else moved it, and it stays there", m.cell.ID, m.tag.Name, m.tag.from(), what(now)), p.lookAround())
 }
 
-const lookAround = "look who else publishes; 'cudabuild push' plans anew, and 'cudabuild push --undo' puts the tags back that have moved"
+func (p *Publisher) lookAround() string {
+	return fmt.Sprintf("look who else publishes; '%s' plans anew, and '%s' puts the tags back that have moved", p.CommandTo(""), p.CommandTo("--undo"))
+}
 
 // what a tag names, in words.
 func what(now *v1.Descriptor) string {
@@ -150,7 +152,7 @@ func what(now *v1.Descriptor) string {
 func (p *Publisher) untouched(ctx context.Context, m move) error {
 	now, err := p.current(ctx, m.tag.Name)
 	if err == nil && !m.at(now) && !m.done(now) {
-		err = foreign(m, now)
+		err = p.foreign(m, now)
 	}
 	return err
 }
@@ -289,7 +291,7 @@ func (p *Publisher) tag(ctx context.Context, m move) error {
 			entry.What = tagged
 			return p.journal.write(entry)
 		case !m.at(now):
-			return foreign(m, now)
+			return p.foreign(m, now)
 		case attempt > attempts:
 			return fmt.Errorf("%s: tag %s does not move: the registry takes it and names what it named before", m.cell.ID, m.tag.Name)
 		}
@@ -303,26 +305,29 @@ func (p *Publisher) tag(ctx context.Context, m move) error {
 	}
 }
 
-// unstage removes staging tags, of images that have other names now or are given up. What
-// the registry does not remove is returned, with the reason.
-func (p *Publisher) unstage(ctx context.Context, cells []Cell) (left []string, err error) {
-	left = []string{}
+// unstage removes staging tags, of images that have other names now or are given up. Those that were there are
+// returned, and those that the registry does not remove. An error keeps no other tag from going.
+func (p *Publisher) unstage(ctx context.Context, cells []Cell) (gone, left []string, err error) {
+	gone, left = []string{}, []string{}
+	var errs []error
 	for i, c := range cells {
 		was, err := p.untag(ctx, c.Staging, cells)
-		if err != nil {
-			if ctx.Err() != nil || !refusesDelete(err) {
-				return left, err
+		switch {
+		case err != nil && ctx.Err() == nil && refusesDelete(err):
+			return gone, append(left, tagNames(cells[i:])...), errors.Join(errs...)
+		case err != nil:
+			errs = append(errs, fmt.Errorf("tag %s: %w", c.Staging, err))
+		case was:
+			gone = append(gone, c.Staging)
+			if err := p.journal.write(Entry{What: unstaged, Cell: c.ID, Tag: c.Staging}); err != nil {
+				return gone, left, errors.Join(append(errs, err)...)
 			}
-			return append(left, tagNames(cells[i:])...), nil
 		}
-		if !was {
-			continue
-		}
-		if err := p.journal.write(Entry{What: unstaged, Cell: c.ID, Tag: c.Staging}); err != nil {
-			return left, err
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return left, nil
+	return gone, left, errors.Join(errs...)
 }
 
 func tagNames(cells []Cell) (all []string) {

@@ -70,8 +70,10 @@ type Options struct {
 	Inventory func(ctx context.Context, ref string, img v1.Image) (verify.Inventory, error)
 	Program   string // the version that evidence names
 	Show      Show   // nil shows nothing
-	// Flags name the same matrix and folder to another 'cudabuild push', for messages.
-	Flags []string
+	// Command is the command line of another push, for messages: do is what it is to do with a run, "--resume",
+	// "--undo", "--abandon", "--stage" or "--promote", and "" publishes the same images in a run of its own. nil is one
+	// without any flags.
+	Command func(do, run string) string
 }
 
 // Publisher publishes the images of one run.
@@ -140,6 +142,17 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 		}
 	}
 	return p, nil
+}
+
+// CommandTo is the command line that does something with this run, see [Options].
+func (p *Publisher) CommandTo(do string) string {
+	switch {
+	case p.Command != nil:
+		return p.Command(do, p.ID)
+	case do == "":
+		return "cudabuild push"
+	}
+	return "cudabuild push " + do + " " + p.ID
 }
 
 // ParseRepository reads where images are to go. A name without a registry is one of

@@ -59,7 +59,7 @@ func (p *Publisher) Run(ctx context.Context, want *Plan) (*Result, error) {
 	if p.StageOnly {
 		return result, nil
 	}
-	if result.Left, err = p.unstage(ctx, result.Plan.Cells); err != nil {
+	if _, result.Left, err = p.unstage(ctx, result.Plan.Cells); err != nil {
 		return result, fmt.Errorf("all tags have moved; staging tags: %w; '%s' removes them", err, p.again())
 	}
 	return result, p.journal.write(Entry{What: done})
@@ -116,7 +116,7 @@ func (p *Publisher) since(plan *Plan) error {
 	if p.moved {
 		givesUp = "--undo"
 	}
-	return failed(errors.Join(errs...), fmt.Sprintf("'cudabuild push %s %s' gives the run up, and 'cudabuild push' begins another", givesUp, p.ID))
+	return failed(errors.Join(errs...), fmt.Sprintf("'%s' gives the run up, and '%s' begins another", p.CommandTo(givesUp), p.CommandTo("")))
 }
 
 // phases are what is done behind the preflight.
@@ -190,5 +190,5 @@ func (p *Publisher) Resume(j Journal) error {
 	if key := p.signer(); key != p.began.Key && (key != "" || !p.NoEvidence) || as.NoEvidence && p.Key != nil {
 		errs = append(errs, fmt.Errorf("run %s signs %s, and goes on with the same --sign-key", j.Run, signedBy(p.began.Key)))
 	}
-	return failed(errors.Join(errs...), "a run goes on with the matrix, --release and images that it began with; 'cudabuild push' begins another")
+	return failed(errors.Join(errs...), fmt.Sprintf("a run goes on with the matrix, --release and images that it began with; '%s' begins another", p.CommandTo("")))
 }

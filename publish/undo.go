@@ -4,6 +4,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,8 +19,9 @@ import (
 // Undone is what became of the tags that a run had moved.
 type Undone struct {
 	Back []string `json:"back"` // put back, or removed where they were new; never null
+	New  []string `json:"new"`  // those of them that were; never null
 	Left []string `json:"left"` // with the reason; never null
-	// Unstaged are staging tags that were removed, Staged those that the registry keeps; never null.
+	// Unstaged are staging tags that were removed now, Staged those that the registry keeps; never null.
 	Unstaged []string `json:"unstaged"`
 	Staged   []string `json:"staged"`
 	// Detached are the artifacts of evidence that are gone, Attached those that the registry
@@ -30,12 +32,13 @@ type Undone struct {
 }
 
 func newUndone() *Undone {
-	return &Undone{Back: []string{}, Left: []string{}, Unstaged: []string{}, Staged: []string{}, Detached: []string{}, Attached: []string{}, Kept: []string{}}
+	return &Undone{Back: []string{}, New: []string{}, Left: []string{}, Unstaged: []string{}, Staged: []string{}, Detached: []string{}, Attached: []string{}, Kept: []string{}}
 }
 
 // Undo puts the tags back that a run has moved, the last one first, and removes those that
 // were new, where the registry removes tags. A tag that somebody else has moved since stays.
-// Then the evidence goes that the run has attached to images that have no other tag, and staging tags.
+// Then the evidence goes that runs of these journals have attached to images that have no other tag, and staging tags.
+// What the registry does not answer for keeps nothing else from going; the run has not ended then.
 func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 	result := newUndone()
 	var err error
@@ -43,7 +46,32 @@ func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 		return result, err
 	}
 	defer p.journal.close()
+	cells := j.Plan().Cells
+	for _, step := range []func() error{
+		func() error { return p.putBack(ctx, j, result) },
+		func() error { return p.detach(ctx, j, result) },
+		func() (err error) { result.Unstaged, result.Staged, err = p.unstage(ctx, cells); return err },
+	} {
+		if ctx.Err() == nil {
+			err = errors.Join(err, step())
+		}
+	}
+	if err = errors.Join(err, ctx.Err()); err != nil {
+		return result, fmt.Errorf("%w; '%s' does the rest", err, p.CommandTo("--undo"))
+	}
+	if err := p.journal.write(Entry{What: abandoned}); err != nil {
+		return result, err
+	}
+	if len(result.Left) > 0 {
+		return result, failed(errors.New("not all tags are as they were"), "")
+	}
+	return result, nil
+}
+
+// putBack puts back the tags that a run has moved.
+func (p *Publisher) putBack(ctx context.Context, j Journal, result *Undone) error {
 	seen, cells := map[string]bool{}, j.Plan().Cells
+	var errs []error
 	for _, e := range slices.Backward(j.life()) {
 		if e.What != moving && e.What != tagged || seen[e.Tag] {
 			continue
@@ -51,36 +79,21 @@ func (p *Publisher) Undo(ctx context.Context, j Journal) (*Undone, error) {
 		seen[e.Tag] = true
 		why, err := p.back(ctx, e, cells)
 		if err != nil {
-			return result, fmt.Errorf("tag %s: %w", e.Tag, err)
+			errs = append(errs, fmt.Errorf("tag %s: %w", e.Tag, err))
+			continue
 		}
 		if why != "" {
 			result.Left = append(result.Left, e.Tag+": "+why)
 			continue
 		}
-		result.Back = append(result.Back, e.Tag)
+		if result.Back = append(result.Back, e.Tag); e.From == nil {
+			result.New = append(result.New, e.Tag)
+		}
 		if err := p.journal.write(Entry{What: putBack, Cell: e.Cell, Tag: e.Tag, Digest: e.Digest, From: e.From}); err != nil {
-			return result, err
+			return errors.Join(append(errs, err)...)
 		}
 	}
-	if err := p.detach(ctx, j, result); err != nil {
-		return result, err
-	}
-	result.Staged, err = p.unstage(ctx, cells)
-	for _, c := range cells {
-		if !slices.Contains(result.Staged, c.Staging) {
-			result.Unstaged = append(result.Unstaged, c.Staging)
-		}
-	}
-	if err != nil {
-		return result, err
-	}
-	if err := p.journal.write(Entry{What: abandoned}); err != nil {
-		return result, err
-	}
-	if len(result.Left) > 0 {
-		return result, failed(fmt.Errorf("%d tags are not as they were", len(result.Left)), "")
-	}
-	return result, nil
+	return errors.Join(errs...)
 }
 
 // back puts one tag back, or says why not.
@@ -136,46 +149,88 @@ func (p *Publisher) now(ctx context.Context, tag string, want *v1.Hash) (why str
 // has moved a tag.
 func (p *Publisher) Abandon(ctx context.Context, j Journal) (*Undone, error) {
 	if j.moved() {
-		return newUndone(), failed(fmt.Errorf("run %s has moved tags", j.Run), fmt.Sprintf("'cudabuild push --resume %s' goes on, 'cudabuild push --undo %s' puts them back", j.Run, j.Run))
+		return newUndone(), failed(fmt.Errorf("run %s has moved tags", j.Run), fmt.Sprintf("'%s' goes on, '%s' puts them back", p.CommandTo("--resume"), p.CommandTo("--undo")))
 	}
 	return p.Undo(ctx, j)
 }
 
-// detach takes away what a run has attached, the last one first: no list is left of an image
-// that had none. What images have that keep a tag stays: it is true, and others may go by it.
+// detach takes away what the runs of these journals have attached to images of this run, the last one first: no list is
+// left by them of an image that had none. What images have that keep a tag stays: it is true, and others may go by it.
 func (p *Publisher) detach(ctx context.Context, j Journal, result *Undone) error {
-	ours := j.attached()
-	if len(ours) == 0 {
-		return nil
+	ours, err := p.attachedHere(j)
+	if len(ours) == 0 || err != nil {
+		return err
 	}
 	named, err := p.stillNamed(ctx, j.Plan().Cells)
 	if err != nil {
 		return err
 	}
+	var errs []error
+	unread := map[string]bool{} // images of which a document was not taken away
 	for _, e := range slices.Backward(ours) {
-		if named[e.Subject] {
+		switch {
+		case unread[e.Subject]:
+			continue
+		case named[e.Subject]:
 			result.Kept = append(result.Kept, e.Digest)
 			continue
 		}
-		subject, err := v1.NewHash(e.Subject)
-		if err != nil {
-			return err
-		}
-		artifact, err := v1.NewHash(e.Digest)
-		if err != nil {
-			return err
-		}
-		switch was, err := p.attests.Detach(ctx, subject, artifact); {
-		case err == nil && was:
-			result.Detached = append(result.Detached, e.Digest)
-		case err == nil:
-		case refusesDelete(refusal(err)):
-			result.Attached = append(result.Attached, e.Digest)
-		default:
-			return fmt.Errorf("%s of %s: %w", e.Kind, e.Subject, err)
+		if err := p.detachOne(ctx, e, result); err != nil {
+			unread[e.Subject] = true
+			errs = append(errs, fmt.Errorf("%s of %s: %w", e.Kind, e.Subject, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// detachOne takes one document away.
+func (p *Publisher) detachOne(ctx context.Context, e Entry, result *Undone) error {
+	subject, err := v1.NewHash(e.Subject)
+	if err != nil {
+		return err
+	}
+	artifact, err := v1.NewHash(e.Digest)
+	if err != nil {
+		return err
+	}
+	was, err := p.attests.Detach(ctx, subject, artifact)
+	switch {
+	case err != nil && refusesDelete(refusal(err)):
+		result.Attached = append(result.Attached, e.Digest)
+		return nil
+	case err != nil || !was:
+		return err
+	}
+	result.Detached = append(result.Detached, e.Digest)
+	e.What, e.Added = detached, false
+	return p.journal.write(e)
+}
+
+// attachedHere are the documents that runs with a journal here have attached to images of this one: what others than
+// this run attached may have stayed for the sake of its tags.
+func (p *Publisher) attachedHere(j Journal) (ours []Entry, err error) {
+	all, err := Journals(p.Journals)
+	if err != nil {
+		return nil, err
+	}
+	images, about, entries := map[string]bool{}, map[string]bool{}, []Entry{}
+	for _, c := range j.Plan().Cells {
+		images[c.Digest] = true
+	}
+	for _, other := range all {
+		plan := other.Plan()
+		if plan.To != j.Plan().To {
+			continue
+		}
+		entries = append(entries, other.Entries...)
+		for _, c := range plan.Cells {
+			for _, e := range c.Evidence {
+				about[e.Subject] = about[e.Subject] || images[c.Digest]
+			}
+		}
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int { return a.At.Compare(b.At) })
+	return slices.DeleteFunc(attachedBy(entries), func(e Entry) bool { return !about[e.Subject] }), nil
 }
 
 // stillNamed are the digests of the images that tags name, other than the staging ones of cells: of an index those of its

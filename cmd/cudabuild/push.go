@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -19,10 +20,12 @@ import (
 
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/files"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/sign"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -50,11 +53,12 @@ type pushFlags struct {
 type evidenceFlags struct {
 	evidence bool
 	signKey  string
+	read     *sign.Key // what is in it, once it was read
 }
 
 func (f *evidenceFlags) registerEvidence(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.evidence, "evidence", true, "attach to each image what is in it, how it was built and what was checked")
-	flags.StringVar(&f.signKey, "sign-key", "", "sign the evidence with the private key in `FILE`, in PEM; cosign's password is taken from COSIGN_PASSWORD")
+	flags.StringVar(&f.signKey, "sign-key", "", "sign the evidence with the private key in `FILE`, in PEM, which may be a pipe; cosign's password is taken from COSIGN_PASSWORD")
 }
 
 func (f *evidenceFlags) checkKey() error {
@@ -113,17 +117,14 @@ moved by somebody else, 3 could not check: no registry, or a row of a GPU host i
 	f.addRegistry(cmd)
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	flags.BoolVarP(&f.silent, "quiet", "q", false, "show no progress")
-	cmd.MarkFlagsMutuallyExclusive("stage", "promote", "resume", "undo", "abandon", "dry-run")
-	cmd.MarkFlagsMutuallyExclusive("plan", "stage", "resume", "undo", "abandon", "dry-run")
+	apart(cmd, "stage", "promote", "resume", "undo", "abandon", "dry-run")
+	apart(cmd, "plan", "stage", "resume", "undo", "abandon", "dry-run")
 	return cmd
 }
 
 func (f *pushFlags) run(cmd *cobra.Command, args []string) error {
-	switch {
-	case f.readBack != sizes && f.readBack != full:
+	if f.readBack != sizes && f.readBack != full {
 		return fmt.Errorf("--read-back %q: want sizes or full", f.readBack)
-	case f.out == "":
-		return errors.New("--out needs the name of a folder")
 	}
 	if err := f.checkKey(); err != nil {
 		return err
@@ -165,7 +166,7 @@ func (f *pushFlags) push(cmd *cobra.Command, m *matrix.Matrix, args []string) er
 
 // ready finds out whether images of a matrix may be pushed, before there are any.
 func (f *pushFlags) ready(cmd *cobra.Command, m *matrix.Matrix, args []string) error {
-	if _, err := readKey(f.signKey); err != nil {
+	if _, err := f.key(); err != nil {
 		return tell(cmd, err, false)
 	}
 	publisher, err := publish.New(cmd.Context(), publish.Options{To: destination(m, nil, args), ID: publish.NewRunID(), Registry: f.registry()})
@@ -202,6 +203,15 @@ func first(args []string) string {
 
 func (f *pushFlags) journals() string { return filepath.Join(f.out, "push") }
 
+// journal is that of a run, of the one that has not ended if run is "".
+func (f *pushFlags) journal(run string) (publish.Journal, error) {
+	if run != "" && publish.CheckRunID(run) != nil {
+		return publish.Journal{}, unknown(hint.Usage(fmt.Sprintf("%q is no ID of a run", run), "a run knows where its images go: name it by its ID, or not at all if one alone has not ended"))
+	}
+	j, err := publish.ReadJournal(f.journals(), run)
+	return j, unknown(err)
+}
+
 // options are what is published, where and how.
 func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.Plan, args []string) (o publish.Options, j publish.Journal, err error) {
 	o = publish.Options{
@@ -210,13 +220,13 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.
 		NoEvidence: !f.evidence, Inventory: f.inventory(),
 	}
 	o.Program, _ = buildVersion()
-	if o.Key, err = readKey(f.signKey); err != nil {
+	if o.Key, err = f.key(); err != nil {
 		return o, j, err
 	}
-	o.Registry, o.Flags = f.registry(), f.same(cmd)
+	o.Registry = f.registry()
 	if f.resume {
-		if j, err = publish.ReadJournal(f.journals(), first(args)); err != nil {
-			return o, j, unknown(err)
+		if j, err = f.journal(first(args)); err != nil {
+			return o, j, err
 		}
 		o.To, o.ID = j.Plan().To, j.Run
 		o.Cells, err = cellsOf(m, j)
@@ -226,6 +236,7 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.
 	if err != nil {
 		return o, j, err
 	}
+	o.Command = pushAgain(cmd, o.To)
 	if o.Record, err = f.readRecords(); err != nil {
 		return o, j, err
 	}
@@ -247,26 +258,6 @@ func (f *pushFlags) inventory() func(context.Context, string, v1.Image) (verify.
 	verifier := verify.New(verify.Options{CacheDir: dir, TempDir: heldIn(), TrustDigests: true})
 	boundMemory(verifier.Memory())
 	return verifier.Inventory
-}
-
-// same are the flags that name the same matrix and folder to another push.
-func (f *pushFlags) same(cmd *cobra.Command) (flags []string) {
-	if cmd.Flags().Changed("file") {
-		flags = append(flags, "--file", f.file)
-	}
-	for _, dir := range f.recipes {
-		flags = append(flags, "--recipes", dir)
-	}
-	if f.release != "" {
-		flags = append(flags, "--release", f.release)
-	}
-	if cmd.Flags().Changed("out") {
-		flags = append(flags, "--out", f.out)
-	}
-	for _, path := range f.records {
-		flags = append(flags, "--record", path)
-	}
-	return flags
 }
 
 // cellsOf are the cells of a journal, of whatever group.
@@ -400,11 +391,11 @@ func (f *pushFlags) printPlan(cmd *cobra.Command, publisher *publish.Publisher) 
 
 // takeBack undoes or abandons a run.
 func (f *pushFlags) takeBack(cmd *cobra.Command, run string) error {
-	j, err := publish.ReadJournal(f.journals(), run)
+	j, err := f.journal(run)
 	if err != nil {
-		return unknown(err)
+		return err
 	}
-	o := publish.Options{To: j.Plan().To, ID: j.Run, Journals: f.journals(), Show: f.show(cmd)}
+	o := publish.Options{To: j.Plan().To, ID: j.Run, Journals: f.journals(), Show: f.show(cmd), Command: pushAgain(cmd, j.Plan().To)}
 	o.Registry = f.registry()
 	publisher, err := publish.New(cmd.Context(), o)
 	if err != nil {
@@ -419,7 +410,11 @@ func (f *pushFlags) takeBack(cmd *cobra.Command, run string) error {
 		return errors.Join(plain.JSON(cmd.OutOrStdout(), result), unknown(err))
 	}
 	for _, tag := range result.Back {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s is as it was\n", o.To, tag)
+		is := "as it was"
+		if slices.Contains(result.New, tag) {
+			is = "gone: it was new"
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s is %s\n", o.To, tag, is)
 	}
 	for _, tag := range result.Unstaged {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s:%s is gone\n", o.To, tag)

@@ -47,10 +47,10 @@ func (f *pushFlags) print(cmd *cobra.Command, p *publish.Publisher, result *publ
 		return err
 	}
 	if o := result.Evidence; len(o.Without) > 0 {
-		fmt.Fprintf(plain.To(cmd.ErrOrStderr()), "cudabuild: warning: %s without evidence: %s\n", counted(len(o.Without), "image"), o.Why)
+		fmt.Fprintf(plain.To(cmd.ErrOrStderr()), "cudabuild: warning: %s without evidence, which the registry does not take\n", counted(len(o.Without), "image"))
 	}
 	if p.StageOnly {
-		fmt.Fprintf(cmd.OutOrStdout(), "all is staged, and no tag has moved: 'cudabuild push --promote %s' moves them\n", p.ID)
+		fmt.Fprintf(cmd.OutOrStdout(), "all is staged, and no tag has moved: '%s' moves them\n", p.CommandTo("--promote"))
 	}
 	if len(result.Left) > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: warning: the registry removes no tags: %s, %d in all, stay there\n", result.Left[0], len(result.Left))
