@@ -33,6 +33,14 @@ type answer struct {
 	body      []byte
 }
 
+// longError is an answer that has more bytes than are read.
+type longError struct {
+	address string
+	most    int64
+}
+
+func (e *longError) Error() string { return fmt.Sprintf("%s gives more than %d bytes", e.address, e.most) }
+
 // get asks for what has most bytes at most. The error is a transport.Error for all statuses but 200 and others.
 func (r *Repository) get(ctx context.Context, address string, most int64, accept []string, others ...int) (*answer, error) {
 	client, err := r.pull()
@@ -57,7 +65,7 @@ func (r *Repository) get(ctx context.Context, address string, most int64, accept
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err == nil && int64(len(body)) > most {
-		err = fmt.Errorf("%s gives more than %d bytes", req.URL.Redacted(), most)
+		err = &longError{req.URL.Redacted(), most}
 	}
 	bare, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // "" says nothing
 	return &answer{resp, types.MediaType(bare), body}, err
@@ -128,8 +136,12 @@ func (r *Repository) put(ctx context.Context, reference string, mediaType types.
 	return transport.CheckError(resp, http.StatusOK, http.StatusCreated, http.StatusAccepted)
 }
 
-// refused makes a [RefusedError] of an error that says that the registry takes no such manifest.
+// refused makes a [RefusedError] of an error that says that the registry takes no such manifest, or has no place to
+// list it.
 func (r *Repository) refused(err error) error {
+	if errors.As(err, new(*NotListError)) {
+		return &RefusedError{r.repo.Name(), err}
+	}
 	var said *transport.Error
 	if !errors.As(err, &said) {
 		return err

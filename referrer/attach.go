@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ func (a Artifact) Manifest(subject v1.Descriptor) (raw []byte, d v1.Descriptor) 
 }
 
 // Attach attaches an artifact to subject, which need not be there, and returns the digest of the
-// artifact's manifest; added is false if it was attached already. It is a [RefusedError] if the
+// artifact's manifest; added is false if it was attached already. What a list says wrong of it is put right. It is a [RefusedError] if the
 // registry takes no such thing.
 func (r *Repository) Attach(ctx context.Context, subject v1.Descriptor, a Artifact) (digest v1.Hash, added bool, err error) {
 	raw, d := a.Manifest(subject)
@@ -97,11 +98,8 @@ func (r *Repository) add(ctx context.Context, subject v1.Hash, artifacts []Raw, 
 	mu.(*sync.Mutex).Lock()
 	defer mu.(*sync.Mutex).Unlock()
 	l, err := r.list(ctx, subject)
-	if noList := (*NotListError)(nil); errors.As(err, &noList) {
-		return false, &RefusedError{r.repo.Name(), err}
-	}
 	if err != nil {
-		return false, err
+		return false, r.refused(err)
 	}
 	if err := blobs(); err != nil {
 		return false, fmt.Errorf("attach to %s@%s: %w", r.repo, subject, err)
@@ -110,15 +108,20 @@ func (r *Repository) add(ctx context.Context, subject v1.Hash, artifacts []Raw, 
 	var entries []v1.Descriptor
 	for _, a := range artifacts {
 		if l.has(a.Descriptor.Digest) {
-			if _, _, err := r.Manifest(ctx, a.Descriptor.Digest); err == nil {
-				continue
-			} else if !registry.Absent(err) {
+			_, _, err := r.Manifest(ctx, a.Descriptor.Digest)
+			switch {
+			case registry.Unread(err):
 				return false, err
+			case err == nil && l.lists(a.Descriptor):
+				continue
+			case err == nil:
+				entries = append(entries, a.Descriptor)
+				continue
 			}
 		}
 		missing, entries = append(missing, a), append(entries, a.Descriptor)
 	}
-	if len(missing) == 0 {
+	if len(entries) == 0 {
 		return false, nil
 	}
 	err = registry.Each(ctx, len(missing), func(ctx context.Context, i int) error {
@@ -131,7 +134,7 @@ func (r *Repository) add(ctx context.Context, subject v1.Hash, artifacts []Raw, 
 	if err != nil {
 		return false, fmt.Errorf("attach to %s@%s: %w", r.repo, subject, r.refused(err))
 	}
-	return true, nil
+	return len(missing) > 0, nil
 }
 
 // rounds is how often a list is written that others write too.
@@ -157,6 +160,9 @@ func (r *Repository) enlist(ctx context.Context, subject v1.Hash, artifacts []v1
 			list, err := l.with(lacks)
 			if err != nil {
 				return err
+			}
+			if len(list) > maxDocument {
+				return &NotListError{r.repo.Name(), Tag(subject), "a list that is full"}
 			}
 			if err := r.put(ctx, Tag(subject), types.OCIImageIndex, list); err != nil && !registry.Again(err) {
 				return err
@@ -191,6 +197,7 @@ func (r *Repository) Save(ctx context.Context, subject v1.Hash) (again func(cont
 		return nil, err
 	}
 	manifests := map[v1.Hash][]byte{}
+	list = slices.DeleteFunc(list, func(f Found) bool { return f.Digest == "" })
 	for _, f := range list {
 		d, err := f.descriptor()
 		if err == nil {

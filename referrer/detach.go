@@ -4,11 +4,9 @@ package referrer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -52,11 +50,16 @@ func (r *Repository) strike(ctx context.Context, subject, artifact v1.Hash) (was
 			return was, err
 		}
 		was = true
-		list, left, err := l.without(artifact)
+		keys, entries, err := open(l.raw)
 		if err != nil {
 			return was, err
 		}
-		if left > 0 || r.remove(ctx, Tag(subject)) != nil {
+		entries = without(entries, artifact)
+		list, err := write(keys, entries)
+		if err != nil {
+			return was, err
+		}
+		if len(entries) > 0 || r.remove(ctx, Tag(subject)) != nil {
 			err = r.put(ctx, Tag(subject), types.OCIImageIndex, list)
 		}
 		if err != nil && !registry.Again(err) {
@@ -67,27 +70,6 @@ func (r *Repository) strike(ctx context.Context, subject, artifact v1.Hash) (was
 		}
 	}
 	return was, errors.New("others write the list all the time")
-}
-
-// without returns the list with one entry less, and how many are left.
-func (l *listing) without(artifact v1.Hash) (list []byte, left int, err error) {
-	index := map[string]json.RawMessage{}
-	var entries []json.RawMessage
-	if err := json.Unmarshal(l.raw, &index); err != nil {
-		return nil, 0, err
-	}
-	if err := json.Unmarshal(index["manifests"], &entries); err != nil {
-		return nil, 0, err
-	}
-	entries = slices.DeleteFunc(entries, func(raw json.RawMessage) bool {
-		var d v1.Descriptor
-		return json.Unmarshal(raw, &d) == nil && d.Digest == artifact
-	})
-	if index["manifests"], err = json.Marshal(entries); err != nil {
-		return nil, 0, err
-	}
-	list, err = json.Marshal(index)
-	return list, len(entries), err
 }
 
 // remove removes a tag or a manifest, if there is such.

@@ -3,11 +3,16 @@
 package referrer_test
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -77,27 +82,16 @@ func TestMediaTypes(t *testing.T) {
 // TestHostileLists: what is listed by somebody who means harm, or cannot count, ends with the place.
 func TestHostileLists(t *testing.T) {
 	t.Parallel()
-	many := make([]string, 6000)
-	for i := range many {
-		many[i] = entry(i, "")
-	}
 	for name, test := range map[string]struct {
 		link  func(int) string
 		pages []string
 		want  string
 	}{
-		"endless pages":    {func(page int) string { return fmt.Sprintf("<?page=%d>; rel=next", page+1) }, []string{listOf()}, "more than 100 pages"},
 		"page elsewhere":   {func(int) string { return `<http://127.0.0.2:1/v2/repo/referrers/x>; rel="next"` }, []string{listOf()}, `its next page is elsewhere, at "http://127.0.0.2:1`},
 		"file":             {func(int) string { return `<file:///etc/passwd>; rel="next"` }, []string{listOf()}, "its next page is elsewhere"},
-		"many entries":     {last, []string{listOf(many...)}, "page 1: it has more than 5000 entries"},
-		"a million":        {last, []string{listOf(strings.Repeat("{}, ", 1_000_000) + "{}")}, "more than"},
-		"huge":             {last, []string{listOf(entry(1, `, "annotations": {"a": "`+strings.Repeat("a", 5<<20)+`"}`))}, "more than 4194304 bytes"},
-		"no digest":        {last, []string{listOf(entry(1, ""), `{"mediaType": "x", "size": 1}`)}, "page 1: entry 1 has no digest, size or media type"},
-		"negative":         {last, []string{strings.Replace(listOf(entry(1, "")), "7", "-7", 1)}, "entry 0"},
-		"wrong digest":     {last, []string{strings.Replace(listOf(entry(1, "")), "sha256:", "sha256:../", 1)}, "page 1: index: "},
-		"an image":         {last, []string{`{"schemaVersion": 2, "config": {}, "layers": []}`}, "page 1: index: "},
-		"not JSON":         {last, []string{"<html>"}, "page 1: index: "},
-		"digest twice":     {last, []string{listOf(entry(1, `, "digest": "sha256:00"`))}, "twice"},
+		"huge":             {last, []string{listOf(entry(1, `, "annotations": {"a": "`+strings.Repeat("a", 5<<20)+`"}`))}, "its referrers API gives a page of more than 4194304 bytes"},
+		"an image":         {last, []string{`{"schemaVersion": 2, "config": {}, "layers": []}`}, "page 1: "},
+		"not JSON":         {last, []string{"<html>"}, "page 1: "},
 		"second page gone": {func(int) string { return `</v2/repo/nothing>; rel="next"` }, []string{listOf(entry(1, ""))}, "404"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,6 +100,213 @@ func TestHostileLists(t *testing.T) {
 			found, err := open(t, server.Host+"/repo").List(t.Context(), someone)
 			if err == nil || found != nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), server.Host+"/repo@"+someone.String()) {
 				t.Errorf("List = %v, %.500v, want %q and the place", found, err, test.want)
+			}
+		})
+	}
+}
+
+// TestBadEntries: what is wrong in a list is said, and hides nothing of the rest.
+func TestBadEntries(t *testing.T) {
+	t.Parallel()
+	many := make([]string, 6000)
+	for i := range many {
+		many[i] = entry(i, "")
+	}
+	for name, test := range map[string]struct {
+		link func(int) string
+		list string
+		want int // artifacts
+		says string
+	}{
+		"endless pages": {func(page int) string { return fmt.Sprintf("<?page=%d>; rel=next", page+1) }, listOf(entry(1, "")), 1, "more than 100 pages"},
+		"many entries":  {last, listOf(many...), 5000, "it goes on behind 5000 artifacts"},
+		"a million":     {last, listOf(strings.Repeat("{}, ", 1_000_000) + entry(1, "")), 1, "1000000 of its entries have no digest, number 1 is the first"},
+		"no digest":     {last, listOf(entry(1, ""), `{"mediaType": "x", "size": 1}`), 1, "1 of its entries have no digest, number 2"},
+		"wrong digest":  {last, listOf(strings.Replace(entry(1, ""), "sha256:", "sha256:../", 1), entry(2, "")), 1, "1 of its entries have no digest, number 1"},
+		"no entry":      {last, listOf("null", "[]", entry(1, "")), 1, "2 of its entries"},
+		"entries twice": {last, strings.Replace(listOf(entry(1, "")), `"manifests"`, `"manifests": [], "manifests"`, 1), 1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found, err := open(t, answers(t, test.link, test.list).Host+"/repo").List(t.Context(), someone)
+			var wrong []string
+			for _, f := range found {
+				if f.Digest == "" {
+					wrong = append(wrong, f.Wrong)
+				}
+			}
+			if err != nil || len(found)-len(wrong) != test.want || !strings.Contains(strings.Join(wrong, ""), test.says) || (len(wrong) > 0) != (test.says != "") {
+				t.Errorf("List = %d artifacts, %q, %v, want %d and %q", len(found)-len(wrong), wrong, err, test.want, test.says)
+			}
+		})
+	}
+}
+
+// TestLies: what others write about an artifact into the list under a tag takes nothing away, and is put right when the
+// artifact is attached again.
+func TestLies(t *testing.T) {
+	t.Parallel()
+	for name, lie := range map[string]func(entry map[string]any){
+		"type":       func(e map[string]any) { e["artifactType"] = "application/vnd.example" },
+		"no type":    func(e map[string]any) { delete(e, "artifactType") },
+		"size":       func(e map[string]any) { e["size"] = 7 },
+		"negative":   func(e map[string]any) { e["size"] = -1 },
+		"no number":  func(e map[string]any) { e["size"] = "7" },
+		"media type": func(e map[string]any) { e["mediaType"] = "text/plain" },
+		"no media":   func(e map[string]any) { delete(e, "mediaType") },
+		"says":       func(e map[string]any) { e["annotations"] = map[string]any{"n": "2"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			repository := registrytest.Serve(t, lax(withAPI(false))).Host + "/lies"
+			subject, r := push(t, repository, types.OCIManifestSchema1), open(t, repository)
+			digest := attach(t, r, subject, artifact(1), true)
+			want, before := listed(t, r, subject), list(t, repository, subject)
+			rewrite(t, repository, subject, func(all []any) []any { lie(all[0].(map[string]any)); return all })
+			got := listed(t, r, subject)
+			if len(got) != 1 || got[0].Wrong == "" {
+				t.Fatalf("List = %+v, want what is wrong", got)
+			}
+			got[0].Wrong = ""
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("List (-want +got):\n%s", diff)
+			}
+			if a, err := r.Read(t.Context(), got[0]); err != nil || a.Type != artifact(1).Type {
+				t.Errorf("Read = %+v, %v", a, err)
+			}
+			if again := attach(t, r, subject, artifact(1), false); again != digest {
+				t.Errorf("Attach = %v, want %v", again, digest)
+			}
+			if diff := cmp.Diff(before, list(t, repository, subject)); diff != "" {
+				t.Errorf("the list is not as it was (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// lax is a registry that takes any list, as the distribution project's does.
+func lax(inner http.Handler) http.Handler {
+	var lists sync.Map
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		isList := strings.Contains(r.URL.Path, "/manifests/sha256-")
+		switch raw, there := lists.Load(r.URL.Path); {
+		case isList && r.Method == http.MethodPut:
+			body, _ := io.ReadAll(r.Body)
+			lists.Store(r.URL.Path, body)
+			w.WriteHeader(http.StatusCreated)
+		case isList && there:
+			w.Header().Set("Content-Type", string(types.OCIImageIndex))
+			_, _ = w.Write(raw.([]byte))
+		default:
+			inner.ServeHTTP(w, r)
+		}
+	})
+}
+
+// list is the list under the tag, as it is written.
+func list(t *testing.T, repository string, subject v1.Descriptor) (all map[string]any) {
+	t.Helper()
+	resp, err := http.Get("http://" + strings.Replace(repository, "/", "/v2/", 1) + "/manifests/" + referrer.Tag(subject.Digest)) //nolint:noctx // of a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// rewrite writes the list under the tag as others may.
+func rewrite(t *testing.T, repository string, subject v1.Descriptor, change func([]any) []any) {
+	t.Helper()
+	all := list(t, repository, subject)
+	all["manifests"] = change(all["manifests"].([]any))
+	raw, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, repository, subject, string(raw))
+}
+
+func overwrite(t *testing.T, repository string, subject v1.Descriptor, raw string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+strings.Replace(repository, "/", "/v2/", 1)+"/manifests/"+referrer.Tag(subject.Digest), strings.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", string(types.OCIImageIndex))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+}
+
+// TestBesideBadEntries: what others wrote into a list keeps nobody from attaching and taking away, and stays.
+func TestBesideBadEntries(t *testing.T) {
+	t.Parallel()
+	many := make([]any, 5500)
+	for i := range many {
+		var e any
+		if err := json.Unmarshal([]byte(entry(i, "")), &e); err != nil {
+			t.Fatal(err)
+		}
+		many[i] = e
+	}
+	for name, theirs := range map[string][]any{
+		"nameless": {map[string]any{"size": 1.}, nil, "text"},
+		"many":     many,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			repository := registrytest.Serve(t, lax(withAPI(false))).Host + "/beside"
+			subject, r := push(t, repository, types.OCIManifestSchema1), open(t, repository)
+			one := attach(t, r, subject, artifact(1), true)
+			rewrite(t, repository, subject, func(all []any) []any { return append(theirs, all...) })
+			two := attach(t, r, subject, artifact(2), true)
+			attach(t, r, subject, artifact(2), false)
+			for _, digest := range []v1.Hash{one, two} {
+				if _, err := r.Detach(t.Context(), subject.Digest, digest); err != nil {
+					t.Errorf("Detach: %v", err)
+				}
+			}
+			left := list(t, repository, subject)["manifests"].([]any)
+			if name == "many" && len(left) == len(theirs)+1 { // it was behind all that is looked at
+				left = left[:len(theirs)]
+			}
+			if diff := cmp.Diff(theirs, left); diff != "" {
+				t.Errorf("left of the list (-want +got):\n%.2000s", diff)
+			}
+		})
+	}
+}
+
+// TestUnreadableList: what nobody can read is no list.
+func TestUnreadableList(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ list, want string }{
+		"no JSON":    {`{"manifests": [`, "a list that nobody can read (unexpected end"},
+		"no entries": {`{"schemaVersion": 2}`, "a list that nobody can read (it has no entries)"},
+		"a text":     {`{"manifests": "text"}`, "a list that nobody can read (json: "},
+		"huge":       {listOf(entry(1, `, "annotations": {"a": "`+strings.Repeat("a", 5<<20)+`"}`)), "more than 4194304 bytes"},
+		"full":       {listOf(entry(1, `, "annotations": {"a": "`+strings.Repeat("a", 4<<20-400)+`"}`)), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			repository := registrytest.Serve(t, lax(withAPI(false))).Host + "/unreadable"
+			subject, r := push(t, repository, types.OCIManifestSchema1), open(t, repository)
+			overwrite(t, repository, subject, test.list)
+			_, err := r.List(t.Context(), subject.Digest)
+			if wrong := (*referrer.NotListError)(nil); test.want != "" && (!errors.As(err, &wrong) || !strings.Contains(wrong.Is, test.want)) {
+				t.Errorf("List: %v, want that it is no list, but %s", err, test.want)
+			}
+			_, _, err = r.Attach(t.Context(), subject, artifact(1))
+			if !errors.As(err, new(*referrer.RefusedError)) || !errors.As(err, new(*referrer.NotListError)) {
+				t.Errorf("Attach: %v, want that it is refused, since it is no list", err)
+			}
+			if was, err := r.Detach(t.Context(), subject.Digest, someone); err != nil || was {
+				t.Errorf("Detach = %v, %v", was, err)
 			}
 		})
 	}
@@ -143,9 +344,6 @@ func TestHostileArtifacts(t *testing.T) {
 		want  string
 	}{
 		"no digest":       {changed(func(f *referrer.Found) { f.Digest = "latest" }), "latest"},
-		"wrong size":      {changed(func(f *referrer.Found) { f.Size++ }), "bytes, not"},
-		"huge manifest":   {changed(func(f *referrer.Found) { f.Size = 1 << 40 }), "1099511627776 bytes"},
-		"an index":        {changed(func(f *referrer.Found) { f.MediaType = string(types.OCIImageIndex) }), "index"},
 		"another subject": {changed(func(f *referrer.Found) { f.Subject = someone.String() }), "not attached to " + someone.String()},
 		"gone":            {changed(func(f *referrer.Found) { f.Digest = someone.String() }), "MANIFEST_UNKNOWN"},
 		"two layers":      {image, "2 layers, not one"},

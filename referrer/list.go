@@ -16,12 +16,12 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/registry"
 )
 
 // List returns what is attached to a manifest, by digest; nothing if there is no such manifest.
-// It is a [NotListError] if the registry has no place for such lists.
+// It is a [NotListError] if the registry has no place for such lists, or nobody can read the list. What is wrong
+// in the list is in [Found.Wrong], and costs no other artifact anything.
 //
 // All types are listed: a registry need not filter, and one that does may leave away what it
 // takes for another type.
@@ -30,7 +30,7 @@ func (r *Repository) List(ctx context.Context, subject v1.Hash) ([]Found, error)
 	if err != nil {
 		return nil, err
 	}
-	return l.found, registry.Each(ctx, len(l.found), func(ctx context.Context, i int) error { return r.mend(ctx, &l.found[i]) })
+	return l.found, registry.Each(ctx, len(l.found), func(ctx context.Context, i int) error { return r.mend(ctx, &l.found[i], l.api) })
 }
 
 // listing is what is attached to a subject.
@@ -40,9 +40,18 @@ type listing struct {
 	raw   []byte // the list under the tag, nil if there is none
 }
 
-// has reports whether an artifact is listed.
+// has reports whether an artifact is listed, however wrong its entry is.
 func (l *listing) has(digest v1.Hash) bool {
 	return slices.ContainsFunc(l.found, func(f Found) bool { return f.Digest == digest.String() })
+}
+
+// lists reports whether an artifact is listed as it is to be. What the registry lists itself, others cannot
+// change; of more than is looked at it is assumed.
+func (l *listing) lists(d v1.Descriptor) bool {
+	if l.api {
+		return l.has(d.Digest) || len(l.found) > maxListed
+	}
+	return slices.ContainsFunc(l.found, func(f Found) bool { return f.says(d) })
 }
 
 // list asks the API, and looks under the tag if there is none.
@@ -52,7 +61,9 @@ func (r *Repository) list(ctx context.Context, subject v1.Hash) (*listing, error
 	if err == nil && !api {
 		l.raw, err = r.tagged(ctx, subject)
 		if err == nil && l.raw != nil {
-			l.found, err = parse(nil, l.raw, subject)
+			if l.found, err = parse(nil, l.raw, subject); err != nil {
+				err = &NotListError{r.repo.Name(), Tag(subject), fmt.Sprintf("a list that nobody can read (%.200v)", err)}
+			}
 		}
 	}
 	if err != nil {
@@ -68,9 +79,9 @@ var noAPI = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodN
 // pages asks the referrers API, page by page, and reports whether there is one.
 func (r *Repository) pages(ctx context.Context, subject v1.Hash) (found []Found, api bool, err error) {
 	next := r.address("referrers", subject.String())
-	for page := 1; next != ""; page++ {
+	for page := 1; next != "" && len(found) <= maxListed; page++ {
 		if page > maxPages {
-			return nil, true, fmt.Errorf("the registry gives more than %d pages", maxPages)
+			return append(found, Found{Wrong: fmt.Sprintf("it has more than %d pages, and no more are looked at", maxPages)}), true, nil
 		}
 		others := noAPI
 		if page > 1 {
@@ -78,6 +89,8 @@ func (r *Repository) pages(ctx context.Context, subject v1.Hash) (found []Found,
 		}
 		got, err := r.get(ctx, next, maxDocument, []string{string(types.OCIImageIndex)}, others...)
 		switch {
+		case errors.As(err, new(*longError)):
+			return nil, true, &NotListError{r.repo.Name(), "", fmt.Sprintf("a page of more than %d bytes", maxDocument)}
 		case err != nil:
 			return nil, true, err
 		case page == 1 && (got.StatusCode != http.StatusOK || got.mediaType != types.OCIImageIndex && got.mediaType != "application/json"): // some answer every address with a page for people
@@ -120,6 +133,8 @@ func (r *Repository) after(resp *http.Response) (string, error) {
 func (r *Repository) tagged(ctx context.Context, subject v1.Hash) ([]byte, error) {
 	got, err := r.get(ctx, r.address("manifests", Tag(subject)), maxDocument, manifestTypes, http.StatusNotFound)
 	switch {
+	case errors.As(err, new(*longError)):
+		return nil, &NotListError{r.repo.Name(), Tag(subject), fmt.Sprintf("more than %d bytes", maxDocument)}
 	case err != nil:
 		return nil, err
 	case got.StatusCode == http.StatusNotFound:
@@ -132,9 +147,20 @@ func (r *Repository) tagged(ctx context.Context, subject v1.Hash) ([]byte, error
 	return got.body, nil
 }
 
-// parse adds what a list names to what was found before.
+// open reads a list: its keys, and its entries as they are written.
+func open(raw []byte) (keys map[string]json.RawMessage, entries []json.RawMessage, err error) {
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return nil, nil, err
+	}
+	if keys["manifests"] == nil {
+		return nil, nil, errors.New("it has no entries")
+	}
+	return keys, entries, json.Unmarshal(keys["manifests"], &entries)
+}
+
+// parse adds what a list names to what was found before, each artifact once, and what is wrong with the list.
 func parse(found []Found, raw []byte, subject v1.Hash) ([]Found, error) {
-	index, err := image.ParseIndex(raw, types.OCIImageIndex)
+	_, entries, err := open(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -142,80 +168,92 @@ func parse(found []Found, raw []byte, subject v1.Hash) ([]Found, error) {
 	for _, f := range found {
 		known[f.Digest] = true
 	}
-	for i, d := range index.Manifests {
-		if d.Digest == (v1.Hash{}) || d.Size < 0 || d.MediaType == "" {
-			return nil, fmt.Errorf("entry %d has no digest, size or media type", i)
+	nameless, first := 0, 0
+	for i, entry := range entries {
+		var d v1.Descriptor
+		_ = json.Unmarshal(entry, &d) // which fills in all that can be read
+		digest := d.Digest.String()
+		switch {
+		case d.Digest == v1.Hash{}:
+			if nameless++; nameless == 1 {
+				first = i
+			}
+		case known[digest]:
+		case len(known) >= maxListed:
+			return append(found, Found{Wrong: fmt.Sprintf("it goes on behind %d artifacts, and no more are looked at", maxListed)}), nil
+		default:
+			known[digest] = true
+			found = append(found, Found{Digest: digest, Type: d.ArtifactType, MediaType: string(d.MediaType), Size: d.Size, Annotations: d.Annotations, Subject: subject.String()})
 		}
-		if known[d.Digest.String()] {
-			continue
-		}
-		known[d.Digest.String()] = true
-		if len(found) == maxListed {
-			return nil, fmt.Errorf("it has more than %d entries", maxListed)
-		}
-		found = append(found, Found{
-			Digest: d.Digest.String(), Type: d.ArtifactType, MediaType: string(d.MediaType), Size: d.Size, Annotations: d.Annotations, Subject: subject.String(),
-		})
+	}
+	if nameless > 0 {
+		found = append(found, Found{Wrong: fmt.Sprintf("%d of its entries have no digest, number %d is the first", nameless, first+1)})
 	}
 	return found, nil
 }
 
-// errForeign is a manifest that is not what a list says.
-var errForeign = errors.New("not what the list says")
-
-// mend takes the type of an artifact from its manifest where the list does not have it:
-// go-containerregistry's registry gives that of the configuration in its place.
-func (r *Repository) mend(ctx context.Context, f *Found) error {
-	if f.Type != "" && f.Type != emptyType || f.MediaType != string(types.OCIManifestSchema1) {
+// mend takes what there is to know of an artifact from its manifest, where others may have written the list or it does not
+// have it: go-containerregistry's registry gives the type of the configuration in place of that of the artifact.
+func (r *Repository) mend(ctx context.Context, f *Found, api bool) error {
+	known := f.Type != "" && f.Type != emptyType && f.MediaType != "" && f.Size >= 0
+	if f.Digest == "" || api && known {
 		return nil
 	}
-	m, err := r.manifest(ctx, *f)
+	_, d, err := r.manifest(ctx, *f)
 	switch {
-	case registry.Absent(err), errors.Is(err, errForeign), errors.Is(err, ErrShape): // Read says it to who wants it
-		return nil
-	case err != nil:
+	case registry.Unread(err):
 		return err
+	case d.Digest == v1.Hash{}: // gone, or damaged: Read says it to who wants it
+		return nil
 	}
-	f.Type = typeOf(m)
-	if f.Annotations == nil {
-		f.Annotations = m.Annotations
+	if !api && !f.says(d) {
+		f.Wrong = fmt.Sprintf("it says of %s that it is a %.100q of %d bytes and type %.100q, and that is not so, or not all", f.Digest, f.MediaType, f.Size, f.Type)
 	}
+	f.MediaType, f.Size, f.Type, f.Annotations = string(d.MediaType), d.Size, d.ArtifactType, d.Annotations
 	return nil
 }
 
-// lacks are those of artifacts that are not listed.
+// lacks are those of artifacts that are not listed as they are to be.
 func (l *listing) lacks(artifacts []v1.Descriptor) []v1.Descriptor {
-	return slices.DeleteFunc(slices.Clone(artifacts), func(d v1.Descriptor) bool { return l.has(d.Digest) })
+	return slices.DeleteFunc(slices.Clone(artifacts), l.lists)
 }
 
-// with returns the list with more entries. What others wrote into it stays, keys that we do not know included.
+// with returns the list with these artifacts, each once, before all others: no more than some are looked at. What
+// others wrote into it stays, keys that we do not know included.
 func (l *listing) with(artifacts []v1.Descriptor) ([]byte, error) {
-	index := map[string]json.RawMessage{"schemaVersion": json.RawMessage("2"), "mediaType": json.RawMessage(`"` + types.OCIImageIndex + `"`)}
-	entries := []json.RawMessage{}
+	keys, entries := map[string]json.RawMessage{"schemaVersion": json.RawMessage("2"), "mediaType": json.RawMessage(`"` + types.OCIImageIndex + `"`)}, []json.RawMessage{}
 	if l.raw != nil {
-		if err := json.Unmarshal(l.raw, &index); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(index["manifests"], &entries); err != nil {
+		var err error
+		if keys, entries, err = open(l.raw); err != nil {
 			return nil, err
 		}
 	}
-	was := len(entries)
+	var ours []json.RawMessage
 	for _, d := range artifacts {
 		entry, err := json.Marshal(d)
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, entry)
+		ours, entries = append(ours, entry), without(entries, d.Digest)
 	}
+	return write(keys, append(ours, entries...))
+}
+
+// without are the entries of all other artifacts.
+func without(entries []json.RawMessage, artifact v1.Hash) []json.RawMessage {
+	return slices.DeleteFunc(entries, func(entry json.RawMessage) bool {
+		var d v1.Descriptor
+		_ = json.Unmarshal(entry, &d)
+		return d.Digest == artifact
+	})
+}
+
+// write puts a list together.
+func write(keys map[string]json.RawMessage, entries []json.RawMessage) ([]byte, error) {
 	all, err := json.Marshal(entries)
 	if err != nil {
 		return nil, err
 	}
-	index["manifests"] = all
-	whole, err := json.Marshal(index)
-	if err == nil && (len(whole) > maxDocument || len(entries) > maxListed) {
-		err = fmt.Errorf("its list has %d entries, and is full", was)
-	}
-	return whole, err
+	keys["manifests"] = all
+	return json.Marshal(keys)
 }

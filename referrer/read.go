@@ -15,13 +15,16 @@ import (
 )
 
 // ErrShape is in the error of [Repository.Read] about what cannot be an [Artifact], whoever attached it: it is no
-// manifest, has not one layer, or one of more than 64 MiB.
+// manifest, has not one layer, or one of more than 24 MiB.
 var ErrShape = errors.New("of another shape")
 
-// Read reads an artifact that was found. It is an error if it is another one than the list
-// says, is attached to something else, or is none ([ErrShape]).
+// errForeign is a manifest that cannot be read, or is attached to something else.
+var errForeign = errors.New("not what the list says")
+
+// Read reads an artifact that was found, by its digest alone. It is an error if it is attached to something else
+// than the list says, or is none ([ErrShape]).
 func (r *Repository) Read(ctx context.Context, f Found) (Artifact, error) {
-	m, err := r.manifest(ctx, f)
+	m, d, err := r.manifest(ctx, f)
 	if err != nil {
 		return Artifact{}, err
 	}
@@ -39,36 +42,32 @@ func (r *Repository) Read(ctx context.Context, f Found) (Artifact, error) {
 	if err != nil {
 		return Artifact{}, err
 	}
-	return Artifact{Type: typeOf(m), MediaType: string(layer.MediaType), Data: data, Annotations: m.Annotations}, nil
+	return Artifact{Type: d.ArtifactType, MediaType: string(layer.MediaType), Data: data, Annotations: m.Annotations}, nil
 }
 
-// manifest reads the manifest of an artifact.
-func (r *Repository) manifest(ctx context.Context, f Found) (*v1.Manifest, error) {
-	d, err := f.descriptor()
+// manifest reads the manifest of an artifact, and says what a list is to say of it, which is less if the manifest
+// is wrong.
+func (r *Repository) manifest(ctx context.Context, f Found) (m *v1.Manifest, d v1.Descriptor, err error) {
+	listed, err := f.descriptor()
 	if err != nil {
-		return nil, err
+		return nil, d, err
 	}
-	wrong := func(format string, args ...any) error {
-		return fmt.Errorf("%s@%s: %w: %s", r.repo, f.Digest, errForeign, fmt.Sprintf(format, args...))
-	}
-	if d.Size > maxDocument || d.MediaType != types.OCIManifestSchema1 {
-		return nil, fmt.Errorf("%s@%s: %w: a %.100q of %d bytes, not a manifest of %d at most", r.repo, f.Digest, ErrShape, d.MediaType, d.Size, maxDocument)
-	}
-	raw, _, err := r.Manifest(ctx, d.Digest)
+	raw, mediaType, err := r.Manifest(ctx, listed.Digest)
 	if err != nil {
-		return nil, err
+		return nil, d, err
 	}
-	m, err := image.ParseManifest(raw, d.MediaType)
-	switch {
-	case err != nil:
-		return nil, wrong("%v", err)
-	case int64(len(raw)) != d.Size:
-		return nil, wrong("it has %d bytes, not %d", len(raw), d.Size)
-	case f.Subject != "" && (m.Subject == nil || m.Subject.Digest.String() != f.Subject):
-		return nil, wrong("it is not attached to %s", f.Subject)
+	d = listed
+	d.MediaType, d.Size = cmp.Or(mediaType, d.MediaType), int64(len(raw))
+	if d.MediaType != types.OCIManifestSchema1 {
+		return nil, d, fmt.Errorf("%s@%s: %w: a %.100q, not a manifest", r.repo, f.Digest, ErrShape, d.MediaType)
 	}
-	return m, nil
+	m, err = image.ParseManifest(raw, d.MediaType)
+	if err != nil {
+		return nil, d, fmt.Errorf("%s@%s: %w: %w", r.repo, f.Digest, errForeign, err)
+	}
+	d.ArtifactType, d.Annotations = cmp.Or(m.ArtifactType, string(m.Config.MediaType)), m.Annotations
+	if f.Subject != "" && (m.Subject == nil || m.Subject.Digest.String() != f.Subject) {
+		return nil, d, fmt.Errorf("%s@%s: %w: it is not attached to %s", r.repo, f.Digest, errForeign, f.Subject)
+	}
+	return m, d, nil
 }
-
-// typeOf is the type of an artifact.
-func typeOf(m *v1.Manifest) string { return cmp.Or(m.ArtifactType, string(m.Config.MediaType)) }

@@ -12,6 +12,8 @@
 //     (its issue 2205), and does not look whether somebody else wrote the tag meanwhile.
 //   - What stands under that tag and is no such list (GitLab gives the image itself) is a
 //     [NotListError] and never an empty list.
+//   - Whoever may push can write such a list. What it says of an artifact counts for nothing, but its digest:
+//     the rest is in the artifact's manifest. An entry that is wrong costs the others nothing.
 //   - What is attached already is not sent again.
 //   - A registry that takes no such manifests is a [RefusedError]: the image is there all the same.
 //   - Lists, manifests and data are read in bounded memory, and compared with their digests.
@@ -23,6 +25,7 @@ package referrer
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -39,9 +42,9 @@ import (
 // Bounds of what is read.
 const (
 	maxDocument = 4 << 20  // a manifest or a page of a list, in bytes
-	maxData     = 64 << 20 // the data of an artifact; documents of a hundred thousand files have half of it
+	maxData     = 24 << 20 // the data of an artifact: a document of 16 MiB in a bundle, which has it in base64
 	maxPages    = 100
-	maxListed   = 5000 // artifacts of one subject
+	maxListed   = 5000 // artifacts of one subject that are looked at
 )
 
 // emptyType is the media type of a configuration that says nothing.
@@ -57,12 +60,15 @@ type Artifact struct {
 
 // Found is an artifact in a list.
 type Found struct {
-	Digest      string
+	Digest      string // "" of entries that name nothing, of which Wrong is all that is known
 	Type        string // of the artifact; "" if neither list nor manifest says it
 	MediaType   string // of its manifest
 	Size        int64  // of its manifest
 	Annotations map[string]string
 	Subject     string // the digest of what it is attached to
+	// Wrong is what is wrong with the list here, "" if nothing is: it says something else of the artifact than its
+	// manifest does, names nothing, or goes on.
+	Wrong string
 }
 
 // Repository is a repository of a registry. It may be used by several goroutines at once.
@@ -110,12 +116,15 @@ func (e *RefusedError) Unwrap() error { return e.cause }
 
 // NotListError is something under the tag of a list that is none.
 type NotListError struct {
-	Repository, Tag string
-	Is              string // "the image itself", or a media type
+	Repository, Tag string // the tag is "" where the registry keeps the list itself
+	Is              string // "the image itself", a media type, or a list that nobody can read
 }
 
 // Error implements error.
 func (e *NotListError) Error() string {
+	if e.Tag == "" {
+		return fmt.Sprintf("%s: no list of what is attached: its referrers API gives %s", e.Repository, e.Is)
+	}
 	return fmt.Sprintf("%s: no list of what is attached: the registry has no referrers API, and gives %s for tag %s", e.Repository, e.Is, e.Tag)
 }
 
@@ -123,4 +132,9 @@ func (e *NotListError) Error() string {
 func (f Found) descriptor() (v1.Descriptor, error) {
 	digest, err := v1.NewHash(f.Digest)
 	return v1.Descriptor{MediaType: types.MediaType(f.MediaType), Digest: digest, Size: f.Size, ArtifactType: f.Type, Annotations: f.Annotations}, err
+}
+
+// says reports whether f is as a list is to have it.
+func (f Found) says(d v1.Descriptor) bool {
+	return f.Digest == d.Digest.String() && f.MediaType == string(d.MediaType) && f.Size == d.Size && f.Type == d.ArtifactType && maps.Equal(f.Annotations, d.Annotations)
 }

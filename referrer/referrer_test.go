@@ -374,7 +374,7 @@ func TestForeignKeys(t *testing.T) {
 		Top         int               `json:"x-top"`
 		Manifests   []json.RawMessage `json:"manifests"`
 	}
-	if err := json.Unmarshal(got.Manifest, &now); err != nil || now.Annotations["who"] != "they" || now.Top != 3 || len(now.Manifests) != 2 || !strings.Contains(string(now.Manifests[0]), `"x-theirs":{"a":[1]}`) {
+	if err := json.Unmarshal(got.Manifest, &now); err != nil || now.Annotations["who"] != "they" || now.Top != 3 || len(now.Manifests) != 2 || !strings.Contains(string(now.Manifests[1]), `"x-theirs":{"a":[1]}`) {
 		t.Errorf("%v: %s", err, got.Manifest)
 	}
 }

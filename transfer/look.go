@@ -102,8 +102,9 @@ func (c *Copier) lists(ctx context.Context) (map[v1.Hash][]referrer.Found, error
 	return lists, c.refused(err)
 }
 
+// isListed reports whether a list has a node as it is to be.
 func isListed(found []referrer.Found, n *node) bool {
-	return slices.ContainsFunc(found, func(f referrer.Found) bool { return f.Digest == n.desc.Digest.String() })
+	return slices.ContainsFunc(found, func(f referrer.Found) bool { return f.Digest == n.desc.Digest.String() && f.Wrong == "" })
 }
 
 // refused explains the error of a registry that takes nothing that is attached.

@@ -171,6 +171,10 @@ func (r *reader) list(ctx context.Context, n *node) error {
 		return nil
 	}
 	for _, f := range found {
+		if f.Digest == "" {
+			n.bad = append(n.bad, f.Wrong)
+			continue
+		}
 		digest, err := v1.NewHash(f.Digest)
 		if err != nil {
 			return err

@@ -124,6 +124,27 @@ func TestLeft(t *testing.T) {
 	}
 }
 
+// TestBadLists: what others write into a list keeps nothing from being copied that can be found, and is named.
+func TestBadLists(t *testing.T) {
+	t.Parallel()
+	host := registrytest.Serve(t, withoutAPI()).Host
+	root, subjects := family(t, host+"/from")
+	ours := attach(t, open(t, host+"/from"), root, 60)
+	list := func(entries string) raw {
+		return raw{`{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": ` + entries + "}", types.OCIImageIndex}
+	}
+	put(t, host+"/from", referrer.Tag(root.Digest), list(fmt.Sprintf(`[{"size": 1}, {"mediaType": "text/plain", "digest": %q, "size": 3}]`, ours.Digest)))
+	put(t, host+"/from", referrer.Tag(subjects[2]), raw{`{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json"}`, types.OCIImageIndex})
+	plan := mustRun(t, copier(t, host+"/from:one", host+"/into", "one"))
+	want := []string{"no list of what is attached", "the list of what is attached to " + root.Digest.String() + ": 1 of its entries have no digest"}
+	if len(plan.Left) != 2 || !strings.Contains(plan.Left[0], want[0]) || !strings.Contains(plan.Left[1], want[1]) {
+		t.Errorf("left %q, want %q", plan.Left, want)
+	}
+	if found, err := open(t, host+"/into").List(t.Context(), root.Digest); err != nil || len(found) != 1 || found[0].Wrong != "" {
+		t.Errorf("listed there: %+v, %v", found, err)
+	}
+}
+
 // TestHostile: what cannot be copied ends before anything is sent, and says where.
 func TestHostile(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,8 @@ type node struct {
 	blobs   []v1.Descriptor // that it names
 	names   []v1.Descriptor // manifests
 	listed  []v1.Descriptor // as attached to it
-	noList  error           // why nobody can have attached anything to it
+	noList  error           // why nobody can find what is attached to it
+	bad     []string        // what is wrong with the list of what is attached to it
 
 	wrong error // why it cannot be copied, of those in a tree with all that it names
 	step  int   // what it names, or is attached to, is of steps before
@@ -106,6 +107,9 @@ func (t *tree) add(d v1.Descriptor) *node {
 	t.nodes = append(t.nodes, n)
 	if n.noList != nil {
 		t.left = append(t.left, n.noList.Error())
+	}
+	for _, why := range n.bad {
+		t.left = append(t.left, fmt.Sprintf("the list of what is attached to %s: %s", d.Digest, why))
 	}
 	for _, a := range n.listed {
 		err := t.judge(a)
