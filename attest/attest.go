@@ -98,7 +98,8 @@ func (r *Repository) artifact(p Piece) (referrer.Artifact, error) {
 // Find returns the digests of the artifacts that hold pieces of one subject already, in the
 // order of the pieces; the zero value where there is none. What holds a piece is the artifact that
 // would be attached, or a bundle of the same key that somebody else has made of the same statement.
-// It counts once it was read: a registry that collects what has no tag may list it yet.
+// It counts once it was read: a registry that collects what has no tag may list it yet. What is not found when it has been
+// attached is damaged: the registry has its manifest or its blob in other bytes, and keeps these.
 func (r *Repository) Find(ctx context.Context, subject v1.Hash, pieces []Piece) ([]v1.Hash, error) {
 	list, err := r.refs.List(ctx, subject)
 	if err != nil {
@@ -123,11 +124,12 @@ func (r *Repository) Find(ctx context.Context, subject v1.Hash, pieces []Piece) 
 	return digests, nil
 }
 
-// find reads an artifact, if it can hold one of the pieces that were not found yet, and notes which it holds.
+// find reads an artifact, if it can hold one of the pieces that were not found yet, and notes which it holds. One
+// that is listed wrong, or damaged, holds none that can be attached again.
 func (r *Repository) find(ctx context.Context, f referrer.Found, pieces []Piece, would []string, digests []v1.Hash) error {
 	var asked []int
 	for i, p := range pieces {
-		if digests[i] == (v1.Hash{}) && (f.Digest == would[i] || r.may(f, p)) {
+		if digests[i] == (v1.Hash{}) && (f.Wrong == "" || p.Elsewhere()) && (f.Digest == would[i] || r.may(f, p)) {
 			asked = append(asked, i)
 		}
 	}

@@ -14,8 +14,11 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +53,12 @@ type shelf struct {
 
 func newShelf(t *testing.T) shelf {
 	t.Helper()
-	server := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0)), memory.WithReferrersSupport(true))) //nolint:forbidigo // what it wants
+	return shelfOf(t, memory.New(memory.Logger(log.New(io.Discard, "", 0)), memory.WithReferrersSupport(true))) //nolint:forbidigo // what it wants
+}
+
+func shelfOf(t *testing.T, handler http.Handler) shelf {
+	t.Helper()
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	s := shelf{}
 	must := func(err error) {
@@ -351,7 +359,7 @@ func TestLookWithKey(t *testing.T) {
 			changed := with(t, all[report], `"verdict":"pass"`, `"verdict":"warn"`)
 			encoded := base64.StdEncoding.EncodeToString
 			s.raw(t, artifact(sign.BundleType, strings.Replace(bundle(t, key, all[report]), encoded(all[report].Statement()), encoded(changed.Statement()), 1)))
-		}, told{state: attest.Incomplete, missing: all[2:4], not: []string{"stale vsa: it goes by a report", "unsigned report: signed by another key, or changed since"}}},
+		}, told{state: attest.Incomplete, missing: all[2:4], not: []string{"stale vsa: it goes by a report", "unsigned : signed by another key, or changed since"}}},
 		"damage by others": {func(t *testing.T, s shelf, key *sign.Key, all []evidence.Document) {
 			whole(t, s, key, all)
 			s.raw(t, artifact(evidence.InToto, "{"))
@@ -359,7 +367,9 @@ func TestLookWithKey(t *testing.T) {
 			bad := all[vsa]
 			bad.Predicate = bytes.Replace(bad.Predicate, []byte(`"policy"`), []byte(`"POLICY":{},"policy"`), 1)
 			s.raw(t, artifact(sign.BundleType, bundle(t, newKey(t), bad)))
-		}, told{state: attest.Valid, not: []string{"damaged : ", "damaged : ", "damaged : "}}},
+			signed := bundle(t, key, all[vsa])
+			s.raw(t, artifact(sign.BundleType, strings.Replace(signed, `"dsseEnvelope"`, `"dsseEnvelope":{},"dsseEnvelope"`, 1)))
+		}, told{state: attest.Valid, not: []string{`damaged : bundle: key "dsseEnvelope" is there twice`, "damaged : bundle: unexpected end", "unsigned : signed by another key"}, others: 1}},
 		"damage by the key's owner": {func(t *testing.T, s shelf, key *sign.Key, all []evidence.Document) {
 			whole(t, s, key, all)
 			bad := all[vsa]
@@ -393,6 +403,123 @@ func TestLookWithKey(t *testing.T) {
 				t.Errorf("Key = %q, want %q", r.Key, public.Hint())
 			}
 		})
+	}
+}
+
+// withoutAPI is a shelf whose registry keeps lists under tags and takes any, and loses the blobs that are named to it.
+func withoutAPI(t *testing.T, damaged *sync.Map) shelf {
+	t.Helper()
+	inner := memory.New(memory.Logger(log.New(io.Discard, "", 0))) //nolint:forbidigo // what it wants
+	return shelfOf(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, is := damaged.Load(path.Base(r.URL.Path)); is && r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, "{}")
+			return
+		}
+		inner.ServeHTTP(w, r)
+	}))
+}
+
+// TestLiesInList: what others write into the list of an image takes nothing away, and a push puts it right.
+func TestLiesInList(t *testing.T) {
+	t.Parallel()
+	s, key := withoutAPI(t, &sync.Map{}), newKey(t)
+	all := append(s.documents(t, s.subject.Digest.String()), evidence.NewSignature(evidence.Subject{Name: s.repo.Name(), Digest: s.subject.Digest.String()}, time.Time{}))
+	s.sign(t, key, all...)
+	tag := s.repo.Tag(referrer.Tag(s.subject.Digest))
+	before, err := remote.Get(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lies := strings.NewReplacer(sign.BundleType, "application/vnd.example", `"size":`, `"size":1`, `dev.sigstore.bundle.predicateType`, "x").Replace(string(before.Manifest))
+	lies = strings.Replace(lies, `"manifests":[`, `"manifests":[{"size":3},`, 1)
+	if err := remote.Put(tag, raw(lies)); err != nil {
+		t.Fatal(err)
+	}
+	public := key.Public()
+	r, got := s.tell(t, attest.Options{Key: &public})
+	told{state: attest.Valid}.compare(t, got)
+	if bad := r.Images[0].Bad; len(bad) != 1 || !strings.HasPrefix(bad[0], "1 of its entries have no digest") {
+		t.Errorf("Bad = %q", bad)
+	}
+	attests, err := attest.Open(s.repo, s.client, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range all {
+		pieces := []attest.Piece{attest.Document(d, s.subject)}
+		if there, err := attests.Find(t.Context(), s.subject.Digest, pieces); err != nil || there[0] != (v1.Hash{}) {
+			t.Errorf("Find(%s) = %v, %v, want nothing that is listed as it should be", d.Kind, there, err)
+		}
+		if _, added, err := attests.Attach(t.Context(), pieces[0]); err != nil || added {
+			t.Errorf("Attach(%s): added %v, %v", d.Kind, added, err)
+		}
+		if there, err := attests.Find(t.Context(), s.subject.Digest, pieces); err != nil || there[0] == (v1.Hash{}) {
+			t.Errorf("Find(%s) = %v, %v, want it", d.Kind, there, err)
+		}
+	}
+}
+
+// raw is a list.
+type raw string
+
+func (r raw) RawManifest() ([]byte, error)      { return []byte(r), nil }
+func (raw) MediaType() (types.MediaType, error) { return types.OCIImageIndex, nil }
+
+// TestDamagedStore: a document whose blob the registry keeps in other bytes is damaged, of the kind that it was, and is not
+// there once more, however often it is attached.
+func TestDamagedStore(t *testing.T) {
+	t.Parallel()
+	var damaged sync.Map
+	s, key := withoutAPI(t, &damaged), newKey(t)
+	all := s.documents(t, s.subject.Digest.String())
+	s.sign(t, key, all...)
+	hash, _, err := v1.SHA256(strings.NewReader(bundle(t, key, all[vsa])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged.Store(hash.String(), true)
+	public := key.Public()
+	_, got := s.tell(t, attest.Options{Key: &public})
+	told{state: attest.Incomplete, missing: []evidence.Kind{evidence.VSA, evidence.Signature}, not: []string{"damaged vsa: "}}.compare(t, got)
+	attests, err := attest.Open(s.repo, s.client, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	piece := attest.Document(all[vsa], s.subject)
+	for range 2 {
+		if there, err := attests.Find(t.Context(), s.subject.Digest, []attest.Piece{piece}); err != nil || there[0] != (v1.Hash{}) {
+			t.Errorf("Find = %v, %v, want nothing", there, err)
+		}
+		if _, added, err := attests.Attach(t.Context(), piece); err != nil || added {
+			t.Errorf("Attach: added %v, %v", added, err)
+		}
+	}
+}
+
+// TestStrangers: what others attach is not decoded where a key is asked for, and looked at in the same order each time.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	s, key := newShelf(t), newKey(t)
+	s.sign(t, key, append(s.documents(t, s.subject.Digest.String()), evidence.NewSignature(evidence.Subject{Name: s.repo.Name(), Digest: s.subject.Digest.String()}, time.Time{}))...)
+	huge := `{"spdxVersion":"SPDX-2.3","packages":[` + strings.Repeat("{},", 5_000_000) + `{}]}`
+	a := artifact(evidence.SPDX, huge)
+	a.Annotations = map[string]string{"in-toto.io/predicate-type": evidence.SBOM.PredicateType()}
+	s.raw(t, a)
+	for i := range 20 {
+		s.raw(t, artifact(evidence.InToto, fmt.Sprintf(`{"a": %d`, i)))
+	}
+	public := key.Public()
+	first, got := s.tell(t, attest.Options{Key: &public})
+	told{state: attest.Valid, not: []string{"unsigned sbom: nobody has signed it"}, others: 20}.compare(t, got)
+	if again, _ := s.tell(t, attest.Options{Key: &public}); !reflect.DeepEqual(first, again) {
+		t.Errorf("another report:\n%+v\n%+v", first, again)
+	}
+	open, got := s.tell(t, attest.Options{})
+	if open.State != attest.Incomplete || len(got.not) != 20 || got.others != 1 {
+		t.Errorf("without a key: %+v", got)
+	}
+	if again, _ := s.tell(t, attest.Options{}); !reflect.DeepEqual(open, again) {
+		t.Errorf("another report:\n%+v\n%+v", open, again)
 	}
 }
 

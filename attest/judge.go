@@ -33,6 +33,11 @@ func (a Attached) parse(artifactType string, data []byte, now evidence.Known) (A
 	return a, true
 }
 
+func (a Attached) unsigned(why string) Attached {
+	a.State, a.Why = Unsigned, why
+	return a
+}
+
 func (a Attached) damaged(err error) Attached {
 	a.State, a.Why = Damaged, cut(err.Error())
 	return a
@@ -49,10 +54,6 @@ func (img *Image) judge(signed bool) {
 		case d.State != Valid:
 		case d.said.subject != img.Digest:
 			d.State, d.Why = Strange, "it is about "+d.said.subject
-		case signed && d.Signer == "":
-			d.State, d.Why = Unsigned, "nobody has signed it"
-		case signed && !d.Verified:
-			d.State, d.Why = Unsigned, "signed by another key, or changed since"
 		case d.said.fault != "": // also by rules of another time: it spoke against the image, and nothing has taken that back
 			d.State, d.Why = Failed, d.said.fault
 		case d.said.stale != "":

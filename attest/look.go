@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -75,6 +76,8 @@ type Image struct {
 	Missing []evidence.Kind `json:"missing"`
 	// Others counts the referrers of other kinds.
 	Others int `json:"others"`
+	// Bad says what is wrong with the list of what is attached, which is left out; never null.
+	Bad []string `json:"bad"`
 
 	of []evidence.Image // itself, or the images of an index
 }
@@ -125,7 +128,7 @@ func Look(ctx context.Context, ref string, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	l := looker{refs, o}
+	l := &looker{refs: refs, Options: o}
 	r := Report{Ref: ref, Repository: parsed.Context().Name(), State: Valid, Policy: o.Policy, Skipped: []Skipped{}}
 	if o.Key != nil {
 		r.Key = o.Key.Hint()
@@ -148,7 +151,7 @@ func Look(ctx context.Context, ref string, o Options) (Report, error) {
 const indexPlatform = "index"
 
 // subjects finds an index and the images in it, or one image.
-func (l looker) subjects(ctx context.Context, ref name.Reference, client *registry.Client, r *Report) error {
+func (l *looker) subjects(ctx context.Context, ref name.Reference, client *registry.Client, r *Report) error {
 	got, err := remote.Get(ref, append(client.Remote(), remote.WithTransport(image.Bounded(client)))...)
 	if err != nil {
 		return err
@@ -221,15 +224,17 @@ func platform(p *v1.Platform) string {
 }
 
 type looker struct {
-	refs *referrer.Repository
 	Options
+
+	refs *referrer.Repository
+	one  sync.Mutex // is held by who reads a document, which has several times its size in memory then
 }
 
 // ours are the types of artifacts that may hold a document of ours.
 var ours = []string{sign.BundleType, evidence.InToto, evidence.SPDX}
 
 // look reads what is attached to one image and judges it.
-func (l looker) look(ctx context.Context, img *Image) error {
+func (l *looker) look(ctx context.Context, img *Image) error {
 	subject, err := v1.NewHash(img.Digest)
 	if err != nil {
 		return err
@@ -239,14 +244,23 @@ func (l looker) look(ctx context.Context, img *Image) error {
 		return err
 	}
 	now := evidence.Known{Rules: verify.RulesVersion(), Policy: l.Policy, Images: img.of}
-	img.Documents = []Attached{}
-	for _, f := range list {
-		d, ours, err := l.open(ctx, f, now)
+	opened, ours := make([]Attached, len(list)), make([]bool, len(list))
+	err = registry.Each(ctx, len(list), func(ctx context.Context, i int) (err error) {
+		if opened[i], ours[i], err = l.open(ctx, list[i], now); err != nil {
+			return fmt.Errorf("%s: %w", list[i].Digest, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	img.Documents, img.Bad = []Attached{}, []string{}
+	for i, f := range list {
 		switch {
-		case err != nil:
-			return fmt.Errorf("%s: %w", f.Digest, err)
-		case ours:
-			img.Documents = append(img.Documents, d)
+		case f.Digest == "":
+			img.Bad = append(img.Bad, f.Wrong)
+		case ours[i]:
+			img.Documents = append(img.Documents, opened[i])
 		default:
 			img.Others++
 		}
@@ -259,13 +273,18 @@ func (l looker) look(ctx context.Context, img *Image) error {
 	return nil
 }
 
-// open reads an artifact, and reports whether it is a document of ours.
-func (l looker) open(ctx context.Context, f referrer.Found, now evidence.Known) (d Attached, is bool, err error) {
+// open reads an artifact, and reports whether it is a document of ours. Of what the key that is asked for has not signed
+// nothing is read but the signature: who has pushed it may have meant harm.
+func (l *looker) open(ctx context.Context, f referrer.Found, now evidence.Known) (d Attached, is bool, err error) {
 	if !slices.Contains(ours, f.Type) {
 		return d, false, nil
 	}
+	kind, named := named(f)
+	d = Attached{Kind: kind, Digest: f.Digest, State: Valid, Summary: []string{}}
+	if l.Key != nil && f.Type != sign.BundleType {
+		return d.unsigned("nobody has signed it"), kind != "", nil
+	}
 	a, err := l.refs.Read(ctx, f)
-	d = Attached{Digest: f.Digest, State: Valid, Summary: []string{}}
 	switch {
 	case registry.Unread(err):
 		return d, false, err
@@ -274,16 +293,26 @@ func (l looker) open(ctx context.Context, f referrer.Found, now evidence.Known) 
 	case err != nil:
 		return d.damaged(err), true, nil
 	}
-	of, data := a.Type, a.Data
-	if of == sign.BundleType {
-		b, err := sign.Read(data)
-		if err != nil {
-			return d.damaged(err), !errors.Is(err, sign.ErrOther), nil
-		}
-		of, data = evidence.InToto, b.Statement
-		d.Verified = l.Key != nil && l.Key.HasSigned(b)
-		d.Signer = cut(cmp.Or(b.Hint, "a key without a name"))
+	l.one.Lock()
+	defer l.one.Unlock()
+	if a.Type != sign.BundleType {
+		d, is = d.parse(a.Type, a.Data, now)
+		return d, is, nil
 	}
-	d, is = d.parse(of, data, now)
+	b, err := sign.Read(a.Data)
+	if err != nil {
+		return d.damaged(err), !errors.Is(err, sign.ErrOther), nil
+	}
+	d.Signer = cut(cmp.Or(b.Hint, "a key without a name"))
+	if d.Verified = l.Key != nil && l.Key.HasSigned(b); l.Key != nil && !d.Verified {
+		return d.unsigned("signed by another key, or changed since"), kind != "" || !named, nil
+	}
+	d, is = d.parse(evidence.InToto, b.Statement, now)
 	return d, is, nil
+}
+
+// named is the kind of an artifact by its annotations, "" if they name none of ours, and whether they name any.
+func named(f referrer.Found) (kind evidence.Kind, is bool) {
+	of := cmp.Or(f.Annotations[sign.PredicateAnnotation], f.Annotations[predicateAnnotation])
+	return evidence.KindOf(of), of != ""
 }

@@ -200,8 +200,6 @@ func (p Policy) json() json.RawMessage {
 // vsa is a SLSA Verification Summary.
 // Source: https://slsa.dev/spec/v1.1/verification_summary.
 type vsa struct {
-	silent
-
 	Verifier  resourceID `json:"verifier"`
 	Time      time.Time  `json:"timeVerified"`
 	Resource  string     `json:"resourceUri"`

@@ -39,7 +39,9 @@ type longError struct {
 	most    int64
 }
 
-func (e *longError) Error() string { return fmt.Sprintf("%s gives more than %d bytes", e.address, e.most) }
+func (e *longError) Error() string {
+	return fmt.Sprintf("%s gives more than %d bytes", e.address, e.most)
+}
 
 // get asks for what has most bytes at most. The error is a transport.Error for all statuses but 200 and others.
 func (r *Repository) get(ctx context.Context, address string, most int64, accept []string, others ...int) (*answer, error) {

@@ -132,10 +132,14 @@ func attestationsPage(cmd *cobra.Command, reports []attest.Report) error {
 func attestedImage(w *bytes.Buffer, img attest.Image, repository string) {
 	const line = "    %-10s %-10s  %s\n" // the longest state and kind
 	fmt.Fprintf(w, "\n  %s  %s\n", oneLine(img.Platform), img.Digest)
-	for _, d := range img.Documents {
+	for _, same := range together(img.Documents, repository) {
+		d := same[0]
 		fmt.Fprintf(w, line, d.State, cmp.Or(string(d.Kind), "-"), shortDigest(d.Digest)+"  "+oneLine(signer(d, repository)))
 		for _, said := range d.Summary {
 			fmt.Fprintf(w, "               %s\n", oneLine(said))
+		}
+		if more := len(same) - 1; more > 0 {
+			fmt.Fprintf(w, "               and %d more like it\n", more)
 		}
 	}
 	for _, kind := range img.Missing {
@@ -144,13 +148,36 @@ func attestedImage(w *bytes.Buffer, img attest.Image, repository string) {
 	if img.Others > 0 {
 		fmt.Fprintf(w, "    and %s of other kinds\n", counted(img.Others, "artifact"))
 	}
+	for _, bad := range img.Bad {
+		fmt.Fprintf(w, "    not looked at: in the list of what is attached, %s\n", oneLine(bad))
+	}
 }
+
+// together are documents, with those together of which the same would be said: who may push can attach thousands.
+func together(documents []attest.Attached, repository string) (all [][]attest.Attached) {
+	at := map[string]int{}
+	for _, d := range documents {
+		says := fmt.Sprintf("%q", append([]string{string(d.State), string(d.Kind), anyDigest.ReplaceAllString(signer(d, repository), "sha256:...")}, d.Summary...))
+		if i, known := at[says]; known {
+			all[i] = append(all[i], d)
+			continue
+		}
+		at[says] = len(all)
+		all = append(all, []attest.Attached{d})
+	}
+	return all
+}
+
+// anyDigest is a digest in a text.
+var anyDigest = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 
 // signer says by whom a document is signed, which other repository than this it is about, as those of an image that
 // was copied are, and what is wrong with it.
 func signer(d attest.Attached, repository string) string {
 	text := "not signed"
 	switch {
+	case d.State == attest.Damaged && d.Signer == "": // who signed it could not be read
+		return d.Why
 	case d.Verified:
 		text = "signature verified"
 	case d.Signer != "":
