@@ -116,7 +116,11 @@ func (r runs) summary() (lines []string) {
 		count[at]++
 	}
 	for at, row := range newest {
-		lines = append(lines, fmt.Sprintf("%s: %s on %s, driver %s, %s (%d rows)", at.test, row.Result, cmp.Or(at.gpu, "no GPU"), at.driver, row.Started.UTC().Format(time.DateOnly), count[at]))
+		line := fmt.Sprintf("%s: %s on %s, driver %s, %s", at.test, row.Result, cmp.Or(at.gpu, "no GPU"), at.driver, row.Started.UTC().Format(time.DateOnly))
+		if n := count[at]; n > 1 {
+			line += fmt.Sprintf(" (%d rows)", n)
+		}
+		lines = append(lines, line)
 	}
 	slices.Sort(lines)
 	return lines

@@ -5,6 +5,7 @@ package evidence_test
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,10 @@ func TestSummary(t *testing.T) {
 		if diff := cmp.Diff(want, strings.Join(d.Says(evidence.Known{}).Summary, "\n")); diff != "" {
 			t.Errorf("Summary of %s (-want +got):\n%s", text, diff)
 		}
+	}
+	one := evidence.Document{Kind: evidence.Rows, Subject: subject, Predicate: json.RawMessage(`{"rows":[{"sample":"nbody","result":"pass","started":"2026-11-20T00:00:00Z","host":{"driver":"580"}}]}`)}
+	if got := one.Says(evidence.Known{}).Summary; !slices.Equal(got, []string{"nbody: pass on no GPU, driver 580, 2026-11-20"}) {
+		t.Errorf("Summary of one row = %q", got)
 	}
 	foreign := `{"verificationResult":"PASSED\u001b[2J\n","verifiedLevels":["x"],"policy":{},"https://github.com/cudabuild/cudabuild/blob/main/docs/evidence.md#vsa":{"met":[` +
 		`"` + strings.Repeat("long", 1000) + `",` + strings.Repeat(`"a","",`, 30) + `"b"]}}`
