@@ -426,7 +426,7 @@ func (k *kubernetes) missing(t *testing.T, f fixture) {
 	if row := doc.Rows[0]; row.Sample != gpu.NBody || !row.StandIn || *row.Asked != (gpu.Asked{Driver: "<580", GPU: "sm_90", GPUs: 1}) {
 		t.Errorf("row of %s, stand-in %v, asked %+v", row.Sample, row.StandIn, row.Asked)
 	}
-	if r := push("--dry-run", "--ledger", ledger); !strings.Contains(r.stdout, "no row: on a host with sm_90 and driver <580") {
+	if r := push("--dry-run", "--ledger", ledger); !strings.Contains(r.stdout, "says how a host with sm_90 and driver <580 makes one") {
 		t.Errorf("exit %d, and no gate lacks a row\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	k.empty(t)

@@ -127,6 +127,8 @@ func (p *Publisher) ran(c matrix.Cell, plan *Plan, driver, arch, sample string) 
 	case test == nil && of.Sample != sample: // nor will there ever be one
 		gate.State = Failed
 		gate.Why = fmt.Sprintf("no image of %s for CUDA %s on %s is among the cells: choose %s-%s-%s too", sample, of.CUDA, of.OS, of.CUDA, sample, of.OS)
+	case p.PlanOnly:
+		gate.Why = fmt.Sprintf("no row: '%s' stages the image, and says how a host with %s and driver %s makes one", p.CommandTo(""), arch, driver)
 	default:
 		with := ""
 		if test != nil {

@@ -63,6 +63,7 @@ type Options struct {
 	Older          bool // move tags from images that are newer
 	FewerPlatforms bool // move tags from images of more platforms
 	StageOnly      bool // end without moving a tag
+	PlanOnly       bool // [Publisher.Plan] alone is called: no image gets a staging tag, and nothing goes on
 	NoEvidence     bool // attach nothing to the images
 	// Key signs the evidence; nil leaves it as it is.
 	Key *sign.Key

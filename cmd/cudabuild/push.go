@@ -216,7 +216,7 @@ func (f *pushFlags) journal(run string) (publish.Journal, error) {
 func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.Plan, args []string) (o publish.Options, j publish.Journal, err error) {
 	o = publish.Options{
 		To: destination(m, want, args), Rules: m.Publish(), ID: cmp.Or(f.stage, f.promote, publish.NewRunID()), Journals: f.journals(),
-		FullReadBack: f.readBack == full, Older: f.older, FewerPlatforms: f.fewer, StageOnly: f.stage != "", Show: f.show(cmd),
+		FullReadBack: f.readBack == full, Older: f.older, FewerPlatforms: f.fewer, StageOnly: f.stage != "", PlanOnly: f.dryRun, Show: f.show(cmd),
 		NoEvidence: !f.evidence, Inventory: f.inventory(),
 	}
 	o.Program, _ = buildVersion()
