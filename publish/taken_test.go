@@ -82,8 +82,7 @@ func TestUndoneWithoutOneList(t *testing.T) {
 		if !broken.Load() || !strings.HasSuffix(r.URL.Path, list) {
 			return false
 		}
-		w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
-		_, _ = w.Write([]byte("{"))
+		w.WriteHeader(http.StatusForbidden)
 		return true
 	}) + "/cuda"
 	for _, staged := range []bool{true, false} {
