@@ -69,30 +69,32 @@ machine() (
   find /sys/class/net /sys/fs/bpf -maxdepth 1 2>/dev/null | sort
 )
 
+# The status is said: in a trap `return` alone gives that of before the trap.
 remove_groups() {
   local at
-  for at in $(hierarchies); do [ ! -d "$at/$group" ] || find "$at/$group" -depth -type d -exec rmdir {} + || return; done
+  for at in $(hierarchies); do [ ! -d "$at/$group" ] || find "$at/$group" -depth -type d -exec rmdir {} + || return 1; done
 }
 
 # Ends every process of the cluster and removes its cgroups, which stay busy until what was killed is gone for good.
 end() {
-  local at left
+  local at left gone=1
   for _ in {1..200}; do
     left=$(pids)
     [ -z "$left" ] || kill -9 $left 2>/dev/null || true
-    ! remove_groups 2>/dev/null || break
+    ! remove_groups 2>/dev/null || { gone=0; break; }
     sleep 0.05
   done
-  remove_groups
+  [ $gone = 0 ] || remove_groups || say "error: its cgroups are busy"
   for at in $(hierarchies); do
     [ ! -e "$at/cgroup.subtree_control" ] || [ ! -s "$dir/controllers" ] || sed 's/^/-/' "$dir/controllers" | paste -sd' ' >"$at/cgroup.subtree_control"
   done
+  return $gone
 }
 
 down() {
-  [ -e "$dir/machine" ] || { say "$dir is no cluster"; return; }
-  end
+  [ -e "$dir/machine" ] || { say "$dir is no cluster"; return 0; }
   local changed=0
+  end || changed=1
   diff "$dir/machine" <(machine) >&2 || changed=$?
   rm -rf --one-file-system "$dir"
   [ $changed = 0 ] || { say "error: this machine is not what it was before (above: < before, > now)"; exit 1; }
