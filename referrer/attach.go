@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -107,19 +106,21 @@ func (r *Repository) add(ctx context.Context, subject v1.Hash, artifacts []Raw, 
 	var missing []Raw
 	var entries []v1.Descriptor
 	for _, a := range artifacts {
+		there := false
 		if l.has(a.Descriptor.Digest) {
 			_, _, err := r.Manifest(ctx, a.Descriptor.Digest)
-			switch {
-			case registry.Unread(err):
+			if registry.Unread(err) {
 				return false, err
-			case err == nil && l.lists(a.Descriptor):
-				continue
-			case err == nil:
-				entries = append(entries, a.Descriptor)
-				continue
 			}
+			there = err == nil
 		}
-		missing, entries = append(missing, a), append(entries, a.Descriptor)
+		if there && l.lists(a.Descriptor) {
+			continue
+		}
+		entries = append(entries, a.Descriptor)
+		if !there {
+			missing = append(missing, a)
+		}
 	}
 	if len(entries) == 0 {
 		return false, nil
@@ -196,27 +197,24 @@ func (r *Repository) Save(ctx context.Context, subject v1.Hash) (again func(cont
 	if err != nil && !errors.As(err, new(*NotListError)) {
 		return nil, err
 	}
-	manifests := map[v1.Hash][]byte{}
-	list = slices.DeleteFunc(list, func(f Found) bool { return f.Digest == "" })
+	var artifacts []Raw
 	for _, f := range list {
 		d, err := f.descriptor()
-		if err == nil {
-			manifests[d.Digest], _, err = r.Manifest(ctx, d.Digest)
+		if err != nil { // what names nothing
+			continue
 		}
-		if err != nil && (registry.Again(err) || ctx.Err() != nil) { // what else cannot be read is lost already
+		raw, _, err := r.Manifest(ctx, d.Digest)
+		switch {
+		case err == nil:
+			artifacts = append(artifacts, Raw{d, raw})
+		case registry.Again(err) || ctx.Err() != nil: // what else cannot be read is lost already
 			return nil, err
 		}
 	}
 	return func(ctx context.Context) error {
-		for _, f := range list {
-			d, err := f.descriptor()
-			if err == nil && manifests[d.Digest] != nil {
-				_, err = r.Add(ctx, subject, d, manifests[d.Digest], func() error { return nil })
-			}
-			if err != nil {
-				return err
-			}
+		if len(artifacts) == 0 {
+			return nil
 		}
-		return nil
+		return r.AddAll(ctx, subject, artifacts)
 	}, nil
 }
