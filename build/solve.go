@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -129,18 +130,25 @@ func (r *run) unchanged(ctx context.Context, key digest.Digest) (remembered, boo
 	return known, err == nil
 }
 
-// solve runs the graph of an image and exports it into the store.
+// solve runs the graph of an image and exports it into the store, at the builder of its family,
+// and at the next one if that is lost.
 func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocispec.Descriptor, error) {
-	select {
-	case r.jobs <- struct{}{}:
-		defer func() { <-r.jobs }()
-	case <-ctx.Done():
-		return ocispec.Descriptor{}, ctx.Err()
+	for {
+		b, err := r.builder(ctx, m)
+		if err != nil {
+			return ocispec.Descriptor{}, err
+		}
+		desc, err := r.solveAt(ctx, b, m, compiled)
+		<-b.jobs
+		if !errors.Is(err, errMoved) {
+			m.by = b
+			return desc, err
+		}
 	}
-	e, err := r.openEngine(ctx)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
+}
+
+// solveAt is solve at one builder. The error is errMoved if that was lost.
+func (r *run) solveAt(ctx context.Context, b *builder, m *manifest, compiled *llb.Image) (ocispec.Descriptor, error) {
 	config, err := json.Marshal(compiled.Config)
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -155,10 +163,12 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocis
 		return result, nil
 	}
 	statuses, seen := r.Display.Solve(m.name())
-	response, err := e.Client.Build(ctx, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
+	solving, cancel := b.whileThere(ctx)
+	response, err := b.engine.Client.Build(solving, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
+	cancel()
 	<-seen
 	if err != nil {
-		return ocispec.Descriptor{}, r.diagnose(ctx, m, e, err)
+		return ocispec.Descriptor{}, r.diagnose(ctx, m, b, err)
 	}
 	return exported(response)
 }
