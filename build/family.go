@@ -31,7 +31,8 @@ type choice struct {
 // what has the highest score. Where a builder has its share already, the next choice is taken;
 // if all have, shares grow.
 func distribute(placed map[string]int, families, builders []string, can func(family string, builder int) bool) {
-	load, choices := map[int]int{}, []choice{}
+	load, able := map[int]int{}, 0 // of the builders and families that have a choice
+	var choices []choice
 	for _, family := range families {
 		var its []choice
 		for i, name := range builders {
@@ -40,6 +41,7 @@ func distribute(placed map[string]int, families, builders []string, can func(fam
 				its = append(its, choice{family, i, score(family, name), 0})
 			}
 		}
+		able += min(len(its), 1)
 		if at, ok := placed[family]; ok {
 			load[at]++
 			continue
@@ -52,7 +54,7 @@ func distribute(placed map[string]int, families, builders []string, can func(fam
 	slices.SortFunc(choices, func(a, b choice) int {
 		return cmp.Or(cmp.Compare(a.of, b.of), cmp.Compare(b.score, a.score), cmp.Compare(a.family, b.family), cmp.Compare(a.builder, b.builder))
 	})
-	for most := share(len(families), len(load)); len(choices) > 0; most++ {
+	for most := share(able, len(load)); len(choices) > 0; most++ {
 		choices = slices.DeleteFunc(choices, func(c choice) bool {
 			if _, ok := placed[c.family]; ok {
 				return true
@@ -71,7 +73,7 @@ func distribute(placed map[string]int, families, builders []string, can func(fam
 // where that is no whole family more. Of two families each of two builders gets one.
 func share(families, builders int) int {
 	if builders == 0 {
-		return families
+		return 0
 	}
 	return max((families+builders-1)/builders, families*5/(builders*4))
 }
