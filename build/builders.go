@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -13,22 +14,6 @@ import (
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/record"
 )
-
-// builder is one BuildKit of a run: the one that we own, or one of those that the user named.
-type builder struct {
-	engine.Options
-
-	jobs    chan struct{}  // one token a solve in flight
-	engine  *engine.Engine // nil while it is not open
-	version string         // "" if it does not say one
-	used    bool           // it has been given a family
-	watch   sync.WaitGroup // of what looks whether it answers
-	unwatch func()         // ends that
-
-	gone sync.Once
-	lost chan struct{} // closed when it is lost for this run
-	err  error         // why, valid once lost is closed
-}
 
 // errMoved means that a solve was cut short because its builder is lost, and another takes over.
 var errMoved = errors.New("its BuildKit is lost")
@@ -40,37 +25,6 @@ func newBuilders(o Options) (all []*builder) {
 		all = append(all, b)
 	}
 	return all
-}
-
-// name is what people see, and by what families are placed.
-func (b *builder) name() string { return engine.Public(b.Address) }
-
-func (b *builder) isLost() bool {
-	select {
-	case <-b.lost:
-		return true
-	default:
-		return false
-	}
-}
-
-// whileThere is a context that ends with ctx, and when the builder is lost.
-func (b *builder) whileThere(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-b.lost:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
-// can reports whether a builder that is open runs programs of a platform. An owned one runs
-// here, where that was looked at before.
-func (b *builder) can(platform string) bool {
-	return b.Address == "" || slices.Contains(b.engine.Platforms, platform)
 }
 
 // open starts or connects to the builders once, for the first cell that needs one. Of several
@@ -141,15 +95,6 @@ func (r *run) close() (err error) {
 	return err
 }
 
-// end makes a builder lost, and reports whether it was not yet.
-func (b *builder) end(err error) (first bool) {
-	b.gone.Do(func() {
-		first, b.err = true, err
-		close(b.lost)
-	})
-	return first
-}
-
 // lose takes a builder out of the run if others are left to take over, which it reports.
 func (r *run) lose(b *builder, err error) bool {
 	if b.isLost() {
@@ -175,15 +120,18 @@ func (r *run) living() (n int) {
 
 // noneLeft ends the run for want of a builder.
 func (r *run) noneLeft() error {
-	var errs []error
+	var all error
 	for _, b := range r.builders {
-		if b.isLost() {
-			errs = append(errs, b.err)
+		switch {
+		case !b.isLost():
+		case all == nil:
+			all = b.err
+		default:
+			all = fmt.Errorf("%w; %w", all, b.err)
 		}
 	}
-	err := errors.Join(errs...)
-	r.cancel(err)
-	return err
+	r.cancel(all)
+	return all
 }
 
 // builder returns the one that an image's family is placed on, when that has room for another
@@ -264,20 +212,9 @@ func (r *run) names() string {
 // recorded says what became of the builders that the user named.
 func (r *run) recorded() (all []record.Builder) {
 	for _, b := range r.builders {
-		state := record.BuilderUnused
-		switch {
-		case b.Address == "":
-			continue
-		case b.isLost():
-			state = record.BuilderLost
-		case b.used:
-			state = record.BuilderUsed
+		if b.Address != "" {
+			all = append(all, b.recorded())
 		}
-		one := record.Builder{Address: b.name(), Version: b.version, State: state}
-		if b.isLost() {
-			one.Reason = b.err.Error()
-		}
-		all = append(all, one)
 	}
 	return all
 }

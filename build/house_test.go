@@ -136,7 +136,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	o := build.Options{
 		Matrix: h.parsed(t).Digest(), Version: "v0",
 		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
-		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
+		Engine:   engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
 		Builders: h.addresses,
 	}
 	if h.show != nil {

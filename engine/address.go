@@ -31,8 +31,8 @@ var mistakes = []struct {
 
 // schemes are those that a client can connect by, and buildx. What becomes an argument of a
 // program does not look like an option of it.
-var schemes = regexp.MustCompile(`^(unix:///.|tcp://[^/?]*:[0-9]+(\?.*)?$|(docker-container|podman-container|kube-pod)://[A-Za-z0-9]|` +
-	`ssh://([A-Za-z0-9][^/@]*@)?[A-Za-z0-9[]|buildx://[A-Za-z][A-Za-z0-9._-]*$)`)
+var schemes = regexp.MustCompile(`^(unix:///.|tcp://[^/?]*:[0-9]+(\?.*)?$|(docker-container|podman-container|kube-pod|ssh)://[A-Za-z0-9[]|` +
+	`buildx://[A-Za-z][A-Za-z0-9._-]*$)`)
 
 // wrongForm says what to write in place of an address that cannot be one, "" if it can.
 func wrongForm(address string) string {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/internal/hint"
@@ -96,10 +97,15 @@ func (n node) addresses(ctx context.Context, driver string) ([]string, error) {
 	return nil, hint.Usage(fmt.Sprintf("the driver %q is no BuildKit to connect to", driver), "'docker buildx create --driver docker-container' makes one that is")
 }
 
+// nodeName is what docker buildx takes for one.
+var nodeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$`)
+
 // container is the address of a node in a container of docker.
 func (n node) container() (string, error) {
 	address := "docker-container://buildx_buildkit_" + n.Name
 	switch {
+	case !nodeName.MatchString(n.Name):
+		return "", errors.New("no container has that name")
 	case n.Endpoint == "", n.Endpoint == "default", n.Endpoint == cmp.Or(os.Getenv("DOCKER_HOST"), "unix:///var/run/docker.sock"):
 		return address, nil
 	case strings.Contains(n.Endpoint, "://"):
