@@ -180,6 +180,48 @@ func TestBuilderLost(t *testing.T) {
 	}
 }
 
+// TestBuilderLostExporting: what a builder had sent of an image when it was killed is no hindrance
+// for the one that sends it after that.
+func TestBuilderLostExporting(t *testing.T) {
+	t.Parallel()
+	h, states := pair(t)
+	cells, large := []string{"12.5-base-*", "12.6-base-*"}, h.catalog
+	h.catalog = load(t, overlay(t, "12.5", "large", "cudart5"))
+	first := on(h.done(t, cells...))["12.5-base-tiny"]
+	h.catalog, h.out = large, t.TempDir()
+
+	ended, met := make(chan struct{}), make(chan bool, 1)
+	go func() {
+		ingest := filepath.Join(h.out, "images", "ingest")
+		for !growing(ingest) {
+			select {
+			case <-ended:
+				met <- false
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+		for _, pid := range daemons(t, states[first]) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		met <- true
+	}()
+	r := h.done(t, cells...)
+	close(ended)
+	if !<-met {
+		t.Fatal("nobody has seen the export")
+	}
+	if diff := cmp.Diff(alone(t, h, cells...), digests(r)); diff != "" {
+		t.Errorf("digests (-one builder +the one left):\n%s", diff)
+	}
+	if by := on(r)["12.5-base-tiny"]; became(r)[first] == record.BuilderLost && by == first { // it may have been faster
+		t.Errorf("base was built by %s, which is lost", by)
+	}
+	images := h.images(t)
+	defer images.Close()
+	sound(t, images, "12.5-base-tiny")
+}
+
 // TestBuildersLost: when none is left the run ends, as it does with one.
 func TestBuildersLost(t *testing.T) {
 	t.Parallel()

@@ -62,7 +62,7 @@ func (e *AddressError) Hint() string {
 	if strings.HasSuffix(e.Address, "/docker.sock") {
 		return "that is Docker's own socket: 'docker buildx create --name NAME --bootstrap' starts a BuildKit, docker-container://buildx_buildkit_NAME0"
 	}
-	return "start BuildKit there, or leave --builder and BUILDKIT_HOST away: cudabuild then starts its own"
+	return "start BuildKit there, or give --builder '' and cudabuild starts its own"
 }
 
 // Code is that of a mistake on the command line where the address cannot be one.

@@ -66,7 +66,7 @@ type Cell struct {
 	BuildSeconds float64         `json:"build_seconds"`      // from its solve to its verdict, cells below not counted
 	Images       []verify.Report `json:"images"`             // one a platform; never null
 	Made         []Made          `json:"made,omitempty"`     // one a platform, in their order; nil if none was built
-	Builders     []string        `json:"builders,omitempty"` // addresses of the BuildKits that the last run built it with, if the user named them
+	Builders     []string        `json:"builders,omitempty"` // addresses of the BuildKits that built it, or tried to, if the user named them
 	Rows         []Row           `json:"rows"`               // of GPU hosts, oldest first; never null
 }
 
