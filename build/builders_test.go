@@ -144,7 +144,7 @@ func TestBuilderLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, states := pair(t)
-			h.patience = 5 * time.Second
+			h.patience = 10 * time.Second
 			first := on(h.done(t, twoFamilies...))["12.1-runtime-tiny"]
 			hit := func(times int) bool {
 				if times == 1 {
