@@ -237,7 +237,7 @@ func TestBuildersLost(t *testing.T) {
 	}
 	var met atomic.Int32
 	h.catalog = load(t, awaited(t, func(times int) bool {
-		met.Store(int32(times)) //nolint:gosec // a few
+		met.Store(int32(times))
 		for _, pid := range daemons(t, states[order[min(times, 2)-1]]) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
@@ -301,12 +301,12 @@ func TestBuilderOfPlatform(t *testing.T) {
 func limited(t testing.TB, platform string) string {
 	t.Helper()
 	dir := t.TempDir()
-	real, err := filepath.Abs(tools)
+	programs, err := filepath.Abs(tools)
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\nexec %s/buildkitd --oci-worker-platform %s \"$@\"\n", real, platform)
-	err = errors.Join(os.WriteFile(filepath.Join(dir, "buildkitd"), []byte(script), 0o755), os.Symlink(filepath.Join(real, "runc"), filepath.Join(dir, "runc")))
+	script := fmt.Sprintf("#!/bin/sh\nexec %s/buildkitd --oci-worker-platform %s \"$@\"\n", programs, platform)
+	err = errors.Join(os.WriteFile(filepath.Join(dir, "buildkitd"), []byte(script), 0o755), os.Symlink(filepath.Join(programs, "runc"), filepath.Join(dir, "runc")))
 	if err != nil {
 		t.Fatal(err)
 	}
