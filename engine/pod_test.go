@@ -3,6 +3,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -54,7 +55,8 @@ exec env %s=%s %s -test.run='^TestDialStdio$'
 	if err := pod.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := engine.Open(t.Context(), engine.Options{Address: "kube-pod://other", Patience: patience}); err == nil || !strings.Contains(err.Error(), "no pod") {
-		t.Errorf("Open = %v, want what kubectl says", err)
+	_, err = engine.Open(t.Context(), engine.Options{Address: "kube-pod://other", Patience: patience})
+	if address := (*engine.AddressError)(nil); !errors.As(err, &address) || address.Address != "kube-pod://other" {
+		t.Errorf("Open = %v, want an AddressError for the other pod", err)
 	}
 }
