@@ -134,8 +134,26 @@ func (r *run) noneLeft() error {
 	return all
 }
 
+// at has something done by the builder of an image's family, as one of its jobs, and by the next
+// one if that is lost: then the error is errMoved. The context of do ends when its builder is lost.
+func (r *run) at(ctx context.Context, m *manifest, do func(context.Context, *builder) error) error {
+	for {
+		b, err := r.builder(ctx, m)
+		if err != nil {
+			return err
+		}
+		there, cancel := b.whileThere(ctx)
+		err = do(there, b)
+		cancel()
+		<-b.jobs
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
 // builder returns the one that an image's family is placed on, when that has room for another
-// solve. Give the token of its jobs back.
+// job. Give its token back.
 func (r *run) builder(ctx context.Context, m *manifest) (*builder, error) {
 	for {
 		b, err := r.placed(ctx, m)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -130,28 +129,11 @@ func (r *run) unchanged(ctx context.Context, key digest.Digest) (remembered, boo
 	return known, err == nil
 }
 
-// solve runs the graph of an image and exports it into the store, at the builder of its family,
-// and at the next one if that is lost.
-func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocispec.Descriptor, error) {
-	for {
-		b, err := r.builder(ctx, m)
-		if err != nil {
-			return ocispec.Descriptor{}, err
-		}
-		desc, err := r.solveAt(ctx, b, m, compiled)
-		<-b.jobs
-		if !errors.Is(err, errMoved) {
-			m.by = b
-			return desc, err
-		}
-	}
-}
-
-// solveAt is solve at one builder. The error is errMoved if that was lost.
-func (r *run) solveAt(ctx context.Context, b *builder, m *manifest, compiled *llb.Image) (ocispec.Descriptor, error) {
+// solve runs the graph of an image and exports it into the store.
+func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (desc ocispec.Descriptor, err error) {
 	config, err := json.Marshal(compiled.Config)
 	if err != nil {
-		return ocispec.Descriptor{}, err
+		return desc, err
 	}
 	frontend := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		result, err := c.Solve(ctx, gateway.SolveRequest{Definition: compiled.Definition.ToPB(), Evaluate: true})
@@ -162,15 +144,18 @@ func (r *run) solveAt(ctx context.Context, b *builder, m *manifest, compiled *ll
 		result.AddMeta(exptypes.ExporterImageConfigKey, config)
 		return result, nil
 	}
-	statuses, seen := r.Display.Solve(m.name())
-	solving, cancel := b.whileThere(ctx)
-	response, err := b.engine.Client.Build(solving, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
-	cancel()
-	<-seen
-	if err != nil {
-		return ocispec.Descriptor{}, r.diagnose(ctx, m, b, err)
-	}
-	return exported(response)
+	err = r.at(ctx, m, func(there context.Context, b *builder) error {
+		m.by = b
+		statuses, seen := r.Display.Solve(m.name())
+		response, err := b.engine.Client.Build(there, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
+		<-seen
+		if err != nil {
+			return r.diagnose(ctx, m, b, err)
+		}
+		desc, err = exported(response)
+		return err
+	})
+	return desc, err
 }
 
 func (r *run) solveOptions(platform string) bk.SolveOpt {
