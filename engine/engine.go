@@ -60,7 +60,7 @@ func (e *AddressError) Hint() string {
 		return text
 	}
 	if strings.HasSuffix(e.Address, "/docker.sock") {
-		return "that is Docker's own socket: 'docker buildx create --name NAME --bootstrap' starts a BuildKit, docker-container://buildx_buildkit_NAME0"
+		return "that is Docker's own socket: 'docker buildx create --name NAME --bootstrap' starts a BuildKit, which is buildx://NAME"
 	}
 	return "start BuildKit there, or give --builder '' and cudabuild starts its own"
 }
