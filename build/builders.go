@@ -73,7 +73,7 @@ func (r *run) openOne(ctx context.Context, b *builder) {
 	watched, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // close ends it
 	b.unwatch = unwatch
 	b.watch.Go(func() {
-		if err := e.Silent(watched, b.Options); err != nil && !r.lose(b, err) {
+		if err := e.Silent(watched, b.Options); err != nil && !r.lose(b, &engine.AddressError{Address: b.Address, Err: err}) {
 			r.Log.Warn("BuildKit has not answered for a while; still waiting for it", "address", cmp.Or(b.name(), e.Address()))
 		}
 	})
@@ -104,7 +104,7 @@ func (r *run) lose(b *builder, err error) bool {
 		return false
 	}
 	if b.end(err) {
-		r.Log.Warn("a BuildKit is lost; the others build what it was to build", "builder", b.name(), "error", err)
+		r.Log.Warn("a BuildKit is lost; the others build what it was to build", "builder", b.name(), "error", err.Error()) // %+v of BuildKit's own has a stack
 	}
 	return true
 }

@@ -77,7 +77,7 @@ func (r *run) hasMoved(ctx context.Context, b *builder, err error) bool {
 	case b.engine.Answers(ctx, b.Options) == nil:
 		return false
 	}
-	return ctx.Err() == nil && r.lose(b, err)
+	return ctx.Err() == nil && r.lose(b, &engine.AddressError{Address: b.Address, Err: err})
 }
 
 // dead says how a daemon that no longer answers has ended. Its connection breaks before
