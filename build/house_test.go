@@ -17,6 +17,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/build"
+	"github.com/cudabuild/cudabuild/build/cache"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/proxy"
@@ -45,6 +46,7 @@ type house struct {
 	matrix     string        // "" is tinyMatrix
 	tags       string        // of the matrix, in YAML's flow style; may be ""
 	log        *slog.Logger  // may be nil
+	cache      cache.Options
 }
 
 func newHouse(t testing.TB) *house {
@@ -134,7 +136,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	bases.Mirror = h.mirror
 	o := build.Options{
 		Matrix: h.parsed(t).Digest(), Version: "v0",
-		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Cache: h.cache, Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
 	}
 	if h.show != nil {

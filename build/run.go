@@ -10,8 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moby/buildkit/session"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/cudabuild/cudabuild/build/cache"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/disk"
@@ -43,6 +45,13 @@ type run struct {
 	watch    sync.WaitGroup // of what looks whether the engine answers
 	unwatch  func()         // ends that
 	failed   *image.Store   // opened by the first image that fails
+
+	cache    *cache.Cache                        // nil if there is none
+	exports  string                              // a folder, see openCaches
+	sessions map[*engine.Engine]*session.Session // of solves with caches; guarded by mu
+	serving  sync.WaitGroup                      // of sessions
+	imports  sync.RWMutex                        // read-locked by solves with caches
+	sending  sync.WaitGroup                      // of caches
 }
 
 // all runs every task and cleans up behind them.
@@ -55,9 +64,12 @@ func (r *run) all(parent context.Context) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = r.closeEngine() }) // its error comes again below
 	defer func() {
 		stop()
-		err = errors.Join(err, r.closeEngine(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
+		err = errors.Join(err, r.closeCaches(), r.closeEngine(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
 	}()
 	if err := r.repair(ctx); err != nil {
+		return err
+	}
+	if err := r.openCaches(ctx); err != nil {
 		return err
 	}
 	if err := r.checkPlatforms(ctx); err != nil {
@@ -68,6 +80,7 @@ func (r *run) all(parent context.Context) (err error) {
 		group.Go(func() { r.task(ctx, t) })
 	}
 	group.Wait()
+	r.sending.Wait()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, errFailFast) {
 		return cause
 	}
@@ -98,6 +111,9 @@ func (r *run) task(ctx context.Context, t *task) {
 	b, err := r.build(ctx, t)
 	if err == nil {
 		err = r.gate(ctx, t, b)
+	}
+	if err == nil {
+		r.export(ctx, t)
 	}
 	t.result.Cached = err == nil && b.cached
 	if started := t.started(); !started.IsZero() {
@@ -148,7 +164,11 @@ func (r *run) record() *record.Run {
 		return cmp.Or(cmp.Compare(a.OS, b.OS), cmp.Compare(a.Platform, b.Platform))
 	})
 	for _, t := range r.tasks {
+		t.result.Caches = r.caches(t)
 		result.Cells = append(result.Cells, t.result)
+	}
+	if r.cache != nil {
+		result.Totals.CacheFetchedBytes, result.Totals.CacheSentBytes = r.cache.Fetched(), r.cache.Sent()
 	}
 	result.Totals.SizeBytes = result.Size(context.Background(), r.Images)
 	result.Sum()

@@ -76,7 +76,7 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	if known, ok := r.unchanged(ctx, key); ok {
+	if known, ok := r.unchanged(ctx, key); ok && !r.owes(ctx, m, key) {
 		r.Display.Cached("[" + m.name() + "] unchanged")
 		m.evaluate()
 		return built{known.Descriptor, r.noted(m, key, known), true}, nil
@@ -145,18 +145,20 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocis
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	frontend := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-		result, err := c.Solve(ctx, gateway.SolveRequest{Definition: compiled.Definition.ToPB(), Evaluate: true})
-		if err != nil {
-			return nil, err
+	response, err := r.withCaches(ctx, e, m, func(options bk.SolveOpt, imports []gateway.CacheOptionsEntry) (*bk.SolveResponse, error) {
+		frontend := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+			result, err := c.Solve(ctx, gateway.SolveRequest{Definition: compiled.Definition.ToPB(), Evaluate: true, CacheImports: imports})
+			if err != nil {
+				return nil, err
+			}
+			m.evaluate()
+			result.AddMeta(exptypes.ExporterImageConfigKey, config)
+			return result, nil
 		}
-		m.evaluate()
-		result.AddMeta(exptypes.ExporterImageConfigKey, config)
-		return result, nil
-	}
-	statuses, seen := r.Display.Solve(m.name())
-	response, err := e.Client.Build(ctx, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
-	<-seen
+		statuses, seen := r.Display.Solve(m.name())
+		defer func() { <-seen }()
+		return e.Client.Build(ctx, options, "cudabuild", frontend, statuses)
+	})
 	if err != nil {
 		return ocispec.Descriptor{}, r.diagnose(ctx, m, e, err)
 	}
@@ -168,17 +170,25 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 	if r.Compression != matrix.Zstd { // the compression of bootstrapped roots
 		attrs["force-compression"] = "true"
 	}
-	attachables := []session.Attachable{credentials()}
-	if config := slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
-		attachables = append(attachables, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
-	}
 	return bk.SolveOpt{
-		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.Images.Adopting(r.Engine.ContentDir())}},
+		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.output()}},
 		OCIStores:     map[string]content.Store{llb.BaseStore: r.Bases.Content()},
 		FrontendAttrs: map[string]string{"platform": platform}, // without, the exporter warns of one that is not its own
-		Session:       attachables,
+		Session:       r.attachables(),
 	}
 }
+
+// attachables are what BuildKit may ask of us, beside content.
+func (r *run) attachables() []session.Attachable {
+	all := []session.Attachable{credentials()}
+	if config := slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
+		all = append(all, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
+	}
+	return all
+}
+
+// output is where BuildKit exports images to.
+func (r *run) output() content.Store { return r.Images.Adopting(r.Engine.ContentDir()) }
 
 // exported reads the descriptor of the exported image out of a solve's response.
 func exported(response *bk.SolveResponse) (desc ocispec.Descriptor, err error) {

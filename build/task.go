@@ -29,6 +29,7 @@ type task struct {
 // manifest is the image of a cell for one of its platforms.
 type manifest struct {
 	*task
+	cached
 
 	platform string
 	on       []*manifest // of the same platform, in the cells below
@@ -169,8 +170,11 @@ func (m *manifest) ready(ctx context.Context) error {
 	return nil
 }
 
-// evaluate tells the images above that this one's graph is solved.
+// evaluate tells the images above that this one's graph is solved, be it the second time.
 func (m *manifest) evaluate() {
+	if m.solved {
+		return
+	}
 	m.solved = true
 	close(m.evaluated)
 }
