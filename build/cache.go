@@ -29,8 +29,8 @@ import (
 type cached struct {
 	plan   digest.Digest      // what it is made of
 	given  []*cache.Entry     // what its solve was offered
-	wrote  ocispec.Descriptor // the cache that BuildKit made of it, zero if none
-	failed bool               // BuildKit was to make one, and did not
+	writes bool               // BuildKit is to make one of it
+	wrote  ocispec.Descriptor // what it made, zero if nothing
 	noted  []record.Cache
 }
 
@@ -92,19 +92,19 @@ func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, 
 	return s, nil
 }
 
-// withCaches solves with what the caches have of an image and of those below it, and anew
-// without if a blob of theirs cannot be had.
-func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, solve func(bk.SolveOpt, []gateway.CacheOptionsEntry) (*bk.SolveResponse, error)) (*bk.SolveResponse, error) {
-	options := r.solveOptions(m.platform)
+// withCaches adds to the options of a solve what caches have of the image and of those below it, and
+// that BuildKit is to write one. BuildKit takes a blob of a cache when it has a use for the step that
+// made it, and runs the step if the blob cannot be had.
+func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, options bk.SolveOpt) (bk.SolveOpt, []gateway.CacheOptionsEntry, error) {
 	if r.cache == nil {
-		return solve(options, nil)
+		return options, nil, nil
 	}
 	s, err := r.session(ctx, e)
 	if err != nil {
-		return nil, err
+		return options, nil, err
 	}
 	options.SharedSession, options.SessionPreInitialized = s, true
-	if r.Cache.Writes() && !r.cache.Current(ctx, r.cacheTag(m.cell.ID, m.platform), m.plan) {
+	if r.owes(ctx, m) {
 		attrs := map[string]string{"dest": r.exports, "mode": "min", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "true"}
 		for _, name := range []string{"compression", "force-compression"} { // so that its blobs are the image's
 			if value := options.Exports[0].Attrs[name]; value != "" {
@@ -112,32 +112,21 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, sol
 			}
 		}
 		options.CacheExports = []bk.CacheOptionsEntry{{Type: "local", Attrs: attrs}}
+		m.writes = true
 	}
-	m.given = r.find(ctx, m)
-	response, err := r.importing(options, m.given, solve)
-	if broken := r.cache.Broken(m.given); err != nil && broken != nil && ctx.Err() == nil {
-		r.Log.Warn("a cache is not whole; the image is built without", "cell", m.name(), "cache", broken)
-		// What another solve has taken from it, too, stays in BuildKit as long as that solve.
-		r.imports.Lock()
-		r.imports.Unlock() //nolint:staticcheck // nothing is to be done meanwhile
-		response, err = solve(options, nil)
-	}
-	if err == nil && len(options.CacheExports) > 0 {
-		m.failed = json.Unmarshal([]byte(response.ExporterResponse["cache.manifest"]), &m.wrote) != nil
-	}
-	return response, err
-}
-
-func (r *run) importing(options bk.SolveOpt, given []*cache.Entry, solve func(bk.SolveOpt, []gateway.CacheOptionsEntry) (*bk.SolveResponse, error)) (*bk.SolveResponse, error) {
 	var imports []gateway.CacheOptionsEntry
-	for _, entry := range given {
-		if entry.State == record.CacheImported && r.cache.Broken([]*cache.Entry{entry}) == nil {
+	m.given = r.find(ctx, m)
+	for _, entry := range m.given {
+		if r.cache.State(entry).State == record.CacheImported {
 			imports = append(imports, gateway.CacheOptionsEntry{Type: "local", Attrs: map[string]string{"src": importStore, "digest": entry.Manifest.Digest.String()}})
 		}
 	}
-	r.imports.RLock()
-	defer r.imports.RUnlock()
-	return solve(options, imports)
+	return options, imports, nil
+}
+
+// written notes the cache that a solve has written.
+func (c *cached) written(response *bk.SolveResponse) {
+	_ = json.Unmarshal([]byte(response.ExporterResponse["cache.manifest"]), &c.wrote) // there is none if that failed
 }
 
 // find returns what caches have of an image and of those right below it.
@@ -161,35 +150,26 @@ func (r *run) cacheTag(id, platform string) string {
 
 // owes reports whether an image that has not changed is to be solved all the same, because the cache
 // that is written lacks it.
-func (r *run) owes(ctx context.Context, m *manifest, plan digest.Digest) bool {
-	m.plan = plan
-	if r.cache == nil || !r.Cache.Writes() {
-		return false
-	}
-	return r.cache.Lacks(ctx, r.cacheTag(m.cell.ID, m.platform), plan)
+func (r *run) owes(ctx context.Context, m *manifest) bool {
+	return r.Cache.Writes() && r.cache.Lacks(ctx, r.cacheTag(m.cell.ID, m.platform), m.plan)
 }
 
 // export sends the caches of a cell that passed, beside what else there is to do.
 func (r *run) export(ctx context.Context, t *task) {
-	if r.cache == nil {
+	if !r.Cache.Writes() {
 		return
 	}
 	for _, m := range t.manifests {
-		switch tag := r.cacheTag(m.cell.ID, m.platform); {
-		case m.failed:
-			m.noted = append(m.noted, record.Cache{Ref: r.Cache.To.Tag(tag).Name(), State: record.CacheFailed, Reason: "BuildKit did not make it"})
-		case m.wrote.Digest != "":
-			r.sending.Go(func() {
-				done := r.Display.Step("[" + m.name() + "] write cache " + r.Cache.To.Name())
-				sent := r.cache.Send(ctx, tag, m.wrote, m.plan)
-				m.noted = append(m.noted, sent)
-				if done(nil); sent.State == record.CacheFailed {
-					r.Log.Info("a cache was not written", "cache", sent.Ref, "error", sent.Reason)
-				}
-			})
-		case r.Cache.Writes() && r.cache.Current(ctx, tag, m.plan):
-			m.noted = append(m.noted, record.Cache{Ref: r.Cache.To.Tag(tag).Name(), State: record.CacheCurrent})
+		tag := r.cacheTag(m.cell.ID, m.platform)
+		if !m.writes {
+			m.noted = append(m.noted, r.cache.Written(ctx, tag, m.plan))
+			continue
 		}
+		r.sending.Go(func() {
+			done := r.Display.Step("[" + m.name() + "] write cache " + r.Cache.To.Name())
+			m.noted = append(m.noted, r.cache.Send(ctx, tag, m.wrote, m.plan))
+			done(nil)
+		})
 	}
 }
 

@@ -226,7 +226,7 @@ func TestCacheGone(t *testing.T) {
 			"owned": func() string { return "" },
 			"given": func() string { address, _ := given(t); return address },
 		} {
-			t.Run(name+", "+kind, func(t *testing.T) {
+			t.Run(name+" "+kind, func(t *testing.T) {
 				t.Parallel()
 				registry, first, all := filled(t)
 				test.arm(t, registry, first)

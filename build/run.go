@@ -50,7 +50,6 @@ type run struct {
 	exports  string                              // a folder, see openCaches
 	sessions map[*engine.Engine]*session.Session // of solves with caches; guarded by mu
 	serving  sync.WaitGroup                      // of sessions
-	imports  sync.RWMutex                        // read-locked by solves with caches
 	sending  sync.WaitGroup                      // of caches
 }
 

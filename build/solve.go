@@ -76,7 +76,8 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	if known, ok := r.unchanged(ctx, key); ok && !r.owes(ctx, m, key) {
+	m.plan = key
+	if known, ok := r.unchanged(ctx, key); ok && !r.owes(ctx, m) {
 		r.Display.Cached("[" + m.name() + "] unchanged")
 		m.evaluate()
 		return built{known.Descriptor, r.noted(m, key, known), true}, nil
@@ -145,23 +146,26 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocis
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	response, err := r.withCaches(ctx, e, m, func(options bk.SolveOpt, imports []gateway.CacheOptionsEntry) (*bk.SolveResponse, error) {
-		frontend := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-			result, err := c.Solve(ctx, gateway.SolveRequest{Definition: compiled.Definition.ToPB(), Evaluate: true, CacheImports: imports})
-			if err != nil {
-				return nil, err
-			}
-			m.evaluate()
-			result.AddMeta(exptypes.ExporterImageConfigKey, config)
-			return result, nil
+	options, imports, err := r.withCaches(ctx, e, m, r.solveOptions(m.platform))
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	frontend := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+		result, err := c.Solve(ctx, gateway.SolveRequest{Definition: compiled.Definition.ToPB(), Evaluate: true, CacheImports: imports})
+		if err != nil {
+			return nil, err
 		}
-		statuses, seen := r.Display.Solve(m.name())
-		defer func() { <-seen }()
-		return e.Client.Build(ctx, options, "cudabuild", frontend, statuses)
-	})
+		m.evaluate()
+		result.AddMeta(exptypes.ExporterImageConfigKey, config)
+		return result, nil
+	}
+	statuses, seen := r.Display.Solve(m.name())
+	response, err := e.Client.Build(ctx, options, "cudabuild", frontend, statuses)
+	<-seen
 	if err != nil {
 		return ocispec.Descriptor{}, r.diagnose(ctx, m, e, err)
 	}
+	m.written(response)
 	return exported(response)
 }
 

@@ -170,11 +170,8 @@ func (m *manifest) ready(ctx context.Context) error {
 	return nil
 }
 
-// evaluate tells the images above that this one's graph is solved, be it the second time.
+// evaluate tells the images above that this one's graph is solved.
 func (m *manifest) evaluate() {
-	if m.solved {
-		return
-	}
 	m.solved = true
 	close(m.evaluated)
 }

@@ -141,24 +141,23 @@ func (c *Cache) Lacks(ctx context.Context, tag string, plan digest.Digest) bool 
 	return c.entry(ctx, c.To, tag).State != record.CacheUnreachable && !c.Current(ctx, tag, plan)
 }
 
-// State is what has become of an entry so far.
-func (c *Cache) State(e *Entry) record.Cache {
-	if err := c.Broken([]*Entry{e}); err != nil {
-		return record.Cache{Ref: e.Ref, State: record.CacheBroken, Reason: err.Error()}
+// Written is what the record says of the cache of an image that was not to be sent.
+func (c *Cache) Written(ctx context.Context, tag string, plan digest.Digest) record.Cache {
+	state := c.State(c.entry(ctx, c.To, tag))
+	if state.State = record.CacheFailed; c.Current(ctx, tag, plan) {
+		state.State = record.CacheCurrent
 	}
-	return e.Cache
+	return state
 }
 
-// Broken returns why blobs of one of the entries cannot be had, nil if nobody has missed any.
-func (c *Cache) Broken(entries []*Entry) error {
+// State is what has become of an entry so far.
+func (c *Cache) State(e *Entry) record.Cache {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range entries {
-		if e.broken != nil {
-			return e.broken
-		}
+	if e.broken != nil {
+		return record.Cache{Ref: e.Ref, State: record.CacheBroken, Reason: e.broken.Error()}
 	}
-	return nil
+	return e.Cache
 }
 
 func (c *Cache) entry(ctx context.Context, repo name.Repository, tag string) *Entry {

@@ -89,6 +89,7 @@ func (b *blob) fetch(ctx context.Context) error {
 			return
 		}
 		b.err = fmt.Errorf("%s, blob %s: %w", b.repo.Name(), b.desc.Digest, b.err)
+		b.cache.log.Warn("a cache is not whole; what it lacks is built", "error", b.err)
 		b.cache.mu.Lock()
 		defer b.cache.mu.Unlock()
 		for _, e := range b.of {

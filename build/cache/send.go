@@ -29,6 +29,9 @@ func (c *Cache) Send(ctx context.Context, tag string, manifest ocispec.Descripto
 	done := record.Cache{Ref: ref.Name(), State: record.CacheExported}
 	repo := c.repos[c.To.Name()]
 	err := repo.silent()
+	if err == nil && manifest.Digest == "" {
+		err = errors.New("BuildKit made none")
+	}
 	if err == nil {
 		err = c.send(ctx, tag, manifest, plan)
 	}

@@ -69,8 +69,8 @@ func words() map[any][]string {
 			string(record.CacheImported), string(record.CacheMissing), string(record.CacheUnreachable), string(record.CacheBroken),
 			string(record.CacheExported), string(record.CacheCurrent), string(record.CacheFailed),
 		},
-		attest.State(""):    {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
-		gpu.State(""):       {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
+		attest.State(""): {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
+		gpu.State(""):    {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
 		compat.Verdict(""): {
 			string(compat.Native), string(compat.JIT), string(compat.MinorCompat), string(compat.ForwardCompat),
 			string(compat.No), string(compat.Unknown),
