@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/containerd/containerd/v2/core/content"
 	bk "github.com/moby/buildkit/client"
@@ -25,6 +26,15 @@ import (
 	"github.com/cudabuild/cudabuild/record"
 )
 
+// caching is the state of the caches of a run.
+type caching struct {
+	cache    *cache.Cache                        // nil if there is none
+	exports  string                              // the folder that BuildKit's client wants for caches to be written; it leaves an index there
+	sessions map[*engine.Engine]*session.Session // guarded by the run's mu
+	serving  sync.WaitGroup                      // of sessions
+	sending  sync.WaitGroup                      // of caches
+}
+
 // cached is what an image has to do with caches.
 type cached struct {
 	plan   digest.Digest      // what it is made of
@@ -37,13 +47,12 @@ type cached struct {
 // importStore is how a graph names the store of caches.
 const importStore = "cudabuild-cache"
 
-// openCaches opens the caches of the run, if there are any. BuildKit's client wants a folder for what
-// is written; it leaves an index there, and the blobs go to the images.
+// openCaches opens the caches of the run, if there are any.
 func (r *run) openCaches(ctx context.Context) (err error) {
 	if r.Cache.None() {
 		return nil
 	}
-	if r.cache, err = cache.New(ctx, r.Cache, r.Log, r.Images.Adopting(r.Engine.ContentDir()), r.Bases.Content()); err != nil {
+	if r.cache, err = cache.New(ctx, r.Cache, r.Log, r.Display.Step, r.output(), r.Bases.Content()); err != nil {
 		return err
 	}
 	r.sessions = map[*engine.Engine]*session.Session{}
@@ -99,11 +108,6 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, opt
 	if r.cache == nil {
 		return options, nil, nil
 	}
-	s, err := r.session(ctx, e)
-	if err != nil {
-		return options, nil, err
-	}
-	options.SharedSession, options.SessionPreInitialized = s, true
 	if r.owes(ctx, m) {
 		attrs := map[string]string{"dest": r.exports, "mode": "min", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "true"}
 		for _, name := range []string{"compression", "force-compression"} { // so that its blobs are the image's
@@ -121,7 +125,12 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, opt
 			imports = append(imports, gateway.CacheOptionsEntry{Type: "local", Attrs: map[string]string{"src": importStore, "digest": entry.Manifest.Digest.String()}})
 		}
 	}
-	return options, imports, nil
+	if err := ctx.Err(); err != nil { // the registries may have taken their time
+		return options, nil, err
+	}
+	s, err := r.session(ctx, e)
+	options.SharedSession, options.SessionPreInitialized = s, true
+	return options, imports, err
 }
 
 // written notes the cache that a solve has written.

@@ -3,6 +3,8 @@
 package build_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
@@ -12,10 +14,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/cudabuild/cudabuild/internal/registrytest"
+	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 func repository(t testing.TB, host string) name.Repository {
@@ -27,21 +32,17 @@ func repository(t testing.TB, host string) name.Repository {
 	return repo
 }
 
-var progressLine = regexp.MustCompile(`(?m)^(#\d+) (.*)$`)
+var progressLine = regexp.MustCompile(`(?m)^(#\d+) (?:(\[.* cuda .*)|[0-9.]+ (?:unpacking|copying) .*)$`)
 
-// ran returns the steps of the progress that BuildKit ran, sorted.
+// ran returns the steps of the progress that wrote something, as all of tiny do, sorted.
 func ran(progress string) []string {
 	names, steps := map[string]string{}, []string{}
 	for _, line := range progressLine.FindAllStringSubmatch(progress, -1) {
-		if strings.Contains(line[2], " cuda ") && strings.HasPrefix(line[2], "[") {
-			names[line[1]] = line[2][strings.Index(line[2], "]")+2:]
+		if line[2] != "" {
+			names[line[1]] = line[2]
+		} else if !slices.Contains(steps, names[line[1]]) {
+			steps = append(steps, names[line[1]])
 		}
-		if line[2] == "CACHED" {
-			delete(names, line[1])
-		}
-	}
-	for _, step := range names {
-		steps = append(steps, step)
 	}
 	slices.Sort(steps)
 	return steps
@@ -180,76 +181,161 @@ func TestCacheCurrent(t *testing.T) {
 	want("exported", false)
 }
 
-// TestCacheGone: whatever is wrong with a cache, the images are made without it.
-func TestCacheGone(t *testing.T) {
-	t.Parallel()
-	filled := func(t *testing.T) (*registrytest.Server, *house, *record.Run) {
-		registry := registrytest.Proxy(t, registrytest.Start(t, nil).Host)
-		h := caching(t, registry.Host, true)
-		return registry, h, h.done(t, "12.1-*")
-	}
-	never := func(_ int, r *http.Request) registrytest.Fault {
-		<-r.Context().Done()
-		return registrytest.Fault{Reset: true}
-	}
-	cases := map[string]struct {
-		arm   func(t *testing.T, registry *registrytest.Server, h *house) // after it was written
-		state string                                                      // of runtime's own
-	}{
-		"silent": {func(_ *testing.T, registry *registrytest.Server, _ *house) { registry.Arm(never, nil) }, "unreachable"},
-		"errors": {func(_ *testing.T, registry *registrytest.Server, _ *house) {
-			registry.Arm(func(int, *http.Request) registrytest.Fault {
-				return registrytest.Fault{Status: http.StatusForbidden, Body: "no"}
-			}, nil)
-		}, "unreachable"},
-		"layer gone": {func(t *testing.T, registry *registrytest.Server, h *house) {
-			layer := layerOf(t, h, "12.1-runtime-tiny")
-			registry.Arm(func(_ int, r *http.Request) registrytest.Fault {
-				if strings.HasSuffix(r.URL.Path, layer) {
-					return registrytest.Fault{Status: http.StatusNotFound}
-				}
-				return registrytest.Fault{}
-			}, nil)
-		}, "broken"},
-		"layer silent": {func(t *testing.T, registry *registrytest.Server, h *house) {
-			layer := layerOf(t, h, "12.1-runtime-tiny")
-			registry.Arm(func(n int, r *http.Request) registrytest.Fault {
-				if strings.HasSuffix(r.URL.Path, layer) {
-					return never(n, r)
-				}
-				return registrytest.Fault{}
-			}, nil)
-		}, "broken"},
-	}
-	for name, test := range cases {
-		for kind, address := range map[string]func() string{
-			"owned": func() string { return "" },
-			"given": func() string { address, _ := given(t); return address },
-		} {
-			t.Run(name+" "+kind, func(t *testing.T) {
-				t.Parallel()
-				registry, first, all := filled(t)
-				test.arm(t, registry, first)
-				h := caching(t, registry.Host, false)
-				h.address = address()
-				h.cache.Registry.Patience = time.Second
-				log := &watcher{}
-				h.log = slog.New(slog.NewTextHandler(log, nil))
-				r := h.done(t, "12.1-runtime-*", "12.1-devel-*")
-				for _, id := range []string{"12.1-runtime-tiny", "12.1-devel-tiny"} {
-					if got, want := cell(t, r, id), cell(t, all, id); got.Digest != want.Digest {
-						t.Errorf("%s is %s (%s), want %s", id, got.Digest, got.Reason, want.Digest)
-					}
-				}
-				own := cell(t, r, "12.1-runtime-tiny").Caches[0]
-				if string(own.State) != test.state || own.Reason == "" {
-					t.Errorf("cache of runtime = %+v, want %s", own, test.state)
-				}
-				if said := log.String(); !strings.Contains(said, "WARN") || !strings.Contains(said, registry.Host) {
-					t.Errorf("log = %q, want a warning that names the registry", said)
-				}
-				registry.Arm(nil, nil)
-			})
+// never does not answer until the client has had enough.
+func never(_ int, r *http.Request) registrytest.Fault {
+	<-r.Context().Done()
+	return registrytest.Fault{Reset: true}
+}
+
+// only is a hook for some requests.
+func only(when func(*http.Request) bool, hook registrytest.Hook) registrytest.Hook {
+	return func(n int, r *http.Request) registrytest.Fault {
+		if when(r) {
+			return hook(n, r)
 		}
+		return registrytest.Fault{}
+	}
+}
+
+func answer(f registrytest.Fault) registrytest.Hook {
+	return func(int, *http.Request) registrytest.Fault { return f }
+}
+
+// impatient is how long registries of tests get that never answer.
+const impatient = time.Second
+
+// TestCacheUnread: whatever is wrong with a cache, the same images are made, and it is said once.
+func TestCacheUnread(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.Start(t, nil)
+	first := caching(t, registry.Host, true)
+	all := first.done(t, "12.1-*")
+	top := layerOf(t, first, "12.1-runtime-tiny")
+	layer := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, top) }
+	any := func(*http.Request) bool { return true }
+
+	for name, test := range map[string]struct {
+		when  func(*http.Request) bool
+		hook  registrytest.Hook
+		given bool
+		state record.CacheState // of runtime's own
+		all   bool              // of it is missing
+	}{
+		"silent":             {any, never, false, record.CacheUnreachable, true},
+		"silent given":       {any, never, true, record.CacheUnreachable, true},
+		"reset":              {any, answer(registrytest.Fault{Reset: true}), false, record.CacheUnreachable, true},
+		"forbidden":          {any, answer(registrytest.Fault{Status: http.StatusForbidden}), false, record.CacheUnreachable, true},
+		"no cache":           {any, answer(registrytest.Fault{Status: http.StatusOK, Body: `{"schemaVersion": 2}`}), false, record.CacheBroken, true},
+		"layer gone":         {layer, answer(registrytest.Fault{Status: http.StatusNotFound}), false, record.CacheBroken, false},
+		"layer gone given":   {layer, answer(registrytest.Fault{Status: http.StatusNotFound}), true, record.CacheBroken, false},
+		"layer silent":       {layer, never, false, record.CacheBroken, false},
+		"layer silent given": {layer, never, true, record.CacheBroken, false},
+		"layer cut":          {layer, answer(registrytest.Fault{CutAnswer: true}), false, record.CacheBroken, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := registrytest.Proxy(t, registry.Host)
+			proxy.Arm(only(test.when, test.hook), nil)
+			h, log := caching(t, proxy.Host, false), &watcher{}
+			h.log, h.cache.Registry = slog.New(slog.NewTextHandler(log, nil)), impatience()
+			if test.given {
+				h.address, _ = given(t)
+			}
+			r := h.done(t, "12.1-base-*", "12.1-runtime-*", "12.1-devel-*")
+			for _, c := range r.Cells {
+				if want := cell(t, all, c.ID); c.Digest != want.Digest || c.Status != record.Passed {
+					t.Errorf("%s is %s (%s), want %s", c.ID, c.Digest, c.Reason, want.Digest)
+				}
+			}
+			if own := cell(t, r, "12.1-runtime-tiny").Caches[0]; own.State != test.state || own.Reason == "" {
+				t.Errorf("cache of runtime = %+v, want %s", own, test.state)
+			}
+			if said := log.String(); strings.Count(said, "WARN") != 1 && test.state == record.CacheUnreachable || !strings.Contains(said, proxy.Host) {
+				t.Errorf("log = %q, want a warning that names the registry", said)
+			}
+			base, runtime := "[tiny cuda 12.1] install base: cudart", "[tiny cuda 12.1] install runtime: cublas"
+			if steps := ran(h.show.String()); !slices.Contains(steps, runtime) || slices.Contains(steps, base) != test.all {
+				t.Errorf("ran %q, want the runtime that the cache lacks, and of the base %v", steps, test.all)
+			}
+		})
+	}
+}
+
+func impatience() registry.Options {
+	return registry.Options{Patience: impatient, Pause: time.Millisecond}
+}
+
+// TestCacheUnwritten: a cache that cannot be written fails no image, and is said once.
+func TestCacheUnwritten(t *testing.T) {
+	t.Parallel()
+	upload := func(r *http.Request) bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+	tokens := registrytest.NewTokens(t)
+	for name, test := range map[string]struct {
+		keys  authn.Keychain    // nil is a registry without logins
+		hook  registrytest.Hook // of uploads
+		state record.CacheState
+	}{
+		"read-only":  {hook: answer(registrytest.Fault{Status: http.StatusMethodNotAllowed, Body: "read-only"}), state: record.CacheFailed},
+		"silent":     {hook: never, state: record.CacheFailed},
+		"reset":      {hook: answer(registrytest.Fault{Reset: true}), state: record.CacheFailed},
+		"no login":   {keys: keychain{authn.Anonymous}, state: record.CacheFailed},
+		"with login": {keys: keychain{&authn.Basic{Username: registrytest.User, Password: registrytest.Password}}, state: record.CacheExported},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var host string
+			if test.keys != nil {
+				host = registrytest.Start(t, tokens).Host
+			} else {
+				proxy := registrytest.Proxy(t, registrytest.Start(t, nil).Host)
+				proxy.Arm(only(upload, test.hook), nil)
+				host = proxy.Host
+			}
+			h, log := caching(t, host, true), &watcher{}
+			h.log, h.cache.Registry = slog.New(slog.NewTextHandler(log, nil)), impatience()
+			h.cache.Registry.Keychain = test.keys
+			r := h.done(t, "12.1-base-*", "12.1-runtime-*")
+			for _, c := range r.Cells {
+				if last := c.Caches[len(c.Caches)-1]; c.Status != record.Passed || last.State != test.state || (last.Reason == "") != (test.state == record.CacheExported) {
+					t.Errorf("%s %s, caches %+v, want %s", c.ID, c.Status, c.Caches, test.state)
+				}
+			}
+			if said := strings.Count(log.String(), "WARN"); (said == 1) != (test.state == record.CacheFailed) {
+				t.Errorf("log = %q, want one warning if it failed", log)
+			}
+		})
+	}
+}
+
+// keychain is one login for all registries.
+type keychain struct{ authn.Authenticator }
+
+func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) { return k.Authenticator, nil }
+
+// TestCacheInterrupted: a registry that never answers keeps no run from ending.
+func TestCacheInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	proxy := registrytest.Serve(t, http.NotFoundHandler())
+	proxy.Arm(func(n int, r *http.Request) registrytest.Fault { cancel(); return never(n, r) }, nil)
+	h := caching(t, proxy.Host, true)
+	if _, err := h.run(ctx, t, "12.1-base-*"); !errors.Is(err, context.Canceled) {
+		t.Errorf("Run's error = %v, want Canceled", err)
+	}
+	nothingLeft(t, h.state)
+}
+
+// TestCacheGzip: another compression has tags of its own, and the blobs of its images.
+func TestCacheGzip(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.Start(t, nil)
+	first, second := caching(t, registry.Host, true), caching(t, registry.Host, false)
+	first.compression, second.compression = matrix.Gzip, matrix.Gzip
+	all, r := first.done(t, "12.1-base-*"), second.done(t, "12.1-base-*")
+	if diff := cmp.Diff(digests(all), digests(r)); diff != "" || !slices.Equal(cacheStates(r.Cells[0]), []string{"12.1-base-tiny-amd64-gzip imported"}) {
+		t.Errorf("caches %q, digests (-first +second):\n%s", cacheStates(r.Cells[0]), diff)
+	}
+	if steps := ran(second.show.String()); len(steps) > 0 {
+		t.Errorf("ran %q, want nothing", steps)
 	}
 }

@@ -33,20 +33,21 @@ const tools = "../bin"
 // house is a place to run the matrix in, as the command line furnishes it: with
 // real BuildKit and a real image store, but a root file system of one program.
 type house struct {
-	state, out string
-	catalog    *recipes.Catalog
-	gate       gate
-	toolDir    string
-	address    string // of a daemon that is not ours
-	failFast   bool
-	show       *watcher // of the progress, may be nil
-	mirror     string
-	proxy      proxy.Proxy
-	patience   time.Duration // 0 is the engine's own
-	matrix     string        // "" is tinyMatrix
-	tags       string        // of the matrix, in YAML's flow style; may be ""
-	log        *slog.Logger  // may be nil
-	cache      cache.Options
+	state, out  string
+	catalog     *recipes.Catalog
+	gate        gate
+	toolDir     string
+	address     string // of a daemon that is not ours
+	failFast    bool
+	show        *watcher // of the progress, may be nil
+	mirror      string
+	proxy       proxy.Proxy
+	patience    time.Duration // 0 is the engine's own
+	matrix      string        // "" is tinyMatrix
+	tags        string        // of the matrix, in YAML's flow style; may be ""
+	log         *slog.Logger  // may be nil
+	cache       cache.Options
+	compression string // "" is the default
 }
 
 func newHouse(t testing.TB) *house {
@@ -136,7 +137,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	bases.Mirror = h.mirror
 	o := build.Options{
 		Matrix: h.parsed(t).Digest(), Version: "v0",
-		Cache: h.cache, Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Cache: h.cache, Compression: h.compression, Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
 	}
 	if h.show != nil {

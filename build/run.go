@@ -10,10 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moby/buildkit/session"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/cudabuild/cudabuild/build/cache"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/disk"
@@ -46,11 +44,7 @@ type run struct {
 	unwatch  func()         // ends that
 	failed   *image.Store   // opened by the first image that fails
 
-	cache    *cache.Cache                        // nil if there is none
-	exports  string                              // a folder, see openCaches
-	sessions map[*engine.Engine]*session.Session // of solves with caches; guarded by mu
-	serving  sync.WaitGroup                      // of sessions
-	sending  sync.WaitGroup                      // of caches
+	caching
 }
 
 // all runs every task and cleans up behind them.

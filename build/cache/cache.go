@@ -57,6 +57,7 @@ type Cache struct {
 	blobs content.Store   // where blobs are that were fetched
 	have  []content.Store // where some may be besides
 	log   *slog.Logger
+	show  func(step string) (done func(error))
 	repos map[string]*repository
 
 	fetched, sent atomic.Int64
@@ -89,10 +90,10 @@ type Entry struct {
 	broken error // why a blob cannot be had; guarded by Cache.mu
 }
 
-// New opens caches for the time of ctx. It asks no registry. Blobs that are fetched go to blobs; what is
+// New opens caches for the time of ctx. It asks no registry. What takes time is shown. Blobs that are fetched go to blobs; what is
 // there, or in one of the stores of have, is not fetched.
-func New(ctx context.Context, o Options, log *slog.Logger, blobs content.Store, have ...content.Store) (*Cache, error) {
-	c := &Cache{Options: o, blobs: blobs, have: have, log: log, repos: map[string]*repository{}, tags: map[string]*Entry{}, known: map[digest.Digest]*blob{}}
+func New(ctx context.Context, o Options, log *slog.Logger, show func(string) func(error), blobs content.Store, have ...content.Store) (*Cache, error) {
+	c := &Cache{Options: o, blobs: blobs, have: have, log: log, show: show, repos: map[string]*repository{}, tags: map[string]*Entry{}, known: map[digest.Digest]*blob{}}
 	all := o.From
 	if o.Writes() {
 		all = append(all[:len(all):len(all)], o.To)

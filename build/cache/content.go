@@ -85,7 +85,9 @@ func (c *Cache) blob(d digest.Digest) *blob {
 // fetch brings the blob here. One that cannot be had breaks all entries that name it.
 func (b *blob) fetch(ctx context.Context) error {
 	b.once.Do(func() {
-		if b.err = b.download(context.WithoutCancel(ctx)); b.err == nil { // for all who wait; the client's context ends it with the run
+		done := b.cache.show(fmt.Sprintf("[cache] fetch %.1f MB from %s", float64(b.desc.Size)/1e6, b.repo.Name()))
+		b.err = b.download(context.WithoutCancel(ctx)) // for all who wait; the client's context ends it with the run
+		if done(b.err); b.err == nil {
 			return
 		}
 		b.err = fmt.Errorf("%s, blob %s: %w", b.repo.Name(), b.desc.Digest, b.err)
