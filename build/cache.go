@@ -37,11 +37,10 @@ type caching struct {
 
 // cached is what an image has to do with caches.
 type cached struct {
-	plan   digest.Digest      // what it is made of
-	given  []*cache.Entry     // what its solve was offered
-	writes bool               // BuildKit is to make one of it
-	wrote  ocispec.Descriptor // what it made, zero if nothing
-	noted  []record.Cache
+	plan  digest.Digest      // what it is made of
+	given []*cache.Entry     // what its solve was offered
+	wrote ocispec.Descriptor // what BuildKit made of it, zero if nothing
+	noted []record.Cache
 }
 
 // importStore is how a graph names the store of caches.
@@ -108,7 +107,7 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, opt
 	if r.cache == nil {
 		return options, nil, nil
 	}
-	if r.owes(ctx, m) {
+	if r.Cache.Writes() {
 		attrs := map[string]string{"dest": r.exports, "mode": "min", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "true"}
 		for _, name := range []string{"compression", "force-compression"} { // so that its blobs are the image's
 			if value := options.Exports[0].Attrs[name]; value != "" {
@@ -116,7 +115,6 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, opt
 			}
 		}
 		options.CacheExports = []bk.CacheOptionsEntry{{Type: "local", Attrs: attrs}}
-		m.writes = true
 	}
 	var imports []gateway.CacheOptionsEntry
 	m.given = r.find(ctx, m)
@@ -169,14 +167,12 @@ func (r *run) export(ctx context.Context, t *task) {
 		return
 	}
 	for _, m := range t.manifests {
-		tag := r.cacheTag(m.cell.ID, m.platform)
-		if !m.writes {
-			m.noted = append(m.noted, r.cache.Written(ctx, tag, m.plan))
-			continue
-		}
 		r.sending.Go(func() {
-			done := r.Display.Step("[" + m.name() + "] write cache " + r.Cache.To.Name())
-			m.noted = append(m.noted, r.cache.Send(ctx, tag, m.wrote, m.plan))
+			done := func(error) {}
+			if m.wrote.Digest != "" {
+				done = r.Display.Step("[" + m.name() + "] write cache")
+			}
+			m.noted = append(m.noted, r.cache.Send(ctx, r.cacheTag(m.cell.ID, m.platform), m.wrote, m.plan))
 			done(nil)
 		})
 	}

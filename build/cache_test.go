@@ -7,6 +7,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -175,10 +177,32 @@ func TestCacheCurrent(t *testing.T) {
 	if steps := ran(h.show.String()); len(steps) > 0 {
 		t.Errorf("ran %q, want nothing", steps)
 	}
-	other := caching(t, registry.Host, true) // another machine, and another recipe
-	other.catalog = load(t, overlay(t, "12.1", "cudart", "cudart, more"))
-	h = other
+	h = caching(t, registry.Host, true) // another machine, and another recipe
+	h.catalog = load(t, overlay(t, "12.1", "cudart", "cudart, more"))
 	want("exported", false)
+}
+
+// TestCacheMended: what a cache has lost is built, and put there again.
+func TestCacheMended(t *testing.T) {
+	t.Parallel()
+	registry := registrytest.Start(t, nil)
+	first := caching(t, registry.Host, true)
+	first.done(t, "12.1-base-*")
+	hex := strings.TrimPrefix(layerOf(t, first, "12.1-base-tiny"), "sha256:")
+	blob := filepath.Join(registry.Dir, "docker/registry/v2/blobs/sha256", hex[:2], hex, "data")
+	for _, want := range []string{"broken exported", "imported current"} {
+		if want == "broken exported" {
+			remove(t, blob)
+		}
+		h := caching(t, registry.Host, true)
+		got := cacheStates(h.done(t, "12.1-base-*").Cells[0])
+		if text := strings.ReplaceAll(strings.Join(got, " "), "12.1-base-tiny-amd64 ", ""); text != want {
+			t.Errorf("caches %q, want %s", text, want)
+		}
+	}
+	if _, err := os.Stat(blob); err != nil {
+		t.Error(err)
+	}
 }
 
 // never does not answer until the client has had enough.
@@ -209,10 +233,10 @@ func TestCacheUnread(t *testing.T) {
 	t.Parallel()
 	registry := registrytest.Start(t, nil)
 	first := caching(t, registry.Host, true)
-	all := first.done(t, "12.1-*")
+	made := first.done(t, "12.1-*")
 	top := layerOf(t, first, "12.1-runtime-tiny")
 	layer := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, top) }
-	any := func(*http.Request) bool { return true }
+	all := func(*http.Request) bool { return true }
 
 	for name, test := range map[string]struct {
 		when  func(*http.Request) bool
@@ -221,11 +245,11 @@ func TestCacheUnread(t *testing.T) {
 		state record.CacheState // of runtime's own
 		all   bool              // of it is missing
 	}{
-		"silent":             {any, never, false, record.CacheUnreachable, true},
-		"silent given":       {any, never, true, record.CacheUnreachable, true},
-		"reset":              {any, answer(registrytest.Fault{Reset: true}), false, record.CacheUnreachable, true},
-		"forbidden":          {any, answer(registrytest.Fault{Status: http.StatusForbidden}), false, record.CacheUnreachable, true},
-		"no cache":           {any, answer(registrytest.Fault{Status: http.StatusOK, Body: `{"schemaVersion": 2}`}), false, record.CacheBroken, true},
+		"silent":             {all, never, false, record.CacheUnreachable, true},
+		"silent given":       {all, never, true, record.CacheUnreachable, true},
+		"reset":              {all, answer(registrytest.Fault{Reset: true}), false, record.CacheUnreachable, true},
+		"forbidden":          {all, answer(registrytest.Fault{Status: http.StatusForbidden}), false, record.CacheUnreachable, true},
+		"no cache":           {all, answer(registrytest.Fault{Status: http.StatusOK, Body: `{"schemaVersion": 2}`}), false, record.CacheBroken, true},
 		"layer gone":         {layer, answer(registrytest.Fault{Status: http.StatusNotFound}), false, record.CacheBroken, false},
 		"layer gone given":   {layer, answer(registrytest.Fault{Status: http.StatusNotFound}), true, record.CacheBroken, false},
 		"layer silent":       {layer, never, false, record.CacheBroken, false},
@@ -243,7 +267,7 @@ func TestCacheUnread(t *testing.T) {
 			}
 			r := h.done(t, "12.1-base-*", "12.1-runtime-*", "12.1-devel-*")
 			for _, c := range r.Cells {
-				if want := cell(t, all, c.ID); c.Digest != want.Digest || c.Status != record.Passed {
+				if want := cell(t, made, c.ID); c.Digest != want.Digest || c.Status != record.Passed {
 					t.Errorf("%s is %s (%s), want %s", c.ID, c.Digest, c.Reason, want.Digest)
 				}
 			}
@@ -312,17 +336,31 @@ type keychain struct{ authn.Authenticator }
 
 func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) { return k.Authenticator, nil }
 
-// TestCacheInterrupted: a registry that never answers keeps no run from ending.
+// TestCacheInterrupted: a registry that never answers keeps no run from ending, whatever it is asked for.
 func TestCacheInterrupted(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	proxy := registrytest.Serve(t, http.NotFoundHandler())
-	proxy.Arm(func(n int, r *http.Request) registrytest.Fault { cancel(); return never(n, r) }, nil)
-	h := caching(t, proxy.Host, true)
-	if _, err := h.run(ctx, t, "12.1-base-*"); !errors.Is(err, context.Canceled) {
-		t.Errorf("Run's error = %v, want Canceled", err)
+	registry := registrytest.Start(t, nil)
+	caching(t, registry.Host, true).done(t, "12.1-base-*")
+	for _, asked := range []string{"/manifests/", "/blobs/", "/blobs/uploads/"} {
+		t.Run(strings.Trim(asked, "/"), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			proxy := registrytest.Proxy(t, registry.Host)
+			proxy.Arm(only(func(r *http.Request) bool { return strings.Contains(r.URL.Path, asked) }, func(n int, r *http.Request) registrytest.Fault {
+				cancel()
+				return never(n, r)
+			}), nil)
+			h := caching(t, proxy.Host, true)
+			h.cache.Registry.Patience = time.Hour
+			if strings.Contains(asked, "uploads") {
+				h.cache.To = h.cache.To.Registry.Repo("team", "other")
+			}
+			if _, err := h.run(ctx, t, "12.1-base-*"); !errors.Is(err, context.Canceled) {
+				t.Errorf("Run's error = %v, want Canceled", err)
+			}
+			nothingLeft(t, h.state)
+		})
 	}
-	nothingLeft(t, h.state)
 }
 
 // TestCacheGzip: another compression has tags of its own, and the blobs of its images.

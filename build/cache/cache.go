@@ -54,6 +54,7 @@ func (o Options) Writes() bool { return o.To != name.Repository{} }
 type Cache struct {
 	Options
 
+	ctx   context.Context //nolint:containedctx // of the run: who asks for a blob first may not be the last to want it
 	blobs content.Store   // where blobs are that were fetched
 	have  []content.Store // where some may be besides
 	log   *slog.Logger
@@ -93,7 +94,7 @@ type Entry struct {
 // New opens caches for the time of ctx. It asks no registry. What takes time is shown. Blobs that are fetched go to blobs; what is
 // there, or in one of the stores of have, is not fetched.
 func New(ctx context.Context, o Options, log *slog.Logger, show func(string) func(error), blobs content.Store, have ...content.Store) (*Cache, error) {
-	c := &Cache{Options: o, blobs: blobs, have: have, log: log, show: show, repos: map[string]*repository{}, tags: map[string]*Entry{}, known: map[digest.Digest]*blob{}}
+	c := &Cache{Options: o, ctx: ctx, blobs: blobs, have: have, log: log, show: show, repos: map[string]*repository{}, tags: map[string]*Entry{}, known: map[digest.Digest]*blob{}}
 	all := o.From
 	if o.Writes() {
 		all = append(all[:len(all):len(all)], o.To)
@@ -140,15 +141,6 @@ func (c *Cache) Current(ctx context.Context, tag string, plan digest.Digest) boo
 // Lacks reports whether it is known not to have it.
 func (c *Cache) Lacks(ctx context.Context, tag string, plan digest.Digest) bool {
 	return c.entry(ctx, c.To, tag).State != record.CacheUnreachable && !c.Current(ctx, tag, plan)
-}
-
-// Written is what the record says of the cache of an image that was not to be sent.
-func (c *Cache) Written(ctx context.Context, tag string, plan digest.Digest) record.Cache {
-	state := c.State(c.entry(ctx, c.To, tag))
-	if state.State = record.CacheFailed; c.Current(ctx, tag, plan) {
-		state.State = record.CacheCurrent
-	}
-	return state
 }
 
 // State is what has become of an entry so far.
@@ -216,7 +208,7 @@ func (r *repository) fail(err error) bool {
 	defer r.mu.Unlock()
 	first := r.down == nil
 	if first {
-		r.down = err
+		r.down, r.refused = err, true // one warning is enough
 	}
 	return first
 }

@@ -60,7 +60,7 @@ func (s stored) ReaderAt(ctx context.Context, desc ocispec.Descriptor) (content.
 	if b == nil {
 		return nil, fmt.Errorf("blob %s: %w", desc.Digest, errdefs.ErrNotFound)
 	}
-	if err := b.fetch(ctx); err != nil {
+	if err := b.fetch(); err != nil {
 		return nil, err
 	}
 	return s.Store.ReaderAt(ctx, desc)
@@ -83,15 +83,17 @@ func (c *Cache) blob(d digest.Digest) *blob {
 }
 
 // fetch brings the blob here. One that cannot be had breaks all entries that name it.
-func (b *blob) fetch(ctx context.Context) error {
+func (b *blob) fetch() error {
 	b.once.Do(func() {
-		done := b.cache.show(fmt.Sprintf("[cache] fetch %.1f MB from %s", float64(b.desc.Size)/1e6, b.repo.Name()))
-		b.err = b.download(context.WithoutCancel(ctx)) // for all who wait; the client's context ends it with the run
+		done := b.cache.show(fmt.Sprintf("[cache] fetch %.1f MB, %.19s", float64(b.desc.Size)/1e6, b.desc.Digest))
+		b.err = b.download(b.cache.ctx)
 		if done(b.err); b.err == nil {
 			return
 		}
 		b.err = fmt.Errorf("%s, blob %s: %w", b.repo.Name(), b.desc.Digest, b.err)
-		b.cache.log.Warn("a cache is not whole; what it lacks is built", "error", b.err)
+		if b.cache.ctx.Err() == nil {
+			b.cache.log.Warn("a cache is not whole; what it lacks is built", "error", b.err)
+		}
 		b.cache.mu.Lock()
 		defer b.cache.mu.Unlock()
 		for _, e := range b.of {

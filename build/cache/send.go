@@ -23,14 +23,17 @@ import (
 )
 
 // Send puts a cache that a BuildKit wrote into [Cache.Content] under the tag, in the place of what
-// stands there. The blobs go first: whoever reads the tag finds all that it names.
+// stands there, unless that is of the same plan. The blobs go first: whoever reads the tag finds all that it names.
 func (c *Cache) Send(ctx context.Context, tag string, manifest ocispec.Descriptor, plan digest.Digest) record.Cache {
-	ref := c.To.Tag(tag)
-	done := record.Cache{Ref: ref.Name(), State: record.CacheExported}
-	repo := c.repos[c.To.Name()]
+	repo, there := c.repos[c.To.Name()], c.entry(ctx, c.To, tag)
+	done := record.Cache{Ref: there.Ref, State: record.CacheExported}
+	if c.Current(ctx, tag, plan) {
+		done.State = record.CacheCurrent
+		return done
+	}
 	err := repo.silent()
-	if err == nil && manifest.Digest == "" {
-		err = errors.New("BuildKit made none")
+	if there.State == record.CacheUnreachable {
+		err = errors.New(there.Reason)
 	}
 	if err == nil {
 		err = c.send(ctx, tag, manifest, plan)
@@ -45,6 +48,9 @@ func (c *Cache) Send(ctx context.Context, tag string, manifest ocispec.Descripto
 }
 
 func (c *Cache) send(ctx context.Context, tag string, desc ocispec.Descriptor, plan digest.Digest) error {
+	if desc.Digest == "" {
+		return errors.New("BuildKit made none")
+	}
 	data, err := content.ReadBlob(ctx, c.blobs, desc)
 	if err != nil {
 		return err
