@@ -178,6 +178,16 @@ func (r *run) export(ctx context.Context, t *task) {
 	}
 }
 
+// cacheParts are the caches that the build of an image could take steps from: by other tools than its own.
+func (r *run) cacheParts(m *manifest) (all []record.Part) {
+	for _, entry := range m.given {
+		if r.cache.State(entry).State == record.CacheImported {
+			all = append(all, record.Part{Kind: record.CachePart, Name: entry.Ref, Digest: entry.Manifest.Digest.String()})
+		}
+	}
+	return all
+}
+
 // caches is what the record says of a cell's.
 func (r *run) caches(t *task) (all []record.Cache) {
 	if r.cache == nil {

@@ -107,6 +107,15 @@ func TestCache(t *testing.T) {
 					t.Errorf("%s is %s (%s), want %s", id, got.Digest, got.Reason, want.Digest)
 				}
 			}
+			var parts []string
+			for _, part := range cell(t, r, "12.1-runtime-tiny").Made[0].Parts {
+				if part.Kind == record.CachePart && strings.HasPrefix(part.Digest, "sha256:") {
+					parts = append(parts, strings.TrimPrefix(part.Name, registry.Host+"/team/cache:"))
+				}
+			}
+			if want := []string{"12.1-runtime-tiny-amd64", "12.1-base-tiny-amd64"}; !slices.Equal(parts, want) {
+				t.Errorf("the record says that runtime was made of the caches %q, want %q", parts, want)
+			}
 			blobs := fetched(registry)
 			if len(slices.Compact(slices.Clone(blobs))) != len(blobs) {
 				t.Errorf("some blob was fetched twice: %q", blobs)
