@@ -5,7 +5,7 @@ package build
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -55,26 +55,30 @@ func (r *run) openCaches(ctx context.Context) (err error) {
 		return err
 	}
 	r.sessions = map[*engine.Engine]*session.Session{}
-	r.exports, err = os.MkdirTemp("", "cudabuild-cache-")
+	if r.Cache.Writes() {
+		r.exports, err = os.MkdirTemp("", "cudabuild-cache-")
+	}
 	return err
 }
 
 // closeCaches ends the sessions.
-func (r *run) closeCaches() (err error) {
+func (r *run) closeCaches() error {
 	if r.cache == nil {
 		return nil
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, s := range r.sessions {
-		err = errors.Join(err, s.Close())
+	sessions := slices.Collect(maps.Values(r.sessions))
+	r.mu.Unlock()
+	for _, s := range sessions {
+		_ = s.Close() // or its daemon is gone
 	}
+	r.cache.Close()
 	r.serving.Wait()
-	return errors.Join(err, os.RemoveAll(r.exports))
+	return os.RemoveAll(r.exports)
 }
 
 // session returns the one session of all solves of a BuildKit. A step that two solves share may take
-// blobs of a cache by the session of the first, when that is over.
+// blobs of a cache by the session of the first, when that is over. One that has ended is replaced.
 func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,8 +99,15 @@ func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, 
 		"local:" + importStore: r.cache.Content(),
 		"local:" + r.exports:   r.cache.Content(),
 	}))
-	r.serving.Go(func() { _ = s.Run(ctx, e.Client.Dialer()) })
 	r.sessions[e] = s
+	r.serving.Go(func() {
+		_ = s.Run(ctx, e.Client.Dialer()) // solves tell
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.sessions[e] == s {
+			delete(r.sessions, e)
+		}
+	})
 	return s, nil
 }
 

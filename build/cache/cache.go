@@ -54,18 +54,21 @@ func (o Options) Writes() bool { return o.To != name.Repository{} }
 type Cache struct {
 	Options
 
-	ctx   context.Context //nolint:containedctx // of the run: who asks for a blob first may not be the last to want it
-	blobs content.Store   // where blobs are that were fetched
-	have  []content.Store // where some may be besides
-	log   *slog.Logger
-	show  func(step string) (done func(error))
-	repos map[string]*repository
+	ctx    context.Context //nolint:containedctx // who asks for a blob first may not be the last to want it
+	cancel context.CancelFunc
+	blobs  content.Store   // where blobs are that were fetched
+	have   []content.Store // where some may be besides
+	log    *slog.Logger
+	show   func(step string) (done func(error))
+	repos  map[string]*repository
 
 	fetched, sent atomic.Int64
+	fetching      sync.WaitGroup
 
-	mu    sync.Mutex
-	tags  map[string]*Entry // by reference
-	known map[digest.Digest]*blob
+	mu     sync.Mutex
+	closed bool
+	tags   map[string]*Entry // by reference
+	known  map[digest.Digest]*blob
 }
 
 // repository is one repository of a registry.
@@ -91,10 +94,12 @@ type Entry struct {
 	broken error // why a blob cannot be had; guarded by Cache.mu
 }
 
-// New opens caches for the time of ctx. It asks no registry. What takes time is shown. Blobs that are fetched go to blobs; what is
-// there, or in one of the stores of have, is not fetched.
+// New opens caches for the time of ctx, until [Cache.Close]. It asks no registry. What takes time is
+// shown. Blobs that are fetched go to blobs; what is there, or in one of the stores of have, is not
+// fetched. An error is that of a program that keeps credentials.
 func New(ctx context.Context, o Options, log *slog.Logger, show func(string) func(error), blobs content.Store, have ...content.Store) (*Cache, error) {
-	c := &Cache{Options: o, ctx: ctx, blobs: blobs, have: have, log: log, show: show, repos: map[string]*repository{}, tags: map[string]*Entry{}, known: map[digest.Digest]*blob{}}
+	c := &Cache{Options: o, blobs: blobs, have: have, log: log, show: show, repos: map[string]*repository{}, tags: map[string]*Entry{}, known: map[digest.Digest]*blob{}}
+	c.ctx, c.cancel = context.WithCancel(ctx)
 	all := o.From
 	if o.Writes() {
 		all = append(all[:len(all):len(all)], o.To)
@@ -115,6 +120,15 @@ func New(ctx context.Context, o Options, log *slog.Logger, show func(string) fun
 		c.repos[repo.Name()] = &repository{Repository: repo, puller: puller, pusher: pusher}
 	}
 	return c, nil
+}
+
+// Close ends what is being fetched. Nothing is fetched afterwards.
+func (c *Cache) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.fetching.Wait()
 }
 
 // Fetched returns how many bytes of blobs registries have given, and Sent how many they have taken.

@@ -85,22 +85,36 @@ func (c *Cache) blob(d digest.Digest) *blob {
 // fetch brings the blob here. One that cannot be had breaks all entries that name it.
 func (b *blob) fetch() error {
 	b.once.Do(func() {
-		done := b.cache.show(fmt.Sprintf("[cache] fetch %.1f MB, %.19s", float64(b.desc.Size)/1e6, b.desc.Digest))
-		b.err = b.download(b.cache.ctx)
-		if done(b.err); b.err == nil {
+		c := b.cache
+		if b.err = c.begin(); b.err != nil {
+			return
+		}
+		defer c.fetching.Done()
+		done := c.show(fmt.Sprintf("[cache] fetch %.1f MB, %.19s", float64(b.desc.Size)/1e6, b.desc.Digest))
+		b.err = b.download(c.ctx)
+		if done(b.err); b.err == nil || c.ctx.Err() != nil {
 			return
 		}
 		b.err = fmt.Errorf("%s, blob %s: %w", b.repo.Name(), b.desc.Digest, b.err)
-		if b.cache.ctx.Err() == nil {
-			b.cache.log.Warn("a cache is not whole; what it lacks is built", "error", b.err)
-		}
-		b.cache.mu.Lock()
-		defer b.cache.mu.Unlock()
+		c.log.Warn("a cache is not whole; what it lacks is built", "error", b.err)
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		for _, e := range b.of {
 			e.broken = b.err
 		}
 	})
 	return b.err
+}
+
+// begin lets Close wait for a fetch.
+func (c *Cache) begin() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return context.Canceled
+	}
+	c.fetching.Add(1)
+	return nil
 }
 
 func (b *blob) download(ctx context.Context) error {
