@@ -362,7 +362,7 @@ func TestCacheInterrupted(t *testing.T) {
 			h := caching(t, proxy.Host, true)
 			h.cache.Registry.Patience = time.Hour
 			if strings.Contains(asked, "uploads") {
-				h.cache.To = h.cache.To.Registry.Repo("team", "other")
+				h.cache.To = h.cache.To.Repo("team", "other")
 			}
 			if _, err := h.run(ctx, t, "12.1-base-*"); !errors.Is(err, context.Canceled) {
 				t.Errorf("Run's error = %v, want Canceled", err)
