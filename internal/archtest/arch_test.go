@@ -64,7 +64,7 @@ var arrows = map[string][]string{
 	"evidence": {"gpu", "record", "verify"},
 	"emit":     {"matrix", "plan", "recipes"},
 	"fleet":    {"compat", "gpu", "registry", "usertest", "verify"},
-	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "samples", "verify"}, // recipes: sizes; samples: what the record says of them; verify: the verdict that gates
+	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates
 	"internal": {"image"},
 }
 
