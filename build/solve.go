@@ -169,7 +169,7 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 		attrs["force-compression"] = "true"
 	}
 	attachables := []session.Attachable{credentials()}
-	if config := slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
+	if config := r.aptConfig(); len(config) > 0 {
 		attachables = append(attachables, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
 	}
 	return bk.SolveOpt{
@@ -178,6 +178,11 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 		FrontendAttrs: map[string]string{"platform": platform}, // without, the exporter warns of one that is not its own
 		Session:       attachables,
 	}
+}
+
+// aptConfig is what the apt of steps is to know of this machine: a secret.
+func (r *run) aptConfig() []byte {
+	return slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig())
 }
 
 // exported reads the descriptor of the exported image out of a solve's response.
