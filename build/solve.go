@@ -180,7 +180,7 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 // attachables are what BuildKit may ask of us, beside content.
 func (r *run) attachables() []session.Attachable {
 	all := []session.Attachable{credentials()}
-	if config := slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
+	if config := r.aptConfig(); len(config) > 0 {
 		all = append(all, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
 	}
 	return all
@@ -188,6 +188,11 @@ func (r *run) attachables() []session.Attachable {
 
 // output is where BuildKit exports images to.
 func (r *run) output() content.Store { return r.Images.Adopting(r.Engine.ContentDir()) }
+
+// aptConfig is what the apt of steps is to know of this machine: a secret.
+func (r *run) aptConfig() []byte {
+	return slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig())
+}
 
 // exported reads the descriptor of the exported image out of a solve's response.
 func exported(response *bk.SolveResponse) (desc ocispec.Descriptor, err error) {
