@@ -36,7 +36,7 @@ func (r *Runner) Attach(ctx context.Context, p Program, s Streams) (code int, er
 	if p.Open != nil && p.Open.Terminal {
 		connect = s.connectConsole
 		sized := *p.Open
-		sized.size = sizeOf(s.Terminal)
+		sized.size = SizeOf(s.Terminal)
 		p.Open = &sized
 	}
 	p.attached = true
