@@ -71,6 +71,8 @@ type Listed struct {
 	ID     string `json:"Id"`
 	Labels map[string]string
 	State  string // "running", ...
+	// Command is the program with its arguments, in one line.
+	Command string
 }
 
 // Create makes a container and returns its ID.

@@ -62,7 +62,7 @@ func (h *Host) container(p Program, s container.Streams) (daemon.Container, erro
 	want := daemon.Container{
 		Entrypoint: p.Args[:1], Cmd: p.Args[1:], Env: p.Env, User: p.Open.User, WorkingDir: p.Open.Dir,
 		Tty: p.Open.Terminal, OpenStdin: s.In != nil, StdinOnce: s.In != nil, AttachStdin: s.In != nil, AttachStdout: true, AttachStderr: true,
-		Labels: map[string]string{label: newMark(time.Time{})},
+		Labels: map[string]string{Label: newMark(time.Time{})},
 		HostConfig: daemon.HostConfig{
 			NetworkMode: "none", SecurityOpt: []string{"no-new-privileges"}, CapDrop: []string{"AUDIT_WRITE", "MKNOD", "NET_RAW"}, // what is left is what engine direct gives
 			PidsLimit: cmp.Or(p.Bounds.Pids, maxPids), Memory: p.Bounds.Memory, ShmSize: p.Open.ShmBytes, LogConfig: daemon.LogConfig{Type: "none"},

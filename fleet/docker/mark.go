@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// label is where a container has its mark.
-	label = "cudabuild.client"
+	// Label is where a container has its mark.
+	Label = "cudabuild.client"
 	// repository is what streamed images are tagged in, with their mark.
 	repository = "localhost/cudabuild-streamed"
 )
@@ -80,13 +80,13 @@ func started(pid string) string {
 
 // sweep ends containers and removes images of clients that are no more.
 func (h *Host) sweep(ctx context.Context) error {
-	containers, err := h.client.List(ctx, label)
+	containers, err := h.client.List(ctx, Label)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, c := range containers {
-		if m, ok := parseMark(c.Labels[label]); ok && m.abandoned(time.Now()) {
+		if m, ok := parseMark(c.Labels[Label]); ok && m.abandoned(time.Now()) {
 			errs = append(errs, h.remove(ctx, c.ID))
 		}
 	}

@@ -105,7 +105,7 @@ func (h *Host) observed(ctx context.Context, want daemon.Container, ref string, 
 	defer cancel()
 	want.Entrypoint = []string{observerFile, "run", "--limit", limit.String(), "--row", rowFile, "--"}
 	want.Cmd = args
-	want.Labels = map[string]string{label: newMark(time.Now().Add(limit + 10*time.Minute))}
+	want.Labels = map[string]string{Label: newMark(time.Now().Add(limit + 10*time.Minute))}
 	begin := time.Now()
 	id, err := h.client.Create(ctx, want)
 	if err != nil {
