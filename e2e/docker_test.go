@@ -80,8 +80,10 @@ func startDockerd(t *testing.T, env []string, more ...string) string {
 	}
 	address := "unix://" + dir + "/docker.sock"
 	startDaemon(t, dir, env, func() bool { return run(t, "docker", "--host", address, "version").code == 0 },
-		append([]string{"dockerd", "--host", address, "--data-root", dir + "/data", "--exec-root", dir + "/exec",
-			"--pidfile", dir + "/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false"}, more...)...)
+		append([]string{
+			"dockerd", "--host", address, "--data-root", dir + "/data", "--exec-root", dir + "/exec",
+			"--pidfile", dir + "/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false",
+		}, more...)...)
 	return address
 }
 

@@ -33,7 +33,7 @@ type Login struct {
 func (c *Client) Pull(ctx context.Context, ref string, login Login) error {
 	header := http.Header{}
 	if login != (Login{}) {
-		data, err := json.Marshal(login)
+		data, err := json.Marshal(login) //nolint:gosec // G117: the daemon is to have the password
 		if err != nil {
 			return err
 		}

@@ -102,8 +102,11 @@ func TestRow(t *testing.T) {
 		archive       string // a name in it, or, after a !, none
 	}{
 		"docker 29": {docker29, withCDI, imagetest.Zstd, daemon.HostConfig{DeviceRequests: []daemon.DeviceRequest{{Driver: "cdi", DeviceIDs: []string{"nvidia.com/gpu=GPU-1"}}}}, "void", "index.json"},
-		"docker 25, which lists none": {docker25, `{"Architecture":"x86_64","CDISpecDirs":["/etc/cdi"]}`, imagetest.Gzip,
-			daemon.HostConfig{DeviceRequests: []daemon.DeviceRequest{{Driver: "cdi", DeviceIDs: []string{"nvidia.com/gpu=1"}}}}, "void", "oci-layout"},
+		"docker 25, which lists none": {
+			docker25, `{"Architecture":"x86_64","CDISpecDirs":["/etc/cdi"]}`, imagetest.Gzip,
+			daemon.HostConfig{DeviceRequests: []daemon.DeviceRequest{{Driver: "cdi", DeviceIDs: []string{"nvidia.com/gpu=1"}}}},
+			"void", "oci-layout",
+		},
 		"docker 20.10": {docker20, withRuntime, imagetest.Zstd, daemon.HostConfig{Runtime: "nvidia"}, "GPU-1", "!index.json"},
 		"podman":       {podman4, withRuntime, imagetest.Zstd, daemon.HostConfig{DeviceRequests: []daemon.DeviceRequest{{DeviceIDs: []string{"nvidia.com/gpu=1"}}}}, "", "index.json"},
 	} {
