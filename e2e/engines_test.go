@@ -7,6 +7,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
@@ -26,6 +27,7 @@ import (
 	"github.com/cudabuild/cudabuild/fleet/daemon"
 	"github.com/cudabuild/cudabuild/fleet/docker"
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/contain"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/internal/require"
@@ -37,6 +39,7 @@ type engineTest struct {
 	engine, program, layout, state string
 	variable                       string // that names the address to cudabuild
 	endpoint                       daemon.Endpoint
+	groups                         string // name of the cgroup that containers have theirs in, "" if it is not the test's own
 	gzipOnly                       bool
 	registry                       string // its host, which has the images too
 }
@@ -196,13 +199,38 @@ func startDocker20(t *testing.T, specs, _ string) engineTest {
 	if err := os.Chmod(wrapper, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	address := startDockerd(t, nil, "--add-runtime", "nvidia="+wrapper)
-	return engineTest{engine: daemon.Docker, variable: "DOCKER_HOST=" + address, endpoint: endpoint(t, daemon.Docker, address), gzipOnly: true}
+	e := startDockerEngine(t, nil, "--add-runtime", "nvidia="+wrapper)
+	e.gzipOnly = true
+	return e
 }
 
 func startDocker29(t *testing.T, specs, _ string) engineTest {
-	address := startDockerd(t, docker29(t), "--cdi-spec-dir", specs)
-	return engineTest{engine: daemon.Docker, variable: "DOCKER_HOST=" + address, endpoint: endpoint(t, daemon.Docker, address)}
+	return startDockerEngine(t, docker29(t), "--cdi-spec-dir", specs)
+}
+
+// startDockerEngine starts a dockerd whose containers have cgroups below one of the test's own.
+func startDockerEngine(t *testing.T, env []string, more ...string) engineTest {
+	group := fmt.Sprintf("cudabuild-e2e-%d", os.Getpid())
+	t.Cleanup(func() { // after the daemon's end
+		for _, dir := range groups(t, group) {
+			if err := contain.RemoveGroup(dir); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	address := startDockerd(t, env, append(more, "--cgroup-parent", "/"+group)...)
+	return engineTest{engine: daemon.Docker, variable: "DOCKER_HOST=" + address, endpoint: endpoint(t, daemon.Docker, address), groups: group}
+}
+
+// groups are the cgroups of a name, in every hierarchy.
+func groups(t *testing.T, name string) []string {
+	t.Helper()
+	one, err1 := filepath.Glob("/sys/fs/cgroup/" + name)
+	each, err2 := filepath.Glob("/sys/fs/cgroup/*/" + name)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	return append(one, each...)
 }
 
 // startPodman starts podman's service with a /run of its own. Where the machine bounds processes more tightly
@@ -421,6 +449,12 @@ func (e engineTest) empty(t *testing.T) {
 	}
 	if len(containers)+len(images) > 0 {
 		t.Errorf("left in the daemon: %+v, %+v", containers, images)
+	}
+	if e.groups == "" {
+		return
+	}
+	if left := groups(t, e.groups+"/*"); len(slices.DeleteFunc(left, func(path string) bool { info, err := os.Stat(path); return err != nil || !info.IsDir() })) > 0 {
+		t.Errorf("left cgroups: %v", left)
 	}
 }
 

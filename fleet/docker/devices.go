@@ -41,6 +41,9 @@ func (h *Host) give(c *daemon.Container, gpus []string) error {
 	c.Env = append(c.Env, visible+"void") // the default runtime may be NVIDIA's
 	var names []string
 	for _, g := range gpus {
+		if there := h.discovered(); len(there) > 0 && !slices.Contains(there, g) {
+			return hint.New(fmt.Sprintf("%s: no device %s", h.client.Version.Name(), kind+g), "it has "+strings.Join(there, ", ")+" of "+strings.TrimSuffix(kind, "="))
+		}
 		names = append(names, kind+g)
 	}
 	c.HostConfig.DeviceRequests = []daemon.DeviceRequest{{Driver: "cdi", DeviceIDs: names}}
@@ -72,6 +75,23 @@ func (h *Host) by() (string, error) {
 	}
 	return "", hint.New(fmt.Sprintf("%s knows no CDI (25 does) and has no runtime %q", engine.Name(), runtime),
 		"on the daemon's host: install nvidia-container-toolkit, nvidia-ctk runtime configure --runtime=docker, and restart docker")
+}
+
+// specified adds to what a daemon says of a container with CDI devices how their specification is made: podman
+// finds out late that there is none.
+func specified(c daemon.Container, err error) error {
+	if err == nil || len(c.HostConfig.DeviceRequests) == 0 {
+		return err
+	}
+	return &unspecified{err}
+}
+
+type unspecified struct{ error }
+
+func (e *unspecified) Unwrap() error { return e.error }
+
+func (e *unspecified) Hint() string {
+	return "if the daemon's host has no CDI specification, or one of another boot: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml there"
 }
 
 // discovered are the devices that docker has found, without their kind.

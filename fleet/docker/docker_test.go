@@ -267,6 +267,28 @@ func TestNoGPUs(t *testing.T) {
 	}
 }
 
+// What a daemon says of devices that it does not know goes with what to do.
+func TestUnknownGPU(t *testing.T) {
+	t.Parallel()
+	d := newStandIn(t)
+	h := d.open(docker.Options{})
+	p := program(t)
+	p.GPUs = []string{"7"}
+	if _, err := h.Attach(t.Context(), p, container.Streams{}); err == nil || !strings.Contains(err.Error(), "no device nvidia.com/gpu=7") || !strings.Contains(hint.Of(err), "0, GPU-1, all") {
+		t.Errorf("Attach = %v (%s)", err, hint.Of(err))
+	}
+	d.clean(h)
+
+	d = newStandIn(t)
+	d.version = podman4
+	d.faults["POST /containers/{id}/start"] = refuse(500, "unresolvable CDI devices nvidia.com/gpu=all")
+	h = d.open(docker.Options{})
+	if _, err := h.Look(t.Context(), onDisk, sample(t, imagetest.Gzip), false); err == nil || !strings.Contains(err.Error(), "unresolvable") || !strings.Contains(hint.Of(err), "nvidia-ctk cdi generate") {
+		t.Errorf("Look = %v (%s)", err, hint.Of(err))
+	}
+	d.clean(h)
+}
+
 func TestNoObserver(t *testing.T) {
 	t.Parallel()
 	d := newStandIn(t)
@@ -397,7 +419,7 @@ func TestSweepRefused(t *testing.T) {
 }
 
 func program(t *testing.T) docker.Program {
-	return docker.Program{Ref: onDisk, Image: sample(t, imagetest.Gzip), Args: []string{"cat", "-u"}, Env: []string{"A=b"}, GPUs: []string{"0", "1"}}
+	return docker.Program{Ref: onDisk, Image: sample(t, imagetest.Gzip), Args: []string{"cat", "-u"}, Env: []string{"A=b"}, GPUs: []string{"0", "all"}}
 }
 
 func TestAttach(t *testing.T) {
@@ -415,7 +437,7 @@ func TestAttach(t *testing.T) {
 		t.Errorf("Attach = %d, %v, %q, %q", code, err, &out, &errs)
 	}
 	c := asked.HostConfig
-	if !slices.Equal(asked.Entrypoint, []string{"cat"}) || !slices.Equal(asked.Cmd, []string{"-u"}) || asked.User != "app" || asked.WorkingDir != "/w" || !slices.Contains(asked.Env, "NVIDIA_VISIBLE_DEVICES=0,1") ||
+	if !slices.Equal(asked.Entrypoint, []string{"cat"}) || !slices.Equal(asked.Cmd, []string{"-u"}) || asked.User != "app" || asked.WorkingDir != "/w" || !slices.Contains(asked.Env, "NVIDIA_VISIBLE_DEVICES=0,all") ||
 		c.NetworkMode != "host" || c.IpcMode != "host" || c.ShmSize != 5 || !slices.Equal(c.Binds, []string{"/a:/b:ro"}) || c.Memory != 7 || len(c.Ulimits) != 1 || c.Runtime != "nvidia" {
 		t.Errorf("container %+v", asked.Container)
 	}

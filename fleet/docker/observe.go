@@ -193,7 +193,7 @@ func (h *Host) Look(ctx context.Context, ref string, img v1.Image, none bool) (g
 	}
 	s, err := h.observed(ctx, want, ref, img, []string{observerFile, "version"}, time.Minute)
 	if err == nil && s.problem != "" {
-		err = errors.New(s.problem)
+		err = specified(want, errors.New(s.problem))
 	}
 	if err == nil && s.row.Problem != "" {
 		err = errors.New(s.row.Problem)
