@@ -47,11 +47,11 @@ func (h *Host) Attach(ctx context.Context, p Program, s container.Streams) (code
 	defer func() { err = errors.Join(err, h.remove(ctx, id)) }()
 	conn, err := h.client.Attach(ctx, id, want.OpenStdin)
 	if err != nil { // podman makes the container ready now
-		return 0, specified(want, fmt.Errorf("attach: %w", err))
+		return 0, notStarted("attach", err)
 	}
 	defer conn.Close()
 	if err := h.client.Start(ctx, id); err != nil {
-		return 0, specified(want, fmt.Errorf("start: %w", err))
+		return 0, notStarted("start", err)
 	}
 	a := &attached{h: h, id: id, conn: conn, Streams: s, terminal: want.Tty}
 	return a.run(context.WithoutCancel(ctx))

@@ -4,6 +4,7 @@ package docker
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/fleet/daemon"
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -77,21 +79,14 @@ func (h *Host) by() (string, error) {
 		"on the daemon's host: install nvidia-container-toolkit, nvidia-ctk runtime configure --runtime=docker, and restart docker")
 }
 
-// specified adds to what a daemon says of a container with CDI devices how their specification is made: podman
-// finds out late that there is none.
-func specified(c daemon.Container, err error) error {
-	if err == nil || len(c.HostConfig.DeviceRequests) == 0 {
-		return err
+// notStarted is what a daemon says of a container that it does not start, with how a CDI specification is made, if it
+// is about one: podman finds out late that there is none.
+func notStarted(step string, err error) error {
+	text := step + ": " + container.InWords(strings.TrimSuffix(err.Error(), ": unknown")) // so docker ends what containerd says
+	if strings.Contains(text, "CDI device") {
+		return hint.New(text, "on the daemon's host: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")
 	}
-	return &unspecified{err}
-}
-
-type unspecified struct{ error }
-
-func (e *unspecified) Unwrap() error { return e.error }
-
-func (e *unspecified) Hint() string {
-	return "if the daemon's host has no CDI specification, or one of another boot: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml there"
+	return errors.New(text)
 }
 
 // discovered are the devices that docker has found, without their kind.

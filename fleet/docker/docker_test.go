@@ -478,7 +478,7 @@ func TestAttachFaults(t *testing.T) {
 		want   string
 	}{
 		"not attached":  {map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(409, "is paused")}, "attach: is paused"},
-		"not started":   {map[string]http.HandlerFunc{"POST /containers/{id}/start": refuse(404, `exec: "cat": executable file not found`)}, "start: exec"},
+		"not started":   {map[string]http.HandlerFunc{"POST /containers/{id}/start": refuse(404, `runc create failed: exec: "cat": executable file not found in $PATH: unknown`)}, `start: "cat": not found in the image's PATH`},
 		"output is cut": {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": ended}, "output was cut off"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,9 +54,10 @@ func (h *Host) Observe(ctx context.Context, s predict.Subject, gpus []gpu.GPU, l
 	if err != nil {
 		return container.Outcome{}, nil, err
 	}
-	out := container.Outcome{ExitCode: -1, DeviceNodes: []string{}, Problem: saw.problem}
+	out := container.Outcome{ExitCode: -1, DeviceNodes: []string{}}
 	out.Times.Create = saw.created
-	if saw.problem != "" {
+	if saw.problem != nil {
+		out.Problem = saw.problem.Error()
 		return out, nil, nil
 	}
 	seen := saw.row
@@ -88,7 +89,7 @@ func notGiven(want []gpu.GPU, had []observe.GPU) string {
 // saw is what was seen of a container: a row, or why there is none.
 type saw struct {
 	row     observe.Seen
-	problem string // the runtime did not start it, or it was killed
+	problem error // the runtime did not start it, or it was killed
 	created time.Duration
 }
 
@@ -118,7 +119,7 @@ func (h *Host) observed(ctx context.Context, want daemon.Container, ref string, 
 	err = h.client.Start(ctx, id)
 	s.created = time.Since(begin)
 	if refused := (*daemon.Error)(nil); errors.As(err, &refused) {
-		s.problem = "start: " + refused.Message
+		s.problem = notStarted("start", refused)
 		return s, nil
 	}
 	if err == nil {
@@ -152,7 +153,7 @@ func (h *Host) read(ctx context.Context, id string, s *saw) error {
 	case problem != nil:
 		return errors.Join(err, problem)
 	case state.OOMKilled:
-		s.problem = "killed: it used more memory than it may have (OOMKilled)"
+		s.problem = errors.New("killed: it used more memory than it may have (OOMKilled)")
 		return nil
 	case err == nil:
 		return errors.New("somebody stopped the container before its program had ended")
@@ -192,8 +193,8 @@ func (h *Host) Look(ctx context.Context, ref string, img v1.Image, none bool) (g
 		return gpu.Host{}, err
 	}
 	s, err := h.observed(ctx, want, ref, img, []string{observerFile, "version"}, time.Minute)
-	if err == nil && s.problem != "" {
-		err = specified(want, errors.New(s.problem))
+	if err == nil && s.problem != nil {
+		err = s.problem
 	}
 	if err == nil && s.row.Problem != "" {
 		err = errors.New(s.row.Problem)
