@@ -15,7 +15,6 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,7 +38,6 @@ type Host struct {
 	info    daemon.Info
 	options Options
 	images  map[string]string // what the daemon calls those that it has, by the digest of their configuration
-	tags    []string          // ours, of streamed images
 }
 
 // Open asks a daemon what it is, and ends what clients that were killed have left there.
@@ -50,7 +48,7 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 	}
 	h := &Host{client: client, options: options, images: map[string]string{}}
 	if h.info, err = client.Info(ctx); err == nil {
-		err = h.sweep(ctx)
+		err = h.sweep(ctx, func(m mark) bool { return m.abandoned(time.Now()) })
 	}
 	if err != nil {
 		client.Close()
@@ -62,16 +60,13 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 // last is how long a daemon may take to remove what was made there.
 const last = 2 * time.Minute
 
-// Close takes the streamed images back.
+// Close takes the streamed images back, and containers whose making was broken off. A process has one host at a
+// time.
 func (h *Host) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), last)
 	defer cancel()
 	defer h.client.Close()
-	var errs []error
-	for _, tag := range h.tags {
-		errs = append(errs, h.client.RemoveImage(ctx, tag))
-	}
-	return errors.Join(errs...)
+	return h.sweep(ctx, mark.mine)
 }
 
 // remove ends and removes a container, even after ctx has ended.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
@@ -230,6 +231,24 @@ func TestFaults(t *testing.T) {
 // cut is a row that the observer did not come to write.
 func cut(daemon.Container) observe.Seen { return observe.Seen{} }
 
+// A container whose making was answered with nothing is found at the end.
+func TestAnswerLost(t *testing.T) {
+	t.Parallel()
+	d := newStandIn(t)
+	d.faults["POST /containers/create"] = func(w http.ResponseWriter, r *http.Request) {
+		d.create(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
+	h := d.open(docker.Options{})
+	if _, _, err := h.Observe(t.Context(), subject(t, onDisk, sample(t, imagetest.Gzip)), nil, time.Minute); err == nil {
+		t.Error("no error of an answer that was lost")
+	}
+	if len(d.containers) != 1 {
+		t.Errorf("%d containers, want the one that nobody knows of", len(d.containers))
+	}
+	d.clean(h)
+}
+
 // A container that hangs is ended after the limit, and one whose caller gives up at once.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
@@ -309,7 +328,7 @@ func TestImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	remote := "127.0.0.1:1/cuda@" + digest.String()
-	other := docker.Repository + ":" + docker.NewMark(time.Time{})
+	other := docker.Repository + ":00000000-1.7.7.99999999999.abcdefgh" // of another host
 	for name, test := range map[string]struct {
 		ref, version string
 		there        map[string][]string // tags by ID

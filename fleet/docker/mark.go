@@ -31,10 +31,21 @@ type mark struct {
 	until            int64
 }
 
-// newMark is this process's.
+// own is this process's.
+func own() mark {
+	pid := strconv.Itoa(os.Getpid())
+	return mark{host: here(), pid: pid, start: started(pid)}
+}
+
+// mine reports whether a mark is this process's.
+func (m mark) mine() bool {
+	m.until = 0
+	return m == own()
+}
+
+// newMark is one of this process's.
 func newMark(until time.Time) string {
-	m := mark{host: here(), pid: strconv.Itoa(os.Getpid())}
-	m.start = started(m.pid)
+	m := own()
 	if !until.IsZero() {
 		m.until = until.Unix()
 	}
@@ -78,22 +89,22 @@ func started(pid string) string {
 	return fields[19]
 }
 
-// sweep ends containers and removes images of clients that are no more.
-func (h *Host) sweep(ctx context.Context) error {
+// sweep ends the containers and removes the images that have such a mark.
+func (h *Host) sweep(ctx context.Context, such func(mark) bool) error {
 	containers, err := h.client.List(ctx, Label)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, c := range containers {
-		if m, ok := parseMark(c.Labels[Label]); ok && m.abandoned(time.Now()) {
+		if m, ok := parseMark(c.Labels[Label]); ok && such(m) {
 			errs = append(errs, h.remove(ctx, c.ID))
 		}
 	}
 	images, err := h.client.Images(ctx)
 	errs = append(errs, err)
 	for _, tag := range ours(images) {
-		if m, ok := parseMark(tag[len(repository)+1:]); ok && m.abandoned(time.Now()) {
+		if m, ok := parseMark(tag[len(repository)+1:]); ok && such(m) {
 			errs = append(errs, h.client.RemoveImage(ctx, tag))
 		}
 	}

@@ -49,7 +49,6 @@ func (h *Host) Observe(ctx context.Context, s predict.Subject, gpus []gpu.GPU, l
 	if err := h.give(&want, h.names(gpus)); err != nil {
 		return container.Outcome{}, nil, err
 	}
-	begin := time.Now()
 	saw, err := h.observed(ctx, want, s.Ref, s.Image, s.Args, limit)
 	if err != nil {
 		return container.Outcome{}, nil, err
@@ -66,7 +65,7 @@ func (h *Host) Observe(ctx context.Context, s predict.Subject, gpus []gpu.GPU, l
 	out.Libcuda, out.JIT, out.DeviceNodes = seen.LoadedLibcuda, seen.PTXJIT, seen.DeviceNodes
 	out.Times.Run = time.Duration(seen.Seconds * float64(time.Second))
 	if h.client.Local() { // one clock
-		out.Times.ToMain = seen.Started.Sub(begin)
+		out.Times.ToMain = seen.Started.Sub(saw.begun)
 	}
 	had := &gpu.Seen{Driver: seen.Driver, Devices: []gpu.Device{}, VisibleDevices: seen.VisibleDevices}
 	for _, g := range seen.GPUs {
@@ -90,7 +89,8 @@ func notGiven(want []gpu.GPU, had []observe.GPU) string {
 type saw struct {
 	row     observe.Seen
 	problem error // the runtime did not start it, or it was killed
-	created time.Duration
+	begun   time.Time
+	created time.Duration // it was, and started
 }
 
 // observed makes a container that runs a command beside the observer, and removes it.
@@ -107,7 +107,7 @@ func (h *Host) observed(ctx context.Context, want daemon.Container, ref string, 
 	want.Entrypoint = []string{observerFile, "run", "--limit", limit.String(), "--row", rowFile, "--"}
 	want.Cmd = args
 	want.Labels = map[string]string{Label: newMark(time.Now().Add(limit + 10*time.Minute))}
-	begin := time.Now()
+	s.begun = time.Now()
 	id, err := h.client.Create(ctx, want)
 	if err != nil {
 		return s, because(ctx, err)
@@ -117,7 +117,7 @@ func (h *Host) observed(ctx context.Context, want daemon.Container, ref string, 
 		return s, fmt.Errorf("put the observer into the container: %w", because(ctx, err))
 	}
 	err = h.client.Start(ctx, id)
-	s.created = time.Since(begin)
+	s.created = time.Since(s.begun)
 	if refused := (*daemon.Error)(nil); errors.As(err, &refused) {
 		s.problem = notStarted("start", refused)
 		return s, nil
