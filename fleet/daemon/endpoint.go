@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -35,6 +36,15 @@ type Endpoint struct {
 
 // Local reports whether the daemon listens on a socket of this host.
 func (e Endpoint) Local() bool { return e.URL.Scheme == "unix" }
+
+// Private reports whether nobody on the way reads what is said to the daemon: a socket, SSH, TLS or loopback.
+func (e Endpoint) Private() bool {
+	if e.URL.Scheme != "tcp" || e.TLS != "" {
+		return true
+	}
+	address := net.ParseIP(e.URL.Hostname())
+	return e.URL.Hostname() == "localhost" || address != nil && address.IsLoopback()
+}
 
 func (e Endpoint) String() string {
 	return fmt.Sprintf("%s at %s (%s)", e.Engine, e.URL.Redacted(), e.From)

@@ -5,6 +5,7 @@ package daemon_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,19 @@ func home(t *testing.T, config string) string {
 		}
 	}
 	return dir
+}
+
+func TestPrivate(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{"unix:///s": true, "ssh://h": true, "tcp://127.0.0.1:1": true, "tcp://[::1]:1": true, "tcp://localhost:1": true, "tcp://h:1": false, "tcp://10.0.0.1:1": false} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := (daemon.Endpoint{URL: u}); e.Private() != want || !(daemon.Endpoint{URL: u, TLS: "certs"}).Private() {
+			t.Errorf("%s is private: %v, want %v", address, e.Private(), want)
+		}
+	}
 }
 
 func sum(name string) string {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
@@ -33,6 +34,7 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/registry"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -385,6 +387,42 @@ func TestImages(t *testing.T) {
 		})
 	}
 }
+
+// TestCredentials: a daemon gets those for the registry, but not where others can read along.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	img := sample(t, imagetest.Gzip)
+	digest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote := "registry.example/cuda@" + digest.String()
+	keys := keychain{&authn.Basic{Username: "me", Password: "secret"}}
+	for name, host := range map[string]string{"socket": "", "tcp": "daemon.example:2375"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newStandIn(t)
+			d.pulled[remote] = configOf(t, img)
+			got := ""
+			d.faults["POST /images/create"] = func(w http.ResponseWriter, r *http.Request) {
+				got = r.Header.Get("X-Registry-Auth")
+				d.pull(w, r)
+			}
+			h := d.open(docker.Options{Registry: registry.Options{Keychain: keys}})
+			if host != "" {
+				docker.Elsewhere(h, host)
+			}
+			_, _, err := h.Observe(t.Context(), subject(t, remote, img), nil, time.Minute)
+			if host == "" && (err != nil || got == "") || host != "" && (err == nil || got != "" || !strings.Contains(err.Error(), "would go to docker at tcp://daemon.example:2375 (a test) unencrypted")) {
+				t.Errorf("Observe = %v, with credentials %q", err, got)
+			}
+		})
+	}
+}
+
+type keychain struct{ authn.Authenticator }
+
+func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) { return k.Authenticator, nil }
 
 // TestSweep: what a client that was killed has left is gone after the next one has begun; what others use, and
 // what is nobody's of ours, stays.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -106,6 +107,9 @@ func (h *Host) pull(ctx context.Context, ref string, img v1.Image) error {
 	login, err := registry.Login(ctx, parsed.Context(), h.options.Registry)
 	if err != nil {
 		return err
+	}
+	if login != (authn.AuthConfig{}) && !h.client.Private() {
+		return hint.New(fmt.Sprintf("the credentials for %s would go to %s unencrypted", parsed.Context().RegistryStr(), h.client.Endpoint), "reach the daemon by ssh:// or with TLS, or pull the image there")
 	}
 	err = h.client.Pull(ctx, ref, daemon.Login{
 		Username: login.Username, Password: login.Password, IdentityToken: login.IdentityToken, RegistryToken: login.RegistryToken,
