@@ -9,6 +9,9 @@
 // its tag move to the new image. Cells that nothing has changed for are neither
 // solved nor read again, and no daemon is started if that holds for all of them.
 //
+// Several daemons share the work by families of images. One that is lost on the way leaves
+// its families to the others.
+//
 // A cell of several platforms is solved once for each, every image is verified, and
 // its tag names their index: all of them pass, or the cell fails.
 //
@@ -48,6 +51,10 @@ type Options struct {
 	Engine engine.Options
 	Gate   Gate
 
+	// Builders are the addresses of running BuildKits that share the work, as [engine.Find] returns
+	// them; none means that of Engine, or one of our own.
+	Builders []string
+
 	// Matrix is the digest of the file that the cells are from, Version that of cudabuild: what the
 	// record says of them, "" if they are not known.
 	Matrix, Version string
@@ -55,7 +62,7 @@ type Options struct {
 	AptConfig   []byte      // the host's apt settings (proxy, CA), for build steps only
 	Proxy       proxy.Proxy // what build steps find in their environment; nothing that was built depends on it
 	Compression string      // [matrix.Zstd], the default, or [matrix.Gzip]
-	Jobs        int         // solves in flight; 0 means 8
+	Jobs        int         // solves in flight at each BuildKit; 0 means 8
 	FailFast    bool        // cancel the rest when a cell fails
 	Display     *Display    // nil shows nothing
 	Log         *slog.Logger
@@ -88,6 +95,10 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	if o.Compression == "" {
 		o.Compression = matrix.Zstd
 	}
+	if len(o.Builders) == 0 {
+		o.Builders = []string{o.Engine.Address}
+	}
+	o.Engine.Address = o.Builders[0]
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -95,7 +106,7 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Options: o, compiler: &llb.Compiler{}, solved: solvedBy(o.Proxy), memo: memo, jobs: make(chan struct{}, o.Jobs), bases: map[string]*root{}}
+	r := &run{Options: o, compiler: &llb.Compiler{}, solved: solvedBy(o.Proxy), memo: memo, bases: map[string]*root{}, builders: newBuilders(o), places: map[string]int{}}
 	byID := map[string]*task{}
 	for _, cell := range cells {
 		t := newTask(cell)

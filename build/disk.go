@@ -132,8 +132,7 @@ func (r *run) unpackedMB(ctx context.Context) int {
 		for _, flavor := range recipe.Release.Chain(unpacked(m.cell)) {
 			size += recipe.Release.Layers[flavor].SizeMB
 		}
-		key := m.baseKey() + " " + m.cell.CUDA
-		need[key] = max(need[key], size)
+		need[m.family()] = max(need[m.family()], size)
 	}
 	total := 0
 	for _, size := range need {

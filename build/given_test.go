@@ -18,13 +18,19 @@ import (
 // keeps its state.
 func given(t testing.TB) (address, state string) {
 	t.Helper()
+	return givenBy(t, tools)
+}
+
+// givenBy is given with the programs of a folder.
+func givenBy(t testing.TB, toolDir string) (address, state string) {
+	t.Helper()
 	needEngine(t)
 	state = t.TempDir()
 	lock, err := engine.Acquire(t.Context(), state, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.Open(t.Context(), engine.Options{StateDir: state, ToolDir: tools, Lock: lock})
+	e, err := engine.Open(t.Context(), engine.Options{StateDir: state, ToolDir: toolDir, Lock: lock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,8 @@ type house struct {
 	catalog    *recipes.Catalog
 	gate       gate
 	toolDir    string
-	address    string // of a daemon that is not ours
+	address    string   // of a daemon that is not ours
+	addresses  []string // of several
 	failFast   bool
 	show       *watcher // of the progress, may be nil
 	mirror     string
@@ -135,7 +136,8 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	o := build.Options{
 		Matrix: h.parsed(t).Digest(), Version: "v0",
 		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
-		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
+		Engine:   engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
+		Builders: h.addresses,
 	}
 	if h.show != nil {
 		o.Display = build.NewDisplay(h.show)

@@ -6,9 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/containerd/platforms"
 
 	"github.com/cudabuild/cudabuild/internal/emulator"
 )
@@ -35,12 +34,13 @@ func (e *PlatformError) Hint() string {
 }
 
 // checkPlatforms makes sure, before anything is made, that programs of every platform
-// run: here, where roots are bootstrapped, and where BuildKit runs the steps. What an
+// run: here, where roots are bootstrapped, and where a BuildKit runs the steps. What an
 // earlier run left needs no program.
 func (r *run) checkPlatforms(ctx context.Context) error {
 	checked := map[string]bool{}
 	for m := range r.manifests() {
-		if checked[m.baseKey()] || emulator.Native(m.platform) || !r.Bases.Refresh && r.known(ctx, m) {
+		here := r.Engine.Address == "" && emulator.Native(m.platform)
+		if checked[m.baseKey()] || here || !r.Bases.Refresh && r.known(ctx, m) {
 			continue
 		}
 		checked[m.baseKey()] = true
@@ -63,23 +63,22 @@ func (r *run) checkPlatform(ctx context.Context, m *manifest) error {
 	if r.Engine.Address == "" {
 		return nil
 	}
-	e, err := r.openEngine(ctx)
-	if err != nil {
+	if err := r.open(ctx); err != nil {
 		return err
 	}
-	workers, err := e.Client.ListWorkers(ctx)
-	if err != nil {
-		return err
+	if slices.ContainsFunc(r.builders, func(b *builder) bool { return !b.isLost() && b.can(m.platform) }) {
+		return nil
 	}
-	var can []string
-	for _, w := range workers {
-		for _, have := range w.Platforms {
-			if platforms.Format(have) == m.platform {
-				return nil
-			}
-			can = append(can, platforms.Format(have))
+	return r.noPlatform(m)
+}
+
+// noPlatform says for which platforms the builders run programs, where none does for an image's.
+func (r *run) noPlatform(m *manifest) error {
+	var all []string
+	for _, b := range r.builders {
+		if !b.isLost() {
+			all = append(all, fmt.Sprintf("the BuildKit at %s runs programs for %s only", b.name(), strings.Join(b.engine.Platforms, ", ")))
 		}
 	}
-	err = fmt.Errorf("the BuildKit at %s runs programs for %s only", r.Engine.Address, strings.Join(can, ", "))
-	return &PlatformError{Platform: m.platform, Cell: m.cell.ID, Err: err}
+	return &PlatformError{Platform: m.platform, Cell: m.cell.ID, Err: errors.New(strings.Join(all, "; "))}
 }

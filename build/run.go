@@ -12,7 +12,6 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/disk"
 	"github.com/cudabuild/cudabuild/internal/hint"
@@ -31,18 +30,17 @@ type run struct {
 	compiler *llb.Compiler // of what an image depends on
 	solved   *llb.Compiler // of the same with a proxy, nil if there is none
 	memo     *memo
-	jobs     chan struct{} // one token a solve in flight
 	bases    map[string]*root
+	builders []*builder // never empty
 
-	cancel   context.CancelCauseFunc
-	disk     sync.Once
-	diskErr  error          // valid once disk is done
-	mu       sync.Mutex     // guards engine and failed
-	engine   *engine.Engine // started by the first task that must solve
-	buildkit string         // its version, "" if it does not say one
-	watch    sync.WaitGroup // of what looks whether the engine answers
-	unwatch  func()         // ends that
-	failed   *image.Store   // opened by the first image that fails
+	cancel  context.CancelCauseFunc
+	disk    sync.Once
+	diskErr error          // valid once disk is done
+	mu      sync.Mutex     // guards what follows
+	opened  bool           // the builders are, by the first task that must solve
+	closed  bool           // and closed again
+	places  map[string]int // of families among the builders
+	failed  *image.Store   // opened by the first image that fails
 }
 
 // all runs every task and cleans up behind them.
@@ -52,10 +50,10 @@ func (r *run) all(parent context.Context) (err error) {
 	r.cancel = cancel
 	r.prepareBases()
 	// A solve that is cancelled may take seconds to notice: end the daemon first.
-	stop := context.AfterFunc(ctx, func() { _ = r.closeEngine() }) // its error comes again below
+	stop := context.AfterFunc(ctx, func() { _ = r.close() }) // its error comes again below
 	defer func() {
 		stop()
-		err = errors.Join(err, r.closeEngine(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
+		err = errors.Join(err, r.close(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
 	}()
 	if err := r.repair(ctx); err != nil {
 		return err
@@ -136,7 +134,7 @@ func (r *run) settle(ctx context.Context, t *task, err error) {
 }
 
 func (r *run) record() *record.Run {
-	result := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: []record.Cell{}}
+	result := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: []record.Cell{}, Builders: r.recorded()}
 	for _, b := range r.bases {
 		if b.Root != "" {
 			result.Inputs = append(result.Inputs, record.Input{
@@ -148,6 +146,7 @@ func (r *run) record() *record.Run {
 		return cmp.Or(cmp.Compare(a.OS, b.OS), cmp.Compare(a.Platform, b.Platform))
 	})
 	for _, t := range r.tasks {
+		t.result.Builders = t.builders()
 		result.Cells = append(result.Cells, t.result)
 	}
 	result.Totals.SizeBytes = result.Size(context.Background(), r.Images)

@@ -130,20 +130,10 @@ func (r *run) unchanged(ctx context.Context, key digest.Digest) (remembered, boo
 }
 
 // solve runs the graph of an image and exports it into the store.
-func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocispec.Descriptor, error) {
-	select {
-	case r.jobs <- struct{}{}:
-		defer func() { <-r.jobs }()
-	case <-ctx.Done():
-		return ocispec.Descriptor{}, ctx.Err()
-	}
-	e, err := r.openEngine(ctx)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
+func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (desc ocispec.Descriptor, err error) {
 	config, err := json.Marshal(compiled.Config)
 	if err != nil {
-		return ocispec.Descriptor{}, err
+		return desc, err
 	}
 	frontend := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		result, err := c.Solve(ctx, gateway.SolveRequest{Definition: compiled.Definition.ToPB(), Evaluate: true})
@@ -154,13 +144,18 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (ocis
 		result.AddMeta(exptypes.ExporterImageConfigKey, config)
 		return result, nil
 	}
-	statuses, seen := r.Display.Solve(m.name())
-	response, err := e.Client.Build(ctx, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
-	<-seen
-	if err != nil {
-		return ocispec.Descriptor{}, r.diagnose(ctx, m, e, err)
-	}
-	return exported(response)
+	err = r.at(ctx, m, func(there context.Context, b *builder) error {
+		m.by = b
+		statuses, seen := r.Display.Solve(m.name())
+		response, err := b.engine.Client.Build(there, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
+		<-seen
+		if err != nil {
+			return r.diagnose(ctx, m, b, err)
+		}
+		desc, err = exported(response)
+		return err
+	})
+	return desc, err
 }
 
 func (r *run) solveOptions(platform string) bk.SolveOpt {

@@ -36,6 +36,7 @@ type manifest struct {
 	evaluated chan struct{} // closed when the graph is solved, or will not be
 	solved    bool          // valid once evaluated is closed
 	begun     time.Time     // of the solve; zero if there was none
+	by        *builder      // of the solve; nil if there was none
 }
 
 // built is an image that a solve or an earlier run left in the store.
@@ -169,10 +170,12 @@ func (m *manifest) ready(ctx context.Context) error {
 	return nil
 }
 
-// evaluate tells the images above that this one's graph is solved.
+// evaluate tells the images above that this one's graph is solved, once.
 func (m *manifest) evaluate() {
-	m.solved = true
-	close(m.evaluated)
+	if !m.solved {
+		m.solved = true
+		close(m.evaluated)
+	}
 }
 
 // close tells them that it never will be, if it is not.

@@ -4,7 +4,8 @@
 //
 // [Open] connects to the daemon that the user names, or else starts one of its
 // own: the pinned buildkitd and runc, with its state below the state directory,
-// on a private socket. [Lock] makes one process the owner of a state directory.
+// on a private socket. [Find] turns what a user writes into addresses of daemons.
+// [Lock] makes one process the owner of a state directory.
 //
 // An owned daemon runs as the first process of its own PID namespace, in its own
 // mount namespace, and is killed by the kernel when its owner dies. So whatever
@@ -24,8 +25,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/platforms"
 	bk "github.com/moby/buildkit/client"
 	_ "github.com/moby/buildkit/client/connhelper/dockercontainer" // docker-container://
+	_ "github.com/moby/buildkit/client/connhelper/kubepod"         // kube-pod://
 	_ "github.com/moby/buildkit/client/connhelper/podmancontainer" // podman-container://
 	_ "github.com/moby/buildkit/client/connhelper/ssh"             // ssh://
 
@@ -46,7 +49,7 @@ type AddressError struct {
 }
 
 func (e *AddressError) Error() string {
-	return fmt.Sprintf("%v at %s: %v", ErrUnavailable, e.Address, e.Err)
+	return fmt.Sprintf("%v at %s: %v", ErrUnavailable, Public(e.Address), e.Err)
 }
 
 func (e *AddressError) Unwrap() []error { return []error{ErrUnavailable, e.Err} }
@@ -57,9 +60,9 @@ func (e *AddressError) Hint() string {
 		return text
 	}
 	if strings.HasSuffix(e.Address, "/docker.sock") {
-		return "that is Docker's own socket: 'docker buildx create --name NAME --bootstrap' starts a BuildKit, docker-container://buildx_buildkit_NAME0"
+		return "that is Docker's own socket: 'docker buildx create --name NAME --bootstrap' starts a BuildKit, which is buildx://NAME"
 	}
-	return "start BuildKit there, or leave --builder and BUILDKIT_HOST away: cudabuild then starts its own"
+	return "start BuildKit there, or give --builder '' and cudabuild starts its own"
 }
 
 // Code is that of a mistake on the command line where the address cannot be one.
@@ -72,7 +75,7 @@ func (e *AddressError) Code() int {
 
 // Options says which BuildKit to use. The zero value of Address means an owned one.
 type Options struct {
-	Address  string // of a running daemon: unix://, tcp://, docker-container://, podman-container://, ssh://
+	Address  string // of a running daemon, as Find returns it
 	StateDir string // absolute; where an owned daemon keeps its state
 	ToolDir  string // where buildkitd and runc lie; empty means PATH
 	Lock     *Lock  // of StateDir; required for an owned daemon
@@ -96,8 +99,9 @@ func (o Options) Forget() error { return os.RemoveAll(o.root()) }
 
 // Engine is a connected BuildKit.
 type Engine struct {
-	Client  *bk.Client
-	Version string // what the daemon says of itself, "" if it says nothing
+	Client    *bk.Client
+	Version   string   // what the daemon says of itself, "" if it says nothing
+	Platforms []string // whose programs a given daemon runs; nil for an owned one
 
 	daemon *daemon
 }
@@ -125,22 +129,50 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 func (o Options) patience() time.Duration { return cmp.Or(o.Patience, 30*time.Second) }
 
 func given(ctx context.Context, address string, patience time.Duration) (*Engine, error) {
-	if wrongForm(address) != "" {
-		return nil, &AddressError{address, errors.New("not the address of a BuildKit")}
+	options, err := check(address)
+	if err != nil {
+		return nil, err
 	}
-	c, err := bk.New(ctx, address)
-	var info *bk.Info
-	if err == nil {
-		timeout, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		if info, err = c.Info(timeout); err != nil && timeout.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("it has not answered for %v: %w", patience, err)
-		}
-	}
+	c, err := bk.New(ctx, address, options...)
 	if err != nil {
 		return nil, &AddressError{address, err}
 	}
-	return &Engine{Client: c, Version: info.BuildkitVersion.Version}, nil
+	e := &Engine{Client: c}
+	if err := within(ctx, patience, e.introduce); err != nil {
+		_ = c.Close()
+		return nil, &AddressError{address, err}
+	}
+	return e, nil
+}
+
+// introduce asks a given daemon what it is.
+func (e *Engine) introduce(ctx context.Context) error {
+	info, err := e.Client.Info(ctx)
+	if err != nil {
+		return err
+	}
+	e.Version = info.BuildkitVersion.Version
+	workers, err := e.Client.ListWorkers(ctx)
+	for _, w := range workers {
+		for _, p := range w.Platforms {
+			e.Platforms = append(e.Platforms, platforms.Format(p))
+		}
+	}
+	return err
+}
+
+// errSilent is the condition that a daemon has not answered in time.
+var errSilent = errors.New("it has not answered")
+
+// within asks a daemon something. The error matches errSilent where that took longer than patience.
+func within(ctx context.Context, patience time.Duration, ask func(context.Context) error) error {
+	timeout, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := ask(timeout)
+	if err != nil && timeout.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w for %v: %w", errSilent, patience, err)
+	}
+	return err
 }
 
 // Address is where an owned daemon listens, empty for a given one.
@@ -151,20 +183,24 @@ func (e *Engine) Address() string {
 	return "unix://" + e.daemon.socket()
 }
 
-// Silent returns true when the daemon has not answered for as long as o's patience, and
-// false when ctx ends before.
-func (e *Engine) Silent(ctx context.Context, o Options) bool {
+// Answers returns nil if the daemon answers within o's patience, and else why it does not.
+func (e *Engine) Answers(ctx context.Context, o Options) error {
+	return within(ctx, o.patience(), func(ctx context.Context) error {
+		_, err := e.Client.Info(ctx)
+		return err
+	})
+}
+
+// Silent returns an error when the daemon has not answered for as long as o's patience, and
+// nil when ctx ends before.
+func (e *Engine) Silent(ctx context.Context, o Options) error {
 	for {
-		timeout, cancel := context.WithTimeout(ctx, o.patience())
-		_, err := e.Client.Info(timeout)
-		silent := err != nil && timeout.Err() != nil && ctx.Err() == nil
-		cancel()
-		if silent {
-			return true
+		if err := e.Answers(ctx, o); errors.Is(err, errSilent) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return nil
 		case <-time.After(o.patience() / 3):
 		}
 	}

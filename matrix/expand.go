@@ -43,7 +43,7 @@ func expandAll(at *spec.File, catalog *recipes.Catalog, f file) *Matrix {
 			}
 		}
 	}
-	m := &Matrix{file: at.Path, cells: map[string][]Cell{}, catalog: catalog, compression: cmp.Or(f.Compression, Zstd), publish: f.publishing(at)}
+	m := &Matrix{file: at.Path, cells: map[string][]Cell{}, catalog: catalog, compression: cmp.Or(f.Compression, Zstd), builders: texts(f.Builders), publish: f.publishing(at)}
 	m.tagging = tagging{image: f.Image, aliases: aliases(at, f.Tags), places: places(byEntry)}
 	twins := &duplicates{File: at, told: map[pair]bool{}}
 	for _, g := range groups {

@@ -26,6 +26,7 @@ type file struct {
 	Tags     map[spec.Word][]spec.Word `yaml:"tags,one" keys:"tag" each:"tag" form:"glob" doc:"Other names of images, with {cuda}, {version}, {kind}, {os}, {yy} and {mm} filled in: the cells that have them."`
 
 	Compression string           `yaml:"compression" form:"compression" doc:"How layers are compressed, from the build to the registry: zstd, the default, or gzip, which docker before 23 and containerd before 1.5 need."`
+	Builders    []spec.Word      `yaml:"builders,some" form:"builder" hint:"write builders: [tcp://10.0.0.5:1234, docker-container://NAME]" doc:"BuildKits that are running and share the work, where neither --builder nor BUILDKIT_HOST names one: addresses, or buildx://NAME for the nodes of a builder of docker buildx."`
 	Tests       usertest.Written `yaml:"tests,some" hint:"write tests: [{name: matmul, run: [python3, /tests/matmul.py]}]" doc:"Tests of one's own, for cudabuild gpu --tests: what to run in which images, and what is expected of it."`
 	Publish     publish          `yaml:"publish" doc:"Where images go, and what must hold before a tag moves to one."`
 }
@@ -59,6 +60,9 @@ type exclude struct {
 
 const allow = "allow" // cuda-compat
 
+// builder is the look of a BuildKit's address. Whether it is one is seen where it is used.
+var builder = regexp.MustCompile(`^(unix|tcp|docker-container|podman-container|kube-pod|ssh|buildx)://\S+$`)
+
 // ran is a name of a sample or a test.
 var ran = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
@@ -76,6 +80,7 @@ func format(c *recipes.Catalog, tests ...string) spec.Format {
 		"image":       {Pattern: repository, Max: maxImage, Check: checkImage},
 		"compat":      {Noun: "word for compat", Words: []string{"forbid", allow}},
 		"compression": {Noun: "compression", Words: []string{Zstd, Gzip}},
+		"builder":     {Pattern: builder, Want: "the address of a BuildKit", Hint: "write tcp://HOST:PORT, docker-container://NAME, kube-pod://POD or buildx://NAME"},
 		"verdict":     {Noun: "verdict to ask for", Words: []string{"pass", "warn"}},
 		"names":       {Doc: "Glob on tags: *, ?, [a-z].", Pattern: names, Check: checkNames},
 		"platform":    {Noun: "platform", Words: c.Platforms(), Globs: true},

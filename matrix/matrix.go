@@ -50,6 +50,7 @@ type Matrix struct {
 	catalog *recipes.Catalog
 
 	compression string
+	builders    []string
 	publish     Publish
 }
 

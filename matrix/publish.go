@@ -113,3 +113,6 @@ func (m *Matrix) Image() string { return m.tagging.image }
 
 // Compression is how layers are compressed, [Zstd] or [Gzip].
 func (m *Matrix) Compression() string { return m.compression }
+
+// Builders are the BuildKits that the file names, as they stand there.
+func (m *Matrix) Builders() []string { return m.builders }

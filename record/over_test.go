@@ -27,10 +27,12 @@ func TestOver(t *testing.T) {
 	narrow := run([]record.Input{input("debian11", "d"), input("debian13", "c")},
 		cell("w", record.Passed, "4"), cell("y", record.Passed, "5"))
 	narrow.Totals.Seconds, narrow.Totals.SizeBytes = 7, 8
+	narrow.Builders = []record.Builder{{Address: "tcp://now:1", State: record.BuilderUsed}}
+	full.Builders = []record.Builder{{Address: "tcp://earlier:1", State: record.BuilderLost}}
 
 	want := run([]record.Input{input("debian11", "d"), input("debian12", "a"), input("debian13", "c")},
 		cell("x", record.Passed, "1"), cell("y", record.Passed, "5"), cell("z", record.Passed, "3"), cell("w", record.Passed, "4"))
-	want.Totals.Seconds, want.Totals.SizeBytes = 7, 8
+	want.Totals.Seconds, want.Totals.SizeBytes, want.Builders = 7, 8, narrow.Builders
 	if diff := cmp.Diff(want, narrow.Over(full)); diff != "" {
 		t.Errorf("Over (-want +got):\n%s", diff)
 	}
@@ -59,5 +61,16 @@ func TestOverMovesTags(t *testing.T) {
 	}
 	if len(earlier.Cells[0].Tags) != 3 {
 		t.Errorf("the earlier record was changed: %v", earlier.Cells)
+	}
+}
+
+// TestOverKeepsBuilders: a run that finds an image unchanged does not forget who built it.
+func TestOverKeepsBuilders(t *testing.T) {
+	t.Parallel()
+	earlier := run(nil, record.Cell{ID: "x", Digest: "1", Builders: []string{"tcp://a:1"}}, record.Cell{ID: "y", Digest: "2", Builders: []string{"tcp://a:1"}})
+	now := run(nil, record.Cell{ID: "x", Digest: "1", Cached: true}, record.Cell{ID: "y", Digest: "2"})
+	result := now.Over(earlier)
+	if diff := cmp.Diff([]string{"tcp://a:1"}, result.Cells[0].Builders); diff != "" || result.Cells[1].Builders != nil {
+		t.Errorf("unchanged (-want +got):\n%s; built here: %v", diff, result.Cells[1].Builders)
 	}
 }

@@ -37,7 +37,9 @@ type Run struct {
 	Cells   []Cell  `json:"cells"`   // in the order of the plan; never null
 	// Pushes are what was published of it, oldest first.
 	Pushes []Push `json:"pushes,omitempty"`
-	Totals Totals `json:"totals"`
+	// Builders are the BuildKits that the user named for the last run, in his order; nil if it was cudabuild's own.
+	Builders []Builder `json:"builders,omitempty"`
+	Totals   Totals    `json:"totals"`
 }
 
 // Input is the state of the repositories that an OS's images were made from.
@@ -58,13 +60,29 @@ type Cell struct {
 	Hint   string `json:"hint,omitempty"` // what to do about it, if that is known
 	// Digest is the manifest's, "" if none was built. A failed image is kept by it.
 	Digest       string          `json:"digest"`
-	Tags         []string        `json:"tags"`           // full names, the canonical one first; those of a cell that did not pass stay where they were
-	SizeBytes    int64           `json:"size_bytes"`     // of its blobs, compressed, shared ones included
-	Cached       bool            `json:"cached"`         // nothing had changed since an earlier run
-	BuildSeconds float64         `json:"build_seconds"`  // from its solve to its verdict, cells below not counted
-	Images       []verify.Report `json:"images"`         // one a platform; never null
-	Made         []Made          `json:"made,omitempty"` // one a platform, in their order; nil if none was built
-	Rows         []Row           `json:"rows"`           // of GPU hosts, oldest first; never null
+	Tags         []string        `json:"tags"`               // full names, the canonical one first; those of a cell that did not pass stay where they were
+	SizeBytes    int64           `json:"size_bytes"`         // of its blobs, compressed, shared ones included
+	Cached       bool            `json:"cached"`             // nothing had changed since an earlier run
+	BuildSeconds float64         `json:"build_seconds"`      // from its solve to its verdict, cells below not counted
+	Images       []verify.Report `json:"images"`             // one a platform; never null
+	Made         []Made          `json:"made,omitempty"`     // one a platform, in their order; nil if none was built
+	Builders     []string        `json:"builders,omitempty"` // addresses of the BuildKits that built it, or tried to, if the user named them
+	Rows         []Row           `json:"rows"`               // of GPU hosts, oldest first; never null
+}
+
+// What became of a BuildKit in a run.
+const (
+	BuilderUsed   = "used"
+	BuilderLost   = "lost"   // it did not answer, or no longer; others had to take over
+	BuilderUnused = "unused" // there was nothing for it to build
+)
+
+// Builder is a BuildKit that the user named.
+type Builder struct {
+	Address string `json:"address"` // without user, password and parameters
+	Version string `json:"version"` // "" if it has not said it
+	State   string `json:"state"`
+	Reason  string `json:"reason,omitempty"` // why it is lost
 }
 
 // Totals sums up a run.

@@ -50,13 +50,17 @@ func (r *Run) observe(host gpu.Host, rows []gpu.Row) (strange []gpu.Row) {
 	return strange
 }
 
-// withRows returns cells with the rows that earlier ones have of the same images.
+// withRows returns cells with the rows that earlier ones have of the same images, and for those
+// that a run found unchanged the builders that they are by.
 func withRows(cells, earlier []Cell) []Cell {
 	cells = slices.Clone(cells)
 	for i, c := range cells {
 		for _, e := range earlier {
 			if e.ID == c.ID && e.Digest == c.Digest && c.Digest != "" {
 				cells[i].Rows = append(slices.Clone(e.Rows), c.Rows...)
+				if c.Cached {
+					cells[i].Builders = e.Builders
+				}
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func openDaemon(ctx context.Context, engine container.Engine, options docker.Opt
 	home, _ := os.UserHomeDir() // without one there are no contexts
 	endpoint, err := daemon.Find(string(engine), daemon.User{Env: os.Getenv, Home: home, ID: os.Geteuid()})
 	if err != nil {
-		return nil, err
+		return nil, &exitError{code: exitUsage, err: err}
 	}
 	options.Programs = toolDir()
 	return docker.Open(ctx, endpoint, options)

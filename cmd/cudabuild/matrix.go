@@ -34,7 +34,8 @@ type matrixFlags struct {
 	workspace
 	evidenceFlags
 
-	builder, compression, mirror   string
+	compression, mirror            string
+	builders                       []string
 	jobs                           int
 	failFast, keepGoing, refresh   bool
 	unpinned, push                 bool
@@ -61,17 +62,18 @@ build keep their entries. What has not changed is not built again.`,
   cudabuild matrix --push ghcr.io/acme/cuda
   cudabuild matrix --push --sign-key cosign.key ghcr.io/acme/cuda
   cudabuild matrix --group debian --only '12.4-*'
+  cudabuild matrix --builder tcp://10.0.0.5:1234 --builder docker-container://buildkitd
   cudabuild matrix --json > run.json`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.selection.register(cmd)
 	f.workspace.register(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.builder, "builder", os.Getenv("BUILDKIT_HOST"), "`ADDRESS` of a running BuildKit; empty starts one (env BUILDKIT_HOST)")
+	flags.StringArrayVar(&f.builders, "builder", nil, "`ADDRESS` of a running BuildKit; several share the work, empty starts one (env BUILDKIT_HOST, with commas, else builders of the matrix)")
 	flags.StringVar(&f.compression, "compression", "", "of layers: zstd or gzip (default: what the matrix says, else zstd)")
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.Lookup("debian-mirror").DefValue = "" // --help is no place for a login
-	flags.IntVar(&f.jobs, "jobs", 8, "images built at the same time")
+	flags.IntVar(&f.jobs, "jobs", 8, "images built at the same time, by each BuildKit")
 	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image, as --keep-going=false")
 	flags.BoolVar(&f.refresh, "refresh", false, "look whether the package repositories have moved, and build from their new state if so")
@@ -133,6 +135,9 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.findProxy(cells); err != nil {
 		return unknown(err)
 	}
+	if err := f.findBuilders(cmd, m); err != nil {
+		return unknown(err)
+	}
 	if err := f.checkRecord(); err != nil { // better now than after all the work
 		return err
 	}
@@ -150,6 +155,21 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	return p.push(cmd, m, args)
+}
+
+// findBuilders makes addresses of what names BuildKits: --builder, else BUILDKIT_HOST, else
+// the matrix.
+func (f *matrixFlags) findBuilders(cmd *cobra.Command, m *matrix.Matrix) (err error) {
+	host := os.Getenv("BUILDKIT_HOST")
+	switch {
+	case cmd.Flags().Changed("builder"):
+	case host != "":
+		f.builders = strings.Split(host, ",")
+	default:
+		f.builders = m.Builders()
+	}
+	f.builders, err = engine.Find(cmd.Context(), f.builders)
+	return err
 }
 
 // findProxy reads the proxy of the environment and puts it there in every spelling, for
@@ -209,10 +229,11 @@ func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix
 	version, _ := buildVersion()
 	result, err = build.Run(ctx, cells, build.Options{
 		Bases: bases, Images: images,
-		Failed: filepath.Join(f.out, "failed"),
-		Engine: engine.Options{Address: f.builder, StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
-		Gate:   verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
-		Matrix: m.Digest(), Version: version,
+		Failed:   filepath.Join(f.out, "failed"),
+		Engine:   engine.Options{StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
+		Builders: f.builders,
+		Gate:     verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
+		Matrix:   m.Digest(), Version: version,
 		AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
 		Display: display, Log: slog.Default(),

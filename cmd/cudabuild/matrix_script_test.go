@@ -78,7 +78,7 @@ func TestExitCodes(t *testing.T) {
 		"one failed":    {failed, nil, 1, []string{"2 of 3 images did not pass"}},
 		"no BuildKit":   {failed, fmt.Errorf("%w: it died", engine.ErrUnavailable), 3, []string{"it died", "make tools", "--builder"}},
 		"no bootstrap":  {failed, fmt.Errorf("%w: it needs root", base.ErrUnavailable), 3, []string{"needs root", "make deps"}},
-		"no builder":    {failed, &engine.AddressError{Address: "tcp://there:1234", Err: errors.New("refused")}, 3, []string{"tcp://there:1234", "refused", "leave --builder"}},
+		"no builder":    {failed, &engine.AddressError{Address: "tcp://there:1234", Err: errors.New("refused")}, 3, []string{"tcp://there:1234", "refused", "give --builder"}},
 		"wrong builder": {failed, &engine.AddressError{Address: "tcp://there", Err: errors.New("refused")}, 2, []string{"did you mean tcp://there:1234"}},
 		"no mirror":     {failed, fmt.Errorf("%w: refused", base.ErrUnreachable), 3, []string{"refused", "--debian-mirror"}},
 		"no emulator":   {failed, &build.PlatformError{Platform: "linux/arm64", Cell: "x", Err: emulator.ErrNone}, 3, []string{"x for linux/arm64", "make emulator"}},

@@ -47,6 +47,7 @@ func main() {
 func install(name string) {
 	fmt.Println("unpacking", name)
 	check(os.MkdirAll("/packages", 0o755))
+	name, port, _ := strings.Cut(name, "-at-")
 	file := "/packages/" + name
 	switch name {
 	case "broken":
@@ -67,6 +68,8 @@ func install(name string) {
 	case "slow":
 		fmt.Println("sleeping now")
 		time.Sleep(time.Hour)
+	case "awaiting": // the test that listens there, which says when to go on
+		check(await(port))
 	case "large": // and not compressible
 		data := make([]byte, 128<<20)
 		_, _ = rand.NewChaCha8([32]byte{}).Read(data)
@@ -74,6 +77,18 @@ func install(name string) {
 		return
 	}
 	check(os.WriteFile(file, []byte(name+"\n"), 0o644))
+}
+
+func await(port string) error {
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if word, err := io.ReadAll(conn); err != nil || string(word) != "go" {
+		return fmt.Errorf("the test says %q, %w", word, err)
+	}
+	return nil
 }
 
 func byProxy(address string) error {

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/internal/hint"
+)
+
+// instance is a builder in the store of docker buildx (its store/nodegroup.go).
+type instance struct {
+	Name, Driver string
+	Nodes        []node
+}
+
+// node is one BuildKit of a builder. What its endpoint is depends on the driver: a context
+// or an address of docker, the BuildKit's own address, or a place in a cluster.
+type node struct {
+	Name, Endpoint string
+	DriverOpts     map[string]string
+}
+
+// buildx returns the addresses of the nodes of a builder that docker buildx knows. Where
+// they are pods, kubectl is asked for their names.
+func buildx(ctx context.Context, name string) (addresses []string, err error) {
+	dir, err := buildxDir()
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "instances", name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hint.Usage(fmt.Sprintf("buildx://%s: no such builder in %s", name, dir), "'docker buildx ls' lists those there are; one named default is Docker's own and no BuildKit to connect to")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("buildx://%s: %w", name, err)
+	}
+	i, err := parseInstance(data)
+	if err != nil {
+		return nil, fmt.Errorf("buildx://%s: %w", name, err)
+	}
+	for _, n := range i.Nodes {
+		found, err := n.addresses(ctx, i.Driver)
+		if err != nil {
+			return nil, fmt.Errorf("buildx://%s: node %s: %w", name, n.Name, err)
+		}
+		addresses = append(addresses, found...)
+	}
+	return addresses, nil
+}
+
+// buildxDir is where docker buildx keeps its store.
+func buildxDir() (string, error) {
+	if dir := os.Getenv("BUILDX_CONFIG"); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("DOCKER_CONFIG"); dir != "" {
+		return filepath.Join(dir, "buildx"), nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".docker", "buildx"), err
+}
+
+func parseInstance(data []byte) (i instance, err error) {
+	if err = json.Unmarshal(data, &i); err != nil {
+		return instance{}, err
+	}
+	if len(i.Nodes) == 0 {
+		return instance{}, errors.New("the builder has no nodes")
+	}
+	return i, nil
+}
+
+// addresses of a node: one, or as many as it has pods.
+func (n node) addresses(ctx context.Context, driver string) ([]string, error) {
+	switch driver {
+	case "docker-container":
+		address, err := n.container()
+		return []string{address}, err
+	case "remote":
+		address, err := n.remote()
+		return []string{address}, err
+	case "kubernetes":
+		return n.pods(ctx)
+	}
+	return nil, hint.Usage(fmt.Sprintf("the driver %q is no BuildKit to connect to", driver), "'docker buildx create --driver docker-container' makes one that is")
+}
+
+// nodeName is what docker buildx takes for one.
+var nodeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$`)
+
+// container is the address of a node in a container of docker.
+func (n node) container() (string, error) {
+	address := "docker-container://buildx_buildkit_" + n.Name
+	switch {
+	case !nodeName.MatchString(n.Name):
+		return "", errors.New("no container has that name")
+	case n.Endpoint == "", n.Endpoint == "default", n.Endpoint == cmp.Or(os.Getenv("DOCKER_HOST"), "unix:///var/run/docker.sock"):
+		return address, nil
+	case strings.Contains(n.Endpoint, "://"):
+		return "", hint.Usage("its docker is at "+Public(n.Endpoint), "make that a context: 'docker context create', and a builder on it; or set DOCKER_HOST to it")
+	}
+	return address + "?context=" + url.QueryEscape(n.Endpoint), nil
+}
+
+// remote is the address of a node that somebody else runs, with the files of its TLS.
+func (n node) remote() (string, error) {
+	tls := url.Values{}
+	for name, value := range n.DriverOpts {
+		switch _, known := parameters[name]; {
+		case known:
+			tls.Set(name, value)
+		case name != "default-load": // how docker buildx treats the result
+			return "", hint.Usage(fmt.Sprintf("unknown option %q of its driver", name), "name the BuildKit by its address")
+		}
+	}
+	if len(tls) == 0 {
+		return n.Endpoint, nil
+	}
+	return n.Endpoint + "?" + tls.Encode(), nil
+}
+
+// pods are the addresses of a node that is a deployment in a cluster.
+func (n node) pods(ctx context.Context) ([]string, error) {
+	place, err := url.Parse(n.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if file := place.Query().Get("kubeconfig"); file != "" && file != os.Getenv("KUBECONFIG") {
+		return nil, hint.Usage("its cluster is of another configuration", "set KUBECONFIG="+file)
+	}
+	deployment := cmp.Or(place.Query().Get("deployment"), strings.ReplaceAll(n.Name, "_", "-"))
+	where := []string{"--namespace=" + n.DriverOpts["namespace"]}
+	query := url.Values{"namespace": {n.DriverOpts["namespace"]}, "container": {"buildkitd"}}
+	list := exec.CommandContext(ctx, "kubectl", append(where, "get", "pods", "--selector=app="+deployment, "--field-selector=status.phase=Running", "--output=name")...)
+	var said strings.Builder
+	list.Stderr = &said
+	out, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("kubectl: %w: %s", err, strings.TrimSpace(said.String()))
+	}
+	names := strings.Fields(string(out))
+	if len(names) == 0 {
+		return nil, hint.New(fmt.Sprintf("no pod of the deployment %s runs", deployment), "'docker buildx inspect --bootstrap' starts them")
+	}
+	for i, name := range names {
+		names[i] = "kube-pod://" + strings.TrimPrefix(name, "pod/") + "?" + query.Encode()
+	}
+	return names, nil
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+
+	bk "github.com/moby/buildkit/client"
+
+	"github.com/cudabuild/cudabuild/internal/hint"
+)
+
+// Find returns the addresses that words name, each once and in that order. A word is an
+// address, or buildx://NAME for those of all nodes of a builder of docker buildx. An empty
+// word alone names none. No BuildKit is asked; the error is one of usage.
+func Find(ctx context.Context, words []string) (addresses []string, err error) {
+	if slices.Equal(words, []string{""}) {
+		return nil, nil
+	}
+	for _, word := range words {
+		if word == "" {
+			return nil, hint.Usage("one of several BuildKits has no address", "name it, or leave it away; an empty address alone starts a BuildKit here")
+		}
+		if _, err := check(word); err != nil {
+			return nil, err
+		}
+		found := []string{word}
+		if name, ok := strings.CutPrefix(word, "buildx://"); ok {
+			if found, err = buildx(ctx, name); err != nil {
+				return nil, err
+			}
+		}
+		for _, address := range found {
+			if _, err := check(address); err != nil {
+				return nil, err
+			}
+			if !slices.Contains(addresses, address) {
+				addresses = append(addresses, address)
+			}
+		}
+	}
+	return addresses, nil
+}
+
+// check returns how to connect to an address. It refuses what cannot be one, or names files
+// that are not there.
+func check(address string) ([]bk.ClientOpt, error) {
+	if wrongForm(address) != "" {
+		return nil, &AddressError{address, errors.New("not the address of a BuildKit")}
+	}
+	return transport(address)
+}
+
+// user is what stands before the host of an address.
+var user = regexp.MustCompile(`^([a-z-]+://)[^/?@]*@`)
+
+// Public is an address as others may see it: without user, password and parameters.
+func Public(address string) string {
+	if strings.HasPrefix(address, "unix:") {
+		return address
+	}
+	address, _, _ = strings.Cut(address, "?")
+	return user.ReplaceAllString(address, "$1")
+}
