@@ -38,7 +38,7 @@ test: tools build ## run every test that needs no GPU
 # What is left out reads files of 50 MB or a whole host, runs other programs, or is of one goroutine.
 race: tools ## run the tests of verify, image, gpu and fleet under the race detector
 	CGO_ENABLED=1 CGO_CFLAGS='$(QUIET)' go test -race -timeout 10m -skip '^Test(TablesInTheMiddle|Host|HookGrid|DeviceCodeOfBigFiles|ArrivalInside|FaultsInside)$$' \
-		./verify/... ./image/... ./gpu/... ./fleet/k8s
+		./verify/... ./image/... ./gpu/... ./fleet/k8s ./fleet/daemon ./fleet/docker
 gpu: deps build $(ENGINE) ## build bin/gpu/cudabuild, with GPU support and for old C libraries, and test it there
 	@scripts/debian.sh 'make -o deps $(GPU); bin/gpu/cudabuild version; bin/gpu/cudabuild host --json >/dev/null || [ $$? = 3 ]'
 	cp bin/runc bin/gpu/runc # static already
@@ -56,7 +56,7 @@ golden: ## rewrite the golden graphs
 fuzz-long: FUZZTIME = 10000000x
 fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
-e2e: tools build cluster bin/buildx bin/cosign bin/crane bin/regctl ## build real images end to end and look at them with other people's tools
+e2e: tools build cluster bin/buildx bin/cosign bin/crane bin/regctl bin/docker29/dockerd ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
 	go test -tags e2e -count=1 -timeout 40m -v ./e2e/...
 	scripts/cluster.sh run go test -tags cluster -count=1 -timeout 10m -v ./fleet/place
@@ -118,7 +118,7 @@ bin/golangci-lint: tools/lint/go.mod
 bin/actionlint bin/buildx bin/cosign bin/crane bin/dive bin/regctl: bin/%: tools/%/go.mod
 bin/golangci-lint bin/actionlint bin/buildx bin/cosign bin/crane bin/dive bin/regctl:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
-# 29, for one test, if it is there (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
+# 29 (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
 bin/docker29/dockerd: tools/docker29/go.mod
 	go build -C $(<D) -ldflags '$(STRIP) -X $(MOBY)/dockerversion.Version=$(shell go list -C $(<D) -m -f '{{.Version}}' $(MOBY))' -o ../../$(@D)/ tool
 .PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e cluster kills gpu release release-check repro bench bench-bake bench-copy bench-fleet bench-push bench-verify corpus clean bin/gpu/cudabuild

@@ -14,8 +14,9 @@
 // repositories have moved.
 //
 // The same state of the repositories gives the same digests: mmdebstrap runs with
-// SOURCE_DATE_EPOCH set to the date of the newest index. The package runs apt and
-// mmdebstrap on the host and leaves nothing of the host's mirror in the root.
+// SOURCE_DATE_EPOCH set to the date of the newest index, and nothing of the machine that
+// it runs on, or of a mirror, is left in the root. That is this machine, or where it cannot
+// ([Here]), another that runs steps ([Elsewhere]).
 package base
 
 import (
@@ -71,7 +72,11 @@ type Store struct {
 	Mirror string
 	// Logins are for a Mirror whose address has none.
 	Logins Logins
-	Log    *slog.Logger
+	// Settings are those of this machine's apt (proxy, CA) while it bootstraps here.
+	Settings []byte
+	// Elsewhere makes roots where this machine cannot; nil if nothing does.
+	Elsewhere Elsewhere
+	Log       *slog.Logger
 
 	dir     string
 	content content.Store
@@ -103,9 +108,9 @@ func Open(dir string) (*Store, error) {
 func (s *Store) Content() content.Store { return s.content }
 
 // Base returns the root of that OS, made anew if it is missing or, with Refresh, if
-// the repositories have moved. It needs root and mmdebstrap only to make one, and the
-// error matches [ErrUnavailable] where they are missing, and [ErrUnreachable] if a
-// repository does not answer.
+// the repositories have moved. Only to make one of packages it needs root and mmdebstrap,
+// or Elsewhere; the error matches [ErrUnavailable] where they are missing, and
+// [ErrUnreachable] if a repository does not answer.
 func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (Base, error) {
 	o := r.OS
 	known, ok := s.Known(ctx, r, platform)
@@ -120,22 +125,35 @@ func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (B
 		made.Recipe = recipeDigest(r, platform)
 		return made, s.save(made)
 	}
-	if err := able(); err != nil {
+	by, err := s.runner(platform)
+	if err != nil {
 		return Base{}, err
 	}
-	src, err := s.findSources(ctx, o, platform)
+	src, err := s.findSources(ctx, by, o, platform)
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
 	}
 	if ok && src.sameDates(known.Dates) {
 		return known, nil
 	}
-	made, err := s.make(ctx, o, platform, src)
+	made, err := s.make(ctx, by, bootstrap{o, platform, src})
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
 	}
 	made.Recipe = recipeDigest(r, platform)
 	return made, s.save(made)
+}
+
+// runner is what makes roots for a platform: this machine if it can, else another.
+func (s *Store) runner(platform string) (runner, error) {
+	err := Here(platform)
+	switch {
+	case err == nil:
+		return here{s.dir, s.Settings}, nil
+	case s.Elsewhere != nil:
+		return there{s.Elsewhere, s.dir, s.Refresh}, nil
+	}
+	return nil, err
 }
 
 // Known returns the root that an earlier call of Base has left.
@@ -173,7 +191,7 @@ func recipeDigest(r *recipes.Recipe, platform string) digest.Digest {
 	if o.Image != "" {
 		return addressDigest(o, r.Addresses(platform), platform)
 	}
-	const form = 2
+	const form = 3
 	data, _ := json.Marshal([]any{form, o.Bootstrap.Suite, o.Bootstrap.Components, platform})
 	return digest.FromBytes(data)
 }

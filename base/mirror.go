@@ -172,6 +172,9 @@ func (s *Store) AptConfig() []byte {
 		return nil
 	}
 	config := fmt.Appendf(nil, "Cudabuild::Mirror %q;\n", strings.TrimSuffix(m.before+"@"+m.after, "/@"))
+	if byDate.MatchString(m.before + m.after) {
+		config = append(config, "Cudabuild::ByDate \"true\";\n"...)
+	}
 	if auth := m.auth(); auth != "" {
 		config = fmt.Appendf(config, "Cudabuild::Login \"%s\";\n", auth)
 	}

@@ -86,6 +86,7 @@ func TestAptConfig(t *testing.T) {
 		"":                       "",
 		"http://mirror.example":  "Cudabuild::Mirror \"http://mirror.example\";\n",
 		"http://mirror.example/": "Cudabuild::Mirror \"http://mirror.example\";\n",
+		"http://mirror.example/archive/debian/20260101T000000Z": "Cudabuild::Mirror \"http://mirror.example/archive/@/20260101T000000Z\";\nCudabuild::ByDate \"true\";\n",
 	} {
 		if got := string((&base.Store{Mirror: mirror}).AptConfig()); got != want {
 			t.Errorf("AptConfig with mirror %q = %q, want %q", mirror, got, want)

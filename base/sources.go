@@ -9,9 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -29,8 +26,8 @@ type sources struct {
 
 // findSources asks mmdebstrap which repositories it uses for the suite by default,
 // and each repository for the date of its index.
-func (s *Store) findSources(ctx context.Context, o recipes.OS, platform string) (sources, error) {
-	own, err := s.defaultSources(ctx, o, platform)
+func (s *Store) findSources(ctx context.Context, by runner, o recipes.OS, platform string) (sources, error) {
+	own, err := by.sources(ctx, o, platform)
 	if err != nil {
 		return sources{}, err
 	}
@@ -45,24 +42,6 @@ func (s *Store) findSources(ctx context.Context, o recipes.OS, platform string) 
 		return sources{}, fmt.Errorf("mmdebstrap names no repository for suite %q", o.Bootstrap.Suite)
 	}
 	return src, nil
-}
-
-// defaultSources runs mmdebstrap up to its first hook, which copies the sources.list
-// it has just written and then stops it: nothing is downloaded.
-func (s *Store) defaultSources(ctx context.Context, o recipes.OS, platform string) (string, error) {
-	dir, err := os.MkdirTemp(s.dir, "make-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	args := append(mmdebstrapArgs(o, platform), "--setup-hook="+copySources, "--", o.Bootstrap.Suite, "/dev/null")
-	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	cmd.Env = append(os.Environ(), surroundings(dir)...)
-	out, runErr := cmd.CombinedOutput()
-	if data, err := os.ReadFile(filepath.Join(dir, "sources.list")); err == nil {
-		return string(data), nil
-	}
-	return "", mmdebstrapError(runErr, string(out))
 }
 
 // inReleases returns the address of each repository's InRelease file.

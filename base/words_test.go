@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -42,14 +41,14 @@ func inOddFolder(t *testing.T, names []string, test func(t *testing.T, s *Store)
 
 // TestSourcesOfOddFolder: mmdebstrap's shell copies sources.list, whatever the folder is called.
 func TestSourcesOfOddFolder(t *testing.T) {
-	if err := able(); err != nil {
+	if err := Here("linux/amd64"); err != nil {
 		require.Missing(t, "root", err)
 	}
 	o := recipes.OS{Name: "debian13", Bootstrap: recipes.Bootstrap{Suite: "trixie", Components: []string{"main"}}}
 	inOddFolder(t, oddNames[1:3], func(t *testing.T, s *Store) {
-		list, err := s.defaultSources(t.Context(), o, "linux/amd64")
+		list, err := (here{dir: s.dir}).sources(t.Context(), o, "linux/amd64")
 		if err != nil || !strings.Contains(list, " trixie main") {
-			t.Errorf("defaultSources = %q, %v", list, err)
+			t.Errorf("sources = %q, %v", list, err)
 		}
 	})
 }
@@ -60,6 +59,8 @@ set -e
 root=$TMPDIR/root
 mkdir -p "$root/etc/apt" "$root/var/lib/apt/lists/partial"
 echo used >"$root/etc/apt/sources.list"
+sh -c "$(printf '%s\n' "$@" | sed -n 's/^--setup-hook=//p')" exec "$root"
+cp "$root/etc/apt/apt.conf.d/cudabuild" "$TMPDIR/settings"
 echo list >"$root/var/lib/apt/lists/own.example_Packages"
 operands=
 for a; do
@@ -71,6 +72,8 @@ for a; do
 done
 [ -n "$operands" ] || { echo "no -- before the operands" >&2; exit 1; }
 cat "$root/etc/apt/sources.list"
+[ ! -e "$root/etc/apt/apt.conf.d/cudabuild" ]
+printf '%s\n' "$@" >"$TMPDIR/arguments"
 `
 
 // TestMakeInOddFolder: lists come out of the root and the distribution's sources go in.
@@ -89,13 +92,14 @@ func TestMakeInOddFolder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(os.WriteFile(filepath.Join(dir, "sources.list"), []byte("own\n"), 0o644), os.Mkdir(filepath.Join(dir, "lists"), 0o755)); err != nil {
-			t.Fatal(err)
-		}
 		var root bytes.Buffer
-		err = mmdebstrap(t.Context(), o, Base{Platform: "linux/amd64", Epoch: time.Unix(0, 0)}, "deb http://own.example trixie main", dir, &root)
+		want := bootstrap{o, "linux/amd64", sources{own: "own\n", used: "deb http://own.example trixie main"}}
+		_, err = here{s.dir, []byte("Acquire::http::Proxy \"http://proxy.example\";\n")}.root(t.Context(), want, dir, &root)
 		if err != nil || root.String() != "own\n" {
 			t.Errorf("mmdebstrap: %v, the root's sources are %q, want the distribution's own", err, &root)
+		}
+		if settings, err := os.ReadFile(filepath.Join(dir, "settings")); err != nil || !strings.Contains(string(settings), "proxy.example") {
+			t.Errorf("apt's settings while it runs: %q, %v", settings, err)
 		}
 		if list, err := os.ReadFile(filepath.Join(dir, "lists", "own.example_Packages")); err != nil || string(list) != "list\n" {
 			t.Errorf("the package list: %q, %v", list, err)
@@ -105,7 +109,7 @@ func TestMakeInOddFolder(t *testing.T) {
 
 // TestSuiteIsNoOption: real mmdebstrap, which opens the file of --logfile for writing.
 func TestSuiteIsNoOption(t *testing.T) {
-	if err := able(); err != nil {
+	if err := Here("linux/amd64"); err != nil {
 		require.Missing(t, "root", err)
 	}
 	file := filepath.Join(t.TempDir(), "precious")
@@ -118,8 +122,8 @@ func TestSuiteIsNoOption(t *testing.T) {
 	}
 	for _, suite := range []string{"--logfile=" + file, "--setup-hook=: >" + file} {
 		o := recipes.OS{Name: "x", Bootstrap: recipes.Bootstrap{Suite: suite, Components: []string{"main"}}}
-		_, _ = s.defaultSources(t.Context(), o, "linux/amd64")
-		_ = mmdebstrap(t.Context(), o, Base{Platform: "linux/amd64", Epoch: time.Unix(0, 0)}, "deb copy:/nonexistent trixie main", t.TempDir(), new(bytes.Buffer))
+		_, _ = (here{dir: s.dir}).sources(t.Context(), o, "linux/amd64")
+		_, _ = here{dir: s.dir}.root(t.Context(), bootstrap{o, "linux/amd64", sources{used: "deb copy:/nonexistent trixie main"}}, t.TempDir(), new(bytes.Buffer))
 		if data, err := os.ReadFile(file); err != nil || string(data) != "precious" {
 			t.Fatalf("suite %q: the file has %q, %v", suite, data, err)
 		}

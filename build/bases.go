@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/cudabuild/cudabuild/base"
+	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/llb"
 	"github.com/cudabuild/cudabuild/record"
 )
@@ -43,28 +44,41 @@ func (r *run) base(ctx context.Context, m *manifest) (llb.Base, error) {
 
 func (r *run) bootstrap(ctx context.Context, b *root, m *manifest) (err error) {
 	os := m.cell.Recipe.OS
-	title := "bootstrap " + os.Bootstrap.Suite
-	if os.Image != "" {
-		title = "resolve " + os.Image
+	title := "bootstrap " + os.Bootstrap.Suite + " for " + m.platform
+	switch _, known := r.Bases.Known(ctx, m.cell.Recipe, m.platform); {
+	case os.Image != "":
+		title = "resolve " + os.Image + " for " + m.platform
+	case (!known || r.Bases.Refresh) && r.bootstrapsThere(m.platform):
+		title += " in BuildKit"
 	}
-	done := r.Display.Step("[" + os.Name + "] " + title + " for " + m.platform)
+	done := r.Display.Step("[" + os.Name + "] " + title)
 	defer func() { done(err) }()
 	if _, known := r.Bases.Known(ctx, m.cell.Recipe, m.platform); !known || r.Bases.Refresh {
 		if err := r.prepare(ctx); err != nil {
 			return err
 		}
 	}
-	if b.Base, err = r.Bases.Base(ctx, m.cell.Recipe, m.platform); err != nil {
+	if b.Base, err = r.store(m).Base(ctx, m.cell.Recipe, m.platform); err != nil {
 		if full := r.diskFull(err); full != nil {
 			err = full
 			r.cancel(err)
-		} else if errors.Is(err, base.ErrUnavailable) || errors.Is(err, base.ErrUnreachable) { // for any other OS too
+		} else if errors.Is(err, base.ErrUnavailable) || errors.Is(err, base.ErrUnreachable) || errors.Is(err, engine.ErrUnavailable) { // for any other OS too
 			r.cancel(err)
 		}
 		return err
 	}
 	b.input, err = r.input(ctx, b.Base)
 	return err
+}
+
+// store is the bases' that knows this machine's apt, and bootstraps in the BuildKit that the
+// user named where this machine cannot.
+func (r *run) store(m *manifest) *base.Store {
+	s := *r.Bases
+	if s.Settings = r.AptConfig; r.Engine.Address != "" {
+		s.Elsewhere = elsewhere{r, m}
+	}
+	return &s
 }
 
 // input is a base as the graph refers to it.

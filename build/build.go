@@ -29,6 +29,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/cudabuild/cudabuild/base"
+	"github.com/cudabuild/cudabuild/build/cache"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/proxy"
@@ -59,12 +60,13 @@ type Options struct {
 	// record says of them, "" if they are not known.
 	Matrix, Version string
 
-	AptConfig   []byte      // the host's apt settings (proxy, CA), for build steps only
-	Proxy       proxy.Proxy // what build steps find in their environment; nothing that was built depends on it
-	Compression string      // [matrix.Zstd], the default, or [matrix.Gzip]
-	Jobs        int         // solves in flight at each BuildKit; 0 means 8
-	FailFast    bool        // cancel the rest when a cell fails
-	Display     *Display    // nil shows nothing
+	Cache       cache.Options // in registries, of what BuildKits have made
+	AptConfig   []byte        // the host's apt settings (proxy, CA), for build steps only
+	Proxy       proxy.Proxy   // what build steps find in their environment; nothing that was built depends on it
+	Compression string        // [matrix.Zstd], the default, or [matrix.Gzip]
+	Jobs        int           // solves in flight at each BuildKit; 0 means 8
+	FailFast    bool          // cancel the rest when a cell fails
+	Display     *Display      // nil shows nothing
 	Log         *slog.Logger
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/build"
+	"github.com/cudabuild/cudabuild/build/cache"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/proxy"
@@ -32,20 +33,22 @@ const tools = "../bin"
 // house is a place to run the matrix in, as the command line furnishes it: with
 // real BuildKit and a real image store, but a root file system of one program.
 type house struct {
-	state, out string
-	catalog    *recipes.Catalog
-	gate       gate
-	toolDir    string
-	address    string   // of a daemon that is not ours
-	addresses  []string // of several
-	failFast   bool
-	show       *watcher // of the progress, may be nil
-	mirror     string
-	proxy      proxy.Proxy
-	patience   time.Duration // 0 is the engine's own
-	matrix     string        // "" is tinyMatrix
-	tags       string        // of the matrix, in YAML's flow style; may be ""
-	log        *slog.Logger  // may be nil
+	state, out  string
+	catalog     *recipes.Catalog
+	gate        gate
+	toolDir     string
+	address     string   // of a daemon that is not ours
+	addresses   []string // of several
+	failFast    bool
+	show        *watcher // of the progress, may be nil
+	mirror      string
+	proxy       proxy.Proxy
+	patience    time.Duration // 0 is the engine's own
+	matrix      string        // "" is tinyMatrix
+	tags        string        // of the matrix, in YAML's flow style; may be ""
+	log         *slog.Logger  // may be nil
+	cache       cache.Options
+	compression string // "" is the default
 }
 
 func newHouse(t testing.TB) *house {
@@ -135,9 +138,8 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	bases.Mirror = h.mirror
 	o := build.Options{
 		Matrix: h.parsed(t).Digest(), Version: "v0",
-		Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
-		Engine:   engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
-		Builders: h.addresses,
+		Builders: h.addresses, Cache: h.cache, Compression: h.compression, Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
 	}
 	if h.show != nil {
 		o.Display = build.NewDisplay(h.show)

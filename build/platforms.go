@@ -28,14 +28,14 @@ func (e *PlatformError) Unwrap() error { return e.Err }
 // Hint is where programs of the platform run.
 func (e *PlatformError) Hint() string {
 	if errors.Is(e.Err, emulator.ErrNone) {
-		return "run 'make emulator' as root, which changes the whole machine (docs/platforms.md), or take the platform out of the matrix"
+		return "run 'make emulator' as root, which changes the whole machine (docs/platforms.md), name a --builder that runs them, or take the platform out of the matrix"
 	}
 	return "name a --builder that runs them, or take the platform out of the matrix"
 }
 
 // checkPlatforms makes sure, before anything is made, that programs of every platform
-// run: here, where roots are bootstrapped, and where a BuildKit runs the steps. What an
-// earlier run left needs no program.
+// run where BuildKit runs the steps. Roots are bootstrapped here only if they run here, or
+// BuildKit is here as well. What an earlier run left needs no program.
 func (r *run) checkPlatforms(ctx context.Context) error {
 	checked := map[string]bool{}
 	for m := range r.manifests() {
@@ -52,15 +52,10 @@ func (r *run) checkPlatforms(ctx context.Context) error {
 }
 
 func (r *run) checkPlatform(ctx context.Context, m *manifest) error {
-	os := m.cell.Recipe.OS
-	_, known := r.Bases.Known(ctx, m.cell.Recipe, m.platform)
-	bootstrap := os.Bootstrap.Suite != "" && (r.Bases.Refresh || !known)
-	if r.Engine.Address == "" || bootstrap {
+	if r.Engine.Address == "" {
 		if err := emulator.Check(m.platform); err != nil {
 			return &PlatformError{Platform: m.platform, Cell: m.cell.ID, Err: err}
 		}
-	}
-	if r.Engine.Address == "" {
 		return nil
 	}
 	if err := r.open(ctx); err != nil {

@@ -41,6 +41,8 @@ type run struct {
 	closed  bool           // and closed again
 	places  map[string]int // of families among the builders
 	failed  *image.Store   // opened by the first image that fails
+
+	caching
 }
 
 // all runs every task and cleans up behind them.
@@ -53,9 +55,12 @@ func (r *run) all(parent context.Context) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = r.close() }) // its error comes again below
 	defer func() {
 		stop()
-		err = errors.Join(err, r.close(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
+		err = errors.Join(err, r.closeCaches(), r.close(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
 	}()
 	if err := r.repair(ctx); err != nil {
+		return err
+	}
+	if err := r.openCaches(ctx); err != nil {
 		return err
 	}
 	if err := r.checkPlatforms(ctx); err != nil {
@@ -66,6 +71,7 @@ func (r *run) all(parent context.Context) (err error) {
 		group.Go(func() { r.task(ctx, t) })
 	}
 	group.Wait()
+	r.sending.Wait()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, errFailFast) {
 		return cause
 	}
@@ -96,6 +102,9 @@ func (r *run) task(ctx context.Context, t *task) {
 	b, err := r.build(ctx, t)
 	if err == nil {
 		err = r.gate(ctx, t, b)
+	}
+	if err == nil {
+		r.export(ctx, t)
 	}
 	t.result.Cached = err == nil && b.cached
 	if started := t.started(); !started.IsZero() {
@@ -147,7 +156,11 @@ func (r *run) record() *record.Run {
 	})
 	for _, t := range r.tasks {
 		t.result.Builders = t.builders()
+		t.result.Caches = r.caches(t)
 		result.Cells = append(result.Cells, t.result)
+	}
+	if r.cache != nil {
+		result.Totals.CacheFetchedBytes, result.Totals.CacheSentBytes = r.cache.Fetched(), r.cache.Sent()
 	}
 	result.Totals.SizeBytes = result.Size(context.Background(), r.Images)
 	result.Sum()

@@ -76,7 +76,8 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	if err != nil {
 		return built{}, err
 	}
-	if known, ok := r.unchanged(ctx, key); ok {
+	m.plan = key
+	if known, ok := r.unchanged(ctx, key); ok && !r.owes(ctx, m) {
 		r.Display.Cached("[" + m.name() + "] unchanged")
 		m.evaluate()
 		return built{known.Descriptor, r.noted(m, key, known), true}, nil
@@ -95,7 +96,7 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 		return built{}, err
 	}
 	made := r.made(m, key, desc)
-	made.Tools = r.tools(m)
+	made.Parts, made.Tools = append(made.Parts, r.cacheParts(m)...), r.tools(m)
 	r.memo.put(key, remembered{desc, &made})
 	return built{desc: desc, made: made}, nil
 }
@@ -135,23 +136,28 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (desc
 	if err != nil {
 		return desc, err
 	}
-	frontend := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-		result, err := c.Solve(ctx, gateway.SolveRequest{Definition: compiled.Definition.ToPB(), Evaluate: true})
-		if err != nil {
-			return nil, err
-		}
-		m.evaluate()
-		result.AddMeta(exptypes.ExporterImageConfigKey, config)
-		return result, nil
-	}
 	err = r.at(ctx, m, func(there context.Context, b *builder) error {
+		options, imports, err := r.withCaches(ctx, b.engine, m, r.solveOptions(m.platform))
+		if err != nil {
+			return err
+		}
+		frontend := func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+			result, err := c.Solve(ctx, gateway.SolveRequest{Definition: compiled.Definition.ToPB(), Evaluate: true, CacheImports: imports})
+			if err != nil {
+				return nil, err
+			}
+			m.evaluate()
+			result.AddMeta(exptypes.ExporterImageConfigKey, config)
+			return result, nil
+		}
 		m.by = b
 		statuses, seen := r.Display.Solve(m.name())
-		response, err := b.engine.Client.Build(there, r.solveOptions(m.platform), "cudabuild", frontend, statuses)
+		response, err := b.engine.Client.Build(there, options, "cudabuild", frontend, statuses)
 		<-seen
 		if err != nil {
 			return r.diagnose(ctx, m, b, err)
 		}
+		m.written(response)
 		desc, err = exported(response)
 		return err
 	})
@@ -163,16 +169,29 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 	if r.Compression != matrix.Zstd { // the compression of bootstrapped roots
 		attrs["force-compression"] = "true"
 	}
-	attachables := []session.Attachable{credentials()}
-	if config := slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig()); len(config) > 0 {
-		attachables = append(attachables, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
-	}
 	return bk.SolveOpt{
-		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.Images.Adopting(r.Engine.ContentDir())}},
+		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.output()}},
 		OCIStores:     map[string]content.Store{llb.BaseStore: r.Bases.Content()},
 		FrontendAttrs: map[string]string{"platform": platform}, // without, the exporter warns of one that is not its own
-		Session:       attachables,
+		Session:       r.attachables(),
 	}
+}
+
+// attachables are what BuildKit may ask of us, beside content.
+func (r *run) attachables() []session.Attachable {
+	all := []session.Attachable{credentials()}
+	if config := r.aptConfig(); len(config) > 0 {
+		all = append(all, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
+	}
+	return all
+}
+
+// output is where BuildKit exports images to.
+func (r *run) output() content.Store { return r.Images.Adopting(r.Engine.ContentDir()) }
+
+// aptConfig is what the apt of steps is to know of this machine: a secret.
+func (r *run) aptConfig() []byte {
+	return slices.Concat([]byte(r.Proxy.Apt()), r.AptConfig, r.Bases.AptConfig())
 }
 
 // exported reads the descriptor of the exported image out of a solve's response.

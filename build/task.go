@@ -29,6 +29,7 @@ type task struct {
 // manifest is the image of a cell for one of its platforms.
 type manifest struct {
 	*task
+	cached
 
 	platform string
 	on       []*manifest // of the same platform, in the cells below

@@ -64,19 +64,27 @@ func testDocker(t *testing.T, f fixture) {
 // returns a client for it. The test ends it.
 func startDocker(t *testing.T, env ...string) func(args ...string) result {
 	t.Helper()
+	address := startDockerd(t, env)
+	return func(args ...string) result {
+		t.Helper()
+		return run(t, "docker", append([]string{"--host", address}, args...)...)
+	}
+}
+
+// startDockerd starts one with more arguments, and returns its address.
+func startDockerd(t *testing.T, env []string, more ...string) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "docker-") //nolint:usetesting // short: a socket's path has 107 bytes at most
 	if err != nil {
 		t.Fatal(err)
 	}
 	address := "unix://" + dir + "/docker.sock"
-	client := func(args ...string) result {
-		t.Helper()
-		return run(t, "docker", append([]string{"--host", address}, args...)...)
-	}
-	startDaemon(t, dir, env, func() bool { return client("version").code == 0 },
-		"dockerd", "--host", address, "--data-root", dir+"/data", "--exec-root", dir+"/exec",
-		"--pidfile", dir+"/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false")
-	return client
+	startDaemon(t, dir, env, func() bool { return run(t, "docker", "--host", address, "version").code == 0 },
+		append([]string{
+			"dockerd", "--host", address, "--data-root", dir + "/data", "--exec-root", dir + "/exec",
+			"--pidfile", dir + "/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false",
+		}, more...)...)
+	return address
 }
 
 // startDaemon starts a contained program that keeps everything in dir, and waits until it

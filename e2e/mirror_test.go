@@ -36,7 +36,7 @@ func TestMirror(t *testing.T) {
 	if r.code != 0 {
 		t.Fatalf("matrix: exit %d\n%s", r.code, r.stderr)
 	}
-	m := startMirror(t, f.state)
+	m := startMirror(t, dates(t, f.state))
 
 	again, r := f.build(t, append(only, "--debian-mirror", m.URL)...)
 	if r.code != 0 || len(built(again)) > 0 || m.packages.Load() > 0 {
@@ -103,11 +103,11 @@ type mirror struct {
 	packages atomic.Int64 // fetched from it
 }
 
-// startMirror takes the distribution's own servers from the root that was made from them.
-func startMirror(t *testing.T, state string) *mirror {
+// startMirror takes the distribution's own servers from the dates of what was made from them.
+func startMirror(t *testing.T, dates map[string]time.Time) *mirror {
 	t.Helper()
 	own := map[string]*url.URL{} // by the first part of the path
-	for address := range dates(t, state) {
+	for address := range dates {
 		u, err := url.Parse(address)
 		if err != nil {
 			t.Fatal(err)

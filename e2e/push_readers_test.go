@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/cudabuild/cudabuild/attest"
-	"github.com/cudabuild/cudabuild/internal/require"
 )
 
 // published is an image in a registry.
@@ -92,14 +91,7 @@ address = "`+dir+`/sock"
 
 // testNewDocker pulls and runs a zstd image with docker 29 (`make bin/docker29/dockerd`).
 func testNewDocker(t *testing.T, p published) {
-	programs, err := filepath.Abs("../bin/docker29")
-	if err == nil {
-		_, err = os.Stat(filepath.Join(programs, "dockerd"))
-	}
-	if err != nil {
-		require.Missing(t, "docker29", err)
-	}
-	docker := startDocker(t, "PATH="+programs+":"+os.Getenv("PATH"))
+	docker := startDocker(t, docker29(t)...)
 	mustContain(t, "docker version", docker("version", "--format", "{{.Server.Version}}").stdout, "v2.") // of its module: 29 is v2.0.0
 	if r := docker("pull", p.ref()); r.code != 0 {
 		t.Fatalf("docker pull: exit %d\n%s%s", r.code, r.stdout, r.stderr)

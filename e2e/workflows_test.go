@@ -211,8 +211,10 @@ func testEmitted(t *testing.T, f fixture, repository string) map[string]string {
 		}
 	}
 	g.must(t, file, nil, ends(actions.Success, actions.Skipped))
-	if tags := tagsOf(t, repository); len(tags) > 0 {
-		t.Errorf("a pull request published %v", tags)
+	for _, repository := range []string{repository, repository + "-cache"} {
+		if tags := tagsOf(t, repository); len(tags) > 0 {
+			t.Errorf("a pull request left %v in %s", tags, repository)
+		}
 	}
 	g.Event = "push"
 	write(t, recipe, strings.Replace(whole, "[libcudart11.0]", "[libcudart11.0, libcudart-of-nobody]", 1))
@@ -221,6 +223,10 @@ func testEmitted(t *testing.T, f fixture, repository string) map[string]string {
 	staged(t, repository, "staging-4711.2-12.4-base-debian13")
 	write(t, recipe, whole)
 	g.must(t, file, before, ends(actions.Success, actions.Success))
+	want := []string{"11.8-base-debian12-amd64", "12.4-base-debian13-amd64"}
+	if got := slices.Sorted(maps.Keys(tagsOf(t, repository+"-cache"))); !slices.Equal(got, want) {
+		t.Errorf("the cache has %v, want %v", got, want)
+	}
 	return g.promoted(t, repository)
 }
 
@@ -259,7 +265,7 @@ func (f fixture) signed(t *testing.T, repository string, tags map[string]string,
 
 // testReusable: one family is built and cannot be staged, because a quota is used up; so no
 // tag moves, and when there is room again its job alone has to run again. All jobs sign with
-// the key that a secret holds. A pull request does not even ask the registry.
+// the key that a secret holds. A pull request reads the cache and nothing else, and writes nothing.
 func testReusable(t *testing.T, f fixture, registry *registrytest.Server) map[string]string {
 	repository, releases := registry.Host+"/team/reusable", t.TempDir()
 	text, err := actions.Example("../docs/ci.md")
@@ -305,8 +311,18 @@ func testReusable(t *testing.T, f fixture, registry *registrytest.Server) map[st
 	all := ends(actions.Success, actions.Skipped)
 	all["publish/publish"] = actions.Skipped // it was called, and looked itself
 	g.must(t, file, nil, all)
-	if asked := registry.Requests(); len(asked) > 0 {
-		t.Errorf("a pull request asked the registry %d times, %+v", len(asked), asked[0])
+	cached := map[string]bool{}
+	for _, asked := range registry.Requests() {
+		below, cache := strings.CutPrefix(asked.Path, "/v2/team/reusable-cache/")
+		if !cache && asked.Path != "/v2/" || asked.Method != http.MethodGet && asked.Method != http.MethodHead {
+			t.Errorf("a pull request asked the registry: %+v", asked)
+		}
+		cached[below] = cached[below] || asked.Status == http.StatusOK
+	}
+	for _, id := range []string{"11.8-base-debian12", "12.4-base-debian13"} {
+		if !cached["manifests/"+id+"-amd64"] {
+			t.Errorf("a pull request did not get the cache of %s: %v", id, cached)
+		}
 	}
 	return tags
 }

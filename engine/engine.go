@@ -39,7 +39,7 @@ import (
 // the given address, or an owned daemon cannot run on this machine.
 var ErrUnavailable = hint.Privileged("no usable BuildKit",
 	"run it again, what was built is kept; 'make tools' builds buildkitd and runc, --builder names a BuildKit that is running",
-	"run as root after 'make tools', or name a running BuildKit with --builder")
+	"name a running BuildKit with --builder, which takes no root here (docs/engine.md), or run as root after 'make tools'")
 
 // AddressError is the condition that nothing usable answers at the address that the
 // user named. It matches [ErrUnavailable].

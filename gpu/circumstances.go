@@ -17,7 +17,7 @@ func (h Host) Under(gpus []GPU) *Circumstances {
 			models = append(models, g.Name)
 		}
 	}
-	return &Circumstances{Driver: h.Driver, GPU: strings.Join(models, ", "), Kernel: h.Kernel, Hook: h.Hook, Runtime: h.Runtime, Runc: h.Runc}
+	return &Circumstances{Driver: h.Driver, GPU: strings.Join(models, ", "), Kernel: h.Kernel, Hook: h.Hook, Runtime: h.Runtime, Runc: h.Runc, Daemon: h.Daemon}
 }
 
 // sameStart says whether two rows are the same image and test, judged in the same way in the

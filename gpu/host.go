@@ -33,7 +33,9 @@ type Host struct {
 	Hook    string `json:"hook"`        // of nvidia-cdi-hook
 	Runtime string `json:"runtime"`     // of nvidia-container-runtime
 	Runc    string `json:"runc"`
-	GPUs    []GPU  `json:"gpus"` // in PCI order; never null
+	// Daemon is the engine that containers are made by, "docker 29.0.0"; "" for cudabuild itself.
+	Daemon string `json:"daemon,omitempty"`
+	GPUs   []GPU  `json:"gpus"` // in PCI order; never null
 	// Problems says in words what keeps containers from using the GPUs; never null.
 	Problems []string `json:"problems"`
 	StandIn  bool     `json:"stand_in"` // the driver is a mock: nothing here was seen on a GPU

@@ -53,7 +53,7 @@ type Row struct {
 	// Expect is the digest of what such a test expects. Figures of runs that were judged in
 	// another way can be compared, whether they passed cannot.
 	Expect  string   `json:"expect_digest,omitempty"`
-	Engine  string   `json:"engine"`  // "direct" or "nvidia"; "k8s" of a fleet
+	Engine  string   `json:"engine"`  // "direct", "nvidia", "docker" or "podman"; "k8s" of a fleet
 	Devices []string `json:"devices"` // UUIDs; never null
 	// Indexes are those of the devices on their host, which say more than the UUIDs of
 	// another machine; nil in the oldest rows.
@@ -83,7 +83,7 @@ type Row struct {
 	Left        Left     `json:"left"`
 	Seconds     Seconds  `json:"seconds"`
 	Sharing     *Sharing `json:"sharing,omitempty"` // nil where the program had its GPU to itself
-	// Run to Seen are of rows that a fleet made: the run and what made the row there, by a UID and a
+	// Run to Seen are of rows that a fleet made, Seen of those of docker and podman too: the run and what made the row there, by a UID and a
 	// name, where, what was asked for, and what was had.
 	Run   string `json:"run,omitempty"`
 	Job   string `json:"job,omitempty"`
@@ -116,6 +116,7 @@ type Circumstances struct {
 	Hook    string `json:"hook"`
 	Runtime string `json:"runtime"`
 	Runc    string `json:"runc"`
+	Daemon  string `json:"daemon,omitempty"`
 }
 
 // Measured is a number that a program reported of itself.

@@ -79,11 +79,14 @@ func (f *family) mount(m plan.Mount, states map[string]bkllb.State) bkllb.RunOpt
 
 // script runs text with sh -eu, from a file of its own so that errors stay short.
 func (f *family) script(text string) bkllb.RunOption {
-	step := f.files.state(file{f.OS.Name, "script", "/step", text, f.epoch})
+	return f.files.script(file{f.OS.Name, "script", "/step", text, f.epoch})
+}
+
+func (f *files) script(k file, arguments ...string) bkllb.RunOption {
 	return runOptions{
-		bkllb.Args([]string{"/bin/sh", "-eu", scriptPath}),
+		bkllb.Args(append([]string{"/bin/sh", "-eu", scriptPath}, arguments...)),
 		bkllb.AddMount("/run", bkllb.Scratch(), bkllb.Tmpfs()), // where the mount points below are not kept
-		bkllb.AddMount(scriptPath, step, bkllb.SourcePath("/step"), bkllb.Readonly),
+		bkllb.AddMount(scriptPath, f.state(k), bkllb.SourcePath(k.path), bkllb.Readonly),
 	}
 }
 

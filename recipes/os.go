@@ -34,8 +34,8 @@ type Bootstrap struct {
 	Suite      string   `yaml:"suite" form:"suite"`
 	Components []string `yaml:"components" form:"suite"`
 	SizeMB     int      `yaml:"size_mb"` // unpacked
-	// Image is a public image that nearly is this root, for those who build without
-	// cudabuild (plan --dockerfile, plan --emit bake).
+	// Image is a public image that nearly is this root: for those who build without cudabuild
+	// (plan --dockerfile, plan --emit bake), and to run mmdebstrap in where cudabuild may not.
 	Image string `yaml:"image" form:"image"`
 }
 

@@ -22,7 +22,10 @@ func (r *Run) Over(earlier *Run) *Run {
 	slices.SortStableFunc(result.Inputs, func(a, b Input) int {
 		return cmp.Or(cmp.Compare(a.OS, b.OS), cmp.Compare(a.Platform, b.Platform))
 	})
-	result.Totals = Totals{SizeBytes: r.Totals.SizeBytes, Seconds: r.Totals.Seconds}
+	result.Totals = Totals{
+		SizeBytes: r.Totals.SizeBytes, Seconds: r.Totals.Seconds,
+		CacheFetchedBytes: r.Totals.CacheFetchedBytes, CacheSentBytes: r.Totals.CacheSentBytes,
+	}
 	result.Sum()
 	return result
 }

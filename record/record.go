@@ -68,6 +68,9 @@ type Cell struct {
 	Made         []Made          `json:"made,omitempty"`     // one a platform, in their order; nil if none was built
 	Builders     []string        `json:"builders,omitempty"` // addresses of the BuildKits that built it, or tried to, if the user named them
 	Rows         []Row           `json:"rows"`               // of GPU hosts, oldest first; never null
+	// Caches are those in registries that its build was given, and the ones that it was written to, in
+	// that order; nil if it was not built, or without caches.
+	Caches []Cache `json:"caches,omitempty"`
 }
 
 // What became of a BuildKit in a run.
@@ -85,6 +88,27 @@ type Builder struct {
 	Reason  string `json:"reason,omitempty"` // why it is lost
 }
 
+// CacheState is what a run had of a cache in a registry.
+type CacheState string
+
+// The states of caches.
+const (
+	CacheImported    CacheState = "imported"    // it was given to BuildKit, which takes what it has a use for
+	CacheMissing     CacheState = "missing"     // nothing stands there yet
+	CacheUnreachable CacheState = "unreachable" // the registry does not give it
+	CacheBroken      CacheState = "broken"      // a part of it cannot be had; the image was built without
+	CacheExported    CacheState = "exported"    // what was built stands there now
+	CacheCurrent     CacheState = "current"     // it stood there already
+	CacheFailed      CacheState = "failed"      // it could not be written; the image is not concerned
+)
+
+// Cache is a cache of one image in a registry.
+type Cache struct {
+	Ref    string     `json:"ref"` // registry/repository:tag
+	State  CacheState `json:"state"`
+	Reason string     `json:"reason,omitempty"` // of what is not well
+}
+
 // Totals sums up a run.
 type Totals struct {
 	Cells     int     `json:"cells"`
@@ -95,6 +119,9 @@ type Totals struct {
 	Cached    int     `json:"cached"`
 	SizeBytes int64   `json:"size_bytes"` // of the distinct blobs of all images
 	Seconds   float64 `json:"seconds"`
+	// CacheFetchedBytes are those of blobs that came from caches in registries, CacheSentBytes those that went there.
+	CacheFetchedBytes int64 `json:"cache_fetched_bytes,omitempty"`
+	CacheSentBytes    int64 `json:"cache_sent_bytes,omitempty"`
 }
 
 // Sum fills the totals that follow from the cells.

@@ -133,6 +133,20 @@ func (c *Client) HTTP(scope string) (*http.Client, error) {
 // RoundTrip implements http.RoundTripper: it sends a request as it is, without logging in.
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.chain.RoundTrip(req) }
 
+// Login returns the credentials for a repository, to hand them to somebody who pulls from it; empty if
+// there are none. Of opts it takes the Keychain.
+func Login(ctx context.Context, repo name.Repository, opts Options) (authn.AuthConfig, error) {
+	auth, err := login(ctx, repo, opts.Keychain)
+	if err != nil {
+		return authn.AuthConfig{}, fmt.Errorf("credentials for %s: %w", repo.RegistryStr(), err)
+	}
+	config, err := authn.Authorization(ctx, auth)
+	if err != nil {
+		return authn.AuthConfig{}, err
+	}
+	return *config, nil
+}
+
 // login returns the credentials for a repository; those that hold nothing are
 // authn.Anonymous, which go-containerregistry compares with.
 func login(ctx context.Context, repo name.Repository, keys authn.Keychain) (authn.Authenticator, error) {

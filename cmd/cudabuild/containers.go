@@ -22,12 +22,16 @@ import (
 )
 
 // containerFlags are the flags of all commands that start containers on this host.
-type containerFlags struct{ gpus, stateDir string }
+type containerFlags struct {
+	gpus     gpuList
+	stateDir string
+}
 
 func (f *containerFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.gpus, "gpus", defaultGPUs(),
-		"all, none, or `LIST` of indexes, UUIDs, PCI bus ids or MIG devices (MIG-... or 0:1) (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
+	f.gpus = gpuList(defaultGPUs())
+	flags.Var(&f.gpus, "gpus",
+		"all, none, or `LIST` of indexes, UUIDs, PCI bus ids or MIG devices (MIG-... or 0:1), or as docker has it, device=0 (env NV_GPU, NVIDIA_VISIBLE_DEVICES)")
 	flags.StringVar(&f.stateDir, "state-dir", defaultState(), "`DIR` for unpacked images (env CUDABUILD_STATE_DIR)")
 }
 
@@ -93,7 +97,7 @@ func (f *containerFlags) askDriver(h *host.Host) (done func(), err error) {
 	}
 	done = func() { _ = driver.Close() }
 	if err = driver.Describe(&h.Facts); err == nil {
-		h.GPUs, err = gpu.Select(h.Facts.GPUs, f.gpus)
+		h.GPUs, err = gpu.Select(h.Facts.GPUs, string(f.gpus))
 	}
 	if err == nil && len(h.GPUs) == 0 && !f.none() {
 		err = gpu.ErrNoGPU

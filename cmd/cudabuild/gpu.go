@@ -51,7 +51,9 @@ hook no longer does; then the sample runs in a container without capabilities, n
 a writable root, and a row says what it did beside what was predicted.
 
 Engine direct makes a CDI specification and starts runc. Engine nvidia goes through
-nvidia-container-runtime, as docker and containerd do.
+nvidia-container-runtime, as docker and containerd do. Engines docker and podman are their
+daemons, here or where DOCKER_HOST, DOCKER_CONTEXT or CONTAINER_HOST says; the program
+observe, which lies beside this one, is put into each container.
 
 With --tests FILE the commands of a file of tests, or of tests: in a matrix.yaml, are run in
 place of samples, in the images that they are of; their root is writable and gone afterwards.
@@ -69,6 +71,7 @@ refused, did other than predicted or got worse than the baseline, 3 waived or co
   cudabuild gpu --gpus 1 --engine direct --ledger ledger --baseline ledger oci:out/images:12.4-nbody-debian13
   cudabuild gpu --ledger ledger --skip-known 7d oci:out/images:12.4-nbody-debian13
   cudabuild gpu --gpus 0 --mps 3 --threads 33 oci:out/images:12.4-nbody-debian13
+  DOCKER_HOST=ssh://gpu1 cudabuild gpu --engine docker oci:out/images:12.4-nbody-debian13
   cudabuild gpu --tests tests.yaml docker.io/acme/train:latest
   cudabuild gpu --dry oci:out/images
   cudabuild gpu --bundle samples.tar.gz oci:out/images:12.4-deviceQuery-debian13 oci:out/images:12.4-nbody-debian13`,
@@ -77,7 +80,7 @@ refused, did other than predicted or got worse than the baseline, 3 waived or co
 	f.add(cmd)
 	f.addRegistry(cmd)
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.engines, "engine", []string{"direct", "nvidia"}, "what brings the driver into the container: direct, nvidia")
+	flags.StringSliceVar(&f.engines, "engine", []string{"direct", "nvidia"}, "what makes the containers: direct, nvidia, or the daemon of docker or podman")
 	flags.IntVar(&f.repeat, "repeat", 1, "runs of each image by each engine")
 	flags.IntVar(&f.mps, "mps", 0, "run `N` clients of nbody at once on one GPU, first by turns, then through MPS")
 	flags.IntVar(&f.threads, "threads", 0, "`PERCENT` of the GPU's threads that a client of MPS may use (default 100/N)")
@@ -141,8 +144,13 @@ func (f *gpuFlags) parseEngines() ([]container.Engine, error) {
 	var engines []container.Engine
 	for _, name := range f.engines {
 		engine := container.Engine(name)
-		if !slices.Contains(container.Engines(), engine) {
-			return nil, fmt.Errorf("--engine %q: want direct or nvidia", name)
+		switch {
+		case engine.OfDaemon() && len(f.engines) > 1:
+			return nil, fmt.Errorf("--engine %s is of a daemon's host, which may be another: name it alone", name)
+		case engine.OfDaemon() && (f.mps > 0 || f.bundle != ""):
+			return nil, fmt.Errorf("--engine %s: --mps and --bundle are for engines direct and nvidia", name)
+		case !engine.OfDaemon() && !slices.Contains(container.Engines(), engine):
+			return nil, fmt.Errorf("--engine %q: want direct and nvidia, docker, or podman", name)
 		}
 		engines = append(engines, engine)
 	}
@@ -174,7 +182,13 @@ func (f *gpuFlags) writeBundle(ctx context.Context, tools probe.Tools, images []
 
 // observe runs every image and prints the rows, those before an error too.
 func (f *gpuFlags) observe(cmd *cobra.Command, tools probe.Tools, engines []container.Engine, images []subject, tests []usertest.Test) error {
-	o, done, err := f.prepare(cmd.Context(), tools, engines)
+	prepare := func(ctx context.Context) (*observer.Observer, func(), error) { return f.prepare(ctx, tools, engines) }
+	if engines[0].OfDaemon() {
+		prepare = func(ctx context.Context) (*observer.Observer, func(), error) {
+			return f.prepareDaemon(ctx, engines[0], images[0].source)
+		}
+	}
+	o, done, err := prepare(cmd.Context())
 	if err != nil {
 		return unknown(err)
 	}

@@ -13,16 +13,19 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/build"
+	"github.com/cudabuild/cudabuild/build/cache"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/spec"
 	"github.com/cudabuild/cudabuild/verify"
@@ -36,6 +39,8 @@ type matrixFlags struct {
 
 	compression, mirror            string
 	builders                       []string
+	cacheTo                        string
+	cacheFrom                      []string
 	jobs                           int
 	failFast, keepGoing, refresh   bool
 	unpinned, push                 bool
@@ -70,6 +75,8 @@ build keep their entries. What has not changed is not built again.`,
 	f.workspace.register(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.builders, "builder", nil, "`ADDRESS` of a running BuildKit; several share the work, empty starts one (env BUILDKIT_HOST, with commas, else builders of the matrix)")
+	flags.StringArrayVar(&f.cacheFrom, "cache-from", nil, "`REGISTRY/REPO` with what other BuildKits have made, taken in place of building it; repeatable")
+	flags.StringVar(&f.cacheTo, "cache-to", "", "`REGISTRY/REPO` to put there what is made, a tag for each image, for --cache-from")
 	flags.StringVar(&f.compression, "compression", "", "of layers: zstd or gzip (default: what the matrix says, else zstd)")
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.Lookup("debian-mirror").DefValue = "" // --help is no place for a login
@@ -107,6 +114,10 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	if err := f.checkKey(); err != nil {
 		return err
+	}
+	caches, err := f.caches(cmd)
+	if err != nil {
+		return unknown(err)
 	}
 	given := cmd.Flags().Changed("debian-mirror")
 	if given {
@@ -147,7 +158,7 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	result, err := f.build(cmd, m, cells)
+	result, err := f.build(cmd, m, cells, caches)
 	if result == nil {
 		return f.unknown(err)
 	}
@@ -170,6 +181,32 @@ func (f *matrixFlags) findBuilders(cmd *cobra.Command, m *matrix.Matrix) (err er
 	}
 	f.builders, err = engine.Find(cmd.Context(), f.builders)
 	return err
+}
+
+// caches are those of --cache-from and --cache-to.
+func (f *matrixFlags) caches(cmd *cobra.Command) (o cache.Options, err error) {
+	for _, from := range f.cacheFrom {
+		repo, err := cacheRepository("--cache-from", from)
+		if err != nil {
+			return o, err
+		}
+		o.From = append(o.From, repo)
+	}
+	if cmd.Flags().Changed("cache-to") {
+		if o.To, err = cacheRepository("--cache-to", f.cacheTo); err != nil {
+			return o, err
+		}
+	}
+	o.Registry = (&registryFlags{cmd: cmd}).registry()
+	return o, nil
+}
+
+func cacheRepository(flag, text string) (name.Repository, error) {
+	repo, err := publish.ParseRepository(text)
+	if err != nil {
+		return repo, hint.Usage(fmt.Sprintf("%s %v", flag, err), "a cache is REGISTRY/REPO without a tag, such as ghcr.io/acme/cuda-cache")
+	}
+	return repo, nil
 }
 
 // findProxy reads the proxy of the environment and puts it there in every spelling, for
@@ -203,7 +240,7 @@ func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
 
 // build owns the state directory and the image folder for the time of the run, and
 // writes its record.
-func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix.Cell) (result *record.Run, err error) {
+func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix.Cell, caches cache.Options) (result *record.Run, err error) {
 	ctx := cmd.Context()
 	lock, err := f.own(cmd)
 	if err != nil {
@@ -234,7 +271,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix
 		Builders: f.builders,
 		Gate:     verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
 		Matrix:   m.Digest(), Version: version,
-		AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
+		Cache: caches, AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
 		Display: display, Log: slog.Default(),
 	})

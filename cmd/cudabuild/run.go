@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -31,20 +32,25 @@ type runFlags struct {
 	interactive, useTTY bool
 	memory              string
 	pids                int64
+	devices, ulimits    []string
+	ipc, runtime, shm   string
 }
 
 func newRun() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
 		Use:   "run [flags] IMAGE [COMMAND...]",
-		Short: "Run an image on this host's GPUs, as 'docker run' does, without a daemon",
-		Long: `Run an image on this host's GPUs, as 'docker run' does, without a daemon.
+		Short: "Run an image on this host's GPUs, as 'docker run' does, with a daemon or without",
+		Long: `Run an image on this host's GPUs, as 'docker run' does, with a daemon or without.
 
 COMMAND takes the place of the image's own, after its entrypoint. What the program
 writes to its root file system is kept in memory and gone when it ends. It has no
 network unless --network host gives it the host's. A requirement of the image that does
 not hold here (NVIDIA_REQUIRE_*) is an error before anything starts. Signals go to the
 program; one that it does not handle ends it.
+
+With --engine docker or podman their daemon makes the container, on this host or where
+DOCKER_HOST, DOCKER_CONTEXT or CONTAINER_HOST (unix://, tcp://, ssh://) says.
 
 Exit code: the program's own, 128 more than the signal's number if a signal ended it; 2
 for wrong usage and 3 if it could not be run, each with an error from cudabuild on stderr.`,
@@ -65,10 +71,15 @@ for wrong usage and 3 if it could not be run, each with an error from cudabuild 
 	flags.BoolVarP(&f.interactive, "interactive", "i", false, "hand stdin on")
 	flags.BoolVarP(&f.useTTY, "tty", "t", false, "give the program a terminal")
 	flags.StringVar(&f.entrypoint, "entrypoint", "", "`PROGRAM` in place of the image's entrypoint and command")
-	flags.StringVar(&f.engine, "engine", string(container.Direct), "what brings the driver into the container: direct, nvidia")
+	flags.StringVar(&f.engine, "engine", string(container.Direct), "what makes the container: direct, nvidia, or the daemon of docker or podman")
 	flags.StringVar(&f.network, "network", "none", "none or host")
 	flags.StringVarP(&f.memory, "memory", "m", "", "`SIZE` of the memory that the program may have: 512m, 8g (default: no limit)")
 	flags.Int64Var(&f.pids, "pids-limit", 0, "`N` processes and threads at most, -1 for any number (default: 15 percent of what the host can have)")
+	flags.Func("device", "`nvidia.com/gpu=NAME`: the same as --gpus NAME; there are no other devices", f.addDevice)
+	flags.StringVar(&f.shm, "shm-size", "", "`SIZE` of /dev/shm (default: half of the memory; a daemon has its own)")
+	flags.StringArrayVar(&f.ulimits, "ulimit", nil, "`NAME=SOFT[:HARD]`: bound of each process, such as memlock=-1")
+	flags.StringVar(&f.ipc, "ipc", "", "private, or host with --engine docker and podman")
+	flags.StringVar(&f.runtime, "runtime", "", "nvidia, which run is by itself; with --engine docker and podman in place of CDI")
 	flags.Bool("rm", true, "nothing is kept of a container, with or without it")
 	return cmd
 }
@@ -92,30 +103,38 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if len(sources) > 1 {
 		return fmt.Errorf("%s holds %d images: name one", args[0], len(sources))
 	}
-	tools := probe.FindTools(toolDir())
-	if missing := tools.Missing(f.tools()...); len(missing) > 0 {
-		return &exitError{code: exitUnknown, err: errors.New(missing[0])}
-	}
-	h, err := f.open(ctx, tools)
-	if err != nil {
-		return runError(err)
-	}
-	if !f.none() {
-		done, err := f.askDriver(h)
-		if err != nil {
-			return runError(err)
-		}
-		defer done()
-	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unheeded(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH)...)
 	defer signal.Stop(signals)
 	streams.Signals = signals
-	code, err := session.Run(ctx, h, sources[0].Image, request, streams)
+	code, err := f.start(ctx, sources[0], request, streams)
 	if err == nil && code != 0 {
 		return &exitError{code: code, program: true}
 	}
 	return runError(err)
+}
+
+// start runs the image on this host, or has a daemon do it.
+func (f *runFlags) start(ctx context.Context, src image.Source, request session.Request, streams container.Streams) (int, error) {
+	if request.Engine.OfDaemon() {
+		return f.runByDaemon(ctx, src, request, streams)
+	}
+	tools := probe.FindTools(toolDir())
+	if missing := tools.Missing(f.tools()...); len(missing) > 0 {
+		return 0, errors.New(missing[0])
+	}
+	h, err := f.open(ctx, tools)
+	if err != nil {
+		return 0, err
+	}
+	if !f.none() {
+		done, err := f.askDriver(h)
+		if err != nil {
+			return 0, err
+		}
+		defer done()
+	}
+	return session.Run(ctx, h, src.Image, request, streams)
 }
 
 // unheeded leaves out the signals that this program was started to ignore, as nohup does.

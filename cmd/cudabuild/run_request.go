@@ -27,8 +27,8 @@ func (f *runFlags) request(cmd *cobra.Command, args []string) (session.Request, 
 	if cmd.Flags().Changed("entrypoint") {
 		r.Entrypoint = &f.entrypoint
 	}
-	if !slices.Contains(container.Engines(), r.Engine) {
-		return r, fmt.Errorf("--engine %q: want direct or nvidia", f.engine)
+	if !slices.Contains(container.Engines(), r.Engine) && !r.Engine.OfDaemon() {
+		return r, fmt.Errorf("--engine %q: want direct, nvidia, docker or podman", f.engine)
 	}
 	if f.network != "none" && f.network != "host" {
 		return r, fmt.Errorf("--network %q: want none or host", f.network)
@@ -45,6 +45,9 @@ func (f *runFlags) request(cmd *cobra.Command, args []string) (session.Request, 
 		if r.Bounds.Memory, err = parseBytes(f.memory); err != nil {
 			return r, fmt.Errorf("--memory %q: %w", f.memory, err)
 		}
+	}
+	if err := f.habits(&r); err != nil {
+		return r, err
 	}
 	for _, e := range f.env {
 		name, _, set := strings.Cut(e, "=")
@@ -71,16 +74,25 @@ const minMemory = 6 << 20
 
 var size = regexp.MustCompile(`^([0-9]{1,15})([kmgt]?)b?$`)
 
-// parseBytes reads a size as docker does: 512m, 8G, 8gb, or bytes.
+// parseBytes reads the size of a memory in which a program can start.
 func parseBytes(text string) (int64, error) {
+	n, err := parseSize(text)
+	if err == nil && n < minMemory {
+		err = errors.New("want 6m or more")
+	}
+	return n, err
+}
+
+// parseSize reads a size as docker does: 512m, 8G, 8gb, or bytes.
+func parseSize(text string) (int64, error) {
 	parts := size.FindStringSubmatch(strings.ToLower(text))
 	if parts == nil {
 		return 0, errors.New("want a size such as 512m or 8g")
 	}
 	n, _ := strconv.ParseInt(parts[1], 10, 64) // digits, and not too many
 	shift := 10 * strings.Index(" kmgt", cmp.Or(parts[2], " "))
-	if n > math.MaxInt64>>shift || n<<shift < minMemory {
-		return 0, errors.New("want 6m or more")
+	if n > math.MaxInt64>>shift {
+		return 0, errors.New("that is more than there can be")
 	}
 	return n << shift, nil
 }

@@ -65,8 +65,12 @@ func words() map[any][]string {
 		verify.Verdict(""):  {string(verify.Pass), string(verify.Warn), string(verify.Fail), string(verify.Unknown)},
 		verify.Severity(""): {string(verify.SeverityFail), string(verify.SeverityWarn), string(verify.SeverityInfo)},
 		record.Status(""):   {string(record.Passed), string(record.Failed), string(record.Skipped), string(record.Cancelled)},
-		attest.State(""):    {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
-		gpu.State(""):       {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
+		record.CacheState(""): {
+			string(record.CacheImported), string(record.CacheMissing), string(record.CacheUnreachable), string(record.CacheBroken),
+			string(record.CacheExported), string(record.CacheCurrent), string(record.CacheFailed),
+		},
+		attest.State(""): {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
+		gpu.State(""):    {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
 		compat.Verdict(""): {
 			string(compat.Native), string(compat.JIT), string(compat.MinorCompat), string(compat.ForwardCompat),
 			string(compat.No), string(compat.Unknown),

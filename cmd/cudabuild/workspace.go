@@ -19,8 +19,15 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 )
 
-// defaultState is the folder of the state where no flag names one.
-func defaultState() string { return cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), "/var/lib/cudabuild") }
+// defaultState is the folder of the state where no flag names one: the machine's for root,
+// for others their own for what can be made again (XDG_CACHE_HOME), if they have one.
+func defaultState() string {
+	dir := "/var/lib/cudabuild"
+	if caches, err := os.UserCacheDir(); err == nil && os.Geteuid() != 0 {
+		dir = filepath.Join(caches, "cudabuild")
+	}
+	return cmp.Or(os.Getenv("CUDABUILD_STATE_DIR"), dir)
+}
 
 // workspace is where runs keep their state and leave their results.
 type workspace struct{ stateDir, out string }

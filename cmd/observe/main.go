@@ -3,8 +3,8 @@
 // Command observe runs a command in a pod and prints what was seen, as one line (package
 // fleet/observe):
 //
-//	observe install DIR                 copy this program to DIR/observe, for an unchanged image
-//	observe run [--limit 1m] -- CMD...  run the command, print the row
+//	observe install DIR   copy this program to DIR/observe, for an unchanged image
+//	observe run [--limit 1m] [--row FILE] -- CMD...  run the command, print the row, or write it to a file that is there
 //	observe version
 //
 // Run ends with 0 if the row was printed, whatever the command did, with 1 if it was told to stop, so that
@@ -25,7 +25,7 @@ import (
 	"github.com/cudabuild/cudabuild/fleet/observe"
 )
 
-var errUsage = errors.New("want install DIR, run [--limit 1m] -- CMD..., or version")
+var errUsage = errors.New("want install DIR, run [--limit 1m] [--row FILE] -- CMD..., or version")
 
 var errStopped = errors.New("it was told to stop")
 
@@ -59,6 +59,7 @@ func command(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	limit := flags.Duration("limit", 0, "")
+	row := flags.String("row", "", "")
 	termination := flags.String("termination-log", "/dev/termination-log", "")
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("%w: %w", err, errUsage)
@@ -68,6 +69,14 @@ func command(args []string, stdout io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	if *row != "" {
+		file, err := os.OpenFile(*row, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		stdout = file
+	}
 	err := observe.Run(ctx, observe.Request{Args: flags.Args(), Limit: *limit}).Write(stdout, *termination)
 	if err == nil && ctx.Err() != nil {
 		return errStopped

@@ -128,6 +128,32 @@ func TestFirstProcess(t *testing.T) {
 }
 
 // TestDeleted: the kubelet ends a pod with SIGTERM to its first process.
+// TestRowFile: the row goes to a file that is there, and to no other.
+func TestRowFile(t *testing.T) {
+	t.Parallel()
+	program, file := build(t, runtime.GOARCH), filepath.Join(t.TempDir(), "row")
+	run := func() ([]byte, error) {
+		return exec.CommandContext(t.Context(), program, "run", "--row", file, "--", "sh", "-c", "echo said; exit 3").Output()
+	}
+	if out, err := run(); err == nil || len(out) > 0 {
+		t.Errorf("without the file: %q, %v", out, err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := run()
+	if err != nil || len(out) > 0 {
+		t.Fatalf("%q, %v", out, err)
+	}
+	row, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := observe.Read(row, nil); err != nil || s.ExitCode != 3 || string(s.Stdout.Text()) != "said\n" {
+		t.Errorf("row %+v, %v", s, err)
+	}
+}
+
 func TestDeleted(t *testing.T) {
 	t.Parallel()
 	p := first(t, nil, build(t, runtime.GOARCH), "--limit", "1m", "--", "sh", "-c", "echo begun; sleep 100")

@@ -10,5 +10,6 @@
 // On the other side of the cluster, [Read] takes the row out of the log and that message: whatever
 // happened to the log on its way, what Read returns is what Write was given.
 //
-// It forwards no signal and no byte of the command, and writes no file but the termination message.
+// It forwards no signal and no byte of the command, and writes no file but the termination message. Where there are
+// no logs to follow, cmd/observe writes the row to a file (package fleet/docker fetches it).
 package observe

@@ -3,6 +3,7 @@
 package observe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -17,6 +18,9 @@ import (
 type Request struct {
 	Args  []string      // the program, looked up on the PATH, and its arguments
 	Limit time.Duration // after which it is ended; 0 is none
+	// StandIn is the folder of a stand-in for the driver's files and device nodes, "" for those that there
+	// are. The row says so.
+	StandIn string
 }
 
 // What a row has of texts that others choose, in bytes: a byte can be six in JSON, and the outputs
@@ -34,8 +38,10 @@ var errLimit = errors.New("time limit")
 func Run(ctx context.Context, r Request) Seen {
 	s := Seen{Version: Version, Args: bounded(r.Args, maxArgs), Started: time.Now().UTC()}
 	s.VisibleDevices = cut(os.Getenv("NVIDIA_VISIBLE_DEVICES"), maxText)
+	root := cmp.Or(r.StandIn, "/")
 	s.DeviceNodes = watch.Devices("/")
-	s.Driver, s.GPUs = driver("/")
+	s.Driver, s.GPUs = driver(root)
+	s.StandIn = r.StandIn != ""
 	if err := s.run(ctx, r); err != nil {
 		code, why := refusal(err)
 		s.ExitCode, s.Problem = code, cut(why, maxText)

@@ -125,6 +125,31 @@ func TestToldToStop(t *testing.T) {
 
 // TestLeftBehind: a process that outlives the command and holds its output is not waited for; of
 // the command's group it is ended.
+// TestStandIn: a row of a stand-in for a driver says so.
+func TestStandIn(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"proc/driver/nvidia/version":                       "NVRM version: NVIDIA UNIX Kernel Module  580.159.04\n",
+		"proc/driver/nvidia/gpus/0000:06:00.0/information": "Model: \t\t NVIDIA H200\nGPU UUID: \t GPU-stand-in\nBus Location: \t 0000:06:00.0\nDevice Minor: \t 0\n",
+		"dev/nvidia0": "",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := observe.Run(t.Context(), observe.Request{Args: []string{"true"}, StandIn: root})
+	if !s.StandIn || s.Driver != "580.159.04" || len(s.GPUs) != 1 || s.GPUs[0].UUID != "GPU-stand-in" {
+		t.Errorf("row %+v", s)
+	}
+	if s := observe.Run(t.Context(), observe.Request{Args: []string{"true"}}); s.StandIn {
+		t.Errorf("row %+v is a stand-in's", s)
+	}
+}
+
 func TestLeftBehind(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]string{"in the group": "", "a daemon": "setsid "} {

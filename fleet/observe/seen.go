@@ -39,7 +39,8 @@ type Seen struct {
 	DeviceNodes []string `json:"device_nodes"`
 	Driver      string   `json:"driver"` // version of the kernel module, "" without one
 	GPUs        []GPU    `json:"gpus"`   // whose device node the container has, by bus address; never null
-	// StandIn says that no command ran: a test's stand-in for a node made the row up.
+	// StandIn says that none of it was seen on a GPU: a test's stand-in for a node made the row up, or one
+	// for a driver stood beside the command.
 	StandIn bool `json:"stand_in,omitempty"`
 	// VisibleDevices is NVIDIA_VISIBLE_DEVICES as the container has it, "" if it is not set.
 	VisibleDevices string `json:"visible_devices"`

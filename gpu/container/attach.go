@@ -36,7 +36,7 @@ func (r *Runner) Attach(ctx context.Context, p Program, s Streams) (code int, er
 	if p.Open != nil && p.Open.Terminal {
 		connect = s.connectConsole
 		sized := *p.Open
-		sized.size = sizeOf(s.Terminal)
+		sized.size = SizeOf(s.Terminal)
 		p.Open = &sized
 	}
 	p.attached = true
@@ -53,7 +53,7 @@ func (r *Runner) Attach(ctx context.Context, p Program, s Streams) (code int, er
 		err = readJSON(filepath.Join(dir, outcomeFile), &out)
 	}
 	if err == nil && out.Problem != "" {
-		err = errors.New(inWords(out.Problem))
+		err = errors.New(InWords(out.Problem))
 	}
 	return out.ExitCode, errors.Join(err, relay.finish(err == nil))
 }

@@ -51,7 +51,7 @@ func (s Streams) connectConsole(dir string) (*relay, error) {
 func (r *relay) relayConsole(s Streams, console *os.File) {
 	if s.In != nil {
 		if s.Terminal != nil {
-			undo, err := makeRaw(s.Terminal)
+			undo, err := MakeRaw(s.Terminal)
 			if err == nil {
 				defer undo()
 			}

@@ -29,8 +29,17 @@ const (
 	Nvidia Engine = "nvidia" // nvidia-container-runtime, which starts runc
 )
 
-// Engines returns all engines.
+// Engines returns those whose containers are made here.
 func Engines() []Engine { return []Engine{Direct, Nvidia} }
+
+// The engines that somebody else's daemon is (package fleet/docker).
+const (
+	Docker Engine = "docker"
+	Podman Engine = "podman"
+)
+
+// OfDaemon reports whether the containers are a daemon's.
+func (e Engine) OfDaemon() bool { return e == Docker || e == Podman }
 
 // Runner knows the programs that a container needs.
 type Runner struct {

@@ -123,7 +123,7 @@ func (j job) runObserved(ctx context.Context, dir string) Outcome {
 		err = j.follow(ctx, pid, begin, &out)
 	}
 	if err != nil {
-		out.Problem = inWords(err.Error())
+		out.Problem = InWords(err.Error())
 	}
 	_ = j.command(ctx, "delete", "--force", containerID).Run()
 	outputs := capture.Wait(stdout, stderr)

@@ -19,7 +19,18 @@ type Bounds struct {
 	// Pids is how many processes and threads there may be at one time, -1 for any number.
 	// By default it is a share of what the host can have (docs/run.md).
 	Pids int64
+	// Ulimits are bounds on each process.
+	Ulimits []Ulimit
 }
+
+// Ulimit is a bound of setrlimit(2), -1 for none.
+type Ulimit struct {
+	Name       string // "memlock"
+	Soft, Hard int64
+}
+
+// Ulimits are the names of all bounds.
+var Ulimits = []string{"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}
 
 // apply bounds spec. What is asked for and cannot be bounded on this host is an error.
 func (b Bounds) apply(spec *specs.Spec) error {
@@ -33,6 +44,11 @@ func (b Bounds) apply(spec *specs.Spec) error {
 	}
 	if b.Pids > 0 {
 		spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: &b.Pids}
+	}
+	for _, l := range b.Ulimits {
+		kind := "RLIMIT_" + strings.ToUpper(l.Name)
+		spec.Process.Rlimits = slices.DeleteFunc(spec.Process.Rlimits, func(r specs.POSIXRlimit) bool { return r.Type == kind })
+		spec.Process.Rlimits = append(spec.Process.Rlimits, specs.POSIXRlimit{Type: kind, Soft: uint64(l.Soft), Hard: uint64(l.Hard)}) // -1 is RLIM_INFINITY
 	}
 	if b.Memory > 0 {
 		spec.Linux.Resources.Memory = &specs.LinuxMemory{Limit: &b.Memory}

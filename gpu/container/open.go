@@ -4,9 +4,11 @@ package container
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -22,8 +24,11 @@ type Open struct {
 	Dir      string // working directory, "" for the root
 	User     string // name or number, with a group after a colon; "" for root
 	Binds    []Bind
-	Network  bool // the host's; without it there is nothing but loopback
-	Terminal bool // of its own
+	Network  bool  // the host's; without it there is nothing but loopback
+	Terminal bool  // of its own
+	ShmBytes int64 // of /dev/shm, 0 for half of the memory
+	// HostIPC gives the host's namespace of IPC; only a daemon's containers can have it.
+	HostIPC bool
 	// Powerless takes from a root user the capabilities among files and users of the image.
 	Powerless bool
 	size      *unix.Winsize // of that, nil if not known
@@ -50,6 +55,13 @@ func (o Open) apply(spec *specs.Spec, root rootfs.Root, dir string) error {
 	}
 	remount(spec, openMounts, "/tmp") // the image has its own
 	spec.Mounts = append(spec.Mounts, bindMounts(append(files, o.Binds...))...)
+	if o.ShmBytes > 0 {
+		for i, m := range spec.Mounts {
+			if m.Destination == "/dev/shm" {
+				spec.Mounts[i].Options = append(slices.Clone(m.Options), fmt.Sprintf("size=%d", o.ShmBytes))
+			}
+		}
+	}
 	spec.Root.Readonly = false
 	spec.Process.Cwd, spec.Process.Terminal = "/"+strings.TrimPrefix(o.Dir, "/"), o.Terminal
 	if o.size != nil {

@@ -20,8 +20,8 @@ var refusals = []struct {
 	{regexp.MustCompile(`exec (/.*): no such file or directory$`), `"${1}": its interpreter is not in the image`},
 }
 
-// inWords is a problem in words, if it is that a program cannot be started.
-func inWords(problem string) string {
+// InWords is what a runtime says in words, if it is that a program cannot be started.
+func InWords(problem string) string {
 	for _, r := range refusals {
 		if found := r.says.FindStringSubmatchIndex(problem); found != nil {
 			return string(r.says.ExpandString(nil, r.words, problem, found))

@@ -17,9 +17,9 @@ func IsTerminal(f *os.File) bool {
 	}) == nil
 }
 
-// makeRaw hands every key of a terminal through, those that mean a signal too, and
+// MakeRaw hands every key of a terminal through, those that mean a signal too, and
 // returns what undoes it.
-func makeRaw(f *os.File) (undo func(), err error) {
+func MakeRaw(f *os.File) (undo func(), err error) {
 	var before *unix.Termios
 	err = control(f, func(fd int) (err error) {
 		if before, err = unix.IoctlGetTermios(fd, unix.TCGETS); err != nil {
@@ -38,8 +38,8 @@ func makeRaw(f *os.File) (undo func(), err error) {
 	}, err
 }
 
-// sizeOf is the size of a terminal, nil if f is none.
-func sizeOf(f *os.File) (size *unix.Winsize) {
+// SizeOf is the size of a terminal, nil if f is none.
+func SizeOf(f *os.File) (size *unix.Winsize) {
 	if f != nil {
 		_ = control(f, func(fd int) (err error) {
 			size, err = unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
@@ -51,7 +51,7 @@ func sizeOf(f *os.File) (size *unix.Winsize) {
 
 // resize gives one terminal the size of another.
 func resize(to, from *os.File) {
-	if size := sizeOf(from); size != nil {
+	if size := SizeOf(from); size != nil {
 		_ = control(to, func(fd int) error { return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, size) })
 	}
 }

@@ -37,8 +37,17 @@ type Observer struct {
 	Ledger   string        // directory, "" for none
 	Dry      bool          // no driver is given, and every symbol is resolved at the start
 	NVML     time.Duration // what asking the driver took, for the first row
+	// Elsewhere makes the containers, nil for those that Host's Runner makes.
+	Elsewhere Elsewhere
 	// Known says that a row need not be made, in any repetition; nil to make all.
 	Known func(gpu.Row) bool
+}
+
+// Elsewhere is an engine of somebody else's.
+type Elsewhere interface {
+	// Observe runs a test with these GPUs and returns what was seen, and what the container had; nil if
+	// it did not come to that. An error means that nothing can be said about the image.
+	Observe(ctx context.Context, s predict.Subject, gpus []gpu.GPU, limit time.Duration) (container.Outcome, *gpu.Seen, error)
 }
 
 // Image runs a test in an image and returns a row for each run, in order. The
@@ -124,6 +133,15 @@ func (o *Observer) keep(row gpu.Row) error {
 
 // run fills the row with what was seen.
 func (o *Observer) run(ctx context.Context, subject predict.Subject, row *gpu.Row) error {
+	if o.Elsewhere != nil {
+		out, had, err := o.Elsewhere.Observe(ctx, subject, o.GPUs, o.limit(subject.Test))
+		if err != nil {
+			return err
+		}
+		row.Seen = had
+		o.fill(row, subject.Test, out)
+		return nil
+	}
 	program, spec, err := o.ready(ctx, subject, row)
 	if err != nil {
 		return err

@@ -94,7 +94,7 @@ func FindMPS(libraries string) (control, server string, err error) {
 // package nvidia to fill in, and for [Nodes] to check afterwards.
 func Host(ctx context.Context, tools Tools) gpu.Host {
 	return gpu.Host{
-		OS: osName("/etc/os-release"), Kernel: kernel(), Cgroup: cgroup("/sys/fs/cgroup"),
+		OS: osName("/etc/os-release"), Kernel: Kernel(), Cgroup: cgroup("/sys/fs/cgroup"),
 		Hook: versionOf(ctx, tools.Hook), Runtime: versionOf(ctx, tools.Runtime), Runc: versionOf(ctx, tools.Runc),
 		GPUs: []gpu.GPU{}, Problems: append([]string{}, tools.Missing()...),
 	}
@@ -113,7 +113,8 @@ func osName(file string) string {
 	return ""
 }
 
-func kernel() string {
+// Kernel is the release of the kernel.
+func Kernel() string {
 	var name unix.Utsname
 	if unix.Uname(&name) != nil {
 		return ""

@@ -3,7 +3,7 @@
 // Package session runs an image for somebody who is there: what `docker run` does with
 // NVIDIA's runtime, without a daemon.
 //
-// [Run] is the only entry. A [Request] is read together with the image's configuration
+// [Run] is the entry; for containers that somebody else makes it is [Request.Program]. A [Request] is read together with the image's configuration
 // by docker's rules; requirements of the image (NVIDIA_REQUIRE_*) are checked before
 // anything starts; the program then runs in a container of package container, whose
 // root is writable and gone afterwards. The package predicts and records nothing.
@@ -48,21 +48,25 @@ func Run(ctx context.Context, h *host.Host, img v1.Image, r Request, streams con
 	if err != nil {
 		return 0, err
 	}
-	args, err := r.command(file.Config)
+	want, err := r.Program(file.Config)
 	if err != nil {
 		return 0, err
 	}
-	env := r.environment(file.Config.Env)
-	if why := h.Facts.Unmet(env, h.GPUs); why != "" {
+	if why := h.Facts.Unmet(want.Env, h.GPUs); why != "" {
 		return 0, fmt.Errorf("%w: %s", ErrRefused, why)
 	}
 	p, _, err := h.Program(ctx, img, r.Engine)
 	if err != nil {
 		return 0, err
 	}
-	p.Args, p.Env = args, env
-	p.Open, p.Bounds = r.open(file.Config), r.Bounds
+	p.Args, p.Env, p.Open, p.Bounds = want.Args, want.Env, want.Open, want.Bounds
 	return h.Runner.Attach(context.WithoutCancel(ctx), p, streams)
+}
+
+// Program is what the request makes of an image's configuration, without a root file system and GPUs.
+func (r Request) Program(c v1.Config) (container.Program, error) {
+	args, err := r.command(c)
+	return container.Program{Args: args, Env: r.environment(c.Env), Engine: r.Engine, Open: r.open(c), Bounds: r.Bounds}, err
 }
 
 // command is the entrypoint and its arguments.

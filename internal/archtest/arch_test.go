@@ -63,8 +63,8 @@ var arrows = map[string][]string{
 	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
 	"evidence": {"gpu", "record", "verify"},
 	"emit":     {"matrix", "plan", "recipes"},
-	"fleet":    {"compat", "gpu", "registry", "usertest", "verify"},
-	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "samples", "verify"}, // recipes: sizes; samples: what the record says of them; verify: the verdict that gates
+	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates
+	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                       // image: which of them a daemon cannot pull
 	"internal": {"image"},
 }
 

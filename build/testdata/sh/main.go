@@ -123,6 +123,7 @@ func seal() {
 }
 
 func copyFile(from, to string) {
+	fmt.Println("copying", from)
 	if strings.HasSuffix(to, "/") {
 		to = filepath.Join(to, filepath.Base(from))
 	}

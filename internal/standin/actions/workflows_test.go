@@ -45,7 +45,7 @@ while [ $# -gt 0 ]; do
     --promote) promote=$2; shift ;;
     --record) record=$2; shift ;;
     --sign-key) echo "$(stat -c %a "$2") $(cat "$2") $COSIGN_PASSWORD" >>"$world/keys"; shift ;;
-    --file | --group | --recipes | --release | --ledger) shift ;;
+    --file | --group | --recipes | --release | --ledger | --cache-from | --cache-to) shift ;;
     --*) ;;
     *) to=$1 ;;
   esac
@@ -367,6 +367,46 @@ func TestSigned(t *testing.T) {
 			run("push", "0")
 			w.signed(t, test.families+1)
 		})
+	}
+}
+
+// TestCacheOfDefaultBranch: every build reads the cache, and only one of the default branch writes it:
+// what others have built must not become part of an image that is published.
+func TestCacheOfDefaultBranch(t *testing.T) {
+	t.Parallel()
+	for name, file := range map[string]func(w *world) string{
+		"emitted": func(*world) string { return emitted }, "reusable": func(w *world) string { return w.user(t) },
+	} {
+		for _, run := range []struct {
+			event, ref string
+			writes     bool
+		}{
+			{"push", "refs/heads/main", true},
+			{"schedule", "refs/heads/main", true},
+			{"push", "refs/heads/other", false},
+			{"push", "refs/tags/main", false},
+			{"workflow_dispatch", "refs/heads/other", false},
+			{"pull_request", "refs/pull/1/merge", false},
+			{"pull_request_target", "refs/heads/main", false},
+			{"merge_group", "refs/heads/gh-readonly-queue/main/pr-1", false},
+		} {
+			t.Run(name+" "+run.event+" "+run.ref, func(t *testing.T) {
+				w := newWorld(t, run.event)
+				w.Ref = run.ref
+				if _, err := w.Run(t.Context(), file(w)); err != nil {
+					t.Fatalf("%v\n%s", err, w.log.String())
+				}
+				builds := w.asked(t, "matrix")
+				for _, line := range builds {
+					if reads := strings.Contains(line, "--cache-from ghcr.io/acme/cuda-cache"); !reads || strings.Contains(line, "--cache-to ghcr.io/acme/cuda-cache") != run.writes {
+						t.Errorf("%s: want the cache read, and written: %v", line, run.writes)
+					}
+				}
+				if len(builds) == 0 {
+					t.Errorf("nothing was built:\n%s", w.log.String())
+				}
+			})
+		}
 	}
 }
 

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package base
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cudabuild/cudabuild/internal/cause"
+	"github.com/cudabuild/cudabuild/internal/emulator"
+	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// standInElsewhere makes a root of a few bytes.
+type standInElsewhere struct {
+	steps []Step
+	err   error // of the step that makes the root
+}
+
+func (e *standInElsewhere) Run(_ context.Context, s Step, dir string) error {
+	e.steps = append(e.steps, s)
+	files := map[string]string{"sources.list": ownList}
+	if s.Sources != nil {
+		if e.err != nil {
+			return e.err
+		}
+		files = map[string]string{"sources.list": ownList, "root.tar": "root", "tools": "apt 2.6.1\nmmdebstrap 1.3.5-7\n", "lists/own.example_debian_dists_trixie_InRelease": "list"}
+	}
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noPlatform is one whose programs run nowhere here, so that this machine makes no root for it.
+const noPlatform = "linux/s390x"
+
+var trixie = &recipes.Recipe{OS: recipes.OS{Name: "debian13", Bootstrap: recipes.Bootstrap{Suite: "trixie", Components: []string{"main", "contrib"}, Image: "docker.io/library/debian:trixie-slim"}}}
+
+// datedMirror has an InRelease file for every suite, for one user.
+func datedMirror(t *testing.T) (address string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, word, _ := r.BasicAuth(); user != "somebody" || word != "secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintln(w, "Date: Sat, 15 Nov 2025 10:00:00 UTC")
+	}))
+	t.Cleanup(server.Close)
+	return strings.Replace(server.URL, "http://", "http://somebody:secret@", 1)
+}
+
+// TestThere: with a mirror that wants a login, steps elsewhere make the root, and what they are
+// says nothing of either.
+func TestThere(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &standInElsewhere{}
+	s.Elsewhere, s.Mirror = e, datedMirror(t)
+	b, err := s.Base(t.Context(), trixie, noPlatform)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Tools["mmdebstrap"] != "1.3.5-7" || len(b.Dates) != 3 || b.Platform != noPlatform || b.Root == "" || b.Lists == "" {
+		t.Errorf("Base = %+v", b)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "make-*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if len(e.steps) != 2 || e.steps[0].Again || e.steps[1].Again {
+		t.Fatalf("steps = %+v, want two", e.steps)
+	}
+	root := e.steps[1]
+	if got := string(root.Sources); strings.Count(got, "deb ") != 3 || !strings.Contains(got, "127.0.0.1") {
+		t.Errorf("sources that the step uses: %q, want those of the mirror", got)
+	}
+	for _, date := range []string{"# http://own.example/debian/dists/trixie-updates/InRelease 2025-11-15T10:00:00Z\n", "deb http://own.example/debian trixie main contrib\n"} {
+		if !strings.Contains(root.Script, date) {
+			t.Errorf("the script does not say %q:\n%s", date, root.Script)
+		}
+	}
+	for _, step := range e.steps {
+		step.Sources = nil
+		data, err := json.Marshal(step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"secret", "somebody", "127.0.0.1"} {
+			if strings.Contains(string(data), word) {
+				t.Errorf("step %q says %q", step.Title, word)
+			}
+		}
+	}
+	// Known from now on; and with Refresh, looked at again but not made again.
+	s.Refresh = true
+	if again, err := s.Base(t.Context(), trixie, noPlatform); err != nil || again.Root != b.Root {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	if len(e.steps) != 3 || !e.steps[2].Again {
+		t.Errorf("again: %d steps, want one that is not served from a cache", len(e.steps))
+	}
+}
+
+// TestThereFails: an outage of the mirror is one, wherever mmdebstrap runs; and nothing stays.
+func TestThereFails(t *testing.T) {
+	t.Parallel()
+	down := cause.Find("E: Failed to fetch http://m.example/pool/libc6_2.41-12_amd64.deb  503  Service Unavailable\n")
+	for name, test := range map[string]struct {
+		elsewhere Elsewhere
+		image     string
+		want      error
+		text      string
+	}{
+		"down":       {&standInElsewhere{err: fmt.Errorf("[debian13 s390x] run mmdebstrap: %w", down)}, "x:1", ErrUnreachable, "package libc6 2.41-12"},
+		"other":      {&standInElsewhere{err: io.ErrUnexpectedEOF}, "x:1", io.ErrUnexpectedEOF, ""},
+		"no image":   {&standInElsewhere{}, "", ErrUnavailable, "bootstrap.image"},
+		"no builder": {nil, "x:1", ErrUnavailable, noPlatform},
+	} {
+		dir := t.TempDir()
+		s, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Elsewhere, s.Mirror = test.elsewhere, datedMirror(t)
+		r := *trixie
+		r.OS.Bootstrap.Image = test.image
+		if _, err = s.Base(t.Context(), &r, noPlatform); !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.text) {
+			t.Errorf("%s: Base = %v, want %v with %q", name, err, test.want, test.text)
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, "*-*")); len(left) > 0 {
+			t.Errorf("%s: left: %v", name, left)
+		}
+	}
+}
+
+// TestHereFirst: a machine that makes roots itself asks nobody else to.
+func TestHereFirst(t *testing.T) {
+	t.Parallel()
+	if err := Here("linux/amd64"); err != nil {
+		require.Missing(t, "root", err)
+	}
+	s := &Store{Elsewhere: &standInElsewhere{}}
+	if by, err := s.runner("linux/amd64"); err != nil || by == nil {
+		t.Fatalf("runner = %v, %v", by, err)
+	} else if _, ok := by.(here); !ok {
+		t.Errorf("runner for this machine's own platform is %T, want here", by)
+	}
+	if by, err := s.runner(noPlatform); err != nil {
+		t.Error(err)
+	} else if _, ok := by.(there); !ok {
+		t.Errorf("runner for a platform that does not run here is %T, want there", by)
+	}
+	if err := Here(noPlatform); !errors.Is(err, ErrUnavailable) || !errors.Is(err, emulator.ErrNone) {
+		t.Errorf("Here = %v", err)
+	}
+}
+
+// TestSameCall: mmdebstrap gets the same arguments here as elsewhere.
+func TestSameCall(t *testing.T) {
+	if os.Geteuid() != 0 {
+		require.Missing(t, "root", errors.New("not root"))
+	}
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "mmdebstrap"), []byte(standIn), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	want := bootstrap{trixie.OS, "linux/amd64", sources{own: ownList, used: "deb http://m.example trixie main\ndeb http://m.example x main\n"}}
+	dir, e := t.TempDir(), &standInElsewhere{}
+	if _, err := (here{dir: dir, settings: []byte("x")}).root(t.Context(), want, dir, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "arguments"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (there{e, dir, false}).root(t.Context(), want, t.TempDir(), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	step := e.steps[0]
+	got := strings.Join(append(slices.Clone(step.Arguments), strings.TrimSuffix(string(step.Sources), "\n")), "\n") + "\n"
+	if got != string(data) {
+		t.Errorf("elsewhere its arguments are\n%s\nhere\n%s", got, data)
+	}
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+// For tests.
+var (
+	SSHArgs  = Endpoint.sshArgs
+	Progress = progress
+	Only     = only
+	InPodman = Container.podman
+)

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docker
+
+import (
+	"net/url"
+	"time"
+)
+
+// For tests.
+const Repository = repository
+
+var NewMark = newMark
+
+// Elsewhere has a host believe that its daemon is at an address of TCP.
+func Elsewhere(h *Host, address string) { h.client.URL = &url.URL{Scheme: "tcp", Host: address} }
+
+// Abandoned reports whether a mark is one, and abandoned.
+func Abandoned(text string, now time.Time) (ok, abandoned bool) {
+	m, ok := parseMark(text)
+	return ok, ok && m.abandoned(now)
+}

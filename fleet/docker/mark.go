@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/fleet/daemon"
+)
+
+const (
+	// Label is where a container has its mark.
+	Label = "cudabuild.client"
+	// repository is what streamed images are tagged in, with their mark.
+	repository = "localhost/cudabuild-streamed"
+)
+
+// mark says whose something is and how long it is meant to last, in the characters of a tag:
+// HOST.PID.START.UNTIL.RANDOM. HOST is the boot and the namespace of processes in which PID counts, START
+// the time at which that process started, in ticks, UNTIL a time in seconds, 0 for as long as it lives.
+type mark struct {
+	host, pid, start string
+	until            int64
+}
+
+// own is this process's.
+func own() mark {
+	pid := strconv.Itoa(os.Getpid())
+	return mark{host: here(), pid: pid, start: started(pid)}
+}
+
+// mine reports whether a mark is this process's.
+func (m mark) mine() bool {
+	m.until = 0
+	return m == own()
+}
+
+// newMark is one of this process's.
+func newMark(until time.Time) string {
+	m := own()
+	if !until.IsZero() {
+		m.until = until.Unix()
+	}
+	return fmt.Sprintf("%s.%s.%s.%d.%s", m.host, m.pid, m.start, m.until, strings.ToLower(rand.Text()[:8]))
+}
+
+var markForm = regexp.MustCompile(`^([0-9a-f]{8}-[0-9]{1,20})\.([0-9]{1,10})\.([0-9]{1,20})\.([0-9]{1,18})\.[0-9a-z]{8}$`)
+
+func parseMark(text string) (m mark, ok bool) {
+	parts := markForm.FindStringSubmatch(text)
+	if parts == nil {
+		return m, false
+	}
+	until, err := strconv.ParseInt(parts[4], 10, 64)
+	return mark{parts[1], parts[2], parts[3], until}, err == nil
+}
+
+// abandoned reports whether nobody comes back for what has the mark: its process has ended, or, of
+// another host, its time is over.
+func (m mark) abandoned(now time.Time) bool {
+	if m.host == here() {
+		return started(m.pid) != m.start
+	}
+	return m.until != 0 && now.Unix() > m.until
+}
+
+// here names this boot of this host, and the namespace of processes.
+func here() string {
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	space, _ := os.Readlink("/proc/self/ns/pid") // pid:[4026531836]
+	return fmt.Sprintf("%.8s-%s", boot, strings.Trim(space, "pid:[]"))
+}
+
+// started is when a process started, in ticks since the boot; "" if there is none.
+func started(pid string) string {
+	stat, _ := os.ReadFile("/proc/" + pid + "/stat")
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // the state is the first, proc_pid_stat(5)
+	if len(fields) < 20 || fields[0] == "Z" {
+		return ""
+	}
+	return fields[19]
+}
+
+// sweep ends the containers and removes the images that have such a mark.
+func (h *Host) sweep(ctx context.Context, such func(mark) bool) error {
+	containers, err := h.client.List(ctx, Label)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range containers {
+		if m, ok := parseMark(c.Labels[Label]); ok && such(m) {
+			errs = append(errs, h.remove(ctx, c.ID))
+		}
+	}
+	images, err := h.client.Images(ctx)
+	errs = append(errs, err)
+	for _, tag := range ours(images) {
+		if m, ok := parseMark(tag[len(repository)+1:]); ok && such(m) {
+			errs = append(errs, h.client.RemoveImage(ctx, tag))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ours are the tags of streamed images.
+func ours(images []daemon.Image) (tags []string) {
+	for _, img := range images {
+		for _, tag := range img.RepoTags {
+			if strings.HasPrefix(tag, repository+":") {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
+}
