@@ -130,8 +130,8 @@ func TestTLS(t *testing.T) {
 		"another name":    {"?cacert=" + file("ca.pem") + client + "&servername=elsewhere", "elsewhere"},
 		"wrong authority": {"?cacert=" + file("other.pem") + client, "certificate"},
 		"system's":        {"?servername=bk" + client, "certificate"},
-		"stranger":        {"?cacert=" + file("ca.pem") + "&cert=" + file("stranger.pem") + "&key=" + file("stranger.key"), "certificate"},
-		"no client":       {"?cacert=" + file("ca.pem"), "certificate"},
+		"stranger":        {"?cacert=" + file("ca.pem") + "&cert=" + file("stranger.pem") + "&key=" + file("stranger.key"), address}, // why is told after the connection is there, and may come too late
+		"no client":       {"?cacert=" + file("ca.pem"), address},
 		"no TLS":          {"", address},
 		"missing file":    {"?cacert=" + file("missing.pem") + client, "missing.pem: no such file"},
 		"wrong key":       {"?cacert=" + file("ca.pem") + "&cert=" + file("client.pem") + "&key=" + file("server.key"), "private key"},
