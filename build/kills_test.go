@@ -225,15 +225,12 @@ func (k *kills) settle(t *testing.T, point string) {
 	}
 }
 
-// others are the cgroups of tests of other packages, which run beside: of GPU containers,
-// which a build has none of, and of the daemons of other state directories.
-var others = regexp.MustCompile(`^/sys/fs/cgroup/([a-z_,]+/)?cudabuild-(gpu|[0-9a-f]{12})(/|$)`)
-
 // outside is all that a run could leave outside: processes, mounts, files of the system's
-// folders, cgroups.
+// folders, cgroups. Of cgroups, which the whole machine shares, only those of the run's own name
+// count.
 func (k *kills) outside(t *testing.T) map[string]bool {
 	t.Helper()
-	own := fmt.Sprintf("/cudabuild-%.6x", sha256.Sum256([]byte(k.state()))) // as engine names it
+	groups := regexp.MustCompile(fmt.Sprintf("^/sys/fs/cgroup/(.*/)?cudabuild-%.6x(/|$)", sha256.Sum256([]byte(k.state())))) // as engine names it
 	all := map[string]bool{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, stat := range stats {
@@ -250,8 +247,7 @@ func (k *kills) outside(t *testing.T) map[string]bool {
 	}
 	for _, root := range []string{"/run", "/var/run", "/var/lib", os.TempDir(), "/sys/class/net", "/sys/fs/cgroup"} {
 		_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-			foreign := others.MatchString(path) && !strings.Contains(path, own)
-			if err == nil && !foreign && (entry.IsDir() || !strings.HasPrefix(root, "/sys/fs")) {
+			if err == nil && (root != "/sys/fs/cgroup" || groups.MatchString(path)) {
 				all[path] = true
 			}
 			if entry != nil && entry.IsDir() && root == "/var/lib" && path != root {
