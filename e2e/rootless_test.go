@@ -7,6 +7,7 @@ package e2e_test
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +56,9 @@ func TestRootless(t *testing.T) {
 		holdsNot(t, blobs, login[strings.LastIndex(login, "@")+1:])
 		holdsNot(t, blobs, mirrorWord)
 	}
-	if r := run(t, "grep", "-rl", mirrorWord, daemon); r.code != 1 {
+	r = run(t, "grep", "-rl", mirrorWord, daemon)
+	gone := regexp.MustCompile(`(?m)^grep: .*: No such file or directory\n`) // BuildKit clears up meanwhile
+	if r.stdout+gone.ReplaceAllString(r.stderr, "") != "" {
 		t.Errorf("BuildKit has kept the login of the mirror: grep ends with %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 
