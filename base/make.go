@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -29,6 +28,11 @@ func (s *Store) make(ctx context.Context, by runner, want bootstrap) (Base, erro
 		return Base{}, err
 	}
 	defer os.RemoveAll(dir)
+	left, err := os.OpenRoot(dir)
+	if err != nil {
+		return Base{}, err
+	}
+	defer left.Close()
 	b := Base{OS: o.Name, Platform: want.platform, Dates: src.dates, Epoch: src.epoch()}
 	createdBy := fmt.Sprintf("mmdebstrap --variant=minbase %s # %s", o.Bootstrap.Suite, strings.Join(o.Bootstrap.Components, " "))
 	b.Root, err = s.image(ctx, b, createdBy, func(w io.Writer) (err error) {
@@ -38,11 +42,11 @@ func (s *Store) make(ctx context.Context, by runner, want bootstrap) (Base, erro
 	if err != nil {
 		return Base{}, err
 	}
-	if err := src.unmirror(filepath.Join(dir, "lists")); err != nil {
+	if err := src.unmirror(left); err != nil {
 		return Base{}, err
 	}
 	b.Lists, err = s.image(ctx, b, "package lists of "+o.Name, func(w io.Writer) error {
-		return writeIndex(w, dir, b.Epoch)
+		return writeIndex(w, left, b.Epoch)
 	})
 	return b, err
 }

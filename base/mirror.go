@@ -6,10 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -132,10 +132,10 @@ func (m mirror) auth() string {
 	return fmt.Sprintf("machine %s://%s/ login %s password %s", scheme, host, m.login.Username(), word)
 }
 
-// unmirror gives the package lists in dir the names that they have without a mirror:
+// unmirror gives the package lists in dir/lists the names that they have without a mirror:
 // apt names a list after the address that it came from.
-func (s sources) unmirror(dir string) error {
-	files, err := os.ReadDir(dir)
+func (s sources) unmirror(dir *os.Root) error {
+	files, err := fs.ReadDir(dir.FS(), "lists")
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (s sources) unmirror(dir string) error {
 	for _, file := range files {
 		for i, prefix := range used {
 			if rest, ok := strings.CutPrefix(file.Name(), prefix); ok && prefix != own[i] {
-				if err := os.Rename(filepath.Join(dir, file.Name()), filepath.Join(dir, own[i]+rest)); err != nil {
+				if err := dir.Rename("lists/"+file.Name(), "lists/"+own[i]+rest); err != nil {
 					return err
 				}
 				break

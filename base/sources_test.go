@@ -57,11 +57,16 @@ func TestIndexIsTheSame(t *testing.T) {
 			}
 		}
 		src := sources{own: ownList, used: mirrorOf(t, mirror).mirrored(ownList)}
-		if err := src.unmirror(filepath.Join(dir, "lists")); err != nil {
+		left, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer left.Close()
+		if err := src.unmirror(left); err != nil {
 			t.Fatal(err)
 		}
 		var archive bytes.Buffer
-		if err := writeIndex(&archive, dir, time.Unix(1767225600, 0)); err != nil {
+		if err := writeIndex(&archive, left, time.Unix(1767225600, 0)); err != nil {
 			t.Fatal(err)
 		}
 		return archive.Bytes()

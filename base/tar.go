@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -19,8 +18,8 @@ import (
 
 // writeIndex writes sources.list and the files of lists/ as a tar whose bytes depend
 // on their names and contents alone.
-func writeIndex(w io.Writer, dir string, date time.Time) error {
-	files, err := fs.Glob(os.DirFS(dir), "lists/*_*") // dir is no pattern
+func writeIndex(w io.Writer, dir *os.Root, date time.Time) error {
+	files, err := fs.Glob(dir.FS(), "lists/*_*")
 	if err != nil {
 		return err
 	}
@@ -32,27 +31,23 @@ func writeIndex(w io.Writer, dir string, date time.Time) error {
 		}
 	}
 	for _, name := range append(files, "sources.list") {
-		if err := addFile(tw, filepath.Join(dir, name), name, date); err != nil {
+		if err := addFile(tw, dir, name, date); err != nil {
 			return err
 		}
 	}
 	return tw.Close()
 }
 
-func addFile(tw *tar.Writer, path, name string, date time.Time) error {
-	f, err := os.Open(path)
+func addFile(tw *tar.Writer, dir *os.Root, name string, date time.Time) error {
+	f, size, err := openLeft(dir, name, maxFile)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	if err := tw.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: size, ModTime: date}); err != nil {
 		return err
 	}
-	if err := tw.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: info.Size(), ModTime: date}); err != nil {
-		return err
-	}
-	_, err = io.Copy(tw, f)
+	_, err = io.CopyN(tw, f, size)
 	return err
 }
 

@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -78,31 +77,28 @@ func (t there) sources(ctx context.Context, o recipes.OS, platform string) (stri
 	s := step(o, platform)
 	s.Title, s.Script, s.Again = "ask mmdebstrap for its repositories", sourcesScript, t.again
 	s.Arguments, s.Env = sourcesArguments(o, platform), surroundings(Out)
-	if err := t.run(ctx, s, dir); err != nil {
+	left, err := t.run(ctx, s, dir)
+	if err != nil {
 		return "", err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "sources.list"))
-	return string(data), err
+	defer left.Close()
+	return readLeft(left, "sources.list")
 }
 
 func (t there) root(ctx context.Context, b bootstrap, dir string, w io.Writer) (map[string]string, error) {
 	s := step(b.os, b.platform)
 	s.Title, s.Script = "run mmdebstrap", b.state()+rootScript
 	s.Arguments, s.Env, s.Sources = b.arguments(), b.environment(Out), []byte(strings.Join(b.used(), "\n")+"\n")
-	if err := t.run(ctx, s, dir); err != nil {
-		return nil, err
-	}
-	tools, err := os.ReadFile(filepath.Join(dir, "tools"))
+	left, err := t.run(ctx, s, dir)
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.Open(filepath.Join(dir, "root.tar"))
+	defer left.Close()
+	tools, err := readLeft(left, "tools")
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	_, err = io.Copy(w, root)
-	return parseTools(string(tools)), err
+	return parseTools(tools), copyLeft(w, left, "root.tar")
 }
 
 // state begins the script with the state of the repositories, so that another state is
@@ -116,14 +112,18 @@ func (b bootstrap) state() string {
 	return text.String()
 }
 
-func (t there) run(ctx context.Context, s Step, dir string) error {
+// run returns dir as what the step has left in it, which is to be read with [openLeft].
+func (t there) run(ctx context.Context, s Step, dir string) (*os.Root, error) {
 	if s.Image == "" {
-		return fmt.Errorf("%w elsewhere: the recipe of %s names no bootstrap.image to do it in (%w)", ErrUnavailable, s.OS, Here(s.Platform))
+		return nil, fmt.Errorf("%w elsewhere: the recipe of %s names no bootstrap.image to do it in (%w)", ErrUnavailable, s.OS, Here(s.Platform))
 	}
 	err := t.Run(ctx, s, dir)
 	var why *cause.Error
 	if errors.As(err, &why) && why.Outage() && !errors.Is(why, unix.ENOSPC) {
-		return &UnreachableError{What: "the package repositories", Err: err}
+		return nil, &UnreachableError{What: "the package repositories", Err: err}
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/cudabuild/cudabuild/internal/cause"
 	"github.com/cudabuild/cudabuild/internal/emulator"
 	"github.com/cudabuild/cudabuild/internal/require"
@@ -26,6 +28,7 @@ import (
 type standInElsewhere struct {
 	steps []Step
 	err   error // of the step that makes the root
+	left  func(dir string) error
 }
 
 func (e *standInElsewhere) Run(_ context.Context, s Step, dir string) error {
@@ -42,6 +45,9 @@ func (e *standInElsewhere) Run(_ context.Context, s Step, dir string) error {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
 			return err
 		}
+	}
+	if e.left != nil {
+		return e.left(dir)
 	}
 	return nil
 }
@@ -149,6 +155,60 @@ func TestThereFails(t *testing.T) {
 		if left, _ := filepath.Glob(filepath.Join(dir, "*-*")); len(left) > 0 {
 			t.Errorf("%s: left: %v", name, left)
 		}
+	}
+}
+
+// TestThereLeaves: a file of this machine becomes no part of a base, whatever stands where the steps
+// leave theirs, and nothing is waited for.
+func TestThereLeaves(t *testing.T) {
+	t.Parallel()
+	const list = "lists/own.example_debian_dists_trixie_InRelease"
+	outside := t.TempDir()
+	key := filepath.Join(outside, "id_rsa")
+	if err := os.WriteFile(key, []byte("a word of the user's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := func(to string) func(string) error { return func(path string) error { return os.Symlink(to, path) } }
+	pipe := func(path string) error { return unix.Mkfifo(path, 0o600) }
+	big := func(size int64) func(string) error {
+		return func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size))
+		}
+	}
+	for name, test := range map[string]struct {
+		file string
+		make func(path string) error
+	}{
+		"sources link": {"sources.list", link(key)},
+		"sources big":  {"sources.list", big(maxText + 1)},
+		"tools link":   {"tools", link(key)},
+		"tools pipe":   {"tools", pipe},
+		"root link":    {"root.tar", link(key)},
+		"root pipe":    {"root.tar", pipe},
+		"root big":     {"root.tar", big(maxFile + 1)},
+		"lists link":   {"lists", link(outside)},
+		"list link":    {list, link(key)},
+		"list pipe":    {list, pipe},
+		"list inside":  {list, link("../root.tar")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, err := Open(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Mirror = datedMirror(t)
+			s.Elsewhere = &standInElsewhere{left: func(dir string) error {
+				path := filepath.Join(dir, test.file)
+				return errors.Join(os.RemoveAll(path), os.MkdirAll(filepath.Dir(path), 0o755), test.make(path))
+			}}
+			if b, err := s.Base(t.Context(), trixie, noPlatform); err == nil || !strings.Contains(err.Error(), test.file) {
+				t.Errorf("Base = %+v, %v, want an error that names %s", b, err, test.file)
+			}
+			if files, err := os.ReadDir(outside); err != nil || len(files) != 1 || files[0].Name() != "id_rsa" {
+				t.Errorf("outside are %v, %v", files, err)
+			}
+		})
 	}
 }
 
