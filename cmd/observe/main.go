@@ -4,7 +4,7 @@
 // fleet/observe):
 //
 //	observe install DIR   copy this program to DIR/observe, for an unchanged image
-//	observe run [--limit 1m] [--row FILE] -- CMD...  run the command, print the row, or write it to a file that is there
+//	observe run [--limit 1m] [--row FILE] -- CMD...  run the command, print the row, or make it all of a file that is there
 //	observe version
 //
 // Run ends with 0 if the row was printed, whatever the command did, with 1 if it was told to stop, so that
@@ -70,7 +70,7 @@ func command(args []string, stdout io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	if *row != "" {
-		file, err := os.OpenFile(*row, os.O_WRONLY, 0)
+		file, err := os.OpenFile(*row, os.O_WRONLY|os.O_TRUNC, 0)
 		if err != nil {
 			return err
 		}

@@ -127,8 +127,7 @@ func TestFirstProcess(t *testing.T) {
 	}
 }
 
-// TestDeleted: the kubelet ends a pod with SIGTERM to its first process.
-// TestRowFile: the row goes to a file that is there, and to no other.
+// TestRowFile: the row is all of a file that is there, whatever that held, and goes to no other.
 func TestRowFile(t *testing.T) {
 	t.Parallel()
 	program, file := build(t, runtime.GOARCH), filepath.Join(t.TempDir(), "row")
@@ -138,7 +137,7 @@ func TestRowFile(t *testing.T) {
 	if out, err := run(); err == nil || len(out) > 0 {
 		t.Errorf("without the file: %q, %v", out, err)
 	}
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	if err := os.WriteFile(file, bytes.Repeat([]byte("longer than a row\n"), 1000), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, err := run()
@@ -149,11 +148,12 @@ func TestRowFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err := observe.Read(row, nil); err != nil || s.ExitCode != 3 || string(s.Stdout.Text()) != "said\n" {
-		t.Errorf("row %+v, %v", s, err)
+	if s, err := observe.Read(row, nil); err != nil || s.ExitCode != 3 || string(s.Stdout.Text()) != "said\n" || bytes.Count(row, []byte("\n")) != 1 {
+		t.Errorf("row %+v, %v, in a file of %d bytes", s, err, len(row))
 	}
 }
 
+// TestDeleted: the kubelet ends a pod with SIGTERM to its first process.
 func TestDeleted(t *testing.T) {
 	t.Parallel()
 	p := first(t, nil, build(t, runtime.GOARCH), "--limit", "1m", "--", "sh", "-c", "echo begun; sleep 100")
