@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/fleet/had"
 	"github.com/cudabuild/cudabuild/fleet/observe"
 	"github.com/cudabuild/cudabuild/fleet/place"
 	"github.com/cudabuild/cudabuild/gpu"
@@ -45,10 +46,9 @@ func (t Task) Row(engine string, at Place, seen observe.Seen, limit time.Duratio
 	row := t.row(engine, at, host)
 	row.Started, row.ExitCode, row.DeviceNodes = seen.Started.UTC(), seen.ExitCode, seen.DeviceNodes
 	row.LoadedLibcuda, row.PTXJIT, row.Seconds.Run = seen.LoadedLibcuda, seen.PTXJIT, seen.Seconds
-	row.Seen = &gpu.Seen{Driver: seen.Driver, Devices: []gpu.Device{}, VisibleDevices: seen.VisibleDevices}
+	row.Seen = had.Seen(seen)
 	for _, g := range seen.GPUs {
 		row.Devices = append(row.Devices, g.UUID)
-		row.Seen.Devices = append(row.Seen.Devices, gpu.Device{UUID: g.UUID, Name: g.Name, BusID: g.BusID})
 	}
 	ended := gpu.Ended{ExitCode: seen.ExitCode, Stdout: seen.Stdout.Text(), Stderr: seen.Stderr.Text()}
 	switch {
@@ -102,17 +102,10 @@ func (p Place) had(gpus int, seen observe.Seen) gpu.Host {
 	if len(seen.GPUs) == 0 {
 		return host
 	}
-	of := gpu.GPU{}
+	like := gpu.GPU{}
 	if len(p.Host.GPUs) > 0 {
-		of = p.Host.GPUs[0] // all GPUs of a node have the same labels
+		like = p.Host.GPUs[0] // all GPUs of a node have the same labels, of one kind where it has several
 	}
-	host.GPUs = nil
-	for i, g := range seen.GPUs {
-		of.Index, of.UUID, of.Name, of.BusID, of.Minor = i, g.UUID, g.Name, g.BusID, g.Minor
-		if board, known := compat.BoardNamed(g.Name); known { // labels of a node with several kinds are of one
-			of.Capability, of.Brand = board.GPU.Capability(), board.Brand
-		}
-		host.GPUs = append(host.GPUs, of)
-	}
+	host.GPUs = had.GPUs(seen, like)
 	return host
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/fleet/daemon"
+	"github.com/cudabuild/cudabuild/fleet/had"
 	"github.com/cudabuild/cudabuild/fleet/observe"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
@@ -67,17 +68,13 @@ func (h *Host) Observe(ctx context.Context, s predict.Subject, gpus []gpu.GPU, l
 	if h.client.Local() { // one clock
 		out.Times.ToMain = seen.Started.Sub(saw.begun)
 	}
-	had := &gpu.Seen{Driver: seen.Driver, Devices: []gpu.Device{}, VisibleDevices: seen.VisibleDevices}
-	for _, g := range seen.GPUs {
-		had.Devices = append(had.Devices, gpu.Device{UUID: g.UUID, Name: g.Name, BusID: g.BusID})
-	}
-	return out, had, nil
+	return out, had.Seen(seen), nil
 }
 
 // notGiven says which other GPUs the container had than it was to get, "" if none. Where the driver's
 // files are hidden, the program alone can tell.
-func notGiven(want []gpu.GPU, had []observe.GPU) string {
-	for _, g := range had {
+func notGiven(want []gpu.GPU, seen []observe.GPU) string {
+	for _, g := range seen {
 		if !slices.ContainsFunc(want, func(w gpu.GPU) bool { return w.BusID == g.BusID }) {
 			return fmt.Sprintf("the container has GPU %s (%s), which it was not given: the daemon's CDI specification numbers them in another way", g.UUID, g.BusID)
 		}
@@ -208,18 +205,10 @@ func (h *Host) Look(ctx context.Context, ref string, img v1.Image, none bool) (g
 // facts are what is known of the host by a row.
 func (h *Host) facts(row observe.Seen) gpu.Host {
 	version := h.client.Version
-	facts := gpu.Host{
+	return gpu.Host{
 		OS: h.info.OperatingSystem, Kernel: h.info.KernelVersion, Cgroup: "v" + cmp.Or(h.info.CgroupVersion, "1"), Daemon: version.Name(), Runc: version.Runc(),
-		Driver: row.Driver, CUDA: compat.DriverCUDA(row.Driver), GPUs: []gpu.GPU{}, Problems: []string{}, StandIn: row.StandIn,
+		Driver: row.Driver, CUDA: compat.DriverCUDA(row.Driver), GPUs: had.GPUs(row, gpu.GPU{}), Problems: []string{}, StandIn: row.StandIn,
 	}
-	for i, g := range row.GPUs { // in the order of their addresses, as NVML has them
-		of := gpu.GPU{Index: i, Minor: g.Minor, UUID: g.UUID, BusID: g.BusID, Name: g.Name, MIGDevices: []gpu.MIGDevice{}, Links: []gpu.Link{}}
-		if board, known := compat.BoardNamed(g.Name); known {
-			of.Capability, of.Brand = board.GPU.Capability(), board.Brand
-		}
-		facts.GPUs = append(facts.GPUs, of)
-	}
-	return facts
 }
 
 // Here reports whether the daemon's host is this one, so that what is known of this host is true there.
