@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/internal/address"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -86,11 +87,11 @@ func parseInstance(data []byte) (i instance, err error) {
 func (n node) addresses(ctx context.Context, driver string) ([]string, error) {
 	switch driver {
 	case "docker-container":
-		address, err := n.container()
-		return []string{address}, err
+		one, err := n.container()
+		return []string{one}, err
 	case "remote":
-		address, err := n.remote()
-		return []string{address}, err
+		one, err := n.remote()
+		return []string{one}, err
 	case "kubernetes":
 		return n.pods(ctx)
 	}
@@ -102,24 +103,24 @@ var nodeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]*$`)
 
 // container is the address of a node in a container of docker.
 func (n node) container() (string, error) {
-	address := "docker-container://buildx_buildkit_" + n.Name
+	at := "docker-container://buildx_buildkit_" + n.Name
 	switch {
 	case !nodeName.MatchString(n.Name):
 		return "", errors.New("no container has that name")
 	case n.Endpoint == "", n.Endpoint == "default", n.Endpoint == cmp.Or(os.Getenv("DOCKER_HOST"), "unix:///var/run/docker.sock"):
-		return address, nil
+		return at, nil
 	case strings.Contains(n.Endpoint, "://"):
 		return "", hint.Usage("its docker is at "+Public(n.Endpoint), "make that a context: 'docker context create', and a builder on it; or set DOCKER_HOST to it")
 	}
-	return address + "?context=" + url.QueryEscape(n.Endpoint), nil
+	return at + "?context=" + url.QueryEscape(n.Endpoint), nil
 }
 
 // remote is the address of a node that somebody else runs, with the files of its TLS.
 func (n node) remote() (string, error) {
 	tls := url.Values{}
 	for name, value := range n.DriverOpts {
-		switch _, known := parameters[name]; {
-		case known:
+		switch {
+		case address.TLS(name):
 			tls.Set(name, value)
 		case name != "default-load": // how docker buildx treats the result
 			return "", hint.Usage(fmt.Sprintf("unknown option %q of its driver", name), "name the BuildKit by its address")
@@ -142,7 +143,10 @@ func (n node) pods(ctx context.Context) ([]string, error) {
 	}
 	deployment := cmp.Or(place.Query().Get("deployment"), strings.ReplaceAll(n.Name, "_", "-"))
 	where := []string{"--namespace=" + n.DriverOpts["namespace"]}
-	query := url.Values{"namespace": {n.DriverOpts["namespace"]}, "container": {"buildkitd"}}
+	query := url.Values{"container": {"buildkitd"}}
+	if namespace := n.DriverOpts["namespace"]; namespace != "" {
+		query.Set("namespace", namespace)
+	}
 	list := exec.CommandContext(ctx, "kubectl", append(where, "get", "pods", "--selector=app="+deployment, "--field-selector=status.phase=Running", "--output=name")...)
 	var said strings.Builder
 	list.Stderr = &said

@@ -56,7 +56,7 @@ func (e *AddressError) Unwrap() []error { return []error{ErrUnavailable, e.Err} 
 
 // Hint is how to have a BuildKit, or what to write in place of the address.
 func (e *AddressError) Hint() string {
-	if text := wrongForm(e.Address); text != "" {
+	if text := hint.Of(e.Err); text != "" {
 		return text
 	}
 	if strings.HasSuffix(e.Address, "/docker.sock") {
@@ -65,13 +65,8 @@ func (e *AddressError) Hint() string {
 	return "start BuildKit there, or give --builder '' and cudabuild starts its own"
 }
 
-// Code is that of a mistake on the command line where the address cannot be one.
-func (e *AddressError) Code() int {
-	if wrongForm(e.Address) != "" {
-		return 2
-	}
-	return 3
-}
+// Code is that of a mistake on the command line where the address cannot be one, or used.
+func (e *AddressError) Code() int { return hint.Code(e.Err, 3) }
 
 // Options says which BuildKit to use. The zero value of Address means an owned one.
 type Options struct {

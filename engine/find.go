@@ -4,13 +4,13 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
 
 	bk "github.com/moby/buildkit/client"
 
+	"github.com/cudabuild/cudabuild/internal/address"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -34,12 +34,12 @@ func Find(ctx context.Context, words []string) (addresses []string, err error) {
 				return nil, err
 			}
 		}
-		for _, address := range found {
-			if _, err := check(address); err != nil {
+		for _, one := range found {
+			if _, err := check(one); err != nil {
 				return nil, err
 			}
-			if !slices.Contains(addresses, address) {
-				addresses = append(addresses, address)
+			if !slices.Contains(addresses, one) {
+				addresses = append(addresses, one)
 			}
 		}
 	}
@@ -47,12 +47,17 @@ func Find(ctx context.Context, words []string) (addresses []string, err error) {
 }
 
 // check returns how to connect to an address. It refuses what cannot be one, or names files
-// that are not there.
-func check(address string) ([]bk.ClientOpt, error) {
-	if wrongForm(address) != "" {
-		return nil, &AddressError{address, errors.New("not the address of a BuildKit")}
+// that cannot be used.
+func check(text string) ([]bk.ClientOpt, error) {
+	scheme, given, err := address.Parse(text)
+	var options []bk.ClientOpt
+	if err == nil && scheme == "tcp" && len(given) > 0 {
+		options, err = secured(given)
 	}
-	return transport(address)
+	if err != nil {
+		return nil, &AddressError{text, err}
+	}
+	return options, nil
 }
 
 // user is what stands before the host of an address.

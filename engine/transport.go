@@ -6,47 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net/url"
 	"os"
-	"slices"
-	"strings"
 
 	bk "github.com/moby/buildkit/client"
 
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
-// parameters are those of an address tcp://HOST:PORT?cacert=FILE&cert=FILE&key=FILE&servername=NAME,
-// and whether each is a file. They are named as buildx's remote driver names them. One is enough for TLS.
-var parameters = map[string]bool{"cacert": true, "cert": true, "key": true, "servername": false}
-
-// transport returns how a client speaks at an address: with TLS where its parameters ask for
-// it. Without cacert the server is checked against the system's authorities.
-func transport(address string) ([]bk.ClientOpt, error) {
-	at, query, asked := strings.Cut(address, "?")
-	if !asked || !strings.HasPrefix(at, "tcp://") {
-		return nil, nil
-	}
-	given, err := url.ParseQuery(query)
-	if err != nil {
-		return nil, misused(at, "its parameters cannot be read")
-	}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		isFile, known := parameters[name]
-		switch value := given.Get(name); {
-		case !known:
-			return nil, misused(at, fmt.Sprintf("unknown parameter %q", name))
-		case len(given[name]) > 1 || value == "":
-			return nil, misused(at, name+" needs one value")
-		case isFile:
-			if err := readable(value); err != nil {
-				return nil, misused(at, fmt.Sprintf("%s=%s: %v", name, value, err))
+// secured returns how a client speaks TLS as the parameters of an address ask for it. Without
+// cacert the server is checked against the system's authorities.
+func secured(given url.Values) ([]bk.ClientOpt, error) {
+	for _, name := range []string{"cacert", "cert", "key"} {
+		if file := given.Get(name); file != "" {
+			if err := readable(file); err != nil {
+				return nil, hint.Usage(fmt.Sprintf("%s=%s: %v", name, file, err), "cacert=FILE, cert=FILE and key=FILE are files in PEM")
 			}
 		}
-	}
-	if given.Has("cert") != given.Has("key") {
-		return nil, misused(at, "cert and key go together")
 	}
 	options := []bk.ClientOpt{bk.WithServerConfigSystem(given.Get("servername"))}
 	if given.Has("cacert") {
@@ -56,11 +32,6 @@ func transport(address string) ([]bk.ClientOpt, error) {
 		options = append(options, bk.WithCredentials(given.Get("cert"), given.Get("key")))
 	}
 	return options, nil
-}
-
-func misused(address, what string) error {
-	return hint.Usage(fmt.Sprintf("BuildKit at %s: %s", Public(address), what),
-		"an address with TLS is tcp://HOST:PORT?cacert=FILE&cert=FILE&key=FILE, and &servername=NAME if the certificate has another")
 }
 
 func readable(file string) error {

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/cudabuild/cudabuild/internal/address"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/schema"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/spec"
@@ -60,9 +62,6 @@ type exclude struct {
 
 const allow = "allow" // cuda-compat
 
-// builder is the look of a BuildKit's address. Whether it is one is seen where it is used.
-var builder = regexp.MustCompile(`^(unix|tcp|docker-container|podman-container|kube-pod|ssh|buildx)://\S+$`)
-
 // ran is a name of a sample or a test.
 var ran = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
@@ -80,7 +79,7 @@ func format(c *recipes.Catalog, tests ...string) spec.Format {
 		"image":       {Pattern: repository, Max: maxImage, Check: checkImage},
 		"compat":      {Noun: "word for compat", Words: []string{"forbid", allow}},
 		"compression": {Noun: "compression", Words: []string{Zstd, Gzip}},
-		"builder":     {Pattern: builder, Want: "the address of a BuildKit", Hint: "write tcp://HOST:PORT, docker-container://NAME, kube-pod://POD or buildx://NAME"},
+		"builder":     {Pattern: address.Pattern(), Check: checkBuilder},
 		"verdict":     {Noun: "verdict to ask for", Words: []string{"pass", "warn"}},
 		"names":       {Doc: "Glob on tags: *, ?, [a-z].", Pattern: names, Check: checkNames},
 		"platform":    {Noun: "platform", Words: c.Platforms(), Globs: true},
@@ -110,6 +109,13 @@ func Schema(catalog *recipes.Catalog) *schema.Schema {
 	words := format(catalog)
 	words.Forms["ran"] = spec.Form{Pattern: ran, Globs: true}
 	return words.Schema(file{}).Document("cudabuild matrix", "matrix.yaml: which CUDA images are wanted.")
+}
+
+func checkBuilder(text, what string) (message, next string) {
+	if _, _, err := address.Parse(text); err != nil {
+		return fmt.Sprintf("%s: %q: %v", what, text, err), hint.Of(err)
+	}
+	return "", ""
 }
 
 func checkGlob(text, what string) (message, hint string) {

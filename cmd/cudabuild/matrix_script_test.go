@@ -19,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/emulator"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/require"
 	"github.com/cudabuild/cudabuild/record"
@@ -79,7 +80,7 @@ func TestExitCodes(t *testing.T) {
 		"no BuildKit":   {failed, fmt.Errorf("%w: it died", engine.ErrUnavailable), 3, []string{"it died", "make tools", "--builder"}},
 		"no bootstrap":  {failed, fmt.Errorf("%w: it needs root", base.ErrUnavailable), 3, []string{"needs root", "make deps"}},
 		"no builder":    {failed, &engine.AddressError{Address: "tcp://there:1234", Err: errors.New("refused")}, 3, []string{"tcp://there:1234", "refused", "give --builder"}},
-		"wrong builder": {failed, &engine.AddressError{Address: "tcp://there", Err: errors.New("refused")}, 2, []string{"did you mean tcp://there:1234"}},
+		"wrong builder": {failed, &engine.AddressError{Address: "tcp://there", Err: hint.Usage("none", "write another")}, 2, []string{"write another"}},
 		"no mirror":     {failed, fmt.Errorf("%w: refused", base.ErrUnreachable), 3, []string{"refused", "--debian-mirror"}},
 		"no emulator":   {failed, &build.PlatformError{Platform: "linux/arm64", Cell: "x", Err: emulator.ErrNone}, 3, []string{"x for linux/arm64", "make emulator"}},
 		"no platform":   {failed, &build.PlatformError{Platform: "linux/arm64", Cell: "x", Err: errors.New("others only")}, 3, []string{"others only", "--builder"}},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package engine
+package address
 
 import (
 	"path/filepath"
@@ -15,13 +15,16 @@ var mistakes = []struct {
 	meant  string
 	advice string
 }{
-	{regexp.MustCompile(`^unix:/{0,2}([^/].*)$`), "", "the socket's path is absolute: unix:///$1"},
 	{regexp.MustCompile(`^unix:(/[^/].*)$`), "unix://$1", ""},
+	{regexp.MustCompile(`^unix:/{0,2}([^/].*)$`), "", "the socket's path is absolute: unix:///$1"},
 	{regexp.MustCompile(`^(\.{0,2}/.*)$`), "unix://$1", ""},
 	{regexp.MustCompile(`^(?:https?|grpc|buildkit)://([^/]+)/?$`), "tcp://$1", ""},
 	{regexp.MustCompile(`^tcp:/?([^/].*)$`), "tcp://$1", ""},
 	{regexp.MustCompile(`^tcp://([^:/?]+)/?(\?.*)?$`), "tcp://$1:1234$2", ""},
-	{regexp.MustCompile(`^((?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]|):[0-9]+)$`), "tcp://$1", ""},
+	{regexp.MustCompile(`^(?:tcp://)?(:[0-9]+(?:\?.*)?)$`), "tcp://127.0.0.1$1", ""},
+	{regexp.MustCompile(`^tcp://.+:([0-9]+)(?:\?.*)?$`), "", "an address is tcp://HOST:PORT, with a port from 1 to 65535; IPv6 stands in [ ]"},
+	{regexp.MustCompile(`^ssh://([^:/@]+):.*@([^@]+)$`), "ssh://$1@$2", "ssh takes no password from an address"},
+	{regexp.MustCompile(`^((?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):[0-9]+)$`), "tcp://$1", ""},
 	{regexp.MustCompile(`^(docker|podman)(?:-container)?:/{0,2}$`), "$1-container://NAME", ""},
 	{regexp.MustCompile(`^(docker|podman)(?:-container:/?|://?)([A-Za-z0-9][^/]*)$`), "$1-container://$2", ""},
 	{regexp.MustCompile(`^(?:kube-pod|kubernetes|k8s):.*$`), "kube-pod://POD", "add ?namespace=NAMESPACE&container=CONTAINER where they are not kubectl's own; 'kubectl get pods' lists pods"},
@@ -29,31 +32,23 @@ var mistakes = []struct {
 	{regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_.-]*)$`), "docker-container://$1", "a builder of docker buildx is buildx://$1"},
 }
 
-// schemes are those that a client can connect by, and buildx. What becomes an argument of a
-// program does not look like an option of it.
-var schemes = regexp.MustCompile(`^(unix:///.|tcp://[^/?]*:[0-9]+(\?.*)?$|(docker-container|podman-container|kube-pod|ssh)://[A-Za-z0-9[]|` +
-	`buildx://[A-Za-z][A-Za-z0-9._-]*$)`)
-
-// wrongForm says what to write in place of an address that cannot be one, "" if it can.
-func wrongForm(address string) string {
-	if schemes.MatchString(address) {
-		return ""
-	}
+// meant says what to write in place of a text that is no address.
+func meant(text string) string {
 	for _, m := range mistakes {
-		at := m.form.FindStringSubmatchIndex(address)
+		at := m.form.FindStringSubmatchIndex(text)
 		if at == nil {
 			continue
 		}
-		text := string(m.form.ExpandString(nil, m.meant, address, at))
-		if path, ok := strings.CutPrefix(text, "unix://"); ok {
-			if whole, err := filepath.Abs(path); err == nil {
-				text = "unix://" + whole
+		right := string(m.form.ExpandString(nil, m.meant, text, at))
+		if path, ok := strings.CutPrefix(right, "unix://"); ok {
+			if absolute, err := filepath.Abs(path); err == nil {
+				right = "unix://" + absolute
 			}
 		}
-		if text != "" {
-			text = "did you mean " + text + "?"
+		if right != "" {
+			right = "did you mean " + right + "?"
 		}
-		return strings.TrimSpace(text + " " + string(m.form.ExpandString(nil, m.advice, address, at)))
+		return strings.TrimSpace(right + " " + string(m.form.ExpandString(nil, m.advice, text, at)))
 	}
-	return "an address is unix:///PATH, tcp://HOST:PORT, docker-container://NAME, podman-container://NAME, kube-pod://POD, ssh://USER@HOST or buildx://NAME"
+	return All()
 }
