@@ -32,6 +32,7 @@ import (
 	_ "github.com/moby/buildkit/client/connhelper/podmancontainer" // podman-container://
 	_ "github.com/moby/buildkit/client/connhelper/ssh"             // ssh://
 
+	"github.com/cudabuild/cudabuild/internal/address"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -62,7 +63,7 @@ func (e *AddressError) Hint() string {
 	if strings.HasSuffix(e.Address, "/docker.sock") {
 		return "that is Docker's own socket: 'docker buildx create --name NAME --bootstrap' starts a BuildKit, which is buildx://NAME"
 	}
-	return "start BuildKit there, or give --builder '' and cudabuild starts its own"
+	return address.Next(e.Address) + "start BuildKit there, or give --builder '' and cudabuild starts its own"
 }
 
 // Code is that of a mistake on the command line where the address cannot be one, or used.
@@ -123,19 +124,19 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 
 func (o Options) patience() time.Duration { return cmp.Or(o.Patience, 30*time.Second) }
 
-func given(ctx context.Context, address string, patience time.Duration) (*Engine, error) {
-	options, err := check(address)
+func given(ctx context.Context, at string, patience time.Duration) (*Engine, error) {
+	options, err := check(at)
 	if err != nil {
 		return nil, err
 	}
-	c, err := bk.New(ctx, address, options...)
+	c, err := bk.New(ctx, at, options...)
 	if err != nil {
-		return nil, &AddressError{address, err}
+		return nil, &AddressError{at, err}
 	}
 	e := &Engine{Client: c}
 	if err := within(ctx, patience, e.introduce); err != nil {
 		_ = c.Close()
-		return nil, &AddressError{address, err}
+		return nil, &AddressError{at, why(ctx, at, err)}
 	}
 	return e, nil
 }

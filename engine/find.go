@@ -8,9 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	bk "github.com/moby/buildkit/client"
-
-	"github.com/cudabuild/cudabuild/internal/address"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
@@ -44,20 +41,6 @@ func Find(ctx context.Context, words []string) (addresses []string, err error) {
 		}
 	}
 	return addresses, nil
-}
-
-// check returns how to connect to an address. It refuses what cannot be one, or names files
-// that cannot be used.
-func check(text string) ([]bk.ClientOpt, error) {
-	scheme, given, err := address.Parse(text)
-	var options []bk.ClientOpt
-	if err == nil && scheme == "tcp" && len(given) > 0 {
-		options, err = secured(given)
-	}
-	if err != nil {
-		return nil, &AddressError{text, err}
-	}
-	return options, nil
 }
 
 // user is what stands before the host of an address.

@@ -53,7 +53,7 @@ func furnish(t *testing.T) (certs string) {
 	for name, text := range instances {
 		write(filepath.Join(store, "instances", name), strings.ReplaceAll(text, "CERTS", certs), 0o600)
 	}
-	write(filepath.Join(certs, "ca.pem"), "not read before it is used", 0o600)
+	newAuthority(t, certs, "ca")
 	write(filepath.Join(bin, "kubectl"), standInKubectl, 0o755)
 	t.Setenv("BUILDX_CONFIG", store)
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))

@@ -3,6 +3,8 @@
 package engine
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,19 +13,12 @@ import (
 
 	bk "github.com/moby/buildkit/client"
 
+	"github.com/cudabuild/cudabuild/internal/address"
 	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
-// secured returns how a client speaks TLS as the parameters of an address ask for it. Without
-// cacert the server is checked against the system's authorities.
-func secured(given url.Values) ([]bk.ClientOpt, error) {
-	for _, name := range []string{"cacert", "cert", "key"} {
-		if file := given.Get(name); file != "" {
-			if err := readable(file); err != nil {
-				return nil, hint.Usage(fmt.Sprintf("%s=%s: %v", name, file, err), "cacert=FILE, cert=FILE and key=FILE are files in PEM")
-			}
-		}
-	}
+// secured returns how a client speaks TLS as the parameters of an address ask for it.
+func secured(given url.Values) []bk.ClientOpt {
 	options := []bk.ClientOpt{bk.WithServerConfigSystem(given.Get("servername"))}
 	if given.Has("cacert") {
 		options[0] = bk.WithServerConfig(given.Get("servername"), given.Get("cacert"))
@@ -31,16 +26,53 @@ func secured(given url.Values) ([]bk.ClientOpt, error) {
 	if given.Has("cert") {
 		options = append(options, bk.WithCredentials(given.Get("cert"), given.Get("key")))
 	}
-	return options, nil
+	return options
 }
 
-func readable(file string) error {
-	f, err := os.Open(file)
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		return path.Err
+// trust reads the files that parameters of an address name, and is what the client makes of
+// them; nil for an address without TLS. Without cacert the server is checked against the
+// system's authorities. The error is one of usage and names the file.
+func trust(scheme string, given url.Values) (*tls.Config, error) {
+	if scheme != "tcp" || len(given) == 0 {
+		return nil, nil
 	}
-	if err != nil {
-		return err
+	c := &tls.Config{ServerName: given.Get("servername"), NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12}
+	if file := given.Get("cacert"); file != "" {
+		data, err := os.ReadFile(file)
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			err = path.Err
+		}
+		c.RootCAs = x509.NewCertPool()
+		if err == nil && !c.RootCAs.AppendCertsFromPEM(data) {
+			err = errors.New("no certificate in PEM")
+		}
+		if err != nil {
+			return nil, hint.Usage(fmt.Sprintf("cacert=%s: %v", file, err), "cacert=FILE is the certificate, in PEM, of the authority that signed the server's")
+		}
 	}
-	return f.Close()
+	if cert, key := given.Get("cert"), given.Get("key"); cert != "" {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			return nil, hint.Usage(fmt.Sprintf("cert=%s, key=%s: %v", cert, key, err), "cert=FILE is the client's certificate and key=FILE the key of that one, both in PEM")
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// check returns how to connect to an address. It refuses what cannot be one, or names files
+// that cannot be used.
+func check(text string) ([]bk.ClientOpt, error) {
+	scheme, given, err := address.Parse(text)
+	var config *tls.Config
+	if err == nil {
+		config, err = trust(scheme, given)
+	}
+	switch {
+	case err != nil:
+		return nil, &AddressError{text, err}
+	case config == nil:
+		return nil, nil
+	}
+	return secured(given), nil
 }

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/require"
 )
 
@@ -117,25 +119,23 @@ exec %s/buildkitd --addr unix:///proc/self/fd/4/buildkitd.sock --addr tcp://127.
 	return "tcp://" + string(port[1])
 }
 
-// TestTLS: server and client prove who they are, each to the other.
+// TestTLS: server and client prove who they are, each to the other, and whom one of them refuses
+// is told what to write.
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	certs := certificates(t)
 	address := overTLS(t, certs)
 	file := func(name string) string { return filepath.Join(certs, name) }
 	client := "&cert=" + file("client.pem") + "&key=" + file("client.key")
-	for name, test := range map[string]struct{ query, want string }{
-		"right":           {"?cacert=" + file("ca.pem") + client, ""},
-		"by name":         {"?cacert=" + file("ca.pem") + client + "&servername=bk", ""},
-		"another name":    {"?cacert=" + file("ca.pem") + client + "&servername=elsewhere", "elsewhere"},
-		"wrong authority": {"?cacert=" + file("other.pem") + client, "certificate"},
-		"system's":        {"?servername=bk" + client, "certificate"},
-		"stranger":        {"?cacert=" + file("ca.pem") + "&cert=" + file("stranger.pem") + "&key=" + file("stranger.key"), address}, // why is told after the connection is there, and may come too late
-		"no client":       {"?cacert=" + file("ca.pem"), address},
-		"no TLS":          {"", address},
-		"missing file":    {"?cacert=" + file("missing.pem") + client, "missing.pem: no such file"},
-		"wrong key":       {"?cacert=" + file("ca.pem") + "&cert=" + file("client.pem") + "&key=" + file("server.key"), "private key"},
-		"no certificate":  {"?cacert=" + file("ca.key") + client, "ca certs"},
+	for name, test := range map[string]struct{ query, want, hint string }{
+		"right":           {"?cacert=" + file("ca.pem") + client, "", ""},
+		"by name":         {"?cacert=" + file("ca.pem") + client + "&servername=bk", "", ""},
+		"another name":    {"?cacert=" + file("ca.pem") + client + "&servername=elsewhere", "elsewhere", "&servername=NAME"},
+		"wrong authority": {"?cacert=" + file("other.pem") + client, "certificate", "cacert=FILE"},
+		"system's":        {"?servername=bk" + client, "certificate", "cacert=FILE"},
+		"stranger":        {"?cacert=" + file("ca.pem") + "&cert=" + file("stranger.pem") + "&key=" + file("stranger.key"), "it refuses this client", "--tlscacert"},
+		"no client":       {"?cacert=" + file("ca.pem"), "it refuses this client (tls: certificate required)", "cert=FILE&key=FILE"},
+		"no TLS":          {"", "it speaks TLS", "?cacert=FILE"},
 	} {
 		e, err := engine.Open(t.Context(), engine.Options{Address: address + test.query, Patience: patience})
 		switch {
@@ -144,8 +144,51 @@ func TestTLS(t *testing.T) {
 				t.Errorf("%s: it answers, and has platforms %v, want %q", name, e.Platforms, test.want)
 			}
 			_ = e.Close()
-		case test.want == "" || !strings.Contains(err.Error(), test.want):
-			t.Errorf("%s: %v, want %q", name, err, test.want)
+		case test.want == "" || !strings.Contains(err.Error(), test.want) || !strings.Contains(hint.Of(err), test.hint) || hint.Code(err, 3) != 3:
+			t.Errorf("%s: %v, hint %q, code %d, want %q, %q and 3", name, err, hint.Of(err), hint.Code(err, 3), test.want, test.hint)
 		}
+	}
+}
+
+// TestTLSFiles: a file that cannot be used is named, and is a mistake of usage: nothing is asked.
+func TestTLSFiles(t *testing.T) {
+	t.Parallel()
+	certs := certificates(t)
+	file := func(name string) string { return filepath.Join(certs, name) }
+	pair := func(cert, key string) string { return "cert=" + file(cert) + "&key=" + file(key) }
+	for query, want := range map[string]string{
+		"cacert=" + file("missing.pem"):   "missing.pem: no such file",
+		"cacert=" + certs:                 certs + ": is a directory",
+		"cacert=" + file("ca.key"):        "ca.key: no certificate in PEM",
+		pair("client.pem", "server.key"):  "server.key: tls: private key does not match",
+		pair("client.key", "client.pem"):  "client.pem: tls: ",
+		pair("client.pem", "missing.key"): "missing.key: no such file",
+	} {
+		_, err := engine.Find(t.Context(), []string{"tcp://127.0.0.1:1?" + query})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(hint.Of(err), "=FILE") || hint.Code(err, 3) != 2 {
+			t.Errorf("%s: %v, hint %q, code %d, want %q and 2", query, err, hint.Of(err), hint.Code(err, 3), want)
+		}
+	}
+}
+
+// TestNoTLS: a server without TLS is told from one with the wrong one.
+func TestNoTLS(t *testing.T) {
+	t.Parallel()
+	certs := certificates(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
+			_, _ = conn.Write([]byte("good day to you"))
+			_, _ = io.Copy(io.Discard, conn) // a reset would take back what was said
+			_ = conn.Close()
+		}
+	}()
+	_, err = engine.Open(t.Context(), engine.Options{Address: "tcp://" + l.Addr().String() + "?cacert=" + filepath.Join(certs, "ca.pem"), Patience: patience})
+	if err == nil || !strings.Contains(err.Error(), "does not speak TLS") || !strings.Contains(hint.Of(err), "leave the parameters away") {
+		t.Errorf("Open = %v, hint %q, want that it does not speak TLS", err, hint.Of(err))
 	}
 }

@@ -24,6 +24,7 @@ type form struct {
 	like       string         // the scheme and its place, as documents write them
 	with       string         // its parameters, likewise
 	parameters map[string]*regexp.Regexp
+	works      string // what of a program that connects has to work
 }
 
 // file is the value of a parameter that names one.
@@ -50,13 +51,15 @@ var forms = map[string]form{
 	"docker-container": {
 		place: whole(name), like: "docker-container://NAME", with: "?context=CONTEXT",
 		parameters: map[string]*regexp.Regexp{"context": whole(`.+`)},
+		works:      "'docker exec NAME buildctl debug workers'",
 	},
-	"podman-container": {place: whole(name), like: "podman-container://NAME"},
+	"podman-container": {place: whole(name), like: "podman-container://NAME", works: "'podman exec NAME buildctl debug workers'"},
 	"kube-pod": {
 		place: whole(pod), like: "kube-pod://POD", with: "?context=CONTEXT&namespace=NAMESPACE&container=CONTAINER",
 		parameters: map[string]*regexp.Regexp{"context": whole(`.+`), "namespace": whole(pod), "container": whole(pod)},
+		works:      "'kubectl exec POD -- buildctl debug workers'",
 	},
-	"ssh":    {place: whole(`([A-Za-z0-9_][A-Za-z0-9_.-]*@)?` + host + `(:` + port + `)?(/.*)?`), like: "ssh://USER@HOST"},
+	"ssh":    {works: "'ssh USER@HOST buildctl debug workers', without a question", place: whole(`([A-Za-z0-9_][A-Za-z0-9_.-]*@)?` + host + `(:` + port + `)?(/.*)?`), like: "ssh://USER@HOST"},
 	"buildx": {place: whole(`[A-Za-z][A-Za-z0-9._-]*`), like: "buildx://NAME"},
 }
 
@@ -119,6 +122,15 @@ func (f form) misused(what string) error {
 		return hint.Usage(what, f.like+" takes no parameters")
 	}
 	return hint.Usage(what, "an address with parameters is "+f.like+f.with)
+}
+
+// Next is what to do first where nothing usable answers at an address, "" or to go on with.
+func Next(text string) string {
+	scheme, _, _ := strings.Cut(text, "://")
+	if works := forms[scheme].works; works != "" {
+		return works + " has to work here: "
+	}
+	return ""
 }
 
 // All names the forms of all schemes.
