@@ -34,31 +34,41 @@ type node struct {
 }
 
 // buildx returns the addresses of the nodes of a builder that docker buildx knows. Where
-// they are pods, kubectl is asked for their names.
+// they are pods, kubectl is asked for their names. The error names the file; it is one of
+// usage, but for a cluster that does not answer or runs no pod.
 func buildx(ctx context.Context, name string) (addresses []string, err error) {
 	dir, err := buildxDir()
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "instances", name))
+	file := filepath.Join(dir, "instances", name)
+	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hint.Usage(fmt.Sprintf("buildx://%s: no such builder in %s", name, dir), "'docker buildx ls' lists those there are; one named default is Docker's own and no BuildKit to connect to")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("buildx://%s: %w", name, err)
+		return nil, hint.Usage(fmt.Sprintf("buildx://%s: %v", name, err), "BUILDX_CONFIG names the folder of docker buildx, whose files this user has to read")
 	}
 	i, err := parseInstance(data)
 	if err != nil {
-		return nil, fmt.Errorf("buildx://%s: %w", name, err)
+		return nil, fmt.Errorf("buildx://%s: %s: %w", name, file, err)
 	}
 	for _, n := range i.Nodes {
 		found, err := n.addresses(ctx, i.Driver)
+		for at := 0; err == nil && at < len(found); at++ {
+			_, err = check(found[at])
+		}
 		if err != nil {
-			return nil, fmt.Errorf("buildx://%s: node %s: %w", name, n.Name, err)
+			return nil, fmt.Errorf("buildx://%s: %s: node %q: %w", name, file, n.Name, err)
 		}
 		addresses = append(addresses, found...)
 	}
 	return addresses, nil
+}
+
+// broken is a builder that docker buildx would not have written.
+func broken(what string) error {
+	return hint.Usage(what, "'docker buildx rm NAME' and 'docker buildx create' make the builder anew, or name the BuildKit by its address")
 }
 
 // buildxDir is where docker buildx keeps its store.
@@ -75,10 +85,10 @@ func buildxDir() (string, error) {
 
 func parseInstance(data []byte) (i instance, err error) {
 	if err = json.Unmarshal(data, &i); err != nil {
-		return instance{}, err
+		return instance{}, broken(fmt.Sprintf("no builder of docker buildx: %v", err))
 	}
 	if len(i.Nodes) == 0 {
-		return instance{}, errors.New("the builder has no nodes")
+		return instance{}, broken("the builder has no nodes")
 	}
 	return i, nil
 }
@@ -106,7 +116,7 @@ func (n node) container() (string, error) {
 	at := "docker-container://buildx_buildkit_" + n.Name
 	switch {
 	case !nodeName.MatchString(n.Name):
-		return "", errors.New("no container has that name")
+		return "", broken("no container has that name")
 	case n.Endpoint == "", n.Endpoint == "default", n.Endpoint == cmp.Or(os.Getenv("DOCKER_HOST"), "unix:///var/run/docker.sock"):
 		return at, nil
 	case strings.Contains(n.Endpoint, "://"):
@@ -136,7 +146,7 @@ func (n node) remote() (string, error) {
 func (n node) pods(ctx context.Context) ([]string, error) {
 	place, err := url.Parse(n.Endpoint)
 	if err != nil {
-		return nil, err
+		return nil, broken(err.Error())
 	}
 	if file := place.Query().Get("kubeconfig"); file != "" && file != os.Getenv("KUBECONFIG") {
 		return nil, hint.Usage("its cluster is of another configuration", "set KUBECONFIG="+file)
@@ -152,7 +162,8 @@ func (n node) pods(ctx context.Context) ([]string, error) {
 	list.Stderr = &said
 	out, err := list.Output()
 	if err != nil {
-		return nil, fmt.Errorf("kubectl: %w: %s", err, strings.TrimSpace(said.String()))
+		lines := strings.Split(strings.TrimSpace(said.String()), "\n") // the last tells; above it stand its attempts
+		return nil, hint.New(fmt.Sprintf("kubectl: %v: %s", err, lines[len(lines)-1]), "'kubectl get pods' has to work here, in the cluster of the builder")
 	}
 	names := strings.Fields(string(out))
 	if len(names) == 0 {

@@ -29,10 +29,18 @@ var instances = map[string]string{
 	"other":   `{"Name":"other","Driver":"kubernetes","Nodes":[{"Name":"other0","Endpoint":"kubernetes:///other?deployment=bk&kubeconfig=%2Fetc%2Fother"}]}`,
 	"empty":   `{"Name":"empty","Driver":"remote","Nodes":[]}`,
 	"torn":    `{"Name":"to`,
+	"list":    `[]`,
+	"out":     `{"Name":"out","Driver":"docker-container","Nodes":[{"Name":"../n","Endpoint":"default"}]}`,
+	"nowhere": `{"Name":"nowhere","Driver":"remote","Nodes":[{"Name":"nowhere0","Endpoint":"tcp://10.0.0.5:99999"}]}`,
+	"notls":   `{"Name":"notls","Driver":"remote","Nodes":[{"Name":"notls0","Endpoint":"unix:///run/bk.sock","DriverOpts":{"cacert":"CERTS/ca.pem"}}]}`,
+	"odder":   `{"Name":"odder","Driver":"kubernetes","Nodes":[{"Name":"odder0","Endpoint":"kubernetes:///%zz"}]}`,
+	"dead":    `{"Name":"dead","Driver":"kubernetes","Nodes":[{"Name":"dead0","Endpoint":"","DriverOpts":{"namespace":"dead"}}]}`,
 }
 
-// standInKubectl lists pods of the deployment bk-pods in namespace ci. It stands in for kubectl.
+// standInKubectl lists pods of the deployment bk-pods in namespace ci, and finds no cluster for
+// namespace dead. It stands in for kubectl.
 const standInKubectl = `#!/bin/sh
+[ "$1" != --namespace=dead ] || { echo "E1 attempt" >&2; echo "E1 attempt" >&2; echo "connection refused" >&2; exit 1; }
 [ "$*" = "--namespace=ci get pods --selector=app=bk-pods --field-selector=status.phase=Running --output=name" ] || exit 0
 echo pod/bk-pods-a
 echo pod/bk-pods-b
@@ -83,8 +91,8 @@ func TestFind(t *testing.T) { // not parallel: it sets variables
 		"":                      "has no address",
 		"localhost:1":           "not the address",
 		"buildx://nobody":       "no such builder",
-		"buildx://embed":        `node embed0: the driver "docker"`,
-		"buildx://cloud":        `node cloud0: the driver "cloud"`,
+		"buildx://embed":        `node "embed0": the driver "docker"`,
+		"buildx://cloud":        `node "cloud0": the driver "cloud"`,
 		"buildx://docker2":      "its docker is at ssh://other",
 		"buildx://odd":          `unknown option "retries"`,
 		"buildx://gone":         "other.pem: no such file",
@@ -100,8 +108,14 @@ func TestFind(t *testing.T) { // not parallel: it sets variables
 		got, err := engine.Find(t.Context(), []string{"tcp://b:1", word})
 		if got != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("Find(%q) = %v, %v, want %q", word, got, err, want)
-		} else if hint.Of(err) == "" && word != "buildx://empty" && word != "buildx://torn" {
-			t.Errorf("Find(%q) = %v: no hint", word, err)
+			continue
+		}
+		code := 2
+		if word == "buildx://dead" || word == "buildx://nopods" { // the cluster's matter
+			code = 3
+		}
+		if hint.Of(err) == "" || hint.Code(err, 3) != code || strings.Contains(err.Error(), "\n") {
+			t.Errorf("Find(%q) = %v: hint %q, code %d, want one, %d and one line", word, err, hint.Of(err), hint.Code(err, 3), code)
 		}
 	}
 }
