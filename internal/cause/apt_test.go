@@ -22,6 +22,7 @@ type standIn struct {
 	*httptest.Server
 
 	answer atomic.Pointer[http.HandlerFunc] // to what ends in .deb; nil for the file
+	lists  atomic.Pointer[http.HandlerFunc] // to what does not
 	config string
 }
 
@@ -78,6 +79,25 @@ func TestApt(t *testing.T) {
 	s.answer.Store(nil)
 	s.sources(t, "deb "+s.URL+" ./")
 	s.check(t, "unsigned", "not signed by a key", "keyring", false, "update")
+	for code, test := range map[int]struct {
+		text, hint string
+		outage     bool
+	}{
+		401: {"wants another login|401|InRelease", "auth.conf", true},
+		403: {"wants another login|403|InRelease", "auth.conf", true},
+		407: {"proxy wants another login|407", "http_proxy", true},
+		503: {"cannot answer just now|503", "try again", true},
+		404: {"no such file", "moved", false},
+	} {
+		answer := status(code)
+		s.lists.Store(&answer)
+		for _, suites := range [][]string{{"./"}, {"trixie main", "trixie-updates main", "trixie-security main"}} { // of several, apt may first say that one is not signed
+			from := "deb " + s.URL + " "
+			s.sources(t, from+strings.Join(suites, "\n"+from))
+			s.check(t, fmt.Sprintf("%d for %s", code, suites), test.text, test.hint, test.outage, "--error-on=any", "update")
+		}
+	}
+	s.lists.Store(nil)
 	s.sources(t, "deb [trusted=yes] "+s.URL+"/elsewhere ./")
 	s.check(t, "another path", "no such file|/elsewhere/", "moved", false, "update")
 	s.sources(t, "deb [trusted=yes] http://mirror.invalid ./")
@@ -149,7 +169,11 @@ func newStandIn(t *testing.T) *standIn {
 	s := &standIn{config: filepath.Join(dir, "apt.conf")}
 	files := http.FileServer(http.Dir(repository))
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if answer := s.answer.Load(); answer != nil && strings.HasSuffix(r.URL.Path, ".deb") {
+		about := &s.lists
+		if strings.HasSuffix(r.URL.Path, ".deb") {
+			about = &s.answer
+		}
+		if answer := about.Load(); answer != nil {
 			(*answer)(w, r)
 			return
 		}

@@ -48,6 +48,7 @@ func TestFind(t *testing.T) {
 		"disk of dpkg":     {"dpkg: error processing archive /a.deb (--unpack):\n cannot copy: No space left on device\n", false, "", "", ""},
 		"own script":       {"E: x\npackage cuda: version 1 is not in the repositories, they have 2\n", false, "package cuda|they have 2", "recipe", ""},
 		"a login":          {"E: Failed to fetch http://user:word@m.example/a_1_all.deb  401  Unauthorized\n", true, "package a 1|login|***@m.example", "auth.conf", ""},
+		"a login of many":  {"E: The repository 'http://m.example trixie InRelease' is not signed.\nE: Failed to fetch http://m.example/dists/trixie/InRelease  401  Unauthorized [IP: 127.0.0.1 80]\n", true, "another login|InRelease", "auth.conf", ""},
 		"nothing":          {"Reading package lists...\n502 packages\nPackage: x\nE: Some files failed to download\n", false, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

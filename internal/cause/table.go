@@ -68,7 +68,7 @@ type form struct {
 }
 
 // forms are tried group by group: what the first group knows is surer than what the
-// second does, which may have been made good by another try or mirror.
+// second does, and that than what the last does, which may have been made good by another try or mirror.
 var forms = [][]form{
 	{
 		{regexp.MustCompile(`^package (?P<package>\S+): (?P<why>version (?P<version>\S+) is not in the repositories(, they have (?P<have>.*))?)$`), "version"}, // our own scripts
@@ -81,8 +81,6 @@ var forms = [][]form{
 		{regexp.MustCompile(`^ *(?P<package>[a-z0-9][a-z0-9+.:-]*) : (?P<why>(Pre-?)?(Depends|Conflicts|Breaks): .*)$`), "unmet"},
 		{regexp.MustCompile(`^[EW]: Release file for (?P<address>\S+) (?P<why>is (expired|not valid yet).*)$`), "expired"},
 		{regexp.MustCompile(`^[EW]: GPG error: (?P<address>\S+) (?P<why>.*)$`), "signature"},
-		{regexp.MustCompile(`^E: The repository '(?P<address>\S+)[^']*' (?P<why>is (not|no longer) signed.*)$`), "signature"},
-		{regexp.MustCompile(`^E: The repository '(?P<address>\S+)[^']*' (?P<why>(does not have|no longer has) a Release file.*)$`), "no file"},
 		{regexp.MustCompile(`^E: (?P<why>You don't have enough free space in \S+)`), "full"},
 		{regexp.MustCompile(`^(?P<package>\S+\.rpm): (?P<why>.*(does not match|signature|digest).*)$`), "bytes"},
 		{regexp.MustCompile(`(?i)^(Error: |Problem: |- )?nothing provides (?P<why>.+) needed by (?P<package>\S+)`), "unmet"},
@@ -92,6 +90,10 @@ var forms = [][]form{
 		{regexp.MustCompile(`^Package '(?P<package>[^']+)' not found\.$`), "absent"},
 		{regexp.MustCompile(`^File '(?P<file>[^']+)' (?P<why>not found on medium) '(?P<address>[^']+)'`), ""},
 		{regexp.MustCompile(`^Download \(curl\) error for '(?P<address>[^']+)'`), ""},
+	},
+	{ // what follows from a file that could not be fetched; apt may say it first
+		{regexp.MustCompile(`^E: The repository '(?P<address>\S+)[^']*' (?P<why>is (not|no longer) signed.*)$`), "signature"},
+		{regexp.MustCompile(`^E: The repository '(?P<address>\S+)[^']*' (?P<why>(does not have|no longer has) a Release file.*)$`), "no file"},
 	},
 	{
 		{regexp.MustCompile(`^\[(MIRROR|FAILED)\] (?P<file>\S+): (?P<why>.*?)( for (?P<address>https?://\S+).*)?$`), ""}, // dnf
