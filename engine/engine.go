@@ -31,6 +31,8 @@ import (
 	_ "github.com/moby/buildkit/client/connhelper/kubepod"         // kube-pod://
 	_ "github.com/moby/buildkit/client/connhelper/podmancontainer" // podman-container://
 	_ "github.com/moby/buildkit/client/connhelper/ssh"             // ssh://
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 
 	"github.com/cudabuild/cudabuild/internal/address"
 	"github.com/cudabuild/cudabuild/internal/hint"
@@ -129,7 +131,7 @@ func given(ctx context.Context, at string, patience time.Duration) (*Engine, err
 	if err != nil {
 		return nil, err
 	}
-	c, err := bk.New(ctx, at, options...)
+	c, err := bk.New(ctx, at, append(options, connecting(patience))...)
 	if err != nil {
 		return nil, &AddressError{at, err}
 	}
@@ -155,6 +157,12 @@ func (e *Engine) introduce(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// connecting has gRPC wait for a daemon that takes a connection and is silent for longer than
+// within does, which says so. By itself gRPC hangs up after 20 s, and calls that the error.
+func connecting(patience time.Duration) bk.ClientOpt {
+	return bk.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: patience + 20*time.Second}))
 }
 
 // errSilent is the condition that a daemon has not answered in time.
