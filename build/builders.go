@@ -53,6 +53,11 @@ func (r *run) open(ctx context.Context) error {
 	if r.living() == 0 {
 		return r.noneLeft()
 	}
+	for _, b := range r.builders {
+		if b.engine == nil { // said when it is known that there are others
+			r.warnLost(b)
+		}
+	}
 	if len(r.Proxy.Variables()) > 0 && r.Engine.Address != "" {
 		r.Log.Warn("steps get the proxy of http_proxy; what BuildKit pulls itself goes by the proxy that it was started with", "builder", r.names())
 	}
@@ -63,7 +68,7 @@ func (r *run) openOne(ctx context.Context, b *builder) {
 	e, err := engine.Open(ctx, b.Options)
 	switch {
 	case err == nil:
-	case ctx.Err() != nil || r.lose(b, err):
+	case ctx.Err() != nil:
 		return
 	default:
 		b.end(err)
@@ -104,9 +109,13 @@ func (r *run) lose(b *builder, err error) bool {
 		return false
 	}
 	if b.end(err) {
-		r.Log.Warn("a BuildKit is lost; the others build what it was to build", "builder", b.name(), "error", err.Error()) // %+v of BuildKit's own has a stack
+		r.warnLost(b)
 	}
 	return true
+}
+
+func (r *run) warnLost(b *builder) {
+	r.Log.Warn("a BuildKit is lost; the others build what it was to build", "builder", b.name(), "error", b.err.Error()) // %+v of BuildKit's own has a stack
 }
 
 func (r *run) living() (n int) {

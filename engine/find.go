@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,12 +20,15 @@ func Find(ctx context.Context, words []string) (addresses []string, err error) {
 	if slices.Equal(words, []string{""}) {
 		return nil, nil
 	}
-	for _, word := range words {
+	for i, word := range words {
 		if word == "" {
 			return nil, hint.Usage("one of several BuildKits has no address", "name it, or leave it away; an empty address alone starts a BuildKit here")
 		}
 		if _, err := check(word); err != nil {
 			return nil, err
+		}
+		if slices.Contains(words[:i], word) {
+			return nil, hint.Usage(fmt.Sprintf("the BuildKit at %s is named twice", Public(word)), "remove one of the two")
 		}
 		found := []string{word}
 		if name, ok := strings.CutPrefix(word, "buildx://"); ok {

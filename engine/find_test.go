@@ -19,6 +19,7 @@ var instances = map[string]string{
 	"one":     `{"Name":"one","Driver":"docker-container","Nodes":[{"Name":"one0","Endpoint":"unix:///var/run/docker.sock","Platforms":null,"DriverOpts":null,"Flags":["--allow-insecure-entitlement=network.host"],"Files":null}],"Dynamic":false}`,
 	"two":     `{"Name":"two","Driver":"docker-container","Nodes":[{"Name":"two0","Endpoint":"default"},{"Name":"two1","Endpoint":"big machine"}]}`,
 	"far":     `{"Name":"far","Driver":"remote","Nodes":[{"Name":"far0","Endpoint":"tcp://10.0.0.5:1234","DriverOpts":{"cacert":"CERTS/ca.pem","servername":"bk","default-load":"true"}},{"Name":"far1","Endpoint":"unix:///run/bk.sock"}]}`,
+	"near":    `{"Name":"near","Driver":"remote","Nodes":[{"Name":"near0","Endpoint":"unix:///run/bk.sock"},{"Name":"near1","Endpoint":"unix:///run/other.sock"}]}`,
 	"gone":    `{"Name":"gone","Driver":"remote","Nodes":[{"Name":"gone0","Endpoint":"tcp://10.0.0.5:1234","DriverOpts":{"cacert":"CERTS/other.pem"}}]}`,
 	"odd":     `{"Name":"odd","Driver":"remote","Nodes":[{"Name":"odd0","Endpoint":"tcp://10.0.0.5:1234","DriverOpts":{"retries":"3"}}]}`,
 	"embed":   `{"Name":"embed","Driver":"docker","Nodes":[{"Name":"embed0","Endpoint":"default"}]}`,
@@ -76,9 +77,10 @@ func TestFind(t *testing.T) { // not parallel: it sets variables
 	for name, test := range map[string]struct{ words, want []string }{
 		"none":     {nil, nil},
 		"empty":    {[]string{""}, nil},
-		"several":  {[]string{"tcp://b:1", "unix:///a", "tcp://b:1", "kube-pod://x?namespace=y"}, []string{"tcp://b:1", "unix:///a", "kube-pod://x?namespace=y"}},
+		"several":  {[]string{"tcp://b:1", "unix:///a", "kube-pod://x?namespace=y"}, []string{"tcp://b:1", "unix:///a", "kube-pod://x?namespace=y"}},
 		"one":      {[]string{"buildx://one"}, []string{"docker-container://buildx_buildkit_one0"}},
 		"contexts": {[]string{"buildx://two"}, []string{"docker-container://buildx_buildkit_two0", "docker-container://buildx_buildkit_two1?context=big+machine"}},
+		"once":     {[]string{"unix:///run/bk.sock", "buildx://near"}, []string{"unix:///run/bk.sock", "unix:///run/other.sock"}},
 		"remote":   {[]string{"buildx://far"}, []string{"tcp://10.0.0.5:1234?cacert=" + strings.ReplaceAll(certs, "/", "%2F") + "%2Fca.pem&servername=bk", "unix:///run/bk.sock"}},
 		"pods":     {[]string{"buildx://pods", "tcp://b:1"}, append(pods, "tcp://b:1")},
 	} {
