@@ -265,12 +265,20 @@ func TestBuilderAbsent(t *testing.T) {
 	h.toolDir = t.TempDir()
 	nobody := func(name string) string { return "unix://" + filepath.Join(h.state, name+".sock") }
 	h.addresses = []string{nobody("a"), nobody("b")}
+	var log strings.Builder
+	h.log = slog.New(slog.NewTextHandler(&log, nil))
 	r, err := h.run(t.Context(), t, twoFamilies...)
 	if !errors.Is(err, engine.ErrUnavailable) || !strings.Contains(err.Error(), "a.sock") || !strings.Contains(err.Error(), "b.sock") || r.Totals.Cancelled != 3 {
 		t.Errorf("Run = %+v, %v, want three cancelled cells and ErrUnavailable with both addresses", r, err)
 	}
+	if strings.Contains(log.String(), "the others") {
+		t.Errorf("log %q, and there are no others", &log)
+	}
 	h.addresses[1], _ = given(t)
 	r = h.done(t, twoFamilies...)
+	if said := log.String(); strings.Count(said, "the others") != 1 || !strings.Contains(said, "a.sock") {
+		t.Errorf("log %q, want the absent one once", said)
+	}
 	want := map[string]string{h.addresses[0]: record.BuilderLost, h.addresses[1]: record.BuilderUsed}
 	if diff := cmp.Diff(want, became(r)); diff != "" || r.Totals.Passed != 3 {
 		t.Errorf("%+v; builders (-want +got):\n%s", r.Totals, diff)
