@@ -73,7 +73,15 @@ func Parse(text string) (scheme string, given url.Values, err error) {
 	scheme, place, _ := strings.Cut(at, "://")
 	f, known := forms[scheme]
 	if !known || !f.place.MatchString(place) || !parses(text) {
-		return "", nil, hint.Usage("not the address of a BuildKit", meant(text))
+		next := meant(text)
+		switch {
+		case next != "":
+		case known:
+			next = "an address with that scheme is " + f.like + f.with
+		default:
+			next = all()
+		}
+		return "", nil, hint.Usage("not the address of a BuildKit", next)
 	}
 	given, err = url.ParseQuery(query)
 	switch {
@@ -133,8 +141,8 @@ func Next(text string) string {
 	return ""
 }
 
-// All names the forms of all schemes.
-func All() string {
+// all names the forms of all schemes.
+func all() string {
 	var like []string
 	for _, scheme := range order {
 		like = append(like, forms[scheme].like)

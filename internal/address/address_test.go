@@ -59,7 +59,7 @@ func TestParse(t *testing.T) {
 		"tcp://h:1?servername=a b":         "servername=\"a b\" cannot be one: servername=NAME",
 		"tcp://h:1?cert=a":                 "go together: &key=FILE",
 		"tcp://h:1?a=%zz":                  "cannot be read: tcp://HOST:PORT?",
-		"docker-container://x y":           "not the address: docker-container://NAME",
+		"docker-container://x y":           "not the address: scheme is docker-container://NAME?context=CONTEXT",
 		"docker-container://-v":            "not the address: docker-container://NAME",
 		"docker-container://a/b":           "not the address: docker-container://NAME",
 		"docker-container://a:1":           "not the address: docker-container://NAME",

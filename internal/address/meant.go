@@ -32,7 +32,7 @@ var mistakes = []struct {
 	{regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9_.-]*)$`), "docker-container://$1", "a builder of docker buildx is buildx://$1"},
 }
 
-// meant says what to write in place of a text that is no address.
+// meant says what to write in place of a text that is no address, "" if no mistake is known.
 func meant(text string) string {
 	for _, m := range mistakes {
 		at := m.form.FindStringSubmatchIndex(text)
@@ -50,5 +50,5 @@ func meant(text string) string {
 		}
 		return strings.TrimSpace(right + " " + string(m.form.ExpandString(nil, m.advice, text, at)))
 	}
-	return All()
+	return ""
 }
