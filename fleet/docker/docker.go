@@ -38,7 +38,11 @@ type Host struct {
 	info    daemon.Info
 	options Options
 	images  map[string]string // what the daemon calls those that it has, by the digest of their configuration
+	ahead   time.Duration     // its clock of this host's
 }
+
+// now is the time by the daemon's clock, which all of its clients go by.
+func (h *Host) now() time.Time { return time.Now().Add(h.ahead) }
 
 // Open asks a daemon what it is, and ends what clients that were killed have left there.
 func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host, error) {
@@ -48,7 +52,10 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 	}
 	h := &Host{client: client, options: options, images: map[string]string{}}
 	if h.info, err = client.Info(ctx); err == nil {
-		err = h.sweep(ctx, func(m mark) bool { return m.abandoned(time.Now()) })
+		if there := h.info.Time(); !there.IsZero() {
+			h.ahead = time.Until(there)
+		}
+		err = h.sweep(ctx, func(m mark) bool { return m.abandoned(h.now()) })
 	}
 	if err != nil {
 		client.Close()

@@ -20,3 +20,9 @@ func Abandoned(text string, now time.Time) (ok, abandoned bool) {
 	m, ok := parseMark(text)
 	return ok, ok && m.abandoned(now)
 }
+
+// Ended reports whether the process of a mark has ended, as far as a folder in place of /proc shows.
+func Ended(text, proc string) bool {
+	m, ok := parseMark(text)
+	return ok && m.ended(proc)
+}

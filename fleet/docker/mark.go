@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/fleet/daemon"
 )
@@ -25,7 +28,7 @@ const (
 
 // mark says whose something is and how long it is meant to last, in the characters of a tag:
 // HOST.PID.START.UNTIL.RANDOM. HOST is the boot and the namespace of processes in which PID counts, START
-// the time at which that process started, in ticks, UNTIL a time in seconds, 0 for as long as it lives.
+// the time at which that process started, in ticks, UNTIL a time in seconds by the daemon's clock, 0 for as long as it lives.
 type mark struct {
 	host, pid, start string
 	until            int64
@@ -34,7 +37,8 @@ type mark struct {
 // own is this process's.
 func own() mark {
 	pid := strconv.Itoa(os.Getpid())
-	return mark{host: here(), pid: pid, start: started(pid)}
+	start, _ := started("/proc", pid)
+	return mark{host: here(), pid: pid, start: start}
 }
 
 // mine reports whether a mark is this process's.
@@ -67,7 +71,7 @@ func parseMark(text string) (m mark, ok bool) {
 // another host, its time is over.
 func (m mark) abandoned(now time.Time) bool {
 	if m.host == here() {
-		return started(m.pid) != m.start
+		return m.ended("/proc")
 	}
 	return m.until != 0 && now.Unix() > m.until
 }
@@ -79,14 +83,31 @@ func here() string {
 	return fmt.Sprintf("%.8s-%s", boot, strings.Trim(space, "pid:[]"))
 }
 
-// started is when a process started, in ticks since the boot; "" if there is none.
-func started(pid string) string {
-	stat, _ := os.ReadFile("/proc/" + pid + "/stat")
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // the state is the first, proc_pid_stat(5)
-	if len(fields) < 20 || fields[0] == "Z" {
-		return ""
+// ended reports whether the process of the mark is known to be no more: there is none of its number, or it is another.
+// What a /proc that is mounted with hidepid does not show may well run.
+func (m mark) ended(proc string) bool {
+	pid, err := strconv.ParseInt(m.pid, 10, 32)
+	if err != nil || errors.Is(unix.Kill(int(pid), 0), unix.ESRCH) {
+		return true
 	}
-	return fields[19]
+	start, err := started(proc, m.pid)
+	return err == nil && start != m.start
+}
+
+// started is when a process started, in ticks since the boot; "" if it has ended and nobody has waited for it yet.
+func started(proc, pid string) (string, error) {
+	stat, err := os.ReadFile(filepath.Join(proc, pid, "stat"))
+	if err != nil {
+		return "", err
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // the state is the first, proc_pid_stat(5)
+	if len(fields) < 20 {
+		return "", fmt.Errorf("%s of process %s: %q", proc, pid, stat)
+	}
+	if fields[0] == "Z" {
+		return "", nil
+	}
+	return fields[19], nil
 }
 
 // sweep ends the containers and removes the images that have such a mark.

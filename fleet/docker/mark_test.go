@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docker_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cudabuild/cudabuild/fleet/daemon"
+	"github.com/cudabuild/cudabuild/fleet/docker"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+)
+
+// TestHidden: a process that /proc does not show, as with hidepid, has not ended.
+func TestHidden(t *testing.T) {
+	t.Parallel()
+	mine := docker.NewMark(time.Time{})
+	parts := strings.Split(mine, ".")
+	with := func(i int, value string) string {
+		changed := slices.Clone(parts)
+		changed[i] = value
+		return strings.Join(changed, ".")
+	}
+	odd := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(odd, parts[1]), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(odd, parts[1], "stat"), []byte("1 (x) S"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		mark, proc string
+		want       bool
+	}{
+		"seen":                {mine, "/proc", false},
+		"hidden":              {mine, t.TempDir(), false},
+		"nothing to be read":  {mine, odd, false},
+		"none of its number":  {with(1, "999999999"), t.TempDir(), true},
+		"another":             {with(2, "1"), "/proc", true},
+		"another, and hidden": {with(2, "1"), t.TempDir(), false},
+		"a number too large":  {with(1, "9999999999"), "/proc", true},
+	} {
+		if got := docker.Ended(test.mark, test.proc); got != test.want {
+			t.Errorf("%s: ended %t, want %t", name, got, test.want)
+		}
+	}
+}
+
+// TestClock: times are the daemon's, whatever this host believes.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	d := newStandIn(t)
+	there := time.Now().Add(-1000 * time.Hour)
+	d.info = strings.Replace(d.info, "{", fmt.Sprintf(`{"SystemTime":%q,`, there.Format(time.RFC3339Nano)), 1)
+	_, rest, _ := strings.Cut(docker.NewMark(there.Add(time.Hour)), ".")
+	d.containers["in the time"] = &made{Container: daemon.Container{Labels: map[string]string{docker.Label: "00000000-1." + rest}}}
+	h := d.open(docker.Options{})
+	if d.containers["in the time"] == nil {
+		t.Error("a container is gone whose time is not over")
+	}
+	delete(d.containers, "in the time")
+	if _, _, err := h.Observe(t.Context(), subject(t, onDisk, sample(t, imagetest.Gzip)), nil, time.Minute); err != nil {
+		t.Error(err)
+	}
+	if len(d.images) != 1 {
+		t.Errorf("images %v, want the one that was streamed", d.images)
+	}
+	for _, tags := range d.images {
+		if until, _ := strconv.ParseInt(strings.Split(tags[0], ".")[3], 10, 64); time.Unix(until, 0).After(there.Add(25 * time.Hour)) {
+			t.Errorf("an image stays until %v, want a day after %v", time.Unix(until, 0), there)
+		}
+	}
+	d.clean(h)
+}
