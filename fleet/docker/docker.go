@@ -15,9 +15,11 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cudabuild/cudabuild/fleet/daemon"
@@ -34,6 +36,9 @@ type Options struct {
 
 // Host is a host by its daemon.
 type Host struct {
+	// Left is what clients that were killed have left there and cannot be removed, each with the reason.
+	Left []error
+
 	client  *daemon.Client
 	info    daemon.Info
 	options Options
@@ -55,7 +60,8 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 		if there := h.info.Time(); !there.IsZero() {
 			h.ahead = time.Until(there)
 		}
-		err = h.sweep(ctx, func(m mark) bool { return m.abandoned(h.now()) })
+		h.Left, err = h.sweep(ctx, func(m mark) bool { return m.abandoned(h.now()) })
+		h.Left = slices.DeleteFunc(h.Left, daemon.IsConflict) // somebody removes it just now, or has a container of it
 	}
 	if err != nil {
 		client.Close()
@@ -73,7 +79,8 @@ func (h *Host) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), last)
 	defer cancel()
 	defer h.client.Close()
-	return h.sweep(ctx, mark.mine)
+	refused, err := h.sweep(ctx, mark.mine)
+	return errors.Join(append(refused, err)...)
 }
 
 // remove ends and removes a container, even after ctx has ended.

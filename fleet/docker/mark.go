@@ -110,26 +110,29 @@ func started(proc, pid string) (string, error) {
 	return fields[19], nil
 }
 
-// sweep ends the containers and removes the images that have such a mark.
-func (h *Host) sweep(ctx context.Context, such func(mark) bool) error {
+// sweep ends the containers and removes the images that have such a mark. What the daemon refuses to remove is in
+// refused; an error is that it does not say what it has.
+func (h *Host) sweep(ctx context.Context, such func(mark) bool) (refused []error, err error) {
 	containers, err := h.client.List(ctx, Label)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var errs []error
 	for _, c := range containers {
 		if m, ok := parseMark(c.Labels[Label]); ok && such(m) {
-			errs = append(errs, h.remove(ctx, c.ID))
+			if err := h.remove(ctx, c.ID); err != nil {
+				refused = append(refused, err)
+			}
 		}
 	}
 	images, err := h.client.Images(ctx)
-	errs = append(errs, err)
 	for _, tag := range ours(images) {
 		if m, ok := parseMark(tag[len(repository)+1:]); ok && such(m) {
-			errs = append(errs, h.client.RemoveImage(ctx, tag))
+			if err := h.client.RemoveImage(ctx, tag); err != nil {
+				refused = append(refused, fmt.Errorf("remove image %s: %w", tag, err))
+			}
 		}
 	}
-	return errors.Join(errs...)
+	return refused, err
 }
 
 // ours are the tags of streamed images.

@@ -3,6 +3,7 @@
 package docker_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,4 +78,41 @@ func TestClock(t *testing.T) {
 		}
 	}
 	d.clean(h)
+}
+
+// TestLeft: what cannot be removed keeps nobody from the daemon, and is told where it is nobody else's turn.
+func TestLeft(t *testing.T) {
+	t.Parallel()
+	parts := strings.Split(docker.NewMark(time.Time{}), ".")
+	parts[1] = "999999999"
+	mark := strings.Join(parts, ".")
+	for name, test := range map[string]struct {
+		at, says string
+		status   int
+		want     string
+	}{
+		"another client removes it": {"DELETE /containers/{id}", "removal of container x is already in progress", 409, ""},
+		"of somebody's container":   {"DELETE /images/{name...}", "container 1 is using its referenced image", 409, ""},
+		"a container stays":         {"DELETE /containers/{id}", "device busy", 500, "remove container x: device busy"},
+		"an image stays":            {"DELETE /images/{name...}", "store is locked", 500, "remove image " + docker.Repository + ":" + mark + ": store is locked"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newStandIn(t)
+			d.containers["x"] = &made{Container: daemon.Container{Labels: map[string]string{docker.Label: mark}}}
+			d.images["sha256:x"] = []string{docker.Repository + ":" + mark}
+			d.faults[test.at] = refuse(test.status, test.says)
+			h := d.open(docker.Options{})
+			got := ""
+			if err := errors.Join(h.Left...); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("left %q, want %q", got, test.want)
+			}
+			if len(d.containers)+len(d.images) != 1 {
+				t.Errorf("%d containers, %d images, want the one alone that is not removed", len(d.containers), len(d.images))
+			}
+		})
+	}
 }
