@@ -22,8 +22,8 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// openDaemon reaches the daemon of an engine where docker and podman themselves look for it, and says what clients that
-// were killed have left there for good.
+// openDaemon reaches the daemon of an engine where docker and podman themselves look for it, and says what others
+// have left there.
 func (f *registryFlags) openDaemon(ctx context.Context, engine container.Engine, options docker.Options) (*docker.Host, error) {
 	home, _ := os.UserHomeDir() // without one there are no contexts
 	endpoint, err := daemon.Find(string(engine), daemon.User{Env: os.Getenv, Home: home, ID: os.Geteuid()})
@@ -36,7 +36,7 @@ func (f *registryFlags) openDaemon(ctx context.Context, engine container.Engine,
 		return nil, err
 	}
 	for _, left := range h.Left {
-		fmt.Fprintf(f.cmd.ErrOrStderr(), "cudabuild: warning: left by an earlier run: %v\n", left)
+		fmt.Fprintf(f.cmd.ErrOrStderr(), "cudabuild: warning: left with the daemon: %v\n", left)
 	}
 	return h, nil
 }

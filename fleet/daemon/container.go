@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -68,12 +69,16 @@ type State struct {
 
 // Listed is a container in a list.
 type Listed struct {
-	ID     string `json:"Id"`
-	Labels map[string]string
-	State  string // "running", ...
+	ID      string `json:"Id"`
+	Labels  map[string]string
+	State   string // "running", ...
+	Created int64  // in seconds
 	// Command is the program with its arguments, in one line.
 	Command string
 }
+
+// Idle reports whether the container has ended, or was never started.
+func (l Listed) Idle() bool { return slices.Contains([]string{"created", "exited", "dead"}, l.State) }
 
 // Create makes a container and returns its ID.
 func (c *Client) Create(ctx context.Context, want Container) (string, error) {

@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/cudabuild/cudabuild/fleet/daemon"
@@ -36,7 +35,7 @@ type Options struct {
 
 // Host is a host by its daemon.
 type Host struct {
-	// Left is what clients that were killed have left there and cannot be removed, each with the reason.
+	// Left is what other clients have left there, or may have, and is not removed, each with the reason.
 	Left []error
 
 	client  *daemon.Client
@@ -60,8 +59,7 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 		if there := h.info.Time(); !there.IsZero() {
 			h.ahead = time.Until(there)
 		}
-		h.Left, err = h.sweep(ctx, func(m mark) bool { return m.abandoned(h.now()) })
-		h.Left = slices.DeleteFunc(h.Left, daemon.IsConflict) // somebody removes it just now, or has a container of it
+		err = h.clear(ctx)
 	}
 	if err != nil {
 		client.Close()
@@ -79,7 +77,7 @@ func (h *Host) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), last)
 	defer cancel()
 	defer h.client.Close()
-	refused, err := h.sweep(ctx, mark.mine)
+	refused, err := h.sweep(ctx, func(_ daemon.Listed, m mark) bool { return m.mine() })
 	return errors.Join(append(refused, err)...)
 }
 

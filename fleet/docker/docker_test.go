@@ -444,7 +444,7 @@ func TestSweep(t *testing.T) {
 	for id, mark := range map[string]string{
 		"dead":        with(1, "999999999"),
 		"another":     with(2, "1"), // its number is somebody else's now
-		"overdue":     strings.Replace(with(0, "00000000-1"), ".0.", ".1.", 1),
+		"overdue":     strings.Replace(with(0, "00000000-2"), ".0.", ".1.", 1),
 		"alive":       mine,
 		"elsewhere":   with(0, "00000000-1"),
 		"not a mark":  "../../etc",

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,11 +42,14 @@ func own() mark {
 	return mark{host: here(), pid: pid, start: start}
 }
 
-// mine reports whether a mark is this process's.
-func (m mark) mine() bool {
+// client is the mark with nothing but whose it is.
+func (m mark) client() mark {
 	m.until = 0
-	return m == own()
+	return m
 }
+
+// mine reports whether a mark is this process's.
+func (m mark) mine() bool { return m.client() == own() }
 
 // newMark is one of this process's.
 func newMark(until time.Time) string {
@@ -110,15 +114,40 @@ func started(proc, pid string) (string, error) {
 	return fields[19], nil
 }
 
-// sweep ends the containers and removes the images that have such a mark. What the daemon refuses to remove is in
-// refused; an error is that it does not say what it has.
-func (h *Host) sweep(ctx context.Context, such func(mark) bool) (refused []error, err error) {
+// clear ends what clients that were killed have left. A container of another host's that has no time is over if it has
+// been there for a day and does not run; whether one that runs has its client nobody can see from here.
+func (h *Host) clear(ctx context.Context) error {
+	var left []error
+	refused, err := h.sweep(ctx, func(c daemon.Listed, m mark) bool {
+		timeless := m.until == 0 && m.host != here()
+		if timeless && c.Idle() {
+			return h.now().After(time.Unix(c.Created, 0).Add(streamed))
+		}
+		if timeless && c.ID != "" {
+			left = append(left, fmt.Errorf("container %.12s, of a client on another host, runs; 'rm -f' of docker or podman ends it if that client is gone", c.ID))
+		}
+		return m.abandoned(h.now())
+	})
+	// In conflict is what somebody removes just now, or has a container of.
+	h.Left = append(left, slices.DeleteFunc(refused, daemon.IsConflict)...)
+	return err
+}
+
+// sweep ends the containers with such a mark and removes the images, which have no container, but those of a client that has one
+// which stays. What the daemon refuses to remove is in refused; an error is that it does not say what it has.
+func (h *Host) sweep(ctx context.Context, such func(daemon.Listed, mark) bool) (refused []error, err error) {
 	containers, err := h.client.List(ctx, Label)
 	if err != nil {
 		return nil, err
 	}
+	stay := map[mark]bool{}
 	for _, c := range containers {
-		if m, ok := parseMark(c.Labels[Label]); ok && such(m) {
+		m, ok := parseMark(c.Labels[Label])
+		switch {
+		case !ok:
+		case !such(c, m):
+			stay[m.client()] = true
+		default:
 			if err := h.remove(ctx, c.ID); err != nil {
 				refused = append(refused, err)
 			}
@@ -126,7 +155,7 @@ func (h *Host) sweep(ctx context.Context, such func(mark) bool) (refused []error
 	}
 	images, err := h.client.Images(ctx)
 	for _, tag := range ours(images) {
-		if m, ok := parseMark(tag[len(repository)+1:]); ok && such(m) {
+		if m, ok := parseMark(tag[len(repository)+1:]); ok && !stay[m.client()] && such(daemon.Listed{}, m) {
 			if err := h.client.RemoveImage(ctx, tag); err != nil {
 				refused = append(refused, fmt.Errorf("remove image %s: %w", tag, err))
 			}

@@ -116,3 +116,39 @@ func TestLeft(t *testing.T) {
 		})
 	}
 }
+
+// TestRunElsewhere: what `run` has made from another host goes a day after, if it does not run, with its image; one that runs is named.
+func TestRunElsewhere(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(docker.NewMark(time.Time{}), ".")
+	rest, _, _ = strings.Cut(rest, ".0.")
+	long, just := time.Now().Add(-48*time.Hour), time.Now()
+	for name, test := range map[string]struct {
+		state string
+		made  time.Time
+		stays bool
+		named bool
+	}{
+		"runs":              {"running", long, true, true},
+		"paused":            {"paused", long, true, true},
+		"ended":             {"exited", long, false, false},
+		"never started":     {"created", long, false, false},
+		"about to start":    {"created", just, true, false},
+		"about to be taken": {"exited", just, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newStandIn(t)
+			client := "00000000-1." + rest
+			d.containers["x"] = &made{Container: daemon.Container{Labels: map[string]string{docker.Label: client + ".0.abcdefgh"}}, state: test.state, created: test.made}
+			d.images["sha256:x"] = []string{docker.Repository + ":" + client + ".1.abcdefgh"} // its day is over
+			h := d.open(docker.Options{})
+			if len(d.containers) > 0 != test.stays || len(d.images) > 0 != test.stays {
+				t.Errorf("%d containers, %d images, want them %t", len(d.containers), len(d.images), test.stays)
+			}
+			if err := errors.Join(h.Left...); test.named != (err != nil) || err != nil && !strings.Contains(err.Error(), "container x, of a client on another host, runs") {
+				t.Errorf("left %v, want it named: %t", err, test.named)
+			}
+		})
+	}
+}
