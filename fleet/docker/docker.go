@@ -43,6 +43,8 @@ type Host struct {
 	options Options
 	images  map[string]string // what the daemon calls those that it has, by the digest of their configuration
 	ahead   time.Duration     // its clock of this host's
+	prompt  time.Duration     // the daemon may take for a signal
+	last    time.Duration     // and to remove what was made there
 }
 
 // now is the time by the daemon's clock, which all of its clients go by.
@@ -54,7 +56,7 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{client: client, options: options, images: map[string]string{}}
+	h := &Host{client: client, options: options, images: map[string]string{}, prompt: 10 * time.Second, last: 2 * time.Minute}
 	if h.info, err = client.Info(ctx); err == nil {
 		if there := h.info.Time(); !there.IsZero() {
 			h.ahead = time.Until(there)
@@ -68,13 +70,10 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 	return h, nil
 }
 
-// last is how long a daemon may take to remove what was made there.
-const last = 2 * time.Minute
-
 // Close takes the streamed images back, and containers whose making was broken off. A process has one host at a
 // time.
 func (h *Host) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), last)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.last)
 	defer cancel()
 	defer h.client.Close()
 	refused, err := h.sweep(ctx, func(_ daemon.Listed, m mark) bool { return m.mine() })
@@ -83,7 +82,7 @@ func (h *Host) Close(ctx context.Context) error {
 
 // remove ends and removes a container, even after ctx has ended.
 func (h *Host) remove(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), last)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.last)
 	defer cancel()
 	if err := h.client.Remove(ctx, id); err != nil {
 		return fmt.Errorf("remove container %.12s: %w", id, err)

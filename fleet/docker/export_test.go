@@ -10,7 +10,13 @@ import (
 // For tests.
 const Repository = repository
 
-var NewMark = newMark
+var (
+	NewMark   = newMark
+	ErrFrozen = errFrozen
+)
+
+// Impatient bounds what a host waits for a daemon that is asked for a signal.
+func Impatient(h *Host, prompt time.Duration) { h.prompt = prompt }
 
 // Elsewhere has a host believe that its daemon is at an address of TCP.
 func Elsewhere(h *Host, address string) { h.client.URL = &url.URL{Scheme: "tcp", Host: address} }
