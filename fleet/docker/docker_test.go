@@ -486,7 +486,7 @@ func TestAttach(t *testing.T) {
 	d.faults["POST /containers/{id}/start"] = func(_ http.ResponseWriter, r *http.Request) { asked = d.containers[r.PathValue("id")] }
 	h := d.open(docker.Options{Runtime: "nvidia"})
 	p := program(t)
-	p.Open = container.Open{Dir: "/w", User: "app", Network: true, HostIPC: true, ShmBytes: 5, Binds: []container.Bind{{Source: "/a", Target: "/b", ReadOnly: true}}}
+	p.Open = container.Open{Dir: "/w", User: "app", Network: true, HostIPC: true, ShmBytes: 5, Binds: []container.Bind{{Source: "/a:z", Target: "/b", ReadOnly: true}}}
 	p.Bounds = container.Bounds{Memory: 7, Ulimits: []container.Ulimit{{Name: "memlock", Soft: -1, Hard: -1}}}
 	var out, errs bytes.Buffer
 	code, err := h.Attach(t.Context(), p, container.Streams{In: strings.NewReader("said"), Out: &out, Err: &errs})
@@ -495,7 +495,7 @@ func TestAttach(t *testing.T) {
 	}
 	c := asked.HostConfig
 	if !slices.Equal(asked.Entrypoint, []string{"cat"}) || !slices.Equal(asked.Cmd, []string{"-u"}) || asked.User != "app" || asked.WorkingDir != "/w" || !slices.Contains(asked.Env, "NVIDIA_VISIBLE_DEVICES=0,all") ||
-		c.NetworkMode != "host" || c.IpcMode != "host" || c.ShmSize != 5 || !slices.Equal(c.Binds, []string{"/a:/b:ro"}) || c.Memory != 7 || len(c.Ulimits) != 1 || c.Runtime != "nvidia" {
+		c.NetworkMode != "host" || c.IpcMode != "host" || c.ShmSize != 5 || !slices.Equal(c.Mounts, []daemon.Mount{{Type: "bind", Source: "/a:z", Target: "/b", ReadOnly: true}}) || c.Memory != 7 || len(c.Ulimits) != 1 || c.Runtime != "nvidia" {
 		t.Errorf("container %+v", asked.Container)
 	}
 	d.clean(h)
