@@ -251,21 +251,36 @@ func TestAnswerLost(t *testing.T) {
 	d.clean(h)
 }
 
-// A container that hangs is ended after the limit, and one whose caller gives up at once.
+// A container that hangs is ended after the limit and a minute, and one whose caller gives up at once.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	d := newStandIn(t)
-	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("interrupted")
-	d.faults["POST /containers/{id}/wait"] = func(_ http.ResponseWriter, r *http.Request) {
-		cancel(stop)
-		<-r.Context().Done()
+	for name, test := range map[string]struct {
+		limit   time.Duration
+		givesUp bool
+		want    error
+	}{
+		"the caller":           {time.Minute, true, stop},
+		"the time, 0.2 s here": {200*time.Millisecond - time.Minute, false, docker.ErrHangs},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newStandIn(t)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			d.faults["POST /containers/{id}/wait"] = func(_ http.ResponseWriter, r *http.Request) {
+				if test.givesUp {
+					cancel(stop)
+				}
+				<-r.Context().Done()
+			}
+			h := d.open(docker.Options{})
+			if _, _, err := h.Observe(ctx, subject(t, onDisk, sample(t, imagetest.Gzip)), nil, test.limit); !errors.Is(err, test.want) {
+				t.Errorf("Observe = %v, want %v", err, test.want)
+			}
+			d.clean(h)
+		})
 	}
-	h := d.open(docker.Options{})
-	if _, _, err := h.Observe(ctx, subject(t, onDisk, sample(t, imagetest.Gzip)), nil, time.Minute); !errors.Is(err, stop) {
-		t.Errorf("Observe = %v, want %v", err, stop)
-	}
-	d.clean(h)
 }
 
 func TestNoGPUs(t *testing.T) {
