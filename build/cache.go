@@ -37,10 +37,12 @@ type caching struct {
 
 // cached is what an image has to do with caches.
 type cached struct {
-	plan  digest.Digest      // what it is made of
-	given []*cache.Entry     // what its solve was offered
-	wrote ocispec.Descriptor // what BuildKit made of it, zero if nothing
-	noted []record.Cache
+	plan   digest.Digest      // what it is made of
+	given  []*cache.Entry     // what its solve was offered
+	spare  bool               // it is there from an earlier run: a solve is for the cache alone
+	wrote  ocispec.Descriptor // what BuildKit made of it, zero if nothing
+	unmade error              // why there is nothing, if the image is spare
+	noted  []record.Cache
 }
 
 // importStore is how a graph names the store of caches.
@@ -178,6 +180,10 @@ func (r *run) export(ctx context.Context, t *task) {
 		return
 	}
 	for _, m := range t.manifests {
+		if m.unmade != nil {
+			m.noted = append(m.noted, r.cache.Unmade(r.cacheTag(m.cell.ID, m.platform), m.unmade))
+			continue
+		}
 		r.sending.Go(func() {
 			done := func(error) {}
 			if m.wrote.Digest != "" {

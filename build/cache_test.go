@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/record"
@@ -189,6 +191,53 @@ func TestCacheCurrent(t *testing.T) {
 	h = caching(t, registry.Host, true) // another machine, and another recipe
 	h.catalog = load(t, overlay(t, "12.1", "cudart", "cudart, more"))
 	want("exported", false)
+}
+
+// TestCacheUnmade: an image that has not changed is there, whatever becomes of the BuildKit that is to
+// write its cache; the run ends only if another image needs one.
+func TestCacheUnmade(t *testing.T) {
+	t.Parallel()
+	for name, kill := range map[string]bool{"absent": false, "killed": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, log := newHouse(t), &watcher{}
+			h.toolDir = t.TempDir()
+			h.address, _ = given(t)
+			var state string
+			h.catalog = load(t, awaited(t, func(times int) bool {
+				if times > 1 {
+					for _, pid := range daemons(t, state) {
+						_ = syscall.Kill(pid, syscall.SIGKILL)
+					}
+				}
+				return times == 1
+			}))
+			cells := []string{"12.1-base-*", "12.1-runtime-*"}
+			first := h.done(t, cells...)
+			if h.address = "unix:///nobody/buildkitd.sock"; kill {
+				h.address, state = given(t)
+			}
+			h.cache.To = repository(t, registrytest.Start(t, nil).Host)
+			h.log = slog.New(slog.NewTextHandler(log, nil))
+			r := h.done(t, cells...)
+			if diff := cmp.Diff(digests(first), digests(r)); diff != "" {
+				t.Errorf("digests (-first +again):\n%s", diff)
+			}
+			runtime := cell(t, r, "12.1-runtime-tiny")
+			if !runtime.Cached || runtime.Status != record.Passed || len(runtime.Builders) > 0 {
+				t.Errorf("runtime = %+v, want it cached and by no builder", runtime)
+			}
+			if c := runtime.Caches[len(runtime.Caches)-1]; c.State != record.CacheFailed || c.Reason == "" || strings.Count(log.String(), "was not written") != 1 {
+				t.Errorf("cache = %+v, log %q, want it failed and one warning", c, log)
+			}
+			if kill {
+				return
+			}
+			if r, err := h.run(t.Context(), t, append(cells, "12.6-base-*")...); !errors.Is(err, engine.ErrUnavailable) || r.Totals.Cancelled == 0 {
+				t.Errorf("Run = %+v, %v, want ErrUnavailable for an image that is not there", r.Totals, err)
+			}
+		})
+	}
 }
 
 // TestCacheMended: what a cache has lost is built, and put there again.

@@ -77,7 +77,8 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 		return built{}, err
 	}
 	m.plan = key
-	if known, ok := r.unchanged(ctx, key); ok && !r.owes(ctx, m) {
+	known, ok := r.unchanged(ctx, key)
+	if m.spare = ok; ok && !r.owes(ctx, m) {
 		r.Display.Cached("[" + m.name() + "] unchanged")
 		m.evaluate()
 		return built{known.Descriptor, r.noted(m, key, known), true}, nil
@@ -92,7 +93,12 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	}
 	m.begun = time.Now()
 	desc, err := r.solve(ctx, m, compiled)
-	if err != nil {
+	switch {
+	case err != nil && m.spare && ctx.Err() == nil:
+		m.unmade, m.by = err, nil
+		m.evaluate()
+		return built{known.Descriptor, r.noted(m, key, known), true}, nil
+	case err != nil:
 		return built{}, err
 	}
 	made := r.made(m, key, desc)

@@ -64,6 +64,7 @@ type Cache struct {
 
 	fetched, sent atomic.Int64
 	fetching      sync.WaitGroup
+	unmade        sync.Once // the warning
 
 	mu     sync.Mutex
 	closed bool
