@@ -37,12 +37,13 @@ type caching struct {
 
 // cached is what an image has to do with caches.
 type cached struct {
-	plan   digest.Digest      // what it is made of
-	given  []*cache.Entry     // what its solve was offered
-	spare  bool               // it is there from an earlier run: a solve is for the cache alone
-	wrote  ocispec.Descriptor // what BuildKit made of it, zero if nothing
-	unmade error              // why there is nothing, if the image is spare
-	noted  []record.Cache
+	plan    digest.Digest      // what it is made of
+	given   []*cache.Entry     // what there is for its solve
+	offered []*cache.Entry     // those that BuildKit was offered, whatever became of them then
+	spare   bool               // it is there from an earlier run: a solve is for the cache alone
+	wrote   ocispec.Descriptor // what BuildKit made of it, zero if nothing
+	unmade  error              // why there is nothing, if the image is spare
+	noted   []record.Cache
 }
 
 // importStore is how a graph names the store of caches.
@@ -133,6 +134,9 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, opt
 	m.given = r.find(ctx, m)
 	for _, entry := range m.given {
 		if r.cache.State(entry).State == record.CacheImported {
+			if !slices.Contains(m.offered, entry) { // by a builder that is lost
+				m.offered = append(m.offered, entry)
+			}
 			imports = append(imports, gateway.CacheOptionsEntry{Type: "local", Attrs: map[string]string{"src": importStore, "digest": entry.Manifest.Digest.String()}})
 		}
 	}
@@ -195,12 +199,11 @@ func (r *run) export(ctx context.Context, t *task) {
 	}
 }
 
-// cacheParts are the caches that the build of an image could take steps from: by other tools than its own.
-func (r *run) cacheParts(m *manifest) (all []record.Part) {
-	for _, entry := range m.given {
-		if r.cache.State(entry).State == record.CacheImported {
-			all = append(all, record.Part{Kind: record.CachePart, Name: entry.Ref, Digest: entry.Manifest.Digest.String()})
-		}
+// cacheParts are the caches that were offered to the solve of an image: steps of them may be by other tools than its
+// own. One that turned out not to be whole has served as far as it was.
+func (m *manifest) cacheParts() (all []record.Part) {
+	for _, entry := range m.offered {
+		all = append(all, record.Part{Kind: record.CachePart, Name: entry.Ref, Digest: entry.Manifest.Digest.String()})
 	}
 	return all
 }

@@ -335,6 +335,12 @@ func TestCacheUnread(t *testing.T) {
 			if said := log.String(); strings.Count(said, "WARN") != 1 && test.state == record.CacheUnreachable || !strings.Contains(said, proxy.Host) {
 				t.Errorf("log = %q, want a warning that names the registry", said)
 			}
+			offered := slices.ContainsFunc(cell(t, r, "12.1-runtime-tiny").Made[0].Parts, func(p record.Part) bool {
+				return p.Kind == record.CachePart && strings.HasSuffix(p.Name, "12.1-runtime-tiny-amd64")
+			})
+			if offered == test.all { // what it lacks shows after steps were taken from it
+				t.Errorf("runtime is said to be made of its cache: %v", offered)
+			}
 			base, runtime := "[tiny cuda 12.1] install base: cudart", "[tiny cuda 12.1] install runtime: cublas"
 			if steps := ran(h.show.String()); !slices.Contains(steps, runtime) || slices.Contains(steps, base) != test.all {
 				t.Errorf("ran %q, want the runtime that the cache lacks, and of the base %v", steps, test.all)

@@ -102,7 +102,7 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 		return built{}, err
 	}
 	made := r.made(m, key, desc)
-	made.Parts, made.Tools = append(made.Parts, r.cacheParts(m)...), r.tools(m)
+	made.Parts, made.Tools = append(made.Parts, m.cacheParts()...), r.tools(m)
 	r.memo.put(key, remembered{desc, &made})
 	return built{desc: desc, made: made}, nil
 }
