@@ -42,6 +42,7 @@ func (r *run) open(ctx context.Context) error {
 		return err
 	}
 	r.opened = true
+	r.introduce()
 	var group sync.WaitGroup
 	for _, b := range r.builders {
 		group.Go(func() { r.openOne(ctx, b) })

@@ -82,9 +82,10 @@ func (r *run) closeCaches() error {
 
 // session returns the one session of all solves of a BuildKit. A step that two solves share may take
 // blobs of a cache by the session of the first, when that is over. One that has ended is replaced.
-func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, error) {
+func (r *run) session(ctx context.Context, b *builder) (*session.Session, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	e := b.engine
 	if s := r.sessions[e]; s != nil {
 		return s, nil
 	}
@@ -93,7 +94,7 @@ func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, 
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range r.attachables() {
+	for _, a := range r.attachables(b) {
 		s.Allow(a)
 	}
 	s.Allow(sessioncontent.NewAttachable(map[string]content.Store{ // the names are BuildKit's
@@ -117,7 +118,7 @@ func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, 
 // withCaches adds to the options of a solve what caches have of the image and of those below it, and
 // that BuildKit is to write one. BuildKit takes a blob of a cache when it has a use for the step that
 // made it, and runs the step if the blob cannot be had.
-func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, options bk.SolveOpt) (bk.SolveOpt, []gateway.CacheOptionsEntry, error) {
+func (r *run) withCaches(ctx context.Context, b *builder, m *manifest, options bk.SolveOpt) (bk.SolveOpt, []gateway.CacheOptionsEntry, error) {
 	if r.cache == nil {
 		return options, nil, nil
 	}
@@ -143,7 +144,7 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, opt
 	if err := ctx.Err(); err != nil { // the registries may have taken their time
 		return options, nil, err
 	}
-	s, err := r.session(ctx, e)
+	s, err := r.session(ctx, b)
 	options.SharedSession, options.SessionPreInitialized = s, true
 	return options, imports, err
 }

@@ -143,7 +143,7 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (desc
 		return desc, err
 	}
 	err = r.at(ctx, m, func(there context.Context, b *builder) error {
-		options, imports, err := r.withCaches(ctx, b.engine, m, r.solveOptions(m.platform))
+		options, imports, err := r.withCaches(ctx, b, m, r.solveOptions(b, m.platform))
 		if err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (desc
 	return desc, err
 }
 
-func (r *run) solveOptions(platform string) bk.SolveOpt {
+func (r *run) solveOptions(b *builder, platform string) bk.SolveOpt {
 	attrs := map[string]string{"tar": "false", "compression": r.Compression, "oci-mediatypes": "true"}
 	if r.Compression != matrix.Zstd { // the compression of bootstrapped roots
 		attrs["force-compression"] = "true"
@@ -179,13 +179,13 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.output()}},
 		OCIStores:     map[string]content.Store{llb.BaseStore: r.Bases.Content()},
 		FrontendAttrs: map[string]string{"platform": platform}, // without, the exporter warns of one that is not its own
-		Session:       r.attachables(),
+		Session:       r.attachables(b),
 	}
 }
 
-// attachables are what BuildKit may ask of us, beside content.
-func (r *run) attachables() []session.Attachable {
-	all := []session.Attachable{credentials()}
+// attachables are what a BuildKit may ask of us, beside content.
+func (r *run) attachables(b *builder) []session.Attachable {
+	all := []session.Attachable{r.credentials(b)}
 	if config := r.aptConfig(); len(config) > 0 {
 		all = append(all, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
 	}
