@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -49,19 +50,18 @@ type cached struct {
 // importStore is how a graph names the store of caches.
 const importStore = "cudabuild-cache"
 
-// openCaches opens the caches of the run, if there are any.
+// openCaches opens the caches of the run, if there are any. What a run that was killed has left of its own
+// goes, because one run at a time owns the state directory.
 func (r *run) openCaches(ctx context.Context) (err error) {
-	if r.Cache.None() {
-		return nil
+	r.exports = filepath.Join(r.Engine.StateDir, "cache-export")
+	if err := os.RemoveAll(r.exports); err != nil || r.Cache.None() {
+		return err
 	}
 	if r.cache, err = cache.New(ctx, r.Cache, r.Log, r.Display.Step, r.output(), r.Bases.Content()); err != nil {
 		return err
 	}
 	r.sessions = map[*engine.Engine]*session.Session{}
-	if r.Cache.Writes() {
-		r.exports, err = os.MkdirTemp("", "cudabuild-cache-")
-	}
-	return err
+	return os.Mkdir(r.exports, 0o700)
 }
 
 // closeCaches ends the sessions.

@@ -5,6 +5,7 @@ package build_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/cudabuild/cudabuild/build/cache"
 	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/matrix"
@@ -399,6 +401,24 @@ func TestCacheUnwritten(t *testing.T) {
 type keychain struct{ authn.Authenticator }
 
 func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) { return k.Authenticator, nil }
+
+// TestCacheLeftover: what a run that writes a cache needs on disk is in its state directory, and gone after it, also
+// what one that was killed has left.
+func TestCacheLeftover(t *testing.T) { // not parallel: it sets the environment
+	h := caching(t, registrytest.Start(t, nil).Host, true)
+	left := filepath.Join(h.state, "cache-export", "ingest")
+	t.Setenv("TMPDIR", "/nobody")
+	for range 2 { // with a cache, and without
+		if err := os.MkdirAll(left, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		h.done(t, "12.1-base-*")
+		if _, err := os.Stat(filepath.Dir(left)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is there still (%v)", filepath.Dir(left), err)
+		}
+		h.cache = cache.Options{}
+	}
+}
 
 // TestCacheInterrupted: a registry that never answers keeps no run from ending, whatever it is asked for.
 func TestCacheInterrupted(t *testing.T) {
