@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -37,28 +38,30 @@ type caching struct {
 
 // cached is what an image has to do with caches.
 type cached struct {
-	plan  digest.Digest      // what it is made of
-	given []*cache.Entry     // what its solve was offered
-	wrote ocispec.Descriptor // what BuildKit made of it, zero if nothing
-	noted []record.Cache
+	plan    digest.Digest      // what it is made of
+	given   []*cache.Entry     // what there is for its solve
+	offered []*cache.Entry     // those that BuildKit was offered, whatever became of them then
+	spare   bool               // it is there from an earlier run: a solve is for the cache alone
+	wrote   ocispec.Descriptor // what BuildKit made of it, zero if nothing
+	unmade  error              // why there is nothing, if the image is spare
+	noted   []record.Cache
 }
 
 // importStore is how a graph names the store of caches.
 const importStore = "cudabuild-cache"
 
-// openCaches opens the caches of the run, if there are any.
+// openCaches opens the caches of the run, if there are any. What a run that was killed has left of its own
+// goes, because one run at a time owns the state directory.
 func (r *run) openCaches(ctx context.Context) (err error) {
-	if r.Cache.None() {
-		return nil
+	r.exports = filepath.Join(r.Engine.StateDir, "cache-export")
+	if err := os.RemoveAll(r.exports); err != nil || r.Cache.None() {
+		return err
 	}
 	if r.cache, err = cache.New(ctx, r.Cache, r.Log, r.Display.Step, r.output(), r.Bases.Content()); err != nil {
 		return err
 	}
 	r.sessions = map[*engine.Engine]*session.Session{}
-	if r.Cache.Writes() {
-		r.exports, err = os.MkdirTemp("", "cudabuild-cache-")
-	}
-	return err
+	return os.Mkdir(r.exports, 0o700)
 }
 
 // closeCaches ends the sessions.
@@ -79,9 +82,10 @@ func (r *run) closeCaches() error {
 
 // session returns the one session of all solves of a BuildKit. A step that two solves share may take
 // blobs of a cache by the session of the first, when that is over. One that has ended is replaced.
-func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, error) {
+func (r *run) session(ctx context.Context, b *builder) (*session.Session, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	e := b.engine
 	if s := r.sessions[e]; s != nil {
 		return s, nil
 	}
@@ -90,7 +94,7 @@ func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, 
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range r.attachables() {
+	for _, a := range r.attachables(b) {
 		s.Allow(a)
 	}
 	s.Allow(sessioncontent.NewAttachable(map[string]content.Store{ // the names are BuildKit's
@@ -114,7 +118,7 @@ func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, 
 // withCaches adds to the options of a solve what caches have of the image and of those below it, and
 // that BuildKit is to write one. BuildKit takes a blob of a cache when it has a use for the step that
 // made it, and runs the step if the blob cannot be had.
-func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, options bk.SolveOpt) (bk.SolveOpt, []gateway.CacheOptionsEntry, error) {
+func (r *run) withCaches(ctx context.Context, b *builder, m *manifest, options bk.SolveOpt) (bk.SolveOpt, []gateway.CacheOptionsEntry, error) {
 	if r.cache == nil {
 		return options, nil, nil
 	}
@@ -131,13 +135,16 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, opt
 	m.given = r.find(ctx, m)
 	for _, entry := range m.given {
 		if r.cache.State(entry).State == record.CacheImported {
+			if !slices.Contains(m.offered, entry) { // by a builder that is lost
+				m.offered = append(m.offered, entry)
+			}
 			imports = append(imports, gateway.CacheOptionsEntry{Type: "local", Attrs: map[string]string{"src": importStore, "digest": entry.Manifest.Digest.String()}})
 		}
 	}
 	if err := ctx.Err(); err != nil { // the registries may have taken their time
 		return options, nil, err
 	}
-	s, err := r.session(ctx, e)
+	s, err := r.session(ctx, b)
 	options.SharedSession, options.SessionPreInitialized = s, true
 	return options, imports, err
 }
@@ -178,6 +185,10 @@ func (r *run) export(ctx context.Context, t *task) {
 		return
 	}
 	for _, m := range t.manifests {
+		if m.unmade != nil {
+			m.noted = append(m.noted, r.cache.Unmade(r.cacheTag(m.cell.ID, m.platform), m.unmade))
+			continue
+		}
 		r.sending.Go(func() {
 			done := func(error) {}
 			if m.wrote.Digest != "" {
@@ -189,12 +200,11 @@ func (r *run) export(ctx context.Context, t *task) {
 	}
 }
 
-// cacheParts are the caches that the build of an image could take steps from: by other tools than its own.
-func (r *run) cacheParts(m *manifest) (all []record.Part) {
-	for _, entry := range m.given {
-		if r.cache.State(entry).State == record.CacheImported {
-			all = append(all, record.Part{Kind: record.CachePart, Name: entry.Ref, Digest: entry.Manifest.Digest.String()})
-		}
+// cacheParts are the caches that were offered to the solve of an image: steps of them may be by other tools than its
+// own. One that turned out not to be whole has served as far as it was.
+func (m *manifest) cacheParts() (all []record.Part) {
+	for _, entry := range m.offered {
+		all = append(all, record.Part{Kind: record.CachePart, Name: entry.Ref, Digest: entry.Manifest.Digest.String()})
 	}
 	return all
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -56,6 +57,20 @@ func transport(address string) ([]bk.ClientOpt, error) {
 		options = append(options, bk.WithCredentials(given.Get("cert"), given.Get("key")))
 	}
 	return options, nil
+}
+
+// Private reports whether nobody on the way reads what is said to the BuildKit at an address: all
+// forms are but tcp:// without TLS to another machine.
+func Private(address string) bool {
+	u, err := url.Parse(address)
+	if !strings.HasPrefix(address, "tcp://") || strings.Contains(address, "?") { // one parameter is TLS
+		return true
+	}
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func misused(address, what string) error {

@@ -17,6 +17,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -64,6 +65,7 @@ type Cache struct {
 
 	fetched, sent atomic.Int64
 	fetching      sync.WaitGroup
+	unmade        sync.Once // the warning
 
 	mu     sync.Mutex
 	closed bool
@@ -227,6 +229,13 @@ func (r *repository) fail(err error) bool {
 	return first
 }
 
+// What a manifest may claim. A blob of a layer as large as maxBlob could not be unpacked anywhere, and
+// BuildKit reads the keys of steps, some kB, whole.
+const (
+	maxBlob = 64 << 30 // bytes
+	maxKeys = 64 << 20
+)
+
 // take notes which blobs a manifest names.
 func (c *Cache) take(ctx context.Context, e *Entry, repo *repository, data []byte) error {
 	var m ocispec.Manifest
@@ -243,9 +252,12 @@ func (c *Cache) take(ctx context.Context, e *Entry, repo *repository, data []byt
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, desc := range append(m.Layers, m.Config) {
+	for i, desc := range append(m.Layers, m.Config) {
 		if err := desc.Digest.Validate(); err != nil {
 			return err
+		}
+		if desc.Size < 0 || desc.Size > maxBlob || i == len(m.Layers) && desc.Size > maxKeys {
+			return fmt.Errorf("blob %s: a size of %d bytes cannot be", desc.Digest, desc.Size)
 		}
 		b := c.known[desc.Digest]
 		if b == nil {

@@ -39,6 +39,7 @@ type matrixFlags struct {
 
 	compression, mirror            string
 	builders                       []string
+	ofMatrix                       bool // the builders are
 	cacheTo                        string
 	cacheFrom                      []string
 	jobs                           int
@@ -178,6 +179,7 @@ func (f *matrixFlags) findBuilders(cmd *cobra.Command, m *matrix.Matrix) (err er
 		f.builders = strings.Split(host, ",")
 	default:
 		f.builders = m.Builders()
+		f.ofMatrix = len(f.builders) > 0
 	}
 	f.builders, err = engine.Find(cmd.Context(), f.builders)
 	return err
@@ -268,9 +270,9 @@ func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix
 		Bases: bases, Images: images,
 		Failed:   filepath.Join(f.out, "failed"),
 		Engine:   engine.Options{StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
-		Builders: f.builders,
-		Gate:     verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
-		Matrix:   m.Digest(), Version: version,
+		Builders: f.builders, OfMatrix: f.ofMatrix,
+		Gate:   verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
+		Matrix: m.Digest(), Version: version,
 		Cache: caches, AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
 		Display: display, Log: slog.Default(),
