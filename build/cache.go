@@ -30,7 +30,7 @@ import (
 // caching is the state of the caches of a run.
 type caching struct {
 	cache    *cache.Cache                        // nil if there is none
-	exports  string                              // the folder that BuildKit's client wants for caches to be written; it leaves an index there
+	exports  string                              // the folder of the folders of [run.exportDir]
 	sessions map[*engine.Engine]*session.Session // guarded by the run's mu
 	serving  sync.WaitGroup                      // of sessions
 	sending  sync.WaitGroup                      // of caches
@@ -97,12 +97,15 @@ func (r *run) session(ctx context.Context, b *builder) (*session.Session, error)
 	for _, a := range r.attachables(b) {
 		s.Allow(a)
 	}
-	s.Allow(sessioncontent.NewAttachable(map[string]content.Store{ // the names are BuildKit's
+	stores := map[string]content.Store{ // the names are BuildKit's
 		"export":               r.output(),
 		"oci:" + llb.BaseStore: r.Bases.Content(),
 		"local:" + importStore: r.cache.Content(),
-		"local:" + r.exports:   r.cache.Content(),
-	}))
+	}
+	for m := range r.manifests() {
+		stores["local:"+r.exportDir(m)] = r.cache.Content()
+	}
+	s.Allow(sessioncontent.NewAttachable(stores))
 	r.sessions[e] = s
 	r.serving.Go(func() {
 		_ = s.Run(ctx, e.Client.Dialer()) // solves tell
@@ -115,6 +118,12 @@ func (r *run) session(ctx context.Context, b *builder) (*session.Session, error)
 	return s, nil
 }
 
+// exportDir is the folder that BuildKit's client wants for the cache of an image, though the blobs go
+// elsewhere. It leaves an index there under a lock that it does not wait for, so each solve has its own.
+func (r *run) exportDir(m *manifest) string {
+	return filepath.Join(r.exports, r.cacheTag(m.cell.ID, m.platform))
+}
+
 // withCaches adds to the options of a solve what caches have of the image and of those below it, and
 // that BuildKit is to write one. BuildKit takes a blob of a cache when it has a use for the step that
 // made it, and runs the step if the blob cannot be had.
@@ -123,7 +132,7 @@ func (r *run) withCaches(ctx context.Context, b *builder, m *manifest, options b
 		return options, nil, nil
 	}
 	if r.Cache.Writes() {
-		attrs := map[string]string{"dest": r.exports, "mode": "min", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "true"}
+		attrs := map[string]string{"dest": r.exportDir(m), "mode": "min", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "true"}
 		for _, name := range []string{"compression", "force-compression"} { // so that its blobs are the image's
 			if value := options.Exports[0].Attrs[name]; value != "" {
 				attrs[name] = value

@@ -192,7 +192,7 @@ func (c *Cache) look(ctx context.Context, e *Entry, repo *repository, ref name.T
 		c.log.Info("the cache has nothing yet", "cache", e.Ref)
 	case err != nil:
 		e.State, e.Reason = record.CacheUnreachable, err.Error()
-		if first := repo.fail(err); first && ctx.Err() == nil {
+		if first := c.fail(repo, err); first && ctx.Err() == nil {
 			c.log.Warn("a cache is not used: it cannot be read", "cache", repo.Name(), "error", err)
 		}
 	default:
@@ -218,7 +218,21 @@ func (r *repository) manifest(ctx context.Context, ref name.Tag) ([]byte, error)
 	return desc.Manifest, nil
 }
 
-// fail notes that a repository cannot be read, and reports whether that is new.
+// fail notes that a repository cannot be read, and reports whether that is new. A registry that has not
+// answered for one of its repositories is not waited for again for another.
+func (c *Cache) fail(repo *repository, err error) (first bool) {
+	var answer *transport.Error
+	for _, other := range c.repos {
+		switch {
+		case other == repo:
+			first = other.fail(err)
+		case other.RegistryStr() == repo.RegistryStr() && !errors.As(err, &answer):
+			other.fail(err)
+		}
+	}
+	return first
+}
+
 func (r *repository) fail(err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

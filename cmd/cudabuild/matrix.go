@@ -40,8 +40,7 @@ type matrixFlags struct {
 	compression, mirror            string
 	builders                       []string
 	ofMatrix                       bool // the builders are
-	cacheTo                        string
-	cacheFrom                      []string
+	cacheTo, cacheFrom             []string
 	jobs                           int
 	failFast, keepGoing, refresh   bool
 	unpinned, push                 bool
@@ -77,7 +76,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.builders, "builder", nil, "`ADDRESS` of a running BuildKit; several share the work, empty starts one (env BUILDKIT_HOST, with commas, else builders of the matrix)")
 	flags.StringArrayVar(&f.cacheFrom, "cache-from", nil, "`REGISTRY/REPO` with what other BuildKits have made, taken in place of building it; repeatable")
-	flags.StringVar(&f.cacheTo, "cache-to", "", "`REGISTRY/REPO` to put there what is made, a tag for each image, for --cache-from")
+	flags.StringArrayVar(&f.cacheTo, "cache-to", nil, "`REGISTRY/REPO` to put there what is made, a tag for each image, for --cache-from")
 	flags.StringVar(&f.compression, "compression", "", "of layers: zstd or gzip (default: what the matrix says, else zstd)")
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.Lookup("debian-mirror").DefValue = "" // --help is no place for a login
@@ -194,8 +193,11 @@ func (f *matrixFlags) caches(cmd *cobra.Command) (o cache.Options, err error) {
 		}
 		o.From = append(o.From, repo)
 	}
-	if cmd.Flags().Changed("cache-to") {
-		if o.To, err = cacheRepository("--cache-to", f.cacheTo); err != nil {
+	if len(f.cacheTo) > 1 {
+		return o, hint.Usage("--cache-to is given twice: a cache is written to one place", "name the others with --cache-from")
+	}
+	for _, to := range f.cacheTo {
+		if o.To, err = cacheRepository("--cache-to", to); err != nil {
 			return o, err
 		}
 	}
