@@ -55,6 +55,7 @@ type Options struct {
 	// Builders are the addresses of running BuildKits that share the work, as [engine.Find] returns
 	// them; none means that of Engine, or one of our own.
 	Builders []string
+	OfMatrix bool // the matrix names them, and not who runs it: they get fewer logins, which is said
 
 	// Matrix is the digest of the file that the cells are from, Version that of cudabuild: what the
 	// record says of them, "" if they are not known.
@@ -109,6 +110,9 @@ func newRun(cells []matrix.Cell, o Options) (*run, error) {
 		return nil, err
 	}
 	r := &run{Options: o, compiler: &llb.Compiler{}, solved: solvedBy(o.Proxy), memo: memo, bases: map[string]*root{}, builders: newBuilders(o), places: map[string]int{}}
+	if err := r.keepLogins(); err != nil {
+		return nil, err
+	}
 	byID := map[string]*task{}
 	for _, cell := range cells {
 		t := newTask(cell)

@@ -28,7 +28,7 @@ func newBuilders(o Options) (all []*builder) {
 }
 
 // open starts or connects to the builders once, for the first cell that needs one. Of several
-// some may be absent. A run without any cannot go on, so that ends it.
+// some may be absent; that all are is an error.
 func (r *run) open(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -42,6 +42,7 @@ func (r *run) open(ctx context.Context) error {
 		return err
 	}
 	r.opened = true
+	r.introduce()
 	var group sync.WaitGroup
 	for _, b := range r.builders {
 		group.Go(func() { r.openOne(ctx, b) })
@@ -127,7 +128,7 @@ func (r *run) living() (n int) {
 	return n
 }
 
-// noneLeft ends the run for want of a builder.
+// noneLeft says why there is no builder.
 func (r *run) noneLeft() error {
 	var all error
 	for _, b := range r.builders {
@@ -139,8 +140,17 @@ func (r *run) noneLeft() error {
 			all = fmt.Errorf("%w; %w", all, b.err)
 		}
 	}
-	r.cancel(all)
 	return all
+}
+
+// ends ends the run for want of what all images need, but for the sake of one that must be made
+// alone: one that a cache lacks is there already. The first cause stays, so an interrupt that ended
+// the daemon wins.
+func (r *run) ends(m *manifest, err error) error {
+	if !m.spare {
+		r.cancel(err)
+	}
+	return err
 }
 
 // at has something done by the builder of an image's family, as one of its jobs, and by the next
@@ -182,7 +192,7 @@ func (r *run) builder(ctx context.Context, m *manifest) (*builder, error) {
 // placed returns the builder of an image's family. Those that were on a lost one are placed anew.
 func (r *run) placed(ctx context.Context, m *manifest) (*builder, error) {
 	if err := r.open(ctx); err != nil {
-		return nil, err
+		return nil, r.ends(m, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -196,7 +206,7 @@ func (r *run) placed(ctx context.Context, m *manifest) (*builder, error) {
 	switch {
 	case ok:
 	case r.living() < len(r.builders):
-		return nil, r.noneLeft()
+		return nil, r.ends(m, r.noneLeft())
 	default:
 		return nil, r.noPlatform(m)
 	}

@@ -18,8 +18,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/cudabuild/cudabuild/engine"
+	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/record"
 )
 
@@ -137,19 +139,26 @@ func TestBuilders(t *testing.T) {
 }
 
 // TestBuilderLost: one that is killed or falls silent in the middle of a step leaves its family
-// to the other, which is said once, and the images are the same.
+// to the other, which is said once, and the images are the same. With a cache there is a session that
+// outlives its solves: it holds up no run.
 func TestBuilderLost(t *testing.T) {
 	t.Parallel()
-	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen": syscall.SIGSTOP} {
-		t.Run(name, func(t *testing.T) {
+	for title, test := range map[string]struct {
+		signal syscall.Signal
+		cached bool
+	}{"killed": {syscall.SIGKILL, false}, "frozen": {syscall.SIGSTOP, false}, "frozen with a cache": {syscall.SIGSTOP, true}} {
+		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			h, states := pair(t)
+			if test.cached {
+				h.cache.From = []name.Repository{repository(t, registrytest.Start(t, nil).Host)}
+			}
 			h.patience = 10 * time.Second
 			first := on(h.done(t, twoFamilies...))["12.1-runtime-tiny"]
 			hit := func(times int) bool {
 				if times == 1 {
 					for _, pid := range daemons(t, states[first]) {
-						_ = syscall.Kill(pid, signal)
+						_ = syscall.Kill(pid, test.signal)
 					}
 				}
 				return times > 1

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ import (
 // caching is the state of the caches of a run.
 type caching struct {
 	cache    *cache.Cache                        // nil if there is none
-	exports  string                              // the folder that BuildKit's client wants for caches to be written; it leaves an index there
+	exports  string                              // the folder of the folders of [run.exportDir]
 	sessions map[*engine.Engine]*session.Session // guarded by the run's mu
 	serving  sync.WaitGroup                      // of sessions
 	sending  sync.WaitGroup                      // of caches
@@ -37,28 +38,30 @@ type caching struct {
 
 // cached is what an image has to do with caches.
 type cached struct {
-	plan  digest.Digest      // what it is made of
-	given []*cache.Entry     // what its solve was offered
-	wrote ocispec.Descriptor // what BuildKit made of it, zero if nothing
-	noted []record.Cache
+	plan    digest.Digest      // what it is made of
+	given   []*cache.Entry     // what there is for its solve
+	offered []*cache.Entry     // those that BuildKit was offered, whatever became of them then
+	spare   bool               // it is there from an earlier run: a solve is for the cache alone
+	wrote   ocispec.Descriptor // what BuildKit made of it, zero if nothing
+	unmade  error              // why there is nothing, if the image is spare
+	noted   []record.Cache
 }
 
 // importStore is how a graph names the store of caches.
 const importStore = "cudabuild-cache"
 
-// openCaches opens the caches of the run, if there are any.
+// openCaches opens the caches of the run, if there are any. What a run that was killed has left of its own
+// goes, because one run at a time owns the state directory.
 func (r *run) openCaches(ctx context.Context) (err error) {
-	if r.Cache.None() {
-		return nil
+	r.exports = filepath.Join(r.Engine.StateDir, "cache-export")
+	if err := os.RemoveAll(r.exports); err != nil || r.Cache.None() {
+		return err
 	}
 	if r.cache, err = cache.New(ctx, r.Cache, r.Log, r.Display.Step, r.output(), r.Bases.Content()); err != nil {
 		return err
 	}
 	r.sessions = map[*engine.Engine]*session.Session{}
-	if r.Cache.Writes() {
-		r.exports, err = os.MkdirTemp("", "cudabuild-cache-")
-	}
-	return err
+	return os.Mkdir(r.exports, 0o700)
 }
 
 // closeCaches ends the sessions.
@@ -79,9 +82,10 @@ func (r *run) closeCaches() error {
 
 // session returns the one session of all solves of a BuildKit. A step that two solves share may take
 // blobs of a cache by the session of the first, when that is over. One that has ended is replaced.
-func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, error) {
+func (r *run) session(ctx context.Context, b *builder) (*session.Session, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	e := b.engine
 	if s := r.sessions[e]; s != nil {
 		return s, nil
 	}
@@ -90,15 +94,18 @@ func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, 
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range r.attachables() {
+	for _, a := range r.attachables(b) {
 		s.Allow(a)
 	}
-	s.Allow(sessioncontent.NewAttachable(map[string]content.Store{ // the names are BuildKit's
+	stores := map[string]content.Store{ // the names are BuildKit's
 		"export":               r.output(),
 		"oci:" + llb.BaseStore: r.Bases.Content(),
 		"local:" + importStore: r.cache.Content(),
-		"local:" + r.exports:   r.cache.Content(),
-	}))
+	}
+	for m := range r.manifests() {
+		stores["local:"+r.exportDir(m)] = r.cache.Content()
+	}
+	s.Allow(sessioncontent.NewAttachable(stores))
 	r.sessions[e] = s
 	r.serving.Go(func() {
 		_ = s.Run(ctx, e.Client.Dialer()) // solves tell
@@ -111,15 +118,21 @@ func (r *run) session(ctx context.Context, e *engine.Engine) (*session.Session, 
 	return s, nil
 }
 
+// exportDir is the folder that BuildKit's client wants for the cache of an image, though the blobs go
+// elsewhere. It leaves an index there under a lock that it does not wait for, so each solve has its own.
+func (r *run) exportDir(m *manifest) string {
+	return filepath.Join(r.exports, r.cacheTag(m.cell.ID, m.platform))
+}
+
 // withCaches adds to the options of a solve what caches have of the image and of those below it, and
 // that BuildKit is to write one. BuildKit takes a blob of a cache when it has a use for the step that
 // made it, and runs the step if the blob cannot be had.
-func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, options bk.SolveOpt) (bk.SolveOpt, []gateway.CacheOptionsEntry, error) {
+func (r *run) withCaches(ctx context.Context, b *builder, m *manifest, options bk.SolveOpt) (bk.SolveOpt, []gateway.CacheOptionsEntry, error) {
 	if r.cache == nil {
 		return options, nil, nil
 	}
 	if r.Cache.Writes() {
-		attrs := map[string]string{"dest": r.exports, "mode": "min", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "true"}
+		attrs := map[string]string{"dest": r.exportDir(m), "mode": "min", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "true"}
 		for _, name := range []string{"compression", "force-compression"} { // so that its blobs are the image's
 			if value := options.Exports[0].Attrs[name]; value != "" {
 				attrs[name] = value
@@ -131,13 +144,16 @@ func (r *run) withCaches(ctx context.Context, e *engine.Engine, m *manifest, opt
 	m.given = r.find(ctx, m)
 	for _, entry := range m.given {
 		if r.cache.State(entry).State == record.CacheImported {
+			if !slices.Contains(m.offered, entry) { // by a builder that is lost
+				m.offered = append(m.offered, entry)
+			}
 			imports = append(imports, gateway.CacheOptionsEntry{Type: "local", Attrs: map[string]string{"src": importStore, "digest": entry.Manifest.Digest.String()}})
 		}
 	}
 	if err := ctx.Err(); err != nil { // the registries may have taken their time
 		return options, nil, err
 	}
-	s, err := r.session(ctx, e)
+	s, err := r.session(ctx, b)
 	options.SharedSession, options.SessionPreInitialized = s, true
 	return options, imports, err
 }
@@ -178,6 +194,10 @@ func (r *run) export(ctx context.Context, t *task) {
 		return
 	}
 	for _, m := range t.manifests {
+		if m.unmade != nil {
+			m.noted = append(m.noted, r.cache.Unmade(r.cacheTag(m.cell.ID, m.platform), m.unmade))
+			continue
+		}
 		r.sending.Go(func() {
 			done := func(error) {}
 			if m.wrote.Digest != "" {
@@ -189,12 +209,11 @@ func (r *run) export(ctx context.Context, t *task) {
 	}
 }
 
-// cacheParts are the caches that the build of an image could take steps from: by other tools than its own.
-func (r *run) cacheParts(m *manifest) (all []record.Part) {
-	for _, entry := range m.given {
-		if r.cache.State(entry).State == record.CacheImported {
-			all = append(all, record.Part{Kind: record.CachePart, Name: entry.Ref, Digest: entry.Manifest.Digest.String()})
-		}
+// cacheParts are the caches that were offered to the solve of an image: steps of them may be by other tools than its
+// own. One that turned out not to be whole has served as far as it was.
+func (m *manifest) cacheParts() (all []record.Part) {
+	for _, entry := range m.offered {
+		all = append(all, record.Part{Kind: record.CachePart, Name: entry.Ref, Digest: entry.Manifest.Digest.String()})
 	}
 	return all
 }

@@ -5,6 +5,7 @@ package build_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/cudabuild/cudabuild/build/cache"
+	"github.com/cudabuild/cudabuild/engine"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/record"
@@ -191,6 +195,53 @@ func TestCacheCurrent(t *testing.T) {
 	want("exported", false)
 }
 
+// TestCacheUnmade: an image that has not changed is there, whatever becomes of the BuildKit that is to
+// write its cache; the run ends only if another image needs one.
+func TestCacheUnmade(t *testing.T) {
+	t.Parallel()
+	for name, kill := range map[string]bool{"absent": false, "killed": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, log := newHouse(t), &watcher{}
+			h.toolDir = t.TempDir()
+			h.address, _ = given(t)
+			var state string
+			h.catalog = load(t, awaited(t, func(times int) bool {
+				if times > 1 {
+					for _, pid := range daemons(t, state) {
+						_ = syscall.Kill(pid, syscall.SIGKILL)
+					}
+				}
+				return times == 1
+			}))
+			cells := []string{"12.1-base-*", "12.1-runtime-*"}
+			first := h.done(t, cells...)
+			if h.address = "unix:///nobody/buildkitd.sock"; kill {
+				h.address, state = given(t)
+			}
+			h.cache.To = repository(t, registrytest.Start(t, nil).Host)
+			h.log = slog.New(slog.NewTextHandler(log, nil))
+			r := h.done(t, cells...)
+			if diff := cmp.Diff(digests(first), digests(r)); diff != "" {
+				t.Errorf("digests (-first +again):\n%s", diff)
+			}
+			runtime := cell(t, r, "12.1-runtime-tiny")
+			if !runtime.Cached || runtime.Status != record.Passed || len(runtime.Builders) > 0 {
+				t.Errorf("runtime = %+v, want it cached and by no builder", runtime)
+			}
+			if c := runtime.Caches[len(runtime.Caches)-1]; c.State != record.CacheFailed || c.Reason == "" || strings.Count(log.String(), "was not written") != 1 {
+				t.Errorf("cache = %+v, log %q, want it failed and one warning", c, log)
+			}
+			if kill {
+				return
+			}
+			if r, err := h.run(t.Context(), t, append(cells, "12.6-base-*")...); !errors.Is(err, engine.ErrUnavailable) || r.Totals.Cancelled == 0 {
+				t.Errorf("Run = %+v, %v, want ErrUnavailable for an image that is not there", r.Totals, err)
+			}
+		})
+	}
+}
+
 // TestCacheMended: what a cache has lost is built, and put there again.
 func TestCacheMended(t *testing.T) {
 	t.Parallel()
@@ -286,6 +337,12 @@ func TestCacheUnread(t *testing.T) {
 			if said := log.String(); strings.Count(said, "WARN") != 1 && test.state == record.CacheUnreachable || !strings.Contains(said, proxy.Host) {
 				t.Errorf("log = %q, want a warning that names the registry", said)
 			}
+			offered := slices.ContainsFunc(cell(t, r, "12.1-runtime-tiny").Made[0].Parts, func(p record.Part) bool {
+				return p.Kind == record.CachePart && strings.HasSuffix(p.Name, "12.1-runtime-tiny-amd64")
+			})
+			if offered == test.all { // what it lacks shows after steps were taken from it
+				t.Errorf("runtime is said to be made of its cache: %v", offered)
+			}
 			base, runtime := "[tiny cuda 12.1] install base: cudart", "[tiny cuda 12.1] install runtime: cublas"
 			if steps := ran(h.show.String()); !slices.Contains(steps, runtime) || slices.Contains(steps, base) != test.all {
 				t.Errorf("ran %q, want the runtime that the cache lacks, and of the base %v", steps, test.all)
@@ -344,6 +401,24 @@ func TestCacheUnwritten(t *testing.T) {
 type keychain struct{ authn.Authenticator }
 
 func (k keychain) Resolve(authn.Resource) (authn.Authenticator, error) { return k.Authenticator, nil }
+
+// TestCacheLeftover: what a run that writes a cache needs on disk is in its state directory, and gone after it, also
+// what one that was killed has left.
+func TestCacheLeftover(t *testing.T) { // not parallel: it sets the environment
+	h := caching(t, registrytest.Start(t, nil).Host, true)
+	left := filepath.Join(h.state, "cache-export", "ingest")
+	t.Setenv("TMPDIR", "/nobody")
+	for range 2 { // with a cache, and without
+		if err := os.MkdirAll(left, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		h.done(t, "12.1-base-*")
+		if _, err := os.Stat(filepath.Dir(left)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is there still (%v)", filepath.Dir(left), err)
+		}
+		h.cache = cache.Options{}
+	}
+}
 
 // TestCacheInterrupted: a registry that never answers keeps no run from ending, whatever it is asked for.
 func TestCacheInterrupted(t *testing.T) {

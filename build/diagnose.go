@@ -62,8 +62,7 @@ func (r *run) diagnose(ctx context.Context, m *manifest, b *builder, err error) 
 	if end == nil {
 		return explained
 	}
-	r.cancel(end) // the first cause stays: an interrupt that ended the daemon wins
-	return end
+	return r.ends(m, end)
 }
 
 // hasMoved reports whether a solve failed because its daemon is lost, as one that ends tells in

@@ -50,7 +50,7 @@ func (r elsewhere) Run(ctx context.Context, s base.Step, dir string) error {
 		statuses, seen := r.Display.Solve(s.OS)
 		_, err := b.engine.Client.Solve(there, def, bk.SolveOpt{
 			Exports: []bk.ExportEntry{{Type: bk.ExporterLocal, OutputDir: dir}},
-			Session: []session.Attachable{credentials(), secretsprovider.FromMap(map[string][]byte{
+			Session: []session.Attachable{r.credentials(b), secretsprovider.FromMap(map[string][]byte{
 				llb.AptConfigSecret: r.aptConfig(), llb.SourcesSecret: s.Sources,
 			})},
 		}, statuses)

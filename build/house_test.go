@@ -39,6 +39,7 @@ type house struct {
 	toolDir     string
 	address     string   // of a daemon that is not ours
 	addresses   []string // of several
+	ofMatrix    bool     // the matrix names them
 	failFast    bool
 	show        *watcher // of the progress, may be nil
 	mirror      string
@@ -138,7 +139,7 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	bases.Mirror = h.mirror
 	o := build.Options{
 		Matrix: h.parsed(t).Digest(), Version: "v0",
-		Builders: h.addresses, Cache: h.cache, Compression: h.compression, Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Builders: h.addresses, OfMatrix: h.ofMatrix, Cache: h.cache, Compression: h.compression, Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
 	}
 	if h.show != nil {

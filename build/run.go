@@ -55,7 +55,8 @@ func (r *run) all(parent context.Context) (err error) {
 	stop := context.AfterFunc(ctx, func() { _ = r.close() }) // its error comes again below
 	defer func() {
 		stop()
-		err = errors.Join(err, r.closeCaches(), r.close(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
+		// A session to a daemon that hangs ends only with its connection.
+		err = errors.Join(err, r.close(), r.closeCaches(), r.Images.DropUnfinished(), r.closeFailed(), r.memo.save())
 	}()
 	if err := r.repair(ctx); err != nil {
 		return err

@@ -77,7 +77,8 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 		return built{}, err
 	}
 	m.plan = key
-	if known, ok := r.unchanged(ctx, key); ok && !r.owes(ctx, m) {
+	known, ok := r.unchanged(ctx, key)
+	if m.spare = ok; ok && !r.owes(ctx, m) {
 		r.Display.Cached("[" + m.name() + "] unchanged")
 		m.evaluate()
 		return built{known.Descriptor, r.noted(m, key, known), true}, nil
@@ -92,11 +93,16 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 	}
 	m.begun = time.Now()
 	desc, err := r.solve(ctx, m, compiled)
-	if err != nil {
+	switch {
+	case err != nil && m.spare && ctx.Err() == nil:
+		m.unmade, m.by = err, nil
+		m.evaluate()
+		return built{known.Descriptor, r.noted(m, key, known), true}, nil
+	case err != nil:
 		return built{}, err
 	}
 	made := r.made(m, key, desc)
-	made.Parts, made.Tools = append(made.Parts, r.cacheParts(m)...), r.tools(m)
+	made.Parts, made.Tools = append(made.Parts, m.cacheParts()...), r.tools(m)
 	r.memo.put(key, remembered{desc, &made})
 	return built{desc: desc, made: made}, nil
 }
@@ -137,7 +143,7 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (desc
 		return desc, err
 	}
 	err = r.at(ctx, m, func(there context.Context, b *builder) error {
-		options, imports, err := r.withCaches(ctx, b.engine, m, r.solveOptions(m.platform))
+		options, imports, err := r.withCaches(ctx, b, m, r.solveOptions(b, m.platform))
 		if err != nil {
 			return err
 		}
@@ -164,7 +170,7 @@ func (r *run) solve(ctx context.Context, m *manifest, compiled *llb.Image) (desc
 	return desc, err
 }
 
-func (r *run) solveOptions(platform string) bk.SolveOpt {
+func (r *run) solveOptions(b *builder, platform string) bk.SolveOpt {
 	attrs := map[string]string{"tar": "false", "compression": r.Compression, "oci-mediatypes": "true"}
 	if r.Compression != matrix.Zstd { // the compression of bootstrapped roots
 		attrs["force-compression"] = "true"
@@ -173,13 +179,13 @@ func (r *run) solveOptions(platform string) bk.SolveOpt {
 		Exports:       []bk.ExportEntry{{Type: bk.ExporterOCI, Attrs: attrs, OutputStore: r.output()}},
 		OCIStores:     map[string]content.Store{llb.BaseStore: r.Bases.Content()},
 		FrontendAttrs: map[string]string{"platform": platform}, // without, the exporter warns of one that is not its own
-		Session:       r.attachables(),
+		Session:       r.attachables(b),
 	}
 }
 
-// attachables are what BuildKit may ask of us, beside content.
-func (r *run) attachables() []session.Attachable {
-	all := []session.Attachable{credentials()}
+// attachables are what a BuildKit may ask of us, beside content.
+func (r *run) attachables(b *builder) []session.Attachable {
+	all := []session.Attachable{r.credentials(b)}
 	if config := r.aptConfig(); len(config) > 0 {
 		all = append(all, secretsprovider.FromMap(map[string][]byte{llb.AptConfigSecret: config}))
 	}

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -29,6 +31,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/record"
 )
 
 // vendor stands in, on loopback, for a registry that wants a login and for a repository.
@@ -175,6 +178,66 @@ func TestVendorImage(t *testing.T) { // not parallel: it sets the environment
 	if again := h.done(t, "12.1-base-*"); !again.Cells[0].Cached || len(v.asked) != 0 {
 		t.Errorf("second run: %+v, requests %v, want none", again.Cells[0], v.asked)
 	}
+}
+
+// TestVendorImageLogin: a BuildKit that others can listen to does not get the login, which is said; one of the
+// matrix gets what the image needs.
+func TestVendorImageLogin(t *testing.T) {
+	for said, status := range map[string]record.Status{"in the clear": record.Failed, "the matrix names": record.Passed} {
+		t.Run(said, func(t *testing.T) {
+			h, log := newVendor(t).house(t), &watcher{}
+			address, _ := given(t)
+			if h.addresses = []string{address}; status == record.Failed {
+				h.addresses = []string{"tcp://0.0.0.0:" + forward(t, address)} // answers here, and looks like another machine
+			}
+			h.ofMatrix = status == record.Passed
+			h.log = slog.New(slog.NewTextHandler(log, nil))
+			r, err := h.run(t.Context(), t, "12.1-base-*")
+			if c := r.Cells[0]; err != nil || c.Status != status || status == record.Failed && !strings.Contains(c.Reason, "401") {
+				t.Errorf("%s: %s, %v, want %s", c.Status, c.Reason, err, status)
+			}
+			if text := log.String(); strings.Count(text, "WARN") != 1 || !strings.Contains(text, said) || !strings.Contains(text, h.addresses[0]) {
+				t.Errorf("log %q, want one warning that says %q and names the BuildKit", text, said)
+			}
+		})
+	}
+}
+
+// forward returns a port of loopback where the socket at an address answers.
+func forward(t *testing.T, address string) (port string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			group.Go(func() {
+				defer conn.Close()
+				socket, err := net.Dial("unix", strings.TrimPrefix(address, "unix://"))
+				if err != nil {
+					return
+				}
+				defer socket.Close()
+				group.Go(func() {
+					_, _ = io.Copy(socket, conn)
+					_ = socket.Close()
+				})
+				_, _ = io.Copy(conn, socket)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		group.Wait()
+	})
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return port
 }
 
 // TestVendorImageGone: between resolving and pulling, an image may vanish, and a registry.

@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -48,11 +49,25 @@ func Find(ctx context.Context, words []string) (addresses []string, err error) {
 // user is what stands before the host of an address.
 var user = regexp.MustCompile(`^([a-z-]+://)[^/?@]*@`)
 
-// Public is an address as others may see it: without user, password and parameters.
+// place are the parameters that say where a BuildKit is.
+var place = []string{"container", "context", "namespace"}
+
+// Public is an address as others may see it: without user, password and files of TLS. Two that may be
+// two BuildKits stay two.
 func Public(address string) string {
 	if strings.HasPrefix(address, "unix:") {
 		return address
 	}
-	address, _, _ = strings.Cut(address, "?")
-	return user.ReplaceAllString(address, "$1")
+	at, query, _ := strings.Cut(address, "?")
+	given, _ := url.ParseQuery(query) // what can be read of it
+	kept := url.Values{}
+	for _, name := range place {
+		if given.Has(name) {
+			kept[name] = given[name]
+		}
+	}
+	if at = user.ReplaceAllString(at, "$1"); len(kept) > 0 {
+		at += "?" + kept.Encode()
+	}
+	return at
 }

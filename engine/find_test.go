@@ -125,11 +125,14 @@ func TestFind(t *testing.T) { // not parallel: it sets variables
 func TestPublic(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
-		"tcp://user:secret@h:1?key=/etc/key": "tcp://h:1",
-		"ssh://me@host":                      "ssh://host",
-		"docker-container://bk?context=big":  "docker-container://bk",
-		"kube-pod://pod":                     "kube-pod://pod",
-		"unix:///run/a@b?c.sock":             "unix:///run/a@b?c.sock",
+		"tcp://user:secret@h:1?key=/etc/key":                         "tcp://h:1",
+		"ssh://me@host":                                              "ssh://host",
+		"docker-container://bk?context=big":                          "docker-container://bk?context=big",
+		"docker-container://bk?context=b+g":                          "docker-container://bk?context=b+g",
+		"kube-pod://pod?namespace=a&x=secret&context=c&container=bk": "kube-pod://pod?container=bk&context=c&namespace=a",
+		"tcp://h:1?key=/etc/key&%zz":                                 "tcp://h:1",
+		"kube-pod://pod":                                             "kube-pod://pod",
+		"unix:///run/a@b?c.sock":                                     "unix:///run/a@b?c.sock",
 	} {
 		if got := engine.Public(address); got != want {
 			t.Errorf("Public(%q) = %q, want %q", address, got, want)

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	bk "github.com/moby/buildkit/client"
 
@@ -58,6 +60,20 @@ func trust(scheme string, given url.Values) (*tls.Config, error) {
 		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
+}
+
+// Private reports whether nobody on the way reads what is said to the BuildKit at an address: all
+// forms are but tcp:// without TLS to another machine.
+func Private(address string) bool {
+	u, err := url.Parse(address)
+	if !strings.HasPrefix(address, "tcp://") || strings.Contains(address, "?") { // one parameter is TLS
+		return true
+	}
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // check returns how to connect to an address. It refuses what cannot be one, or names files

@@ -192,3 +192,26 @@ func TestNoTLS(t *testing.T) {
 		t.Errorf("Open = %v, hint %q, want that it does not speak TLS", err, hint.Of(err))
 	}
 }
+
+func TestPrivate(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"":                               true,
+		"unix:///run/a.sock":             true,
+		"ssh://me@host":                  true,
+		"docker-container://bk":          true,
+		"tcp://127.0.0.1:1":              true,
+		"tcp://[::1]:1":                  true,
+		"tcp://localhost:1":              true,
+		"tcp://10.0.0.5:1?servername=bk": true,
+		"tcp://10.0.0.5:1":               false,
+		"tcp://127.0.0.1@10.0.0.5:1":     false,
+		"tcp://localhost.example:1":      false,
+		"tcp://0.0.0.0:1":                false,
+		"tcp://%zz:1":                    false,
+	} {
+		if got := engine.Private(address); got != want {
+			t.Errorf("Private(%q) = %v, want %v", address, got, want)
+		}
+	}
+}

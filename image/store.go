@@ -28,6 +28,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/internal/files"
 )
@@ -116,8 +117,17 @@ func (s *Store) Close() error {
 }
 
 // DropUnfinished removes blobs that were only begun, which may be what fills the disk.
-// Nothing can be written afterwards but the index.
-func (s *Store) DropUnfinished() error { return os.RemoveAll(filepath.Join(s.dir, "ingest")) }
+// Nothing can be written afterwards but the index. A writer whose connection has broken may
+// not have noticed yet: it is given a second.
+func (s *Store) DropUnfinished() error {
+	for tries := 100; ; tries-- {
+		err := os.RemoveAll(filepath.Join(s.dir, "ingest"))
+		if !errors.Is(err, unix.ENOTEMPTY) || tries == 0 {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
 
 // parts is what the folder of a layout of ours holds.
 var parts = []string{".builds.json", ".lock", ".stamps.json", ocispec.ImageBlobsDir, ocispec.ImageIndexFile, "ingest", ocispec.ImageLayoutFile}

@@ -69,10 +69,13 @@ func CheckRepository(text string) (message, hint string) {
 		return fmt.Sprintf("%q is not a repository name", text), fmt.Sprintf("%d characters at most", maxImage)
 	case !repository.MatchString(text):
 		why, hint := slipOf(text)
-		return fmt.Sprintf("%q is not a repository name%s", text, why), hint
+		return fmt.Sprintf("%q is not a repository name%s", login.ReplaceAllString(text, "$1***@"), why), hint
 	}
 	return "", ""
 }
+
+// login is what a name of a registry has no place for, and no message shows.
+var login = regexp.MustCompile(`^([a-z]+://)?[^/@]*:[^/@]*@`)
 
 // slipOf says what a name has too much, and what was probably meant.
 func slipOf(name string) (why, hint string) {

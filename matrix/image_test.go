@@ -89,7 +89,8 @@ func TestImageRefuses(t *testing.T) {
 			t.Errorf("%q: %v, want one problem", image, err)
 			continue
 		}
-		message := fmt.Sprintf("f:2:8: image: %q is not a repository name%s", image, want[0])
+		shown := strings.Replace(image, "user:password@", "***@", 1)
+		message := fmt.Sprintf("f:2:8: image: %q is not a repository name%s", shown, want[0])
 		if diff := cmp.Diff(message, problems[0].Error()); diff != "" || !strings.HasPrefix(problems[0].Hint, want[1]) {
 			t.Errorf("%s\n%s, want %s", diff, problems[0].Hint, want[1])
 		}

@@ -35,7 +35,7 @@ const (
 	ListsPart      = "lists"      // the package lists that steps install from
 	RepositoryPart = "repository" // a file that names the rest of a repository by digest, by its address
 	KeyPart        = "key"        // a key that a vendor signs with
-	CachePart      = "cache"      // a cache in a registry that steps could be taken from, in place of being run
+	CachePart      = "cache"      // a cache in a registry that BuildKit was offered for it, to take steps from in place of running them
 )
 
 // Part is one thing that an image was made of.

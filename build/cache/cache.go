@@ -17,6 +17,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -64,6 +65,7 @@ type Cache struct {
 
 	fetched, sent atomic.Int64
 	fetching      sync.WaitGroup
+	unmade        sync.Once // the warning
 
 	mu     sync.Mutex
 	closed bool
@@ -190,7 +192,7 @@ func (c *Cache) look(ctx context.Context, e *Entry, repo *repository, ref name.T
 		c.log.Info("the cache has nothing yet", "cache", e.Ref)
 	case err != nil:
 		e.State, e.Reason = record.CacheUnreachable, err.Error()
-		if first := repo.fail(err); first && ctx.Err() == nil {
+		if first := c.fail(repo, err); first && ctx.Err() == nil {
 			c.log.Warn("a cache is not used: it cannot be read", "cache", repo.Name(), "error", err)
 		}
 	default:
@@ -216,7 +218,21 @@ func (r *repository) manifest(ctx context.Context, ref name.Tag) ([]byte, error)
 	return desc.Manifest, nil
 }
 
-// fail notes that a repository cannot be read, and reports whether that is new.
+// fail notes that a repository cannot be read, and reports whether that is new. A registry that has not
+// answered for one of its repositories is not waited for again for another.
+func (c *Cache) fail(repo *repository, err error) (first bool) {
+	var answer *transport.Error
+	for _, other := range c.repos {
+		switch {
+		case other == repo:
+			first = other.fail(err)
+		case other.RegistryStr() == repo.RegistryStr() && !errors.As(err, &answer):
+			other.fail(err)
+		}
+	}
+	return first
+}
+
 func (r *repository) fail(err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -226,6 +242,13 @@ func (r *repository) fail(err error) bool {
 	}
 	return first
 }
+
+// What a manifest may claim. A blob of a layer as large as maxBlob could not be unpacked anywhere, and
+// BuildKit reads the keys of steps, some kB, whole.
+const (
+	maxBlob = 64 << 30 // bytes
+	maxKeys = 64 << 20
+)
 
 // take notes which blobs a manifest names.
 func (c *Cache) take(ctx context.Context, e *Entry, repo *repository, data []byte) error {
@@ -243,9 +266,12 @@ func (c *Cache) take(ctx context.Context, e *Entry, repo *repository, data []byt
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, desc := range append(m.Layers, m.Config) {
+	for i, desc := range append(m.Layers, m.Config) {
 		if err := desc.Digest.Validate(); err != nil {
 			return err
+		}
+		if desc.Size < 0 || desc.Size > maxBlob || i == len(m.Layers) && desc.Size > maxKeys {
+			return fmt.Errorf("blob %s: a size of %d bytes cannot be", desc.Digest, desc.Size)
 		}
 		b := c.known[desc.Digest]
 		if b == nil {

@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -139,20 +141,52 @@ func TestOthers(t *testing.T) {
 	for name, body := range map[string]string{
 		"text": "x", "empty": "{}", "an image": `{"config": {"mediaType": "application/vnd.oci.image.config.v1+json"}}`,
 		"no digest": `{"config": {"mediaType": "` + configType + `", "digest": "../../etc", "size": 1}}`,
-		"negative":  `{"config": {"mediaType": "` + configType + `", "digest": "` + digest.FromString("x").String() + `", "size": -1}}`,
+		"negative":  claims(-1, 1),
+		"keys":      claims(1<<30, 1),
+		"a layer":   claims(1, 1<<50),
 	} {
 		proxy.Arm(func(int, *http.Request) registrytest.Fault {
 			return registrytest.Fault{Status: http.StatusOK, Body: body, Header: http.Header{"Content-Type": {ocispec.MediaTypeImageManifest}}}
 		}, nil)
 		c := open(t, proxy.Host, store(t))
 		e := c.Find(t.Context(), strings.ReplaceAll(name, " ", "-"))[0]
-		if name == "negative" {
-			if _, err := c.Content().ReaderAt(t.Context(), ocispec.Descriptor{Digest: digest.FromString("x")}); err == nil {
-				t.Errorf("%s: a blob was read", name)
-			}
-		}
 		if state := c.State(e); state.State != record.CacheBroken || state.Reason == "" {
 			t.Errorf("%s: %+v, want it broken", name, state)
 		}
+	}
+}
+
+// claims is a cache whose keys and one layer are said to have those sizes.
+func claims(keys, layer int64) string {
+	desc := func(kind, text string, size int64) string {
+		return fmt.Sprintf(`{"mediaType": %q, "digest": %q, "size": %d}`, kind, digest.FromString(text), size)
+	}
+	return fmt.Sprintf(`{"config": %s, "layers": [%s]}`, desc(configType, "keys", keys), desc(ocispec.MediaTypeImageLayerZstd, "layer", layer))
+}
+
+// TestTooMuch: of a blob that does not end where it is said to no more is read than shows that.
+func TestTooMuch(t *testing.T) {
+	t.Parallel()
+	server := registrytest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/manifests/") {
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
+			_, _ = io.WriteString(w, claims(1, 10))
+			return
+		}
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+			for range 64 { // or until the client has had enough
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					return
+				}
+			}
+		}
+	}))
+	c := open(t, server.Host, store(t))
+	e := c.Find(t.Context(), "base")[0]
+	if e.State != record.CacheImported {
+		t.Fatalf("%+v, want it imported", e.Cache)
+	}
+	if _, err := c.Content().ReaderAt(t.Context(), ocispec.Descriptor{Digest: digest.FromString("layer")}); err == nil || c.Fetched() != 11 || c.State(e).State != record.CacheBroken {
+		t.Errorf("ReaderAt = %v after %d bytes, cache %+v, want 11 bytes and a broken cache", err, c.Fetched(), c.State(e))
 	}
 }

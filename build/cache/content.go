@@ -127,7 +127,8 @@ func (b *blob) download(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	return content.WriteBlob(ctx, b.cache.blobs, "cache-"+b.desc.Digest.String(), counted{r, &b.cache.fetched}, b.desc)
+	bounded := io.LimitReader(r, b.desc.Size+1) // one more than there may be is refused
+	return content.WriteBlob(ctx, b.cache.blobs, "cache-"+b.desc.Digest.String(), counted{bounded, &b.cache.fetched}, b.desc)
 }
 
 // counted adds what is read to a sum.

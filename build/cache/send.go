@@ -47,6 +47,15 @@ func (c *Cache) Send(ctx context.Context, tag string, manifest ocispec.Descripto
 	return done
 }
 
+// Unmade says that no BuildKit has made what was to stand under the tag. One warning is enough.
+func (c *Cache) Unmade(tag string, err error) record.Cache {
+	failed := record.Cache{Ref: c.To.Tag(tag).Name(), State: record.CacheFailed, Reason: err.Error()}
+	c.unmade.Do(func() {
+		c.log.Warn("the cache was not written: no BuildKit made it; the images are there", "cache", failed.Ref, "error", failed.Reason)
+	})
+	return failed
+}
+
 func (c *Cache) send(ctx context.Context, tag string, desc ocispec.Descriptor, plan digest.Digest) error {
 	if desc.Digest == "" {
 		return errors.New("BuildKit made none")

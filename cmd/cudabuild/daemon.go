@@ -22,15 +22,23 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// openDaemon reaches the daemon of an engine where docker and podman themselves look for it.
-func openDaemon(ctx context.Context, engine container.Engine, options docker.Options) (*docker.Host, error) {
+// openDaemon reaches the daemon of an engine where docker and podman themselves look for it, and says what others
+// have left there.
+func (f *registryFlags) openDaemon(ctx context.Context, engine container.Engine, options docker.Options) (*docker.Host, error) {
 	home, _ := os.UserHomeDir() // without one there are no contexts
 	endpoint, err := daemon.Find(string(engine), daemon.User{Env: os.Getenv, Home: home, ID: os.Geteuid()})
 	if err != nil {
 		return nil, &exitError{code: exitUsage, err: err}
 	}
-	options.Programs = toolDir()
-	return docker.Open(ctx, endpoint, options)
+	options.Registry, options.Programs = f.registry(), toolDir()
+	h, err := docker.Open(ctx, endpoint, options)
+	if err != nil {
+		return nil, err
+	}
+	for _, left := range h.Left {
+		fmt.Fprintf(f.cmd.ErrOrStderr(), "cudabuild: warning: left with the daemon: %v\n", left)
+	}
+	return h, nil
 }
 
 // closeDaemon says what could not be taken back.
@@ -52,7 +60,7 @@ func (f *gpuFlags) prepareDaemon(ctx context.Context, engine container.Engine, s
 	if err := claim(f.stateDir); err != nil {
 		return nil, nil, err
 	}
-	h, err := openDaemon(ctx, engine, docker.Options{Registry: f.registry()})
+	h, err := f.openDaemon(ctx, engine, docker.Options{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,7 +111,7 @@ func (f *runFlags) runByDaemon(ctx context.Context, src image.Source, request se
 	if err != nil {
 		return 0, err
 	}
-	h, err := openDaemon(ctx, request.Engine, docker.Options{Registry: f.registry(), Runtime: f.runtime})
+	h, err := f.openDaemon(ctx, request.Engine, docker.Options{Runtime: f.runtime})
 	if err != nil {
 		return 0, err
 	}

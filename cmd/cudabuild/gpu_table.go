@@ -70,7 +70,7 @@ func (o observed) show(w io.Writer, asJSON bool) error {
 	if host.StandIn {
 		where += ", a stand-in: none of this was seen on a GPU"
 	}
-	_, err := fmt.Fprintf(w, "%d rows, %s\n", len(rows), where)
+	_, err := fmt.Fprintf(w, "%s, %s\n", counted(len(rows), "row"), where)
 	return err
 }
 

@@ -39,8 +39,8 @@ type matrixFlags struct {
 
 	compression, mirror            string
 	builders                       []string
-	cacheTo                        string
-	cacheFrom                      []string
+	ofMatrix                       bool // the builders are
+	cacheTo, cacheFrom             []string
 	jobs                           int
 	failFast, keepGoing, refresh   bool
 	unpinned, push                 bool
@@ -76,7 +76,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.builders, "builder", nil, "`ADDRESS` of a running BuildKit; several share the work, empty starts one (env BUILDKIT_HOST, with commas, else builders of the matrix)")
 	flags.StringArrayVar(&f.cacheFrom, "cache-from", nil, "`REGISTRY/REPO` with what other BuildKits have made, taken in place of building it; repeatable")
-	flags.StringVar(&f.cacheTo, "cache-to", "", "`REGISTRY/REPO` to put there what is made, a tag for each image, for --cache-from")
+	flags.StringArrayVar(&f.cacheTo, "cache-to", nil, "`REGISTRY/REPO` to put there what is made, a tag for each image, for --cache-from")
 	flags.StringVar(&f.compression, "compression", "", "of layers: zstd or gzip (default: what the matrix says, else zstd)")
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror, used while building only (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.Lookup("debian-mirror").DefValue = "" // --help is no place for a login
@@ -178,6 +178,7 @@ func (f *matrixFlags) findBuilders(cmd *cobra.Command, m *matrix.Matrix) (err er
 		f.builders = strings.Split(host, ",")
 	default:
 		f.builders = m.Builders()
+		f.ofMatrix = len(f.builders) > 0
 	}
 	f.builders, err = engine.Find(cmd.Context(), f.builders)
 	return err
@@ -192,8 +193,11 @@ func (f *matrixFlags) caches(cmd *cobra.Command) (o cache.Options, err error) {
 		}
 		o.From = append(o.From, repo)
 	}
-	if cmd.Flags().Changed("cache-to") {
-		if o.To, err = cacheRepository("--cache-to", f.cacheTo); err != nil {
+	if len(f.cacheTo) > 1 {
+		return o, hint.Usage("--cache-to is given twice: a cache is written to one place", "name the others with --cache-from")
+	}
+	for _, to := range f.cacheTo {
+		if o.To, err = cacheRepository("--cache-to", to); err != nil {
 			return o, err
 		}
 	}
@@ -268,9 +272,9 @@ func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix
 		Bases: bases, Images: images,
 		Failed:   filepath.Join(f.out, "failed"),
 		Engine:   engine.Options{StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
-		Builders: f.builders,
-		Gate:     verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
-		Matrix:   m.Digest(), Version: version,
+		Builders: f.builders, OfMatrix: f.ofMatrix,
+		Gate:   verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
+		Matrix: m.Digest(), Version: version,
 		Cache: caches, AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
 		Display: display, Log: slog.Default(),

@@ -19,7 +19,7 @@ import (
 // stateParts is what a run makes below the state directory and can make again.
 // lockFile stays: whoever waits for it has it open.
 // builds.json is from before it moved to the images.
-var stateParts = []string{"engine", "engine.log", "buildkitd.toml", "bases", "facts", "builds.json", "gpu"}
+var stateParts = []string{"engine", "engine.log", "buildkitd.toml", "bases", "cache-export", "facts", "builds.json", "gpu"}
 
 const lockFile = "lock"
 

@@ -79,9 +79,14 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 
 // IsNotFound reports whether the daemon says that what was named is not there.
-func IsNotFound(err error) bool {
+func IsNotFound(err error) bool { return is(err, http.StatusNotFound) }
+
+// IsConflict reports whether the daemon says that what was named is in use, or that it is being done already.
+func IsConflict(err error) bool { return is(err, http.StatusConflict) }
+
+func is(err error, status int) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Status == http.StatusNotFound
+	return errors.As(err, &e) && e.Status == status
 }
 
 // Open reaches the daemon. The error says where it was looked for.

@@ -14,9 +14,11 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,8 +28,11 @@ import (
 )
 
 // standInSSH makes this program a stand-in for ssh, which connects its stdin and stdout with the socket
-// that the variable names.
-const standInSSH = "CUDABUILD_STAND_IN_SSH"
+// that the variable names. standInMaster is the socket of another that it leaves running with its stderr, as ssh leaves its master connection.
+const (
+	standInSSH    = "CUDABUILD_STAND_IN_SSH"
+	standInMaster = "CUDABUILD_STAND_IN_SSH_MASTER"
+)
 
 func TestMain(m *testing.M) {
 	if socket := os.Getenv(standInSSH); socket != "" {
@@ -37,6 +42,18 @@ func TestMain(m *testing.M) {
 }
 
 func dialStdio(socket string) int {
+	if syscall.Getpgrp() != os.Getpid() {
+		fmt.Fprintln(os.Stderr, "a signal of the caller's terminal would end ssh")
+		return 255
+	}
+	if master := os.Getenv(standInMaster); master != "" {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env, cmd.Stderr, cmd.SysProcAttr = []string{standInSSH + "=" + master}, os.Stderr, &syscall.SysProcAttr{Setsid: true}
+		if err := cmd.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 255
+		}
+	}
 	c, err := net.Dial("unix", socket)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "ssh: connect to host gpu1 port 22: No route to host")
@@ -163,8 +180,9 @@ func TestNewerAPI(t *testing.T) {
 	}
 }
 
-func TestOverSSH(t *testing.T) {
-	socket := serve(t, answers(map[string]http.HandlerFunc{"GET /v1.41/info": say(`{"Name":"gpu1"}`)}))
+// onPath has ssh be the stand-in.
+func onPath(t *testing.T) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -174,6 +192,28 @@ func TestOverSSH(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir)
+}
+
+// TestMasterStays: a connection ends even if ssh leaves somebody who still could say something.
+func TestMasterStays(t *testing.T) {
+	onPath(t)
+	t.Setenv(standInSSH, serve(t, answers(nil)))
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", filepath.Join(filepath.Dir(os.Getenv(standInSSH)), "master"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // ends the master, whose connection nobody has accepted
+	t.Setenv(standInMaster, l.Addr().String())
+	c, err := daemon.Open(t.Context(), daemon.Endpoint{Engine: daemon.Docker, URL: &url.URL{Scheme: "ssh", Host: "gpu1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+func TestOverSSH(t *testing.T) {
+	socket := serve(t, answers(map[string]http.HandlerFunc{"GET /v1.41/info": say(`{"Name":"gpu1"}`)}))
+	onPath(t)
 	t.Setenv(standInSSH, socket)
 	e := daemon.Endpoint{Engine: daemon.Docker, URL: &url.URL{Scheme: "ssh", Host: "gpu1"}}
 	c, err := daemon.Open(t.Context(), e)
@@ -286,7 +326,7 @@ func TestInPodman(t *testing.T) {
 	got, err := json.MarshalIndent(daemon.InPodman(daemon.Container{
 		Image: "i", Entrypoint: []string{"a"}, Cmd: []string{"b"}, Env: []string{"A=b=c", "B="}, User: "0:0", WorkingDir: "/w", Labels: map[string]string{"l": "m"}, Tty: true, OpenStdin: true,
 		HostConfig: daemon.HostConfig{
-			Binds: []string{"/a:/b:ro", "/c:/d"}, CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, NetworkMode: "none", IpcMode: "host", PidsLimit: -1, Memory: 2,
+			Mounts: []daemon.Mount{{Type: "bind", Source: "/a:z", Target: "/b", ReadOnly: true}, {Type: "bind", Source: "/c", Target: "/d"}}, CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, NetworkMode: "none", IpcMode: "host", PidsLimit: -1, Memory: 2,
 			ShmSize: 3, Ulimits: []daemon.Ulimit{{Name: "memlock", Soft: 5, Hard: -1}}, Tmpfs: map[string]string{"/tmp": "rw,size=1g"}, Runtime: "nvidia",
 			DeviceRequests: []daemon.DeviceRequest{{Driver: "cdi", DeviceIDs: []string{"nvidia.com/gpu=0", "nvidia.com/gpu=1"}}}, LogConfig: daemon.LogConfig{Type: "none"},
 		},

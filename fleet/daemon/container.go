@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -27,7 +28,7 @@ type Container struct {
 
 // HostConfig is what a container has of its host.
 type HostConfig struct {
-	Binds          []string          `json:",omitempty"`
+	Mounts         []Mount           `json:",omitempty"`
 	CapDrop        []string          `json:",omitempty"`
 	SecurityOpt    []string          `json:",omitempty"`
 	NetworkMode    string            `json:",omitempty"`
@@ -46,6 +47,14 @@ type HostConfig struct {
 type DeviceRequest struct {
 	Driver    string
 	DeviceIDs []string
+}
+
+// Mount is a folder or file of the host in a container, with what is mounted below it. Binds, the older form, is one
+// string with colons, which a path can have.
+type Mount struct {
+	Type           string // "bind"
+	Source, Target string
+	ReadOnly       bool
 }
 
 // Ulimit is a bound on a process, -1 for none.
@@ -68,12 +77,16 @@ type State struct {
 
 // Listed is a container in a list.
 type Listed struct {
-	ID     string `json:"Id"`
-	Labels map[string]string
-	State  string // "running", ...
+	ID      string `json:"Id"`
+	Labels  map[string]string
+	State   string // "running", ...
+	Created int64  // in seconds
 	// Command is the program with its arguments, in one line.
 	Command string
 }
+
+// Idle reports whether the container has ended, or was never started.
+func (l Listed) Idle() bool { return slices.Contains([]string{"created", "exited", "dead"}, l.State) }
 
 // Create makes a container and returns its ID.
 func (c *Client) Create(ctx context.Context, want Container) (string, error) {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -62,6 +63,9 @@ func (e Endpoint) sshArgs() []string {
 // quoted is a word for the shell of the other host.
 func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
+// late is how long a program may take to end.
+const late = 3 * time.Second
+
 // proxy is a program as a connection.
 type proxy struct {
 	io.Reader
@@ -79,6 +83,8 @@ func startProxy(args []string) (net.Conn, error) {
 		return nil, err
 	}
 	p.Reader, p.in, p.cmd.Stderr = out, in, p.said
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a terminal's Ctrl-C is for this program, which still needs the connection
+	p.cmd.WaitDelay = late                                 // ssh's master connection (ControlPersist) keeps what it says open
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -107,8 +113,8 @@ func (p *proxy) CloseWrite() error { return p.in.Close() }
 func (p *proxy) Close() error {
 	p.ended.Do(func() {
 		_ = p.in.Close()
-		late := time.AfterFunc(3*time.Second, func() { _ = p.cmd.Process.Kill() })
-		defer late.Stop()
+		killed := time.AfterFunc(late, func() { _ = p.cmd.Process.Kill() })
+		defer killed.Stop()
 		_ = p.cmd.Wait()
 	})
 	return nil

@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // Info is what a daemon says of its host.
@@ -15,6 +16,7 @@ type Info struct {
 	CgroupVersion   string // "1" or "2"
 	Architecture    string // "x86_64" of docker, "amd64" of podman
 	Runtimes        map[string]struct{}
+	SystemTime      string // RFC 3339
 	// CDISpecDirs are where docker looks for CDI specifications; none where it does not. Podman looks
 	// and does not say so.
 	CDISpecDirs []string
@@ -36,4 +38,10 @@ func (i Info) Arch() string {
 		return "arm64"
 	}
 	return i.Architecture
+}
+
+// Time is the host's at the time of the answer, zero if the daemon does not say.
+func (i Info) Time() time.Time {
+	t, _ := time.Parse(time.RFC3339Nano, i.SystemTime)
+	return t
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/fleet/daemon"
 	"github.com/cudabuild/cudabuild/gpu/container"
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // Program is what somebody runs who is there.
@@ -31,7 +32,8 @@ type Program struct {
 
 // Attach runs a program connected to streams and returns its exit code, as container's does. The end
 // of ctx ends the preparations; the program gets signals, and what is its first process may take no notice of them,
-// as with docker: the third SIGINT or SIGTERM ends it.
+// as with docker: the third SIGINT or SIGTERM ends it. If the daemon does not answer to that either, Attach
+// returns errFrozen.
 func (h *Host) Attach(ctx context.Context, p Program, s container.Streams) (code int, err error) {
 	want, err := h.container(p, s)
 	if err != nil {
@@ -57,6 +59,8 @@ func (h *Host) Attach(ctx context.Context, p Program, s container.Streams) (code
 	return a.run(context.WithoutCancel(ctx))
 }
 
+var errFrozen = hint.New("the daemon does not answer, and its container may run on", "the next 'cudabuild gpu' or 'run' with that daemon ends it")
+
 // container is the program in the words of the daemon.
 func (h *Host) container(p Program, s container.Streams) (daemon.Container, error) {
 	want := daemon.Container{
@@ -81,11 +85,7 @@ func (h *Host) container(p Program, s container.Streams) (daemon.Container, erro
 		if !h.client.Local() {
 			return want, fmt.Errorf("--volume %s: it is of this host, and the daemon is %s", b.Source, h.client.Endpoint)
 		}
-		bind := b.Source + ":" + b.Target
-		if b.ReadOnly {
-			bind += ":ro"
-		}
-		want.HostConfig.Binds = append(want.HostConfig.Binds, bind)
+		want.HostConfig.Mounts = append(want.HostConfig.Mounts, daemon.Mount{Type: "bind", Source: b.Source, Target: b.Target, ReadOnly: b.ReadOnly})
 	}
 	return want, h.give(&want, p.GPUs)
 }
@@ -115,14 +115,20 @@ func (a *attached) run(ctx context.Context) (int, error) {
 	}
 	output := make(chan error, 1)
 	go func() { output <- a.output() }()
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	quit, relayed := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(relayed)
-		a.signals(ctx, quit)
+		a.signals(ctx, quit, giveUp)
 	}()
 	code, err := a.h.client.Wait(ctx, a.id)
 	close(quit)
 	<-relayed
+	if err != nil && ctx.Err() != nil {
+		a.h.last = a.h.prompt // it removes nothing either
+		return 0, context.Cause(ctx)
+	}
 	select {
 	case said := <-output:
 		err = errors.Join(err, said)
@@ -140,8 +146,9 @@ func (a *attached) output() error {
 	return err
 }
 
-// signals hands signals on until quit is closed.
-func (a *attached) signals(ctx context.Context, quit <-chan struct{}) {
+// signals hands signals on until quit is closed. The third that is to end the program ends the waiting for a daemon
+// that does not say so, too.
+func (a *attached) signals(ctx context.Context, quit <-chan struct{}, giveUp context.CancelCauseFunc) {
 	a.resize(ctx)
 	for ends := 0; ; {
 		select {
@@ -158,9 +165,10 @@ func (a *attached) signals(ctx context.Context, quit <-chan struct{}) {
 			case s == os.Interrupt, number == unix.SIGTERM:
 				if ends++; ends >= 3 {
 					number = unix.SIGKILL
+					time.AfterFunc(a.h.prompt, func() { giveUp(errFrozen) })
 				}
 			}
-			_ = a.h.client.Kill(ctx, a.id, strconv.Itoa(int(number))) // it may have ended
+			a.promptly(ctx, func(ctx context.Context) error { return a.h.client.Kill(ctx, a.id, strconv.Itoa(int(number))) })
 		}
 	}
 }
@@ -168,6 +176,14 @@ func (a *attached) signals(ctx context.Context, quit <-chan struct{}) {
 // resize gives the program's terminal the size of the caller's.
 func (a *attached) resize(ctx context.Context) {
 	if size := container.SizeOf(a.Terminal); a.terminal && size != nil {
-		_ = a.h.client.Resize(ctx, a.id, int(size.Row), int(size.Col))
+		a.promptly(ctx, func(ctx context.Context) error { return a.h.client.Resize(ctx, a.id, int(size.Row), int(size.Col)) })
 	}
+}
+
+// promptly asks the daemon for what it has done at once. Whether it does is nothing to the program, which may have
+// ended.
+func (a *attached) promptly(ctx context.Context, ask func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, a.h.prompt)
+	defer cancel()
+	_ = ask(ctx)
 }

@@ -15,6 +15,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,11 +35,20 @@ type Options struct {
 
 // Host is a host by its daemon.
 type Host struct {
+	// Left is what other clients have left there, or may have, and is not removed, each with the reason.
+	Left []error
+
 	client  *daemon.Client
 	info    daemon.Info
 	options Options
 	images  map[string]string // what the daemon calls those that it has, by the digest of their configuration
+	ahead   time.Duration     // its clock of this host's
+	prompt  time.Duration     // the daemon may take for a signal
+	last    time.Duration     // and to remove what was made there
 }
+
+// now is the time by the daemon's clock, which all of its clients go by.
+func (h *Host) now() time.Time { return time.Now().Add(h.ahead) }
 
 // Open asks a daemon what it is, and ends what clients that were killed have left there.
 func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host, error) {
@@ -46,9 +56,12 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{client: client, options: options, images: map[string]string{}}
+	h := &Host{client: client, options: options, images: map[string]string{}, prompt: 10 * time.Second, last: 2 * time.Minute}
 	if h.info, err = client.Info(ctx); err == nil {
-		err = h.sweep(ctx, func(m mark) bool { return m.abandoned(time.Now()) })
+		if there := h.info.Time(); !there.IsZero() {
+			h.ahead = time.Until(there)
+		}
+		err = h.clear(ctx)
 	}
 	if err != nil {
 		client.Close()
@@ -57,21 +70,19 @@ func Open(ctx context.Context, endpoint daemon.Endpoint, options Options) (*Host
 	return h, nil
 }
 
-// last is how long a daemon may take to remove what was made there.
-const last = 2 * time.Minute
-
 // Close takes the streamed images back, and containers whose making was broken off. A process has one host at a
 // time.
 func (h *Host) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), last)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.last)
 	defer cancel()
 	defer h.client.Close()
-	return h.sweep(ctx, mark.mine)
+	refused, err := h.sweep(ctx, func(_ daemon.Listed, m mark) bool { return m.mine() })
+	return errors.Join(append(refused, err)...)
 }
 
 // remove ends and removes a container, even after ctx has ended.
 func (h *Host) remove(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), last)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.last)
 	defer cancel()
 	if err := h.client.Remove(ctx, id); err != nil {
 		return fmt.Errorf("remove container %.12s: %w", id, err)

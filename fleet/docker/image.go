@@ -66,19 +66,19 @@ func (h *Host) find(ctx context.Context, config, digest v1.Hash) (found daemon.I
 		}
 	}
 	if err == nil && len(ours([]daemon.Image{found})) > 0 {
-		tag := newTag()
+		tag := h.newTag()
 		err = h.client.Tag(ctx, found.ID, repository, tag[len(repository)+1:])
 	}
 	return found, err
 }
 
 // newTag is a tag that Close takes back.
-func newTag() string { return repository + ":" + newMark(time.Now().Add(streamed)) }
+func (h *Host) newTag() string { return repository + ":" + newMark(h.now().Add(streamed)) }
 
 // fetch has the daemon pull an image of a registry, or streams it one of this machine.
 func (h *Host) fetch(ctx context.Context, ref string, img v1.Image) (daemon.Image, error) {
 	if image.OnDisk(ref) {
-		tag := newTag()
+		tag := h.newTag()
 		if err := h.stream(ctx, img, tag); err != nil {
 			return daemon.Image{}, err
 		}

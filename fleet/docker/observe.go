@@ -103,7 +103,7 @@ func (h *Host) observed(ctx context.Context, want daemon.Container, ref string, 
 	defer cancel()
 	want.Entrypoint = []string{observerFile, "run", "--limit", limit.String(), "--row", rowFile, "--"}
 	want.Cmd = args
-	want.Labels = map[string]string{Label: newMark(time.Now().Add(limit + 10*time.Minute))}
+	want.Labels = map[string]string{Label: newMark(h.now().Add(limit + 10*time.Minute))}
 	s.begun = time.Now()
 	id, err := h.client.Create(ctx, want)
 	if err != nil {

@@ -55,6 +55,9 @@ type made struct {
 	ended chan struct{}
 	code  int
 	kills []string
+
+	state   string // in the list
+	created time.Time
 }
 
 const (
@@ -176,7 +179,7 @@ func (d *standIn) list(w http.ResponseWriter, r *http.Request) {
 	}
 	all := []daemon.Listed{}
 	for id, c := range d.containers {
-		all = append(all, daemon.Listed{ID: id, Labels: c.Labels})
+		all = append(all, daemon.Listed{ID: id, Labels: c.Labels, State: c.state, Created: c.created.Unix()})
 	}
 	d.answer(w, all)
 }
