@@ -288,6 +288,20 @@ func TestNoGPUs(t *testing.T) {
 	}
 }
 
+// A runtime that is asked for and not there is no other one: podman would start the program without GPUs.
+func TestNoRuntime(t *testing.T) {
+	t.Parallel()
+	for version, todo := range map[string]string{docker20: "nvidia-ctk runtime configure", docker29: "nvidia-ctk runtime configure", podman4: "nvidia-ctk cdi generate"} {
+		d := newStandIn(t)
+		d.version = version
+		h := d.open(docker.Options{Runtime: "nvidia"})
+		if _, err := h.Attach(t.Context(), program(t), container.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}); err == nil || !strings.Contains(err.Error(), `has no runtime "nvidia", but runc`) || !strings.Contains(hint.Of(err), todo) {
+			t.Errorf("Attach = %v (%s), want a hint of %s", err, hint.Of(err), todo)
+		}
+		d.clean(h)
+	}
+}
+
 // What a daemon says of devices that it does not know goes with what to do.
 func TestUnknownGPU(t *testing.T) {
 	t.Parallel()
@@ -482,6 +496,7 @@ func program(t *testing.T) docker.Program {
 func TestAttach(t *testing.T) {
 	t.Parallel()
 	d := newStandIn(t)
+	d.info = withRuntime
 	var asked *made
 	d.faults["POST /containers/{id}/start"] = func(_ http.ResponseWriter, r *http.Request) { asked = d.containers[r.PathValue("id")] }
 	h := d.open(docker.Options{Runtime: "nvidia"})
