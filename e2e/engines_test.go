@@ -378,6 +378,16 @@ func (e engineTest) testRun(t *testing.T) {
 	if out, err := cat.Output(); err != nil || len(out) != 1<<20 {
 		t.Errorf("cat: %d bytes, %v", len(out), err)
 	}
+	folder := filepath.Join(t.TempDir(), "a:b")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(folder, "said"), "bound ")
+	r = run(t, "env", "-C", folder, e.variable, "CUDABUILD_STATE_DIR="+e.state, e.program, "run", "--engine", e.engine, "--gpus", "none", "-u", "0", "-v", ".:/bound:ro", e.image("gzip"),
+		"sh", "-c", "cat /bound/said; (: >/bound/said) 2>/dev/null || echo read-only")
+	if r.code != 0 || r.stdout != "bound read-only\n" {
+		t.Errorf("a folder with a colon: exit %d, %q\n%s", r.code, r.stdout, r.stderr)
+	}
 	e.testSignal(t)
 	e.empty(t)
 }

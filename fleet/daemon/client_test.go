@@ -326,7 +326,7 @@ func TestInPodman(t *testing.T) {
 	got, err := json.MarshalIndent(daemon.InPodman(daemon.Container{
 		Image: "i", Entrypoint: []string{"a"}, Cmd: []string{"b"}, Env: []string{"A=b=c", "B="}, User: "0:0", WorkingDir: "/w", Labels: map[string]string{"l": "m"}, Tty: true, OpenStdin: true,
 		HostConfig: daemon.HostConfig{
-			Binds: []string{"/a:/b:ro", "/c:/d"}, CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, NetworkMode: "none", IpcMode: "host", PidsLimit: -1, Memory: 2,
+			Mounts: []daemon.Mount{{Type: "bind", Source: "/a:z", Target: "/b", ReadOnly: true}, {Type: "bind", Source: "/c", Target: "/d"}}, CapDrop: []string{"ALL"}, SecurityOpt: []string{"no-new-privileges"}, NetworkMode: "none", IpcMode: "host", PidsLimit: -1, Memory: 2,
 			ShmSize: 3, Ulimits: []daemon.Ulimit{{Name: "memlock", Soft: 5, Hard: -1}}, Tmpfs: map[string]string{"/tmp": "rw,size=1g"}, Runtime: "nvidia",
 			DeviceRequests: []daemon.DeviceRequest{{Driver: "cdi", DeviceIDs: []string{"nvidia.com/gpu=0", "nvidia.com/gpu=1"}}}, LogConfig: daemon.LogConfig{Type: "none"},
 		},

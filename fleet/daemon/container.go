@@ -28,7 +28,7 @@ type Container struct {
 
 // HostConfig is what a container has of its host.
 type HostConfig struct {
-	Binds          []string          `json:",omitempty"`
+	Mounts         []Mount           `json:",omitempty"`
 	CapDrop        []string          `json:",omitempty"`
 	SecurityOpt    []string          `json:",omitempty"`
 	NetworkMode    string            `json:",omitempty"`
@@ -47,6 +47,14 @@ type HostConfig struct {
 type DeviceRequest struct {
 	Driver    string
 	DeviceIDs []string
+}
+
+// Mount is a folder or file of the host in a container, with what is mounted below it. Binds, the older form, is one
+// string with colons, which a path can have.
+type Mount struct {
+	Type           string // "bind"
+	Source, Target string
+	ReadOnly       bool
 }
 
 // Ulimit is a bound on a process, -1 for none.

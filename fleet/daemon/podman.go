@@ -83,9 +83,12 @@ func (c Container) podman() specification {
 	for target, options := range host.Tmpfs {
 		s.Mounts = append(s.Mounts, mount{"tmpfs", "tmpfs", target, strings.Split(options, ",")})
 	}
-	for _, b := range host.Binds {
-		parts := append(strings.Split(b, ":"), "rw")
-		s.Mounts = append(s.Mounts, mount{"bind", parts[0], parts[1], []string{"rbind", parts[2]}})
+	for _, m := range host.Mounts {
+		access := "rw"
+		if m.ReadOnly {
+			access = "ro"
+		}
+		s.Mounts = append(s.Mounts, mount{m.Type, m.Source, m.Target, []string{"rbind", access}})
 	}
 	if host.NetworkMode != "" {
 		s.Net = &namespace{host.NetworkMode}

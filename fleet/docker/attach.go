@@ -85,11 +85,7 @@ func (h *Host) container(p Program, s container.Streams) (daemon.Container, erro
 		if !h.client.Local() {
 			return want, fmt.Errorf("--volume %s: it is of this host, and the daemon is %s", b.Source, h.client.Endpoint)
 		}
-		bind := b.Source + ":" + b.Target
-		if b.ReadOnly {
-			bind += ":ro"
-		}
-		want.HostConfig.Binds = append(want.HostConfig.Binds, bind)
+		want.HostConfig.Mounts = append(want.HostConfig.Mounts, daemon.Mount{Type: "bind", Source: b.Source, Target: b.Target, ReadOnly: b.ReadOnly})
 	}
 	return want, h.give(&want, p.GPUs)
 }

@@ -251,21 +251,36 @@ func TestAnswerLost(t *testing.T) {
 	d.clean(h)
 }
 
-// A container that hangs is ended after the limit, and one whose caller gives up at once.
+// A container that hangs is ended after the limit and a minute, and one whose caller gives up at once.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	d := newStandIn(t)
-	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("interrupted")
-	d.faults["POST /containers/{id}/wait"] = func(_ http.ResponseWriter, r *http.Request) {
-		cancel(stop)
-		<-r.Context().Done()
+	for name, test := range map[string]struct {
+		limit   time.Duration
+		givesUp bool
+		want    error
+	}{
+		"the caller":           {time.Minute, true, stop},
+		"the time, 0.2 s here": {200*time.Millisecond - time.Minute, false, docker.ErrHangs},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newStandIn(t)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			d.faults["POST /containers/{id}/wait"] = func(_ http.ResponseWriter, r *http.Request) {
+				if test.givesUp {
+					cancel(stop)
+				}
+				<-r.Context().Done()
+			}
+			h := d.open(docker.Options{})
+			if _, _, err := h.Observe(ctx, subject(t, onDisk, sample(t, imagetest.Gzip)), nil, test.limit); !errors.Is(err, test.want) {
+				t.Errorf("Observe = %v, want %v", err, test.want)
+			}
+			d.clean(h)
+		})
 	}
-	h := d.open(docker.Options{})
-	if _, _, err := h.Observe(ctx, subject(t, onDisk, sample(t, imagetest.Gzip)), nil, time.Minute); !errors.Is(err, stop) {
-		t.Errorf("Observe = %v, want %v", err, stop)
-	}
-	d.clean(h)
 }
 
 func TestNoGPUs(t *testing.T) {
@@ -501,7 +516,7 @@ func TestAttach(t *testing.T) {
 	d.faults["POST /containers/{id}/start"] = func(_ http.ResponseWriter, r *http.Request) { asked = d.containers[r.PathValue("id")] }
 	h := d.open(docker.Options{Runtime: "nvidia"})
 	p := program(t)
-	p.Open = container.Open{Dir: "/w", User: "app", Network: true, HostIPC: true, ShmBytes: 5, Binds: []container.Bind{{Source: "/a", Target: "/b", ReadOnly: true}}}
+	p.Open = container.Open{Dir: "/w", User: "app", Network: true, HostIPC: true, ShmBytes: 5, Binds: []container.Bind{{Source: "/a:z", Target: "/b", ReadOnly: true}}}
 	p.Bounds = container.Bounds{Memory: 7, Ulimits: []container.Ulimit{{Name: "memlock", Soft: -1, Hard: -1}}}
 	var out, errs bytes.Buffer
 	code, err := h.Attach(t.Context(), p, container.Streams{In: strings.NewReader("said"), Out: &out, Err: &errs})
@@ -510,7 +525,7 @@ func TestAttach(t *testing.T) {
 	}
 	c := asked.HostConfig
 	if !slices.Equal(asked.Entrypoint, []string{"cat"}) || !slices.Equal(asked.Cmd, []string{"-u"}) || asked.User != "app" || asked.WorkingDir != "/w" || !slices.Contains(asked.Env, "NVIDIA_VISIBLE_DEVICES=0,all") ||
-		c.NetworkMode != "host" || c.IpcMode != "host" || c.ShmSize != 5 || !slices.Equal(c.Binds, []string{"/a:/b:ro"}) || c.Memory != 7 || len(c.Ulimits) != 1 || c.Runtime != "nvidia" {
+		c.NetworkMode != "host" || c.IpcMode != "host" || c.ShmSize != 5 || !slices.Equal(c.Mounts, []daemon.Mount{{Type: "bind", Source: "/a:z", Target: "/b", ReadOnly: true}}) || c.Memory != 7 || len(c.Ulimits) != 1 || c.Runtime != "nvidia" {
 		t.Errorf("container %+v", asked.Container)
 	}
 	d.clean(h)

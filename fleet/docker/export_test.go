@@ -13,6 +13,7 @@ const Repository = repository
 var (
 	NewMark   = newMark
 	ErrFrozen = errFrozen
+	ErrHangs  = errHangs
 )
 
 // Impatient bounds what a host waits for a daemon that is asked for a signal.
