@@ -339,6 +339,18 @@ func TestUnknownGPU(t *testing.T) {
 	d.clean(h)
 }
 
+// An observer that does not know its command line, exit code 2, is of another version.
+func TestOlderObserver(t *testing.T) {
+	t.Parallel()
+	d := newStandIn(t)
+	d.runs = cut
+	d.faults["GET /containers/{id}/json"] = d.say(`{"State":{"Status":"exited","ExitCode":2}}`)
+	_, err := d.open(docker.Options{}).Look(t.Context(), onDisk, sample(t, imagetest.Gzip), false)
+	if err == nil || !strings.Contains(err.Error(), "left no row") || !strings.Contains(hint.Of(err), "of another version than this program: 'make tools'") {
+		t.Errorf("Look = %v (%s)", err, hint.Of(err))
+	}
+}
+
 func TestNoObserver(t *testing.T) {
 	t.Parallel()
 	d := newStandIn(t)
