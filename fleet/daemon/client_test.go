@@ -288,18 +288,18 @@ func TestWait(t *testing.T) {
 		"POST /v1.41/containers/b/wait": say(`{"StatusCode":0,"Error":{"Message":"it was removed"}}`),
 		"POST /v1.41/containers/c/wait": refuse(404, `{"message":"No such container: c"}`),
 	}))
-	if code, err := c.Wait(t.Context(), "a"); err != nil || code != 7 || asked != 2 {
+	if code, lost, err := c.Wait(t.Context(), "a"); err != nil || code != 7 || asked != 2 || !lost {
 		t.Errorf("Wait = %d, %v after %d questions, want 7 after 2", code, err, asked)
 	}
-	if _, err := c.Wait(t.Context(), "b"); err == nil || err.Error() != "it was removed" {
+	if _, _, err := c.Wait(t.Context(), "b"); err == nil || err.Error() != "it was removed" {
 		t.Errorf("Wait = %v", err)
 	}
-	if _, err := c.Wait(t.Context(), "c"); !daemon.IsNotFound(err) {
+	if _, _, err := c.Wait(t.Context(), "c"); !daemon.IsNotFound(err) {
 		t.Errorf("Wait = %v, want that there is none", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Wait(ctx, "a"); !errors.Is(err, context.Canceled) {
+	if _, _, err := c.Wait(ctx, "a"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Wait = %v, want its end", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -576,9 +577,10 @@ func TestAttachFaults(t *testing.T) {
 		faults map[string]http.HandlerFunc
 		want   string
 	}{
-		"not attached":  {map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(409, "is paused")}, "attach: is paused"},
-		"not started":   {map[string]http.HandlerFunc{"POST /containers/{id}/start": refuse(404, `runc create failed: exec: "cat": executable file not found in $PATH: unknown`)}, `start: "cat": not found in the image's PATH`},
-		"output is cut": {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": ended}, "output was cut off"},
+		"not attached":    {map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(409, "is paused")}, "attach: is paused"},
+		"not started":     {map[string]http.HandlerFunc{"POST /containers/{id}/start": refuse(404, `runc create failed: exec: "cat": executable file not found in $PATH: unknown`)}, `start: "cat": not found in the image's PATH`},
+		"daemon restarts": {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": once(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, newStandIn(t).say(`{"StatusCode":255}`))}, "the daemon went away while the program ran: it is back, and says that the program ended with code 255"},
+		"output is cut":   {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": ended}, "output was cut off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -591,6 +593,17 @@ func TestAttachFaults(t *testing.T) {
 			}
 			d.clean(h)
 		})
+	}
+}
+
+// once answers the first request in another way than those after it.
+func once(first, then http.HandlerFunc) http.HandlerFunc {
+	var asked atomic.Bool
+	return func(w http.ResponseWriter, r *http.Request) {
+		if asked.CompareAndSwap(false, true) {
+			first(w, r)
+		}
+		then(w, r)
 	}
 }
 

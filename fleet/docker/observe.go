@@ -124,7 +124,7 @@ func (h *Host) observed(ctx context.Context, want daemon.Container, ref string, 
 		return s, nil
 	}
 	if err == nil {
-		_, err = h.client.Wait(ctx, id)
+		_, _, err = h.client.Wait(ctx, id)
 	}
 	if err != nil {
 		return s, because(ctx, err)
