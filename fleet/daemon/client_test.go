@@ -154,6 +154,27 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// What is to be done depends on the address.
+func TestStart(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"ssh://h": "log in there by hand", "tcp://h:2376": "must listen at that address", "unix:///run/podman/podman.sock": "'systemctl start podman.socket'",
+		"unix:///run/user/1000/podman/podman.sock": "'systemctl --user start podman.socket'",
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := daemon.Start(daemon.Endpoint{Engine: daemon.Podman, URL: u}); !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %q", address, got, want)
+		}
+	}
+	e := daemon.Endpoint{Engine: daemon.Docker, URL: &url.URL{Scheme: "tcp", Host: "127.0.0.1:1"}, TLS: t.TempDir()}
+	if _, err := daemon.Open(t.Context(), e); err == nil || hint.Code(err, 3) != 2 || !strings.Contains(err.Error(), "ca.pem") || !strings.Contains(hint.Of(err), "DOCKER_CERT_PATH") {
+		t.Errorf("Open = %v (%s), want that ca.pem is missing", err, hint.Of(err))
+	}
+}
+
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	c := open(t, answers(nil))

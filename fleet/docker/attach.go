@@ -88,7 +88,7 @@ func (h *Host) container(p Program, s container.Streams) (daemon.Container, erro
 	}
 	for _, b := range p.Open.Binds {
 		if !h.client.Local() {
-			return want, fmt.Errorf("--volume %s: it is of this host, and the daemon is %s", b.Source, h.client.Endpoint)
+			return want, hint.New(fmt.Sprintf("--volume %s: it is of this host, and the daemon is %s", b.Source, h.client.Endpoint), "leave it out, or use a daemon of this host; an image can hold the files")
 		}
 		want.HostConfig.Mounts = append(want.HostConfig.Mounts, daemon.Mount{Type: "bind", Source: b.Source, Target: b.Target, ReadOnly: b.ReadOnly})
 	}

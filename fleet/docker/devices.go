@@ -92,7 +92,7 @@ func (h *Host) by() (string, error) {
 func notStarted(step string, err error) error {
 	text := step + ": " + container.InWords(strings.TrimSuffix(err.Error(), ": unknown")) // so docker ends what containerd says
 	if strings.Contains(text, "CDI device") {
-		return hint.New(text, "on the daemon's host: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")
+		return hint.New(text, "on the daemon's host: nvidia-ctk cdi list says which there are, nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml finds them")
 	}
 	return errors.New(text)
 }

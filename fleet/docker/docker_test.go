@@ -334,7 +334,7 @@ func TestUnknownGPU(t *testing.T) {
 	d.version = podman4
 	d.faults["POST /containers/{id}/start"] = refuse(500, "unresolvable CDI devices nvidia.com/gpu=all")
 	h = d.open(docker.Options{})
-	if _, err := h.Look(t.Context(), onDisk, sample(t, imagetest.Gzip), false); err == nil || !strings.Contains(err.Error(), "unresolvable") || !strings.Contains(hint.Of(err), "nvidia-ctk cdi generate") {
+	if _, err := h.Look(t.Context(), onDisk, sample(t, imagetest.Gzip), false); err == nil || !strings.Contains(err.Error(), "unresolvable") || !strings.Contains(hint.Of(err), "nvidia-ctk cdi list") {
 		t.Errorf("Look = %v (%s)", err, hint.Of(err))
 	}
 	d.clean(h)
@@ -349,6 +349,19 @@ func TestOlderObserver(t *testing.T) {
 	_, err := d.open(docker.Options{}).Look(t.Context(), onDisk, sample(t, imagetest.Gzip), false)
 	if err == nil || !strings.Contains(err.Error(), "left no row") || !strings.Contains(hint.Of(err), "of another version than this program: 'make tools'") {
 		t.Errorf("Look = %v (%s)", err, hint.Of(err))
+	}
+}
+
+// Folders of this host go to a daemon of this host.
+func TestVolumeElsewhere(t *testing.T) {
+	t.Parallel()
+	d := newStandIn(t)
+	h := d.open(docker.Options{})
+	docker.Elsewhere(h, "daemon.example:2376")
+	p := program(t)
+	p.Open.Binds = []container.Bind{{Source: "/a", Target: "/b"}}
+	if _, err := h.Attach(t.Context(), p, container.Streams{}); err == nil || !strings.Contains(err.Error(), "--volume /a") || !strings.Contains(hint.Of(err), "a daemon of this host") {
+		t.Errorf("Attach = %v (%s)", err, hint.Of(err))
 	}
 }
 
