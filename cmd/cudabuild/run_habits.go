@@ -21,8 +21,7 @@ type gpuList string
 // and driver=nvidia and capabilities=... beside them.
 func (l *gpuList) Set(text string) error {
 	if !strings.Contains(text, "=") {
-		*l = gpuList(text)
-		return nil
+		return l.choose(strings.Split(text, ","))
 	}
 	fields, err := csv.NewReader(strings.NewReader(text)).Read()
 	if err != nil {
@@ -34,6 +33,8 @@ func (l *gpuList) Set(text string) error {
 		switch {
 		case !set && len(names) > 0, !set && field == "all": // device=0,1 without docker's quotes
 			names = append(names, field)
+		case key == "device" && value == "":
+			return fmt.Errorf("%q names no GPU: want device=LIST", field)
 		case key == "device":
 			names = append(names, value)
 		case key == "count" && (value == "all" || value == "-1"):
@@ -48,7 +49,22 @@ func (l *gpuList) Set(text string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("%q names no GPU: want all or device=LIST", text)
 	}
-	*l = gpuList(strings.Join(names, ","))
+	return l.choose(names)
+}
+
+// choose takes names that mean one thing together: all and none stand alone, and no name is empty.
+func (l *gpuList) choose(names []string) error {
+	list := strings.Join(names, ",")
+	names = strings.Split(list, ",") // device=0,1 in quotes is one field
+	for _, name := range names {
+		switch name = strings.TrimSpace(name); {
+		case name == "" && list != "":
+			return fmt.Errorf("%q: there is an empty name in it", list)
+		case len(names) > 1 && slices.Contains([]string{"all", "none", "void"}, name):
+			return fmt.Errorf("%q: %s stands alone", list, name)
+		}
+	}
+	*l = gpuList(list)
 	return nil
 }
 
@@ -63,7 +79,7 @@ const cdiKind = "nvidia.com/gpu="
 // addDevice is what --device does: with GPUs what --gpus does, and nothing else.
 func (f *runFlags) addDevice(text string) error {
 	name, isGPU := strings.CutPrefix(text, cdiKind)
-	if !isGPU || name == "" {
+	if !isGPU || slices.Contains([]string{"", "none", "void"}, name) || strings.Contains(name, ",") {
 		return fmt.Errorf("%q: containers get GPUs and no other device: want nvidia.com/gpu=all, an index or a UUID", text)
 	}
 	if f.devices = append(f.devices, name); slices.Contains(f.devices, "all") {
@@ -75,6 +91,9 @@ func (f *runFlags) addDevice(text string) error {
 
 // habits reads what users of docker write besides.
 func (f *runFlags) habits(r *session.Request) error {
+	if f.cmd.Flags().Changed("gpus") && len(f.devices) > 0 {
+		return errors.New("--gpus and --device both choose GPUs: say one of them")
+	}
 	switch f.ipc {
 	case "", "private", "shareable":
 	case "host":

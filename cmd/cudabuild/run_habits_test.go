@@ -16,6 +16,7 @@ func TestGPUList(t *testing.T) {
 		"device=0": "0", `"device=0,1"`: "0,1", "device=0,1": "0,1", "device=GPU-1": "GPU-1", "count=all": "all", "count=-1": "all",
 		"all,capabilities=utility": "all", `"device=0,2","capabilities=compute,utility",driver=nvidia`: "0,2",
 		"count=2": "error name them", "2,driver=nvidia": "error name them", "driver=amd,device=0": "error want device=LIST", "driver=nvidia": "error names no GPU", `"device=0`: "error quote",
+		"count=all,device=0": "error all stands alone", "device=none,0": "error none stands alone", "0,all": "error all stands alone", "device=": "error names no GPU", `"device=0,"`: "error empty name", "0,,1": "error empty name",
 	} {
 		var l gpuList
 		got := ""
@@ -38,7 +39,7 @@ func TestDevice(t *testing.T) {
 			t.Errorf("--device %s = %q, %v, want %q", step.device, f.gpus, err, step.want)
 		}
 	}
-	for _, device := range []string{"/dev/fuse", "nvidia.com/gpu=", "vendor.com/net=0"} {
+	for _, device := range []string{"/dev/fuse", "nvidia.com/gpu=", "nvidia.com/gpu=none", "nvidia.com/gpu=0,1", "vendor.com/net=0"} {
 		if err := f.addDevice(device); err == nil {
 			t.Errorf("--device %s is taken", device)
 		}

@@ -89,11 +89,13 @@ func is(err error, status int) bool {
 	return errors.As(err, &e) && e.Status == status
 }
 
+var errSilent = errors.New("no answer within a minute")
+
 // Open reaches the daemon. The error says where it was looked for.
 func Open(ctx context.Context, e Endpoint) (*Client, error) {
 	dial, err := e.dialer()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e, err)
+		return nil, hint.Usage(fmt.Sprintf("%s: %v", e, err), "a folder with ca.pem, and cert.pem and key.pem if the daemon asks for them, goes with that address: DOCKER_CERT_PATH names it")
 	}
 	c := &Client{Endpoint: e, dial: dial}
 	c.http = &http.Client{Transport: &http.Transport{
@@ -101,10 +103,13 @@ func Open(ctx context.Context, e Endpoint) (*Client, error) {
 		DisableCompression: true,
 		IdleConnTimeout:    time.Minute,
 	}}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errSilent)
 	defer cancel()
 	if err := c.ask(ctx, http.MethodGet, "/version", nil, nil, &c.Version); err != nil {
 		c.Close()
+		if errors.Is(context.Cause(ctx), errSilent) {
+			err = errSilent
+		}
 		return nil, hint.New(fmt.Sprintf("%s: %v", e, err), e.start())
 	}
 	if !c.Version.API("1.40") { // docker 19.03, where API and CLI learned of GPUs
@@ -117,10 +122,14 @@ func Open(ctx context.Context, e Endpoint) (*Client, error) {
 // start says how a daemon comes to listen.
 func (e Endpoint) start() string {
 	switch {
-	case !e.Local():
+	case e.URL.Scheme == "ssh":
 		return "log in there by hand: it must be reachable without a password"
+	case e.URL.Scheme == "tcp":
+		return "the daemon must listen at that address, and with TLS if, and only if, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH or the context has certificates"
+	case e.Engine == Podman && strings.HasPrefix(e.URL.Path, "/run/podman/"):
+		return "'systemctl start podman.socket' starts it, for root alone; CONTAINER_HOST names another address"
 	case e.Engine == Podman:
-		return "'systemctl start podman.socket' starts it; CONTAINER_HOST names another address"
+		return "'systemctl --user start podman.socket' starts a user's own, for that user; CONTAINER_HOST names another address"
 	}
 	return "'systemctl start docker' starts it, members of group docker may use it; DOCKER_HOST or DOCKER_CONTEXT name another"
 }

@@ -154,6 +154,27 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// What is to be done depends on the address.
+func TestStart(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"ssh://h": "log in there by hand", "tcp://h:2376": "must listen at that address", "unix:///run/podman/podman.sock": "'systemctl start podman.socket'",
+		"unix:///run/user/1000/podman/podman.sock": "'systemctl --user start podman.socket'",
+	} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := daemon.Start(daemon.Endpoint{Engine: daemon.Podman, URL: u}); !strings.Contains(got, want) {
+			t.Errorf("%s: %s, want %q", address, got, want)
+		}
+	}
+	e := daemon.Endpoint{Engine: daemon.Docker, URL: &url.URL{Scheme: "tcp", Host: "127.0.0.1:1"}, TLS: t.TempDir()}
+	if _, err := daemon.Open(t.Context(), e); err == nil || hint.Code(err, 3) != 2 || !strings.Contains(err.Error(), "ca.pem") || !strings.Contains(hint.Of(err), "DOCKER_CERT_PATH") {
+		t.Errorf("Open = %v (%s), want that ca.pem is missing", err, hint.Of(err))
+	}
+}
+
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	c := open(t, answers(nil))
@@ -288,18 +309,18 @@ func TestWait(t *testing.T) {
 		"POST /v1.41/containers/b/wait": say(`{"StatusCode":0,"Error":{"Message":"it was removed"}}`),
 		"POST /v1.41/containers/c/wait": refuse(404, `{"message":"No such container: c"}`),
 	}))
-	if code, err := c.Wait(t.Context(), "a"); err != nil || code != 7 || asked != 2 {
+	if code, lost, err := c.Wait(t.Context(), "a"); err != nil || code != 7 || asked != 2 || !lost {
 		t.Errorf("Wait = %d, %v after %d questions, want 7 after 2", code, err, asked)
 	}
-	if _, err := c.Wait(t.Context(), "b"); err == nil || err.Error() != "it was removed" {
+	if _, _, err := c.Wait(t.Context(), "b"); err == nil || err.Error() != "it was removed" {
 		t.Errorf("Wait = %v", err)
 	}
-	if _, err := c.Wait(t.Context(), "c"); !daemon.IsNotFound(err) {
+	if _, _, err := c.Wait(t.Context(), "c"); !daemon.IsNotFound(err) {
 		t.Errorf("Wait = %v, want that there is none", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Wait(ctx, "a"); !errors.Is(err, context.Canceled) {
+	if _, _, err := c.Wait(ctx, "a"); !errors.Is(err, context.Canceled) {
 		t.Errorf("Wait = %v, want its end", err)
 	}
 }

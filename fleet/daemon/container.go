@@ -144,8 +144,9 @@ func (c *Client) Start(ctx context.Context, id string) error {
 }
 
 // Wait waits for the end of a container that was started, and returns its exit code. A daemon that loses
-// the connection, or is started again meanwhile, is asked for a while.
-func (c *Client) Wait(ctx context.Context, id string) (code int, err error) {
+// the connection, or is started again meanwhile, is asked for a while; lost reports that it did, whose
+// containers may have ended with it: docker calls that 255.
+func (c *Client) Wait(ctx context.Context, id string) (code int, lost bool, err error) {
 	for range 30 {
 		var end struct {
 			StatusCode int
@@ -154,16 +155,17 @@ func (c *Client) Wait(ctx context.Context, id string) (code int, err error) {
 		err = c.ask(ctx, http.MethodPost, "/containers/"+id+"/wait", nil, nil, &end)
 		switch e := (*Error)(nil); {
 		case err == nil && end.Error != nil && end.Error.Message != "":
-			return 0, errors.New(end.Error.Message)
+			return 0, lost, errors.New(end.Error.Message)
 		case err == nil, errors.As(err, &e), ctx.Err() != nil:
-			return end.StatusCode, err
+			return end.StatusCode, lost, err
 		}
+		lost = true
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):
 		}
 	}
-	return 0, err
+	return 0, lost, err
 }
 
 // State is how a container is now.

@@ -7,5 +7,6 @@ var (
 	SSHArgs  = Endpoint.sshArgs
 	Progress = progress
 	Only     = only
+	Start    = Endpoint.start
 	InPodman = Container.podman
 )

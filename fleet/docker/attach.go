@@ -46,7 +46,12 @@ func (h *Host) Attach(ctx context.Context, p Program, s container.Streams) (code
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, h.remove(ctx, id)) }()
+	defer func() {
+		left := h.remove(ctx, id)
+		if lost := (*lostError)(nil); !errors.As(err, &lost) {
+			err = errors.Join(err, left)
+		}
+	}()
 	conn, err := h.client.Attach(ctx, id, want.OpenStdin)
 	if err != nil { // podman makes the container ready now
 		return 0, notStarted("attach", err)
@@ -83,7 +88,7 @@ func (h *Host) container(p Program, s container.Streams) (daemon.Container, erro
 	}
 	for _, b := range p.Open.Binds {
 		if !h.client.Local() {
-			return want, fmt.Errorf("--volume %s: it is of this host, and the daemon is %s", b.Source, h.client.Endpoint)
+			return want, hint.New(fmt.Sprintf("--volume %s: it is of this host, and the daemon is %s", b.Source, h.client.Endpoint), "leave it out, or use a daemon of this host; an image can hold the files")
 		}
 		want.HostConfig.Mounts = append(want.HostConfig.Mounts, daemon.Mount{Type: "bind", Source: b.Source, Target: b.Target, ReadOnly: b.ReadOnly})
 	}
@@ -122,12 +127,15 @@ func (a *attached) run(ctx context.Context) (int, error) {
 		defer close(relayed)
 		a.signals(ctx, quit, giveUp)
 	}()
-	code, err := a.h.client.Wait(ctx, a.id)
+	code, lost, err := a.h.client.Wait(ctx, a.id)
 	close(quit)
 	<-relayed
 	if err != nil && ctx.Err() != nil {
 		a.h.last = a.h.prompt // it removes nothing either
 		return 0, context.Cause(ctx)
+	}
+	if lost {
+		return 0, a.gone(code, err)
 	}
 	select {
 	case said := <-output:
@@ -136,6 +144,21 @@ func (a *attached) run(ctx context.Context) (int, error) {
 	}
 	return code, err
 }
+
+// gone is the error of a program whose daemon went away: its output is not whole then.
+func (a *attached) gone(code int, err error) error {
+	text := fmt.Sprintf("%s: the daemon went away while the program ran", a.h.client.Endpoint)
+	if err == nil {
+		return fmt.Errorf("%s: it is back, and says that the program ended with code %d", text, code)
+	}
+	a.h.last = time.Second // it removes nothing either
+	return &lostError{hint.New(fmt.Sprintf("%s: %v", text, err), "its container may run on: the next 'cudabuild gpu' or 'run' with that daemon ends it")}
+}
+
+// lostError is that the daemon does not come back: that nothing can be removed there goes without saying.
+type lostError struct{ error }
+
+func (e *lostError) Unwrap() error { return e.error }
 
 // output hands on what the program says.
 func (a *attached) output() error {

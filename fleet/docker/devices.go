@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,10 +55,17 @@ func (h *Host) give(c *daemon.Container, gpus []string) error {
 
 // by is the runtime that brings GPUs, "" for CDI.
 func (h *Host) by() (string, error) {
-	if h.options.Runtime != "" {
-		return h.options.Runtime, nil
-	}
 	engine := h.client.Version
+	if asked := h.options.Runtime; asked != "" {
+		if _, there := h.info.Runtimes[asked]; there {
+			return asked, nil
+		}
+		todo := "on the daemon's host: nvidia-ctk runtime configure --runtime=docker, and restart docker"
+		if engine.Podman() { // it takes the default in place of one that it does not know
+			todo = "leave --runtime out: podman's GPUs come by CDI; on the daemon's host: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
+		}
+		return "", hint.New(fmt.Sprintf("%s has no runtime %q, but %s", engine.Name(), asked, strings.Join(slices.Sorted(maps.Keys(h.info.Runtimes)), ", ")), todo)
+	}
 	switch {
 	case engine.Podman():
 		return "", nil // it reads specifications, and does not list them
@@ -84,7 +92,7 @@ func (h *Host) by() (string, error) {
 func notStarted(step string, err error) error {
 	text := step + ": " + container.InWords(strings.TrimSuffix(err.Error(), ": unknown")) // so docker ends what containerd says
 	if strings.Contains(text, "CDI device") {
-		return hint.New(text, "on the daemon's host: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")
+		return hint.New(text, "on the daemon's host: nvidia-ctk cdi list says which there are, nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml finds them")
 	}
 	return errors.New(text)
 }

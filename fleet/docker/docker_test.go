@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -303,6 +304,20 @@ func TestNoGPUs(t *testing.T) {
 	}
 }
 
+// A runtime that is asked for and not there is no other one: podman would start the program without GPUs.
+func TestNoRuntime(t *testing.T) {
+	t.Parallel()
+	for version, todo := range map[string]string{docker20: "nvidia-ctk runtime configure", docker29: "nvidia-ctk runtime configure", podman4: "nvidia-ctk cdi generate"} {
+		d := newStandIn(t)
+		d.version = version
+		h := d.open(docker.Options{Runtime: "nvidia"})
+		if _, err := h.Attach(t.Context(), program(t), container.Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}); err == nil || !strings.Contains(err.Error(), `has no runtime "nvidia", but runc`) || !strings.Contains(hint.Of(err), todo) {
+			t.Errorf("Attach = %v (%s), want a hint of %s", err, hint.Of(err), todo)
+		}
+		d.clean(h)
+	}
+}
+
 // What a daemon says of devices that it does not know goes with what to do.
 func TestUnknownGPU(t *testing.T) {
 	t.Parallel()
@@ -319,10 +334,35 @@ func TestUnknownGPU(t *testing.T) {
 	d.version = podman4
 	d.faults["POST /containers/{id}/start"] = refuse(500, "unresolvable CDI devices nvidia.com/gpu=all")
 	h = d.open(docker.Options{})
-	if _, err := h.Look(t.Context(), onDisk, sample(t, imagetest.Gzip), false); err == nil || !strings.Contains(err.Error(), "unresolvable") || !strings.Contains(hint.Of(err), "nvidia-ctk cdi generate") {
+	if _, err := h.Look(t.Context(), onDisk, sample(t, imagetest.Gzip), false); err == nil || !strings.Contains(err.Error(), "unresolvable") || !strings.Contains(hint.Of(err), "nvidia-ctk cdi list") {
 		t.Errorf("Look = %v (%s)", err, hint.Of(err))
 	}
 	d.clean(h)
+}
+
+// An observer that does not know its command line, exit code 2, is of another version.
+func TestOlderObserver(t *testing.T) {
+	t.Parallel()
+	d := newStandIn(t)
+	d.runs = cut
+	d.faults["GET /containers/{id}/json"] = d.say(`{"State":{"Status":"exited","ExitCode":2}}`)
+	_, err := d.open(docker.Options{}).Look(t.Context(), onDisk, sample(t, imagetest.Gzip), false)
+	if err == nil || !strings.Contains(err.Error(), "left no row") || !strings.Contains(hint.Of(err), "of another version than this program: 'make tools'") {
+		t.Errorf("Look = %v (%s)", err, hint.Of(err))
+	}
+}
+
+// Folders of this host go to a daemon of this host.
+func TestVolumeElsewhere(t *testing.T) {
+	t.Parallel()
+	d := newStandIn(t)
+	h := d.open(docker.Options{})
+	docker.Elsewhere(h, "daemon.example:2376")
+	p := program(t)
+	p.Open.Binds = []container.Bind{{Source: "/a", Target: "/b"}}
+	if _, err := h.Attach(t.Context(), p, container.Streams{}); err == nil || !strings.Contains(err.Error(), "--volume /a") || !strings.Contains(hint.Of(err), "a daemon of this host") {
+		t.Errorf("Attach = %v (%s)", err, hint.Of(err))
+	}
 }
 
 func TestNoObserver(t *testing.T) {
@@ -497,6 +537,7 @@ func program(t *testing.T) docker.Program {
 func TestAttach(t *testing.T) {
 	t.Parallel()
 	d := newStandIn(t)
+	d.info = withRuntime
 	var asked *made
 	d.faults["POST /containers/{id}/start"] = func(_ http.ResponseWriter, r *http.Request) { asked = d.containers[r.PathValue("id")] }
 	h := d.open(docker.Options{Runtime: "nvidia"})
@@ -549,9 +590,10 @@ func TestAttachFaults(t *testing.T) {
 		faults map[string]http.HandlerFunc
 		want   string
 	}{
-		"not attached":  {map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(409, "is paused")}, "attach: is paused"},
-		"not started":   {map[string]http.HandlerFunc{"POST /containers/{id}/start": refuse(404, `runc create failed: exec: "cat": executable file not found in $PATH: unknown`)}, `start: "cat": not found in the image's PATH`},
-		"output is cut": {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": ended}, "output was cut off"},
+		"not attached":    {map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(409, "is paused")}, "attach: is paused"},
+		"not started":     {map[string]http.HandlerFunc{"POST /containers/{id}/start": refuse(404, `runc create failed: exec: "cat": executable file not found in $PATH: unknown`)}, `start: "cat": not found in the image's PATH`},
+		"daemon restarts": {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": once(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, newStandIn(t).say(`{"StatusCode":255}`))}, "the daemon went away while the program ran: it is back, and says that the program ended with code 255"},
+		"output is cut":   {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": ended}, "output was cut off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -564,6 +606,17 @@ func TestAttachFaults(t *testing.T) {
 			}
 			d.clean(h)
 		})
+	}
+}
+
+// once answers the first request in another way than those after it.
+func once(first, then http.HandlerFunc) http.HandlerFunc {
+	var asked atomic.Bool
+	return func(w http.ResponseWriter, r *http.Request) {
+		if asked.CompareAndSwap(false, true) {
+			first(w, r)
+		}
+		then(w, r)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/predict"
+	"github.com/cudabuild/cudabuild/internal/hint"
 )
 
 // What is put into a container: the program that observes, and the file that it writes its row to.
@@ -120,7 +121,7 @@ func (h *Host) observed(ctx context.Context, want daemon.Container, ref string, 
 		return s, nil
 	}
 	if err == nil {
-		_, err = h.client.Wait(ctx, id)
+		_, _, err = h.client.Wait(ctx, id)
 	}
 	if err != nil {
 		return s, because(ctx, err)
@@ -155,7 +156,11 @@ func (h *Host) read(ctx context.Context, id string, s *saw) error {
 	case err == nil:
 		return errors.New("somebody stopped the container before its program had ended")
 	}
-	return fmt.Errorf("the container ended with code %d and left no row: %w", state.ExitCode, err)
+	err = fmt.Errorf("the container ended with code %d and left no row: %w", state.ExitCode, err)
+	if state.ExitCode == 2 { // the observer does not know its command line
+		return hint.New(err.Error(), fmt.Sprintf("observe-%s in %s is of another version than this program: 'make tools' builds it; a release has it", h.info.Arch(), h.options.Programs))
+	}
+	return err
 }
 
 // observerArchive is what is put into a container. Whoever the image's user is may write the row.
