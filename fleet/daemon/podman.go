@@ -94,6 +94,9 @@ func (c Container) podman() specification {
 	if host.NetworkMode != "" {
 		s.Net = &namespace{host.NetworkMode}
 	}
+	if host.IpcMode == "host" {
+		s.ShmSize = 0 // podman refuses both, docker takes the host's /dev/shm
+	}
 	if host.IpcMode != "" {
 		s.IPC = &namespace{host.IpcMode}
 	}
