@@ -368,9 +368,9 @@ func (e engineTest) testLimits(t *testing.T) {
 }
 
 func (e engineTest) testRun(t *testing.T) {
-	r := e.cudabuild(t, "run", "--engine", e.engine, "--device", "nvidia.com/gpu=1", "--shm-size", "3m", "-u", "0", "-e", "A=b", e.image("gzip"),
-		"sh", "-c", "echo /dev/nvidia? $A; cat /proc/mounts; echo err >&2; exit 7")
-	if r.code != 7 || !strings.HasPrefix(r.stdout, "/dev/nvidia1 b\n") || !strings.Contains(r.stdout, "size=3072k") || r.stderr != "err\n" {
+	r := e.cudabuild(t, "run", "--engine", e.engine, "--device", "nvidia.com/gpu=1", "--shm-size", "3m", "-u", "0", "-w", "/made/on/the/way", "-e", "A=b", e.image("gzip"),
+		"sh", "-c", "echo /dev/nvidia? $A; pwd; cat /proc/mounts; echo err >&2; exit 7")
+	if r.code != 7 || !strings.HasPrefix(r.stdout, "/dev/nvidia1 b\n/made/on/the/way\n") || !strings.Contains(r.stdout, "size=3072k") || r.stderr != "err\n" {
 		t.Errorf("run: exit %d\n%s\n%s", r.code, r.stdout, r.stderr)
 	}
 	cat := exec.CommandContext(t.Context(), e.program, "run", "--engine", e.engine, "--gpus", "none", "-i", e.image("gzip"), "cat")

@@ -18,6 +18,7 @@ type specification struct {
 	Env        map[string]string `json:"env"`
 	User       string            `json:"user,omitempty"`
 	WorkDir    string            `json:"work_dir,omitempty"`
+	MakeDir    bool              `json:"create_working_dir,omitempty"` // docker does by itself
 	Labels     map[string]string `json:"labels"`
 	Terminal   bool              `json:"terminal"`
 	Stdin      bool              `json:"stdin"`
@@ -67,7 +68,7 @@ type (
 func (c Container) podman() specification {
 	host := c.HostConfig
 	s := specification{
-		Image: c.Image, Entrypoint: c.Entrypoint, Command: c.Cmd, Env: map[string]string{}, User: c.User, WorkDir: c.WorkingDir, Labels: c.Labels,
+		Image: c.Image, Entrypoint: c.Entrypoint, Command: c.Cmd, Env: map[string]string{}, User: c.User, WorkDir: c.WorkingDir, MakeDir: c.WorkingDir != "", Labels: c.Labels,
 		Terminal: c.Tty, Stdin: c.OpenStdin, CapDrop: host.CapDrop, NoNew: len(host.SecurityOpt) > 0, ShmSize: host.ShmSize, Runtime: host.Runtime,
 	}
 	s.Log.Driver = host.LogConfig.Type
@@ -92,6 +93,9 @@ func (c Container) podman() specification {
 	}
 	if host.NetworkMode != "" {
 		s.Net = &namespace{host.NetworkMode}
+	}
+	if host.IpcMode == "host" {
+		s.ShmSize = 0 // podman refuses both, docker takes the host's /dev/shm
 	}
 	if host.IpcMode != "" {
 		s.IPC = &namespace{host.IpcMode}

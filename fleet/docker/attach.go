@@ -54,7 +54,7 @@ func (h *Host) Attach(ctx context.Context, p Program, s container.Streams) (code
 	}()
 	conn, err := h.client.Attach(ctx, id, want.OpenStdin)
 	if err != nil { // podman makes the container ready now
-		return 0, notStarted("attach", err)
+		return 0, notStarted("start", err)
 	}
 	defer conn.Close()
 	if err := h.client.Start(ctx, id); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,10 +88,14 @@ func (h *Host) by() (string, error) {
 		"on the daemon's host: install nvidia-container-toolkit, nvidia-ctk runtime configure --runtime=docker, and restart docker")
 }
 
+// noise is what daemons put around the words of a runtime: containerd's class of the error, podman's, and podman's
+// container, of which nobody knows but this program.
+var noise = regexp.MustCompile(`: unknown$|: OCI [^:]*$|^preparing container [0-9a-f]+(?: for attach)?: |(?: on| in)? container [0-9a-f]{64}\b`)
+
 // notStarted is what a daemon says of a container that it does not start, with how a CDI specification is made, if it
 // is about one: podman finds out late that there is none.
 func notStarted(step string, err error) error {
-	text := step + ": " + container.InWords(strings.TrimSuffix(err.Error(), ": unknown")) // so docker ends what containerd says
+	text := step + ": " + container.InWords(noise.ReplaceAllString(err.Error(), ""))
 	if strings.Contains(text, "CDI device") {
 		return hint.New(text, "on the daemon's host: nvidia-ctk cdi list says which there are, nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml finds them")
 	}

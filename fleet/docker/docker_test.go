@@ -585,13 +585,19 @@ func TestAttachFaults(t *testing.T) {
 			_ = conn.Close()
 		}
 	}
+	id := strings.Repeat("0e98f", 13)[:64]
 	ended := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"StatusCode":0}`) }
 	for name, test := range map[string]struct {
 		faults map[string]http.HandlerFunc
 		want   string
 	}{
-		"not attached":    {map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(409, "is paused")}, "attach: is paused"},
-		"not started":     {map[string]http.HandlerFunc{"POST /containers/{id}/start": refuse(404, `runc create failed: exec: "cat": executable file not found in $PATH: unknown`)}, `start: "cat": not found in the image's PATH`},
+		"not attached": {map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(409, "is paused")}, "start: is paused"},
+		"not started":  {map[string]http.HandlerFunc{"POST /containers/{id}/start": refuse(404, `runc create failed: exec: "cat": executable file not found in $PATH: unknown`)}, `start: "cat": not found in the image's PATH`},
+		"podman's words": {
+			map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(500, "preparing container "+id+" for attach: runc: runc create failed: exec: \"cat\": executable file not found in $PATH: OCI runtime attempted to invoke a command that was not found")},
+			`start: "cat": not found in the image's PATH`,
+		},
+		"podman's folder": {map[string]http.HandlerFunc{"POST /containers/{id}/attach": refuse(500, `preparing container `+id+` for attach: workdir "/etc/passwd" exists on container `+id+`, but is not a directory`)}, `start: workdir "/etc/passwd" exists, but is not a directory`},
 		"daemon restarts": {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": once(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, newStandIn(t).say(`{"StatusCode":255}`))}, "the daemon went away while the program ran: it is back, and says that the program ended with code 255"},
 		"output is cut":   {map[string]http.HandlerFunc{"POST /containers/{id}/attach": hang, "POST /containers/{id}/wait": ended}, "output was cut off"},
 	} {
