@@ -27,7 +27,6 @@ import (
 	"github.com/cudabuild/cudabuild/fleet/daemon"
 	"github.com/cudabuild/cudabuild/fleet/docker"
 	"github.com/cudabuild/cudabuild/gpu"
-	"github.com/cudabuild/cudabuild/internal/contain"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
 	"github.com/cudabuild/cudabuild/internal/require"
@@ -211,39 +210,13 @@ func startDocker29(t *testing.T, specs, _ string) engineTest {
 // startDockerEngine starts a dockerd whose containers have cgroups below one of the test's own.
 func startDockerEngine(t *testing.T, env []string, more ...string) engineTest {
 	group := fmt.Sprintf("cudabuild-e2e-%d", os.Getpid())
-	dropGroups(t, group)
-	address := startDockerd(t, env, append(more, "--cgroup-parent", "/"+group)...)
-	return engineTest{engine: daemon.Docker, variable: "DOCKER_HOST=" + address, endpoint: endpoint(t, daemon.Docker, address), groups: group}
-}
-
-// dropGroups removes the cgroups of a name after the end of the daemons that are started after it,
-// unless they are there already.
-func dropGroups(t *testing.T, name string) {
-	t.Helper()
-	if len(groups(t, name)) > 0 {
-		return
-	}
-	t.Cleanup(func() {
-		for _, dir := range append(groups(t, name+"/*"), groups(t, name)...) {
-			if err := contain.RemoveGroup(dir); err != nil {
-				t.Error(err)
-			}
+	t.Cleanup(func() { // after the daemon's end
+		if err := dropGroups(group); err != nil {
+			t.Error(err)
 		}
 	})
-}
-
-// groups are the cgroups of a name, which may be a pattern, in every hierarchy.
-func groups(t *testing.T, name string) []string {
-	t.Helper()
-	one, err1 := filepath.Glob("/sys/fs/cgroup/" + name)
-	each, err2 := filepath.Glob("/sys/fs/cgroup/*/" + name)
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
-	return slices.DeleteFunc(append(one, each...), func(path string) bool {
-		info, err := os.Stat(path)
-		return err != nil || !info.IsDir()
-	})
+	address := startDockerd(t, env, append(more, "--cgroup-parent", "/"+group)...)
+	return engineTest{engine: daemon.Docker, variable: "DOCKER_HOST=" + address, endpoint: endpoint(t, daemon.Docker, address), groups: group}
 }
 
 // startPodman starts podman's service with a /run of its own. Where the machine bounds processes more tightly
@@ -253,7 +226,6 @@ func startPodman(t *testing.T, specs, registry string) engineTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dropGroups(t, "libpod_parent") // podman has no other
 	write(t, dir+"/containers.conf", "[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n")
 	write(t, dir+"/registries.conf", "[[registry]]\nlocation = \""+registry+"\"\ninsecure = true\n")
 	address := "unix://" + dir + "/socket"
@@ -477,7 +449,7 @@ func (e engineTest) empty(t *testing.T) {
 	if e.groups == "" {
 		return
 	}
-	if left := groups(t, e.groups+"/*"); len(left) > 0 {
+	if left := groups(e.groups + "/*"); len(left) > 0 {
 		t.Errorf("left cgroups: %v", left)
 	}
 }
