@@ -120,11 +120,7 @@ func New(ctx context.Context, o Options) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	puller, err := remote.NewPuller(client.Remote()...)
-	if err != nil {
-		return nil, err
-	}
-	pusher, err := remote.NewPusher(client.Remote()...)
+	puller, pusher, err := client.Remotes()
 	if err != nil {
 		return nil, err
 	}

@@ -120,6 +120,18 @@ func (c *Client) Remote() []remote.Option {
 	}
 }
 
+// Remotes returns a puller and a pusher, each of which asks the registry once how to log in.
+// More options are those that are appended to [Client.Remote].
+func (c *Client) Remotes(more ...remote.Option) (*remote.Puller, *remote.Pusher, error) {
+	options := append(c.Remote(), more...)
+	puller, err := remote.NewPuller(options...)
+	if err != nil {
+		return nil, nil, err
+	}
+	pusher, err := remote.NewPusher(options...)
+	return puller, pusher, err
+}
+
 // HTTP returns a client that logs in for the repository, with transport.PullScope,
 // PushScope or DeleteScope. It asks the registry how.
 func (c *Client) HTTP(scope string) (*http.Client, error) {

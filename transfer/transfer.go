@@ -162,11 +162,7 @@ func open(ctx context.Context, repo name.Repository, o registry.Options) (s side
 	if err != nil {
 		return s, err
 	}
-	options := append(client.Remote(), remote.WithTransport(image.Bounded(client)))
-	if s.puller, err = remote.NewPuller(options...); err != nil {
-		return s, err
-	}
-	if s.pusher, err = remote.NewPusher(options...); err != nil {
+	if s.puller, s.pusher, err = client.Remotes(remote.WithTransport(image.Bounded(client))); err != nil {
 		return s, err
 	}
 	s.attached, err = referrer.Open(repo, client)
