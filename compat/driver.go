@@ -96,6 +96,10 @@ func Branches() []int {
 	return majors
 }
 
+// Forward returns the driver branches that cuda-compat of a CUDA release was made for, nil if
+// the tables do not say.
+func Forward(cuda string) []int { return slices.Clone(forwardBranches[minor(cuda)]) }
+
 func (b branch) driver() string {
 	driver := strconv.Itoa(b.major)
 	for _, d := range knownDrivers() {

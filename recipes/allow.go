@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
 )
 
 // WithCompat returns the release with cuda-compat in its lowest layer, and with the
@@ -60,14 +63,16 @@ func (s Source) alternatives(word string) ([]string, error) {
 		return nil, fmt.Errorf("%q: want a brand or a list of brands, @ and a driver branch: tesla@418", word)
 	}
 	brands, listed := s.Brands[m[1]]
-	if !listed && m[1] != strings.ToLower(m[1]) {
+	switch {
+	case listed:
+	case m[1] != strings.ToLower(m[1]):
 		return nil, fmt.Errorf("%q: no list of brands is named %s", word, m[1])
-	}
-	if !listed {
+	case !slices.Contains(slices.Concat(slices.Collect(maps.Values(s.Brands))...), m[1]):
+		return nil, fmt.Errorf("%q: no list of brands has %s", word, m[1])
+	default:
 		brands = []string{m[1]}
 	}
-	var branch int
-	_, _ = fmt.Sscan(m[2], &branch)
+	branch := compat.Major(m[2])
 	all := make([]string, len(brands))
 	for i, brand := range brands {
 		all[i] = fmt.Sprintf("brand=%s,driver>=%d,driver<%d", brand, branch, branch+1)

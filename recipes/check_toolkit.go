@@ -6,8 +6,6 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/suggest"
@@ -32,6 +30,7 @@ func (l *loader) checkToolkit(c *Catalog, eras map[string]eraFile, t toolkitFile
 		source = e.Source
 		t.checkPins(f, e)
 		t.checkDocuments(f, c.sources[source])
+		t.checkClaims(f, e, c)
 	case t.Era != "":
 		f.At(f.Find("era"), suggest.Hint(t.Era, sortedKeys(eras)), "unknown era %q", t.Era)
 	case source != "" && compat.IsVersion(t.CUDA):
@@ -112,7 +111,8 @@ func (t toolkitFile) elsewhere(e eraFile, key, name string) string {
 	if os, platform := place(key); os != "" && platform != "" {
 		wider = places(os, platform)[1:]
 	}
-	return cmp.Or(e.Differ[key][name], t.version(e, name, wider...))
+	version, _ := t.version(e, name, wider...)
+	return cmp.Or(e.Differ[key][name], version)
 }
 
 // checkPlace reports a key of differ that is about no OS and platform of the toolkit.
@@ -138,38 +138,3 @@ func (t toolkitFile) checkOS(f *spec.File, os string, path ...string) {
 
 // pinForm is what versions of deb and rpm may be, without an epoch.
 var pinForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`)
-
-func (t toolkitFile) checkDocuments(f *spec.File, s Source) {
-	if len(t.Read) == 0 {
-		f.At(f.Find("read"), "", "needs a document that the pins were read from")
-	}
-	for _, document := range sortedKeys(t.Read) {
-		if _, ok := s.Documents[document]; !ok {
-			f.At(f.Find("read", document), suggest.Hint(document, sortedKeys(s.Documents)), "unknown document %q", document)
-		}
-		for _, os := range t.Read[document] {
-			t.checkOS(f, os, "read", document, os)
-		}
-	}
-	for i, a := range t.Admits {
-		t.checkAdmits(f, s, a, strconv.Itoa(i))
-	}
-	if s.samples(t.CUDA).PTX == 0 {
-		f.At(f.Find("cuda"), "", "source %q has no compiler as old as CUDA %s", s.Name, t.CUDA)
-	}
-}
-
-// checkAdmits reports words of the toolkit's entry i that stand for nothing.
-func (t toolkitFile) checkAdmits(f *spec.File, s Source, a admits, i string) {
-	for word := range strings.FieldsSeq(a.Branches) {
-		if _, err := s.alternatives(word); err != nil {
-			f.At(f.Find("admits", i, "branches"), "", "%v", err)
-		}
-	}
-	for _, os := range a.OS {
-		t.checkOS(f, os, "admits", i, "os", os)
-	}
-	if a.Platform != "" && t.OS[a.Platform] == nil {
-		f.At(f.Find("admits", i, "platform"), suggest.Hint(a.Platform, sortedKeys(t.OS)), "the toolkit is not for %s", a.Platform)
-	}
-}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // eraFile is what the CUDA releases of some years have in common, recipes/era/NAME.yaml: a
@@ -32,8 +33,9 @@ type eraFile struct {
 	// "compat" comes on top of base where cuda-compat is allowed.
 	Packages map[string]map[Flavor]layerFile `yaml:"packages" keys:"word"`
 
-	used  []string // every word in braces
-	files []string // this era's, and those of the eras that it is like
+	own   map[string]string // files of later folders that give pins, by "pin cublas" or "pin ubuntu20.04 cublas"
+	used  []string          // every word in braces
+	files []string          // this era's, and those of the eras that it is like
 }
 
 // compatLayer is the name of the layer that holds cuda-compat in an era.
@@ -49,6 +51,10 @@ type checked struct {
 
 // over returns the era with what it leaves out taken from the one that it is like.
 func (e eraFile) over(old eraFile) eraFile {
+	own := maps.Clone(old.own)
+	maps.DeleteFunc(own, func(key, _ string) bool { return e.says(key) })
+	maps.Copy(own, e.own)
+	e.own = own
 	e.Pins = merge(old.Pins, e.Pins)
 	e.Differ = mergeDiffer(old.Differ, e.Differ)
 	e.Checked = append(slices.Clip(old.Checked), e.Checked...)
@@ -59,6 +65,16 @@ func (e eraFile) over(old eraFile) eraFile {
 	}
 	e.Packages = packages
 	return e
+}
+
+// says reports whether the era's file gives a pin itself, by a key as in own.
+func (e eraFile) says(key string) bool {
+	key = strings.TrimPrefix(key, "pin ")
+	i := strings.LastIndexByte(key, ' ')
+	if i < 0 {
+		return e.Pins[key] != ""
+	}
+	return e.Differ[key[:i]][key[i+1:]] != ""
 }
 
 func mergeDiffer(old, changes map[string]map[string]string) map[string]map[string]string {

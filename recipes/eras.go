@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
 )
@@ -15,6 +14,12 @@ import (
 func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile) {
 	eras = map[string]eraFile{}
 	readAll(l, "era", func(name string, e eraFile) {
+		e.own = map[string]string{}
+		for key, at := range pinLines(l.files[name]) {
+			if at.File != "" {
+				e.own[key] = at.File
+			}
+		}
 		eras[e.Name] = e
 		l.named(name, "era", e.Name)
 	})
@@ -101,13 +106,9 @@ func (l *loader) checkEra(c *Catalog, e, own eraFile) {
 		}
 	}
 	e.checkDiffer(f, c, own.Differ)
+	e.checkPackages(f, own)
 	for i, check := range own.Checked {
-		at := f.Find("checked", strconv.Itoa(i), "document")
-		if d, ok := c.sources[e.Source].Documents[check.Document]; !ok {
-			f.At(at, "", "unknown document %q", check.Document)
-		} else if !compat.IsVersion(d.Newest) {
-			f.At(at, "give it newest, a CUDA release, in repository/", "document %q does not say what its newest release is", check.Document)
-		}
+		c.checkChecked(f, e, check, strconv.Itoa(i))
 	}
 }
 

@@ -10,7 +10,8 @@ type File struct {
 	Digest string // "sha256:..."
 }
 
-// Files are those that say what the recipe is, by name: of its OS, package manager, source and release.
+// Files are those that say what the recipe is, by name: of its OS, package manager, source and
+// release. Where a folder changes a file, both are there, in the order in which they count.
 func (r *Recipe) Files() []File { return slices.Clone(r.files) }
 
 func (c *Catalog) files(o OS, release Release) (files []File) {
@@ -21,8 +22,8 @@ func (c *Catalog) files(o OS, release Release) (files []File) {
 	names = append(names, release.eras...)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		if digest := c.sums[name]; digest != "" { // a distribution's own packages have no repository
-			files = append(files, File{name, digest})
+		for _, p := range c.parts[name] { // a distribution's own packages have no repository
+			files = append(files, File{name, p.digest})
 		}
 	}
 	return files

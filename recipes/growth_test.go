@@ -17,7 +17,8 @@ const (
 os:
   linux/amd64: [plan9, ubuntu24.04, rockylinux9]
   linux/arm64: [ubuntu24.04, rockylinux9]
-read: {S1: [ubuntu24.04, rockylinux9]}
+documents: {N: {title: its Dockerfiles, date: 2026-01-31}}
+read: {N: [ubuntu24.04, rockylinux9]}
 pins:
   cudart: 13.1.901
   nvtx: 13.1.902

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -27,16 +28,19 @@ type layer struct {
 	dir string
 }
 
-// loader reads layers into a catalog. A file of a later layer replaces the file of
-// the same path.
+// loader reads layers into a catalog. A file of a later layer changes the file of the same
+// path, key by key.
 type loader struct {
 	spec.Report
 
 	layers []layer
 	files  map[string]*spec.File // read ones, by path inside their layer
-	sums   map[string]string     // of them
+	parts  map[string][]part     // of them, one from each layer that has it
 	full   map[string]releaseFile
 }
+
+// part is what one layer has of a file.
+type part struct{ path, digest string }
 
 // bad adds a problem with a key of a file, at the top of the file if it lacks it.
 func (l *loader) bad(name, key, hint, format string, args ...any) {
@@ -44,8 +48,8 @@ func (l *loader) bad(name, key, hint, format string, args ...any) {
 	f.At(f.Find(key), hint, format, args...)
 }
 
-// Load reads the embedded catalog and lays each directory over it: a file there
-// replaces the file of the same path, or adds one. The error is a [spec.Problems] with
+// Load reads the embedded catalog and lays each directory over it: a file there changes the
+// keys that it names of the file of the same path (see [spec.File.Merge]), or adds one. The error is a [spec.Problems] with
 // everything that is wrong, each with its file and, where there is one, its place.
 func Load(dirs ...string) (*Catalog, error) {
 	l := &loader{layers: []layer{{embedded, "recipes"}}, files: map[string]*spec.File{}}
@@ -72,8 +76,8 @@ func (l layer) hasRecipes() bool {
 
 // load reads every layer and puts together what is in them.
 func (l *loader) load() (*Catalog, error) {
-	l.sums = map[string]string{}
-	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}, sums: l.sums}
+	l.parts = map[string][]part{}
+	c := &Catalog{os: map[string]OS{}, managers: map[string]Manager{}, sources: map[string]Source{}, parts: l.parts}
 	l.full = map[string]releaseFile{}
 	strays := l.Count()
 	l.readParts(c)
@@ -94,18 +98,18 @@ func (l *loader) load() (*Catalog, error) {
 // readParts reads everything but eras and toolkits.
 func (l *loader) readParts(c *Catalog) {
 	readAll(l, "manager", func(name string, m Manager) {
-		m.path = l.files[name].Path
+		m.path = l.paths(name)
 		c.managers[m.Name] = m.prepared()
 		l.named(name, "manager", m.Name)
 	})
 	l.alike(c.managers)
 	readAll(l, "os", func(name string, o OS) {
-		o.path = l.files[name].Path
+		o.path = l.paths(name)
 		c.os[o.Name] = o.current()
 		l.named(name, "os", o.Name)
 	})
 	readAll(l, "repository", func(name string, s Source) {
-		s.path = l.files[name].Path
+		s.path = l.paths(name)
 		c.sources[s.Name] = s
 		l.named(name, "source", s.Name)
 	})
@@ -116,29 +120,49 @@ func (l *loader) readParts(c *Catalog) {
 	})
 }
 
-// readAll decodes every *.yaml file of dir, the last layer that holds a path winning.
+// paths names the file in every layer that has it, first to last.
+func (l *loader) paths(name string) string {
+	var all []string
+	for _, p := range l.parts[name] {
+		all = append(all, p.path)
+	}
+	return strings.Join(all, ", ")
+}
+
+// readAll decodes every *.yaml file of dir, those of one path together.
 func readAll[T any](l *loader, dir string, add func(name string, value T)) {
-	newest := map[string]layer{}
+	having := map[string][]layer{}
 	for _, layer := range l.layers {
 		names, _ := fs.Glob(layer, dir+"/*.yaml") // its only error is a bad pattern
 		for _, name := range names {
-			newest[name] = layer
+			having[name] = append(having[name], layer)
 		}
 	}
-	for _, name := range sortedKeys(newest) {
-		f := l.File(filepath.Join(newest[name].dir, name))
+	for _, name := range sortedKeys(having) {
+		versions, ok := l.versions(name, having[name])
+		f := l.File(versions[0].Path)
 		l.files[name] = f
-		data, err := fs.ReadFile(newest[name], name)
-		if err != nil {
-			f.At(spec.Place{}, "", "%v", err)
-			continue
-		}
-		l.sums[name] = digest.FromBytes(data).String()
 		var value T
-		if f.Read(data, format, &value) {
+		if ok && f.Merge(versions, format, &value) {
 			add(name, value)
 		}
 	}
+}
+
+// versions reads a file of every layer that has it.
+func (l *loader) versions(name string, layers []layer) (versions []spec.Version, ok bool) {
+	ok = true
+	for _, layer := range layers {
+		path := filepath.Join(layer.dir, name)
+		data, err := fs.ReadFile(layer, name)
+		if err != nil {
+			l.Add(spec.Problem{File: path, Message: err.Error()})
+			ok = false
+		}
+		versions = append(versions, spec.Version{Path: path, Data: data})
+		l.parts[name] = append(l.parts[name], part{path, digest.FromBytes(data).String()})
+	}
+	return versions, ok
 }
 
 // alike fills in managers that are another name for one.

@@ -12,7 +12,7 @@
 // A recipe is one YAML file: os/NAME.yaml, manager/NAME.yaml, and for a CUDA release
 // cuda/ANY.yaml, which says all in full, or toolkit/NAME.yaml, which has the version
 // numbers and leaves the rest to era/NAME.yaml and repository/NAME.yaml. Files of a
-// later directory replace files of the same path. Every file is decoded
+// later directory change files of the same path, key by key. Every file is decoded
 // strictly: an unknown key is an error with file, line and column. The package runs no
 // command and reads no network; it refuses recipes whose parts do not fit
 // together (a release for an OS that has no file, an unknown manager) and names that
@@ -29,8 +29,8 @@ type Catalog struct {
 	os       map[string]OS
 	managers map[string]Manager
 	sources  map[string]Source
-	releases []Release // ascending by CUDA version, then by OS
-	sums     map[string]string
+	releases []Release         // ascending by CUDA version, then by OS
+	parts    map[string][]part // of the files, by name
 	recipes  map[pair]*Recipe
 
 	platforms []string // of any release, sorted

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/samples"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // Flavor is one of the layers that CUDA images stack up. Beside the three below a
@@ -71,6 +72,8 @@ type Release struct {
 	// Unsourced are the packages of Layers that ought to have a version but for which
 	// no source gives one. A cell that installs any is not reproducible.
 	Unsourced []string
+	// Witnessed are those of them whose version somebody else says, who is its source here.
+	Witnessed []Pin
 
 	compat  *forward           // if there is a cuda-compat
 	require map[string]string  // NVIDIA_REQUIRE_CUDA by platform, of images with cuda-compat
@@ -80,10 +83,10 @@ type Release struct {
 
 // origin is where a release is said.
 type origin struct {
-	file  string         // "cuda/ANY.yaml"
-	path  string         // the same with the directory that it was read from
-	lines map[string]int // of the parts that become build steps
-	eras  []string       // files that say the rest, "era/NAME.yaml"
+	file  string                // "cuda/ANY.yaml"
+	path  string                // the same with the directory that it was read from
+	lines map[string]spec.Place // of the parts that become build steps, and of pins
+	eras  []string              // files that say the rest, "era/NAME.yaml"
 }
 
 // Pin is a package's version and who says so.
@@ -124,11 +127,11 @@ type Samples struct {
 // Where returns the file and line that say how a part of the release is made: the
 // packages of a flavor, or "samples". The line is 0 if the recipe does not say it.
 func (r Release) Where(part string) (file string, line int) {
-	line, ok := r.lines[part]
+	at, ok := r.lines[part]
 	if !ok { // a variant
-		line = r.lines[string(Flavor(part).stem())]
+		at = r.lines[string(Flavor(part).stem())]
 	}
-	return r.path, line
+	return cmp.Or(at.File, r.path), at.Line
 }
 
 // Flavors returns the flavors that the release has, in the order of [CompareFlavors].

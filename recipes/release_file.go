@@ -77,12 +77,12 @@ func (r releaseFile) check(f *spec.File) {
 	}
 }
 
-// partLines returns the line of each part of a release that becomes a build step: a
+// partLines returns the place of each part of a release that becomes a build step: a
 // flavor's packages, and samples.
-func partLines(f *spec.File) map[string]int {
-	lines := map[string]int{"samples": f.Line("samples")}
+func partLines(f *spec.File) map[string]spec.Place {
+	lines := map[string]spec.Place{"samples": f.Exact("samples")}
 	for _, flavor := range Flavors() {
-		lines[string(flavor)] = f.Line("layers", string(flavor), "packages")
+		lines[string(flavor)] = f.Exact("layers", string(flavor), "packages")
 	}
 	return lines
 }

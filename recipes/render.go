@@ -18,6 +18,8 @@ type renderer struct {
 	os      OS
 	places  []string          // where pins may be others, for this platform
 	words   map[string]string // what is known without a document
+	// witness takes versions from whoever is a witness only, in place of documents.
+	witness bool
 }
 
 // Reasons for which a word of a template has no text.
@@ -32,6 +34,7 @@ type rendered struct {
 
 	pins      []Pin
 	unsourced []string
+	witnessed []Pin
 }
 
 // everywhere makes the release that the rest of the program sees: as it is on the first
@@ -59,7 +62,7 @@ func (t toolkitFile) everywhere(e eraFile, s Source, o OS, platforms []string) (
 
 // release makes the release as it is on one of its platforms.
 func (t toolkitFile) release(e eraFile, s Source, o OS, platforms []string, platform string) (Release, error) {
-	r := &renderer{t, e, s, o, places(o.Name, platform), t.words()}
+	r := &renderer{toolkit: t, era: e, source: s, os: o, places: places(o.Name, platform), words: t.words()}
 	release := Release{
 		CUDA: t.CUDA, Source: s.Name, OS: o.Name, Platforms: platforms, Version: t.words()["version"],
 		Layers: map[Flavor]Layer{}, Samples: s.samples(t.CUDA), origin: t.origin,
@@ -88,6 +91,7 @@ func (r *Release) add(f Flavor, l rendered) {
 	r.Layers[f] = l.over(old)
 	r.Pins = append(slices.Clip(r.Pins), l.pins...)
 	r.Unsourced = append(slices.Clip(r.Unsourced), l.unsourced...)
+	r.Witnessed = append(slices.Clip(r.Witnessed), l.witnessed...)
 }
 
 // words returns what templates can say of a toolkit without a document.
@@ -138,17 +142,21 @@ func (r *renderer) add(l *rendered, template string) error {
 		l.Packages = append(l.Packages, name)
 		return nil
 	}
-	version, document, err := r.expand(right)
+	version, from, err := r.expand(right)
 	switch {
 	case errors.Is(err, errNone):
-	case errors.Is(err, errUnsourced):
+	case errors.Is(err, errUnsourced) || err == nil && from.Title == "":
 		l.Packages = append(l.Packages, name)
 		l.unsourced = append(l.unsourced, name)
+		w := *r
+		w.witness = true
+		if version, from, err := w.expand(right); err == nil && from.Title != "" {
+			l.witnessed = append(l.witnessed, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places)})
+		}
 	case err != nil:
 		return err
 	default:
 		l.Packages = append(l.Packages, name+r.os.joint()+version)
-		from := r.source.Documents[document]
 		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places)})
 	}
 	return nil
@@ -190,46 +198,49 @@ func (r *renderer) expandAll(templates map[string]string) (map[string]string, er
 	return texts, nil
 }
 
-// expand fills in every {word} of a template. The document is that of the last pin, or
-// the toolkit's own if there is none in it.
-func (r *renderer) expand(template string) (text, document string, err error) {
-	document = r.toolkit.document(r.os.Name)
+// expand fills in every {word} of a template. It is from the document of the last pin, or
+// from the toolkit's own if there is none in it.
+func (r *renderer) expand(template string) (text string, from Document, err error) {
+	from = r.number()
 	for rest := template; ; {
 		before, after, more := strings.Cut(rest, "{")
 		text += before
 		if !more {
-			return text, document, nil
+			return text, from, nil
 		}
 		word, tail, closed := strings.Cut(after, "}")
 		if !closed {
-			return "", "", fmt.Errorf("%q: a brace is not closed", template)
+			return "", from, fmt.Errorf("%q: a brace is not closed", template)
 		}
-		value, from, err := r.word(word)
+		value, said, err := r.word(word)
 		if err != nil {
-			return "", "", err
+			return "", from, err
 		}
-		text, document, rest = text+value, cmp.Or(from, document), tail
+		if said.Title != "" {
+			from = said
+		}
+		text, rest = text+value, tail
 	}
 }
 
-func (r *renderer) word(name string) (text, document string, err error) {
+func (r *renderer) word(name string) (text string, from Document, err error) {
 	if text, ok := r.words[name]; ok {
-		return text, "", nil
+		return text, Document{}, nil
 	}
-	switch version, document := r.toolkit.pin(r.era, r.source, name, r.os.Name, r.places); version {
-	case "":
-		return "", "", fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
-	case pinNone:
-		return "", "", errNone
-	case pinUnsourced:
-		return "", "", errUnsourced
-	default:
-		text = r.plain(version)
-		if strings.Contains(text, "{") {
-			return "", "", fmt.Errorf("pin %q: %q has a word that is not known", name, version)
-		}
-		return text, document, nil
+	version, from := r.pin(name)
+	switch {
+	case version == "":
+		return "", from, fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
+	case version == pinNone:
+		return "", from, errNone
+	case version == pinUnsourced || from.Title == "":
+		return "", from, errUnsourced
 	}
+	text = r.plain(version)
+	if strings.Contains(text, "{") {
+		return "", from, fmt.Errorf("pin %q: %q has a word that is not known", name, version)
+	}
+	return text, from, nil
 }
 
 // plain fills in a pin that is said in words of the toolkit's number.

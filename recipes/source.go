@@ -50,9 +50,12 @@ type Key struct {
 type Document struct {
 	Title string `yaml:"title" form:"line"`
 	Date  string `yaml:"date"`
-	// Newest is the last CUDA release that it has; what an era has checked in it goes no
-	// further.
+	// Newest is the last CUDA release that it has: nothing newer can have been read in it.
 	Newest string `yaml:"newest"`
+	// OS is which operating systems it has, none for any.
+	OS []string `yaml:"os" form:"word"`
+	// Kind is "copy" of what somebody else made after the vendor's own: it can be a witness only.
+	Kind string `yaml:"kind"`
 }
 
 // Compiler is what a release's nvcc compiles samples for.
@@ -124,9 +127,7 @@ func (s Source) check(f *spec.File) {
 		k.check(f, strconv.Itoa(i))
 	}
 	for _, name := range sortedKeys(s.Documents) {
-		if d := s.Documents[name]; d.Title == "" || !isDate(d.Date) {
-			f.At(f.Find("documents", name), "", "document %s: want a title and a date", name)
-		}
+		s.Documents[name].check(f, name)
 	}
 	for i, c := range s.Compilers {
 		if len(c.SASS) == 0 || c.PTX == 0 || !slices.IsSorted(c.SASS) {

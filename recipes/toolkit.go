@@ -3,11 +3,8 @@
 package recipes
 
 import (
-	"cmp"
 	"slices"
 	"strings"
-
-	"github.com/cudabuild/cudabuild/compat"
 )
 
 // toolkitFile is one CUDA release of a vendor's repository, recipes/toolkit/NAME.yaml: its
@@ -19,9 +16,15 @@ type toolkitFile struct {
 	Version string `yaml:"version" form:"word"` // CUDA_VERSION, cuda itself if it is not said
 	// OS is which operating systems have images of it, by platform.
 	OS map[string][]string `yaml:"os"`
-	// Read is which operating systems Pins was read for, by document. For others a
+	// Documents are those of this release alone, beside the source's.
+	Documents map[string]Document `yaml:"documents" keys:"word"`
+	// Read is which operating systems Pins was read for, by document: "ubuntu24.04", or
+	// "ubuntu24.04 linux/arm64" where it was for one platform only. For others a
 	// pin counts only if the era has it checked.
 	Read map[string][]string `yaml:"read"`
+	// Witness is, in the same way, who else says so without being the vendor's own word for
+	// that image. It is shown, and makes no pin count.
+	Witness map[string][]string `yaml:"witness"`
 	// Pins are versions by component; "none" is not in the images, "unsourced" is in
 	// them, but no document says in which version.
 	Pins map[string]string `yaml:"pins"`
@@ -61,21 +64,6 @@ func (t toolkitFile) systems() map[string][]string {
 	return systems
 }
 
-// document returns the document that the toolkit was read from for an OS, or else the
-// first of all: the toolkit's own number and its package names are the same everywhere.
-func (t toolkitFile) document(os string) string {
-	documents := sortedKeys(t.Read)
-	for _, document := range documents {
-		if slices.Contains(t.Read[document], os) {
-			return document
-		}
-	}
-	if len(documents) == 0 {
-		return ""
-	}
-	return documents[0]
-}
-
 // places returns the keys of differ that are about an OS on a platform. Of several with
 // one pin the first counts.
 func places(os, platform string) []string { return []string{os + " " + platform, platform, os} }
@@ -89,42 +77,37 @@ func place(key string) (os, platform string) {
 	return os, platform
 }
 
-// differs reports whether any pin is another on that platform of the OS.
+// differs reports whether any pin, or who says so, is another on that platform of the OS.
 func (t toolkitFile) differs(e eraFile, os, platform string) bool {
+	both := os + " " + platform
+	for _, said := range []map[string][]string{t.Read, t.Witness} {
+		for _, list := range said {
+			if slices.Contains(list, both) {
+				return true
+			}
+		}
+	}
 	return slices.ContainsFunc(places(os, platform)[:2], func(key string) bool {
 		return len(t.Differ[key]) > 0 || len(e.Differ[key]) > 0
 	})
 }
 
-// version returns a component's version at these places, "" if nothing gives one.
-func (t toolkitFile) version(e eraFile, name string, places ...string) string {
+// version returns a component's version at these places, "" if nothing gives one, and the
+// file of a later folder that gives it, "" if none does.
+func (t toolkitFile) version(e eraFile, name string, places ...string) (version, own string) {
 	for _, place := range places {
-		if version := cmp.Or(t.Differ[place][name], e.Differ[place][name]); version != "" {
-			return version
+		key := "pin " + place + " " + name
+		if version := t.Differ[place][name]; version != "" {
+			return version, t.lines[key].File
+		}
+		if version := e.Differ[place][name]; version != "" {
+			return version, e.own[key]
 		}
 	}
-	return cmp.Or(t.Pins[name], e.Pins[name])
-}
-
-// pin returns a component's version at the places of an OS and the document that gives
-// it. The document is "" if none does.
-func (t toolkitFile) pin(e eraFile, s Source, name, os string, places []string) (version, document string) {
-	version = t.version(e, name, places...)
-	if version == pinNone || version == pinUnsourced {
-		return version, ""
+	if version := t.Pins[name]; version != "" {
+		return version, t.lines["pin "+name].File
 	}
-	for _, document := range sortedKeys(t.Read) {
-		if slices.Contains(t.Read[document], os) {
-			return version, document
-		}
-	}
-	for _, c := range e.Checked {
-		compared := compat.Compare(t.CUDA, s.Documents[c.Document].Newest) <= 0
-		if compared && slices.Contains(c.OS, os) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
-			return version, c.Document
-		}
-	}
-	return pinUnsourced, ""
+	return e.Pins[name], e.own["pin "+name]
 }
 
 // admits returns the branches that the vendor admits beside the release itself.

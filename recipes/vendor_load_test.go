@@ -14,7 +14,7 @@ const (
 	goodRepository = `source: mine
 roots: {mine: "https://packages.example/cuda"}
 keys: [{id: 3bf863cc, file: mine.pub, sha256: a21c1a0b18a4196fa901b833e13c4fa64f094d7d9e8a6495318e7255f0ef23d1, since: 2024-01-01, serves: [deb]}]
-documents: {D: {title: the notes, date: 2024-01-01}}
+documents: {D: {title: the notes, date: 2024-01-01, newest: "12.6.9", os: [mine1, mine2]}}
 brands: {X: [tesla, grid]}
 compilers: [{since: "12.0", sass: [50], ptx: 50}]
 `
@@ -45,9 +45,10 @@ admits: [{branches: X@535 tesla@470}]
 `
 )
 
-// vendorFiles is a whole vendor of one's own.
+// vendorFiles is a whole vendor of one's own, with an OS of which nothing was read.
 func vendorFiles() map[string]string {
 	return map[string]string{
+		"os/mine2.yaml":        strings.Replace(goodVendorOS, "os: mine1", "os: mine2", 1),
 		"repository/mine.yaml": goodRepository, "era/mine.yaml": goodEra, "os/mine1.yaml": goodVendorOS, "toolkit/12.6.9.yaml": goodToolkit,
 	}
 }
@@ -100,11 +101,27 @@ func TestVendorLoadRefuses(t *testing.T) {
 		"differs in a wrong pin":   {"toolkit/12.6.9.yaml", "admits:", "differ:\n  linux/amd64: {cudrat: 1.2}\nadmits:", `FILE:7:17: no package of era "mine" uses the pin "cudrat"`},
 		"differs in nothing":       {"toolkit/12.6.9.yaml", "admits:", "differ:\n  linux/amd64: {cudart: 12.6.1}\nadmits:", `FILE:7:17: pin cudart is 12.6.1 for linux/amd64 without that`},
 		"era for no platform":      {"era/mine.yaml", "layers:", "differ:\n  linux/arm65: {extra: 1}\nlayers:", `FILE:5:3: source "mine" has no packages for linux/arm65`},
-		"era for no os":            {"era/mine.yaml", "layers:", "differ:\n  mine2: {extra: 1}\nlayers:", `FILE:5:3: os "mine2" has no recipe`},
+		"era for no os":            {"era/mine.yaml", "layers:", "differ:\n  mine3: {extra: 1}\nlayers:", `FILE:5:3: os "mine3" has no recipe`},
 		"era differs in no pin":    {"era/mine.yaml", "layers:", "differ:\n  mine1 linux/amd64: {xtra: 1}\nlayers:", `FILE:5:23: no package of era "mine" uses the pin "xtra"`},
 		"no era is that old":       {"toolkit/12.6.9.yaml", "era: mine\n", "", `FILE:1:1: source "mine" has no era as old as CUDA 12.6.9`},
-		"document without an end":  {"era/mine.yaml", "layers:", "checked:\n  - {os: [mine1], document: D}\nlayers:", `FILE:5:19: document "D" does not say what its newest release is`},
 		"unknown document checked": {"era/mine.yaml", "layers:", "checked:\n  - {document: E}\n  - {os: [mine1], document: E}\nlayers:", `FILE:5:6: unknown document "E"`},
+		"read in an older one":     {"repository/mine.yaml", `newest: "12.6.9"`, `newest: "12.6.8"`, `toolkit/12.6.9.yaml:4:8: document "D" ends at CUDA 12.6.8: it has no 12.6.9`},
+		"read in one without end":  {"repository/mine.yaml", `, newest: "12.6.9"`, ``, `toolkit/12.6.9.yaml:4:8: document "D" does not say what its newest release is`},
+		"read where it is not":     {"repository/mine.yaml", "[mine1, mine2]", "[mine2]", `toolkit/12.6.9.yaml:4:12: document "D" has nothing about mine1`},
+		"read in a copy":           {"repository/mine.yaml", "title: the notes", "title: the notes, kind: copy", `toolkit/12.6.9.yaml:4:8: document "D" is a copy, not the vendor's own`},
+		"unknown kind of document": {"repository/mine.yaml", "title: the notes", "title: the notes, kind: guess", `FILE:4:35: document D: unknown kind "guess"`},
+		"read for one platform":    {"toolkit/12.6.9.yaml", "{D: [mine1]}", "{D: [mine1 linux/arm64]}", `FILE:4:12: the toolkit has no os "mine1" for linux/arm64`},
+		"own document twice":       {"toolkit/12.6.9.yaml", "read:", "documents: {D: {title: mine, date: 2024-01-01}}\nread:", `FILE:4:13: document "D" is one of source "mine"`},
+		"own document undated":     {"toolkit/12.6.9.yaml", "read:", "documents: {E: {title: mine}}\nread:", `FILE:4:13: document E: want a title and a date`},
+		"unknown witness":          {"toolkit/12.6.9.yaml", "pins:", "witness: {E: [mine1]}\npins:", `FILE:5:11: unknown document "E"`},
+		"pins of nobody":           {"toolkit/12.6.9.yaml", "{D: [mine1]}", "{D: []}", `FILE:5:8: pin cudart: no document gives it`},
+		"unknown os compared":      {"era/mine.yaml", "layers:", "checked:\n  - {os: [mine3], document: D}\nlayers:", `FILE:5:11: source "mine" has no os "mine3"`},
+		"unknown pin compared":     {"era/mine.yaml", "layers:", "checked:\n  - {os: [mine1], pins: [cudrat], document: D}\nlayers:", `FILE:5:26: no package of era "mine" uses the pin "cudrat"`},
+		"era with a version":       {"era/mine.yaml", "more={extra}", "more=1.2-{X.Y}", `FILE:7:50: package "more=1.2-{X.Y}": its version is no pin`},
+		"no brand":                 {"toolkit/12.6.9.yaml", "tesla@470", "tesal@470", `FILE:6:11: "tesal@470": no list of brands has tesal`},
+		"no branch":                {"toolkit/12.6.9.yaml", "tesla@470", "tesla@471", `FILE:6:11: "tesla@471": there is no driver branch 471`},
+		"branch not made for":      {"toolkit/12.6.9.yaml", "tesla@470", "tesla@525", `FILE:6:11: "tesla@525": cuda-compat of CUDA 12.6 does not run on driver branch 525`},
+		"branch not older":         {"toolkit/12.6.9.yaml", "tesla@470", "tesla@560", `FILE:6:11: "tesla@560": driver branch 560 is not older than CUDA 12.6`},
 		"unknown list":             {"toolkit/12.6.9.yaml", "X@535", "Y@535", `FILE:6:11: "Y@535": no list of brands is named Y`},
 		"bad branch":               {"toolkit/12.6.9.yaml", "X@535", "driver>=450", `FILE:6:11: "driver>=450": want a brand`},
 		"too old for a sample":     {"repository/mine.yaml", `since: "12.0"`, `since: "12.7"`, `source "mine" has no compiler as old as CUDA 12.6.9`},
@@ -147,17 +164,16 @@ func TestVendorLoadRefuses(t *testing.T) {
 	}
 }
 
-// TestCheckedEnds: what was compared in a document says nothing of a release after it.
-func TestCheckedEnds(t *testing.T) {
+// TestChecked: what was compared in a document counts for the OSes and pins that the era names.
+func TestChecked(t *testing.T) {
 	t.Parallel()
-	for newest, want := range map[string]int{"12.6.8": 1, "12.6.9": 0} {
+	for pins, want := range map[string]int{"[cudart]": 0, "[extra]": 1} {
 		files := vendorFiles()
-		files["repository/mine.yaml"] = strings.Replace(goodRepository, "date: 2024-01-01}", `date: 2024-01-01, newest: "`+newest+`"}`, 1)
-		files["era/mine.yaml"] += "checked: [{os: [mine2], pins: [cudart], document: D}]\n"
+		files["era/mine.yaml"] += "checked: [{os: [mine2], pins: " + pins + ", document: D}]\n"
 		files["os/mine2.yaml"] = strings.Replace(goodVendorOS, "os: mine1", "os: mine2", 1)
 		files["toolkit/12.6.9.yaml"] = strings.Replace(goodToolkit, "amd64: [mine1]", "amd64: [mine1, mine2]", 1)
 		if got := find(t, load(t, dir(t, files)), "mine2", "12.6.9").Unsourced; len(got) != want {
-			t.Errorf("document up to %s: %v unsourced, want %d", newest, got, want)
+			t.Errorf("%s compared: %v unsourced, want %d", pins, got, want)
 		}
 	}
 }

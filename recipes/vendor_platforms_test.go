@@ -125,7 +125,7 @@ func TestFlavorsOnAllPlatforms(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(pointRelease, "admits:", "differ: {linux/arm64: {cudnn: none}}\nadmits:", 1)
 	_, err := recipes.Load(dir(t, map[string]string{"toolkit/13.1.9.yaml": text, "os/plan9.yaml": newOS}))
-	if err == nil || !strings.Contains(err.Error(), "13.1.9.yaml:6:1: CUDA 13.1.9 on ubuntu24.04 has [base runtime devel] for linux/arm64 and") {
+	if err == nil || !strings.Contains(err.Error(), "13.1.9.yaml:7:1: CUDA 13.1.9 on ubuntu24.04 has [base runtime devel] for linux/arm64 and") {
 		t.Errorf("Load = %v", err)
 	}
 }

@@ -5,24 +5,36 @@ package recipes
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/spec"
 )
 
-// toolkitLines returns where a toolkit says what is in its layers, and each version:
-// "pin cublas", or "pin ubuntu20.04 cublas" where an OS (or a platform, or both) differs.
-func toolkitLines(f *spec.File) map[string]int {
-	cuda := f.Line("cuda")
-	at := cmp.Or(f.Line("pins"), cuda) // one number may be all there is
-	lines := map[string]int{string(Base): at, string(Runtime): at, string(Devel): at, "samples": cuda, "version": cmp.Or(f.Line("version"), cuda)}
-	for name, line := range f.Lines("pins") {
-		lines["pin "+name] = line
+// toolkitLines returns where a toolkit says what is in its layers, each version ("pin cublas",
+// or "pin ubuntu20.04 cublas" where an OS, or a platform, or both differ) and each document that
+// they were read from ("read S1").
+func toolkitLines(f *spec.File) map[string]spec.Place {
+	cuda := f.Exact("cuda")
+	at := cmp.Or(f.Exact("pins"), cuda) // one number may be all there is
+	lines := map[string]spec.Place{string(Base): at, string(Runtime): at, string(Devel): at, "samples": cuda, "version": cmp.Or(f.Exact("version"), cuda)}
+	maps.Copy(lines, pinLines(f))
+	for document, at := range f.Keys("read") {
+		lines["read "+document] = at
 	}
-	for place := range f.Lines("differ") {
-		for name, line := range f.Lines("differ", place) {
-			lines["pin "+place+" "+name] = line
+	return lines
+}
+
+// pinLines returns where a toolkit or an era says each version.
+func pinLines(f *spec.File) map[string]spec.Place {
+	lines := map[string]spec.Place{}
+	for name, at := range f.Keys("pins") {
+		lines["pin "+name] = at
+	}
+	for place := range f.Keys("differ") {
+		for name, at := range f.Keys("differ", place) {
+			lines["pin "+place+" "+name] = at
 		}
 	}
 	return lines
@@ -31,7 +43,7 @@ func toolkitLines(f *spec.File) map[string]int {
 // where is file and line of the number that fills in a template such as "{cublas}-1".
 // What the toolkit does not say itself, its era makes from the toolkit's own number.
 func (t toolkitFile) where(template string, places []string) string {
-	line := t.lines["version"]
+	at := t.lines["version"]
 	for part := range strings.SplitSeq(template, "{") {
 		word, _, closed := strings.Cut(part, "}")
 		if !closed {
@@ -41,11 +53,11 @@ func (t toolkitFile) where(template string, places []string) string {
 		if i := slices.IndexFunc(places, func(place string) bool { return t.Differ[place][word] != "" }); i >= 0 {
 			key = "pin " + places[i] + " " + word
 		}
-		if at := t.lines[key]; at > 0 {
-			line = at
+		if pin := t.lines[key]; pin.Line > 0 {
+			at = pin
 		}
 	}
-	return fmt.Sprintf("%s:%d", t.path, line)
+	return fmt.Sprintf("%s:%d", cmp.Or(at.File, t.path), at.Line)
 }
 
 // Pin returns the pin that a package of a layer's list is from, if it has one.
@@ -58,7 +70,7 @@ func (r Release) Pin(arg string) (Pin, bool) {
 	return Pin{}, false
 }
 
-// Where is the file that says what an OS is.
+// Where is the file that says what an OS is, or the files with commas between them.
 func (o OS) Where() string { return o.path }
 
 // Where is the file that says how a package manager is driven.

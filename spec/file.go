@@ -3,8 +3,8 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
-	"reflect"
 	"strconv"
 
 	"gopkg.in/yaml.v3"
@@ -16,6 +16,7 @@ type File struct {
 
 	Path string // as the user would open it
 	root *yaml.Node
+	from map[*yaml.Node]string // paths of later versions, by what is theirs
 }
 
 // File returns a file whose problems are collected in r.
@@ -23,18 +24,13 @@ func (r *Report) File(path string) *File { return &File{Report: r, Path: path} }
 
 // At adds a problem at a place.
 func (f *File) At(p Place, hint, format string, args ...any) {
-	f.Add(Problem{File: f.Path, Line: p.Line, Column: p.Column, Message: fmt.Sprintf(format, args...), Hint: hint})
+	f.Add(Problem{File: cmp.Or(p.File, f.Path), Line: p.Line, Column: p.Column, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // Read reads data into value, a pointer to a struct, and returns whether all fits. What does
 // not is reported and left out.
 func (f *File) Read(data []byte, format Format, value any) bool {
-	before := f.Count()
-	r := &reader{File: f, Format: format, left: maxValues}
-	if f.root = r.parse(data); f.root != nil {
-		r.value(f.root, reflect.ValueOf(value).Elem(), field{}, format.What)
-	}
-	return f.Count() == before
+	return f.Merge([]Version{{f.Path, data}}, format, value)
 }
 
 // Find returns the place that a path leads to: keys of mappings, and of lists the numbers
@@ -42,27 +38,27 @@ func (f *File) Read(data []byte, format Format, value any) bool {
 // file says the rest, it is the last place on the way.
 func (f *File) Find(path ...string) Place {
 	at, _, _ := f.follow(path)
-	return place(at)
+	return f.place(at)
 }
 
-// Line returns the line of what a path leads to, 0 if that is not there.
-func (f *File) Line(path ...string) int {
+// Exact returns the place of what a path leads to, the zero Place if that is not there.
+func (f *File) Exact(path ...string) Place {
 	at, _, whole := f.follow(path)
 	if !whole {
-		return 0
+		return Place{}
 	}
-	return at.Line
+	return f.place(at)
 }
 
-// Lines returns the line of each key of the mapping that a path leads to.
-func (f *File) Lines(path ...string) map[string]int {
-	lines := map[string]int{}
+// Keys returns the place of each key of the mapping that a path leads to.
+func (f *File) Keys(path ...string) map[string]Place {
+	places := map[string]Place{}
 	if _, in, whole := f.follow(path); whole && in.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(in.Content); i += 2 {
-			lines[in.Content[i].Value] = in.Content[i].Line
+			places[in.Content[i].Value] = f.place(in.Content[i])
 		}
 	}
-	return lines
+	return places
 }
 
 // follow returns the last key or item on a path, what it holds, and whether it is the path's end.
@@ -106,9 +102,9 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-func place(n *yaml.Node) Place {
+func (f *File) place(n *yaml.Node) Place {
 	if n == nil {
 		return Place{}
 	}
-	return Place{n.Line, n.Column}
+	return Place{n.Line, n.Column, f.from[n]}
 }

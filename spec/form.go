@@ -91,7 +91,7 @@ func (r *reader) wordOrGlob(n *yaml.Node, name, what string) (w Word, ok bool) {
 		r.node(n, suggest.Hint(n.Value, form.Words), "%s: %q matches nothing", what, n.Value)
 		return Word{}, false
 	}
-	return Word{n.Value, place(n), true}, true
+	return Word{n.Value, r.place(n), true}, true
 }
 
 func isNumber(n *yaml.Node) bool {
@@ -100,7 +100,7 @@ func isNumber(n *yaml.Node) bool {
 
 // text reads a string. In a loose format other scalars are strings, too.
 func (r *reader) text(n *yaml.Node, number, what string) (w Word, ok bool) {
-	w = Word{Text: n.Value, Place: place(n)}
+	w = Word{Text: n.Value, Place: r.place(n)}
 	tag := n.ShortTag()
 	if n.Kind == yaml.ScalarNode && (tag == "!!str" || r.Loose && tag != "!!merge") {
 		return w, true

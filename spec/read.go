@@ -26,7 +26,7 @@ type reader struct {
 }
 
 func (r *reader) node(n *yaml.Node, hint, format string, args ...any) {
-	r.At(place(n), hint, format, args...)
+	r.At(r.place(n), hint, format, args...)
 }
 
 // value reads what n stands for into v. It returns whether there is something in v to go on
@@ -191,7 +191,7 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, what string) bool {
 	}
 	before, seen := r.lost, make([]bool, len(m.fields))
 	if m.place != nil {
-		v.FieldByIndex(m.place).Set(reflect.ValueOf(place(n)))
+		v.FieldByIndex(m.place).Set(reflect.ValueOf(r.place(n)))
 	}
 	if r.otherVersion(n, m) {
 		return false

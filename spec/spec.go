@@ -3,7 +3,8 @@
 // Package spec reads the YAML files that people write, recipes and matrix.yaml, into structs,
 // and makes the JSON Schema of a file from the same struct.
 //
-// [File.Read] is what most callers need; [Format.Schema] is its other face. A struct is the
+// [File.Read] is what most callers need, [File.Merge] reads a file that others change;
+// [Format.Schema] is its other face. A struct is the
 // one description of a mapping: its fields are the keys, and their tags say the rest.
 //
 //	yaml   the key, then of required (the key must be there), some (no empty list or mapping) and
@@ -37,7 +38,11 @@ type Format struct {
 
 // Place is a position in a file, both counted from 1, columns in characters. The zero Place
 // is the file as a whole. A field of this type is where its mapping stands.
-type Place struct{ Line, Column int }
+type Place struct {
+	Line, Column int
+	// File is the path of the later [Version] that the place is in, "" for the first.
+	File string
+}
 
 // Before orders places as they stand in a file.
 func (p Place) Before(q Place) bool {

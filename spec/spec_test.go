@@ -186,11 +186,11 @@ func TestFind(t *testing.T) {
 			t.Errorf("Find(%s) = %s, want %s", path, got, want)
 		}
 	}
-	if got := f.Line("colours", "grey"); got != 5 || f.Line("title") != 0 {
-		t.Errorf("Line = %d and %d, want 5 and 0", got, f.Line("title"))
+	if got := f.Exact("colours", "grey").Line; got != 5 || f.Exact("title") != (spec.Place{}) {
+		t.Errorf("Exact = line %d and %v, want line 5 and none", got, f.Exact("title"))
 	}
-	if diff := cmp.Diff(map[string]int{"a": 2, "b": 2}, f.Lines("also")); diff != "" {
-		t.Errorf("Lines(also) (-want +got):\n%s", diff)
+	if diff := cmp.Diff(map[string]spec.Place{"a": {Line: 2, Column: 8}, "b": {Line: 2, Column: 22}}, f.Keys("also")); diff != "" {
+		t.Errorf("Keys(also) (-want +got):\n%s", diff)
 	}
 	if p := new(spec.Report).File("unread").Find("x"); p != (spec.Place{}) {
 		t.Errorf("Find in a file that was not read = %v", p)

@@ -46,7 +46,7 @@ func (r *reader) parse(data []byte) *yaml.Node {
 	var document, second yaml.Node
 	err := decoder.Decode(&document)
 	if errors.Is(err, io.EOF) || err == nil && document.Content[0].ShortTag() == "!!null" {
-		r.At(Place{1, 1}, r.Start, "the file is empty")
+		r.At(Place{Line: 1, Column: 1}, r.Start, "the file is empty")
 		return nil
 	}
 	if err != nil {
@@ -92,7 +92,7 @@ func (r *reader) readable(data []byte) bool {
 	before := data[:at]
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
-	r.At(Place{line, column}, "is this the right file? it should be text in UTF-8", "%s: not a YAML file", what)
+	r.At(Place{Line: line, Column: column}, "is this the right file? it should be text in UTF-8", "%s: not a YAML file", what)
 	return false
 }
 
@@ -101,7 +101,7 @@ var lineForm = regexp.MustCompile(`^line (\d+): `)
 // syntax reports what the YAML parser said. It knows lines only, in its text, and may name
 // the one where the construct that broke began.
 func (r *reader) syntax(data []byte, err error) {
-	message, at := strings.TrimPrefix(err.Error(), "yaml: "), Place{1, 1}
+	message, at := strings.TrimPrefix(err.Error(), "yaml: "), Place{Line: 1, Column: 1}
 	if line := lineForm.FindStringSubmatch(message); line != nil {
 		at.Line, _ = strconv.Atoi(line[1])
 		message = strings.TrimPrefix(message, line[0])

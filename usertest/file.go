@@ -151,7 +151,7 @@ func Parse(name string, data []byte) ([]Test, error) {
 	probe.Read(data, format, &inMatrix{})
 	at := new(spec.Report).File(name)
 	var written Written
-	if probe.Line("groups") > 0 {
+	if probe.Exact("groups").Line > 0 {
 		var in inMatrix
 		at.Read(data, format, &in)
 		written = in.Tests

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
+)
+
+// document returns one of the toolkit's documents, or of its source's.
+func (t toolkitFile) document(s Source, name string) (Document, bool) {
+	if d, ok := t.Documents[name]; ok {
+		if d.Newest == "" {
+			d.Newest = t.CUDA
+		}
+		return d, true
+	}
+	d, ok := s.Documents[name]
+	return d, ok
+}
+
+// pin returns a component's version on the renderer's OS and platform and who gives it: a
+// document that was read for them, one in which all were compared, or, where a later folder
+// changes what others have read, that folder's file. Nobody is the zero Document.
+func (r *renderer) pin(name string) (version string, from Document) {
+	t := r.toolkit
+	version, own := t.version(r.era, name, r.places...)
+	switch {
+	case version == pinNone || version == pinUnsourced:
+		return version, Document{}
+	case r.witness:
+		return version, r.said(t.Witness, func(string) bool { return true })
+	}
+	inOwn := func(document string) bool { return t.lines["read "+document].File == own }
+	if from = r.said(t.Read, func(document string) bool { return own == "" || inOwn(document) }); from.Title != "" {
+		return version, from
+	}
+	if own != "" {
+		if !slices.ContainsFunc(sortedKeys(t.Read), inOwn) {
+			from = Document{Title: own}
+		}
+		return version, from
+	}
+	for _, c := range r.era.Checked {
+		d := r.source.Documents[c.Document]
+		if compat.Compare(t.CUDA, d.Newest) <= 0 && slices.Contains(c.OS, r.os.Name) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
+			return version, d
+		}
+	}
+	return version, Document{}
+}
+
+// number is who gives the toolkit's own number, which is the same everywhere: what was read
+// for the OS, or else the first document of all.
+func (r *renderer) number() Document {
+	said := r.toolkit.Read
+	if r.witness {
+		said = r.toolkit.Witness
+	}
+	every := func(string) bool { return true }
+	if from := r.said(said, every); from.Title != "" || r.witness || len(said) == 0 {
+		return from
+	}
+	from, _ := r.toolkit.document(r.source, sortedKeys(said)[0])
+	return from
+}
+
+// said returns the first document with the renderer's OS and platform.
+func (r *renderer) said(by map[string][]string, counts func(document string) bool) Document {
+	for _, name := range sortedKeys(by) {
+		if counts(name) && slices.ContainsFunc(by[name], func(place string) bool { return place == r.os.Name || place == r.places[0] }) {
+			d, _ := r.toolkit.document(r.source, name)
+			return d
+		}
+	}
+	return Document{}
+}
+
+// WitnessedOn returns the witnesses of what an image of a flavor installs without a version, on
+// any of the platforms, each once.
+func (r Release) WitnessedOn(f Flavor, platforms []string) []Pin {
+	var pins []Pin
+	for _, platform := range platforms {
+		on := r.On(platform)
+		names := on.UnsourcedIn(f)
+		for _, p := range on.Witnessed {
+			if slices.Contains(names, p.Package) && !slices.Contains(pins, p) {
+				pins = append(pins, p)
+			}
+		}
+	}
+	return pins
+}
+
+// Witness returns who says the version of a package that no document gives.
+func (r Release) Witness(name string) (Pin, bool) {
+	i := slices.IndexFunc(r.Witnessed, func(p Pin) bool { return p.Package == name })
+	if i < 0 {
+		return Pin{}, false
+	}
+	return r.Witnessed[i], true
+}
+
+// versionWords are the words of a package's version that a pin, or the toolkit, must give.
+func versionWords(template string) []string {
+	_, version, _ := strings.Cut(template, "=")
+	var words []string
+	for _, m := range wordForm.FindAllStringSubmatch(version, -1) {
+		if !slices.Contains([]string{"X", "X.Y", "X-Y", "Z"}, m[1]) {
+			words = append(words, m[1])
+		}
+	}
+	return words
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spec
+
+import (
+	"reflect"
+	"slices"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Version is a file as one of several folders has it.
+type Version struct {
+	Path string // as the user would open it
+	Data []byte
+}
+
+// Merge reads several versions of a file as one, each laid over those before it: of mappings,
+// at any depth, it has all keys; what else a key holds is that of the last version that has
+// the key, and a key that holds nothing there is taken out. Whatever is said about a value
+// later names the version that it is from. A version that changes nothing is reported.
+func (f *File) Merge(versions []Version, format Format, value any) bool {
+	before, last := f.Count(), ""
+	for _, v := range versions {
+		r := &reader{File: f.File(v.Path), Format: format}
+		root := r.parse(v.Data)
+		if root == nil {
+			return false
+		}
+		if f.root != nil {
+			f.mark(root, v.Path)
+			merged := f.over(f.root, root)
+			if equal(f.root, merged) && f.Count() == before {
+				f.At(f.place(root), "remove the file, or let a key in it say something else", "changes nothing: all of it is in %s", last)
+			}
+			root = merged
+		}
+		f.root, last = root, v.Path
+	}
+	r := &reader{File: f, Format: format, left: maxValues}
+	r.value(f.root, reflect.ValueOf(value).Elem(), field{}, format.What)
+	return f.Count() == before
+}
+
+// mark says of all that a later version holds that it is of that version.
+func (f *File) mark(n *yaml.Node, path string) {
+	if f.from == nil {
+		f.from = map[*yaml.Node]string{}
+	}
+	f.from[n] = path
+	for _, child := range n.Content {
+		f.mark(child, path)
+	}
+}
+
+// over returns what is left of old under the changes. Neither is changed. An alias stands for
+// itself: what it names is not looked into, so that nothing grows.
+func (f *File) over(old, changes *yaml.Node) *yaml.Node {
+	if old.Kind != yaml.MappingNode || changes.Kind != yaml.MappingNode {
+		return changes
+	}
+	merged := *old
+	merged.Content = nil
+	f.from[&merged] = f.from[old]
+	there, first := keys(old), keys(changes)
+	for i := 0; i+1 < len(old.Content); i += 2 {
+		key, value := old.Content[i], old.Content[i+1]
+		at, changed := first[key.Value]
+		switch {
+		case !changed:
+			merged.Content = append(merged.Content, key, value)
+		case changes.Content[at+1].ShortTag() == "!!null": // taken out
+		case value.Kind == yaml.MappingNode && changes.Content[at+1].Kind == yaml.MappingNode:
+			merged.Content = append(merged.Content, key, f.over(value, changes.Content[at+1]))
+		default:
+			merged.Content = append(merged.Content, changes.Content[at], changes.Content[at+1])
+		}
+	}
+	for i := 0; i+1 < len(changes.Content); i += 2 {
+		key, value := changes.Content[i], changes.Content[i+1]
+		_, known := there[key.Value]
+		switch {
+		case known && first[key.Value] == i: // above
+		case !known && value.ShortTag() == "!!null":
+			f.At(f.place(key), "remove the line", "%q has nothing to take out: no file before this one has it", key.Value)
+		default: // a key that is there twice is there twice for the reader, too
+			merged.Content = append(merged.Content, key, value)
+		}
+	}
+	return &merged
+}
+
+// keys returns where each key of a mapping is first.
+func keys(n *yaml.Node) map[string]int {
+	first := map[string]int{}
+	for i := len(n.Content) - 2; i >= 0; i -= 2 {
+		first[n.Content[i].Value] = i
+	}
+	return first
+}
+
+// equal reports whether two values are the same, comments, quotes and places aside.
+func equal(a, b *yaml.Node) bool {
+	return a.Kind == b.Kind && a.Value == b.Value && a.ShortTag() == b.ShortTag() && slices.EqualFunc(a.Content, b.Content, equal)
+}
