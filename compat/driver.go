@@ -11,13 +11,13 @@ import (
 )
 
 // DriverCUDA returns the CUDA release that a driver of this version reports, such
-// as "12.4" for "550.54.14". A branch newer than the tables counts as the newest one
-// that they have, because drivers run everything older than themselves. It returns
+// as "12.4" for "550.54.14". A branch of which the tables know none, or that is newer than
+// they are, counts as the one before it, because drivers run everything older than themselves. It returns
 // "" for a driver older than the tables and for what is no version.
 func DriverCUDA(driver string) string {
 	cuda, major := "", Major(driver)
 	for _, b := range branches {
-		if b.major <= major {
+		if b.major <= major && b.cuda != "" {
 			cuda = b.cuda
 		}
 	}
@@ -27,11 +27,21 @@ func DriverCUDA(driver string) string {
 // offers says which CUDA release a driver has. Of one newer than the tables it is only known
 // that it has no older one than the newest here.
 func offers(driver, cuda string) string {
-	if last := branches[len(branches)-1]; Major(driver) > last.major && cuda == last.cuda {
+	if open(driver) && cuda == DriverCUDA(driver) {
 		return fmt.Sprintf("driver %s offers at least CUDA %s, the newest known here", driver, cuda)
 	}
 	return fmt.Sprintf("driver %s offers CUDA %s", driver, cuda)
 }
+
+// open reports whether a driver may have a newer CUDA release than [DriverCUDA] says: it is
+// newer than the last branch of which the tables know one.
+func open(driver string) bool {
+	known := slices.DeleteFunc(slices.Clone(branches), func(b branch) bool { return b.cuda == "" })
+	return Major(driver) > known[len(known)-1].major
+}
+
+// newest stands for a CUDA release newer than any that the tables know.
+const newest = "999"
 
 // FirstDriver returns the driver that came with a CUDA release, the oldest with all
 // of its features: "550.54.14" for "12.4" or "12.4.1". It returns "" for a release

@@ -66,6 +66,7 @@ func fails(code int, format string, args ...any) Prediction {
 // Code that calls functions newer than the driver is not seen: the verdict
 // "minor-compat" says that this can happen.
 func Predict(n Needs, h Host) Prediction {
+	guessed := h.CUDA == "" && open(h.Driver)
 	h.CUDA = h.cuda()
 	if p := hostProblem(n, h); p != nil {
 		return *p
@@ -75,6 +76,10 @@ func Predict(n Needs, h Host) Prediction {
 	}
 	for _, r := range n.Require {
 		if a := r.Check(h); !a.Holds {
+			newer := h
+			if newer.CUDA = newest; guessed && r.Check(newer).Holds {
+				return say(Unknown, "%s %s: %s, and %s", r.Name, a.problem(), a.Why, offers(h.Driver, h.CUDA))
+			}
 			return say(No, "%s %s: %s%s: %s", r.Name, a.problem(), a.Why, wouldDo(a.Driver, h.Driver), h.Hook.refusal())
 		}
 	}
@@ -117,6 +122,9 @@ func (n Needs) on(driver, cuda string, gpu Target) Prediction {
 		floor, promised := MinorFloor(release)
 		if !promised {
 			floor = FirstDriver(release)
+		}
+		if open(driver) && !promised {
+			return say(Unknown, "%s needs CUDA %s: %s", by, release, offers(driver, cuda))
 		}
 		if !promised || Compare(driver, floor) < 0 {
 			return fails(ErrorDriver, "%s needs CUDA %s: %s%s", by, release, offers(driver, cuda), wouldDo(floor, driver))

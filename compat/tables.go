@@ -59,7 +59,9 @@ type branch struct {
 
 // branches is sorted. A major number in between belongs to the branch below it.
 // Source: the rows of releases; 430, 435 and 565 from the drivers' own reports;
-// "listed" from the data-center driver pages and NVIDIA's requirement strings.
+// "listed" from the data-center driver pages and NVIDIA's requirement strings. Of 620, a
+// branch with long-term support, they do not say which release it is of: at least that of
+// the branch before it.
 var branches = []branch{
 	{340, "6.5", true},
 	{346, "7.0", false},
@@ -96,6 +98,7 @@ var branches = []branch{
 	{595, "13.2", true},
 	{610, "13.3", true},
 	{615, "13.4", false},
+	{620, "", true},
 }
 
 // minorFloors maps a CUDA major release to the oldest Linux driver that runs every

@@ -38,6 +38,8 @@ type Cell struct {
 	// Unsourced are packages that the cell installs without a version because no
 	// document gives one.
 	Unsourced []string `json:"unsourced,omitempty"`
+	// Witnesses are those of them whose version somebody says who is not the vendor.
+	Witnesses []Witness `json:"witnesses,omitempty"`
 	// Recipe is what the cell is made from, with cuda-compat if it has that. A cell read
 	// from a document has none.
 	Recipe *recipes.Recipe `json:"-"`
@@ -49,7 +51,24 @@ func (c Cell) clone() Cell {
 	c.Tags = slices.Clone(c.Tags)
 	c.Groups = slices.Clone(c.Groups)
 	c.Unsourced = slices.Clone(c.Unsourced)
+	c.Witnesses = slices.Clone(c.Witnesses)
 	return c
+}
+
+// Witness is who says the version of a package that no document of the vendor gives.
+type Witness struct {
+	Package string `json:"package"`
+	Version string `json:"version"`
+	Source  string `json:"source"`
+	Date    string `json:"date"`
+}
+
+// without gives the cell what an image of a flavor installs without a version, and who says one.
+func (c *Cell) without(r recipes.Release, f recipes.Flavor) {
+	c.Unsourced = r.UnsourcedOn(f, c.Platforms)
+	for _, p := range r.WitnessedOn(f, c.Platforms) {
+		c.Witnesses = append(c.Witnesses, Witness{p.Package, p.Version, p.Source, p.Date})
+	}
 }
 
 // cellID returns the one name of a cell; kind is a flavor or a sample.

@@ -103,11 +103,16 @@ func format(c *recipes.Catalog, tests ...string) spec.Format {
 }
 
 // Schema returns the JSON Schema of matrix.yaml for editors, with the words of the
-// catalog. It sees less than [Parse]: not that a pair was never packaged, a group is
-// not there, or two images claim a tag.
+// catalog; without one, nil, it takes any OS, release, platform and flavor. It sees less than
+// [Parse]: not that a pair was never packaged, a group is not there, or two images claim a tag.
 func Schema(catalog *recipes.Catalog) *schema.Schema {
-	words := format(catalog)
+	words := format(cmp.Or(catalog, &recipes.Catalog{}))
 	words.Forms["ran"] = spec.Form{Pattern: ran, Globs: true}
+	for _, name := range []string{"os", "cuda", "platform", "flavor"} {
+		if catalog == nil {
+			words.Forms[name] = spec.Form{Pattern: anyWord}
+		}
+	}
 	return words.Schema(file{}).Document("cudabuild matrix", "matrix.yaml: which CUDA images are wanted.")
 }
 
@@ -124,6 +129,9 @@ func checkGlob(text, what string) (message, hint string) {
 	}
 	return "", ""
 }
+
+// anyWord is what the name of an OS, a release, a platform or a flavor may be, or a glob on them.
+var anyWord = regexp.MustCompile(`^[A-Za-z0-9*?\[][A-Za-z0-9*?\[\]^._/-]*$`)
 
 // names is what a glob on tags may be: no tag has a colon or a slash.
 var names = regexp.MustCompile(`^[^:/]+$`)

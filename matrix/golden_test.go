@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -34,10 +35,13 @@ func yamlFiles(t testing.TB, dir string) []string {
 	return files
 }
 
+// many is a list that is too long to be all there: the catalog's OSes or releases.
+var many = regexp.MustCompile(`known: .* and \d+ more`)
+
 // TestBad holds what is said about each bad file, every line of it, with the hints.
 func TestBad(t *testing.T) {
 	t.Parallel()
-	c := catalog(t)
+	c := grown(t)
 	for _, file := range yamlFiles(t, "bad") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
@@ -50,7 +54,7 @@ func TestBad(t *testing.T) {
 			if m != nil || !errors.As(err, &problems) {
 				t.Fatalf("Parse = %v, %v, want nil, Problems", m, err)
 			}
-			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".want", describe(problems))
+			golden.Check(t, strings.TrimSuffix(file, ".yaml")+".want", many.ReplaceAllString(describe(problems), "known: ... and more"))
 		})
 	}
 }

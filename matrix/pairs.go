@@ -81,7 +81,8 @@ func cellsOf(p pair, l lists, recipe *recipes.Recipe, f file) []Cell {
 			continue
 		}
 		c := cell
-		c.Flavor, c.Unsourced = flavor, release.UnsourcedOn(flavor, c.Platforms)
+		c.Flavor = flavor
+		c.without(release, flavor)
 		if chain := release.Chain(flavor); len(chain) > 1 {
 			c.Parent = id(string(chain[len(chain)-2]))
 		}
@@ -91,7 +92,7 @@ func cellsOf(p pair, l lists, recipe *recipes.Recipe, f file) []Cell {
 		c := cell
 		on, _ := release.SampleOn(sample.Text) // checked
 		c.Sample, c.Parent, c.Builder = sample.Text, id(string(on)), id(string(recipes.Devel))
-		c.Unsourced = release.UnsourcedOn(recipes.Devel, c.Platforms) // those of what it stands on among them
+		c.without(release, recipes.Devel) // what it stands on is part of that
 		add(c, sample.Text)
 	}
 	return cells

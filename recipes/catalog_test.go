@@ -26,7 +26,7 @@ func load(t testing.TB, dirs ...string) *recipes.Catalog {
 // pairs calls test for every OS of Debian and release of the embedded catalog.
 func pairs(t *testing.T, test func(t *testing.T, c *recipes.Catalog, o recipes.OS, r recipes.Release)) {
 	t.Helper()
-	c := load(t)
+	c := grown(t)
 	for _, name := range c.OSNames() {
 		o, _ := c.OS(name)
 		if o.Source != "debian" {
@@ -47,7 +47,7 @@ func pairs(t *testing.T, test func(t *testing.T, c *recipes.Catalog, o recipes.O
 
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
-	c := load(t)
+	c := grown(t)
 	for os, cuda := range map[string]string{"debian11": "11.2", "debian12": "11.8", "debian13": "12.4"} {
 		if diff := cmp.Diff([]string{cuda}, c.CUDAFor(os)); diff != "" {
 			t.Errorf("CUDAFor(%s) (-want +got):\n%s", os, diff)
@@ -112,7 +112,7 @@ func TestSane(t *testing.T) {
 // trace of what it downloads.
 func TestManagers(t *testing.T) {
 	t.Parallel()
-	c := load(t)
+	c := grown(t)
 	for _, name := range c.OSNames() {
 		o, _ := c.OS(name)
 		if o.Source != "debian" {

@@ -41,6 +41,15 @@ repository: {dir: plan9, packages: rpm, arch: {linux/amd64: x86_64}}
 `
 )
 
+// grown is the embedded catalog with what someone may add, one file each: a release, an OS that it
+// is for, and one that no release is for yet. All that is held of the whole catalog is held of
+// this, so that none of it is a matter of what is there today.
+func grown(t testing.TB) *recipes.Catalog {
+	t.Helper()
+	release := strings.NewReplacer("13.1.9", "13.4.0", "admits:\n  - {branches: C@580}\n", "").Replace(pointRelease)
+	return load(t, dir(t, map[string]string{"toolkit/13.4.0.yaml": release, "os/plan9.yaml": newOS, "os/aaos1.yaml": strings.ReplaceAll(newOS, "plan9", "aaos1")}))
+}
+
 // TestCostOfGrowth: a CUDA point release is under 20 lines and an OS under 10, and each
 // number stands in one place: to change it changes one line.
 func TestCostOfGrowth(t *testing.T) {
@@ -80,7 +89,7 @@ func TestRecipesAreShort(t *testing.T) {
 	t.Parallel()
 	for folder, limit := range map[string]int{"os": 10, "toolkit": 20} {
 		entries, err := os.ReadDir(folder)
-		if err != nil || len(entries) < 20 {
+		if err != nil || len(entries) == 0 {
 			t.Fatalf("%d files in %s: %v", len(entries), folder, err)
 		}
 		for _, e := range entries {

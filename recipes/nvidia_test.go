@@ -15,10 +15,10 @@ import (
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
-// vendor calls test for every OS and release of NVIDIA's repositories.
+// vendor calls test for every OS and release of NVIDIA's repositories, and for what someone adds.
 func vendor(t *testing.T, test func(t *testing.T, o recipes.OS, r recipes.Release)) {
 	t.Helper()
-	c := load(t)
+	c := grown(t)
 	for _, name := range c.OSNames() {
 		o, _ := c.OS(name)
 		for _, cuda := range c.CUDAFor(name) {
@@ -57,12 +57,12 @@ func TestVendorSane(t *testing.T) {
 				}
 			}
 		}
-		if file, line := r.Where("base"); !strings.HasPrefix(file, "recipes/toolkit/") || line == 0 {
+		if file, line := r.Where("base"); !strings.Contains(file, "/toolkit/") || line == 0 {
 			t.Errorf("%s: base comes from %s:%d", id, file, line)
 		}
 	})
-	if seen < 400 {
-		t.Errorf("only %d releases", seen)
+	if seen == 0 {
+		t.Error("there is no release")
 	}
 }
 
@@ -164,9 +164,12 @@ func addresses(t *testing.T, c *recipes.Catalog, os, platform string) []recipes.
 // TestKeys: what signs the repositories of today.
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	c := load(t)
+	c := grown(t)
 	got := map[string]string{}
 	for _, name := range c.OSNames() {
+		if len(c.CUDAFor(name)) == 0 {
+			continue
+		}
 		var list []string
 		for _, a := range addresses(t, c, name, "linux/amd64") {
 			list = append(list, a.URL+" "+a.Key.ID)

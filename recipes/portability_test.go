@@ -71,7 +71,7 @@ func minor(cuda string) string {
 // distinct returns a release for each X.Y and requirement, with one platform.
 func distinct(t *testing.T) map[string]recipes.Release {
 	t.Helper()
-	c := load(t)
+	c := grown(t)
 	releases, seen := map[string]recipes.Release{}, map[string]bool{}
 	for _, os := range c.OSNames() {
 		for _, cuda := range c.CUDAFor(os) {

@@ -15,11 +15,11 @@ import (
 // patterns that its guard keeps out.
 func vendorGuards(t *testing.T, test func(t *testing.T, c *recipes.Catalog, o recipes.OS, text string, names []string)) {
 	t.Helper()
-	c := load(t)
+	c := grown(t)
 	seen := map[string]bool{}
 	for _, name := range c.OSNames() {
 		o, _ := c.OS(name)
-		if o.Source != "nvidia" || seen[o.Manager] {
+		if o.Source != "nvidia" || seen[o.Manager] || len(c.CUDAFor(name)) == 0 {
 			continue
 		}
 		seen[o.Manager] = true

@@ -33,12 +33,12 @@ var onArm64 = map[string]string{
 // NVIDIA's files name nvprof for amd64 alone from 11.8.0 to 12.9.1.
 func TestPackagesArm64(t *testing.T) {
 	t.Parallel()
-	seen := map[string]bool{}
+	seen, tables := map[string]bool{}, inFacts(t, "components.tsv", 12)
 	vendor(t, func(t *testing.T, o recipes.OS, r recipes.Release) {
 		id := r.CUDA + " " + o.Name
 		nccl, other := onArm64[id]
 		other = other || o.Name == "ubuntu18.04" // never there
-		if !slices.Equal(r.Platforms, []string{"linux/amd64", "linux/arm64"}) {
+		if !slices.Equal(r.Platforms, []string{"linux/amd64", "linux/arm64"}) || !tables[r.CUDA] {
 			return
 		}
 		seen[id] = true
@@ -129,3 +129,31 @@ func TestFlavorsOnAllPlatforms(t *testing.T) {
 		t.Errorf("Load = %v", err)
 	}
 }
+
+// TestReadOnOnePlatform: the variables of NVIDIA's image of 13.2.0 were read for arm64 of one OS.
+// There it has what they say, and there alone.
+func TestReadOnOnePlatform(t *testing.T) {
+	t.Parallel()
+	r := find(t, load(t), "ubuntu24.04", "13.2.0")
+	want := map[string]string{ // typed in from the variables
+		"cuda-cudart-13-2": "13.2.51-1", "cuda-libraries-13-2": "13.2.0-1", "cuda-nvtx-13-2": "13.2.20-1", "libnpp-13-2": "13.1.0.44-1",
+		"libcusparse-13-2": "12.7.9.17-1", "libcublas-13-2": "13.3.0.5-1", "cuda-cudart-dev-13-2": "13.2.51-1", "cuda-nvml-dev-13-2": "13.2.51-1",
+		"libcusparse-dev-13-2": "12.7.9.17-1", "libnpp-dev-13-2": "13.1.0.44-1", "libcublas-dev-13-2": "13.3.0.5-1", "cuda-nsight-compute-13-2": "13.2.0-1",
+		"cuda-command-line-tools-13-2": "13.2.0-1", "cuda-minimal-build-13-2": "13.2.0-1", "cuda-libraries-dev-13-2": "13.2.0-1", // NV_CUDA_LIB_VERSION
+	}
+	got := map[string]string{}
+	for _, p := range r.On("linux/arm64").Pins {
+		got[p.Package] = p.Version
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(r.On("linux/arm64").Unsourced) > 0 {
+		t.Errorf("on arm64 (-NVIDIA +ours):\n%s", diff)
+	}
+	if lacks := r.UnsourcedOn(recipes.Base, []string{"linux/amd64"}); !slices.Equal(lacks, []string{"cuda-cudart-13-2"}) {
+		t.Errorf("on amd64 unsourced: %v, want cudart", lacks)
+	}
+	if got, want := r.WithCompat().RequireFor("linux/arm64"), firstOf(expand(t, "cuda>=13.2 C@535 C@570 C@580 C@590")); got != want {
+		t.Errorf("it requires %q, want %q", got, want)
+	}
+}
+
+func firstOf(value string, _ int) string { return value }

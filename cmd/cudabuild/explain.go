@@ -143,6 +143,9 @@ func explainLayer(r recipes.Release, step plan.Step) layerReasons {
 	l.Files = append(l.Files, slices.Sorted(maps.Keys(layer.Files))...)
 	for _, arg := range layer.Packages {
 		p := packageReasons{Name: arg, Unsourced: slices.Contains(r.Unsourced, arg)}
+		if w, ok := r.Witness(arg); ok {
+			p.Witness = &witnessReasons{w.Version, w.Source, w.Date, w.Where}
+		}
 		if pin, ok := r.Pin(arg); ok {
 			p = packageReasons{Name: pin.Package, Version: pin.Version, Source: pin.Source, Date: pin.Date, Where: pin.Where}
 		}

@@ -87,6 +87,15 @@ type packageReasons struct {
 	Date      string `json:"date,omitempty"`
 	Where     string `json:"where,omitempty"`
 	Unsourced bool   `json:"unsourced,omitempty"`
+	// Witness is who says a version of what is unsourced.
+	Witness *witnessReasons `json:"witness,omitempty"`
+}
+
+type witnessReasons struct {
+	Version string `json:"version"`
+	Source  string `json:"source"`
+	Date    string `json:"date"`
+	Where   string `json:"where"`
 }
 
 type sampleReasons struct {
@@ -175,8 +184,13 @@ func (l layerReasons) write(w *bytes.Buffer, fact func(name, format string, args
 // why says where the version of a package is from.
 func (p packageReasons) why() string {
 	switch {
+	case p.Version != "" && p.Date == "": // a folder's own
+		return fmt.Sprintf("%s\t%s\t%s", p.Version, p.Source, p.Where)
 	case p.Version != "":
 		return fmt.Sprintf("%s\t%s, %s\t%s", p.Version, p.Source, p.Date, p.Where)
+	case p.Witness != nil:
+		w := p.Witness
+		return fmt.Sprintf("unsourced\tno document gives its version; %s in %s, %s\t%s", w.Version, w.Source, w.Date, w.Where)
 	case p.Unsourced:
 		return "unsourced\tno document gives its version"
 	}
