@@ -60,7 +60,7 @@ func TestOverlayOwnPins(t *testing.T) {
 	t.Parallel()
 	const file = "toolkit/12.4.1.yaml"
 	embedded := load(t)
-	mine := dir(t, map[string]string{file: "pins:\n  nccl: 2.21.6\n"})
+	mine := dir(t, map[string]string{file: "pins:\n  nccl: 2.21.6\n  cublas: 12.4.5.8 # as it was\n"})
 	c := load(t, mine)
 	for os, pkg := range map[string]string{"ubuntu22.04": "libnccl2", "rockylinux8": "libnccl"} {
 		want := recipes.Pin{Package: pkg, Version: "2.21.6-1+cuda12.4", Source: filepath.Join(mine, file), Where: filepath.Join(mine, file) + ":2"}
@@ -69,7 +69,7 @@ func TestOverlayOwnPins(t *testing.T) {
 		}
 	}
 	if got, want := pinOf(t, c, "ubuntu22.04", "12.4.1", "libcublas-12-4"), pinOf(t, embedded, "ubuntu22.04", "12.4.1", "libcublas-12-4"); got != want {
-		t.Errorf("what the folder does not name is %+v, was %+v", got, want)
+		t.Errorf("what the folder says again is %+v, was %+v", got, want)
 	}
 	read := load(t, dir(t, map[string]string{file: "documents: {N: {title: NCCL's notes, date: 2026-01-31}}\nread: {N: [ubuntu22.04]}\npins: {nccl: 2.21.6}\n"}))
 	if got := pinOf(t, read, "ubuntu22.04", "12.4.1", "libnccl2"); got.Source != "NCCL's notes" || got.Date != "2026-01-31" {

@@ -18,7 +18,7 @@ type Version struct {
 // Merge reads several versions of a file as one, each laid over those before it: of mappings,
 // at any depth, it has all keys; what else a key holds is that of the last version that has
 // the key, and a key that holds nothing there is taken out. Whatever is said about a value
-// later names the version that it is from. A version that changes nothing is reported.
+// later names the version that first had it so. A version that changes nothing is reported.
 func (f *File) Merge(versions []Version, format Format, value any) bool {
 	before, last := f.Count(), ""
 	for _, v := range versions {
@@ -67,7 +67,7 @@ func (f *File) over(old, changes *yaml.Node) *yaml.Node {
 		key, value := old.Content[i], old.Content[i+1]
 		at, changed := first[key.Value]
 		switch {
-		case !changed:
+		case !changed || equal(value, changes.Content[at+1]):
 			merged.Content = append(merged.Content, key, value)
 		case changes.Content[at+1].ShortTag() == "!!null": // taken out
 		case value.Kind == yaml.MappingNode && changes.Content[at+1].Kind == yaml.MappingNode:
@@ -99,7 +99,8 @@ func keys(n *yaml.Node) map[string]int {
 	return first
 }
 
-// equal reports whether two values are the same, comments, quotes and places aside.
+// equal reports whether two values are the same, comments, quotes and places aside. What an alias
+// stands for is not looked at.
 func equal(a, b *yaml.Node) bool {
-	return a.Kind == b.Kind && a.Value == b.Value && a.ShortTag() == b.ShortTag() && slices.EqualFunc(a.Content, b.Content, equal)
+	return a.Kind != yaml.AliasNode && a.Kind == b.Kind && a.Value == b.Value && a.ShortTag() == b.ShortTag() && slices.EqualFunc(a.Content, b.Content, equal)
 }
