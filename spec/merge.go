@@ -67,9 +67,9 @@ func (f *File) over(old, changes *yaml.Node) *yaml.Node {
 		key, value := old.Content[i], old.Content[i+1]
 		at, changed := first[key.Value]
 		switch {
+		case changed && changes.Content[at+1].ShortTag() == "!!null": // taken out
 		case !changed || equal(value, changes.Content[at+1]):
 			merged.Content = append(merged.Content, key, value)
-		case changes.Content[at+1].ShortTag() == "!!null": // taken out
 		case value.Kind == yaml.MappingNode && changes.Content[at+1].Kind == yaml.MappingNode:
 			merged.Content = append(merged.Content, key, f.over(value, changes.Content[at+1]))
 		default:
@@ -102,5 +102,5 @@ func keys(n *yaml.Node) map[string]int {
 // equal reports whether two values are the same, comments, quotes and places aside. What an alias
 // stands for is not looked at.
 func equal(a, b *yaml.Node) bool {
-	return a.Kind != yaml.AliasNode && a.Kind == b.Kind && a.Value == b.Value && a.ShortTag() == b.ShortTag() && slices.EqualFunc(a.Content, b.Content, equal)
+	return a.Kind != yaml.AliasNode && a.Kind == b.Kind && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, equal)
 }

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spec_test
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cudabuild/cudabuild/spec"
+)
+
+type shelf struct {
+	Boxes map[string]map[string]string `yaml:"boxes"`
+	List  []string                     `yaml:"list"`
+}
+
+// merge reads texts as versions of one file, and says what is wrong in a line each.
+func merge(t testing.TB, texts ...string) (s shelf, f *spec.File, wrong []string) {
+	t.Helper()
+	f = new(spec.Report).File("v0")
+	var versions []spec.Version
+	for i, text := range texts {
+		versions = append(versions, spec.Version{Path: "v" + string(rune('0'+i)), Data: []byte(text)})
+	}
+	ok := f.Merge(versions, spec.Format{What: "the shelf", Loose: true}, &s)
+	var problems spec.Problems
+	errors.As(f.Err(), &problems)
+	if ok != (len(problems) == 0) {
+		t.Errorf("Merge = %v with %v", ok, problems)
+	}
+	for _, p := range problems {
+		wrong = append(wrong, p.Error())
+	}
+	return s, f, wrong
+}
+
+func TestMerge(t *testing.T) {
+	t.Parallel()
+	const first = "boxes:\n  a: {x: 1, y: 2}\n  b: {x: 3}\nlist: [p, q]\n"
+	s, f, wrong := merge(t, first, "boxes:\n  a: {y: 5, z: 6}\n  b: null\n", "list: [r]\nboxes: {a: {x: null, y: 5}}\n")
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	want := shelf{Boxes: map[string]map[string]string{"a": {"y": "5", "z": "6"}}, List: []string{"r"}}
+	if diff := cmp.Diff(want, s); diff != "" {
+		t.Errorf("merged (-want +got):\n%s", diff)
+	}
+	places := map[string]spec.Place{"y": {Line: 2, Column: 7, File: "v1"}, "z": {Line: 2, Column: 13, File: "v1"}}
+	if diff := cmp.Diff(places, f.Keys("boxes", "a")); diff != "" {
+		t.Errorf("places (-want +got):\n%s", diff)
+	}
+	if at := f.Exact("boxes"); at.File != "" || f.Find("list").File != "v2" {
+		t.Errorf("boxes at %+v, list at %+v", at, f.Find("list"))
+	}
+	for text, want := range map[string]string{
+		"boxes: {a: {y: '2'}}\n":                      "v1:1:1: changes nothing: all of it is in v0",
+		"boxes: {}\n":                                 "v1:1:1: changes nothing: all of it is in v0",
+		"boxes: {c: null}\n":                          `v1:1:9: "c" has nothing to take out: no file before this one has it`,
+		"boxes: {a: {q: 1}, a: {q: 2}}\n":             `v1:1:20: duplicate key "a" in boxes: first at line 2`,
+		"list: 1\n":                                   "v1:1:7: list: want a list, got the number 1",
+		"bxes: 1\n":                                   `v1:1:1: unknown key "bxes" in the shelf`,
+		"list: [\n":                                   "v1:2:1: not YAML",
+		"":                                            "v1:1:1: the file is empty",
+		"boxes: {a: &a {k: *a}}\n":                    "", // what it says is not the question: it must end
+		"boxes: &b {a: {x: 9}}\nlist: [*b, *b, *b]\n": "",
+	} {
+		if _, _, wrong := merge(t, first, text); len(wrong) == 0 || !strings.HasPrefix(strings.Join(wrong, "\n"), want) {
+			t.Errorf("%q: %q, want %q", text, wrong, want)
+		}
+	}
+}
+
+// FuzzMerge holds that two files that can be read make one that has the keys of both, those of
+// the second where both have one, or one that is said to change nothing.
+func FuzzMerge(f *testing.F) {
+	f.Add("boxes: {a: {x: 1}}\n", "boxes: {a: {x: 2, y: 3}, b: {z: 4}}\nlist: [p]\n")
+	f.Add("boxes: {a: {x: 1}}\n", "boxes: {a: null}\n")
+	f.Add("list: [a]\n", "list: [a]\n")
+	f.Add("boxes: &b {a: {x: 1}}\n", "boxes: {a: &c {x: 2}, d: *c}\n")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		first, _, wrongA := merge(t, a)
+		second, _, wrongB := merge(t, b)
+		merged, _, wrong := merge(t, a, b)
+		if len(wrongA) > 0 || len(wrongB) > 0 {
+			if len(wrong) == 0 {
+				t.Skip() // a later file may put right what the first has wrong
+			}
+			return
+		}
+		if len(wrong) > 0 {
+			for _, w := range wrong {
+				if !strings.Contains(w, "changes nothing") && !strings.Contains(w, "nothing to take out") {
+					t.Errorf("%q and %q can be read, and together: %s", a, b, w)
+				}
+			}
+			return
+		}
+		if strings.ContainsAny(a+b, "*~") || strings.Contains(strings.ToLower(a+b), "null") || hasEmpty(first) || hasEmpty(second) {
+			return // aliases stand for themselves, and what is empty may take a key out
+		}
+		want := shelf{Boxes: map[string]map[string]string{}, List: first.List}
+		maps.Copy(want.Boxes, first.Boxes)
+		for box, keys := range second.Boxes {
+			both := maps.Clone(first.Boxes[box])
+			if both == nil {
+				both = map[string]string{}
+			}
+			maps.Copy(both, keys)
+			want.Boxes[box] = both
+		}
+		if second.List != nil {
+			want.List = second.List
+		}
+		if len(want.Boxes) == 0 {
+			want.Boxes = merged.Boxes
+		}
+		if diff := cmp.Diff(want, merged); diff != "" {
+			t.Errorf("%q and %q (-want +got):\n%s", a, b, diff)
+		}
+	})
+}
+
+func hasEmpty(s shelf) bool {
+	for _, keys := range s.Boxes {
+		for _, value := range keys {
+			if value == "" {
+				return true
+			}
+		}
+		if len(keys) == 0 {
+			return true
+		}
+	}
+	return s.Boxes == nil && s.List == nil
+}
