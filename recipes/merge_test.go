@@ -78,6 +78,12 @@ func TestOverlayOwnPins(t *testing.T) {
 	if got := find(t, read, "rockylinux8", "12.4.1").UnsourcedIn(recipes.Runtime); !slices.Equal(got, []string{"libnccl"}) {
 		t.Errorf("where the folder has read nothing, unsourced are %v", got)
 	}
+	number := dir(t, map[string]string{file: "version: 12.4.9\n"})
+	for _, pkg := range []string{"cuda-libraries-12-4", "cuda-nsight-compute-12-4"} {
+		if got := pinOf(t, load(t, number), "ubuntu22.04", "12.4.1", pkg); got.Version != "12.4.9-1" || got.Source != filepath.Join(number, file) || got.Where != got.Source+":1" {
+			t.Errorf("of a changed number there is %+v", got)
+		}
+	}
 	era := dir(t, map[string]string{"era/12.0.yaml": "pins: {nsight: 12.9.9}\n"})
 	if got := pinOf(t, load(t, era), "ubuntu22.04", "12.4.1", "cuda-nsight-compute-12-4"); got.Source != filepath.Join(era, "era/12.0.yaml") || got.Date != "" {
 		t.Errorf("a pin of a changed era is %+v", got)

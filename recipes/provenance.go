@@ -33,14 +33,10 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	case r.witness:
 		return version, r.said(t.Witness, func(string) bool { return true })
 	}
-	inOwn := func(document string) bool { return t.lines["read "+document].File == own }
-	if from = r.said(t.Read, func(document string) bool { return own == "" || inOwn(document) }); from.Title != "" {
-		return version, from
+	if own == "" && strings.Contains(version, "{") { // made from the toolkit's own number
+		own = t.lines["version"].File
 	}
-	if own != "" {
-		if !slices.ContainsFunc(sortedKeys(t.Read), inOwn) {
-			from = Document{Title: own}
-		}
+	if from, decided := r.read(own); decided {
 		return version, from
 	}
 	for _, c := range r.era.Checked {
@@ -52,18 +48,29 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	return version, Document{}
 }
 
+// read is the document that was read for the renderer's OS and platform. Of what a file of a
+// later folder gives, own, only those count that this file names, and without any it is that
+// file's own; it is decided then that nobody else gives it.
+func (r *renderer) read(own string) (from Document, decided bool) {
+	inOwn := func(document string) bool { return own == "" || r.toolkit.lines["read "+document].File == own }
+	from = r.said(r.toolkit.Read, inOwn)
+	if from.Title == "" && own != "" && !slices.ContainsFunc(sortedKeys(r.toolkit.Read), inOwn) {
+		from = Document{Title: own}
+	}
+	return from, own != "" || from.Title != ""
+}
+
 // number is who gives the toolkit's own number, which is the same everywhere: what was read
 // for the OS, or else the first document of all.
 func (r *renderer) number() Document {
-	said := r.toolkit.Read
 	if r.witness {
-		said = r.toolkit.Witness
+		return r.said(r.toolkit.Witness, func(string) bool { return true })
 	}
-	every := func(string) bool { return true }
-	if from := r.said(said, every); from.Title != "" || r.witness || len(said) == 0 {
+	from, decided := r.read(r.toolkit.lines["version"].File)
+	if decided || len(r.toolkit.Read) == 0 {
 		return from
 	}
-	from, _ := r.toolkit.document(r.source, sortedKeys(said)[0])
+	from, _ = r.toolkit.document(r.source, sortedKeys(r.toolkit.Read)[0])
 	return from
 }
 

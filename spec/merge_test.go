@@ -57,15 +57,15 @@ func TestMerge(t *testing.T) {
 		t.Errorf("boxes at %+v, list at %+v", at, f.Find("list"))
 	}
 	for text, want := range map[string]string{
-		"boxes: {a: {y: '2'}}\n":                      "v1:1:1: changes nothing: all of it is in v0",
-		"boxes: {}\n":                                 "v1:1:1: changes nothing: all of it is in v0",
-		"boxes: {c: null}\n":                          `v1:1:9: "c" has nothing to take out: no file before this one has it`,
-		"boxes: {a: {q: 1}, a: {q: 2}}\n":             `v1:1:20: duplicate key "a" in boxes: first at line 2`,
-		"list: 1\n":                                   "v1:1:7: list: want a list, got the number 1",
-		"bxes: 1\n":                                   `v1:1:1: unknown key "bxes" in the shelf`,
-		"list: [\n":                                   "v1:2:1: not YAML",
-		"":                                            "v1:1:1: the file is empty",
-		"boxes: {a: &a {k: *a}}\n":                    "", // what it says is not the question: it must end
+		"boxes: {a: {y: '2'}}\n":          "v1:1:1: changes nothing: all of it is in v0",
+		"boxes: {}\n":                     "v1:1:1: changes nothing: all of it is in v0",
+		"boxes: {c: null}\n":              `v1:1:9: "c" has nothing to take out: no file before this one has it`,
+		"boxes: {a: {q: 1}, a: {q: 2}}\n": `v1:1:20: duplicate key "a" in boxes: first at line 2`,
+		"list: 1\n":                       "v1:1:7: list: want a list, got the number 1",
+		"bxes: 1\n":                       `v1:1:1: unknown key "bxes" in the shelf`,
+		"list: [\n":                       "v1:2:1: not YAML",
+		"":                                "v1:1:1: the file is empty",
+		"boxes: {a: &a {k: *a}}\n":        "", // what it says is not the question: it must end
 		"boxes: &b {a: {x: 9}}\nlist: [*b, *b, *b]\n": "",
 	} {
 		if _, _, wrong := merge(t, first, text); len(wrong) == 0 || !strings.HasPrefix(strings.Join(wrong, "\n"), want) {
