@@ -128,7 +128,7 @@ func (v *vendor) house(t *testing.T) *house {
 	}
 	sum := sha256.Sum256(key)
 	for file, text := range map[string]string{
-		overlay + "/os/tiny.yaml": fmt.Sprintf(`{os: tiny, title: Tiny, source: test, manager: tiny, image: "%s", size_mb: 1, repository: {dir: tiny1, packages: deb, arch: {linux/amd64: x86_64}}}`, v.host()+vendorImage),
+		overlay + "/os/tiny.yaml": fmt.Sprintf(`{os: tiny, title: Tiny, source: test, manager: tiny, bootstrap: null, image: "%s", size_mb: 1, repository: {dir: tiny1, packages: deb, arch: {linux/amd64: x86_64}}}`, v.host()+vendorImage),
 		overlay + "/repository/test.yaml": fmt.Sprintf(`{source: test, roots: {test: "%s/repos"}, keys: [{id: "ac7b56ec", file: key.pub, sha256: "%s", since: 2020-01-01, serves: [deb]}]}`,
 			v.URL, hex.EncodeToString(sum[:])),
 		docker + "/config.json": fmt.Sprintf(`{"auths": {"%s": {"username": "%s", "password": "%s"}}}`, v.host(), login.Username, login.Password),

@@ -62,7 +62,7 @@ func (c *Catalog) checkOS(f *spec.File, o OS) {
 	case o.Image == "" && o.Bootstrap.Suite == "":
 		f.At(f.Find("bootstrap"), "", "no bootstrap suite, and no image")
 	case o.Image != "" && o.Bootstrap.Suite != "":
-		f.At(f.Find("image"), "", "bootstrap and image: want one of the two")
+		f.At(f.Find("image"), "take one out; what a file before this one has, with bootstrap: null", "bootstrap and image: want one of the two")
 	case o.Image != "":
 		c.checkRepository(f, o)
 	}
