@@ -41,11 +41,17 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	}
 	for _, c := range r.era.Checked {
 		d := r.source.Documents[c.Document]
-		if compat.Compare(t.CUDA, d.Newest) <= 0 && slices.Contains(c.OS, r.os.Name) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
+		if t.compared(r.source) && compat.Compare(t.CUDA, d.Newest) <= 0 && slices.Contains(c.OS, r.os.Name) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
 			return version, d
 		}
 	}
 	return version, Document{}
+}
+
+// compared reports whether the release is one of those that the source's documents have: only
+// their files were compared.
+func (t toolkitFile) compared(s Source) bool {
+	return slices.ContainsFunc(sortedKeys(t.Read), func(name string) bool { return s.Documents[name].Title != "" })
 }
 
 // read is the document that was read for the renderer's OS and platform. Of what a file of a

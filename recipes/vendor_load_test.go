@@ -175,5 +175,9 @@ func TestChecked(t *testing.T) {
 		if got := find(t, load(t, dir(t, files)), "mine2", "12.6.9").Unsourced; len(got) != want {
 			t.Errorf("%s compared: %v unsourced, want %d", pins, got, want)
 		}
+		files["toolkit/12.6.9.yaml"] = strings.Replace(files["toolkit/12.6.9.yaml"], "read: {D:", "documents: {O: {title: mine, date: 2024-01-01}}\nread: {O:", 1)
+		if got := find(t, load(t, dir(t, files)), "mine2", "12.6.9").Unsourced; len(got) != 1 {
+			t.Errorf("a release that is in a document of its own alone: %v unsourced, want 1", got)
+		}
 	}
 }
