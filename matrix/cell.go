@@ -3,6 +3,7 @@
 package matrix
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/cudabuild/cudabuild/recipes"
@@ -38,6 +39,9 @@ type Cell struct {
 	// Unsourced are packages that the cell installs without a version because no
 	// document gives one.
 	Unsourced []string `json:"unsourced,omitempty"`
+	// Labels and Env are what the file has for it, beside what the recipe and cudabuild set.
+	Labels map[string]string `json:"labels,omitempty"`
+	Env    map[string]string `json:"env,omitempty"`
 	// Recipe is what the cell is made from, with cuda-compat if it has that. A cell read
 	// from a document has none.
 	Recipe *recipes.Recipe `json:"-"`
@@ -49,6 +53,7 @@ func (c Cell) clone() Cell {
 	c.Tags = slices.Clone(c.Tags)
 	c.Groups = slices.Clone(c.Groups)
 	c.Unsourced = slices.Clone(c.Unsourced)
+	c.Labels, c.Env = maps.Clone(c.Labels), maps.Clone(c.Env)
 	return c
 }
 
