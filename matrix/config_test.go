@@ -3,7 +3,9 @@
 package matrix_test
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,6 +54,26 @@ func TestConfig(t *testing.T) {
 				t.Errorf("%s: env (-want +got):\n%s", id, diff)
 			}
 			cell.Env["ACME_REGION"] = "changed" // shares nothing
+		}
+	}
+}
+
+// TestConfigBounds: what every cell would have is bounded, and so is each value.
+func TestConfigBounds(t *testing.T) {
+	t.Parallel()
+	many := "env: {"
+	for i := range 101 {
+		many += fmt.Sprintf("A%d: x, ", i)
+	}
+	c := catalog(t)
+	for want, text := range map[string]string{
+		"101 labels and variables, 0 globs: more than 100 or 2000": many + "}",
+		"env A: it has 4097 bytes":                                 "env: {A: " + strings.Repeat("x", 4097) + "}",
+		"is not the name of a label":                               "labels: {" + strings.Repeat("x", 256) + ": x}",
+	} {
+		_, err := matrix.Parse("matrix.yaml", []byte("version: 1\nimage: cuda\ngroups: {a: [{os: [debian13], cuda: ['12.4']}]}\n"+text+"\n"), c)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Parse = %v, want %q", err, want)
 		}
 	}
 }
