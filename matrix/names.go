@@ -37,11 +37,14 @@ var (
 	}
 )
 
+// ownPrefix is of labels that nobody else has a word for.
+const ownPrefix = "io.github.cudabuild."
+
 func checkLabel(text, what string) (message, hint string) {
 	switch {
 	case len(text) > maxName || !labelForm.MatchString(text):
 		return fmt.Sprintf("%s: %q is not the name of a label", what, text), fmt.Sprintf("letters, digits and . _ / -, a letter or digit at both ends, %d characters at most: com.example.team", maxName)
-	case slices.Contains(ownLabels, text):
+	case slices.Contains(ownLabels, text) || strings.HasPrefix(text, ownPrefix):
 		return fmt.Sprintf("%s: cudabuild sets %s itself", what, text), "take it out; these are free: " + strings.Join(usersLabels, ", ")
 	case strings.HasPrefix(text, "org.opencontainers.") && !slices.Contains(usersLabels, text):
 		return fmt.Sprintf("%s: OCI has no %q, and keeps what begins like that for itself", what, text), suggest.Hint(text, usersLabels)

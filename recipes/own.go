@@ -25,18 +25,7 @@ type own struct {
 	path  string // the same with the folder that it was read from
 	line  int
 	texts map[string]string // of Files, by path
-}
-
-// files are those that say what the flavor is.
-func (o own) files() []string {
-	names := []string{o.name}
-	for _, file := range o.Files {
-		if file.Source != "" {
-			names = append(names, file.Source)
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	files []File            // that say all this
 }
 
 // addFlavors gives releases the variants that flavor files make of their flavors.
@@ -45,7 +34,7 @@ func (l *loader) addFlavors(c *Catalog) {
 		f, before := l.files[name], l.Count()
 		l.named(name, "flavor", file.Name)
 		file.check(f, c)
-		o := own{file, name, f.Path, max(f.Line("packages"), f.Line("flavor")), map[string]string{}}
+		o := own{file, name, f.Path, cmp.Or(f.Line("packages"), f.Line("flavor")), map[string]string{}, []File{{name, l.sums[name]}}}
 		if l.Count() == before {
 			l.readTexts(&o)
 		}
@@ -95,18 +84,9 @@ func (r *Release) addOwn(flavor, on Flavor, layer Layer, o own) {
 	}
 }
 
-// FlavorFiles are those of a flavor of the user's, beside [Recipe.Files], by name: its recipe, and
-// the sources of what it places. Other flavors have none.
-func (r *Recipe) FlavorFiles(f Flavor) (files []File) {
-	o, ok := r.Release.own[f]
-	if !ok {
-		return nil
-	}
-	for _, name := range o.files() {
-		files = append(files, File{name, r.sums[name]})
-	}
-	return files
-}
+// FlavorFiles are those of a flavor of the user's, beside [Recipe.Files]: its recipe, and the
+// sources of what it places, by name. Other flavors have none.
+func (r *Recipe) FlavorFiles(f Flavor) []File { return slices.Clone(r.Release.own[f].files) }
 
 // readTexts reads what the flavor's files hold.
 func (l *loader) readTexts(o *own) {
@@ -122,6 +102,9 @@ func (l *loader) readTexts(o *own) {
 			}
 		}
 		o.texts[name] = text
+		if at := (File{o.Files[name].Source, digest.FromString(text).String()}); at.Name != "" && !slices.Contains(o.files, at) {
+			o.files = append(o.files, at)
+		}
 		if total += len(text); len(text) > maxFile || total > maxFiles {
 			f.At(f.Find("files", name), "build an image on ours for more: docs/flavors.md", "file %s: a file has %d bytes at most, all of a flavor %d", name, maxFile, maxFiles)
 			return
@@ -133,14 +116,9 @@ func (l *loader) readTexts(o *own) {
 // way to it is a link: what is built is what stands in the folder.
 func (l *loader) text(name string) (string, error) {
 	for _, layer := range slices.Backward(l.layers) {
-		text, err := readText(layer.FS, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if text, err := readText(layer.FS, name); !errors.Is(err, fs.ErrNotExist) {
+			return text, err
 		}
-		if err == nil {
-			l.sums[name] = digest.FromString(text).String()
-		}
-		return text, err
 	}
 	return "", fmt.Errorf("source %s is in no folder of recipes", name)
 }

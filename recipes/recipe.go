@@ -13,7 +13,6 @@ type Recipe struct {
 	Release Release
 
 	files      []File
-	sums       map[string]string // digests of files of recipes, by name
 	withCompat func() *Recipe
 }
 
@@ -32,7 +31,7 @@ func (r *Recipe) WithCompat() *Recipe { return r.withCompat() }
 func (r *Recipe) Addresses(platform string) []Address { return r.Source.addresses(r.OS, platform) }
 
 func (c *Catalog) recipe(o OS, release Release) *Recipe {
-	r := &Recipe{OS: o, Manager: c.Manager(o), Source: c.sources[o.Source], Release: release, files: c.files(o, release), sums: c.sums}
+	r := &Recipe{OS: o, Manager: c.Manager(o), Source: c.sources[o.Source], Release: release, files: c.files(o, release)}
 	r.withCompat = sync.OnceValue(func() *Recipe {
 		if !release.HasCompat() {
 			return r

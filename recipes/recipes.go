@@ -11,8 +11,8 @@
 //
 // A recipe is one YAML file: os/NAME.yaml, manager/NAME.yaml, and for a CUDA release
 // cuda/ANY.yaml, which says all in full, or toolkit/NAME.yaml, which has the version
-// numbers and leaves the rest to era/NAME.yaml and repository/NAME.yaml. What a team adds to
-// flavors is flavor/NAME.yaml. Files of a
+// numbers and leaves the rest to era/NAME.yaml and repository/NAME.yaml; flavor/NAME.yaml
+// is what a team puts on flavors. Files of a
 // later directory replace files of the same path. Every file is decoded
 // strictly: an unknown key is an error with file, line and column. The package runs no
 // command and reads no network; it refuses recipes whose parts do not fit
