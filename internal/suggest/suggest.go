@@ -13,7 +13,7 @@ import (
 )
 
 // maxListed is how many names a hint lists.
-const maxListed = 14
+const maxListed = 12
 
 // Hint returns a hint for a word that is none of known: those that go on where it
 // ends (13.0 of 13.0.1), the one that was probably meant, else what there is.
