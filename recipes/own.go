@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // own is a flavor of the user's and where it is said.
@@ -23,7 +25,7 @@ type own struct {
 
 	name  string // "flavor/jupyter.yaml"
 	path  string // the same with the folder that it was read from
-	line  int
+	at    spec.Place        // of its packages
 	texts map[string]string // of Files, by path
 	files []File            // that say all this
 }
@@ -34,7 +36,8 @@ func (l *loader) addFlavors(c *Catalog) {
 		f, before := l.files[name], l.Count()
 		l.named(name, "flavor", file.Name)
 		file.check(f, c)
-		o := own{file, name, f.Path, cmp.Or(f.Line("packages"), f.Line("flavor")), map[string]string{}, []File{{name, l.sums[name]}}}
+		o := own{flavorFile: file, name: name, path: f.Path, at: f.Find("packages"), texts: map[string]string{}}
+		o.files = []File{{name, l.sums[name]}}
 		if l.Count() == before {
 			l.readTexts(&o)
 		}

@@ -127,7 +127,7 @@ type Samples struct {
 // packages of a flavor, or "samples". The line is 0 if the recipe does not say it.
 func (r Release) Where(part string) (file string, line int) {
 	if o, ok := r.own[Flavor(part)]; ok {
-		return o.path, o.line
+		return o.path, o.at.Line
 	}
 	line, ok := r.lines[part]
 	if !ok { // a variant
