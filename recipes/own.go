@@ -23,8 +23,8 @@ import (
 type own struct {
 	flavorFile
 
-	name  string // "flavor/jupyter.yaml"
-	path  string // the same with the folder that it was read from
+	name  string            // "flavor/jupyter.yaml"
+	path  string            // the same with the folder that it was read from
 	at    spec.Place        // of its packages
 	texts map[string]string // of Files, by path
 	files []File            // that say all this
