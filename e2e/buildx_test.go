@@ -67,7 +67,7 @@ func (b buildx) run(t *testing.T, dir, stdin string, args ...string) {
 // flavors place.
 const listPackages = `FROM image AS asked
 RUN for ask in "dpkg-query --show" "rpm -qa"; do if command -v ${ask%% *} >/dev/null; then $ask; fi; done | sort >/packages
-RUN for file in /etc/acme/* /usr/local/bin/*; do [ ! -f "$file" ] || echo "$(stat -c '%a %n' "$file") $(sha256sum <"$file")"; done >>/packages
+RUN for file in /etc/motd /etc/acme/* /usr/local/bin/*; do [ ! -f "$file" ] || echo "$(stat -c '%a %n' "$file") $(sha256sum <"$file")"; done >>/packages
 FROM scratch
 COPY --from=asked /packages /
 `
