@@ -49,7 +49,7 @@ func (r *run) parts(m *manifest) (all []record.Part) {
 	for _, a := range m.cell.Recipe.Addresses(m.platform) {
 		all = append(all, record.Part{Kind: record.KeyPart, Name: a.URL + "/" + a.Key.File})
 	}
-	for _, f := range m.cell.Recipe.Files() {
+	for _, f := range slices.Concat(m.cell.Recipe.Files(), m.cell.Recipe.FlavorFiles(m.cell.Flavor)) {
 		all = append(all, record.Part{Kind: record.RecipePart, Name: f.Name, Digest: f.Digest})
 	}
 	if s, ok := samples.Lookup(m.cell.Sample); ok {

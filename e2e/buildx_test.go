@@ -63,14 +63,17 @@ func (b buildx) run(t *testing.T, dir, stdin string, args ...string) {
 	}
 }
 
-// listPackages is a build that asks the package managers of an image what it has.
+// listPackages is a build that asks an image what its package managers have, and lists what
+// flavors place.
 const listPackages = `FROM image AS asked
 RUN for ask in "dpkg-query --show" "rpm -qa"; do if command -v ${ask%% *} >/dev/null; then $ask; fi; done | sort >/packages
+RUN for file in /etc/motd /etc/acme/* /usr/local/bin/*; do [ ! -f "$file" ] || echo "$(stat -c '%a %n' "$file") $(sha256sum <"$file")"; done >>/packages
 FROM scratch
 COPY --from=asked /packages /
 `
 
-// packages returns the names and versions of what is installed in an image.
+// packages returns the names and versions of what is installed in an image, and what is in
+// the folders that flavors of the user's place files in.
 func (b buildx) packages(t *testing.T, context string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -176,7 +176,7 @@ func testSkopeo(t *testing.T, f fixture) {
 		t.Fatalf("skopeo: exit %d\n%s", r.code, r.stderr)
 	}
 	mustContain(t, "skopeo inspect", r.stdout,
-		`"org.opencontainers.image.version": "12.4.1"`, `"org.opencontainers.image.source"`,
+		`"org.opencontainers.image.version": "12.4.1"`,
 		`"org.opencontainers.image.base.digest"`, `"NVIDIA_REQUIRE_CUDA=driver\u003e=525.60.13"`,
 		`"NVIDIA_VISIBLE_DEVICES=all"`, `"Os": "linux"`)
 }

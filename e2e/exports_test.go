@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/matrix"
@@ -31,18 +32,75 @@ type exporter struct {
 	contexts map[string]string // in place of images that are out of reach
 }
 
-// TestExports does so for Debian's families. The public images that Dockerfiles start
+// TestExports does so for Debian's families, among them a flavor, labels and a variable of the
+// user's. The public images that Dockerfiles start
 // from are out of reach of a test: in their place, under the same names, stand the roots
 // that cudabuild has bootstrapped.
 func TestExports(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	ids := []string{"12.4-base-debian13", "11.8-base-debian12"}
-	doc, r := f.build(t, only(ids)...)
+	const own = "../recipes/testdata/own"
+	f.matrix = filepath.Join(filepath.Dir(f.out), "matrix.yaml")
+	write(t, f.matrix, exportsMatrix)
+	ids := []string{"12.4-base-debian13", "12.4-acme-base-debian13", "11.8-base-debian12"}
+	doc, r := f.build(t, "--recipes", own)
 	if r.code != 0 {
 		t.Fatalf("matrix: exit %d\n%s\n%s", r.code, r.stdout, r.stderr)
 	}
-	exporter{newBuildx(t), f, nil, f.publicImages(t, ids)}.compare(t, doc, ids)
+	x := exporter{newBuildx(t), f, []string{"--recipes", own}, f.publicImages(t, own, ids)}
+	x.compare(t, doc, ids)
+	t.Run("flavor", func(t *testing.T) { x.ownFlavor(t, doc) })
+	t.Run("on ours", func(t *testing.T) { x.onOurs(t, doc) })
+}
+
+const exportsMatrix = `version: 1
+image: cuda
+groups:
+  default:
+    - {os: [debian13], cuda: ["12.4"], flavors: [base, acme-base]}
+    - {os: [debian12], cuda: ["11.8"], flavors: [base]}
+labels: {org.opencontainers.image.source: https://git.example/acme/cuda}
+cells:
+  - {only: "*-acme-*", env: {ACME_PRICE: "5$ ${HOME} \\ \" ${{ secrets.X }}"}}
+`
+
+// ownFlavor holds that the flavor's image has what its file and the matrix say, and that its
+// provenance will name both files.
+func (x exporter) ownFlavor(t *testing.T, doc record.Run) {
+	c := doc.Cells[slices.IndexFunc(doc.Cells, func(c record.Cell) bool { return c.ID == "12.4-acme-base-debian13" })]
+	got := x.look(t, filepath.Join(x.out, "images"), c.Digest)
+	mustContain(t, "image", got.packages, "jq\t", "644 /etc/acme/motd "+digest.FromString(read(t, "../recipes/testdata/own/motd")).Encoded(), "755 /usr/local/bin/acme ")
+	mustContain(t, "env", strings.Join(got.config.Env, "\n"), `ACME_PRICE=5$ ${HOME} \ " ${{ secrets.X }}`)
+	for _, name := range []string{"flavor/acme.yaml", "motd"} {
+		if !slices.ContainsFunc(c.Made[0].Parts, func(p record.Part) bool { return p.Kind == record.RecipePart && p.Name == name }) {
+			t.Errorf("%s is not made of %s: %+v", c.ID, name, c.Made[0].Parts)
+		}
+	}
+	if plain := doc.Cells[0]; strings.Contains(strings.Join(x.look(t, filepath.Join(x.out, "images"), plain.Digest).config.Env, " "), "ACME") {
+		t.Errorf("%s has a variable of another cell", plain.ID)
+	}
+}
+
+// onOurs builds the image that docs/flavors.md builds on ours, and judges it; with the driver
+// among its packages the guard refuses it.
+func (x exporter) onOurs(t *testing.T, doc record.Run) {
+	_, text, _ := strings.Cut(read(t, "../docs/flavors.md"), "```dockerfile\n")
+	text, _, _ = strings.Cut(text, "```\n")
+	dir := filepath.Join(t.TempDir(), "image")
+	args := []string{
+		"build", "--provenance=false", "--output", "type=oci,tar=false,dest=" + dir, "-",
+		"--build-context", "cuda:12.4-base-debian13=oci-layout://" + filepath.Join(x.out, "images") + "@" + doc.Cells[0].Digest,
+	}
+	x.run(t, x.dir, text, args...)
+	if r := run(t, x.fixture.program, "verify", "oci:"+dir); r.code != 0 {
+		t.Errorf("verify: exit %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	got := x.look(t, dir, "").config
+	if got.Labels["org.opencontainers.image.title"] != "acme" || !slices.Equal(got.Cmd, []string{"acme"}) {
+		t.Errorf("labels %v, command %q", got.Labels, got.Cmd)
+	}
+	const says = "! apt-get install --yes libcuda1 >/said 2>&1 && grep cudabuild-guard-driver-comes-from-host /said"
+	x.run(t, x.dir, strings.Replace(text, "apt-get install --yes --no-install-recommends jq", says, 1), args...)
 }
 
 func only(ids []string) (flags []string) {
@@ -72,14 +130,14 @@ func (x exporter) compare(t *testing.T, doc record.Run, ids []string) {
 
 // content is what is compared of an image.
 type content struct {
-	packages string // names and versions
+	packages string // names and versions, and what flavors place
 	config   v1.Config
 	layers   []v1.Hash
 }
 
-func (x exporter) look(t *testing.T, layout, digest string) content {
+func (x exporter) look(t *testing.T, layout, manifest string) content {
 	t.Helper()
-	img := readImage(t, layout, digest)
+	img := readImage(t, layout, manifest)
 	config, err := img.ConfigFile()
 	if err != nil {
 		t.Fatal(err)
@@ -115,9 +173,9 @@ func sameContent(t *testing.T, ours, theirs content) {
 
 // publicImages maps the images that Dockerfiles start from to the roots that the
 // fixture's runs have bootstrapped.
-func (f fixture) publicImages(t *testing.T, ids []string) map[string]string {
+func (f fixture) publicImages(t *testing.T, own string, ids []string) map[string]string {
 	t.Helper()
-	catalog, err := recipes.Load()
+	catalog, err := recipes.Load(own)
 	if err != nil {
 		t.Fatal(err)
 	}

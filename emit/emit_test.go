@@ -52,7 +52,12 @@ func everyCell(t testing.TB, c *recipes.Catalog) []matrix.Cell { return group(t,
 
 func group(t testing.TB, c *recipes.Catalog, name string, only ...string) []matrix.Cell {
 	t.Helper()
-	m, err := matrix.Parse("matrix.yaml", []byte(everything), c)
+	return groupOf(t, everything, c, name, only...)
+}
+
+func groupOf(t testing.TB, text string, c *recipes.Catalog, name string, only ...string) []matrix.Cell {
+	t.Helper()
+	m, err := matrix.Parse("matrix.yaml", []byte(text), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,10 @@ func variants[T any](platforms []string, what []T, same func(a, b T) bool) []var
 
 // newStep is a step that installs; the plan of each of the platforms has its own.
 func newStep(platforms []string, planned []plan.Step) step {
-	const install = "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
+	install := "EPOCH=$(date +%s) sh -eu " + scriptPath + "\n" // cudabuild gives files the date of the repositories
+	if planned[0].Installer == "" {
+		install = ""
+	}
 	var texts []string
 	for _, s := range planned {
 		texts = append(texts, script(variables(s.Env), install+s.Script))

@@ -14,7 +14,7 @@ import (
 
 // odd are texts that a shell or a Dockerfile would like to make something else of.
 var odd = []string{
-	"plain", "", "two words", `it's`, `"quoted"`, `back\slash`, "$HOME ${HOME} $(id) `id`", "TEXT", "a\nTEXT\nb", "a\nTEXT\nTEXT_\nb",
+	"plain", "", "two words", `it's`, `"quoted"`, `back\slash`, "$HOME ${HOME} $(id) `id`", "${{ secrets.X }} %{if true}", "TEXT", "a\nTEXT\nb", "a\nTEXT\nTEXT_\nb",
 	"# no comment", "a \\", "9-0=9.0.176-1", "brand=tesla,driver>=418,driver<419 cuda>=10.2", "<<'TEXT'", "%s %%", "a\n\nb", "é",
 }
 
@@ -29,17 +29,20 @@ func TestAssign(t *testing.T) {
 	}
 }
 
-// TestQuote: BuildKit's parser finds each value of ENV as it is.
+// TestQuote: BuildKit's parser finds each value of ENV and LABEL as it is.
 func TestQuote(t *testing.T) {
 	t.Parallel()
 	for _, want := range odd {
-		if strings.Contains(want, "\n") { // no value of the recipes has two lines
+		if strings.Contains(want, "\n") { // no value of a recipe or a matrix has two lines
 			continue
 		}
 		env := stage(t, "ENV V="+quote(want)).Commands[0].(*instructions.EnvCommand)
-		got, _, err := shell.NewLex('\\').ProcessWord(env.Env[0].Value, noEnv{})
-		if err != nil || got != want {
-			t.Errorf("ENV has %q, %v, want %q", got, err, want)
+		label := stage(t, "LABEL com.example/v="+quote(want)).Commands[0].(*instructions.LabelCommand)
+		for _, word := range []string{env.Env[0].Value, label.Labels[0].Value} {
+			got, _, err := shell.NewLex('\\').ProcessWord(word, noEnv{})
+			if err != nil || got != want {
+				t.Errorf("ENV or LABEL has %q, %v, want %q", got, err, want)
+			}
 		}
 	}
 }

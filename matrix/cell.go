@@ -3,6 +3,7 @@
 package matrix
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/cudabuild/cudabuild/recipes"
@@ -40,6 +41,9 @@ type Cell struct {
 	Unsourced []string `json:"unsourced,omitempty"`
 	// Witnesses are those of them whose version somebody says who is not the vendor.
 	Witnesses []Witness `json:"witnesses,omitempty"`
+	// Labels and Env are what the file has for it, beside what the recipe and cudabuild set.
+	Labels map[string]string `json:"labels,omitempty"`
+	Env    map[string]string `json:"env,omitempty"`
 	// Recipe is what the cell is made from, with cuda-compat if it has that. A cell read
 	// from a document has none.
 	Recipe *recipes.Recipe `json:"-"`
@@ -52,6 +56,7 @@ func (c Cell) clone() Cell {
 	c.Groups = slices.Clone(c.Groups)
 	c.Unsourced = slices.Clone(c.Unsourced)
 	c.Witnesses = slices.Clone(c.Witnesses)
+	c.Labels, c.Env = maps.Clone(c.Labels), maps.Clone(c.Env)
 	return c
 }
 

@@ -7,17 +7,15 @@ import (
 	"fmt"
 	"regexp"
 
-	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
 )
 
 // claims is which cell has which tag, and where the file says so.
 type claims struct {
 	*spec.File
+	index
 	image   string
 	stamp   string           // "26.11", or "" for no release
-	cells   []Cell           // each of the file once
-	byID    map[string]int   // index in cells
 	by      map[string]claim // by tag, without the image's name
 	aliases map[string][]string
 }
@@ -43,15 +41,9 @@ type place struct {
 // tag gives every cell the tags that its image has besides the canonical one, and
 // reports tags that two images claim, globs that match nothing, and names that are no tags.
 func (m *Matrix) tag(f *spec.File, stamp string) {
-	c := &claims{File: f, image: m.tagging.image, stamp: stamp, byID: map[string]int{}, by: map[string]claim{}, aliases: map[string][]string{}}
-	for _, group := range m.groups {
-		for _, cell := range m.cells[group] {
-			if _, known := c.byID[cell.ID]; !known {
-				c.byID[cell.ID] = len(c.cells)
-				c.cells = append(c.cells, cell)
-				c.by[cell.ID] = claim{cell.ID, m.tagging.places[cell.ID].at}
-			}
-		}
+	c := &claims{File: f, index: m.index(), image: m.tagging.image, stamp: stamp, by: map[string]claim{}, aliases: map[string][]string{}}
+	for id := range c.byID {
+		c.by[id] = claim{id, m.tagging.places[id].at}
 	}
 	for _, a := range m.tagging.aliases {
 		c.alias(a, m.tagging.places)
@@ -71,7 +63,7 @@ func (c *claims) alias(a alias, places map[string]place) {
 	for _, glob := range a.globs {
 		cells := c.matching(glob)
 		if len(cells) == 0 {
-			c.nothing(a, glob)
+			c.nothing(c.File, a.what(), glob)
 		}
 		for _, cell := range cells {
 			if named[cell.ID] { // by an earlier glob
@@ -112,32 +104,6 @@ func (c *claims) claim(tag, cell string, glob spec.Word) (clash string) {
 		return fmt.Sprintf("duplicate tag %s:%s for %s: %s has it by %s:%d:%d", c.image, tag, cell, other.cell, c.Path, other.at.Line, other.at.Column)
 	}
 	return ""
-}
-
-func (c *claims) nothing(a alias, glob spec.Word) {
-	ids := make([]string, len(c.cells))
-	for i, cell := range c.cells {
-		ids[i] = cell.ID
-	}
-	hint := "cells: " + suggest.List(ids)
-	if near := suggest.Nearest(glob.Text, ids, 3); len(near) > 0 {
-		hint = "near: " + suggest.List(near)
-	}
-	c.At(glob.Place, hint, "%s: no cell of any group matches %q", a.what(), glob.Text)
-}
-
-// matching returns the cells that a glob names.
-func (c *claims) matching(glob spec.Word) []Cell {
-	if i, ok := c.byID[glob.Text]; ok {
-		return c.cells[i : i+1]
-	}
-	var cells []Cell
-	for _, cell := range c.cells {
-		if matches(glob.Text, cell.ID) {
-			cells = append(cells, cell)
-		}
-	}
-	return cells
 }
 
 // releaseForm is a year and a month, as in 17.01.

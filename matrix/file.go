@@ -27,6 +27,9 @@ type file struct {
 	Groups   map[spec.Word][]entry     `yaml:"groups,required,some" keys:"group" each:"group" hint:"a group is a list of entries and of names of other groups: default: [{os: [...], cuda: [\"...\"]}]" doc:"Named lists of what to make; --group picks one."`
 	Tags     map[spec.Word][]spec.Word `yaml:"tags,one" keys:"tag" each:"tag" form:"glob" doc:"Other names of images, with {cuda}, {version}, {kind}, {os}, {yy} and {mm} filled in: the cells that have them."`
 
+	config
+	Cells []some `yaml:"cells,some" hint:"write cells: [{only: '*-devel-*', labels: {...}, env: {...}}]" doc:"Labels and variables of some images, beside those of all."`
+
 	Compression string           `yaml:"compression" form:"compression" doc:"How layers are compressed, from the build to the registry: zstd, the default, or gzip, which docker before 23 and containerd before 1.5 need."`
 	Builders    []spec.Word      `yaml:"builders,some" form:"builder" hint:"write builders: [tcp://10.0.0.5:1234, docker-container://NAME]" doc:"BuildKits that are running and share the work, where neither --builder nor BUILDKIT_HOST names one: addresses, or buildx://NAME for the nodes of a builder of docker buildx."`
 	Tests       usertest.Written `yaml:"tests,some" hint:"write tests: [{name: matmul, run: [python3, /tests/matmul.py]}]" doc:"Tests of one's own, for cudabuild gpu --tests: what to run in which images, and what is expected of it."`
@@ -93,6 +96,7 @@ func format(c *recipes.Catalog, tests ...string) spec.Format {
 		"tag":         {Pattern: tagPattern, Check: checkPattern},
 		"glob":        {Doc: "Glob on cell IDs: *, ?, [a-z].", Check: checkGlob},
 	}
+	maps.Copy(forms, configForms())
 	maps.Copy(forms, usertest.Forms())
 	return spec.Format{
 		What:  "the matrix",

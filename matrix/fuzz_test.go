@@ -135,7 +135,11 @@ func unknownKeys(t *testing.T, data []byte) []string {
 		t.Fatalf("accepted, but yaml.Unmarshal = %v", err)
 	}
 	shared := []string{"platforms", "flavors", "samples"}
-	unknown := extra(top, "version", "image", "defaults", "groups", "tags")
+	unknown := extra(top, "version", "image", "defaults", "groups", "tags", "labels", "env", "cells")
+	some, _ := top["cells"].([]any)
+	for _, entry := range some {
+		unknown = append(unknown, extra(entry.(map[string]any), "only", "labels", "env")...)
+	}
 	if defaults, ok := top["defaults"].(map[string]any); ok {
 		unknown = append(unknown, extra(defaults, shared...)...)
 	}

@@ -18,6 +18,9 @@
 //	tags:                            # other names of the same images, of all groups
 //	  latest: 12.4-devel-debian13
 //	  "{cuda}-{kind}": "*-debian13"  # 12.4-base, 12.4-nbody, ...
+//	labels: {org.opencontainers.image.vendor: Acme}
+//	cells:
+//	  - {only: "*-devel-*", env: {ACME_CACHE: /var/cache/acme}}
 //	tests:                           # of one's own: package usertest
 //	  - {name: matmul, image: "*-devel-*", run: [/tests/matmul]}
 //
@@ -74,6 +77,7 @@ func Parse(name string, data []byte, catalog *recipes.Catalog) (*Matrix, error) 
 	m.digest = digest.FromBytes(data).String()
 	if at.Count() == 0 { // a tag or a test may name a cell that a problem left out
 		m.tag(at, "")
+		m.configure(at, f)
 		m.checkGates(at, f.Publish.Require.GPU)
 	}
 	if err := at.Err(); err != nil {

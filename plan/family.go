@@ -4,7 +4,9 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/matrix"
@@ -53,10 +55,16 @@ func (f *Family) install(flavor recipes.Flavor) (Step, error) {
 	if chain := f.Release.Chain(flavor); len(chain) > 1 {
 		s.Below = string(chain[len(chain)-2])
 	}
+	s.File, s.Line = f.Release.Where(string(flavor))
+	if len(layer.Packages) == 0 { // some flavors have files alone
+		what := strings.Join(slices.Sorted(maps.Keys(layer.Files)), " ")
+		s.Installer, s.Env = "", nil
+		s.Title, s.History = fmt.Sprintf("place %s: %s", flavor, what), fmt.Sprintf("place %s # CUDA %s %s", what, f.Release.CUDA, flavor)
+		return s, nil
+	}
 	for _, m := range f.Manager.Mounts {
 		s.Mounts = append(s.Mounts, f.mount(m))
 	}
-	s.File, s.Line = f.Release.Where(string(flavor))
 	return s, nil
 }
 

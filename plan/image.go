@@ -41,7 +41,7 @@ func New(cell matrix.Cell, platform string) (*Image, error) {
 
 // Image returns how the image of a cell of the family is made.
 func (f *Family) Image(cell matrix.Cell) (*Image, error) {
-	i := &Image{Family: f, Cell: cell, Labels: f.labels(cell.ID), Cmd: []string{"bash"}}
+	i := &Image{Family: f, Cell: cell, Labels: f.labels(cell), Cmd: []string{"bash"}}
 	top, err := cell.Flavor, i.flavor(cell.Flavor)
 	if cell.Sample != "" {
 		top, err = i.sample(cell)
@@ -49,7 +49,7 @@ func (f *Family) Image(cell matrix.Cell) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cell %s: %w", cell.ID, err)
 	}
-	i.Env = f.environment(top)
+	i.Env = f.environment(top, cell.Env)
 	return i, nil
 }
 
@@ -126,28 +126,29 @@ func (i *Image) Layers() []Step {
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // environment is that of an image whose highest flavor is top: what the runtime hook
-// reads, and what the layers set.
-func (f *Family) environment(top recipes.Flavor) map[string]string {
-	values := map[string]string{
+// reads, and what the layers set. What the matrix adds replaces none of it.
+func (f *Family) environment(top recipes.Flavor, more map[string]string) map[string]string {
+	values := map[string]string{}
+	maps.Copy(values, more)
+	maps.Copy(values, map[string]string{
 		"PATH":                       defaultPath,
 		"CUDA_VERSION":               f.Release.Version,
 		"NVIDIA_VISIBLE_DEVICES":     "all",
 		"NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
 		"NVIDIA_REQUIRE_CUDA":        f.Release.RequireFor(f.Platform),
-	}
+	})
 	maps.Copy(values, f.Release.LayerEnv(top))
 	return values
 }
 
-// sourceURL is where the recipes of these images are from.
-const sourceURL = "https://github.com/cudabuild/cudabuild"
-
-func (f *Family) labels(id string) map[string]string {
-	return map[string]string{
-		ocispec.AnnotationTitle:   id,
-		ocispec.AnnotationVersion: f.Release.Version,
-		ocispec.AnnotationSource:  sourceURL,
-	}
+// labels are what is known of the image without building it, over those of the matrix. Where
+// the source of an image is, its owner says.
+func (f *Family) labels(cell matrix.Cell) map[string]string {
+	values := map[string]string{}
+	maps.Copy(values, cell.Labels)
+	values[ocispec.AnnotationTitle] = cell.ID
+	values[ocispec.AnnotationVersion] = f.Release.Version
+	return values
 }
 
 // nvcc is the command that compiles a sample.

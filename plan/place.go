@@ -17,6 +17,9 @@ func place(l recipes.Layer) string {
 	var s strings.Builder
 	for _, file := range slices.Sorted(maps.Keys(l.Files)) {
 		fmt.Fprintf(&s, "mkdir -p %s\nprintf '%%s' %s >%s\n", Quote(path.Dir(file)), Quote(l.Files[file]), Quote(file))
+		if mode := l.Modes[file]; mode != "" {
+			fmt.Fprintf(&s, "chmod %s %s\n", mode, Quote(file))
+		}
 	}
 	for _, link := range slices.Sorted(maps.Keys(l.Links)) {
 		fmt.Fprintf(&s, "mkdir -p %s\nln -sfn %s %s\n", Quote(path.Dir(link)), Quote(l.Links[link]), Quote(link))

@@ -14,7 +14,7 @@ import (
 var format = spec.Format{What: "the recipe", Forms: forms, Loose: true, Start: "write what it is, or remove it"}
 
 // kinds are what files are read into, by their folders.
-var kinds = map[string]any{"os": OS{}, "manager": Manager{}, "repository": Source{}, "era": eraFile{}, "toolkit": toolkitFile{}, "cuda": releaseFile{}}
+var kinds = map[string]any{"os": OS{}, "manager": Manager{}, "repository": Source{}, "era": eraFile{}, "toolkit": toolkitFile{}, "cuda": releaseFile{}, "flavor": flavorFile{}}
 
 // Kinds returns the folders of recipes, sorted.
 func Kinds() []string { return sortedKeys(kinds) }
@@ -44,6 +44,11 @@ var forms = map[string]spec.Form{
 	"path":     {Pattern: exact(`/[A-Za-z0-9._+@=:/ {}-]*`), Want: "an absolute path: letters, digits, spaces and . _ + @ = : / -"},
 	"mount":    {Pattern: exact(`/[A-Za-z0-9._+/-]*`), Want: "an absolute path: letters, digits and . _ + / -"},
 	"line":     {Pattern: exact(`[^\x00-\x1f\x7f-\x9f]*`), Want: "one line of text"},
+	"flavor":   {Pattern: exact(`[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*`), Want: "a name of lower-case letters and digits, joined by . _ -"},
+	"named":    {Pattern: exact(`[A-Za-z0-9](?:[A-Za-z0-9.+~^:=_-]*[A-Za-z0-9.+~^_])?`), Want: "the name of a package, perhaps with a version: letters, digits and . + ~ ^ : = _ -"},
+	"place":    {Pattern: exact(`(?:/[A-Za-z0-9._+@=:-]+)+`), Want: "an absolute path: letters, digits and . _ + @ = : - in each part"},
+	"beside":   {Pattern: exact(`[A-Za-z0-9._][A-Za-z0-9._+/-]*`), Want: "a path in the folder of recipes: letters, digits and . _ + / -"},
+	"mode":     {Pattern: exact(`0[0-7]{3}`), Want: "four octal digits, the first 0: \"0644\""},
 	"target":   {Pattern: exact(`[A-Za-z0-9._/{][A-Za-z0-9._+@=:/{}-]*`), Want: "a path: letters, digits and . _ + @ = : / -, no - first"},
 }
 

@@ -5,6 +5,7 @@ package recipes
 import (
 	"errors"
 	"io/fs"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ import (
 
 // kindOf returns a new value of what files decode to, by what a fuzzer calls it.
 func kindOf(kind uint8) any {
-	all := []any{&releaseFile{}, &OS{}, &Manager{}, &Source{}, &eraFile{}, &toolkitFile{}}
+	all := []any{&releaseFile{}, &OS{}, &Manager{}, &Source{}, &eraFile{}, &toolkitFile{}, &flavorFile{}}
 	return all[int(kind)%len(all)]
 }
 
@@ -32,6 +33,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		f.Add(uint8(kind), data)
 	}
+	f.Add(uint8(6), []byte("flavor: x\non: [base]\npackages: {deb: [a]}\nfiles: {/a: {content: b, mode: \"0755\"}}\nsize_mb: 1\n"))
 	for kind, text := range []string{"", "a: &a [*a]\n", "os: [", "? {a: b}\n: c\n", "<<: {cuda: x}\n", "layers: {base: &x {packages: *x}}\n"} {
 		f.Add(uint8(kind), []byte(text))
 	}
@@ -89,13 +91,9 @@ func FuzzToolkit(f *testing.F) {
 		if !new(spec.Report).File("toolkit/1.2.yaml").Read([]byte(toolkit), format, &toolkitFile{}) {
 			return
 		}
-		l := &loader{files: map[string]*spec.File{}, layers: []layer{{FS: fstest.MapFS{
-			"manager/m.yaml":    {Data: []byte("manager: m\ninstall: x\n")},
-			"os/o.yaml":         {Data: []byte("os: o\nsource: s\nmanager: m\nimage: i\nrepository: {dir: d, packages: deb, arch: {linux/amd64: x}}\n")},
-			"repository/s.yaml": {Data: []byte("source: s\nroots: {s: 'https://a/b'}\nkeys: [{id: 3bf863cc, file: k, sha256: " + strings.Repeat("a", 64) + ", since: 2022-01-01, serves: [deb]}]\ndocuments: {D: {title: t, date: 2022-01-01}}\nbrands: {A: [x, y]}\ncompilers: [{since: '1.0', sass: [1], ptx: 1}]\n")},
-			"era/e.yaml":        {Data: []byte("era: e\nsource: s\npackages: {deb: {base: {packages: ['c={a}-1']}, runtime: {packages: ['r-{X-Y}={version}']}, devel: {packages: [d]}, compat: {packages: ['f={a}']}}}\n")},
-			"toolkit/1.2.yaml":  {Data: []byte(toolkit)},
-		}}}}
+		files := vendor()
+		files["toolkit/1.2.yaml"] = &fstest.MapFile{Data: []byte(toolkit)}
+		l := &loader{files: map[string]*spec.File{}, layers: []layer{{FS: files}}}
 		c, err := l.load()
 		if err != nil {
 			return
@@ -114,6 +112,53 @@ func FuzzToolkit(f *testing.F) {
 		for _, p := range r.Pins {
 			if p.Source == "" || p.Version == "" {
 				t.Errorf("pin %+v has no source", p)
+			}
+		}
+	})
+}
+
+// vendor is a small one, without a release.
+func vendor() fstest.MapFS {
+	return fstest.MapFS{
+		"manager/m.yaml":    {Data: []byte("manager: m\ninstall: x\n")},
+		"os/o.yaml":         {Data: []byte("os: o\nsource: s\nmanager: m\nimage: i\nrepository: {dir: d, packages: deb, arch: {linux/amd64: x}}\n")},
+		"repository/s.yaml": {Data: []byte("source: s\nroots: {s: 'https://a/b'}\nkeys: [{id: 3bf863cc, file: k, sha256: " + strings.Repeat("a", 64) + ", since: 2022-01-01, serves: [deb]}]\ndocuments: {D: {title: t, date: 2022-01-01}}\nbrands: {A: [x, y]}\ncompilers: [{since: '1.0', sass: [1], ptx: 1}]\n")},
+		"era/e.yaml":        {Data: []byte("era: e\nsource: s\npackages: {deb: {base: {packages: ['c={a}-1']}, runtime: {packages: ['r-{X-Y}={version}']}, devel: {packages: [d]}, compat: {packages: ['f={a}']}}}\n")},
+	}
+}
+
+// FuzzFlavor lays a flavor over a small vendor: what is taken installs words, none of the
+// driver, and places bounded texts at plain paths.
+func FuzzFlavor(f *testing.F) {
+	f.Add("flavor: x\non: [base, devel]\npackages: {deb: [a=1], o: [b]}\nfiles: {/a/b: {content: c, mode: \"0755\"}, /d: {source: motd}}\n")
+	f.Add("flavor: x\non: [runtime]\nfiles: {/run/x: {source: ../motd}}\n")
+	f.Add("flavor: x\non: [runtime]\npackages: {deb: [libcuda1]}\n")
+	f.Fuzz(func(t *testing.T, flavor string) {
+		if !new(spec.Report).File("flavor/x.yaml").Read([]byte(flavor), format, &flavorFile{}) {
+			return
+		}
+		files := vendor()
+		files["manager/m.yaml"] = &fstest.MapFile{Data: []byte("manager: m\ninstall: x\nguard: x\ndriver_packages: [libcuda*]\n")}
+		files["toolkit/1.2.yaml"] = &fstest.MapFile{Data: []byte("cuda: \"1.2\"\nera: e\nos: {linux/amd64: [o]}\nread: {D: [o]}\npins: {a: \"1.2.3\"}\n")}
+		files["flavor/x.yaml"] = &fstest.MapFile{Data: []byte(flavor)}
+		files["motd"] = &fstest.MapFile{Data: []byte("hello\n")}
+		l := &loader{files: map[string]*spec.File{}, layers: []layer{{FS: files}}}
+		c, err := l.load()
+		if err != nil {
+			return
+		}
+		r, _ := c.Find("o", "1.2")
+		for name := range r.own {
+			layer := r.Layers[name]
+			for _, p := range layer.Packages {
+				if strings.ContainsAny(p, "{} '\"$") || strings.HasPrefix(p, "-") || strings.HasPrefix(p, "libcuda") {
+					t.Errorf("%s installs %q", name, p)
+				}
+			}
+			for place, text := range layer.Files {
+				if !path.IsAbs(place) || path.Clean(place) != place || len(text) > maxFile || len(layer.Modes[place]) != 4 {
+					t.Errorf("%s places %q, %d bytes, mode %q", name, place, len(text), layer.Modes[place])
+				}
 			}
 		}
 	})

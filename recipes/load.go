@@ -67,9 +67,8 @@ func Load(dirs ...string) (*Catalog, error) {
 // hasRecipes reports whether any file of the layer would be read. A misspelt folder must
 // not look like one that changes nothing.
 func (l layer) hasRecipes() bool {
-	folders, _ := embedded.ReadDir(".") // it is in memory
-	return slices.ContainsFunc(folders, func(folder fs.DirEntry) bool {
-		names, _ := fs.Glob(l, folder.Name()+"/*.yaml")
+	return slices.ContainsFunc(Kinds(), func(folder string) bool {
+		names, _ := fs.Glob(l, folder+"/*.yaml")
 		return len(names) > 0
 	})
 }
@@ -87,6 +86,9 @@ func (l *loader) load() (*Catalog, error) {
 			l.render(c, eras, toolkits)
 		}
 		l.checkReleases(c)
+	}
+	if l.Count() == strays {
+		l.addFlavors(c)
 	}
 	if err := l.Err(); err != nil {
 		return nil, err

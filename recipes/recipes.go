@@ -11,8 +11,9 @@
 //
 // A recipe is one YAML file: os/NAME.yaml, manager/NAME.yaml, and for a CUDA release
 // cuda/ANY.yaml, which says all in full, or toolkit/NAME.yaml, which has the version
-// numbers and leaves the rest to era/NAME.yaml and repository/NAME.yaml. Files of a
-// later directory change files of the same path, key by key. Every file is decoded
+// numbers and leaves the rest to era/NAME.yaml and repository/NAME.yaml; flavor/NAME.yaml
+// is what a team puts on flavors. Files of a later directory change files of the same
+// path, key by key. Every file is decoded
 // strictly: an unknown key is an error with file, line and column. The package runs no
 // command and reads no network; it refuses recipes whose parts do not fit
 // together (a release for an OS that has no file, an unknown manager) and names that

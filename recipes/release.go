@@ -78,6 +78,7 @@ type Release struct {
 	compat  *forward           // if there is a cuda-compat
 	require map[string]string  // NVIDIA_REQUIRE_CUDA by platform, of images with cuda-compat
 	on      map[string]Release // on other platforms than the first, where it is another there
+	own     map[Flavor]own     // those of Layers that are the user's
 	origin
 }
 
@@ -106,6 +107,7 @@ type Layer struct {
 	// Hold names packages that an upgrade in a derived image must leave alone.
 	Hold   []string
 	Files  map[string]string // content by path
+	Modes  map[string]string // of Files, four octal digits; "" is what a new file has
 	Links  map[string]string // target by path
 	SizeMB int               // unpacked, what the disk check counts
 }
@@ -127,6 +129,9 @@ type Samples struct {
 // Where returns the file and line that say how a part of the release is made: the
 // packages of a flavor, or "samples". The line is 0 if the recipe does not say it.
 func (r Release) Where(part string) (file string, line int) {
+	if o, ok := r.own[Flavor(part)]; ok {
+		return cmp.Or(o.at.File, o.path), o.at.Line
+	}
 	at, ok := r.lines[part]
 	if !ok { // a variant
 		at = r.lines[string(Flavor(part).stem())]

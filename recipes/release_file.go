@@ -31,6 +31,7 @@ type layerFile struct {
 	Env      map[string]string `yaml:"env" keys:"variable"`
 	Hold     []string          `yaml:"hold" form:"package"`
 	Files    map[string]string `yaml:"files" keys:"path"`
+	Modes    map[string]string // of flavors of the user's alone
 	Links    map[string]string `yaml:"links" keys:"path" form:"target"`
 	SizeMB   int               `yaml:"size_mb"`
 }

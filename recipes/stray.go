@@ -19,8 +19,8 @@ func (l layer) strays(r *spec.Report) {
 	stray := func(name, hint, message string) {
 		r.Add(spec.Problem{File: filepath.Join(l.dir, name), Message: message, Hint: hint})
 	}
-	folders, _ := fs.Glob(embedded, "*") // its only error is a bad pattern
-	beside, _ := fs.ReadDir(l, ".")      // what cannot be read has no recipes either
+	folders := Kinds()
+	beside, _ := fs.ReadDir(l, ".") // what cannot be read has no recipes either
 	for _, e := range beside {
 		if near := suggest.Nearest(e.Name(), folders, 1); e.IsDir() && len(near) > 0 && near[0] != e.Name() {
 			stray(e.Name(), suggest.Hint(e.Name(), folders), "is no folder of recipes")

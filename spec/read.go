@@ -202,7 +202,7 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, what string) bool {
 			return
 		}
 		if i < 0 {
-			r.node(key, suggest.Hint(key.Value, m.known), "unknown key %q in %s", key.Value, what)
+			r.node(key, meant(key.Value, m.known), "unknown key %q in %s", key.Value, what)
 			return
 		}
 		seen[i] = true
@@ -217,6 +217,14 @@ func (r *reader) mapping(n *yaml.Node, v reflect.Value, what string) bool {
 		v.FieldByIndex(m.partial).SetBool(r.lost > before)
 	}
 	return is
+}
+
+// meant is the key that was probably meant, or all that there are: they are few.
+func meant(key string, known []string) string {
+	if near := suggest.Nearest(key, known, 1); len(near) > 0 {
+		return fmt.Sprintf("did you mean %q?", near[0])
+	}
+	return "known: " + strings.Join(known, ", ")
 }
 
 func (r *reader) mappingOf(t reflect.Type) *mapping {

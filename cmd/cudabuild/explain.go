@@ -109,11 +109,11 @@ func whyRequired(c matrix.Cell) string {
 	return "without cuda-compat: a driver of that CUDA release; none older is promised to run it"
 }
 
-// explainLayers explains each layer that installs once, or for each platform if any has another.
+// explainLayers explains the layer of each flavor once, or for each platform if any has another.
 func explainLayers(images []*plan.Image) []layerReasons {
 	all := []layerReasons{}
 	for i, step := range images[0].Layers() {
-		if step.Installer == "" {
+		if step.Program != "" {
 			continue
 		}
 		var each []layerReasons

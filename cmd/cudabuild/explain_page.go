@@ -121,6 +121,14 @@ func (e *cellReasons) page() []byte {
 	for _, c := range e.Root.Changes {
 		fact("", "since %s: %s", c.Since, c.Why)
 	}
+	for _, set := range []struct {
+		name   string
+		values map[string]string
+	}{{"label", e.Cell.Labels}, {"env", e.Cell.Env}} {
+		for _, name := range slices.Sorted(maps.Keys(set.values)) {
+			fact(set.name, "%s=%s, from the matrix", name, set.values[name])
+		}
+	}
 	for _, r := range e.Repositories {
 		fact("repository", "%s (%s)", r.URL, r.Platform)
 		fact("", "key %s since %s, fingerprint %s, %s", r.Key, r.KeySince, cmp.Or(r.Fingerprint, "in no document"), r.Where)

@@ -160,7 +160,6 @@ ENV CUDA_PKG_VERSION="7-5=7.5-18" \
     NVIDIA_REQUIRE_CUDA="cuda>=7.5" \
     NVIDIA_VISIBLE_DEVICES="all" \
     PATH="/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LABEL org.opencontainers.image.source="https://github.com/cudabuild/cudabuild" \
-      org.opencontainers.image.title="7.5-devel-ubuntu14.04" \
+LABEL org.opencontainers.image.title="7.5-devel-ubuntu14.04" \
       org.opencontainers.image.version="7.5.18"
 CMD ["bash"]

@@ -158,7 +158,6 @@ ENV CUDA_PKG_VERSION="9-0=9.0.176-1" \
     NVIDIA_REQUIRE_CUDA="cuda>=9.0" \
     NVIDIA_VISIBLE_DEVICES="all" \
     PATH="/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LABEL org.opencontainers.image.source="https://github.com/cudabuild/cudabuild" \
-      org.opencontainers.image.title="9.0-runtime-ubuntu16.04" \
+LABEL org.opencontainers.image.title="9.0-runtime-ubuntu16.04" \
       org.opencontainers.image.version="9.0.176"
 CMD ["bash"]
