@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/support"
 )
 
 // Cell is one image of the matrix: an OS and a CUDA release with either a flavor
@@ -38,6 +39,9 @@ type Cell struct {
 	// Unsourced are packages that the cell installs without a version because no
 	// document gives one.
 	Unsourced []string `json:"unsourced,omitempty"`
+	// Ends is when its CUDA release or its OS is maintained no more, whichever comes first; nil if
+	// that is not known.
+	Ends *support.End `json:"ends,omitempty"`
 	// Recipe is what the cell is made from, with cuda-compat if it has that. A cell read
 	// from a document has none.
 	Recipe *recipes.Recipe `json:"-"`

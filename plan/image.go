@@ -139,15 +139,23 @@ func (f *Family) environment(top recipes.Flavor) map[string]string {
 	return values
 }
 
+// EndsLabel is the label with the last day on which an image's CUDA release and its OS are both
+// maintained, "2028-06-30", if that is known (package support).
+const EndsLabel = "io.github.cudabuild.ends"
+
 // sourceURL is where the recipes of these images are from.
 const sourceURL = "https://github.com/cudabuild/cudabuild"
 
 func (f *Family) labels(id string) map[string]string {
-	return map[string]string{
+	labels := map[string]string{
 		ocispec.AnnotationTitle:   id,
 		ocispec.AnnotationVersion: f.Release.Version,
 		ocispec.AnnotationSource:  sourceURL,
 	}
+	if end := f.Recipe.Ends(); end != nil && end.Date != "" {
+		labels[EndsLabel] = end.Date
+	}
+	return labels
 }
 
 // nvcc is the command that compiles a sample.

@@ -72,6 +72,7 @@ build keep their entries. What has not changed is not built again.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.selection.register(cmd)
+	f.registerSupported(cmd)
 	f.workspace.register(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.builders, "builder", nil, "`ADDRESS` of a running BuildKit; several share the work, empty starts one (env BUILDKIT_HOST, with commas, else builders of the matrix)")
@@ -239,7 +240,7 @@ func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
 	if f.asJSON {
 		return planJSON(cmd.OutOrStdout(), cells, spec.Problems{})
 	}
-	return planTable(cmd.OutOrStdout(), f.group, cells)
+	return planTable(cmd, f.group, cells)
 }
 
 // build owns the state directory and the image folder for the time of the run, and

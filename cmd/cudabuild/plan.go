@@ -32,6 +32,7 @@ of one group in the order in which they are built. It builds nothing.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild plan
   cudabuild plan --group debian --only '*-base-*' --only '*-runtime-*'
+  cudabuild plan --group all --supported
   cudabuild plan --json
   cudabuild plan --graph
   git show HEAD~:plan.json | cudabuild plan --diff -
@@ -55,10 +56,11 @@ of one group in the order in which they are built. It builds nothing.`,
 			case asJSON:
 				return planJSON(cmd.OutOrStdout(), cells, spec.Problems{})
 			}
-			return planTable(cmd.OutOrStdout(), sel.group, cells)
+			return planTable(cmd, sel.group, cells)
 		},
 	}
 	sel.register(cmd)
+	sel.registerSupported(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document, problems included")
 	view.register(cmd)
 	out.register(cmd)
@@ -69,9 +71,10 @@ func planJSON(w io.Writer, cells []matrix.Cell, problems spec.Problems) error {
 	return plain.JSON(w, plan.Document{Version: 1, Cells: cells, Problems: problems})
 }
 
-func planTable(w io.Writer, group string, cells []matrix.Cell) error {
+func planTable(cmd *cobra.Command, group string, cells []matrix.Cell) error {
+	w := cmd.OutOrStdout()
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CELL\tOS\tCUDA\tPARENT\tPLATFORMS\tTAG")
+	fmt.Fprintln(table, "CELL\tOS\tCUDA\tPARENT\tPLATFORMS\tENDS\tTAG")
 	samples, unsourced := 0, 0
 	for _, c := range cells {
 		if c.Sample != "" {
@@ -84,16 +87,20 @@ func planTable(w io.Writer, group string, cells []matrix.Cell) error {
 		if parent == "" {
 			parent = "-"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", c.ID, c.OS, c.CUDA, parent,
-			strings.Join(c.Platforms, ","), strings.Join(c.Tags, ","))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.ID, c.OS, c.CUDA, parent,
+			strings.Join(c.Platforms, ","), endWord(c.Ends), strings.Join(c.Tags, ","))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "%s of group %s, %s among them\n", counted(len(cells), "cell"), group, counted(samples, "sample")); err != nil || unsourced == 0 {
-		return err
+	notes := fmt.Sprintf("%s of group %s, %s among them\n", counted(len(cells), "cell"), group, counted(samples, "sample"))
+	if unsourced > 0 {
+		notes += fmt.Sprintf("%s with unsourced packages: matrix builds none of them without --unpinned; explain CELL names them\n", counted(unsourced, "cell"))
 	}
-	_, err := fmt.Fprintf(w, "%s with unsourced packages: matrix builds none of them without --unpinned; explain CELL names them\n", counted(unsourced, "cell"))
+	if _, ended := bySupport(today(cmd.Context()), cells); len(ended) > 0 {
+		notes += fmt.Sprintf("%s that nobody maintains any more: --supported leaves them out; explain CELL says why\n", counted(len(ended), "cell"))
+	}
+	_, err := io.WriteString(w, notes)
 	return err
 }
 
@@ -111,6 +118,8 @@ type selection struct {
 	only    []string // globs on cell IDs; none selects all
 	recipes []string // directories laid over the embedded recipes
 	release string   // "26.11" gives the images the tags of a release too
+
+	supported bool // only those whose CUDA release and OS are maintained
 }
 
 // register adds the flags that every command on cells has.
@@ -143,6 +152,10 @@ func (s *selection) loadAll(cmd *cobra.Command, asJSON bool) (*matrix.Matrix, []
 		return nil, nil, tell(cmd, err, asJSON)
 	}
 	cells, err := m.Expand(s.group, s.only)
+	if err == nil && s.supported {
+		cells, err = s.leaveOut(cmd, cells)
+		return m, cells, err
+	}
 	return m, cells, tell(cmd, err, asJSON)
 }
 

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -37,6 +38,9 @@ func checkedMain() {
 	routeLibraryLogs()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if day, err := time.Parse(time.DateOnly, os.Getenv("TEST_TODAY")); err == nil {
+		ctx = context.WithValue(ctx, clockKey{}, day)
+	}
 	var stdout bytes.Buffer
 	code := run(ctx, os.Args[1:], os.Stdin, &stdout, os.Stderr)
 	if err := checkPrinted(os.Args[1:], stdout.Bytes()); err != nil {
