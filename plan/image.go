@@ -152,7 +152,7 @@ func (f *Family) labels(id string) map[string]string {
 		ocispec.AnnotationVersion: f.Release.Version,
 		ocispec.AnnotationSource:  sourceURL,
 	}
-	if end := f.Recipe.Ends(); end != nil && end.Date != "" {
+	if end := f.Ends(); end != nil && end.Date != "" {
 		labels[EndsLabel] = end.Date
 	}
 	return labels

@@ -131,9 +131,14 @@ func (s *selection) register(cmd *cobra.Command) {
 
 // registerMatrix adds the flags that say which matrix.
 func (s *selection) registerMatrix(cmd *cobra.Command) {
+	s.registerWhole(cmd)
+	cmd.Flags().StringVar(&s.group, "group", "default", "`GROUP` of the matrix")
+}
+
+// registerWhole is registerMatrix for commands that are about all groups.
+func (s *selection) registerWhole(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
-	flags.StringVar(&s.group, "group", "default", "`GROUP` of the matrix")
 	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
 }
 
@@ -157,6 +162,28 @@ func (s *selection) loadAll(cmd *cobra.Command, asJSON bool) (*matrix.Matrix, []
 		return m, cells, err
 	}
 	return m, cells, tell(cmd, err, asJSON)
+}
+
+// loadWhole is load for the cells of all groups, each once.
+func (s *selection) loadWhole(cmd *cobra.Command) ([]matrix.Cell, error) {
+	m, err := s.open(cmd.InOrStdin())
+	if err != nil {
+		return nil, tell(cmd, err, false)
+	}
+	var all []matrix.Cell
+	seen := map[string]bool{}
+	for _, group := range m.Groups() {
+		cells, err := m.Expand(group, nil)
+		if err != nil {
+			return nil, tell(cmd, err, false)
+		}
+		for _, c := range cells {
+			if !seen[c.ID] {
+				seen[c.ID], all = true, append(all, c)
+			}
+		}
+	}
+	return all, nil
 }
 
 // find is load for one cell, of whatever group.

@@ -57,6 +57,7 @@ var arrows = map[string][]string{
 	"llb":      {"matrix", "plan", "recipes"},
 	"verify":   {"image", "compat"},
 	"gpu":      {"image", "compat", "samples", "usertest", "verify"}, // samples: their names, whose documents it reads
+	"retire":   {"image", "referrer", "registry", "support"},
 	"transfer": {"image", "record", "referrer", "registry"},
 	"record":   {"compat", "image", "verify", "gpu"},
 	"attest":   {"evidence", "image", "referrer", "registry", "sign", "verify"}, // verify: the rules of now
