@@ -55,7 +55,7 @@ var arrows = map[string][]string{
 	"matrix":   {"recipes", "spec", "support", "usertest"},
 	"plan":     {"compat", "matrix", "recipes", "samples", "spec"},
 	"llb":      {"matrix", "plan", "recipes"},
-	"verify":   {"image", "compat"},
+	"verify":   {"image", "compat", "support"},
 	"gpu":      {"image", "compat", "samples", "usertest", "verify"}, // samples: their names, whose documents it reads
 	"retire":   {"image", "referrer", "registry", "support"},
 	"transfer": {"image", "record", "referrer", "registry"},
