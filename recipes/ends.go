@@ -25,12 +25,15 @@ func (e ends) check(f *spec.File) {
 	if e == (ends{}) {
 		return
 	}
+	const none = "take it out if nobody says it"
 	_, ok := support.Day(e.Date)
-	if e.Driver != 0 {
-		ok = e.Date == "" && compat.DriverEnd(strconv.Itoa(e.Driver)) != nil
-	}
-	if !ok || e.Source == "" {
-		f.At(f.Find("ends"), "take it out if nobody says it", "ends: want a date such as 2026-06-30 or 2026-06, or driver, a branch whose end is known; and source, who says so")
+	switch {
+	case e.Driver != 0 && (e.Date != "" || compat.DriverEnd(strconv.Itoa(e.Driver)) == nil):
+		f.At(f.Find("ends", "driver"), none, "ends: want a driver branch whose end is known, and no date beside it, got %d", e.Driver)
+	case e.Driver == 0 && !ok:
+		f.At(f.Find("ends", "date"), none, "ends: want a date such as 2026-06-30 or 2026-06, got %q", e.Date)
+	case e.Source == "":
+		f.At(f.Find("ends"), none, "ends: want source, who says so")
 	}
 }
 

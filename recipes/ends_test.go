@@ -3,6 +3,7 @@
 package recipes_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -63,13 +64,19 @@ func TestEndsOfOwnRecipes(t *testing.T) {
 
 func TestWrongEnds(t *testing.T) {
 	t.Parallel()
-	for _, said := range []string{
-		"{date: 2026-06-31, source: x}", "{date: soon, source: x}", "{date: 2026-06}", "{driver: 615, source: x}",
-		"{driver: 535}", "{driver: 535, date: 2026-06, source: x}", "{source: x}",
+	line := strings.Count(pointRelease, "\n") + 1
+	for said, want := range map[string]string{
+		"{date: 2026-06-31, source: x}":           `8: ends: want a date such as 2026-06-30 or 2026-06, got "2026-06-31"`,
+		"{date: soon, source: x}":                 `8: ends: want a date such as 2026-06-30 or 2026-06, got "soon"`,
+		"{source: x}":                             `1: ends: want a date such as 2026-06-30 or 2026-06, got ""`,
+		"{date: 2026-06}":                         "1: ends: want source, who says so",
+		"{driver: 535}":                           "1: ends: want source, who says so",
+		"{driver: 615, source: x}":                "8: ends: want a driver branch whose end is known, and no date beside it, got 615",
+		"{driver: 535, date: 2026-06, source: x}": "8: ends: want a driver branch whose end is known, and no date beside it, got 535",
 	} {
 		_, err := recipes.Load(dir(t, map[string]string{"toolkit/13.1.9.yaml": strings.ReplaceAll(pointRelease, "plan9, ", "") + "ends: " + said + "\n"}))
-		if err == nil || !strings.Contains(err.Error(), "13.1.9.yaml:17:1: ends: want a date") {
-			t.Errorf("ends: %s: %v, want a problem with its place", said, err)
+		if want = fmt.Sprintf("13.1.9.yaml:%d:%s", line, want); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("ends: %s: %v, want %s", said, err, want)
 		}
 	}
 }
