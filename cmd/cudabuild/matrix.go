@@ -72,7 +72,6 @@ build keep their entries. What has not changed is not built again.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.selection.register(cmd)
-	f.registerSupported(cmd)
 	f.workspace.register(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.builders, "builder", nil, "`ADDRESS` of a running BuildKit; several share the work, empty starts one (env BUILDKIT_HOST, with commas, else builders of the matrix)")

@@ -60,7 +60,6 @@ of one group in the order in which they are built. It builds nothing.`,
 		},
 	}
 	sel.register(cmd)
-	sel.registerSupported(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON document, problems included")
 	view.register(cmd)
 	out.register(cmd)
@@ -120,12 +119,14 @@ type selection struct {
 	release string   // "26.11" gives the images the tags of a release too
 
 	supported bool // only those whose CUDA release and OS are maintained
+	told      bool // how many are not
 }
 
 // register adds the flags that every command on cells has.
 func (s *selection) register(cmd *cobra.Command) {
 	s.registerMatrix(cmd)
 	cmd.Flags().StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
+	cmd.Flags().BoolVar(&s.supported, "supported", false, "leave out cells whose CUDA release or OS is maintained no more")
 	cmd.Flags().StringVar(&s.release, "release", "", "`YY.MM` of a release: make the tags with {yy} and {mm} too")
 }
 
@@ -156,11 +157,7 @@ func (s *selection) loadAll(cmd *cobra.Command, asJSON bool) (*matrix.Matrix, []
 	if err != nil {
 		return nil, nil, tell(cmd, err, asJSON)
 	}
-	cells, err := m.Expand(s.group, s.only)
-	if err == nil && s.supported {
-		cells, err = s.leaveOut(cmd, cells)
-		return m, cells, err
-	}
+	cells, err := s.expand(cmd, m)
 	return m, cells, tell(cmd, err, asJSON)
 }
 

@@ -24,12 +24,12 @@ func today(ctx context.Context) time.Time {
 	return time.Now()
 }
 
-func (s *selection) registerSupported(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&s.supported, "supported", false, "leave out cells whose CUDA release or OS is maintained no more")
-}
-
-// leaveOut returns the cells that are maintained today, and says on stderr how many are not.
-func (s *selection) leaveOut(cmd *cobra.Command, cells []matrix.Cell) ([]matrix.Cell, error) {
+// expand returns the cells that are selected. The error is a spec.Problems, or that none is left.
+func (s *selection) expand(cmd *cobra.Command, m *matrix.Matrix) ([]matrix.Cell, error) {
+	cells, err := m.Expand(s.group, s.only)
+	if err != nil || !s.supported {
+		return cells, err
+	}
 	supported, ended := bySupport(today(cmd.Context()), cells)
 	if len(supported) == 0 && len(ended) > 0 {
 		return nil, &exitError{
@@ -38,7 +38,8 @@ func (s *selection) leaveOut(cmd *cobra.Command, cells []matrix.Cell) ([]matrix.
 			hint: fmt.Sprintf("'cudabuild explain %s' says why; take another --group, or leave --supported away", ended[0].ID),
 		}
 	}
-	if len(ended) > 0 {
+	if len(ended) > 0 && !s.told {
+		s.told = true
 		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: %s left out: CUDA release or OS is maintained no more\n", counted(len(ended), "cell"))
 	}
 	return supported, nil
