@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -34,30 +35,49 @@ func (r *Retirer) look(ctx context.Context) (*standing, error) {
 	tags = slices.DeleteFunc(tags, referrer.IsTag)
 	s := &standing{digests: map[string]string{}, children: map[string][]string{}}
 	var mu sync.Mutex
-	return s, registry.Each(ctx, len(tags), func(ctx context.Context, i int) error {
-		desc, err := r.puller.Get(ctx, r.repo.Tag(tags[i]))
-		if registry.Absent(err) { // it went meanwhile
+	err = registry.Each(ctx, len(tags), func(ctx context.Context, i int) error {
+		desc, err := r.puller.Head(ctx, r.repo.Tag(tags[i])) // which no registry counts as a pull
+		if registry.Absent(err) {                            // it went meanwhile
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("tag %s: %w", tags[i], err)
 		}
-		var children []string
-		if desc.MediaType.IsIndex() {
-			index, err := image.ParseIndex(desc.Manifest, desc.MediaType)
-			if err != nil {
-				return fmt.Errorf("tag %s: %w", tags[i], err)
-			}
-			for _, child := range index.Manifests {
-				children = append(children, child.Digest.String())
-			}
-		}
 		mu.Lock()
 		defer mu.Unlock()
 		s.digests[tags[i]] = desc.Digest.String()
-		s.children[desc.Digest.String()] = children
+		if desc.MediaType.IsIndex() {
+			s.children[desc.Digest.String()] = nil
+		}
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	indexes := slices.Sorted(maps.Keys(s.children))
+	return s, registry.Each(ctx, len(indexes), func(ctx context.Context, i int) error {
+		children, err := r.children(ctx, indexes[i])
+		mu.Lock()
+		defer mu.Unlock()
+		s.children[indexes[i]] = children
+		return err
+	})
+}
+
+// children are the digests of the manifests that an index names.
+func (r *Retirer) children(ctx context.Context, digest string) (all []string, err error) {
+	desc, err := r.puller.Get(ctx, r.repo.Digest(digest))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", digest, err)
+	}
+	index, err := image.ParseIndex(desc.Manifest, desc.MediaType)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", digest, err)
+	}
+	for _, child := range index.Manifests {
+		all = append(all, child.Digest.String())
+	}
+	return all, nil
 }
 
 // keepers are the tags other than those that go which need a manifest, sorted.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -90,7 +91,7 @@ func filled(t *testing.T, repo name.Repository) map[string]string {
 		}
 		digests[text] = desc.Digest.String()
 	}
-	for _, tag := range slices.Sorted(mapKeys(tags)) {
+	for _, tag := range slices.Sorted(maps.Keys(tags)) {
 		ref, img := repo.Tag(tag), all[tags[tag]]
 		var err error
 		if index, is := img.(v1.ImageIndex); is {
@@ -120,16 +121,6 @@ func filled(t *testing.T, repo name.Repository) map[string]string {
 		}
 	}
 	return digests
-}
-
-func mapKeys[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for key := range m {
-			if !yield(key) {
-				return
-			}
-		}
-	}
 }
 
 func repository(t *testing.T, host, path string) name.Repository {
