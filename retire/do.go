@@ -41,9 +41,6 @@ func (r *Retirer) Do(ctx context.Context, p *Plan) (*Done, error) {
 	if err := p.unmoved(s); err != nil {
 		return done, err
 	}
-	if err := r.sweep(ctx, s); err != nil {
-		return done, err
-	}
 	goes := p.goes()
 	var images []Image // with tags that are there yet
 	shared := false
@@ -74,18 +71,6 @@ func (r *Retirer) Do(ctx context.Context, p *Plan) (*Done, error) {
 	return done, done.verdict(w)
 }
 
-// sweep removes the tags that a run which was killed had made to see what the registry does.
-func (r *Retirer) sweep(ctx context.Context, s *standing) error {
-	for _, tag := range probes {
-		if _, there := s.digests[tag]; there {
-			if err := r.delete(ctx, r.repo.Tag(tag)); err != nil && !refuses(err) {
-				return fmt.Errorf("tag %s: %w", tag, err)
-			}
-		}
-	}
-	return nil
-}
-
 // unmoved makes sure that no tag names something else than the plan says.
 func (p *Plan) unmoved(s *standing) error {
 	var moved []string
@@ -105,7 +90,7 @@ func (p *Plan) unmoved(s *standing) error {
 // ways finds out what the registry removes. Whether a tag goes alone is tried, on two tags of an
 // image without content, only if any image has other tags: where it does not, these would be lost.
 func (r *Retirer) ways(ctx context.Context, shared bool) (w ways, err error) {
-	err = r.delete(ctx, r.repo.Tag(probes[0])) // which is not there, and that says enough
+	err = r.delete(ctx, r.repo.Tag(probes[0])) // which is not there, unless a run was killed here; its answer says enough
 	if refuses(err) {
 		return ways{refusal: err}, nil
 	}
