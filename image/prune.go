@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -26,11 +27,18 @@ type Pruned struct {
 
 // Prune removes every blob that no entry of the index needs; with dryRun it only counts
 // them. Of an image that is not whole, and of an index without all its images, as other
-// tools may leave it, what is there stays.
-func (s *Store) Prune(ctx context.Context, dryRun bool) (Pruned, error) {
+// tools may leave it, what is there stays. Entries with one of the full names in forget go first.
+func (s *Store) Prune(ctx context.Context, dryRun bool, forget ...string) (Pruned, error) {
 	entries, err := s.Entries()
 	if err != nil {
 		return Pruned{}, err
+	}
+	all := len(entries)
+	entries = slices.DeleteFunc(entries, func(e ocispec.Descriptor) bool { return slices.Contains(forget, e.Annotations[FullNameAnnotation]) })
+	if len(entries) < all && !dryRun {
+		if err := s.writeIndex(entries); err != nil {
+			return Pruned{}, err
+		}
 	}
 	var pruned Pruned
 	needed := map[digest.Digest]bool{}

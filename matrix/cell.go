@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/support"
 )
 
 // Cell is one image of the matrix: an OS and a CUDA release with either a flavor
@@ -44,6 +45,9 @@ type Cell struct {
 	// Labels and Env are what the file has for it, beside what the recipe and cudabuild set.
 	Labels map[string]string `json:"labels,omitempty"`
 	Env    map[string]string `json:"env,omitempty"`
+	// Ends is when its CUDA release or its OS is maintained no more, whichever comes first; nil if
+	// that is not known.
+	Ends *support.End `json:"ends,omitempty"`
 	// Recipe is what the cell is made from, with cuda-compat if it has that. A cell read
 	// from a document has none.
 	Recipe *recipes.Recipe `json:"-"`

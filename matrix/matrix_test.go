@@ -148,7 +148,8 @@ func TestCellJSON(t *testing.T) {
 	}
 	want := `[{"id":"12.4-runtime-debian13","os":"debian13","cuda":"12.4","flavor":"runtime","sample":"",` +
 		`"parent":"12.4-base-debian13","source":"debian","platforms":["linux/amd64"],` +
-		`"tags":["cuda:12.4-runtime-debian13"],"groups":["debian","default"]}]`
+		`"tags":["cuda:12.4-runtime-debian13"],"groups":["debian","default"],` +
+		`"ends":{"date":"2030-06-30","what":"Debian 13","source":"wiki.debian.org/LTS"}}]`
 	if string(got) != want {
 		t.Errorf("cells = %s, want %s", got, want)
 	}

@@ -69,7 +69,7 @@ func multiply(r *spec.File, catalog *recipes.Catalog, f file, e *entry) []made {
 func cellsOf(p pair, l lists, recipe *recipes.Recipe, f file) []Cell {
 	release := recipe.Release
 	id := func(kind string) string { return cellID(p.cuda.Text, kind, p.os.Text) }
-	cell := Cell{OS: p.os.Text, CUDA: p.cuda.Text, Source: release.Source, Platforms: texts(l.Platforms), Compat: f.Compat == allow && release.HasCompat(), Recipe: recipe}
+	cell := Cell{OS: p.os.Text, CUDA: p.cuda.Text, Source: release.Source, Platforms: texts(l.Platforms), Compat: f.Compat == allow && release.HasCompat(), Ends: recipe.Ends(), Recipe: recipe}
 	var cells []Cell
 	add := func(c Cell, kind string) {
 		c.ID = id(kind)

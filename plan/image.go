@@ -141,6 +141,10 @@ func (f *Family) environment(top recipes.Flavor, more map[string]string) map[str
 	return values
 }
 
+// EndsLabel is the label with the last day on which an image's CUDA release and its OS are both
+// maintained, "2028-06-30", if that is known (package support).
+const EndsLabel = "io.github.cudabuild.ends"
+
 // labels are what is known of the image without building it, over those of the matrix. Where
 // the source of an image is, its owner says.
 func (f *Family) labels(cell matrix.Cell) map[string]string {
@@ -148,6 +152,9 @@ func (f *Family) labels(cell matrix.Cell) map[string]string {
 	maps.Copy(values, cell.Labels)
 	values[ocispec.AnnotationTitle] = cell.ID
 	values[ocispec.AnnotationVersion] = f.Release.Version
+	if end := f.Ends(); end != nil && end.Date != "" {
+		values[EndsLabel] = end.Date
+	}
 	return values
 }
 

@@ -58,6 +58,7 @@ func (c *Catalog) checkOS(f *spec.File, o OS) {
 	if _, ok := c.managers[o.Manager]; !ok {
 		f.At(f.Find("manager"), suggest.Hint(o.Manager, sortedKeys(c.managers)), "unknown package manager %q", o.Manager)
 	}
+	o.Ends.check(f)
 	switch {
 	case o.Image == "" && o.Bootstrap.Suite == "":
 		f.At(f.Find("bootstrap"), "", "no bootstrap suite, and no image")

@@ -12,6 +12,7 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/samples"
 	"github.com/cudabuild/cudabuild/spec"
+	"github.com/cudabuild/cudabuild/support"
 )
 
 // Flavor is one of the layers that CUDA images stack up. Beside the three below a
@@ -65,6 +66,8 @@ type Release struct {
 	Layers    map[Flavor]Layer
 	Guard     Guard
 	Samples   Samples
+	// Ends is when the vendor maintains it no more, nil if nobody says: Debian does it with its OS.
+	Ends *support.End
 
 	// Pins are the packages of Layers with a version, in the order of installation. A
 	// release from a distribution's own repository has none: its index is the pin.

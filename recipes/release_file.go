@@ -15,6 +15,7 @@ type releaseFile struct {
 	OS        []string             `yaml:"os"`
 	Platforms []string             `yaml:"platforms"`
 	Version   string               `yaml:"version" form:"word"`
+	Ends      ends                 `yaml:"ends"`
 	Layers    map[Flavor]layerFile `yaml:"layers" keys:"word"`
 	Guard     struct {
 		Provides []string `yaml:"provides" form:"provided"`
@@ -47,6 +48,7 @@ func (r releaseFile) releases(from origin) []Release {
 		all[i] = Release{
 			CUDA: r.CUDA, Source: r.Source, OS: os, Platforms: r.Platforms, Version: r.Version,
 			Layers: layers, Guard: Guard(r.Guard), Samples: Samples(r.Samples), origin: from,
+			Ends: r.Ends.end("CUDA "+r.CUDA, Source{}),
 		}
 	}
 	return all
@@ -57,6 +59,7 @@ func (r releaseFile) check(f *spec.File) {
 	if !compat.IsVersion(r.CUDA) || !compat.IsVersion(r.Version) {
 		f.At(f.Find("version"), "", "cuda %q and version %q: want two version numbers", r.CUDA, r.Version)
 	}
+	r.Ends.check(f)
 	if len(r.OS) == 0 || len(r.Platforms) == 0 {
 		f.At(f.Find("os"), "", "needs at least one os and one platform")
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
 )
 
@@ -25,6 +26,9 @@ type Source struct {
 	Keys []Key `yaml:"keys"`
 	// Documents are where pins come from, by the short names that toolkits use.
 	Documents map[string]Document `yaml:"documents" keys:"word"`
+	// Policy names the document by which images of a release end when a newer point release is
+	// there, and with the driver branch that it shipped with; "" if no such thing is said.
+	Policy string `yaml:"policy"`
 	// Brands are lists of GPU brands, by the names that requirements use for them.
 	Brands map[string][]string `yaml:"brands" keys:"word" form:"word"`
 	// Compilers says what nvcc compiles for, from a CUDA release on.
@@ -128,6 +132,9 @@ func (s Source) check(f *spec.File) {
 	}
 	for _, name := range sortedKeys(s.Documents) {
 		s.Documents[name].check(f, name)
+	}
+	if _, ok := s.Documents[s.Policy]; s.Policy != "" && !ok {
+		f.At(f.Find("policy"), suggest.Hint(s.Policy, sortedKeys(s.Documents)), "policy: no document is named %q", s.Policy)
 	}
 	for i, c := range s.Compilers {
 		if len(c.SASS) == 0 || c.PTX == 0 || !slices.IsSorted(c.SASS) {

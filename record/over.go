@@ -4,7 +4,12 @@ package record
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
 	"slices"
+
+	"github.com/cudabuild/cudabuild/image"
 )
 
 // Over returns the record of a folder that had the record earlier, nil if it had none,
@@ -28,6 +33,24 @@ func (r *Run) Over(earlier *Run) *Run {
 	}
 	result.Sum()
 	return result
+}
+
+// Forget takes the entries of cells out of the record in a file, if there is one. The file changes
+// whole or not at all.
+func Forget(ctx context.Context, path string, images *image.Store, ids []string) error {
+	return change(path, func(earlier *Run) (*Run, error) {
+		if earlier == nil {
+			return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+		}
+		left := *earlier
+		left.Cells = slices.DeleteFunc(slices.Clone(earlier.Cells), func(c Cell) bool { return slices.Contains(ids, c.ID) })
+		left.Totals = Totals{
+			Seconds: earlier.Totals.Seconds, CacheFetchedBytes: earlier.Totals.CacheFetchedBytes, CacheSentBytes: earlier.Totals.CacheSentBytes,
+		}
+		left.Sum()
+		left.Totals.SizeBytes = left.Size(ctx, images)
+		return &left, nil
+	})
 }
 
 // withoutTags returns cells without the tags that passed cells of r have now.

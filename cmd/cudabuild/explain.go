@@ -16,6 +16,7 @@ import (
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/samples"
+	"github.com/cudabuild/cudabuild/support"
 )
 
 func newExplain() *cobra.Command {
@@ -65,6 +66,7 @@ func explainCell(cell matrix.Cell) (*cellReasons, error) {
 		Version: 1, Cell: cell, Root: explainRoot(first.OS), Repositories: []repositoryReasons{}, Layers: explainLayers(images),
 		Guard: guardReasons{Provides: append([]string{}, first.Release.Guard.Provides...), Manager: first.OS.Manager, Where: first.Manager.Where()},
 	}
+	e.Ends = slices.DeleteFunc(cell.Recipe.EndsAll(), func(end *support.End) bool { return end == nil })
 	for _, step := range first.Steps {
 		switch {
 		case step.Env["GUARD"] != "":

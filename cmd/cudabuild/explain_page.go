@@ -13,6 +13,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/support"
 )
 
 // cellReasons is what explain --json prints: a cell, and for each part of it what
@@ -21,6 +22,7 @@ type cellReasons struct {
 	Version      int                 `json:"version"`
 	Cell         matrix.Cell         `json:"cell"`
 	Root         rootReasons         `json:"root"`
+	Ends         []*support.End      `json:"ends"` // of the CUDA release and the OS, where they are known
 	Repositories []repositoryReasons `json:"repositories"`
 	Requirements []requirement       `json:"requirements"`
 	Guard        guardReasons        `json:"guard"`
@@ -128,6 +130,13 @@ func (e *cellReasons) page() []byte {
 		for _, name := range slices.Sorted(maps.Keys(set.values)) {
 			fact(set.name, "%s=%s, from the matrix", name, set.values[name])
 		}
+	}
+	for _, end := range e.Ends {
+		fact("maintained", "%s: %s", end.Until(), end.What)
+		fact("", "%s", end.Source)
+	}
+	if len(e.Ends) == 0 {
+		fact("maintained", "no end known")
 	}
 	for _, r := range e.Repositories {
 		fact("repository", "%s (%s)", r.URL, r.Platform)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/plain"
 )
@@ -66,6 +67,9 @@ func (o observed) show(w io.Writer, asJSON bool) error {
 	where := "no driver"
 	if host.Driver != "" {
 		where = fmt.Sprintf("driver %s (CUDA %s)", host.Driver, host.CUDA)
+		if end := compat.DriverEnd(host.Driver); end != nil {
+			where += fmt.Sprintf(", %s %s", end.What, end.Until())
+		}
 	}
 	if host.StandIn {
 		where += ", a stand-in: none of this was seen on a GPU"

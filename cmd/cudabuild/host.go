@@ -12,11 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/fleet/place"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/gpu/nvidia"
 	"github.com/cudabuild/cudabuild/gpu/probe"
 	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/support"
 )
 
 func newHost() *cobra.Command {
@@ -72,18 +74,28 @@ type hostDocument struct {
 	Host    gpu.Host `json:"host"`
 	// Labels are what NVIDIA's GPU feature discovery would say of it as a node of a Kubernetes cluster.
 	Labels map[string]string `json:"labels"`
+	// DriverEnds is until when NVIDIA maintains the branch of its driver, nil if that is not known.
+	DriverEnds *support.End `json:"driver_ends,omitempty"`
+}
+
+// withEnd is a driver's version with the end of its branch, where that is known.
+func withEnd(driver string) string {
+	if end := compat.DriverEnd(driver); end != nil {
+		return fmt.Sprintf("%s (%s: %s)", driver, end.What, end.Until())
+	}
+	return driver
 }
 
 func printHost(w io.Writer, host gpu.Host, asJSON bool) error {
 	if asJSON {
-		return plain.JSON(w, hostDocument{1, host, place.Labels(host)})
+		return plain.JSON(w, hostDocument{1, host, place.Labels(host), compat.DriverEnd(host.Driver)})
 	}
 	w = plain.To(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
 		{"os", host.OS},
 		{"kernel", host.Kernel + ", cgroup " + host.Cgroup},
-		{"driver", host.Driver},
+		{"driver", withEnd(host.Driver)},
 		{"cuda", host.CUDA},
 		{"hook", host.Hook},
 		{"runtime", host.Runtime},

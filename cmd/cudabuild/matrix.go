@@ -239,7 +239,7 @@ func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
 	if f.asJSON {
 		return planJSON(cmd.OutOrStdout(), cells, spec.Problems{})
 	}
-	return planTable(cmd.OutOrStdout(), f.group, cells)
+	return planTable(cmd, f.group, cells)
 }
 
 // build owns the state directory and the image folder for the time of the run, and

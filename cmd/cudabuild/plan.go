@@ -32,6 +32,7 @@ of one group in the order in which they are built. It builds nothing.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild plan
   cudabuild plan --group debian --only '*-base-*' --only '*-runtime-*'
+  cudabuild plan --group all --supported
   cudabuild plan --json
   cudabuild plan --graph
   git show HEAD~:plan.json | cudabuild plan --diff -
@@ -55,7 +56,7 @@ of one group in the order in which they are built. It builds nothing.`,
 			case asJSON:
 				return planJSON(cmd.OutOrStdout(), cells, spec.Problems{})
 			}
-			return planTable(cmd.OutOrStdout(), sel.group, cells)
+			return planTable(cmd, sel.group, cells)
 		},
 	}
 	sel.register(cmd)
@@ -69,9 +70,10 @@ func planJSON(w io.Writer, cells []matrix.Cell, problems spec.Problems) error {
 	return plain.JSON(w, plan.Document{Version: 1, Cells: cells, Problems: problems})
 }
 
-func planTable(w io.Writer, group string, cells []matrix.Cell) error {
+func planTable(cmd *cobra.Command, group string, cells []matrix.Cell) error {
+	w := cmd.OutOrStdout()
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CELL\tOS\tCUDA\tPARENT\tPLATFORMS\tTAG")
+	fmt.Fprintln(table, "CELL\tOS\tCUDA\tPARENT\tPLATFORMS\tENDS\tTAG")
 	samples, unsourced := 0, 0
 	for _, c := range cells {
 		if c.Sample != "" {
@@ -84,16 +86,20 @@ func planTable(w io.Writer, group string, cells []matrix.Cell) error {
 		if parent == "" {
 			parent = "-"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", c.ID, c.OS, c.CUDA, parent,
-			strings.Join(c.Platforms, ","), strings.Join(c.Tags, ","))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.ID, c.OS, c.CUDA, parent,
+			strings.Join(c.Platforms, ","), endWord(c.Ends), strings.Join(c.Tags, ","))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "%s of group %s, %s among them\n", counted(len(cells), "cell"), group, counted(samples, "sample")); err != nil || unsourced == 0 {
-		return err
+	notes := fmt.Sprintf("%s of group %s, %s among them\n", counted(len(cells), "cell"), group, counted(samples, "sample"))
+	if unsourced > 0 {
+		notes += fmt.Sprintf("%s with unsourced packages: matrix builds none of them without --unpinned; explain CELL names them\n", counted(unsourced, "cell"))
 	}
-	_, err := fmt.Fprintf(w, "%s with unsourced packages: matrix builds none of them without --unpinned; explain CELL names them\n", counted(unsourced, "cell"))
+	if _, ended := bySupport(today(cmd.Context()), cells); len(ended) > 0 {
+		notes += fmt.Sprintf("%s that nobody maintains any more: --supported leaves them out; explain CELL says why\n", counted(len(ended), "cell"))
+	}
+	_, err := io.WriteString(w, notes)
 	return err
 }
 
@@ -111,20 +117,29 @@ type selection struct {
 	only    []string // globs on cell IDs; none selects all
 	recipes []string // directories laid over the embedded recipes
 	release string   // "26.11" gives the images the tags of a release too
+
+	supported bool // only those whose CUDA release and OS are maintained
+	told      bool // how many are not
 }
 
 // register adds the flags that every command on cells has.
 func (s *selection) register(cmd *cobra.Command) {
 	s.registerMatrix(cmd)
 	cmd.Flags().StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
+	cmd.Flags().BoolVar(&s.supported, "supported", false, "leave out cells whose CUDA release or OS is maintained no more")
 	cmd.Flags().StringVar(&s.release, "release", "", "`YY.MM` of a release: make the tags with {yy} and {mm} too")
 }
 
 // registerMatrix adds the flags that say which matrix.
 func (s *selection) registerMatrix(cmd *cobra.Command) {
+	s.registerWhole(cmd)
+	cmd.Flags().StringVar(&s.group, "group", "default", "`GROUP` of the matrix")
+}
+
+// registerWhole is registerMatrix for commands that are about all groups.
+func (s *selection) registerWhole(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
-	flags.StringVar(&s.group, "group", "default", "`GROUP` of the matrix")
 	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
 }
 
@@ -142,8 +157,30 @@ func (s *selection) loadAll(cmd *cobra.Command, asJSON bool) (*matrix.Matrix, []
 	if err != nil {
 		return nil, nil, tell(cmd, err, asJSON)
 	}
-	cells, err := m.Expand(s.group, s.only)
+	cells, err := s.expand(cmd, m)
 	return m, cells, tell(cmd, err, asJSON)
+}
+
+// loadWhole is load for the cells of all groups, each once.
+func (s *selection) loadWhole(cmd *cobra.Command) ([]matrix.Cell, error) {
+	m, err := s.open(cmd.InOrStdin())
+	if err != nil {
+		return nil, tell(cmd, err, false)
+	}
+	var all []matrix.Cell
+	seen := map[string]bool{}
+	for _, group := range m.Groups() {
+		cells, err := m.Expand(group, nil)
+		if err != nil {
+			return nil, tell(cmd, err, false)
+		}
+		for _, c := range cells {
+			if !seen[c.ID] {
+				seen[c.ID], all = true, append(all, c)
+			}
+		}
+	}
+	return all, nil
 }
 
 // find is load for one cell, of whatever group.

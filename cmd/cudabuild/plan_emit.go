@@ -81,6 +81,12 @@ func (s *selection) github(m *matrix.Matrix, cells []matrix.Cell) ([]emit.File, 
 		return nil, err
 	}
 	from := emit.Origin{File: file, Group: s.group, Release: s.release, Only: s.only, To: m.Publish().To, Commit: buildCommit()}
+	if s.supported { // the jobs are for these, whatever day they run on
+		from.Only = nil
+		for _, c := range cells {
+			from.Only = append(from.Only, c.ID)
+		}
+	}
 	for _, dir := range s.recipes {
 		if dir, err = inRepository(dir); err != nil {
 			return nil, err

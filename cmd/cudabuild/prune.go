@@ -24,14 +24,16 @@ import (
 // pruneFlags are the flags of `cudabuild prune`.
 type pruneFlags struct {
 	workspace
+	selection
 
-	all, dryRun, asJSON bool
+	all, retired, dryRun, asJSON bool
 }
 
 // pruned is what prune --json prints.
 type pruned struct {
 	Version int          `json:"version"`
 	DryRun  bool         `json:"dry_run"`
+	Retired []forgotten  `json:"retired"` // cells that run.json and the images forget; never null
 	Pruned  image.Pruned `json:"pruned"`  // of the images' blobs
 	Folders []folder     `json:"folders"` // removed as a whole; never null
 	Left    []left       `json:"left"`    // what was not removed, and why; never null
@@ -44,10 +46,12 @@ func newPrune() *cobra.Command {
 		Short: "Drop what no image needs",
 		Long: `Prune removes the blobs of the image folder that no tag needs, and failed images. With
 --all it also removes the engine's state, bootstrapped roots, unpacked images and all
-caches, so that the next run of 'cudabuild matrix' builds everything anew. It names and leaves what it does
+caches, so that the next run of 'cudabuild matrix' builds everything anew. With --retired run.json and
+the image folder forget the cells that no group of the matrix has any more. It names and leaves what it does
 not know, and what another run has in use.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild prune --dry-run
+  cudabuild prune --retired --dry-run
   cudabuild prune --all`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			done, err := f.run(cmd)
@@ -57,7 +61,9 @@ not know, and what another run has in use.`,
 			return f.print(cmd.OutOrStdout(), done)
 		},
 	}
-	f.register(cmd)
+	f.workspace.register(cmd)
+	f.registerWhole(cmd)
+	cmd.Flags().BoolVar(&f.retired, "retired", false, "forget the cells that the matrix no longer has")
 	cmd.Flags().BoolVar(&f.all, "all", false, "remove build caches and the engine's state too")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be removed and remove nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
@@ -65,7 +71,13 @@ not know, and what another run has in use.`,
 }
 
 func (f *pruneFlags) run(cmd *cobra.Command) (done pruned, err error) {
-	done = pruned{Version: 1, DryRun: f.dryRun, Folders: []folder{}, Left: []left{}}
+	done = pruned{Version: 1, DryRun: f.dryRun, Retired: []forgotten{}, Folders: []folder{}, Left: []left{}}
+	var wanted wantedCells
+	if f.retired {
+		if wanted, err = f.wanted(cmd); err != nil {
+			return done, err
+		}
+	}
 	if f.all { // before the lock: it writes into a folder that may not be ours
 		if _, _, err := f.state(); err != nil {
 			return done, err
@@ -76,7 +88,7 @@ func (f *pruneFlags) run(cmd *cobra.Command) (done pruned, err error) {
 		return done, err
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
-	err = f.layouts(cmd, &done)
+	err = f.layouts(cmd, wanted, &done)
 	if err != nil && !f.all {
 		return done, err
 	}
@@ -156,7 +168,7 @@ func (f *pruneFlags) keepOut(ctx context.Context) (k keeper, err error) {
 
 // layouts prunes the image folder, whose lock is that of the failed images too, and
 // removes those.
-func (f *pruneFlags) layouts(cmd *cobra.Command, done *pruned) error {
+func (f *pruneFlags) layouts(cmd *cobra.Command, wanted wantedCells, done *pruned) error {
 	store, err := f.openImages()
 	if err != nil && !errors.Is(err, errNoImages) {
 		return err
@@ -167,7 +179,16 @@ func (f *pruneFlags) layouts(cmd *cobra.Command, done *pruned) error {
 	none := err
 	if store != nil {
 		defer store.Close()
-		if done.Pruned, err = store.Prune(cmd.Context(), f.dryRun); err != nil {
+		var tags []string
+		if f.retired {
+			if done.Retired, tags, err = f.retire(store, wanted); err != nil {
+				return err
+			}
+		}
+		if done.Pruned, err = store.Prune(cmd.Context(), f.dryRun, tags...); err != nil {
+			return err
+		}
+		if err := f.forget(cmd.Context(), store, done.Retired); err != nil { // last: what it knows of is found again
 			return err
 		}
 		if err := done.Pruned.Unknown; err != nil {
@@ -188,9 +209,12 @@ func (f *pruneFlags) print(w io.Writer, done pruned) error {
 	if f.asJSON {
 		return plain.JSON(w, done)
 	}
-	verb := "removed"
+	verb, forgot := "removed", "forgot"
 	if f.dryRun {
-		verb = "would remove"
+		verb, forgot = "would remove", "would forget"
+	}
+	for _, cell := range done.Retired {
+		fmt.Fprintf(w, "%s %s, tags %s\n", forgot, cell.ID, orDash(strings.Join(cell.Tags, ", ")))
 	}
 	_, err := fmt.Fprintf(w, "%s %s, %s\n", verb, counted(done.Pruned.Blobs, "blob"), megabytes(done.Pruned.Bytes))
 	for _, folder := range done.Folders {

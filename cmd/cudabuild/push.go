@@ -231,7 +231,7 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.
 		o.To, o.ID = j.Plan().To, j.Run
 		o.Cells, err = cellsOf(m, j)
 	} else {
-		o.Cells, err = m.Expand(f.group, f.only)
+		o.Cells, err = f.expand(cmd, m)
 	}
 	if err != nil {
 		return o, j, err

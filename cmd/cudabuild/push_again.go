@@ -19,7 +19,7 @@ import (
 var (
 	ofAnyPush    = []string{"out", "auth-realm"}
 	ofResume     = []string{"file", "recipes", "release", "record", "ledger", "sign-key"}
-	ofSameImages = []string{"group", "only", "evidence", "older", "fewer-platforms", "read-back"}
+	ofSameImages = []string{"group", "only", "supported", "evidence", "older", "fewer-platforms", "read-back"}
 )
 
 // pushAgain returns what makes the command line of another push, after one of this command to a repository: do is what

@@ -22,6 +22,7 @@ import (
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/retire"
 	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
 	"github.com/cudabuild/cudabuild/verify/format"
@@ -49,6 +50,8 @@ func documents() []document {
 		{"push-plan", "push --dry-run --json", publish.Plan{}},
 		{"push", "push --json", pushDocument{}},
 		{"copy", "copy --json, copy --dry-run --json", copyDocument{}},
+		{"retire-plan", "retire --ended --json", retire.Plan{}},
+		{"retire", "retire --plan FILE --json", retiredDocument{}},
 		{"fleet-install", "fleet install --json", install.Installed{}},
 		{"fleet-plan", "fleet plan --json", fleetPlan{}},
 		{"fleet-run", "fleet run --json", fleetDocument{}},

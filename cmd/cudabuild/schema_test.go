@@ -18,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -39,6 +40,9 @@ func checkedMain() {
 	routeLibraryLogs()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if day, err := time.Parse(time.DateOnly, os.Getenv("TEST_TODAY")); err == nil {
+		ctx = context.WithValue(ctx, clockKey{}, day)
+	}
 	var stdout bytes.Buffer
 	code := run(ctx, os.Args[1:], os.Stdin, &stdout, os.Stderr)
 	if err := checkPrinted(os.Args[1:], stdout.Bytes()); err != nil {
@@ -81,6 +85,8 @@ func printedBy(args []string, data []byte) string {
 		return "plan"
 	case args[0] == "push" && has("--dry-run"):
 		return "push-plan"
+	case args[0] == "retire" && has("--ended"):
+		return "retire-plan"
 	case args[0] == "matrix":
 		return "matrix-run"
 	case has("--diff") && !bytes.Contains(data, []byte(`"problems"`)):

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/support"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -98,6 +100,9 @@ type answer struct {
 	Brand    string `json:"brand"` // "" where it is not known
 	Hook     string `json:"hook"`  // whose ways the answer follows: program, version and mode
 	compat.Prediction
+	// DriverEnds is until when NVIDIA maintains the branch of the driver, nil if that is not known. It
+	// changes no verdict.
+	DriverEnds *support.End `json:"driver_ends,omitempty"`
 }
 
 // answer prints the answer for each image. The exit code is that of the worst: 1 for
@@ -114,7 +119,7 @@ func (q *question) answer(cmd *cobra.Command, asJSON bool, reports []verify.Repo
 	}
 	for _, r := range reports {
 		p := ofAnyBrand(host, r.Predict)
-		answers = append(answers, answer{r.Ref, r.Digest, r.Platform, host.Driver, host.GPU.String(), host.Brand, host.Hook.String(), p})
+		answers = append(answers, answer{r.Ref, r.Digest, r.Platform, host.Driver, host.GPU.String(), host.Brand, host.Hook.String(), p, compat.DriverEnd(host.Driver)})
 		switch {
 		case p.Verdict == compat.No:
 			worst.code = exitFailed
@@ -163,6 +168,9 @@ func printAnswers(w io.Writer, asJSON bool, answers []answer) error {
 	var page bytes.Buffer
 	for _, a := range answers {
 		fmt.Fprintf(&page, "%s  %s\n  driver %s, %s, %s: %s\n  %s\n", inWords(a.Verdict), oneLine(a.Ref), a.Driver, strings.TrimSuffix(a.GPU+" "+a.Brand, " "), a.Hook, a.Verdict, foreign(a.Why))
+		if end := a.DriverEnds; end != nil {
+			fmt.Fprintf(&page, "  %s: %s (%s)\n", end.What, end.Until(), end.Source)
+		}
 	}
 	_, err := w.Write(page.Bytes())
 	return err
@@ -205,9 +213,32 @@ func portability(w *bytes.Buffer, p verify.Portability) {
 	}
 	cannotStart(w, p)
 	hostLibraries(w, p)
-	for _, line := range byGPU(p.Predictions) {
+	lines := byGPU(p.Predictions)
+	for _, line := range lines {
 		fmt.Fprintf(w, "    %s\n", line)
 	}
+	if text := branchEnds(lines); text != "" {
+		fmt.Fprintf(w, "    driver branches  %s\n", text)
+	}
+}
+
+// namedDriver is a driver in a line of [byGPU].
+var namedDriver = regexp.MustCompile(`from driver ([0-9.]+)`)
+
+// branchEnds says until when the branches of the drivers in some lines are maintained, each once
+// and the oldest first; it is empty if no end is known.
+func branchEnds(lines []string) string {
+	until := map[int]string{}
+	for _, found := range namedDriver.FindAllStringSubmatch(strings.Join(lines, "\n"), -1) {
+		if end := compat.DriverEnd(found[1]); end != nil {
+			until[compat.Major(found[1])] = fmt.Sprintf("R%d %s", compat.Major(found[1]), end.Until())
+		}
+	}
+	var words []string
+	for _, major := range slices.Sorted(maps.Keys(until)) {
+		words = append(words, until[major])
+	}
+	return strings.Join(words, ", ")
 }
 
 func cannotStart(w *bytes.Buffer, p verify.Portability) {

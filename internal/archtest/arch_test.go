@@ -41,8 +41,9 @@ const (
 // A subpackage (verify/internal/rules) stands under its parent's name. Everybody may import
 // internal/; free packages may import everything and nobody imports them.
 var arrows = map[string][]string{
-	"compat":   {},
+	"compat":   {"support"},
 	"registry": {},
+	"support":  {},
 	"image":    {"registry"},
 	"referrer": {"image", "registry"}, // image: reads indexes and manifests of others in one way only
 	"engine":   {},
@@ -50,12 +51,13 @@ var arrows = map[string][]string{
 	"sign":     {},
 	"spec":     {},
 	"usertest": {"compat", "samples", "spec"},
-	"recipes":  {"compat", "samples", "spec"},
-	"matrix":   {"recipes", "spec", "usertest"},
+	"recipes":  {"compat", "samples", "spec", "support"},
+	"matrix":   {"recipes", "spec", "support", "usertest"},
 	"plan":     {"compat", "matrix", "recipes", "samples", "spec"},
 	"llb":      {"matrix", "plan", "recipes"},
-	"verify":   {"image", "compat"},
+	"verify":   {"image", "compat", "support"},
 	"gpu":      {"image", "compat", "samples", "usertest", "verify"}, // samples: their names, whose documents it reads
+	"retire":   {"image", "referrer", "registry", "support"},
 	"transfer": {"image", "record", "referrer", "registry"},
 	"record":   {"compat", "image", "verify", "gpu"},
 	"attest":   {"evidence", "image", "referrer", "registry", "sign", "verify"}, // verify: the rules of now

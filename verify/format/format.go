@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/support"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
@@ -44,10 +46,25 @@ func Write(w io.Writer, format, version string, images []verify.Report) error {
 type Document struct {
 	Version int             `json:"version"` // 1
 	Images  []verify.Report `json:"images"`  // never null
+	// DriverEnds is until when NVIDIA maintains the driver branches of the predictions, where that is
+	// known, each once; never null. It changes no verdict.
+	DriverEnds []support.End `json:"driver_ends"`
+}
+
+func driverEnds(images []verify.Report) []support.End {
+	ends := []support.End{}
+	for _, image := range images {
+		for _, p := range image.Portability.Predictions {
+			if end := compat.DriverEnd(p.Driver); end != nil && !slices.Contains(ends, *end) {
+				ends = append(ends, *end)
+			}
+		}
+	}
+	return ends
 }
 
 func writeJSON(w io.Writer, _ string, images []verify.Report) error {
-	return indented(w, Document{1, append([]verify.Report{}, images...)})
+	return indented(w, Document{1, append([]verify.Report{}, images...), driverEnds(images)})
 }
 
 func indented(w io.Writer, document any) error {

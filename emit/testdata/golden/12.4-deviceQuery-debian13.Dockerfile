@@ -417,6 +417,7 @@ ENV CUDA_VERSION="12.4.1" \
     NVIDIA_REQUIRE_CUDA="driver>=525.60.13" \
     NVIDIA_VISIBLE_DEVICES="all" \
     PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LABEL org.opencontainers.image.title="12.4-deviceQuery-debian13" \
+LABEL io.github.cudabuild.ends="2030-06-30" \
+      org.opencontainers.image.title="12.4-deviceQuery-debian13" \
       org.opencontainers.image.version="12.4.1"
 CMD ["deviceQuery"]

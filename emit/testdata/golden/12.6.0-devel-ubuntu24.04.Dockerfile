@@ -223,7 +223,8 @@ ENV CUDA_VERSION="12.6.0" \
     NVIDIA_REQUIRE_CUDA="driver>=525.60.13" \
     NVIDIA_VISIBLE_DEVICES="all" \
     PATH="/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LABEL org.opencontainers.image.title="12.6.0-devel-ubuntu24.04" \
+LABEL io.github.cudabuild.ends="2024-09-05" \
+      org.opencontainers.image.title="12.6.0-devel-ubuntu24.04" \
       org.opencontainers.image.version="12.6.0"
 CMD ["bash"]
 
@@ -235,7 +236,8 @@ ENV CUDA_VERSION="12.6.0" \
     NVIDIA_REQUIRE_CUDA="driver>=525.60.13" \
     NVIDIA_VISIBLE_DEVICES="all" \
     PATH="/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LABEL org.opencontainers.image.title="12.6.0-devel-ubuntu24.04" \
+LABEL io.github.cudabuild.ends="2024-09-05" \
+      org.opencontainers.image.title="12.6.0-devel-ubuntu24.04" \
       org.opencontainers.image.version="12.6.0"
 CMD ["bash"]
 

@@ -151,6 +151,7 @@ ENV CUDA_VERSION="12.8.1" \
     NVIDIA_REQUIRE_CUDA="driver>=525.60.13" \
     NVIDIA_VISIBLE_DEVICES="all" \
     PATH="/usr/local/cuda/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-LABEL org.opencontainers.image.title="12.8.1-runtime-rockylinux9" \
+LABEL io.github.cudabuild.ends="2026-02-28" \
+      org.opencontainers.image.title="12.8.1-runtime-rockylinux9" \
       org.opencontainers.image.version="12.8.1"
 CMD ["bash"]

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package retire takes the tags of images away from a repository that nobody maintains any more.
+//
+// [Retirer.Plan] says which tags would go, which others name the same images, and what is attached
+// to them; it changes nothing. [Retirer.Do] does what such a plan says and nothing else, and nothing
+// at all if a tag of it has moved since.
+//
+// Tags go, images do not: what nothing names any more is the registry's to collect. Only where a
+// registry removes no tags, but images, is an image removed, and then one that no other tag needs.
+// A run that was interrupted goes on when it is repeated with the same plan, which is its journal:
+// a tag of it that is gone is done. Tags that the matrix did not make are never touched.
+package retire
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/cudabuild/cudabuild/referrer"
+	"github.com/cudabuild/cudabuild/registry"
+	"github.com/cudabuild/cudabuild/support"
+)
+
+// Cell is an image of the matrix that has ended.
+type Cell struct {
+	ID   string
+	Tags []string // without the repository, the canonical one first
+	Ends support.End
+}
+
+// Plan is which tags of a repository go. Lists are never null.
+type Plan struct {
+	Version int     `json:"version"` // 1
+	To      string  `json:"to"`      // registry/repo
+	Images  []Image `json:"images"`  // in the order of their first tags
+	Left    []Left  `json:"left"`    // tags of ended cells that stay all the same
+}
+
+// Image is an image, or an index of them, that loses tags.
+type Image struct {
+	Digest    string   `json:"digest"`
+	Platforms []string `json:"platforms"` // of an index: the digests of its manifests
+	Tags      []Tag    `json:"tags"`      // that go, in that order: a cell's own after its other ones
+	KeptBy    []string `json:"kept_by"`   // tags that stay, and name it or an index that has it
+	// Attached is what is attached to an image that no tag names then, and to its platforms. It stays
+	// with the digest until the registry collects both.
+	Attached []Attached `json:"attached"`
+}
+
+// Tag is one that goes.
+type Tag struct {
+	Name string      `json:"name"`
+	Cell string      `json:"cell"`
+	Ends support.End `json:"ends"`
+}
+
+// Attached is a document of evidence.
+type Attached struct {
+	Digest  string `json:"digest"`
+	Type    string `json:"type"`
+	Subject string `json:"subject"`
+}
+
+// Left is a tag that stays, or an image that a registry does not remove.
+type Left struct {
+	Tag string `json:"tag"`
+	Why string `json:"why"`
+}
+
+// Done is what became of the tags of a plan. Lists are never null.
+type Done struct {
+	Removed []string `json:"removed"`
+	Gone    []string `json:"gone"`   // before: by an earlier run, or somebody else
+	Images  []string `json:"images"` // that were removed with their tags, by digest, where the registry has no other way
+	Left    []Left   `json:"left"`
+}
+
+// ParsePlan reads a plan as [Plan] is printed.
+func ParsePlan(data []byte) (*Plan, error) {
+	var p Plan
+	if err := json.Unmarshal(data, &p); err != nil {
+		return nil, err
+	}
+	if p.Version != 1 || p.To == "" {
+		return nil, errors.New("it has no version 1, or no repository")
+	}
+	for _, image := range p.Images {
+		if _, err := v1.NewHash(image.Digest); err != nil {
+			return nil, err
+		}
+		for _, tag := range image.Tags {
+			if _, err := name.NewTag(p.To+":"+tag.Name, name.StrictValidation); err != nil || referrer.IsTag(tag.Name) {
+				return nil, fmt.Errorf("%q cannot be a tag of an image", tag.Name)
+			}
+		}
+	}
+	return &p, nil
+}
+
+// Retirer speaks to one repository.
+type Retirer struct {
+	repo     name.Repository
+	puller   *remote.Puller
+	pusher   *remote.Pusher
+	attached *referrer.Repository
+}
+
+// New returns a Retirer of a repository. It asks the registry nothing.
+func New(ctx context.Context, repo name.Repository, o registry.Options) (*Retirer, error) {
+	client, err := registry.New(ctx, repo, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &Retirer{repo: repo}
+	if r.puller, r.pusher, err = client.Remotes(); err != nil {
+		return nil, err
+	}
+	r.attached, err = referrer.Open(repo, client)
+	return r, err
+}
+
+// failedError is something that was looked at and does not hold: exit code 1.
+type failedError struct{ text, next string }
+
+func (e *failedError) Error() string { return e.text }
+func (e *failedError) Hint() string  { return e.next }
+func (e *failedError) Code() int     { return 1 }
