@@ -41,6 +41,7 @@ func (r *run) parts(m *manifest) (all []record.Part) {
 	from := r.bases[m.baseKey()].Base
 	all = append(all,
 		record.Part{Kind: record.MatrixPart, Digest: r.Matrix},
+		r.lockPart(),
 		record.Part{Kind: record.RootPart, Name: from.Image, Digest: from.Root.String()},
 		record.Part{Kind: record.ListsPart, Digest: from.Lists.String(), Date: from.Epoch})
 	for _, address := range slices.Sorted(maps.Keys(from.Dates)) {
