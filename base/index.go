@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/therootcompany/xz"
 
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
 	"github.com/cudabuild/cudabuild/lock"
@@ -115,19 +116,40 @@ func (s *Store) packagesAt(ctx context.Context, src sources, platform string) (l
 			continue
 		}
 		for _, component := range fields[at+2:] {
-			address := fmt.Sprintf("%s/dists/%s/%s/binary-%s/Packages.gz", strings.TrimRight(fields[at], "/"), fields[at+1], component, arch)
-			data, err := fetchFrom(ctx, "the package repositories", address, s.mirror().login)
-			if err != nil {
+			address := fmt.Sprintf("%s/dists/%s/%s/binary-%s/Packages", strings.TrimRight(fields[at], "/"), fields[at+1], component, arch)
+			if err := s.addPackages(ctx, have, address); err != nil {
 				return nil, err
-			}
-			zr, err := gzip.NewReader(bytes.NewReader(data))
-			if err == nil {
-				err = readPackages(have, io.LimitReader(zr, maxPackages))
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", address, err)
 			}
 		}
 	}
 	return have, nil
+}
+
+// addPackages reads a list in the first form in which the repository has it.
+func (s *Store) addPackages(ctx context.Context, into lock.Index, address string) error {
+	var data []byte
+	err := errNoFile
+	for _, form := range []struct {
+		suffix string
+		open   func(io.Reader) (io.Reader, error)
+	}{
+		{".xz", func(r io.Reader) (io.Reader, error) { return xz.NewReader(r, xz.DefaultDictMax) }},
+		{".gz", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+	} {
+		if data, err = fetchFrom(ctx, "the package repositories", address+form.suffix, s.mirror().login); errors.Is(err, errNoFile) {
+			continue
+		}
+		var r io.Reader
+		if err == nil {
+			r, err = form.open(bytes.NewReader(data))
+		}
+		if err == nil {
+			err = readPackages(into, io.LimitReader(r, maxPackages))
+		}
+		if err != nil {
+			return fmt.Errorf("%s%s: %w", address, form.suffix, err)
+		}
+		return nil
+	}
+	return err
 }

@@ -24,7 +24,8 @@ const maxNamed = 20
 // MovedError means that the repositories have other package lists than the lock.
 type MovedError struct {
 	System   lock.System
-	Was, Now time.Time // of the lists that have moved
+	Was, Now time.Time // of the newest of the lists that have moved
+	Date     time.Time // of the lock for that system
 	Lost     []lock.Loss
 	Packages int   // that the lock has of the system
 	Err      error // why the packages could not be compared, nil if they were
@@ -45,7 +46,7 @@ func (e *MovedError) Unwrap() error { return e.Err }
 
 // Hint is where the old ones are, or how to leave them.
 func (e *MovedError) Hint() string {
-	return fmt.Sprintf("name a mirror by date that has the state of %s, such as --debian-mirror 'http://mirror.example/archive/{archive}/{date}', or build without --locked and run 'cudabuild lock update'", e.Was.UTC().Format(lock.DateFormat))
+	return fmt.Sprintf("name a mirror by date that has the state of %s, such as --debian-mirror 'http://mirror.example/archive/{archive}/{date}', or build without --locked and run 'cudabuild lock update'", e.Date.Format(lock.DateFormat))
 }
 
 // Code is the exit code: it was checked, and does not hold.
@@ -114,7 +115,7 @@ func (s *Store) checkSources(ctx context.Context, src sources, system lock.Syste
 	if s.Lock == nil {
 		return nil
 	}
-	moved := &MovedError{System: system}
+	moved := &MovedError{System: system, Date: s.Lock.Date(system)}
 	locked := map[string]lock.List{}
 	for _, list := range s.Lock.ListsOf(system) {
 		locked[list.Repository] = list

@@ -161,6 +161,6 @@ func lines[T any](w *bytes.Buffer, name string, entries []T) error {
 		w.WriteByte('\n')
 		w.Write(data)
 	}
-	w.WriteString("]")
+	w.WriteString("\n]")
 	return nil
 }

@@ -65,7 +65,7 @@ var arrows = map[string][]string{
 	"evidence": {"gpu", "record", "verify"},
 	"emit":     {"matrix", "plan", "recipes"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "lock", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates
-	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                       // image: which of them a daemon cannot pull
+	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                               // image: which of them a daemon cannot pull
 	"internal": {"image"},
 }
 
