@@ -28,31 +28,34 @@ import (
 // repositories are not kept: its index is empty.
 func (s *Store) State(ctx context.Context, b Base) (root lock.Root, lists []lock.List, packages lock.Index, err error) {
 	root = lock.Root{System: b.system(), Digest: b.Root.String(), Image: b.Image, Index: b.Lists.String(), Tools: b.Tools}
-	list := func(address string, sum digest.Digest) {
-		lists = append(lists, lock.List{System: root.System, Repository: address, Date: b.Dates[address].UTC(), SHA256: sum.Encoded()})
-	}
 	packages = lock.Index{}
 	for _, address := range slices.Sorted(maps.Keys(b.Sums)) {
-		list(address, b.Sums[address])
+		lists = append(lists, lock.List{System: root.System, Repository: address, Date: b.Dates[address].UTC(), SHA256: b.Sums[address].Encoded()})
 	}
 	if len(b.Sums) > 0 {
 		return root, lists, packages, nil
 	}
+	var own string
+	states := map[string][]byte{}
 	err = s.readIndex(ctx, b, func(name string, r io.Reader) error {
 		switch {
-		case strings.HasSuffix(name, "_InRelease"):
-			sum, err := digest.FromReader(r)
-			for address := range b.Dates {
-				if name == "lists/"+listName(address) {
-					list(address, sum)
-				}
-			}
-			return err
 		case strings.HasSuffix(name, "_Packages"):
 			return readPackages(packages, r)
+		case name != "sources.list" && !strings.HasSuffix(name, "_InRelease"):
+			return nil
 		}
-		return nil
+		data, err := io.ReadAll(io.LimitReader(r, maxIndex))
+		if states[strings.TrimPrefix(name, "lists/")] = data; name == "sources.list" {
+			own = string(data)
+		}
+		return err
 	})
+	for _, address := range inReleases(own) {
+		data := states[listName(address)]
+		date, failed := parseDate(bytes.NewReader(data), address)
+		err = errors.Join(err, failed)
+		lists = append(lists, lock.List{System: root.System, Repository: address, Date: date.UTC(), SHA256: digest.FromBytes(data).Encoded()})
+	}
 	if err != nil {
 		return root, nil, nil, fmt.Errorf("package lists of %s: %w", b.system(), err)
 	}

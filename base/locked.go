@@ -120,16 +120,13 @@ func (s *Store) checkSources(ctx context.Context, src sources, system lock.Syste
 	for _, list := range s.Lock.ListsOf(system) {
 		locked[list.Repository] = list
 	}
-	for _, address := range slices.Sorted(maps.Keys(src.dates)) {
-		if list := locked[address]; list.SHA256 != src.sums[address].Encoded() {
-			moved.Was, moved.Now = later(moved.Was, list.Date), later(moved.Now, src.dates[address])
+	same := len(locked) == len(src.sums) // mmdebstrap names neither more of them nor fewer
+	for address, sum := range src.sums {
+		if list := locked[address]; list.SHA256 != sum.Encoded() {
+			same, moved.Was, moved.Now = false, later(moved.Was, list.Date), later(moved.Now, src.dates[address])
 		}
-		delete(locked, address)
 	}
-	for _, list := range locked { // a repository that mmdebstrap does not name any more
-		moved.Was, moved.Now = later(moved.Was, list.Date), later(moved.Now, src.epoch())
-	}
-	if moved.Now.IsZero() {
+	if same {
 		return nil
 	}
 	moved.Packages = len(s.Lock.PackagesOf(system))

@@ -119,6 +119,19 @@ func (l *Lock) PackagesOf(s System) (all []Package) {
 	return all
 }
 
+// Versions are those of a package by its name, sorted; nil if it is not locked, or there is no lock.
+func (l *Lock) Versions(s System, name string) (all []string) {
+	if l == nil {
+		return nil
+	}
+	for _, p := range l.Packages {
+		if p.System == s && p.Name == name && !slices.Contains(all, p.Version) {
+			all = append(all, p.Version)
+		}
+	}
+	return all
+}
+
 // Date is that of the newest list of some systems: the moment of a mirror by date that has them
 // all, if they were locked together.
 func (l *Lock) Date(systems ...System) (newest time.Time) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -35,7 +36,11 @@ date, the guard, the requirement, and the recipe that says so. It builds nothing
 			if err != nil {
 				return err
 			}
-			why, err := explainCell(cell)
+			held, err := sel.lockIfAny()
+			if err != nil {
+				return err
+			}
+			why, err := explainCell(cell, held)
 			if err != nil {
 				return err
 			}
@@ -51,7 +56,7 @@ date, the guard, the requirement, and the recipe that says so. It builds nothing
 	return cmd
 }
 
-func explainCell(cell matrix.Cell) (*cellReasons, error) {
+func explainCell(cell matrix.Cell, held *lock.Lock) (*cellReasons, error) {
 	var images []*plan.Image
 	for _, platform := range cell.Platforms {
 		img, err := plan.New(cell, platform)
@@ -62,7 +67,7 @@ func explainCell(cell matrix.Cell) (*cellReasons, error) {
 	}
 	first := images[0]
 	e := &cellReasons{
-		Version: 1, Cell: cell, Root: explainRoot(first.OS), Repositories: []repositoryReasons{}, Layers: explainLayers(images),
+		Version: 1, Cell: cell, Root: explainRoot(first.OS), Repositories: []repositoryReasons{}, Layers: explainLayers(images, held),
 		Guard: guardReasons{Provides: append([]string{}, first.Release.Guard.Provides...), Manager: first.OS.Manager, Where: first.Manager.Where()},
 	}
 	for _, step := range first.Steps {
@@ -110,7 +115,7 @@ func whyRequired(c matrix.Cell) string {
 }
 
 // explainLayers explains each layer that installs once, or for each platform if any has another.
-func explainLayers(images []*plan.Image) []layerReasons {
+func explainLayers(images []*plan.Image, held *lock.Lock) []layerReasons {
 	all := []layerReasons{}
 	for i, step := range images[0].Layers() {
 		if step.Installer == "" {
@@ -118,7 +123,7 @@ func explainLayers(images []*plan.Image) []layerReasons {
 		}
 		var each []layerReasons
 		for _, img := range images {
-			each = append(each, explainLayer(img.Release, img.Layers()[i]))
+			each = append(each, explainLayer(img, img.Layers()[i], held))
 		}
 		if !slices.ContainsFunc(each, func(l layerReasons) bool { return !reflect.DeepEqual(l, each[0]) }) {
 			all = append(all, each[0])
@@ -132,7 +137,7 @@ func explainLayers(images []*plan.Image) []layerReasons {
 	return all
 }
 
-func explainLayer(r recipes.Release, step plan.Step) layerReasons {
+func explainLayer(img *plan.Image, step plan.Step, held *lock.Lock) layerReasons {
 	layer := step.Layer
 	l := layerReasons{
 		Flavor: recipes.Flavor(step.Name), Where: fileLine(step.File, step.Line), Packages: []packageReasons{}, Hold: append([]string{}, layer.Hold...),
@@ -142,10 +147,11 @@ func explainLayer(r recipes.Release, step plan.Step) layerReasons {
 	maps.Copy(l.Links, layer.Links)
 	l.Files = append(l.Files, slices.Sorted(maps.Keys(layer.Files))...)
 	for _, arg := range layer.Packages {
-		p := packageReasons{Name: arg, Unsourced: slices.Contains(r.Unsourced, arg)}
-		if pin, ok := r.Pin(arg); ok {
+		p := packageReasons{Name: arg, Unsourced: slices.Contains(img.Release.Unsourced, arg)}
+		if pin, ok := img.Release.Pin(arg); ok {
 			p = packageReasons{Name: pin.Package, Version: pin.Version, Source: pin.Source, Date: pin.Date, Where: pin.Where}
 		}
+		p.Locked = held.Versions(lock.System{OS: img.OS.Name, Platform: img.Platform}, p.Name)
 		l.Packages = append(l.Packages, p)
 	}
 	return l

@@ -87,6 +87,8 @@ type packageReasons struct {
 	Date      string `json:"date,omitempty"`
 	Where     string `json:"where,omitempty"`
 	Unsourced bool   `json:"unsourced,omitempty"`
+
+	Locked []string `json:"locked,omitempty"` // versions that matrix.lock has
 }
 
 type sampleReasons struct {
@@ -174,11 +176,15 @@ func (l layerReasons) write(w *bytes.Buffer, fact func(name, format string, args
 
 // why says where the version of a package is from.
 func (p packageReasons) why() string {
+	locked := ""
+	if len(p.Locked) > 0 {
+		locked = "; the lock has " + strings.Join(p.Locked, ", ")
+	}
 	switch {
 	case p.Version != "":
-		return fmt.Sprintf("%s\t%s, %s\t%s", p.Version, p.Source, p.Date, p.Where)
+		return fmt.Sprintf("%s\t%s, %s\t%s%s", p.Version, p.Source, p.Date, p.Where, locked)
 	case p.Unsourced:
-		return "unsourced\tno document gives its version"
+		return "unsourced\tno document gives its version" + locked
 	}
-	return "-\twhat the distribution's package lists have"
+	return "-\twhat the distribution's package lists have" + locked
 }

@@ -65,6 +65,18 @@ func systemsOf(cells []matrix.Cell) (all []lock.System) {
 	return all
 }
 
+// lockIfAny is readLock where there may be none: nil.
+func (s *selection) lockIfAny() (*lock.Lock, error) {
+	if s.file == "-" {
+		return nil, nil
+	}
+	l, err := s.readLock()
+	if errors.Is(err, lock.ErrNone) {
+		return nil, nil
+	}
+	return l, err
+}
+
 // datePlace is where the moment of the lock stands in the address of a mirror by date.
 const datePlace = "{date}"
 

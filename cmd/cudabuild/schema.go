@@ -37,7 +37,7 @@ type document struct {
 func documents() []document {
 	return []document{
 		{"plan", "plan --json, and the problems of an invalid matrix", plan.Document{}},
-		{"plan-diff", "plan --diff --json", plan.Diff{}},
+		{"plan-diff", "plan --diff --json", planDiffDocument{}},
 		{"explain", "explain CELL --json", cellReasons{}},
 		{"matrix-run", "matrix --json, and OUT/run.json", record.Run{}},
 		{"lock", "matrix.lock", lock.Lock{}},
