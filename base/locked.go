@@ -53,7 +53,7 @@ func (e *MovedError) Hint() string {
 func (e *MovedError) Code() int { return 1 }
 
 // Named is a line for each package, of the first twenty, and how many more there are.
-func Named(all []lock.Loss) string {
+func Named[T fmt.Stringer](all []T) string {
 	var text strings.Builder
 	for _, l := range all[:min(len(all), maxNamed)] {
 		text.WriteString("\n  " + l.String())

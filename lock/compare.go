@@ -149,19 +149,35 @@ func (l *Lock) Lost(s System, have Index) (all []Loss) {
 	return all
 }
 
-// Strays returns those of an image's packages that the lock does not have for their system, in order, with
-// the versions that it has.
-func (l *Lock) Strays(packages []Package) (all []Loss) {
-	locked := Index{}
+// Stray is a package of an image that the lock does not have.
+type Stray struct {
+	Package
+
+	Locked []string // the versions that the lock has instead, sorted; nil if none
+}
+
+// String names it and says what the lock has.
+func (s Stray) String() string {
+	text := s.title() + " " + s.Version
+	if len(s.Locked) == 0 {
+		return text + " (not in the lock)"
+	}
+	return fmt.Sprintf("%s (the lock has %s)", text, strings.Join(s.Locked, ", "))
+}
+
+// Strays returns those of an image's packages that the lock does not have for their system, in order.
+func (l *Lock) Strays(packages []Package) (all []Stray) {
+	locked := map[System]Index{}
 	for _, p := range l.Packages {
-		p.Name = p.String() + " " + p.Name
-		locked.Add(p)
+		if locked[p.System] == nil {
+			locked[p.System] = Index{}
+		}
+		locked[p.System].Add(p)
 	}
 	for _, p := range packages {
-		of := p
-		of.Name = p.String() + " " + p.Name
-		if _, ok := locked[of.title()][p.Version]; !ok {
-			all = append(all, Loss{Package: p, There: slices.Sorted(maps.Keys(locked[of.title()]))})
+		versions := locked[p.System][p.title()]
+		if _, ok := versions[p.Version]; !ok {
+			all = append(all, Stray{p, slices.Sorted(maps.Keys(versions))})
 		}
 	}
 	return all

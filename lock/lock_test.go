@@ -206,9 +206,11 @@ func TestStrays(t *testing.T) {
 	}
 	var got []string
 	for _, s := range l.Strays([]lock.Package{in(thirteen, bash), in(thirteen, newer), in(thirteen, guard), in(twelve, libc)}) {
-		got = append(got, s.System.String()+" "+s.Name+" "+s.Version+" "+strings.Join(s.There, ","))
+		got = append(got, s.System.String()+" "+s.String())
 	}
-	if diff := cmp.Diff([]string{"debian13 linux/amd64 libc6 2.41-13 2.41-12", "debian13 linux/amd64 guard 12.4 ", "debian12 linux/amd64 libc6 2.41-12 "}, got); diff != "" {
+	if diff := cmp.Diff([]string{
+		"debian13 linux/amd64 libc6:amd64 2.41-13 (the lock has 2.41-12)", "debian13 linux/amd64 guard:all 12.4 (not in the lock)", "debian12 linux/amd64 libc6:amd64 2.41-12 (not in the lock)",
+	}, got); diff != "" {
 		t.Errorf("strays (-want +got):\n%s", diff)
 	}
 }

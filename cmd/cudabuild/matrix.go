@@ -282,7 +282,7 @@ func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix
 		Failed:   filepath.Join(f.out, "failed"),
 		Engine:   engine.Options{StateDir: held.Dir, ToolDir: toolDir(), Lock: held},
 		Builders: f.builders, OfMatrix: f.ofMatrix,
-		Gate:   verifier, Lister: verifier,
+		Gate: verifier, Lister: verifier,
 		Matrix: m.Digest(), Version: version,
 		Cache: caches, AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
