@@ -64,7 +64,7 @@ func (r *run) parts(m *manifest) (all []record.Part) {
 
 // tools are the versions of what has just made an image.
 func (r *run) tools(m *manifest) map[string]string {
-	versions := map[string]string{"cudabuild": r.Version, "buildkitd": m.by.version}
+	versions := map[string]string{"cudabuild": r.Version, "buildkitd": m.by.version, "runc": m.by.engine.Runc}
 	maps.Copy(versions, r.bases[m.baseKey()].Tools)
 	maps.DeleteFunc(versions, func(_, version string) bool { return version == "" })
 	return versions

@@ -17,6 +17,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"os"
@@ -99,6 +100,7 @@ func (o Options) Forget() error { return os.RemoveAll(o.root()) }
 type Engine struct {
 	Client    *bk.Client
 	Version   string   // what the daemon says of itself, "" if it says nothing
+	Runc      string   // the version of the runc of an owned daemon, "" if that does not say one
 	Platforms []string // whose programs a given daemon runs; nil for an owned one
 
 	daemon *daemon
@@ -121,7 +123,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.stop(0))
 	}
-	return &Engine{Client: c, Version: info.BuildkitVersion.Version, daemon: d}, nil
+	return &Engine{Client: c, Version: info.BuildkitVersion.Version, Runc: d.runc, daemon: d}, nil
 }
 
 func (o Options) patience() time.Duration { return cmp.Or(o.Patience, 30*time.Second) }
@@ -243,4 +245,13 @@ func tool(dir, name string) (string, error) {
 		return "", fmt.Errorf("%w: %s is neither in %q nor on PATH (run 'make tools')", ErrUnavailable, name, dir)
 	}
 	return path, nil
+}
+
+// versionOf is the version that Go has stamped into a program, "" if it has none.
+func versionOf(program string) string {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return ""
+	}
+	return info.Main.Version
 }

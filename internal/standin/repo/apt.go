@@ -22,13 +22,19 @@ func Apt(t testing.TB, key *Key, dir string, packages []Package) {
 	index := tool(t, dir, nil, "apt-ftparchive", "packages", ".")
 	put(t, filepath.Join(dir, "Packages"), index)
 	put(t, filepath.Join(dir, "Packages.gz"), zip(t, index))
+	Release(t, key, dir)
+	put(t, filepath.Join(dir, KeyFile), key.Armored)
+}
+
+// Release writes what names the files of an apt repository, or of a suite of one, by their sums, and signs that.
+func Release(t testing.TB, key *Key, dir string) {
+	t.Helper()
 	release := tool(t, dir, nil, "apt-ftparchive", "-o", "APT::FTPArchive::Release::Origin=cudabuild stand-in",
 		"-o", "APT::FTPArchive::Release::Architectures=amd64", "release", ".")
 	file := filepath.Join(dir, "Release")
 	put(t, file, release)
 	key.sign(t, file, filepath.Join(dir, "InRelease"), "--clearsign")
 	key.sign(t, file, file+".gpg", "--detach-sign")
-	put(t, filepath.Join(dir, KeyFile), key.Armored)
 }
 
 // KeyFile is the name that a repository's own key has in it.
