@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -151,21 +152,21 @@ func (a *archive) file(r *http.Request) ([]byte, error) {
 	case ok || past != nil:
 		return kept, nil
 	}
-	return a.fetch(r, name)
+	return a.fetch(r.Context(), name)
 }
 
 // fetch takes a file from the distribution and keeps it.
-func (a *archive) fetch(r *http.Request, name string) ([]byte, error) {
+func (a *archive) fetch(ctx context.Context, name string) ([]byte, error) {
 	from, _, _ := strings.Cut(name, "/")
 	own := map[string]string{"debian": "http://mirror.example", "debian-security": "http://mirror.example"}[from]
 	if own == "" {
 		return nil, nil
 	}
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, cmp.Or(os.Getenv("CUDABUILD_DEBIAN_MIRROR"), own)+"/"+name, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, cmp.Or(os.Getenv("CUDABUILD_DEBIAN_MIRROR"), own)+"/"+name, nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{}).Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -187,17 +188,15 @@ func (a *archive) fetch(r *http.Request, name string) ([]byte, error) {
 func (a *archive) moveOn(t *testing.T, name string) (was, is string) {
 	t.Helper()
 	const suite, list = "debian/dists/trixie/", "main/binary-amd64/Packages"
-	resp, err := http.Get(a.URL + "/" + suite + list + ".xz") //nolint:noctx // of a server of this test
+	data, err := a.fetch(t.Context(), suite+list+".xz")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	zr, err := xz.NewReader(resp.Body, xz.DefaultDictMax)
+	zr, err := xz.NewReader(bytes.NewReader(data), xz.DefaultDictMax)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := io.ReadAll(zr)
-	if err != nil {
+	if data, err = io.ReadAll(zr); err != nil {
 		t.Fatal(err)
 	}
 	entry := regexp.MustCompile(`(?s)\nPackage: ` + name + `\n.*?\n\n`).Find(data)

@@ -175,7 +175,8 @@ func TestLost(t *testing.T) {
 	l := locked(thirteen, libc, bash, guard, lock.Package{Name: "tar", Arch: "amd64", Version: "1", SHA256: sum("d")})
 	have := lock.Index{}
 	for _, p := range []lock.Package{
-		{Name: "libc6", Arch: "amd64", Version: "2.41-13", SHA256: sum("a")}, {Name: "libc6", Arch: "i386", Version: "2.41-12", SHA256: sum("a")},
+		{Name: "libc6", Arch: "amd64", Version: "2.41-13", SHA256: sum("a")},
+		{Name: "libc6", Arch: "i386", Version: "2.41-12", SHA256: sum("a")},
 		{Name: "bash", Arch: "amd64", Version: "5.2-1", SHA256: sum("e")},
 	} {
 		have.Add(p)

@@ -29,7 +29,6 @@ type lockUpdate struct {
 	workspace
 
 	asJSON bool
-	noWait bool
 }
 
 func newLockUpdate() *cobra.Command {
@@ -70,7 +69,6 @@ has changed.`,
 	}
 	f.selection.register(cmd)
 	f.workspace.register(cmd)
-	cmd.Flags().BoolVar(&f.noWait, "no-wait", false, "exit with code 3 instead of waiting for another run to end")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	return cmd
 }
@@ -98,7 +96,7 @@ func lockDiff(w io.Writer, d lock.Diff) error {
 // collect is the lock of the systems of cells, all of which must have been built. Beside theirs
 // it has the packages of all other images that were made from the same roots and lists.
 func (f *lockUpdate) collect(cmd *cobra.Command, cells []matrix.Cell) (l *lock.Lock, err error) {
-	held, err := f.own(cmd, f.noWait)
+	held, err := f.own(cmd, false)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +215,7 @@ func (c *collector) system(ctx context.Context, bases *base.Store, run *record.R
 			if (lock.System{OS: made.OS, Platform: made.Platform}) != s || cell.Status != record.Passed || !madeFrom(made, in) || !standing(c.images, cell) {
 				continue
 			}
-			packages, err := c.packages(ctx, cell, made, s)
+			packages, err := c.packages(ctx, cell, s)
 			if err != nil {
 				return err
 			}
@@ -234,7 +232,7 @@ func (c *collector) system(ctx context.Context, bases *base.Store, run *record.R
 }
 
 // packages are those of one image of a cell.
-func (c *collector) packages(ctx context.Context, cell record.Cell, made record.Made, s lock.System) ([]lock.Package, error) {
+func (c *collector) packages(ctx context.Context, cell record.Cell, s lock.System) ([]lock.Package, error) {
 	desc, _ := c.images.Lookup(cell.Tags[0])
 	desc, err := c.images.ForPlatform(desc, s.Platform)
 	if err != nil {
