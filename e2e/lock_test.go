@@ -72,7 +72,6 @@ func TestLock(t *testing.T) {
 	mustContain(t, "stderr", r.stderr, "\n  bash:amd64 "+was+" is gone (there is "+is+")\n", "1 of ", "hint: name a mirror by date", l.Date(l.Roots[0].System).Format(lock.DateFormat))
 
 	t.Log(r.stderr)
-
 	before := m.requests(false)
 	again, r := fresh.build(t, "--locked", "--debian-mirror", m.URL+"/archive/{archive}/{date}")
 	if diff := gocmp.Diff(digests(first), digests(again)); diff != "" || r.code != 0 {
