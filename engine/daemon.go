@@ -64,7 +64,7 @@ type daemon struct {
 	end  error         // valid once done is closed
 }
 
-func start(o Options) (*daemon, error) {
+func start(ctx context.Context, o Options) (*daemon, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("%w: starting one needs root (or name a running one with --builder)", ErrUnavailable)
 	}
@@ -80,7 +80,7 @@ func start(o Options) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{
-		runc:  versionOf(runc),
+		runc:  versionOf(ctx, runc),
 		root:  o.root(),
 		log:   filepath.Join(o.StateDir, "engine.log"),
 		state: o.StateDir,

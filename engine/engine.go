@@ -17,7 +17,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"os"
@@ -111,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Address != "" {
 		return given(ctx, o.Address, o.patience())
 	}
-	d, err := start(o)
+	d, err := start(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -247,11 +246,13 @@ func tool(dir, name string) (string, error) {
 	return path, nil
 }
 
-// versionOf is the version that Go has stamped into a program, "" if it has none.
-func versionOf(program string) string {
-	info, err := buildinfo.ReadFile(program)
-	if err != nil {
+// versionOf is what runc says of itself, "" if it does not say a version.
+func versionOf(ctx context.Context, runc string) string {
+	out, _ := exec.CommandContext(ctx, runc, "--version").Output()
+	line, _, _ := strings.Cut(string(out), "\n")
+	version, ok := strings.CutPrefix(line, "runc version ")
+	if !ok {
 		return ""
 	}
-	return info.Main.Version
+	return version
 }

@@ -78,7 +78,7 @@ func (l *Lock) check() error {
 		case !system.MatchString(s.String()):
 			return fmt.Errorf("%s %q: %q is no OS and platform", kind, name, s)
 		case seen[key]:
-			return fmt.Errorf("%s %s of %s is there twice ('cudabuild lock update' after a run writes it anew)", kind, name, s)
+			return fmt.Errorf("%s %s of %s is there twice (after a merge? take one side, or remove the file and run 'cudabuild lock update')", kind, name, s)
 		}
 		seen[key] = true
 		for _, w := range words {
@@ -104,7 +104,7 @@ func (l *Lock) check() error {
 			return err
 		}
 		if seen[r.String()] {
-			return fmt.Errorf("%s has two roots ('cudabuild lock update' after a run writes it anew)", r)
+			return fmt.Errorf("%s has two roots (after a merge? take one side, or remove the file and run 'cudabuild lock update')", r)
 		}
 		seen[r.String()] = true
 	}

@@ -94,7 +94,7 @@ func TestParse(t *testing.T) {
 		"version":     {`"version":1,`, `"version":2,`, "version 2, want 1"},
 		"no version":  {`"version":1,`, ``, "version 0, want 1"},
 		"twice a key": {`"version":1,`, `"version":1,"version":1,`, "is there twice"},
-		"merged":      {`{"os":"debian13","platform":"linux/amd64","name":"guard"`, `{"os":"debian13","platform":"linux/amd64","name":"guard","arch":"all","version":"12.4"},` + "\n" + `{"os":"debian13","platform":"linux/amd64","name":"guard"`, "package guard:all 12.4 of debian13 linux/amd64 is there twice ('cudabuild lock update'"},
+		"merged":      {`{"os":"debian13","platform":"linux/amd64","name":"guard"`, `{"os":"debian13","platform":"linux/amd64","name":"guard","arch":"all","version":"12.4"},` + "\n" + `{"os":"debian13","platform":"linux/amd64","name":"guard"`, "package guard:all 12.4 of debian13 linux/amd64 is there twice (after a merge?"},
 		"conflict":    {`"packages":[`, "<<<<<<< ours\n" + `"packages":[`, "invalid character"},
 		"digest":      {`"sha256:1`, `"sha512:1`, "is no digest"},
 		"sum":         {`"sha256":"3`, `"sha256":"X`, "want 64 hexadecimal digits"},
