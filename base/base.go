@@ -37,6 +37,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/internal/files"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -70,6 +71,8 @@ type Store struct {
 	// ([CheckMirror] says what it may be). It is where packages come from, not what they
 	// are: no image keeps it, and another one makes no other base.
 	Mirror string
+	// Lock, if set, has the roots that Base returns: those and no others.
+	Lock *lock.Lock
 	// Logins are for a Mirror whose address has none.
 	Logins Logins
 	// Settings are those of this machine's apt (proxy, CA) while it bootstraps here.
@@ -136,9 +139,15 @@ func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (B
 	if ok && src.sameDates(known.Dates) {
 		return known, nil
 	}
+	if err := s.checkSources(ctx, src, lock.System{OS: o.Name, Platform: platform}); err != nil {
+		return Base{}, err
+	}
 	made, err := s.make(ctx, by, bootstrap{o, platform, src})
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
+	}
+	if err := s.checkMade(made); err != nil {
+		return Base{}, err
 	}
 	made.Recipe = recipeDigest(r, platform)
 	return made, s.save(made)
@@ -156,10 +165,27 @@ func (s *Store) runner(platform string) (runner, error) {
 	return nil, err
 }
 
-// Known returns the root that an earlier call of Base has left.
+// Known returns the root that an earlier call of Base has left; with a Lock, the lock's.
 func (s *Store) Known(ctx context.Context, r *recipes.Recipe, platform string) (Base, bool) {
-	known, ok := s.load(r.OS.Name, platform)
+	known, ok := s.load(s.recordPath(r.OS.Name, platform))
+	if s.Lock != nil {
+		want, _ := s.Lock.Root(lock.System{OS: r.OS.Name, Platform: platform})
+		known, ok = s.Find(ctx, want.System, want.Digest, want.Index)
+	}
 	return known, ok && known.Recipe == recipeDigest(r, platform) && s.whole(ctx, known)
+}
+
+// Find returns the base of which these are the digests of root and lists, though it may not be
+// the newest any more.
+func (s *Store) Find(ctx context.Context, of lock.System, root, lists string) (Base, bool) {
+	newest := s.recordPath(of.OS, of.Platform)
+	for _, path := range []string{keptPath(newest, root, lists), newest} { // the newest may be of an earlier cudabuild
+		b, ok := s.load(path)
+		if ok && b.Root.String() == root && b.Lists.String() == lists && s.whole(ctx, b) {
+			return b, true
+		}
+	}
+	return Base{}, false
 }
 
 // Config returns the image configuration of a base's root file system. Its history has
@@ -200,19 +226,28 @@ func (s *Store) recordPath(os, platform string) string {
 	return filepath.Join(s.dir, os+"-"+strings.ReplaceAll(platform, "/", "-")+".json")
 }
 
-func (s *Store) load(name, platform string) (Base, bool) {
+// keptPath is where a base of these digests keeps its record when it is not the newest.
+func keptPath(newest, root, lists string) string {
+	return strings.TrimSuffix(newest, ".json") + "-" + digest.FromString(root + lists).Encoded()[:16] + ".json"
+}
+
+func (s *Store) load(path string) (Base, bool) {
 	var b Base
-	data, err := os.ReadFile(s.recordPath(name, platform))
+	data, err := os.ReadFile(path)
 	return b, err == nil && json.Unmarshal(data, &b) == nil
 }
 
+// save keeps the record of a base, and makes it the newest unless it is a lock's.
 func (s *Store) save(b Base) error {
 	data, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
 		return err
 	}
-	path := s.recordPath(b.OS, b.Platform)
-	return files.Write(path, data)
+	newest := s.recordPath(b.OS, b.Platform)
+	if err := files.Write(keptPath(newest, b.Root.String(), b.Lists.String()), data); err != nil || s.Lock != nil {
+		return err
+	}
+	return files.Write(newest, data)
 }
 
 // whole reports whether every blob of a base is still in the store.

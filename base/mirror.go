@@ -157,10 +157,15 @@ func (s sources) unmirror(dir *os.Root) error {
 func listPrefixes(list string) []string {
 	var prefixes []string
 	for _, address := range inReleases(list) {
-		_, path, _ := strings.Cut(strings.TrimSuffix(address, "InRelease"), "://")
-		prefixes = append(prefixes, strings.NewReplacer("_", "%5f", "/", "_").Replace(path))
+		prefixes = append(prefixes, listName(strings.TrimSuffix(address, "InRelease")))
 	}
 	return prefixes
+}
+
+// listName is how apt calls the file from an address in its folder of lists.
+func listName(address string) string {
+	_, path, _ := strings.Cut(address, "://")
+	return strings.NewReplacer("_", "%5f", "/", "_").Replace(path)
 }
 
 // AptConfig tells the apt of a build step where the mirror is and how to log in there, in
@@ -197,7 +202,7 @@ func (s *Store) Reachable(ctx context.Context, b Base) error {
 	}
 	m := s.mirror()
 	for _, address := range slices.Sorted(maps.Keys(b.Dates)) {
-		if _, err := indexDate(ctx, m.inRelease(address), m.login); errors.Is(err, ErrUnreachable) {
+		if _, _, err := indexState(ctx, m.inRelease(address), m.login); errors.Is(err, ErrUnreachable) {
 			return err
 		}
 	}

@@ -20,11 +20,11 @@ import (
 // fromImage is Base for an OS that starts from a vendor's image: it resolves that, and
 // makes an index of the key and the state of each repository (docs/sources.md). The
 // same state gives the same digests, so a base that has not moved is the known one.
-func (s *Store) fromImage(ctx context.Context, from *recipes.Recipe, platform string) (Base, error) {
-	o := from.OS
+func (s *Store) fromImage(ctx context.Context, recipe *recipes.Recipe, platform string) (Base, error) {
+	o := recipe.OS
 	b := Base{OS: o.Name, Platform: platform, Dates: map[string]time.Time{}, Sums: map[string]digest.Digest{}}
 	var repositories []repository
-	for _, address := range from.Addresses(platform) {
+	for _, address := range recipe.Addresses(platform) {
 		r, err := readRepository(ctx, address, o.Repository.Packages)
 		if err != nil {
 			return Base{}, err
@@ -35,9 +35,11 @@ func (s *Store) fromImage(ctx context.Context, from *recipes.Recipe, platform st
 	if len(repositories) == 0 {
 		return Base{}, fmt.Errorf("source %q has no repository for it on %s", o.Source, platform)
 	}
-	s.Log.Info("resolving", "os", o.Name, "image", o.Image)
+	s.lockedStates(&b, repositories)
+	from := s.vendorImage(o, platform)
+	s.Log.Info("resolving", "os", o.Name, "image", from)
 	var err error
-	if b.Image, b.Root, err = s.resolve(ctx, o.Image, platform); err != nil {
+	if b.Image, b.Root, err = s.resolve(ctx, from, platform); err != nil {
 		return Base{}, err
 	}
 	config, err := s.Config(ctx, b)

@@ -93,8 +93,8 @@ func repomdDate(data []byte, address string) (time.Time, error) {
 	return time.Unix(newest, 0).UTC(), nil
 }
 
-// maxIndex bounds what is read of a key or a state. The largest seen have 200 KB.
-const maxIndex = 16 << 20
+// maxIndex bounds what is read of a file. The largest seen, the packages of Debian's main, has 13 MB.
+const maxIndex = 64 << 20
 
 // errNoFile is the condition that a server answers, but not with the file.
 var errNoFile = errors.New("no such file")

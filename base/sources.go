@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -22,6 +24,7 @@ type sources struct {
 	auth string // the login for it, for apt's auth.conf; may be ""
 	// dates of the InRelease files, by their own address.
 	dates map[string]time.Time
+	sums  map[string]digest.Digest // of the same files
 }
 
 // findSources asks mmdebstrap which repositories it uses for the suite by default,
@@ -32,9 +35,9 @@ func (s *Store) findSources(ctx context.Context, by runner, o recipes.OS, platfo
 		return sources{}, err
 	}
 	m := s.mirror()
-	src := sources{own: own, used: m.mirrored(own), auth: m.auth(), dates: map[string]time.Time{}}
+	src := sources{own: own, used: m.mirrored(own), auth: m.auth(), dates: map[string]time.Time{}, sums: map[string]digest.Digest{}}
 	for _, address := range inReleases(own) {
-		if src.dates[address], err = indexDate(ctx, m.inRelease(address), m.login); err != nil {
+		if src.dates[address], src.sums[address], err = indexState(ctx, m.inRelease(address), m.login); err != nil {
 			return sources{}, err
 		}
 	}
@@ -58,12 +61,14 @@ func inReleases(list string) []string {
 	return addresses
 }
 
-func indexDate(ctx context.Context, address string, login *url.Userinfo) (time.Time, error) {
+// indexState is the date and the sum of an InRelease file.
+func indexState(ctx context.Context, address string, login *url.Userinfo) (date time.Time, sum digest.Digest, err error) {
 	data, err := fetchFrom(ctx, "the package repositories", address, login)
 	if err != nil {
-		return time.Time{}, err
+		return date, "", err
 	}
-	return parseDate(bytes.NewReader(data), address)
+	date, err = parseDate(bytes.NewReader(data), address)
+	return date, digest.FromBytes(data), err
 }
 
 // parseDate finds the Date field at the head of an InRelease file.

@@ -16,11 +16,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/internal/cause"
 	"github.com/cudabuild/cudabuild/internal/emulator"
 	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -123,6 +125,57 @@ func TestThere(t *testing.T) {
 	}
 	if len(e.steps) != 3 || !e.steps[2].Again {
 		t.Errorf("again: %d steps, want one that is not served from a cache", len(e.steps))
+	}
+}
+
+// TestThereLocked: from a mirror by date, whose lists may have expired, comes the root of the lock; it is
+// not the newest for who builds without. Another mirror is asked for its lists, and nothing is made.
+func TestThereLocked(t *testing.T) {
+	t.Parallel()
+	first, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mirror := datedMirror(t)
+	first.Elsewhere, first.Mirror = &standInElsewhere{}, mirror
+	want, err := first.Base(t.Context(), trixie, noPlatform)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lock.Lock{Roots: []lock.Root{{System: want.system(), Digest: want.Root.String(), Index: want.Lists.String()}}}
+	for address := range want.Dates {
+		l.Lists = append(l.Lists, lock.List{System: want.system(), Repository: address, SHA256: digest.FromString("Date: Sat, 15 Nov 2025 10:00:00 UTC\n").Encoded()})
+	}
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &standInElsewhere{}
+	s.Elsewhere, s.Mirror, s.Lock = e, mirror+"/archive/{archive}/20251115T100000Z", l
+	if err := s.CheckLock(t.Context(), trixie, noPlatform); err != nil || len(e.steps) != 1 {
+		t.Errorf("CheckLock: %v after %d steps, want one", err, len(e.steps))
+	}
+	b, err := s.Base(t.Context(), trixie, noPlatform)
+	if err != nil || b.Root != want.Root || b.Lists != want.Lists {
+		t.Fatalf("Base = %+v, %v, want %+v", b, err, want)
+	}
+	if got := string(e.steps[2].Sources); strings.Count(got, "deb [check-valid-until=no] http://127.0.0.1") != 3 {
+		t.Errorf("sources of the step: %q", got)
+	}
+	if known, ok := s.Known(t.Context(), trixie, noPlatform); !ok || known.Root != want.Root {
+		t.Errorf("Known = %+v, %v", known, ok)
+	}
+	s.Lock = nil
+	if known, ok := s.Known(t.Context(), trixie, noPlatform); ok {
+		t.Errorf("without the lock: %+v, want none", known)
+	}
+	l.Lists[0].SHA256 = digest.FromString("other").Encoded()
+	s, e = first, &standInElsewhere{}
+	s.Elsewhere, s.Lock = e, l
+	l.Roots[0].Digest = digest.FromString("other").String()
+	var moved *MovedError
+	if _, err := s.Base(t.Context(), trixie, noPlatform); !errors.As(err, &moved) || len(e.steps) != 1 {
+		t.Errorf("Base = %v after %d steps, want that the lists have moved", err, len(e.steps))
 	}
 }
 

@@ -35,6 +35,7 @@ import (
 	"github.com/cudabuild/cudabuild/base"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -281,6 +282,43 @@ func TestVendorRefresh(t *testing.T) {
 	v.Close()
 	if diff := cmp.Diff(moved, again(false)); diff != "" {
 		t.Errorf("without a network (-moved +again):\n%s", diff)
+	}
+}
+
+// TestVendorLocked: image and state are the lock's, though both have moved since; the image's name
+// is not asked for again.
+func TestVendorLocked(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t, "deb", "never.asc")
+	s, o := v.store(t, t.TempDir())
+	then, err := s.Base(t.Context(), o, "linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, lists, packages, err := s.State(t.Context(), then)
+	if err != nil || len(lists) != 1 || len(packages) > 0 || root.Image != then.Image {
+		t.Fatalf("State = %+v, %v, %v, %v", root, lists, packages, err)
+	}
+	v.files["/repos/old1/x86_64/Release"] = strings.Replace(aptState, "15 Nov", "16 Nov", 1)
+	ref, err := name.ParseReference(v.host() + "/library/old:1")
+	if err == nil {
+		err = remote.Write(ref, empty.Image)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, _ := v.store(t, t.TempDir())
+	fresh.Lock = &lock.Lock{Roots: []lock.Root{root}, Lists: lists}
+	if err := fresh.CheckLock(t.Context(), o, "linux/amd64"); err != nil {
+		t.Error(err)
+	}
+	b, err := fresh.Base(t.Context(), o, "linux/amd64")
+	if diff := cmp.Diff(then, b); diff != "" || err != nil {
+		t.Errorf("%v, locked (-then +now):\n%s", err, diff)
+	}
+	v.Close()
+	if known, ok := fresh.Known(t.Context(), o, "linux/amd64"); !ok || known.Root != then.Root {
+		t.Errorf("Known = %+v, %v", known, ok)
 	}
 }
 

@@ -51,6 +51,7 @@ type Options struct {
 	Failed string       // folder of the layout that keeps failed images by digest
 	Engine engine.Options
 	Gate   Gate
+	Lister Lister // of the same images, needed where Bases have a Lock
 
 	// Builders are the addresses of running BuildKits that share the work, as [engine.Find] returns
 	// them; none means that of Engine, or one of our own.

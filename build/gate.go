@@ -32,7 +32,11 @@ func (r *run) gate(ctx context.Context, t *task, x index) error {
 			return &stageError{record.StageVerify, t.manifests[i].failure(err)}
 		}
 		t.result.Images = append(t.result.Images, report)
-		errs[i] = t.manifests[i].failure(refusal(report))
+		refused := refusal(report)
+		if refused == nil {
+			refused = r.strays(ctx, t.manifests[i], b)
+		}
+		errs[i] = t.manifests[i].failure(refused)
 	}
 	if refused := failures(errs); refused != nil {
 		if err := r.keepFailed(ctx, x.desc); err != nil {

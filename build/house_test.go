@@ -22,6 +22,7 @@ import (
 	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/internal/require"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
@@ -43,6 +44,8 @@ type house struct {
 	failFast    bool
 	show        *watcher // of the progress, may be nil
 	mirror      string
+	lock        *lock.Lock   // nil holds the run to none
+	lister      build.Lister // needed with it
 	proxy       proxy.Proxy
 	patience    time.Duration // 0 is the engine's own
 	matrix      string        // "" is tinyMatrix
@@ -136,10 +139,10 @@ func (h *house) run(ctx context.Context, t testing.TB, only ...string) (*record.
 	if err != nil {
 		t.Fatal(err)
 	}
-	bases.Mirror = h.mirror
+	bases.Mirror, bases.Lock = h.mirror, h.lock
 	o := build.Options{
 		Matrix: h.parsed(t).Digest(), Version: "v0",
-		Builders: h.addresses, OfMatrix: h.ofMatrix, Cache: h.cache, Compression: h.compression, Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, FailFast: h.failFast,
+		Builders: h.addresses, OfMatrix: h.ofMatrix, Cache: h.cache, Compression: h.compression, Proxy: h.proxy, Log: h.log, Bases: bases, Images: images, Failed: h.failed(), Gate: h.gate, Lister: h.lister, FailFast: h.failFast,
 		Engine: engine.Options{Address: h.address, StateDir: h.state, ToolDir: h.toolDir, Lock: lock, Patience: h.patience},
 	}
 	if h.show != nil {

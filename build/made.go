@@ -41,6 +41,7 @@ func (r *run) parts(m *manifest) (all []record.Part) {
 	from := r.bases[m.baseKey()].Base
 	all = append(all,
 		record.Part{Kind: record.MatrixPart, Digest: r.Matrix},
+		r.lockPart(),
 		record.Part{Kind: record.RootPart, Name: from.Image, Digest: from.Root.String()},
 		record.Part{Kind: record.ListsPart, Digest: from.Lists.String(), Date: from.Epoch})
 	for _, address := range slices.Sorted(maps.Keys(from.Dates)) {
@@ -63,7 +64,7 @@ func (r *run) parts(m *manifest) (all []record.Part) {
 
 // tools are the versions of what has just made an image.
 func (r *run) tools(m *manifest) map[string]string {
-	versions := map[string]string{"cudabuild": r.Version, "buildkitd": m.by.version}
+	versions := map[string]string{"cudabuild": r.Version, "buildkitd": m.by.version, "runc": m.by.engine.Runc}
 	maps.Copy(versions, r.bases[m.baseKey()].Tools)
 	maps.DeleteFunc(versions, func(_, version string) bool { return version == "" })
 	return versions

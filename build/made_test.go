@@ -33,7 +33,7 @@ func TestMade(t *testing.T) {
 	if diff := cmp.Diff(want, base, ignored); diff != "" {
 		t.Errorf("of base (-want +got):\n%s", diff)
 	}
-	if base.Digest != first.Cells[0].Digest || base.Tools["buildkitd"] == "" || base.Tools["cudabuild"] != "v0" || base.Plan == nbody.Plan {
+	if base.Digest != first.Cells[0].Digest || base.Tools["buildkitd"] == "" || base.Tools["runc"] == "" || base.Tools["cudabuild"] != "v0" || base.Plan == nbody.Plan {
 		t.Errorf("of base: %+v", base)
 	}
 	var parts []string

@@ -67,6 +67,9 @@ func (r *run) all(parent context.Context) (err error) {
 	if err := r.checkPlatforms(ctx); err != nil {
 		return err
 	}
+	if err := r.checkLock(ctx); err != nil {
+		return err
+	}
 	var group sync.WaitGroup
 	for _, t := range r.tasks {
 		group.Go(func() { r.task(ctx, t) })
@@ -144,7 +147,7 @@ func (r *run) settle(ctx context.Context, t *task, err error) {
 }
 
 func (r *run) record() *record.Run {
-	result := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: []record.Cell{}, Builders: r.recorded()}
+	result := &record.Run{Version: 1, Inputs: []record.Input{}, Cells: []record.Cell{}, Builders: r.recorded(), Lock: r.lockDigest()}
 	for _, b := range r.bases {
 		if b.Root != "" {
 			result.Inputs = append(result.Inputs, record.Input{

@@ -55,6 +55,7 @@ printf '#!/bin/sh\nexec "$RUNC" --root "$RUNC_ROOT" "$@"\n' >"$RUNC_ROOT/runc" &
 // daemon is a buildkitd that this process owns.
 type daemon struct {
 	root, log string
+	runc      string   // its version
 	state     string   // the state directory
 	dir       *os.File // root, held open: see socket
 
@@ -63,7 +64,7 @@ type daemon struct {
 	end  error         // valid once done is closed
 }
 
-func start(o Options) (*daemon, error) {
+func start(ctx context.Context, o Options) (*daemon, error) {
 	if os.Geteuid() != 0 {
 		return nil, fmt.Errorf("%w: starting one needs root (or name a running one with --builder)", ErrUnavailable)
 	}
@@ -79,6 +80,7 @@ func start(o Options) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{
+		runc:  versionOf(ctx, runc),
 		root:  o.root(),
 		log:   filepath.Join(o.StateDir, "engine.log"),
 		state: o.StateDir,

@@ -99,6 +99,7 @@ func (o Options) Forget() error { return os.RemoveAll(o.root()) }
 type Engine struct {
 	Client    *bk.Client
 	Version   string   // what the daemon says of itself, "" if it says nothing
+	Runc      string   // the version of the runc of an owned daemon, "" if that does not say one
 	Platforms []string // whose programs a given daemon runs; nil for an owned one
 
 	daemon *daemon
@@ -109,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if o.Address != "" {
 		return given(ctx, o.Address, o.patience())
 	}
-	d, err := start(o)
+	d, err := start(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.stop(0))
 	}
-	return &Engine{Client: c, Version: info.BuildkitVersion.Version, daemon: d}, nil
+	return &Engine{Client: c, Version: info.BuildkitVersion.Version, Runc: d.runc, daemon: d}, nil
 }
 
 func (o Options) patience() time.Duration { return cmp.Or(o.Patience, 30*time.Second) }
@@ -243,4 +244,15 @@ func tool(dir, name string) (string, error) {
 		return "", fmt.Errorf("%w: %s is neither in %q nor on PATH (run 'make tools')", ErrUnavailable, name, dir)
 	}
 	return path, nil
+}
+
+// versionOf is what runc says of itself, "" if it does not say a version.
+func versionOf(ctx context.Context, runc string) string {
+	out, _ := exec.CommandContext(ctx, runc, "--version").Output()
+	line, _, _ := strings.Cut(string(out), "\n")
+	version, ok := strings.CutPrefix(line, "runc version ")
+	if !ok {
+		return ""
+	}
+	return version
 }

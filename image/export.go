@@ -57,7 +57,7 @@ func (l *Layout) Export(ctx context.Context, name, target, platform string) erro
 		}
 	}
 	if platform != "" {
-		if desc, err = l.forPlatform(desc, platform); err != nil {
+		if desc, err = l.ForPlatform(desc, platform); err != nil {
 			return fmt.Errorf("%s: %w", fullName, err)
 		}
 	}

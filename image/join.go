@@ -40,10 +40,10 @@ func (s *Store) Join(ctx context.Context, images ...ocispec.Descriptor) (ocispec
 	return desc, s.noteFull(content.WriteBlob(ctx, s.content, "index "+desc.Digest.String(), bytes.NewReader(data), desc))
 }
 
-// forPlatform returns the image of an index for that platform. An image that stands
+// ForPlatform returns the image of an index for that platform. An image that stands
 // alone is returned if it is for the platform. The error is a [*PlatformError] where
 // there is none.
-func (l *Layout) forPlatform(desc ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
+func (l *Layout) ForPlatform(desc ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
 	if desc.MediaType != ocispec.MediaTypeImageIndex {
 		img, err := l.Image(desc)
 		if err != nil {

@@ -29,6 +29,7 @@ type Made struct {
 // Kinds of parts.
 const (
 	MatrixPart     = "matrix"     // the matrix file
+	LockPart       = "lock"       // the matrix.lock that the run was held to
 	RecipePart     = "recipe"     // a file, by its path in a folder of recipes
 	SourcePart     = "source"     // a file of a sample
 	RootPart       = "root"       // what the image starts from; its name is where that can be pulled

@@ -16,9 +16,9 @@ import (
 // after the run r: cells and inputs of r in place of their own entries, all others as
 // and where they were, but without the tags that moved to a cell of r. A cell whose image
 // is the same keeps its rows. Totals are those of all cells, but SizeBytes and Seconds are
-// r's, as Builders are. Neither run is changed.
+// r's, as Lock and Builders are. Neither run is changed.
 func (r *Run) Over(earlier *Run) *Run {
-	result := &Run{Version: r.Version, Inputs: slices.Clone(r.Inputs), Cells: slices.Clone(r.Cells), Builders: slices.Clone(r.Builders)}
+	result := &Run{Version: r.Version, Inputs: slices.Clone(r.Inputs), Cells: slices.Clone(r.Cells), Lock: r.Lock, Builders: slices.Clone(r.Builders)}
 	if earlier != nil {
 		result.Pushes = append(slices.Clone(earlier.Pushes), r.Pushes...)
 		result.Inputs = over(r.Inputs, earlier.Inputs, func(i Input) string { return i.OS + " " + i.Platform })

@@ -35,6 +35,8 @@ type Run struct {
 	Version int     `json:"version"` // 1
 	Inputs  []Input `json:"inputs"`  // one an OS and platform, sorted; never null
 	Cells   []Cell  `json:"cells"`   // in the order of the plan; never null
+	// Lock is the digest of the matrix.lock that the last run was held to, "" if to none.
+	Lock string `json:"lock,omitempty"`
 	// Pushes are what was published of it, oldest first.
 	Pushes []Push `json:"pushes,omitempty"`
 	// Builders are the BuildKits that the user named for the last run, in his order; nil if it was cudabuild's own.

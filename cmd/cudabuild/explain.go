@@ -12,6 +12,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -36,7 +37,11 @@ date, the guard, the requirement, and the recipe that says so. It builds nothing
 			if err != nil {
 				return err
 			}
-			why, err := explainCell(cell)
+			held, err := sel.lockIfAny()
+			if err != nil {
+				return err
+			}
+			why, err := explainCell(cell, held)
 			if err != nil {
 				return err
 			}
@@ -52,7 +57,7 @@ date, the guard, the requirement, and the recipe that says so. It builds nothing
 	return cmd
 }
 
-func explainCell(cell matrix.Cell) (*cellReasons, error) {
+func explainCell(cell matrix.Cell, held *lock.Lock) (*cellReasons, error) {
 	var images []*plan.Image
 	for _, platform := range cell.Platforms {
 		img, err := plan.New(cell, platform)
@@ -63,7 +68,7 @@ func explainCell(cell matrix.Cell) (*cellReasons, error) {
 	}
 	first := images[0]
 	e := &cellReasons{
-		Version: 1, Cell: cell, Root: explainRoot(first.OS), Repositories: []repositoryReasons{}, Layers: explainLayers(images),
+		Version: 1, Cell: cell, Root: explainRoot(first.OS), Repositories: []repositoryReasons{}, Layers: explainLayers(images, held),
 		Guard: guardReasons{Provides: append([]string{}, first.Release.Guard.Provides...), Manager: first.OS.Manager, Where: first.Manager.Where()},
 	}
 	e.Ends = slices.DeleteFunc(cell.Recipe.EndsAll(), func(end *support.End) bool { return end == nil })
@@ -112,7 +117,7 @@ func whyRequired(c matrix.Cell) string {
 }
 
 // explainLayers explains the layer of each flavor once, or for each platform if any has another.
-func explainLayers(images []*plan.Image) []layerReasons {
+func explainLayers(images []*plan.Image, held *lock.Lock) []layerReasons {
 	all := []layerReasons{}
 	for i, step := range images[0].Layers() {
 		if step.Program != "" {
@@ -120,7 +125,7 @@ func explainLayers(images []*plan.Image) []layerReasons {
 		}
 		var each []layerReasons
 		for _, img := range images {
-			each = append(each, explainLayer(img.Release, img.Layers()[i]))
+			each = append(each, explainLayer(img, img.Layers()[i], held))
 		}
 		if !slices.ContainsFunc(each, func(l layerReasons) bool { return !reflect.DeepEqual(l, each[0]) }) {
 			all = append(all, each[0])
@@ -134,8 +139,8 @@ func explainLayers(images []*plan.Image) []layerReasons {
 	return all
 }
 
-func explainLayer(r recipes.Release, step plan.Step) layerReasons {
-	layer := step.Layer
+func explainLayer(img *plan.Image, step plan.Step, held *lock.Lock) layerReasons {
+	layer, r := step.Layer, img.Release
 	l := layerReasons{
 		Flavor: recipes.Flavor(step.Name), Where: fileLine(step.File, step.Line), Packages: []packageReasons{}, Hold: append([]string{}, layer.Hold...),
 		Env: map[string]string{}, Files: []string{}, Links: map[string]string{},
@@ -151,6 +156,7 @@ func explainLayer(r recipes.Release, step plan.Step) layerReasons {
 		if pin, ok := r.Pin(arg); ok {
 			p = packageReasons{Name: pin.Package, Version: pin.Version, Source: pin.Source, Date: pin.Date, Where: pin.Where}
 		}
+		p.Locked = held.Versions(lock.System{OS: img.OS.Name, Platform: img.Platform}, p.Name)
 		l.Packages = append(l.Packages, p)
 	}
 	return l

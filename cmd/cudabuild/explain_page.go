@@ -91,6 +91,7 @@ type packageReasons struct {
 	Unsourced bool   `json:"unsourced,omitempty"`
 	// Witness is who says a version of what is unsourced.
 	Witness *witnessReasons `json:"witness,omitempty"`
+	Locked  []string        `json:"locked,omitempty"` // versions that matrix.lock has
 }
 
 type witnessReasons struct {
@@ -200,16 +201,20 @@ func (l layerReasons) write(w *bytes.Buffer, fact func(name, format string, args
 
 // why says where the version of a package is from.
 func (p packageReasons) why() string {
+	locked := ""
+	if len(p.Locked) > 0 {
+		locked = "; the lock has " + strings.Join(p.Locked, ", ")
+	}
 	switch {
 	case p.Version != "" && p.Date == "": // a folder's own
-		return fmt.Sprintf("%s\t%s\t%s", p.Version, p.Source, p.Where)
+		return fmt.Sprintf("%s\t%s\t%s%s", p.Version, p.Source, p.Where, locked)
 	case p.Version != "":
-		return fmt.Sprintf("%s\t%s, %s\t%s", p.Version, p.Source, p.Date, p.Where)
+		return fmt.Sprintf("%s\t%s, %s\t%s%s", p.Version, p.Source, p.Date, p.Where, locked)
 	case p.Witness != nil:
 		w := p.Witness
-		return fmt.Sprintf("unsourced\tno document gives its version; %s in %s, %s\t%s", w.Version, w.Source, w.Date, w.Where)
+		return fmt.Sprintf("unsourced\tno document gives its version; %s in %s, %s\t%s%s", w.Version, w.Source, w.Date, w.Where, locked)
 	case p.Unsourced:
-		return "unsourced\tno document gives its version"
+		return "unsourced\tno document gives its version" + locked
 	}
-	return "-\twhat the distribution's package lists have"
+	return "-\twhat the distribution's package lists have" + locked
 }

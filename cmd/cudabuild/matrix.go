@@ -24,6 +24,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/proxy"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
@@ -43,7 +44,8 @@ type matrixFlags struct {
 	cacheTo, cacheFrom             []string
 	jobs                           int
 	failFast, keepGoing, refresh   bool
-	unpinned, push                 bool
+	unpinned, push, locked         bool
+	lock                           *lock.Lock // nil without locked
 	noWait, asJSON, dryRun, silent bool
 	proxy                          proxy.Proxy
 }
@@ -67,6 +69,7 @@ build keep their entries. What has not changed is not built again.`,
   cudabuild matrix --push ghcr.io/acme/cuda
   cudabuild matrix --push --sign-key cosign.key ghcr.io/acme/cuda
   cudabuild matrix --group debian --only '12.4-*'
+  cudabuild matrix --locked --debian-mirror 'http://mirror.example/archive/{archive}/{date}'
   cudabuild matrix --builder tcp://10.0.0.5:1234 --builder docker-container://buildkitd
   cudabuild matrix --json > run.json`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -84,6 +87,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image, as --keep-going=false")
 	flags.BoolVar(&f.refresh, "refresh", false, "look whether the package repositories have moved, and build from their new state if so")
+	flags.BoolVar(&f.locked, "locked", false, "build what matrix.lock beside the matrix has, or say which packages have moved or gone")
 	flags.BoolVar(&f.unpinned, "unpinned", false, "build images with packages whose version no document gives, with whatever the repository has")
 	flags.BoolVar(&f.noWait, "no-wait", false, "exit with code 3 instead of waiting for another run to end")
 	flags.BoolVar(&f.asJSON, "json", false, "print the record of this run, or the problems of the matrix, instead of the table")
@@ -93,6 +97,7 @@ build keep their entries. What has not changed is not built again.`,
 	f.registerEvidence(flags)
 	apart(cmd, "keep-going", "fail-fast")
 	apart(cmd, "push", "dry-run", "json")
+	apart(cmd, "locked", "refresh")
 	return cmd
 }
 
@@ -121,7 +126,7 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	given := cmd.Flags().Changed("debian-mirror")
 	if given {
-		if err := base.CheckMirror(f.mirror); err != nil {
+		if err := base.CheckMirror(strings.ReplaceAll(f.mirror, datePlace, lock.DateFormat)); err != nil {
 			return fmt.Errorf("--debian-mirror %w", err)
 		}
 	}
@@ -132,6 +137,9 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 	f.compression = cmp.Or(f.compression, m.Compression())
 	if f.dryRun {
 		return f.plan(cmd, cells)
+	}
+	if err := f.hold(cells); err != nil {
+		return unknown(err)
 	}
 	if !given && slices.ContainsFunc(cells, mirrored) { // what nobody typed is checked where it is used
 		if err := base.CheckMirror(f.mirror); err != nil {
@@ -246,11 +254,11 @@ func (f *matrixFlags) plan(cmd *cobra.Command, cells []matrix.Cell) error {
 // writes its record.
 func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix.Cell, caches cache.Options) (result *record.Run, err error) {
 	ctx := cmd.Context()
-	lock, err := f.own(cmd)
+	held, err := f.own(cmd, f.noWait)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
+	defer func() { err = errors.Join(err, held.Release()) }()
 	images, err := image.OpenStore(f.images())
 	if err != nil {
 		return nil, err
@@ -259,21 +267,22 @@ func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix
 	if err := files.Sweep(f.recordPath()); err != nil {
 		return nil, err
 	}
-	bases, err := base.Open(filepath.Join(lock.Dir, "bases"))
+	bases, err := base.Open(filepath.Join(held.Dir, "bases"))
 	if err != nil {
 		return nil, err
 	}
 	bases.Logins = base.ReadLogins("/etc/apt")
-	bases.Refresh, bases.Mirror, bases.Log = f.refresh, f.mirror, slog.Default()
+	bases.Refresh, bases.Mirror, bases.Lock, bases.Log = f.refresh, f.mirror, f.lock, slog.Default()
 	display := f.display(cmd)
 	defer display.Close()
 	version, _ := buildVersion()
+	verifier := verify.New(verify.Options{CacheDir: filepath.Join(held.Dir, "facts"), TempDir: held.Dir, TrustDigests: true})
 	result, err = build.Run(ctx, cells, build.Options{
 		Bases: bases, Images: images,
 		Failed:   filepath.Join(f.out, "failed"),
-		Engine:   engine.Options{StateDir: lock.Dir, ToolDir: toolDir(), Lock: lock},
+		Engine:   engine.Options{StateDir: held.Dir, ToolDir: toolDir(), Lock: held},
 		Builders: f.builders, OfMatrix: f.ofMatrix,
-		Gate:   verify.New(verify.Options{CacheDir: filepath.Join(lock.Dir, "facts"), TempDir: lock.Dir, TrustDigests: true}),
+		Gate: verifier, Lister: verifier,
 		Matrix: m.Digest(), Version: version,
 		Cache: caches, AptConfig: hostAptConfig(ctx), Proxy: f.proxy,
 		Compression: f.compression, Jobs: f.jobs, FailFast: f.failFast || !f.keepGoing,
@@ -285,14 +294,15 @@ func (f *matrixFlags) build(cmd *cobra.Command, m *matrix.Matrix, cells []matrix
 	return result, errors.Join(err, result.Merge(context.WithoutCancel(ctx), f.recordPath(), images))
 }
 
-func (f *matrixFlags) own(cmd *cobra.Command) (*engine.Lock, error) {
+// own makes the state directory this process's for the time of a run.
+func (w *workspace) own(cmd *cobra.Command, noWait bool) (*engine.Lock, error) {
 	waiting := func(busy *engine.BusyError) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: %v; waiting for it to end\n", busy)
 	}
-	if f.noWait {
+	if noWait {
 		waiting = nil
 	}
-	dir, err := filepath.Abs(f.stateDir)
+	dir, err := filepath.Abs(w.stateDir)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,9 @@ of one group in the order in which they are built. It builds nothing.`,
   cudabuild plan --emit bake --out bake && cd bake && docker buildx bake
   cudabuild plan --emit github > .github/workflows/cuda-images.yml`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if view.lock != "" && view.diff == "" {
+				return errors.New("--lock is the lock of another plan: give --diff, too")
+			}
 			if out.asked() {
 				return out.run(cmd, &sel)
 			}
@@ -52,7 +55,7 @@ of one group in the order in which they are built. It builds nothing.`,
 				_, err := io.WriteString(cmd.OutOrStdout(), plan.Graph(cells))
 				return err
 			case view.diff != "":
-				return view.compare(cmd, cells, asJSON)
+				return view.compare(cmd, &sel, cells, asJSON)
 			case asJSON:
 				return planJSON(cmd.OutOrStdout(), cells, spec.Problems{})
 			}

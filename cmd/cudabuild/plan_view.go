@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 )
@@ -23,16 +24,42 @@ import (
 type planView struct {
 	graph bool
 	diff  string // a file, "-" is stdin
+	lock  string // a file, the lock of that plan
 }
 
 func (v *planView) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&v.graph, "graph", false, "print a Mermaid flowchart of the layers that images share")
 	cmd.Flags().StringVar(&v.diff, "diff", "", "print what has changed since `FILE`, which --json printed; - is stdin")
+	cmd.Flags().StringVar(&v.lock, "lock", "", "with --diff: the lock of that plan, `FILE`, to compare with the one beside the matrix")
 	apart(cmd, "graph", "diff")
 	apart(cmd, "graph", "json")
 }
 
-func (v *planView) compare(cmd *cobra.Command, cells []matrix.Cell, asJSON bool) error {
+// planDiffDocument is what plan --diff --json prints.
+type planDiffDocument struct {
+	plan.Diff
+
+	Lock *lock.Diff `json:"lock,omitempty"` // with --lock
+}
+
+// compareLocks says how the lock beside the matrix differs from that of --lock; nil without.
+func (v *planView) compareLocks(sel *selection) (*lock.Diff, error) {
+	if v.lock == "" {
+		return nil, nil
+	}
+	now, err := sel.readLock()
+	if err != nil {
+		return nil, err
+	}
+	old, err := lock.Read(v.lock)
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err, hint: "'git show HEAD~:matrix.lock > old.lock' makes a file for --lock"}
+	}
+	d := lock.Compare(old, now)
+	return &d, nil
+}
+
+func (v *planView) compare(cmd *cobra.Command, sel *selection, cells []matrix.Cell, asJSON bool) error {
 	old, err := v.read(cmd)
 	if err != nil {
 		return &exitError{code: exitUsage, err: err, hint: "'cudabuild plan --json > plan.json' makes a file for --diff"}
@@ -41,10 +68,17 @@ func (v *planView) compare(cmd *cobra.Command, cells []matrix.Cell, asJSON bool)
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		return plain.JSON(cmd.OutOrStdout(), d)
+	locks, err := v.compareLocks(sel)
+	if err != nil {
+		return err
 	}
-	return planDiff(cmd.OutOrStdout(), d)
+	if asJSON {
+		return plain.JSON(cmd.OutOrStdout(), planDiffDocument{d, locks})
+	}
+	if err := planDiff(cmd.OutOrStdout(), d); err != nil || locks == nil {
+		return err
+	}
+	return lockDiff(cmd.OutOrStdout(), *locks)
 }
 
 func (v *planView) read(cmd *cobra.Command) (plan.Old, error) {

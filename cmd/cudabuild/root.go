@@ -123,7 +123,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newVersion())
 	root.AddCommand(newVerify(), newEmit())
 	root.AddCommand(newPlan(), newExplain())
-	root.AddCommand(newMatrix(), newExport(), newPush(), newCopy(), newRetire(), newPrune())
+	root.AddCommand(newMatrix(), newExport(), newPush(), newCopy(), newRetire(), newPrune(), newLock())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
 	root.AddCommand(newFleet())
 	running, verbose := newRun(), *root.PersistentFlags().Lookup("verbose")

@@ -17,6 +17,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/internal/schema"
 	"github.com/cudabuild/cudabuild/internal/suggest"
+	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/matrix"
 	"github.com/cudabuild/cudabuild/plan"
 	"github.com/cudabuild/cudabuild/publish"
@@ -37,9 +38,11 @@ type document struct {
 func documents() []document {
 	return []document{
 		{"plan", "plan --json, and the problems of an invalid matrix", plan.Document{}},
-		{"plan-diff", "plan --diff --json", plan.Diff{}},
+		{"plan-diff", "plan --diff --json", planDiffDocument{}},
 		{"explain", "explain CELL --json", cellReasons{}},
 		{"matrix-run", "matrix --json, and OUT/run.json", record.Run{}},
+		{"lock", "matrix.lock", lock.Lock{}},
+		{"lock-update", "lock update --json", lock.Diff{}},
 		{"verify", "verify --json", format.Document{}},
 		{"verify-explain", "verify --explain PATH --json", explainDocument{}},
 		{"verify-rules", "verify --rules --json", rulesDocument{}},

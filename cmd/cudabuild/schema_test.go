@@ -83,6 +83,8 @@ func printedBy(args []string, data []byte) string {
 	switch {
 	case args[0] == "matrix" && has("--dry-run"), (args[0] == "matrix" || args[0] == "explain") && bytes.Contains(data, []byte(`"problems"`)):
 		return "plan"
+	case args[0] == "lock":
+		return "lock-update"
 	case args[0] == "push" && has("--dry-run"):
 		return "push-plan"
 	case args[0] == "retire" && has("--ended"):

@@ -16,7 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"cudabuild": checkedMain, "mkimage": mkImage, "mkpassed": mkPassed, "mkrunnable": mkRunnable, "holdstate": holdState, "holdimages": holdImages, "rawlogs": rawLogs})
+	testscript.Main(m, map[string]func(){"cudabuild": checkedMain, "mkimage": mkImage, "mkpassed": mkPassed, "mklocked": mkLocked, "mkrunnable": mkRunnable, "holdstate": holdState, "holdimages": holdImages, "rawlogs": rawLogs})
 }
 
 // TestScript runs the command line's behaviour, one file per topic.

@@ -62,11 +62,12 @@ var arrows = map[string][]string{
 	"record":   {"compat", "image", "verify", "gpu"},
 	"attest":   {"evidence", "image", "referrer", "registry", "sign", "verify"}, // verify: the rules of now
 	"publish":  {"attest", "compat", "evidence", "gpu", "image", "matrix", "record", "referrer", "registry", "sign", "usertest", "verify"},
-	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
+	"lock":     {},
+	"base":     {"recipes", "image", "lock", "registry"}, // image: pulls what an OS starts from; registry: why it does not
 	"evidence": {"gpu", "record", "verify"},
 	"emit":     {"matrix", "plan", "recipes"},
-	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates
-	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                       // image: which of them a daemon cannot pull
+	"build":    {"base", "matrix", "llb", "engine", "image", "lock", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates
+	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                               // image: which of them a daemon cannot pull
 	"internal": {"image"},
 }
 

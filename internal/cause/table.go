@@ -19,7 +19,7 @@ type kind struct {
 const network = "is the network up? --debian-mirror or CUDABUILD_DEBIAN_MIRROR names a mirror, http_proxy a proxy"
 
 var kinds = map[string]kind{
-	"gone":        {says: "the mirror has not this version any more", hint: "the mirror has moved on since its package lists were read: --refresh reads them again and builds from the new state"},
+	"gone":        {says: "the mirror has not this version any more", hint: "the mirror has moved on since its package lists were read: --refresh reads them again and builds from the new state; with --locked, name a mirror by date that has the old one"},
 	"no file":     {says: "no such file, the repository has moved or its address is wrong", hint: "has the repository moved? --debian-mirror names the address of a mirror, and an override in the recipe of the OS says where a repository is"},
 	"bytes":       {says: "what the mirror sent is not what its package lists promise", hint: "the mirror is being updated, or something in between changes files: try again with --refresh, or name another mirror with --debian-mirror"},
 	"busy":        {says: "the mirror cannot answer just now", outage: true, hint: "try again later, or name another mirror with --debian-mirror or CUDABUILD_DEBIAN_MIRROR"},

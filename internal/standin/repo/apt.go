@@ -22,13 +22,23 @@ func Apt(t testing.TB, key *Key, dir string, packages []Package) {
 	index := tool(t, dir, nil, "apt-ftparchive", "packages", ".")
 	put(t, filepath.Join(dir, "Packages"), index)
 	put(t, filepath.Join(dir, "Packages.gz"), zip(t, index))
-	release := tool(t, dir, nil, "apt-ftparchive", "-o", "APT::FTPArchive::Release::Origin=cudabuild stand-in",
-		"-o", "APT::FTPArchive::Release::Architectures=amd64", "release", ".")
+	Release(t, key, dir)
+	put(t, filepath.Join(dir, KeyFile), key.Armored)
+}
+
+// Release writes what names the files of an apt repository, or of a suite of one, by their sums, and signs that.
+// It has more fields if they are given: "Suite=trixie".
+func Release(t testing.TB, key *Key, dir string, fields ...string) {
+	t.Helper()
+	var args []string
+	for _, field := range append([]string{"Origin=cudabuild stand-in", "Architectures=amd64"}, fields...) {
+		args = append(args, "-o", "APT::FTPArchive::Release::"+field)
+	}
+	release := tool(t, dir, nil, "apt-ftparchive", append(args, "release", ".")...)
 	file := filepath.Join(dir, "Release")
 	put(t, file, release)
 	key.sign(t, file, filepath.Join(dir, "InRelease"), "--clearsign")
 	key.sign(t, file, file+".gpg", "--detach-sign")
-	put(t, filepath.Join(dir, KeyFile), key.Armored)
 }
 
 // KeyFile is the name that a repository's own key has in it.
