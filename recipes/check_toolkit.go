@@ -32,6 +32,7 @@ func (l *loader) checkToolkit(c *Catalog, eras map[string]eraFile, t toolkitFile
 		source = e.Source
 		t.checkPins(f, e)
 		t.checkDocuments(f, c.sources[source])
+		t.checkIndex(f, c, e)
 	case t.Era != "":
 		f.At(f.Find("era"), suggest.Hint(t.Era, sortedKeys(eras)), "unknown era %q", t.Era)
 	case source != "" && compat.IsVersion(t.CUDA):
@@ -140,8 +141,8 @@ func (t toolkitFile) checkOS(f *spec.File, os string, path ...string) {
 var pinForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.+~_-]*$`)
 
 func (t toolkitFile) checkDocuments(f *spec.File, s Source) {
-	if len(t.Read) == 0 {
-		f.At(f.Find("read"), "", "needs a document that the pins were read from")
+	if len(t.Read) == 0 && len(t.Index) == 0 {
+		f.At(f.Find("read"), "", "needs a document that the pins were read from, or a repository (index)")
 	}
 	for _, document := range sortedKeys(t.Read) {
 		if _, ok := s.Documents[document]; !ok {

@@ -30,6 +30,8 @@ type Catalog struct {
 	managers map[string]Manager
 	sources  map[string]Source
 	releases []Release // ascending by CUDA version, then by OS
+	eras     map[string]eraFile
+	toolkits []toolkitFile
 	sums     map[string]string
 	recipes  map[pair]*Recipe
 

@@ -12,12 +12,13 @@ import (
 
 // renderer fills the templates of an era in for one toolkit on one platform of an OS.
 type renderer struct {
-	toolkit toolkitFile
-	era     eraFile
-	source  Source
-	os      OS
-	places  []string          // where pins may be others, for this platform
-	words   map[string]string // what is known without a document
+	toolkit  toolkitFile
+	era      eraFile
+	source   Source
+	os       OS
+	platform string
+	places   []string          // where pins may be others, for this platform
+	words    map[string]string // what is known without a document
 }
 
 // Reasons for which a word of a template has no text.
@@ -59,7 +60,7 @@ func (t toolkitFile) everywhere(e eraFile, s Source, o OS, platforms []string) (
 
 // release makes the release as it is on one of its platforms.
 func (t toolkitFile) release(e eraFile, s Source, o OS, platforms []string, platform string) (Release, error) {
-	r := &renderer{t, e, s, o, places(o.Name, platform), t.words()}
+	r := &renderer{t, e, s, o, platform, places(o.Name, platform), t.words()}
 	release := Release{
 		CUDA: t.CUDA, Source: s.Name, OS: o.Name, Platforms: platforms, Version: t.words()["version"],
 		Layers: map[Flavor]Layer{}, Samples: s.samples(t.CUDA), origin: t.origin,
@@ -138,17 +139,16 @@ func (r *renderer) add(l *rendered, template string) error {
 		l.Packages = append(l.Packages, name)
 		return nil
 	}
-	version, document, err := r.expand(right)
+	version, from, err := r.expand(right)
 	switch {
 	case errors.Is(err, errNone):
-	case errors.Is(err, errUnsourced):
+	case errors.Is(err, errUnsourced) || err == nil && from == Document{}:
 		l.Packages = append(l.Packages, name)
 		l.unsourced = append(l.unsourced, name)
 	case err != nil:
 		return err
 	default:
 		l.Packages = append(l.Packages, name+r.os.joint()+version)
-		from := r.source.Documents[document]
 		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places)})
 	}
 	return nil
@@ -191,9 +191,9 @@ func (r *renderer) expandAll(templates map[string]string) (map[string]string, er
 }
 
 // expand fills in every {word} of a template. The document is that of the last pin, or
-// the toolkit's own if there is none in it.
-func (r *renderer) expand(template string) (text, document string, err error) {
-	document = r.toolkit.document(r.os.Name)
+// the toolkit's own if there is none in it; it is empty if neither has one that counts.
+func (r *renderer) expand(template string) (text string, document Document, err error) {
+	document = r.toolkit.document(r.source, r.os, r.platform)
 	for rest := template; ; {
 		before, after, more := strings.Cut(rest, "{")
 		text += before
@@ -202,33 +202,33 @@ func (r *renderer) expand(template string) (text, document string, err error) {
 		}
 		word, tail, closed := strings.Cut(after, "}")
 		if !closed {
-			return "", "", fmt.Errorf("%q: a brace is not closed", template)
+			return "", Document{}, fmt.Errorf("%q: a brace is not closed", template)
 		}
 		value, from, err := r.word(word)
 		if err != nil {
-			return "", "", err
+			return "", Document{}, err
 		}
 		text, document, rest = text+value, cmp.Or(from, document), tail
 	}
 }
 
-func (r *renderer) word(name string) (text, document string, err error) {
+func (r *renderer) word(name string) (text string, from Document, err error) {
 	if text, ok := r.words[name]; ok {
-		return text, "", nil
+		return text, Document{}, nil
 	}
-	switch version, document := r.toolkit.pin(r.era, r.source, name, r.os.Name, r.places); version {
+	switch version, from := r.toolkit.pin(r.era, r.source, name, r.os, r.platform); version {
 	case "":
-		return "", "", fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
+		return "", Document{}, fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
 	case pinNone:
-		return "", "", errNone
+		return "", Document{}, errNone
 	case pinUnsourced:
-		return "", "", errUnsourced
+		return "", Document{}, errUnsourced
 	default:
 		text = r.plain(version)
 		if strings.Contains(text, "{") {
-			return "", "", fmt.Errorf("pin %q: %q has a word that is not known", name, version)
+			return "", Document{}, fmt.Errorf("pin %q: %q has a word that is not known", name, version)
 		}
-		return text, document, nil
+		return text, from, nil
 	}
 }
 

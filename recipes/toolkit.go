@@ -31,6 +31,9 @@ type toolkitFile struct {
 	// Admits is which older drivers NVIDIA's images with cuda-compat admit. Of several
 	// entries for a platform and OS the last counts.
 	Admits []admits `yaml:"admits"`
+	// Index is the repositories that pins were read from where no document gives them, by
+	// their places: "ubuntu2404/x86_64".
+	Index map[string]Index `yaml:"index" keys:"suite"`
 
 	origin
 }
@@ -62,18 +65,20 @@ func (t toolkitFile) systems() map[string][]string {
 }
 
 // document returns the document that the toolkit was read from for an OS, or else the
-// first of all: the toolkit's own number and its package names are the same everywhere.
-func (t toolkitFile) document(os string) string {
+// first of all: the toolkit's own number and its package names are the same everywhere. A
+// toolkit that no document has is from the repository, if that counts.
+func (t toolkitFile) document(s Source, o OS, platform string) Document {
 	documents := sortedKeys(t.Read)
 	for _, document := range documents {
-		if slices.Contains(t.Read[document], os) {
-			return document
+		if slices.Contains(t.Read[document], o.Name) {
+			return s.Documents[document]
 		}
 	}
 	if len(documents) == 0 {
-		return ""
+		from, _ := t.indexed(s, o, platform, "version")
+		return from
 	}
-	return documents[0]
+	return s.Documents[documents[0]]
 }
 
 // places returns the keys of differ that are about an OS on a platform. Of several with
@@ -89,9 +94,9 @@ func place(key string) (os, platform string) {
 	return os, platform
 }
 
-// differs reports whether any pin is another on that platform of the OS.
+// differs reports whether any pin is another on that platform of the OS, or from elsewhere.
 func (t toolkitFile) differs(e eraFile, os, platform string) bool {
-	return slices.ContainsFunc(places(os, platform)[:2], func(key string) bool {
+	return len(t.Index) > 0 || slices.ContainsFunc(places(os, platform)[:2], func(key string) bool {
 		return len(t.Differ[key]) > 0 || len(e.Differ[key]) > 0
 	})
 }
@@ -106,25 +111,28 @@ func (t toolkitFile) version(e eraFile, name string, places ...string) string {
 	return cmp.Or(t.Pins[name], e.Pins[name])
 }
 
-// pin returns a component's version at the places of an OS and the document that gives
-// it. The document is "" if none does.
-func (t toolkitFile) pin(e eraFile, s Source, name, os string, places []string) (version, document string) {
-	version = t.version(e, name, places...)
+// pin returns a component's version on a platform of an OS and the document that gives
+// it. The document is empty if none does.
+func (t toolkitFile) pin(e eraFile, s Source, name string, o OS, platform string) (version string, from Document) {
+	version = t.version(e, name, places(o.Name, platform)...)
 	if version == pinNone || version == pinUnsourced {
-		return version, ""
+		return version, Document{}
 	}
 	for _, document := range sortedKeys(t.Read) {
-		if slices.Contains(t.Read[document], os) {
-			return version, document
+		if slices.Contains(t.Read[document], o.Name) {
+			return version, s.Documents[document]
 		}
 	}
 	for _, c := range e.Checked {
 		compared := compat.Compare(t.CUDA, s.Documents[c.Document].Newest) <= 0
-		if compared && slices.Contains(c.OS, os) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
-			return version, c.Document
+		if compared && slices.Contains(c.OS, o.Name) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
+			return version, s.Documents[c.Document]
 		}
 	}
-	return pinUnsourced, ""
+	if from, ok := t.indexed(s, o, platform, name); ok {
+		return version, from
+	}
+	return pinUnsourced, Document{}
 }
 
 // admits returns the branches that the vendor admits beside the release itself.
