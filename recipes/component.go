@@ -4,7 +4,11 @@ package recipes
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -128,4 +132,16 @@ func (r *renderer) component(template string) (Component, bool) {
 		return Component{Package: name, Pin: word, Before: r.plain(before), After: r.plain(after), Value: value}, !strings.Contains(name, "{")
 	}
 	return Component{}, false
+}
+
+// Text returns a file of recipes, such as "toolkit/13.1.0.yaml", as the last of the directories
+// that have it says it, or as it is embedded. The error matches [fs.ErrNotExist] if none has it.
+func Text(name string, dirs ...string) ([]byte, error) {
+	for _, dir := range slices.Backward(dirs) {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return data, err
+		}
+	}
+	return embedded.ReadFile(name)
 }

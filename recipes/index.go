@@ -25,7 +25,7 @@ type Placed struct {
 	Address
 }
 
-// Placed returns the repositories of an OS for a platform, as [Recipe.Addresses] does.
+// placed returns the repositories of an OS for a platform, as [Recipe.Addresses] does.
 func (s Source) placed(o OS, platform string) []Placed {
 	var all []Placed
 	for _, a := range s.addresses(o, platform) {
@@ -43,23 +43,29 @@ func (s Source) placed(o OS, platform string) []Placed {
 func (s Source) vouches(id string, a Address, r Repository) bool {
 	return slices.ContainsFunc(s.Keys, func(k Key) bool {
 		serves := func(what string) bool { return slices.Contains(k.Serves, what) }
-		return k.ID == id && !k.StandIn && (serves(a.Name) || serves(r.Dir) || serves(r.Packages))
+		return k.ID == id && k.StandIn != "true" && (serves(a.Name) || serves(r.Dir) || serves(r.Packages))
 	})
 }
 
 // indexed returns the repository of an OS on a platform that a pin was read from, as a
-// document; false if there is none, or if its key does not count.
-func (t toolkitFile) indexed(s Source, o OS, platform, pin string) (Document, bool) {
+// document that is empty if there is none, or if its key does not count. A pin that a
+// repository is named for is from there alone, whatever documents were read.
+func (t toolkitFile) indexed(s Source, o OS, platform, pin string) (from Document, named bool) {
 	if len(t.Index) == 0 {
 		return Document{}, false
 	}
 	for _, p := range s.placed(o, platform) {
 		index, ok := t.Index[p.Place]
-		if ok && s.vouches(index.Key, p.Address, o.Repository) && (len(index.Pins) == 0 || slices.Contains(index.Pins, pin)) {
-			return Document{Title: fmt.Sprintf("%s's repository %s, index sha256 %s signed by %s", s.Name, p.Place, index.SHA256, index.Key), Date: index.Date}, true
+		names := slices.Contains(index.Pins, pin)
+		if !ok || len(index.Pins) > 0 && !names {
+			continue
+		}
+		named = named || names
+		if s.vouches(index.Key, p.Address, o.Repository) {
+			from = Document{Title: fmt.Sprintf("%s's repository %s, index sha256 %s signed by %s", s.Name, p.Place, index.SHA256, index.Key), Date: index.Date}
 		}
 	}
-	return Document{}, false
+	return from, named
 }
 
 // checkIndex reports states of repositories that are none of the toolkit's, or say too little.

@@ -118,21 +118,30 @@ func (t toolkitFile) pin(e eraFile, s Source, name string, o OS, platform string
 	if version == pinNone || version == pinUnsourced {
 		return version, Document{}
 	}
+	index, named := t.indexed(s, o, platform, name)
+	if named {
+		return index.or(version)
+	}
 	for _, document := range sortedKeys(t.Read) {
 		if slices.Contains(t.Read[document], o.Name) {
 			return version, s.Documents[document]
 		}
 	}
 	for _, c := range e.Checked {
-		compared := compat.Compare(t.CUDA, s.Documents[c.Document].Newest) <= 0
+		compared := len(t.Read[c.Document]) > 0 && compat.Compare(t.CUDA, s.Documents[c.Document].Newest) <= 0
 		if compared && slices.Contains(c.OS, o.Name) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
 			return version, s.Documents[c.Document]
 		}
 	}
-	if from, ok := t.indexed(s, o, platform, name); ok {
-		return version, from
+	return index.or(version)
+}
+
+// or returns a version that the document gives, or that it is unsourced if there is none.
+func (d Document) or(version string) (string, Document) {
+	if d == (Document{}) {
+		return pinUnsourced, d
 	}
-	return pinUnsourced, Document{}
+	return version, d
 }
 
 // admits returns the branches that the vendor admits beside the release itself.

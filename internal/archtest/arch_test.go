@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"spec":     {},
 	"usertest": {"compat", "samples", "spec"},
 	"recipes":  {"compat", "samples", "spec"},
+	"update":   {"compat", "recipes", "upstream"},
 	"matrix":   {"recipes", "spec", "usertest"},
 	"plan":     {"compat", "matrix", "recipes", "samples", "spec"},
 	"llb":      {"matrix", "plan", "recipes"},
