@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -90,11 +91,24 @@ func (r *Repository) read(ctx context.Context, placed recipes.Placed, packages, 
 			r.versions[p.Name] = append(r.versions[p.Name], p.Version)
 		}
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &absentError{fmt.Errorf("repository %s: %w", placed.Place, err)}
+	case err != nil:
 		return fmt.Errorf("repository %s: %w", placed.Place, err)
 	}
 	r.Date, r.SHA256, r.Key = index.Date, index.SHA256, index.Key
 	return nil
+}
+
+// absentError is a repository that is not where others are.
+type absentError struct{ error }
+
+func (e *absentError) Unwrap() error { return e.error }
+
+// Hint is what to do without it.
+func (*absentError) Hint() string {
+	return "a mirror may lack some repositories, and a vendor takes old ones away: --os GLOB chooses OSes"
 }
 
 // versions returns those that a system can install of a package, and the repository that has them.
