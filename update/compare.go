@@ -115,7 +115,7 @@ var release = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+)-`)
 
 // releases finds the new ones of a source.
 func (f *Found) releases(source string, known newest) {
-	last := newest{}
+	last, tried := newest{}, map[string]bool{}
 	for _, r := range f.available.Repositories {
 		if r.Source != source {
 			continue
@@ -126,9 +126,10 @@ func (f *Found) releases(source string, known newest) {
 				if m == nil || !strings.HasSuffix(name, "-"+strings.ReplaceAll(minor(m[1]), ".", "-")) || known.covers(m[1]) {
 					continue
 				}
-				if compat.Compare(last[minor(m[1])], m[1]) < 0 && f.anywhere(source, m[1]) {
+				if !tried[m[1]] && len(f.systems(source, m[1])) > 0 {
 					last.add(m[1])
 				}
+				tried[m[1]] = true
 			}
 		}
 	}
@@ -165,19 +166,17 @@ func (f *Found) release(source, cuda string) Release {
 	return r
 }
 
-func (f *Found) anywhere(source, cuda string) bool { return len(f.systems(source, cuda)) > 0 }
-
 // systems returns those that have the whole of a release: every package with its own number, and every
 // component that is named after it and that its era has no other word for. NCCL and cuDNN come when they do.
 func (f *Found) systems(source, cuda string) (all []System) {
 	for _, system := range f.available.list() {
-		if o, _ := f.catalog.OS(system.OS); o.Source != source {
+		if o, _ := f.catalog.OS(system.OS); o.Source != source || f.dropped(source, cuda, system.OS) {
 			continue
 		}
 		own := 0
 		whole := true
 		for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
-			versions, _ := f.available.versions(system, c.Package)
+			versions := f.available.versions(system, c.Package)
 			switch {
 			case c.Pin == "version":
 				own++
@@ -191,6 +190,23 @@ func (f *Found) systems(source, cuda string) (all []System) {
 		}
 	}
 	return all
+}
+
+// dropped reports whether an OS is in earlier toolkits, and in none of the last major release
+// before that: its repository may be that of another OS, too.
+func (f *Found) dropped(source, cuda, os string) bool {
+	last := 0 // major release before cuda
+	latest := map[string]int{}
+	for _, t := range f.catalog.Toolkits(source) { // oldest first
+		if compat.Compare(t.Version, cuda) >= 0 {
+			break
+		}
+		last = compat.Major(t.Version)
+		for name := range t.Systems {
+			latest[name] = last
+		}
+	}
+	return latest[os] != 0 && latest[os] < last
 }
 
 // pins returns the newest version of every pin that all packages of the pin have, "none" if there
@@ -215,8 +231,7 @@ func (f *Found) candidates(cuda string, system System, only string) map[string][
 			continue
 		}
 		found := []string{}
-		versions, _ := f.available.versions(system, c.Package)
-		for _, version := range versions {
+		for _, version := range f.available.versions(system, c.Package) {
 			rest, before := strings.CutPrefix(version, c.Before)
 			pin, after := strings.CutSuffix(rest, c.After)
 			earlier, several := all[c.Pin]
@@ -259,20 +274,17 @@ func (f *Found) fill(t recipes.Toolkit, last bool) {
 
 // answer is what the repositories of a system say of a pin without a source.
 func (f *Found) answer(t recipes.Toolkit, system System, c recipes.Component, last bool) (filled Filled, known bool) {
-	_, repository := f.available.versions(system, c.Package)
-	if repository == nil || t.Index[repository.Place].SHA256 == repository.SHA256 { // its key does not count, or nothing more is in it
-		return filled, false
-	}
-	filled = Filled{t.CUDA, t.File, system, c.Pin, c.Value, repository.Place, compat.IsVersion(c.Value)}
+	filled = Filled{CUDA: t.CUDA, File: t.File, System: system, Pin: c.Pin, Version: c.Value, stated: compat.IsVersion(c.Value)}
 	candidates := f.candidates(t.CUDA, system, c.Pin)[c.Pin]
-	if filled.stated {
-		return filled, slices.Contains(candidates, c.Value)
-	}
-	if len(candidates) == 0 || len(candidates) > 1 && !last {
+	switch {
+	case filled.stated && !slices.Contains(candidates, c.Value), len(candidates) == 0, !filled.stated && len(candidates) > 1 && !last:
 		return filled, false
+	case !filled.stated:
+		filled.Version = slices.MaxFunc(candidates, compat.Compare)
 	}
-	filled.Version = slices.MaxFunc(candidates, compat.Compare)
-	return filled, true
+	repository := f.available.from(system, c.Package, c.Before+filled.Version+c.After)
+	filled.Place = repository.Place
+	return filled, t.Index[repository.Place].SHA256 != repository.SHA256 // else its key does not count
 }
 
 // vanished finds what is pinned and gone.
@@ -284,7 +296,7 @@ func (f *Found) vanished() {
 				continue
 			}
 			for _, p := range r.On(system.Platform).Pins {
-				if versions, _ := f.available.versions(system, p.Package); !slices.Contains(versions, p.Version) {
+				if f.available.from(system, p.Package, p.Version) == nil {
 					f.Vanished = append(f.Vanished, Vanished{cuda, system, p.Package, p.Version, p.Where})
 				}
 			}

@@ -51,12 +51,26 @@ func (f *Found) newToolkit(r Release) ([]byte, error) {
 	}
 	index := &yaml.Node{Kind: yaml.MappingNode}
 	for _, repository := range f.available.Repositories {
-		if repository.Source == r.source && slices.ContainsFunc(repository.Systems, func(s System) bool { return slices.Contains(r.Systems, s) }) {
+		if repository.Source == r.source && f.uses(r, repository) {
 			entry(index, repository.Place, repository.entry(nil))
 		}
 	}
 	entry(file, "index", index)
 	return encode(file)
+}
+
+// uses reports whether a repository has anything of a new release.
+func (f *Found) uses(r Release, repository Repository) bool {
+	return slices.ContainsFunc(r.Systems, func(system System) bool {
+		return slices.Contains(repository.Systems, system) && slices.ContainsFunc(f.catalog.Components(r.CUDA, system.OS, system.Platform), func(c recipes.Component) bool {
+			version := r.CUDA
+			if c.Pin != "version" {
+				version = r.values[c.Pin][system]
+			}
+			from := f.available.from(system, c.Package, c.Before+version+c.After)
+			return from != nil && from.Place == repository.Place
+		})
+	})
 }
 
 // order is that of the pins of a new toolkit.

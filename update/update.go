@@ -111,14 +111,22 @@ func (*absentError) Hint() string {
 	return "a mirror may lack some repositories, and a vendor takes old ones away: --os GLOB chooses OSes"
 }
 
-// versions returns those that a system can install of a package, and the repository that has them.
-func (a *Available) versions(system System, name string) ([]string, *Repository) {
+// versions returns those that a system can install of a package.
+func (a *Available) versions(system System, name string) (all []string) {
 	for _, r := range a.systems[system] {
-		if found := r.versions[name]; len(found) > 0 {
-			return found, r
+		all = append(all, r.versions[name]...)
+	}
+	return all
+}
+
+// from returns the first of a system's repositories that has a version of a package, nil if none has.
+func (a *Available) from(system System, name, version string) *Repository {
+	for _, r := range a.systems[system] {
+		if slices.Contains(r.versions[name], version) {
+			return r
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // list returns the systems that were read, by OS and platform.

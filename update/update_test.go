@@ -209,6 +209,31 @@ func TestPointReleases(t *testing.T) {
 	}
 }
 
+// TestDropped: an OS that has its repository from another one is not taken up again when NVIDIA has left it.
+func TestDropped(t *testing.T) {
+	t.Parallel()
+	w := updatetest.New(t)
+	w.Release(t, updatetest.Released, "rockylinux8", "linux/amd64")
+	for _, place := range []string{"rhel8/sbsa", "nvidia-ml/rhel8/x86_64", "nvidia-ml/rhel8/sbsa"} {
+		w.Packages[place] = nil
+	}
+	w.Serve(t)
+	c := w.Load(t)
+	centos, _ := c.OS("centos8")
+	if rocky, _ := c.OS("rockylinux8"); rocky.Repository.Dir != centos.Repository.Dir {
+		t.Fatalf("centos8 has the repository %s", centos.Repository.Dir)
+	}
+	a, err := update.Read(t.Context(), c, []string{"centos8", "rockylinux8", "ubi8"}, w.Tree, get)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := update.Compare(c, a)
+	want := []update.System{{OS: "rockylinux8", Platform: "linux/amd64"}, {OS: "ubi8", Platform: "linux/amd64"}}
+	if len(found.Releases) != 1 || !slices.Equal(found.Releases[0].Systems, want) {
+		t.Errorf("releases %+v, want one for %v", found.Releases, want)
+	}
+}
+
 // TestRefused: if any repository is refused nothing is known, so nothing can be written.
 func TestRefused(t *testing.T) {
 	t.Parallel()

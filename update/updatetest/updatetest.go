@@ -67,6 +67,9 @@ func New(t testing.TB) *World {
 	for _, name := range Systems {
 		o, _ := c.OS(name)
 		for platform := range o.Repository.Arch {
+			for _, placed := range c.Repositories(name, platform) {
+				w.Packages[placed.Place] = append(w.Packages[placed.Place], pkgindex.Package{Name: "stand-in", Version: "1-1", Arch: "all", SHA256: strings.Repeat("0", 64), File: "none"})
+			}
 			place := c.Repositories(name, platform)[0].Place
 			for _, cuda := range c.CUDAFor(name) {
 				r, _ := c.Find(name, cuda)
@@ -103,7 +106,7 @@ func (w *World) Serve(t testing.TB) {
 	t.Helper()
 	for place, packages := range w.Packages {
 		write := index.RPM
-		if strings.HasPrefix(place, "ubuntu") {
+		if strings.Contains(place, "ubuntu") {
 			write = index.Deb
 		}
 		write(t, filepath.Join(w.Tree, place), w.Key, w.Form, packages)
