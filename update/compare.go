@@ -20,7 +20,13 @@ type Found struct {
 
 	available *Available
 	catalog   *recipes.Catalog
-	open      map[string]values // pins that are filled elsewhere and have no source still, by file
+	open      map[string]open // by file
+}
+
+// open is what else there is to say of pins that are filled in.
+type open struct {
+	unsourced values          // where no repository answers
+	mixed     map[string]bool // pins that the toolkit says a version of for some systems, or where they differ
 }
 
 // Release is a CUDA release that no toolkit has.
@@ -63,7 +69,7 @@ func (f *Found) Any() bool { return len(f.Releases)+len(f.Filled)+len(f.Vanished
 // same or a later point release is not new. Of several new ones of one X.Y the last is: a repository
 // does not say which build of a component belonged to an earlier one.
 func Compare(c *recipes.Catalog, a *Available) *Found {
-	f := &Found{Releases: []Release{}, Filled: []Filled{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]values{}}
+	f := &Found{Releases: []Release{}, Filled: []Filled{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]open{}}
 	for _, source := range c.Sources() {
 		known := newest{}
 		for _, t := range c.Toolkits(source) {
@@ -214,6 +220,9 @@ func (f *Found) dropped(source, cuda, os string) bool {
 func (f *Found) pins(cuda string, system System) map[string]string {
 	all := map[string]string{}
 	for pin, versions := range f.candidates(cuda, system, "") {
+		if pin == "version" {
+			continue
+		}
 		all[pin] = recipes.PinNone
 		if len(versions) > 0 {
 			all[pin] = slices.MaxFunc(versions, compat.Compare)
@@ -227,7 +236,7 @@ func (f *Found) pins(cuda string, system System) map[string]string {
 func (f *Found) candidates(cuda string, system System, only string) map[string][]string {
 	all := map[string][]string{}
 	for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
-		if c.Pin == "version" || only != "" && c.Pin != only {
+		if only != "" && c.Pin != only {
 			continue
 		}
 		found := []string{}
@@ -247,7 +256,12 @@ func (f *Found) candidates(cuda string, system System, only string) map[string][
 // fill finds what repositories answer of a toolkit's pins without a source. Which of several
 // versions is the release's they say only of the last release of an X.Y.
 func (f *Found) fill(t recipes.Toolkit, last bool) {
-	open := values{}
+	open := open{values{}, map[string]bool{}}
+	for _, differ := range t.Differ {
+		for pin := range differ {
+			open.mixed[pin] = true
+		}
+	}
 	for _, os := range slices.Sorted(maps.Keys(t.Systems)) {
 		for _, platform := range t.Systems[os] {
 			r, ok := f.catalog.Find(os, t.CUDA)
@@ -257,6 +271,7 @@ func (f *Found) fill(t recipes.Toolkit, last bool) {
 			unsourced := r.On(platform).Unsourced
 			done := map[string]bool{}
 			for _, c := range f.catalog.Components(t.CUDA, os, platform) {
+				open.mixed[c.Pin] = open.mixed[c.Pin] || c.Value != recipes.PinUnsourced
 				if done[c.Pin] || !slices.Contains(unsourced, c.Package) {
 					continue
 				}
@@ -264,7 +279,7 @@ func (f *Found) fill(t recipes.Toolkit, last bool) {
 				if filled, known := f.answer(t, System{os, platform}, c, last); known {
 					f.Filled = append(f.Filled, filled)
 				} else if !compat.IsVersion(c.Value) {
-					open.set(c.Pin, System{os, platform}, recipes.PinUnsourced)
+					open.unsourced.set(c.Pin, System{os, platform}, recipes.PinUnsourced)
 				}
 			}
 		}

@@ -98,15 +98,20 @@ func (f *Found) fillToolkit(text []byte, all []Filled) ([]byte, error) {
 	}
 	file := document.Content[0]
 	versions, from := values{}, map[string][]string{}
+	open := f.open[all[0].File]
 	for _, filled := range all {
-		if !filled.stated {
+		switch {
+		case filled.stated:
+		case open.mixed[filled.Pin]: // what is said of other systems stays
+			entry(below(differ(file), filled.OS+" "+filled.Platform), filled.Pin, word(filled.Version))
+		default:
 			versions.set(filled.Pin, filled.System, filled.Version)
 		}
 		if !slices.Contains(from[filled.Place], filled.Pin) {
 			from[filled.Place] = append(from[filled.Place], filled.Pin)
 		}
 	}
-	for pin, systems := range f.open[all[0].File] {
+	for pin, systems := range open.unsourced {
 		for system, version := range systems {
 			if versions[pin] != nil { // else nothing is said of it
 				versions.set(pin, system, version)
@@ -122,11 +127,7 @@ func (f *Found) fillToolkit(text []byte, all []Filled) ([]byte, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(said.differ)) {
 		for _, pin := range slices.Sorted(maps.Keys(said.differ[key])) {
-			differ := below(file, "differ")
-			if len(differ.Content) == 0 {
-				differ.Style = yaml.FlowStyle
-			}
-			entry(below(differ, key), pin, word(said.differ[key][pin]))
+			entry(below(differ(file), key), pin, word(said.differ[key][pin]))
 		}
 	}
 	for _, repository := range f.available.Repositories {
@@ -136,6 +137,15 @@ func (f *Found) fillToolkit(text []byte, all []Filled) ([]byte, error) {
 		}
 	}
 	return encode(&document)
+}
+
+// differ is the mapping of pins that are others somewhere, in one line if it is new.
+func differ(file *yaml.Node) *yaml.Node {
+	n := below(file, "differ")
+	if len(n.Content) == 0 {
+		n.Style = yaml.FlowStyle
+	}
+	return n
 }
 
 // known are the pins that an index has already.

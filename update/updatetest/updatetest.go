@@ -35,8 +35,8 @@ var Released = map[string]string{
 	"nvml": "99.1.51", "nsight": "99.1.0", "nccl": "3.1.7", "cudnn": "12.1.0.5", "compat": "999.10.01",
 }
 
-// toolkit is one that was read for one OS of three, with remarks of whoever wrote it.
-const toolkit = `# A toolkit of the tests.
+// Toolkit is one that was read for one OS of three, with remarks of whoever wrote it.
+const Toolkit = `# A toolkit of the tests.
 cuda: "12.8.1"
 os:
   linux/amd64: [rockylinux9, ubi9, ubuntu24.04]
@@ -62,7 +62,7 @@ func New(t testing.TB) *World {
 	t.Helper()
 	w := &World{Key: index.NewKey(t, false), Recipes: t.TempDir(), Tree: t.TempDir(), Packages: map[string][]pkgindex.Package{}}
 	w.Pin(t, false)
-	w.Write(t, "toolkit/12.8.1.yaml", toolkit)
+	w.Write(t, "toolkit/12.8.1.yaml", Toolkit)
 	c := w.Load(t)
 	for _, name := range Systems {
 		o, _ := c.OS(name)
