@@ -41,6 +41,7 @@ func (l *loader) render(c *Catalog, eras map[string]eraFile, toolkits []toolkitF
 		l.checkEra(c, e, eras[name])
 		full[name] = e
 	}
+	c.eras, c.toolkits = full, toolkits
 	for _, t := range toolkits {
 		if e, ok := l.checkToolkit(c, full, t); ok {
 			l.add(c, e, t)

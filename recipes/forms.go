@@ -43,6 +43,7 @@ var forms = map[string]spec.Form{
 	"variable": {Pattern: exact(`[A-Za-z_][A-Za-z0-9_]*`), Want: "the name of a variable: letters, digits and _, no digit first"},
 	"path":     {Pattern: exact(`/[A-Za-z0-9._+@=:/ {}-]*`), Want: "an absolute path: letters, digits, spaces and . _ + @ = : / -"},
 	"mount":    {Pattern: exact(`/[A-Za-z0-9._+/-]*`), Want: "an absolute path: letters, digits and . _ + / -"},
+	"truth":    {Pattern: exact(`true|false`), Want: "true or false"},
 	"line":     {Pattern: exact(`[^\x00-\x1f\x7f-\x9f]*`), Want: "one line of text"},
 	"target":   {Pattern: exact(`[A-Za-z0-9._/{][A-Za-z0-9._+@=:/{}-]*`), Want: "a path: letters, digits and . _ + @ = : / -, no - first"},
 }

@@ -81,6 +81,8 @@ func printedBy(args []string, data []byte) string {
 		return "plan"
 	case args[0] == "push" && has("--dry-run"):
 		return "push-plan"
+	case args[0] == "recipes":
+		return "recipes-update"
 	case args[0] == "matrix":
 		return "matrix-run"
 	case has("--diff") && !bytes.Contains(data, []byte(`"problems"`)):

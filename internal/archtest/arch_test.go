@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"spec":     {},
 	"usertest": {"compat", "samples", "spec"},
 	"recipes":  {"compat", "samples", "spec"},
+	"update":   {"compat", "recipes", "upstream"},
 	"matrix":   {"recipes", "spec", "usertest"},
 	"plan":     {"compat", "matrix", "recipes", "samples", "spec"},
 	"llb":      {"matrix", "plan", "recipes"},
@@ -60,7 +61,8 @@ var arrows = map[string][]string{
 	"record":   {"compat", "image", "verify", "gpu"},
 	"attest":   {"evidence", "image", "referrer", "registry", "sign", "verify"}, // verify: the rules of now
 	"publish":  {"attest", "compat", "evidence", "gpu", "image", "matrix", "record", "referrer", "registry", "sign", "usertest", "verify"},
-	"base":     {"recipes", "image", "registry"}, // image: pulls what an OS starts from; registry: why it does not
+	"upstream": {"recipes"},
+	"base":     {"recipes", "image", "registry", "upstream"}, // image: pulls what an OS starts from; registry: why it does not
 	"evidence": {"gpu", "record", "verify"},
 	"emit":     {"matrix", "plan", "recipes"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates
