@@ -47,8 +47,8 @@ repository: {dir: plan9, packages: rpm, arch: {linux/amd64: x86_64}}
 // this, so that none of it is a matter of what is there today.
 func grown(t testing.TB) *recipes.Catalog {
 	t.Helper()
-	release := strings.NewReplacer("13.1.9", "13.4.0", "admits:\n  - {branches: C@580}\n", "").Replace(pointRelease)
-	return load(t, dir(t, map[string]string{"toolkit/13.4.0.yaml": release, "os/plan9.yaml": newOS, "os/aaos1.yaml": strings.ReplaceAll(newOS, "plan9", "aaos1")}))
+	release := strings.NewReplacer("13.1.9", "13.4.99", "admits:\n  - {branches: C@580}\n", "").Replace(pointRelease)
+	return load(t, dir(t, map[string]string{"toolkit/13.4.99.yaml": release, "os/plan9.yaml": newOS, "os/aaos1.yaml": strings.ReplaceAll(newOS, "plan9", "aaos1")}))
 }
 
 // TestCostOfGrowth: a CUDA point release is under 20 lines and an OS under 10, and each
