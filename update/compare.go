@@ -306,6 +306,8 @@ func (f *Found) answer(t recipes.Toolkit, system System, c recipes.Component, la
 	filled = Filled{CUDA: t.CUDA, File: t.File, System: system, Pin: c.Pin, Version: c.Value}
 	filled.stated = compat.IsVersion(c.Value) && (sourced || slices.Contains(candidates, c.Value))
 	switch {
+	case !filled.stated && !f.has(t, system): // what is there is another release's
+		return filled, false
 	case filled.stated && !slices.Contains(candidates, c.Value), len(candidates) == 0, !filled.stated && len(candidates) > 1 && !last:
 		return filled, false
 	case !filled.stated:
@@ -314,6 +316,20 @@ func (f *Found) answer(t recipes.Toolkit, system System, c recipes.Component, la
 	repository := f.available.from(system, c.Package, c.Before+filled.Version+c.After)
 	filled.Place = repository.Place
 	return filled, t.Index[repository.Place].SHA256 != repository.SHA256 // else its key does not count
+}
+
+// has reports whether a system can install the packages with a toolkit's own number.
+func (f *Found) has(t recipes.Toolkit, system System) bool {
+	own := false
+	for _, c := range f.catalog.Components(t.CUDA, system.OS, system.Platform) {
+		if c.Pin != "version" {
+			continue
+		}
+		if own = f.available.from(system, c.Package, c.Before+c.Value+c.After) != nil; !own {
+			break
+		}
+	}
+	return own
 }
 
 // vanished finds what is pinned and gone.
