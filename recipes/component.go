@@ -44,6 +44,8 @@ type Toolkit struct {
 	Index   map[string]Index // by place, see [Placed]
 	// Differ is pins that are others on an OS, a platform, or both, by "ubuntu24.04 linux/arm64".
 	Differ map[string]map[string]string
+	// Read is whether a document was read for it.
+	Read bool
 }
 
 // Toolkits returns every toolkit of a source, oldest first.
@@ -56,7 +58,7 @@ func (c *Catalog) Toolkits(source string) []Toolkit {
 		pins := slices.SortedFunc(maps.Keys(t.Pins), func(a, b string) int {
 			return cmp.Or(cmp.Compare(t.lines["pin "+a].Line, t.lines["pin "+b].Line), strings.Compare(a, b))
 		})
-		all = append(all, Toolkit{t.CUDA, t.words()["version"], source, t.file, pins, t.systems(), t.Index, t.Differ})
+		all = append(all, Toolkit{t.CUDA, t.words()["version"], source, t.file, pins, t.systems(), t.Index, t.Differ, len(t.Read) > 0})
 	}
 	slices.SortFunc(all, func(a, b Toolkit) int { return compat.Compare(a.Version, b.Version) })
 	return all

@@ -3,7 +3,6 @@
 package update
 
 import (
-	"bytes"
 	"maps"
 	"regexp"
 	"slices"
@@ -103,7 +102,7 @@ func (f *Found) fillToolkit(text []byte, all []Filled) ([]byte, error) {
 		switch {
 		case filled.stated:
 		case open.mixed[filled.Pin]: // what is said of other systems stays
-			entry(below(differ(file), filled.OS+" "+filled.Platform), filled.Pin, word(filled.Version))
+			entry(differ(file, open.place(filled, all)), filled.Pin, word(filled.Version))
 		default:
 			versions.set(filled.Pin, filled.System, filled.Version)
 		}
@@ -127,7 +126,7 @@ func (f *Found) fillToolkit(text []byte, all []Filled) ([]byte, error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(said.differ)) {
 		for _, pin := range slices.Sorted(maps.Keys(said.differ[key])) {
-			entry(below(differ(file), key), pin, word(said.differ[key][pin]))
+			entry(differ(file, key), pin, word(said.differ[key][pin]))
 		}
 	}
 	for _, repository := range f.available.Repositories {
@@ -139,13 +138,33 @@ func (f *Found) fillToolkit(text []byte, all []Filled) ([]byte, error) {
 	return encode(&document)
 }
 
-// differ is the mapping of pins that are others somewhere, in one line if it is new.
-func differ(file *yaml.Node) *yaml.Node {
-	n := below(file, "differ")
-	if len(n.Content) == 0 {
-		n.Style = yaml.FlowStyle
+// place is the key of differ where a pin that is mixed is filled in: that of the system, or of its OS
+// if the toolkit says there that it is unsourced and one version is right for all platforms.
+func (o open) place(filled Filled, all []Filled) string {
+	both := filled.OS + " " + filled.Platform
+	if o.toolkit.Differ[filled.OS][filled.Pin] != recipes.PinUnsourced {
+		return both
 	}
-	return n
+	for _, platform := range o.toolkit.Systems[filled.OS] {
+		same := func(other Filled) bool {
+			return other.System == System{filled.OS, platform} && other.Pin == filled.Pin && other.Version == filled.Version
+		}
+		if !slices.ContainsFunc(all, same) {
+			return both
+		}
+	}
+	return filled.OS
+}
+
+// differ is the mapping of pins that are others at a place, in one line if it is new.
+func differ(file *yaml.Node, key string) *yaml.Node {
+	at := file
+	for _, step := range []string{"differ", key} {
+		if at = below(at, step); len(at.Content) == 0 {
+			at.Style = yaml.FlowStyle
+		}
+	}
+	return at
 }
 
 // known are the pins that an index has already.
@@ -180,56 +199,6 @@ func (s said) differing() *yaml.Node {
 		entry(n, key, pins)
 	}
 	return n
-}
-
-// value is what stands for a key of a mapping, nil if nothing does.
-func value(mapping *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		if mapping.Content[i].Value == key {
-			return mapping.Content[i+1]
-		}
-	}
-	return nil
-}
-
-// entry sets a key of a mapping. What is replaced leaves its comments.
-func entry(mapping *yaml.Node, key string, to *yaml.Node) {
-	if old := value(mapping, key); old != nil {
-		to.HeadComment, to.LineComment, to.FootComment = old.HeadComment, old.LineComment, old.FootComment
-		*old = *to
-		return
-	}
-	mapping.Content = append(mapping.Content, word(key), to)
-}
-
-// below returns the mapping that stands for a key, and puts an empty one there if there is none.
-func below(mapping *yaml.Node, key string) *yaml.Node {
-	if value(mapping, key) == nil {
-		entry(mapping, key, &yaml.Node{Kind: yaml.MappingNode, Style: mapping.Style & yaml.FlowStyle})
-	}
-	return value(mapping, key)
-}
-
-func word(text string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
-}
-
-func words(texts []string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-	for _, text := range texts {
-		n.Content = append(n.Content, word(text))
-	}
-	return n
-}
-
-func encode(n *yaml.Node) ([]byte, error) {
-	var b bytes.Buffer
-	e := yaml.NewEncoder(&b)
-	e.SetIndent(2)
-	if err := e.Encode(n); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), e.Close()
 }
 
 var nameForm = regexp.MustCompile(`^([^0-9]*)([0-9.]*)(.*)$`)

@@ -189,6 +189,19 @@ func TestMixed(t *testing.T) {
 	}
 }
 
+// TestNotThere: what repositories have of an earlier point release fills in nothing of a later one.
+func TestNotThere(t *testing.T) {
+	t.Parallel()
+	w := updatetest.New(t)
+	w.Write(t, "toolkit/12.8.9.yaml", strings.Replace(updatetest.Toolkit, `cuda: "12.8.1"`, `cuda: "12.8.9"`, 1))
+	w.Serve(t)
+	for _, filled := range compare(t, w).Filled {
+		if filled.CUDA == "12.8.9" {
+			t.Errorf("filled %+v", filled)
+		}
+	}
+}
+
 // TestVanished: what is pinned and gone is named with its OS, release and place.
 func TestVanished(t *testing.T) {
 	t.Parallel()
