@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/cause"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/upstream"
 )
 
 // repository is one of a vendor's repositories as it stands now.
@@ -39,11 +41,11 @@ func readRepository(ctx context.Context, a recipes.Address, packages string) (re
 	if err != nil {
 		return r, err
 	}
-	key, err := checkKey(a.Key, address, text)
+	key, err := upstream.CheckKey(a.Key, address, text)
 	if err != nil {
 		return r, err
 	}
-	r.armored, r.binary = text, key.binary
+	r.armored, r.binary = text, key.Binary
 	return r, r.readState(ctx, packages)
 }
 
@@ -93,11 +95,16 @@ func repomdDate(data []byte, address string) (time.Time, error) {
 	return time.Unix(newest, 0).UTC(), nil
 }
 
-// maxIndex bounds what is read of a file. The largest seen, the packages of Debian's main, has 13 MB.
-const maxIndex = 64 << 20
+// maxIndex bounds what is read of a key, a state or a list of packages. The largest list seen
+// has 13 MB.
+const maxIndex = 128 << 20
 
 // errNoFile is the condition that a server answers, but not with the file.
-var errNoFile = errors.New("no such file")
+var errNoFile = fs.ErrNotExist
+
+// Fetch returns a file of a repository by its address, up to 128 MB of it. The error matches
+// [ErrUnreachable], or [fs.ErrNotExist] if the server answers, but not with the file.
+func Fetch(ctx context.Context, address string) ([]byte, error) { return fetch(ctx, address) }
 
 // fetch reads a file of a repository. What it returns says why it could not.
 func fetch(ctx context.Context, address string) ([]byte, error) {

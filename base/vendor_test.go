@@ -37,6 +37,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/upstream"
 )
 
 // vendor serves, on loopback, a registry with the image of OS "old" and a repository
@@ -53,7 +54,7 @@ type vendor struct {
 const (
 	aptState = "Origin: x\nDate: Sat, 15 Nov 2025 10:00:00 +0000\n"
 	rpmState = `<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>9</revision><data type="primary"><timestamp>1763200800</timestamp></data></repomd>`
-	keyDir   = "testdata/keys"
+	keyDir   = "../upstream/testdata/keys"
 )
 
 // newVendor serves packages of that kind, signed by that key of testdata.
@@ -367,7 +368,7 @@ func TestVendorFails(t *testing.T) {
 			test.change(v)
 			s, o := v.store(t, t.TempDir())
 			_, err := s.Base(t.Context(), o, "linux/amd64")
-			var key *base.KeyError
+			var key *upstream.KeyError
 			if err == nil || errors.Is(err, base.ErrUnreachable) != test.unreachable || errors.As(err, &key) != test.badKey {
 				t.Fatalf("Base = %v (%T), unreachable %v, key %v", err, err, test.unreachable, test.badKey)
 			}

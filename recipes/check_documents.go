@@ -47,8 +47,8 @@ func (d Document) ends(name, cuda, os string) (problem, hint string) {
 }
 
 func (t toolkitFile) checkDocuments(f *spec.File, s Source) {
-	if len(t.Read)+len(t.Witness) == 0 {
-		f.At(f.Find("read"), "name it under read, or under witness one that is not the vendor's own", "needs a document that the pins were read from")
+	if len(t.Read)+len(t.Witness)+len(t.Index) == 0 {
+		f.At(f.Find("read"), "name it under read, or under witness one that is not the vendor's own", "needs a document that the pins were read from, or a repository (index)")
 	}
 	for _, name := range sortedKeys(t.Documents) {
 		t.Documents[name].check(f, name)
@@ -100,6 +100,9 @@ func (t toolkitFile) checkSaid(f *spec.File, s Source, key string, said map[stri
 // checkClaims reports versions that nobody gives where the toolkit says them: they would stand
 // there as if somebody did, and be unsourced.
 func (t toolkitFile) checkClaims(f *spec.File, e eraFile, c *Catalog) {
+	if len(t.Index) > 0 {
+		return // a repository is named, and its key may be one that does not count
+	}
 	systems := t.systems()
 	given := func(key, name string) bool {
 		os, platform := place(key)
@@ -108,7 +111,7 @@ func (t toolkitFile) checkClaims(f *spec.File, e eraFile, c *Catalog) {
 				if os != "" && os != system || platform != "" && platform != p {
 					continue
 				}
-				r := &renderer{toolkit: t, era: e, source: c.sources[e.Source], os: c.os[system], places: places(system, p), witness: true}
+				r := &renderer{toolkit: t, era: e, source: c.sources[e.Source], os: c.os[system], platform: p, places: places(system, p), witness: true}
 				if _, from := r.pin(name); from.Title != "" {
 					return true
 				}

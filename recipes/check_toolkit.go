@@ -32,6 +32,7 @@ func (l *loader) checkToolkit(c *Catalog, eras map[string]eraFile, t toolkitFile
 		t.checkPins(f, e)
 		t.checkDocuments(f, c.sources[source])
 		t.checkClaims(f, e, c)
+		t.checkIndex(f, c, e)
 	case t.Era != "":
 		f.At(f.Find("era"), suggest.Hint(t.Era, sortedKeys(eras)), "unknown era %q", t.Era)
 	case source != "" && compat.IsVersion(t.CUDA):

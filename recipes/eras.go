@@ -42,6 +42,7 @@ func (l *loader) render(c *Catalog, eras map[string]eraFile, toolkits []toolkitF
 		full[name] = e
 	}
 	newest := newestPoints(toolkits)
+	c.eras, c.toolkits = full, toolkits
 	for _, t := range toolkits {
 		if e, ok := l.checkToolkit(c, full, t); ok {
 			l.add(c, e, t, newest[minor(t.CUDA)])

@@ -43,6 +43,7 @@ var forms = map[string]spec.Form{
 	"variable": {Pattern: exact(`[A-Za-z_][A-Za-z0-9_]*`), Want: "the name of a variable: letters, digits and _, no digit first"},
 	"path":     {Pattern: exact(`/[A-Za-z0-9._+@=:/ {}-]*`), Want: "an absolute path: letters, digits, spaces and . _ + @ = : / -"},
 	"mount":    {Pattern: exact(`/[A-Za-z0-9._+/-]*`), Want: "an absolute path: letters, digits and . _ + / -"},
+	"truth":    {Pattern: exact(`true|false`), Want: "true or false"},
 	"line":     {Pattern: exact(`[^\x00-\x1f\x7f-\x9f]*`), Want: "one line of text"},
 	"flavor":   {Pattern: exact(`[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*`), Want: "a name of lower-case letters and digits, joined by . _ -"},
 	"named":    {Pattern: exact(`[A-Za-z0-9](?:[A-Za-z0-9.+~^:=_-]*[A-Za-z0-9.+~^_])?`), Want: "the name of a package, perhaps with a version: letters, digits and . + ~ ^ : = _ -"},

@@ -36,6 +36,10 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	if own == "" && strings.Contains(version, "{") { // made from the toolkit's own number
 		own = t.lines["version"].File
 	}
+	index, named := t.indexed(r.source, r.os, r.platform, name, own)
+	if named {
+		return version, index
+	}
 	if from, decided := r.read(own); decided {
 		return version, from
 	}
@@ -45,7 +49,7 @@ func (r *renderer) pin(name string) (version string, from Document) {
 			return version, d
 		}
 	}
-	return version, Document{}
+	return version, index
 }
 
 // compared reports whether the release is one of those that the source's documents have: only
@@ -73,7 +77,11 @@ func (r *renderer) number() Document {
 		return r.said(r.toolkit.Witness, func(string) bool { return true })
 	}
 	from, decided := r.read(r.toolkit.lines["version"].File)
-	if decided || len(r.toolkit.Read) == 0 {
+	if decided {
+		return from
+	}
+	if len(r.toolkit.Read) == 0 {
+		from, _ = r.toolkit.indexed(r.source, r.os, r.platform, "version", "")
 		return from
 	}
 	from, _ = r.toolkit.document(r.source, sortedKeys(r.toolkit.Read)[0])

@@ -32,6 +32,8 @@ type Catalog struct {
 	sources  map[string]Source
 	releases []Release         // ascending by CUDA version, then by OS
 	parts    map[string][]part // of the files, by name
+	eras     map[string]eraFile
+	toolkits []toolkitFile
 	recipes  map[pair]*Recipe
 
 	platforms []string // of any release, sorted

@@ -12,12 +12,13 @@ import (
 
 // renderer fills the templates of an era in for one toolkit on one platform of an OS.
 type renderer struct {
-	toolkit toolkitFile
-	era     eraFile
-	source  Source
-	os      OS
-	places  []string          // where pins may be others, for this platform
-	words   map[string]string // what is known without a document
+	toolkit  toolkitFile
+	era      eraFile
+	source   Source
+	os       OS
+	platform string
+	places   []string          // where pins may be others, for this platform
+	words    map[string]string // what is known without a document
 	// witness takes versions from whoever is a witness only, in place of documents.
 	witness bool
 }
@@ -62,7 +63,7 @@ func (t toolkitFile) everywhere(e eraFile, s Source, o OS, platforms []string) (
 
 // release makes the release as it is on one of its platforms.
 func (t toolkitFile) release(e eraFile, s Source, o OS, platforms []string, platform string) (Release, error) {
-	r := &renderer{toolkit: t, era: e, source: s, os: o, places: places(o.Name, platform), words: t.words()}
+	r := &renderer{toolkit: t, era: e, source: s, os: o, platform: platform, places: places(o.Name, platform), words: t.words()}
 	release := Release{
 		CUDA: t.CUDA, Source: s.Name, OS: o.Name, Platforms: platforms, Version: t.words()["version"],
 		Layers: map[Flavor]Layer{}, Samples: s.samples(t.CUDA), origin: t.origin,

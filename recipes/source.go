@@ -48,6 +48,8 @@ type Key struct {
 	// Serves names what it signs: "deb" or "rpm" for all repositories of these packages,
 	// the directory of one OS ("rhel10"), or a root ("nvidia-ml").
 	Serves []string `yaml:"serves" form:"word"`
+	// StandIn marks a key that is not the vendor's: what it signs is source of no pin.
+	StandIn string `yaml:"stand_in" form:"truth" json:",omitempty"` // addresses are hashed as JSON
 }
 
 // Document is something public that says which packages an image has.

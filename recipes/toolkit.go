@@ -35,6 +35,9 @@ type toolkitFile struct {
 	// Admits is which older drivers NVIDIA's images with cuda-compat admit. Of several
 	// entries for a platform and OS the last counts.
 	Admits []admits `yaml:"admits"`
+	// Index is the repositories that pins were read from where no document gives them, by
+	// their places: "ubuntu2404/x86_64".
+	Index map[string]Index `yaml:"index" keys:"suite"`
 
 	origin
 }
@@ -80,6 +83,9 @@ func place(key string) (os, platform string) {
 
 // differs reports whether any pin, or who says so, is another on that platform of the OS.
 func (t toolkitFile) differs(e eraFile, os, platform string) bool {
+	if len(t.Index) > 0 {
+		return true
+	}
 	both := os + " " + platform
 	for _, said := range []map[string][]string{t.Read, t.Witness} {
 		for _, list := range said {

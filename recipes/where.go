@@ -20,8 +20,10 @@ func toolkitLines(f *spec.File) map[string]spec.Place {
 	at := cmp.Or(f.Exact("pins"), cuda) // one number may be all there is
 	lines := map[string]spec.Place{string(Base): at, string(Runtime): at, string(Devel): at, "samples": cuda, "version": cmp.Or(f.Exact("version"), cuda)}
 	maps.Copy(lines, pinLines(f))
-	for document, at := range f.Keys("read") {
-		lines["read "+document] = at
+	for _, key := range []string{"read", "index"} {
+		for name, at := range f.Keys(key) {
+			lines[key+" "+name] = at
+		}
 	}
 	return lines
 }

@@ -234,7 +234,12 @@ func (f *matrixFlags) findProxy(cells []matrix.Cell) (err error) {
 				"name a proxy without a login, such as one on this machine that knows it, or leave the cell away with --only")
 		}
 	}
-	for _, variable := range f.proxy.Variables() {
+	return useProxy(f.proxy)
+}
+
+// useProxy puts a proxy into the environment in every spelling.
+func useProxy(p proxy.Proxy) error {
+	for _, variable := range p.Variables() {
 		name, value, _ := strings.Cut(variable, "=")
 		if err := os.Setenv(name, value); err != nil {
 			return err

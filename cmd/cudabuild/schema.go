@@ -61,6 +61,7 @@ func documents() []document {
 		{"fleet-runs", "fleet status --json, fleet prune --json", runsDocument{}},
 		{"fleet-rows", "fleet status RUN --json", rowsDocument{}},
 		{"prune", "prune --json", pruned{}},
+		{"recipes-update", "recipes update --json", updateDocument{}},
 		{"version", "version --json", versionDocument{}},
 	}
 }

@@ -89,6 +89,8 @@ func printedBy(args []string, data []byte) string {
 		return "push-plan"
 	case args[0] == "retire" && has("--ended"):
 		return "retire-plan"
+	case args[0] == "recipes":
+		return "recipes-update"
 	case args[0] == "matrix":
 		return "matrix-run"
 	case has("--diff") && !bytes.Contains(data, []byte(`"problems"`)):

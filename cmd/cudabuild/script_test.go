@@ -23,13 +23,16 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	registry := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0)))) //nolint:forbidigo // what it wants
 	t.Cleanup(registry.Close)
+	vendor := newUpdateVendor(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       golden.Updating(),
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("REGISTRY", strings.TrimPrefix(registry.URL, "http://"))
-			env.Setenv("TEST_TODAY", "2026-12-01")                     // support ends by the calendar, which stands still here
+			env.Setenv("TEST_TODAY", "2026-12-01") // support ends by the calendar, which stands still here
+			env.Setenv("VENDOR_RECIPES", vendor.Recipes)
+			env.Setenv("VENDOR_TREE", vendor.Tree)
 			env.Setenv("XDG_CACHE_HOME", env.Getenv("WORK")+"/.cache") // $HOME does not exist, and root could make it
 			return nil
 		},

@@ -53,6 +53,7 @@ var arrows = map[string][]string{
 	"usertest": {"compat", "samples", "spec"},
 	"recipes":  {"compat", "samples", "spec", "support"},
 	"matrix":   {"recipes", "spec", "support", "usertest"},
+	"update":   {"compat", "recipes", "upstream"},
 	"plan":     {"compat", "matrix", "recipes", "samples", "spec"},
 	"llb":      {"matrix", "plan", "recipes"},
 	"verify":   {"image", "compat", "support"},
@@ -63,7 +64,8 @@ var arrows = map[string][]string{
 	"attest":   {"evidence", "image", "referrer", "registry", "sign", "verify"}, // verify: the rules of now
 	"publish":  {"attest", "compat", "evidence", "gpu", "image", "matrix", "record", "referrer", "registry", "sign", "usertest", "verify"},
 	"lock":     {},
-	"base":     {"recipes", "image", "lock", "registry"}, // image: pulls what an OS starts from; registry: why it does not
+	"upstream": {"recipes"},
+	"base":     {"recipes", "image", "lock", "registry", "upstream"}, // image: pulls what an OS starts from; registry: why it does not
 	"evidence": {"gpu", "record", "verify"},
 	"emit":     {"matrix", "plan", "recipes"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "lock", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates

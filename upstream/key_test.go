@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package base
+package upstream
 
 import (
 	"encoding/base64"
@@ -15,14 +15,14 @@ import (
 // "gpg --show-keys --with-colons" says of them.
 func TestParseKey(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]key{
-		"never.asc":    {fingerprint: "515583a2ed08ade0e2c8e28ae60778c3ac7b56ec"},
-		"expired.asc":  {fingerprint: "87f6b910fb895ad3d0c923ce14165a8780ce4d78", expires: time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC)},
-		"extended.asc": {fingerprint: "faa9850c24bc02916095cb7f3def36b1b39bb346", expires: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, // was to expire in 2021, by an older signature
-		"old.asc":      {fingerprint: "b03d155402a32477f67dcdae243aad17fe6dce56"},                                                        // DSA with ElGamal, which sign with SHA-1
+	for name, want := range map[string]Key{
+		"never.asc":    {Fingerprint: "515583a2ed08ade0e2c8e28ae60778c3ac7b56ec"},
+		"expired.asc":  {Fingerprint: "87f6b910fb895ad3d0c923ce14165a8780ce4d78", Expires: time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC)},
+		"extended.asc": {Fingerprint: "faa9850c24bc02916095cb7f3def36b1b39bb346", Expires: time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)}, // was to expire in 2021, by an older signature
+		"old.asc":      {Fingerprint: "b03d155402a32477f67dcdae243aad17fe6dce56"},                                                        // DSA with ElGamal, which sign with SHA-1
 	} {
 		k, err := parseKey(readKey(t, name))
-		if err != nil || k.fingerprint != want.fingerprint || !k.expires.Equal(want.expires) || len(k.binary) == 0 {
+		if err != nil || k.Fingerprint != want.Fingerprint || !k.Expires.Equal(want.Expires) || len(k.Binary) == 0 {
 			t.Errorf("parseKey(%s) = %+v, %v, want %+v", name, k, err, want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestParseKeyRefuses(t *testing.T) {
 		"no packet":            strings.Replace(good, "mQENB", "AAAAA", 1),
 		"a secret":             strings.ReplaceAll(good, "PUBLIC", "PRIVATE"),
 		"half a key":           armored("\x99\x00\x06\x04\x00\x00\x00\x00\x01"),
-		"a message":            armored(string(mustParse(t, good).binary) + "\xcb\x02b\x00"),
+		"a message":            armored(string(mustParse(t, good).Binary) + "\xcb\x02b\x00"),
 		"a packet without end": armored("\x9a\xff\xff\xff\xff\x04"),
 		"empty":                "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n-----END PGP PUBLIC KEY BLOCK-----\n",
 	} {
@@ -49,7 +49,7 @@ func TestParseKeyRefuses(t *testing.T) {
 	}
 }
 
-func mustParse(t *testing.T, text string) key {
+func mustParse(t *testing.T, text string) Key {
 	t.Helper()
 	k, err := parseKey([]byte(text))
 	if err != nil {
@@ -68,11 +68,11 @@ func FuzzParseKey(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		k, err := parseKey(text)
-		if (err == nil) != (len(k.fingerprint) == 40 && len(k.binary) > 0) {
+		if (err == nil) != (len(k.Fingerprint) == 40 && len(k.Binary) > 0) {
 			t.Errorf("parseKey = %+v, %v, want a key or an error", k, err)
 		}
-		if len(k.binary) > len(text) {
-			t.Errorf("%d bytes out of %d", len(k.binary), len(text))
+		if len(k.Binary) > len(text) {
+			t.Errorf("%d bytes out of %d", len(k.Binary), len(text))
 		}
 	})
 }

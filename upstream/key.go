@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package base
+package upstream
 
 import (
 	"bytes"
@@ -19,11 +19,11 @@ import (
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
-// key is a public key as far as it takes to pin one.
-type key struct {
-	fingerprint string    // of the primary key, lower-case hexadecimal digits
-	expires     time.Time // zero if it never does
-	binary      []byte    // what stands in the armor, which is what an old apt reads
+// Key is a public key as far as it takes to pin one.
+type Key struct {
+	Fingerprint string    // of the primary key, 40 lower-case hexadecimal digits
+	Expires     time.Time // zero if it never does
+	Binary      []byte    // what stands in the armor, which is what an old apt reads
 }
 
 // KeyError means that a repository's signing key is not the one that the recipes pin,
@@ -33,11 +33,14 @@ type KeyError struct {
 	Problem string
 }
 
+// Code is that of what was checked, and failed.
+func (*KeyError) Code() int { return 1 }
+
 func (e *KeyError) Error() string { return fmt.Sprintf("signing key %s: %s", e.Address, e.Problem) }
 
-// checkKey compares a key with its pin, and with the calendar: apt refuses a key that
-// has expired, rpm does not look.
-func checkKey(pin recipes.Key, address string, text []byte) (key, error) {
+// CheckKey compares a key with its pin, and with the calendar: apt refuses a key that
+// has expired, rpm does not look. The error is a [*KeyError] with the address of the key.
+func CheckKey(pin recipes.Key, address string, text []byte) (Key, error) {
 	bad := func(format string, args ...any) error {
 		return &KeyError{address, fmt.Sprintf(format, args...)}
 	}
@@ -47,12 +50,12 @@ func checkKey(pin recipes.Key, address string, text []byte) (key, error) {
 	switch got := hex.EncodeToString(sum[:]); {
 	case err != nil:
 		return k, bad("%v (sha256 %s, want %s)", err, got, pin.SHA256)
-	case pin.Fingerprint != "" && !strings.EqualFold(k.fingerprint, pin.Fingerprint):
-		return k, bad("its fingerprint is %s, want %s: another key than recipes/repository pins as %s%s", k.fingerprint, strings.ToLower(pin.Fingerprint), pin.ID, next)
+	case pin.Fingerprint != "" && !strings.EqualFold(k.Fingerprint, pin.Fingerprint):
+		return k, bad("its fingerprint is %s, want %s: another key than recipes/repository pins as %s%s", k.Fingerprint, strings.ToLower(pin.Fingerprint), pin.ID, next)
 	case got != pin.SHA256:
-		return k, bad("its sha256 is %s, want %s: another text than recipes/repository pins as %s, fingerprint %s%s", got, pin.SHA256, pin.ID, k.fingerprint, next)
-	case !k.expires.IsZero() && time.Now().After(k.expires):
-		return k, bad("%s expired on %s: look for the one that the vendor signs with now and add it to recipes/repository", pin.ID, k.expires.Format(time.DateOnly))
+		return k, bad("its sha256 is %s, want %s: another text than recipes/repository pins as %s, fingerprint %s%s", got, pin.SHA256, pin.ID, k.Fingerprint, next)
+	case !k.Expires.IsZero() && time.Now().After(k.Expires):
+		return k, bad("%s expired on %s: look for the one that the vendor signs with now and add it to recipes/repository", pin.ID, k.Expires.Format(time.DateOnly))
 	}
 	return k, nil
 }
@@ -73,28 +76,28 @@ var errNotKey = errors.New("not an armored OpenPGP public key")
 // parseKey reads the first block of a text. It checks no signature: who pins a key by a
 // sum of its text knows already whose it is, a foreign key may ask for any amount of
 // arithmetic, and those of 2014 sign themselves with SHA-1.
-func parseKey(text []byte) (key, error) {
+func parseKey(text []byte) (Key, error) {
 	block, err := armor.Decode(bytes.NewReader(text))
 	if err != nil || block.Type != openpgp.PublicKeyType {
-		return key{}, errNotKey
+		return Key{}, errNotKey
 	}
 	binary, err := io.ReadAll(block.Body)
 	if err != nil {
-		return key{}, fmt.Errorf("%w: %v", errNotKey, err)
+		return Key{}, fmt.Errorf("%w: %v", errNotKey, err)
 	}
 	packets := packet.NewReader(bytes.NewReader(binary))
 	first, err := packets.Next()
 	primary, ok := first.(*packet.PublicKey)
 	if err != nil || !ok || primary.IsSubkey {
-		return key{}, fmt.Errorf("%w: it does not begin with one (%v)", errNotKey, err)
+		return Key{}, fmt.Errorf("%w: it does not begin with one (%v)", errNotKey, err)
 	}
 	self, err := newestSignature(primary, packets)
 	if err != nil {
-		return key{}, fmt.Errorf("%w: %v", errNotKey, err)
+		return Key{}, fmt.Errorf("%w: %v", errNotKey, err)
 	}
-	k := key{fingerprint: hex.EncodeToString(primary.Fingerprint), binary: binary}
+	k := Key{Fingerprint: hex.EncodeToString(primary.Fingerprint), Binary: binary}
 	if self.KeyLifetimeSecs != nil && *self.KeyLifetimeSecs != 0 {
-		k.expires = primary.CreationTime.Add(time.Duration(*self.KeyLifetimeSecs) * time.Second).UTC()
+		k.Expires = primary.CreationTime.Add(time.Duration(*self.KeyLifetimeSecs) * time.Second).UTC()
 	}
 	return k, nil
 }

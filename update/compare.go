@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package update
+
+import (
+	"slices"
+
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// Found is where recipes and repositories differ. Nothing in it is nil.
+type Found struct {
+	Releases []Release  `json:"releases"` // that no toolkit has, oldest first
+	Filled   []Filled   `json:"filled"`   // pins without a source that a repository answers
+	Vanished []Vanished `json:"vanished"` // what is pinned and gone
+
+	available *Available
+	catalog   *recipes.Catalog
+	open      map[string]open // by file
+}
+
+// Release is a CUDA release that no toolkit has.
+type Release struct {
+	CUDA    string   `json:"cuda"`
+	File    string   `json:"file"`
+	Systems []System `json:"systems"` // that have all of it, by OS and platform
+
+	source   string
+	values   values
+	defaults map[string]string // of pins, that the era gives
+	order    []string          // of pins, in which they are installed
+}
+
+// Filled is a pin of a toolkit that no document gives for a system.
+type Filled struct {
+	CUDA string `json:"cuda"`
+	File string `json:"file"`
+	System
+	Pin     string `json:"pin"`
+	Version string `json:"version"`
+	Place   string `json:"place"` // of the repository that says so
+
+	stated bool // by the toolkit, which lacks a source alone
+}
+
+// Vanished is a package that recipes pin and that its repositories do not have.
+type Vanished struct {
+	CUDA string `json:"cuda"`
+	System
+	Package string `json:"package"`
+	Version string `json:"version"`
+	Where   string `json:"where"` // file and line of the pin
+}
+
+// Any reports whether anything was found.
+func (f *Found) Any() bool { return len(f.Releases)+len(f.Filled)+len(f.Vanished) > 0 }
+
+// Compare compares the catalog with what is available. A release of whose X.Y a toolkit has the
+// same or a later point release is not new. Of several new ones of one X.Y the last is: a repository
+// does not say which build of a component belonged to an earlier one.
+func Compare(c *recipes.Catalog, a *Available) *Found {
+	f := &Found{Releases: []Release{}, Filled: []Filled{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]open{}}
+	for _, source := range c.Sources() {
+		known := newest{}
+		for _, t := range c.Toolkits(source) {
+			known.add(t.Version)
+		}
+		if len(known) == 0 {
+			continue
+		}
+		f.releases(source, known)
+		for _, r := range f.Releases {
+			known.add(r.CUDA)
+		}
+		for _, t := range c.Toolkits(source) {
+			f.fill(t, known[minor(t.Version)] == t.Version)
+		}
+	}
+	f.vanished()
+	return f
+}
+
+// vanished finds what is pinned and gone.
+func (f *Found) vanished() {
+	for _, system := range f.available.list() {
+		for _, cuda := range f.catalog.CUDAFor(system.OS) {
+			r, _ := f.catalog.Find(system.OS, cuda)
+			if !slices.Contains(r.Platforms, system.Platform) {
+				continue
+			}
+			for _, p := range r.On(system.Platform).Pins {
+				if f.available.from(system, p.Package, p.Version) == nil {
+					f.Vanished = append(f.Vanished, Vanished{cuda, system, p.Package, p.Version, p.Where})
+				}
+			}
+		}
+	}
+}

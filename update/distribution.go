@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package update
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/pkgindex"
+	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/upstream"
+)
+
+// Distribution is the CUDA release that a distribution packages itself, today. Its recipe says
+// all in full and is written by a person.
+type Distribution struct {
+	OS      string `json:"os"`
+	Package string `json:"package"` // whose version says which release it is
+	Version string `json:"version"` // "12.4.131~12.4.1-2", "" if it is not there
+	CUDA    string `json:"cuda"`    // "12.4.1"
+	// Recipes are the releases that recipes have for it.
+	Recipes []string `json:"recipes"`
+	Known   bool     `json:"known"` // whether CUDA is among them
+	// Vanished are packages that its recipes install and that are not there.
+	Vanished []Vanished `json:"vanished"`
+}
+
+// toolkitPackage is Debian's name for the whole of CUDA.
+const toolkitPackage = "nvidia-cuda-toolkit"
+
+// debianRelease is the CUDA release in a version of it, "11.8.89~11.8.0-5~deb12u1".
+var debianRelease = regexp.MustCompile(`^(?:[0-9.]+~)?([0-9]+\.[0-9]+\.[0-9]+)-`)
+
+// ReadDistribution reads the suites of an OS, by platform, and compares its recipes with them.
+func ReadDistribution(ctx context.Context, c *recipes.Catalog, os string, suites map[string][]upstream.Repository, get upstream.Get) (Distribution, error) {
+	d := Distribution{OS: os, Package: toolkitPackage, Recipes: []string{}, Vanished: []Vanished{}}
+	for _, platform := range slices.Sorted(maps.Keys(suites)) {
+		there := map[string]string{}
+		for _, suite := range suites[platform] {
+			_, err := suite.Read(ctx, get, func(p pkgindex.Package) { there[p.Name] = p.Version })
+			if err != nil {
+				return d, fmt.Errorf("%s: %w", os, err)
+			}
+		}
+		if d.Version == "" {
+			d.Version = there[toolkitPackage]
+		}
+		for _, cuda := range c.CUDAFor(os) {
+			r, _ := c.Find(os, cuda)
+			if slices.Contains(r.Platforms, platform) {
+				d.Vanished = append(d.Vanished, missing(r, System{os, platform}, there)...)
+			}
+		}
+	}
+	if m := debianRelease.FindStringSubmatch(d.Version); m != nil {
+		d.CUDA = m[1]
+	}
+	for _, cuda := range c.CUDAFor(os) {
+		r, _ := c.Find(os, cuda)
+		d.Recipes = append(d.Recipes, r.Version)
+		d.Known = d.Known || compat.Compare(r.Version, d.CUDA) == 0
+	}
+	return d, nil
+}
+
+// missing are packages of a release that are not there.
+func missing(r recipes.Release, system System, there map[string]string) (all []Vanished) {
+	for _, flavor := range r.Flavors() {
+		file, line := r.Where(string(flavor))
+		for _, name := range r.On(system.Platform).Layers[flavor].Packages {
+			name, version, _ := strings.Cut(name, "=")
+			if there[name] == "" {
+				all = append(all, Vanished{r.CUDA, system, name, version, fmt.Sprintf("%s:%d", file, line)})
+			}
+		}
+	}
+	return all
+}

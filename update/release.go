@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package update
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// newest is the last point release of each X.Y.
+type newest map[string]string
+
+func (n newest) add(version string) {
+	if compat.Compare(n[minor(version)], version) < 0 {
+		n[minor(version)] = version
+	}
+}
+
+// covers reports whether a release is no news: it is not later than one of its X.Y, or is
+// before all of them.
+func (n newest) covers(version string) bool {
+	for _, known := range n {
+		if minor(known) == minor(version) {
+			return compat.Compare(version, known) <= 0
+		}
+	}
+	return !slices.ContainsFunc(slices.Collect(maps.Values(n)), func(known string) bool { return compat.Compare(known, version) < 0 })
+}
+
+// minor is X.Y of a release.
+func minor(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(len(parts), 2)], ".")
+}
+
+// release is the number of a CUDA release in the version of a package of its own.
+var release = regexp.MustCompile(`^([0-9]+\.[0-9]+\.[0-9]+)-`)
+
+// releases finds the new ones of a source.
+func (f *Found) releases(source string, known newest) {
+	last, tried := newest{}, map[string]bool{}
+	for _, r := range f.available.Repositories {
+		if r.Source != source {
+			continue
+		}
+		for name, versions := range r.versions {
+			for _, version := range versions {
+				m := release.FindStringSubmatch(version)
+				if m == nil || !strings.HasSuffix(name, "-"+strings.ReplaceAll(minor(m[1]), ".", "-")) || known.covers(m[1]) {
+					continue
+				}
+				if !tried[m[1]] && len(f.systems(source, m[1])) > 0 {
+					last.add(m[1])
+				}
+				tried[m[1]] = true
+			}
+		}
+	}
+	for _, cuda := range last {
+		f.Releases = append(f.Releases, f.release(source, cuda))
+	}
+	slices.SortFunc(f.Releases, func(a, b Release) int { return compat.Compare(a.CUDA, b.CUDA) })
+}
+
+// release is a new one with the version of every pin.
+func (f *Found) release(source, cuda string) Release {
+	r := Release{CUDA: cuda, File: "toolkit/" + cuda + ".yaml", source: source, values: values{}, defaults: map[string]string{}}
+	r.Systems = f.systems(source, cuda)
+	for _, system := range r.Systems {
+		for pin, version := range f.pins(cuda, system) {
+			r.values.set(pin, system, version)
+		}
+	}
+	for _, system := range r.Systems {
+		for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
+			if !slices.Contains(r.order, c.Pin) && c.Pin != "version" {
+				r.order = append(r.order, c.Pin)
+				r.defaults[c.Pin] = c.Value
+			}
+			if strings.Contains(string(c.Flavor), "-") && r.values[c.Pin][system] == recipes.PinNone { // a variant: all platforms of an OS have the same
+				for _, other := range r.Systems {
+					if _, has := r.values[c.Pin][other]; has && other.OS == system.OS {
+						r.values.set(c.Pin, other, recipes.PinNone)
+					}
+				}
+			}
+		}
+	}
+	return r
+}
+
+// systems returns those that have the whole of a release: every package with its own number, and every
+// component that is named after it and that its era has no other word for. NCCL and cuDNN come when they do.
+func (f *Found) systems(source, cuda string) (all []System) {
+	for _, system := range f.available.list() {
+		if o, _ := f.catalog.OS(system.OS); o.Source != source || f.dropped(source, cuda, system.OS) {
+			continue
+		}
+		own := 0
+		whole := true
+		for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
+			versions := f.available.versions(system, c.Package)
+			switch {
+			case c.Pin == "version":
+				own++
+				whole = whole && slices.Contains(versions, c.Before+cuda+c.After)
+			case c.Value == "" && strings.Contains(c.Package, "-"+strings.ReplaceAll(minor(cuda), ".", "-")):
+				whole = whole && len(versions) > 0
+			}
+		}
+		if whole && own > 0 {
+			all = append(all, system)
+		}
+	}
+	return all
+}
+
+// dropped reports whether an OS is in earlier toolkits, and in none of the last major release
+// before that: its repository may be that of another OS, too.
+func (f *Found) dropped(source, cuda, os string) bool {
+	last := 0 // major release before cuda
+	latest := map[string]int{}
+	for _, t := range f.catalog.Toolkits(source) { // oldest first
+		if compat.Compare(t.Version, cuda) >= 0 {
+			break
+		}
+		last = compat.Major(t.Version)
+		for name := range t.Systems {
+			latest[name] = last
+		}
+	}
+	return latest[os] != 0 && latest[os] < last
+}
+
+// pins returns the newest version of every pin that all packages of the pin have, "none" if there
+// is none.
+func (f *Found) pins(cuda string, system System) map[string]string {
+	all := map[string]string{}
+	for pin, versions := range f.candidates(cuda, system, "") {
+		if pin == "version" {
+			continue
+		}
+		all[pin] = recipes.PinNone
+		if len(versions) > 0 {
+			all[pin] = slices.MaxFunc(versions, compat.Compare)
+		}
+	}
+	return all
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package upstream reads what package repositories have, as far as a key vouches for it.
+//
+// [Repository.Read] begins at the file that is signed (InRelease, Release with Release.gpg, or
+// repomd.xml with repomd.xml.asc), reads the lists of packages by the sums in it, and gives
+// every package in them; [CheckKey] says whether a key is the one that recipes pin. Nothing that
+// no signature covers gets out: not a date, not a name. How a file is got (from a server, out of
+// a folder) is the caller's business, and so is what the packages mean.
+package upstream
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/internal/pkgindex"
+	"github.com/cudabuild/cudabuild/recipes"
+)
+
+// Get returns a file by its address. The error matches [fs.ErrNotExist] if there is no such
+// file where others are.
+type Get func(ctx context.Context, address string) ([]byte, error)
+
+// Repository is where packages of one kind are, and who signs for them.
+type Repository struct {
+	URL      string // above the file that is signed, without a slash at the end
+	Packages string // "deb" or "rpm"
+	// Lists are the Packages files of a deb repository below URL, without the ending of a
+	// compression: "Packages", or "main/binary-amd64/Packages". An rpm repository names its own.
+	Lists []string
+	// Key is the pinned key, whose file lies in the repository. Without one Keyring has all
+	// that may sign, armored or not.
+	Key     recipes.Key
+	Keyring []byte
+}
+
+// Index is the signed state that a repository was read in.
+type Index struct {
+	Address string // of the signed file
+	Date    time.Time
+	SHA256  string // of the signed file, 64 hexadecimal digits
+	Key     string // id of the pinned key, or the fingerprint of the one of the keyring
+}
+
+// file is one that the signed file names.
+type file struct {
+	name   string
+	sha256 string
+	size   int64
+}
+
+// Read returns the state of the repository and calls each for every package of its lists, in
+// their order. Before the first of a list it has compared the whole of it with its sum. Errors
+// are those of get, a [*KeyError], a [*SignatureError], an [*OutOfStepError] where a list is not
+// the one that the signed file names, or a repository that makes no sense.
+func (r Repository) Read(ctx context.Context, get Get, each func(pkgindex.Package)) (Index, error) {
+	family, ok := families[r.Packages]
+	if !ok {
+		return Index{}, fmt.Errorf("packages %q: want deb or rpm", r.Packages)
+	}
+	ring, err := r.keyring(ctx, get)
+	if err != nil {
+		return Index{}, err
+	}
+	state, lists, err := family.state(ctx, get, r, ring)
+	if err != nil {
+		return Index{}, err
+	}
+	for _, choices := range lists {
+		if err := r.list(ctx, get, state.Address, family.read, choices, each); err != nil {
+			return Index{}, err
+		}
+	}
+	return state, nil
+}
+
+// family is how repositories of one kind of packages are laid out.
+type family struct {
+	// state reads the signed file; each list is in one of several files with the same text.
+	state func(context.Context, Get, Repository, keyring) (Index, [][]file, error)
+	read  pkgindex.Reader
+}
+
+var families = map[string]family{
+	"deb": {readRelease, pkgindex.Deb},
+	"rpm": {readRepomd, pkgindex.RPM},
+}
+
+// list reads a list out of the first of its files that there is.
+func (r Repository) list(ctx context.Context, get Get, signed string, read pkgindex.Reader, choices []file, each func(pkgindex.Package)) error {
+	var data []byte
+	err := error(fs.ErrNotExist)
+	var f file
+	for _, f = range choices {
+		if data, err = get(ctx, r.URL+"/"+f.name); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	address := r.URL + "/" + f.name
+	if errors.Is(err, fs.ErrNotExist) {
+		return &OutOfStepError{address, fmt.Sprintf("is not there, though %s names it", signed)}
+	}
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	switch got := hex.EncodeToString(sum[:]); {
+	case int64(len(data)) != f.size:
+		return &OutOfStepError{address, fmt.Sprintf("has %d bytes, %s says %d", len(data), signed, f.size)}
+	case got != f.sha256:
+		return &OutOfStepError{address, fmt.Sprintf("has the sha256 %s, %s says %s", got, signed, f.sha256)}
+	}
+	text, err := decode(f.name, data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", address, err)
+	}
+	for p, err := range read(text) {
+		if err != nil {
+			return fmt.Errorf("%s: %w", address, err)
+		}
+		each(p)
+	}
+	return nil
+}
+
+// OutOfStepError means that a list is not the one that the signed file names: the repository
+// was read while it changed, or a mirror has only half of a change.
+type OutOfStepError struct{ Address, Problem string }
+
+func (e *OutOfStepError) Error() string { return e.Address + " " + e.Problem }
+
+// Hint is to wait.
+func (*OutOfStepError) Hint() string {
+	return "the repository, or the mirror of it, is in the middle of a change: try again later"
+}
+
+// Code is that of what could not be checked.
+func (*OutOfStepError) Code() int { return 3 }
+
+// valid reports whether a signed file may name that one: it is below the repository.
+func (f file) valid() bool {
+	return fs.ValidPath(strings.TrimPrefix(f.name, "./")) && sha256Form.MatchString(f.sha256) && f.size >= 0
+}
