@@ -66,6 +66,9 @@ func (r *Retirer) look(ctx context.Context) (*standing, error) {
 
 // children are the digests of the manifests that an index names.
 func (r *Retirer) children(ctx context.Context, digest string) (all []string, err error) {
+	if known, ok := r.indexes.Load(digest); ok {
+		return known.([]string), nil
+	}
 	desc, err := r.puller.Get(ctx, r.repo.Digest(digest))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", digest, err)
@@ -77,14 +80,21 @@ func (r *Retirer) children(ctx context.Context, digest string) (all []string, er
 	for _, child := range index.Manifests {
 		all = append(all, child.Digest.String())
 	}
+	r.indexes.Store(digest, all)
 	return all, nil
 }
 
-// keepers are the tags other than those that go which need a manifest, sorted.
-func (s *standing) keepers(digest string, goes map[string]bool) []string {
+// keepers are the tags that need an image, sorted, but for those by which these images go.
+func (s *standing) keepers(digest string, going ...Image) []string {
+	goes := map[string]string{}
+	for _, i := range going {
+		for _, t := range i.Tags {
+			goes[t.Name] = i.Digest
+		}
+	}
 	all := []string{}
 	for tag, named := range s.digests {
-		if !goes[tag] && (named == digest || slices.Contains(s.children[named], digest)) {
+		if goes[tag] != named && (named == digest || slices.Contains(s.children[named], digest)) {
 			all = append(all, tag)
 		}
 	}
@@ -103,10 +113,9 @@ func (r *Retirer) Plan(ctx context.Context, cells []Cell) (*Plan, error) {
 	for _, c := range cells {
 		p.add(s, c)
 	}
-	goes := p.goes()
 	slices.SortFunc(p.Images, func(a, b Image) int { return cmp.Compare(a.Tags[0].Name, b.Tags[0].Name) })
 	for i := range p.Images {
-		p.Images[i].KeptBy = s.keepers(p.Images[i].Digest, goes)
+		p.Images[i].KeptBy = s.keepers(p.Images[i].Digest, p.Images...)
 	}
 	return p, registry.Each(ctx, len(p.Images), func(ctx context.Context, i int) error {
 		if len(p.Images[i].KeptBy) > 0 {
@@ -143,17 +152,6 @@ func (p *Plan) image(s *standing, digest string) *Image {
 }
 
 func (i *Image) add(t Tag) { i.Tags = append(i.Tags, t) }
-
-// goes are the names of all tags of the plan.
-func (p *Plan) goes() map[string]bool {
-	goes := map[string]bool{}
-	for _, i := range p.Images {
-		for _, t := range i.Tags {
-			goes[t.Name] = true
-		}
-	}
-	return goes
-}
 
 // addAttached lists what is attached to an image and its platforms.
 func (r *Retirer) addAttached(ctx context.Context, i *Image) error {
