@@ -297,7 +297,8 @@ func (p *Publisher) tag(ctx context.Context, m move) error {
 }
 
 // unstage removes staging tags, of images that have other names now or are given up. Those that were there are
-// returned, and those that the registry does not remove. An error keeps no other tag from going.
+// returned, and those that the registry does not remove. An error keeps no other tag from going, unless it is that the
+// registry was busy for as long as it was asked.
 func (p *Publisher) unstage(ctx context.Context, cells []Cell) (gone, left []string, err error) {
 	gone, left = []string{}, []string{}
 	var errs []error
@@ -314,7 +315,7 @@ func (p *Publisher) unstage(ctx context.Context, cells []Cell) (gone, left []str
 				return gone, left, errors.Join(append(errs, err)...)
 			}
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || registry.Busy(err) {
 			break
 		}
 	}
