@@ -37,7 +37,7 @@ func newRetire() *cobra.Command {
 		Long: `Retire says which tags of a repository are those of cells whose CUDA release or OS has ended,
 which other tags name the same images, and what is attached to them. It changes nothing, but
 with --plan: then it removes the tags of that plan and nothing else, and nothing at all if one
-has moved since. Images go only where a registry removes no tags, and no other tag needs them.
+has moved since. Images go only where a registry says that it removes no tags, and no other tag needs them.
 
 REPO is registry/repo. Cells are those of all groups of the matrix, with all their tags; of a tag
 such as latest it counts what it names now. A run that was interrupted goes on when it is repeated.
@@ -58,6 +58,7 @@ Exit code: 0 the plan stands, or is done; 1 a tag has moved or stays, 3 could no
 	f.addRegistry(cmd)
 	cmd.MarkFlagsMutuallyExclusive("ended", "plan")
 	cmd.MarkFlagsOneRequired("ended", "plan")
+	onlyWith(cmd, "ended", "file", "recipes", "release") // a plan has its tags
 	return cmd
 }
 
@@ -145,13 +146,13 @@ func (f *retireFlags) do(cmd *cobra.Command, retirer *retire.Retirer, repo name.
 func retirePage(w io.Writer, p *retire.Plan, repo string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TAG\tCELL\tENDED\tDIGEST\tALSO NAMED BY")
-	tags, whole, attached := 0, 0, 0
+	tags, kept, attached := 0, 0, 0
 	for _, i := range p.Images {
 		for _, t := range i.Tags {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", t.Name, t.Cell, cmp.Or(t.Ends.Date, "yes"), shortDigest(i.Digest), orDash(strings.Join(i.KeptBy, ",")))
 		}
 		if len(i.KeptBy) > 0 {
-			whole++
+			kept++
 		}
 		tags, attached = tags+len(i.Tags), attached+len(i.Attached)
 	}
@@ -165,7 +166,7 @@ func retirePage(w io.Writer, p *retire.Plan, repo string) error {
 		fmt.Fprintf(&notes, "stays: %s: %s\n", l.Tag, l.Why)
 	}
 	fmt.Fprintf(&notes, "%s of %s would go; %d of them with other tags that stay; %s attached to those that no tag names then\n",
-		counted(tags, "tag"), counted(len(p.Images), "image"), whole, counted(attached, "document"))
+		counted(tags, "tag"), counted(len(p.Images), "image"), kept, counted(attached, "document"))
 	if tags > 0 {
 		fmt.Fprintf(&notes, "nothing was changed: 'cudabuild retire --ended --json %s > retire.json', and --plan retire.json in place of --ended --json\n", word(repo))
 	}
