@@ -16,7 +16,8 @@ import (
 // or gone. It is an error with exit code 1 if one has moved, and if any of them stays, which [Done.Left] has
 // with the reason.
 func (r *Retirer) Do(ctx context.Context, p *Plan) (*Done, error) {
-	done := &Done{Removed: []string{}, Gone: []string{}, Images: []string{}, Left: []Left{}}
+	done := &Done{Removed: []string{}, Gone: []string{}, Images: []string{}, Left: []Left{}, Ahead: []string{}}
+	defer func() { p.ahead(done) }()
 	s, err := r.look(ctx)
 	if err != nil {
 		return done, err
@@ -46,7 +47,7 @@ func (r *Retirer) Do(ctx context.Context, p *Plan) (*Done, error) {
 	}
 	// Indexes first: one that stays in spite of the plan keeps its images.
 	slices.SortStableFunc(images, func(a, b Image) int {
-		return cmp.Compare(len(s.children[b.Digest]), len(s.children[a.Digest]))
+		return cmp.Compare(len(s.indexes[b.Digest].manifests), len(s.indexes[a.Digest].manifests))
 	})
 	for _, i := range images {
 		if err := r.remove(ctx, w, i, done); err != nil {
@@ -54,6 +55,21 @@ func (r *Retirer) Do(ctx context.Context, p *Plan) (*Done, error) {
 		}
 	}
 	return done, done.verdict(w)
+}
+
+// ahead notes the tags of which nothing is known yet.
+func (p *Plan) ahead(done *Done) {
+	known := slices.Concat(done.Removed, done.Gone)
+	for _, l := range done.Left {
+		known = append(known, l.Tag)
+	}
+	for _, i := range p.Images {
+		for _, t := range i.Tags {
+			if !slices.Contains(known, t.Name) {
+				done.Ahead = append(done.Ahead, t.Name)
+			}
+		}
+	}
 }
 
 // unmoved makes sure that no tag names something else than the plan says.

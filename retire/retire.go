@@ -35,6 +35,8 @@ type Cell struct {
 	ID   string
 	Tags []string // without the repository, the canonical one first
 	Ends support.End
+	// Keeps are tags of these that stay all the same, with the reason.
+	Keeps map[string]string
 }
 
 // Plan is which tags of a repository go. Lists are never null.
@@ -82,6 +84,7 @@ type Done struct {
 	Gone    []string `json:"gone"`   // before: by an earlier run, or somebody else
 	Images  []string `json:"images"` // that were removed with their tags, by digest, where the registry has no other way
 	Left    []Left   `json:"left"`
+	Ahead   []string `json:"ahead"` // that a run which ended with an error has not come to
 }
 
 // maxValues bounds what is read of a plan: that of ten thousand tags has a tenth of it.
@@ -96,8 +99,14 @@ func ParsePlan(data []byte) (*Plan, error) {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return nil, err
 	}
-	if p.Version != 1 || p.To == "" {
-		return nil, errors.New("it has no version 1, or no repository")
+	repo, err := name.NewRepository(p.To)
+	switch {
+	case p.Version != 1:
+		return nil, fmt.Errorf("version %d, want 1", p.Version)
+	case err != nil || repo.Name() != p.To:
+		return nil, fmt.Errorf("to %q is no repository", p.To)
+	case p.Images == nil:
+		return nil, errors.New("it has no images")
 	}
 	if err := p.check(); err != nil {
 		return nil, err
@@ -117,6 +126,9 @@ func (p *Plan) check() error {
 			if _, err := v1.NewHash(digest); err != nil {
 				return err
 			}
+		}
+		if len(image.Tags) == 0 {
+			return fmt.Errorf("image %s has no tags", image.Digest)
 		}
 		names := []string{image.Digest}
 		for _, tag := range image.Tags {
@@ -141,7 +153,7 @@ type Retirer struct {
 	puller   *remote.Puller
 	pusher   *remote.Pusher
 	attached *referrer.Repository
-	indexes  sync.Map // of []string by digest: the manifests that they name, which never change
+	indexes  sync.Map // of index by digest: they never change
 }
 
 // New returns a Retirer of a repository. It asks the registry nothing.

@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -15,8 +17,12 @@ import (
 	"github.com/cudabuild/cudabuild/registry"
 )
 
-// The tags by which [Retirer.ways] sees what the registry does with tags; the names are reserved.
-var probes = []string{"staging-cudabuild-retire-1", "staging-cudabuild-retire-2"}
+// probe is how the tags begin by which [Retirer.ways] sees what the registry does with tags. They are a run's alone: of two
+// runs at once one would take what the other has put back for what the registry left.
+const probe = "staging-cudabuild-retire-"
+
+// sweeping is how long removing them may take when the run was interrupted.
+const sweeping = 20 * time.Second
 
 // ways is how a registry can be asked to remove something.
 type ways struct {
@@ -30,19 +36,21 @@ func (w ways) whole() bool { return registry.Unsupported(w.refusal) }
 
 // ways finds out what the registry removes, by two tags of an image without content, which is this run's alone.
 func (r *Retirer) ways(ctx context.Context, done *Done) (w ways, err error) {
-	// A refusal says enough. Anything else does not, where tags are looked up first: it is not there, unless a run was killed here.
+	run := strings.ToLower(rand.Text())
+	probes := []string{probe + run + "-1", probe + run + "-2"}
+	// A refusal says enough. Anything else does not, where tags are looked up first: it is not there.
 	if err = r.untag(ctx, probes[0]); registry.Refused(err) {
 		return ways{refusal: err}, nil
 	}
 	if err != nil {
 		return w, err
 	}
-	img := mutate.Annotations(empty.Image, map[string]string{"org.opencontainers.image.title": "cudabuild retire: does a tag go alone? " + rand.Text()}).(v1.Image)
+	img := mutate.Annotations(empty.Image, map[string]string{"org.opencontainers.image.title": "cudabuild retire: does a tag go alone? " + run}).(v1.Image)
 	digest, err := img.Digest()
 	if err != nil {
 		return w, err
 	}
-	defer func() { r.sweep(ctx, digest.String(), done) }()
+	defer func() { r.sweep(ctx, probes, digest.String(), done) }()
 	for _, tag := range probes {
 		if err := r.pusher.Push(ctx, r.repo.Tag(tag), img); err != nil {
 			return w, fmt.Errorf("tag %s, to see whether the registry removes tags alone: %w", tag, err)
@@ -64,7 +72,9 @@ func (r *Retirer) ways(ctx context.Context, done *Done) (w ways, err error) {
 }
 
 // sweep removes the probes, or says that they stay. Nobody but this run has their image.
-func (r *Retirer) sweep(ctx context.Context, digest string, done *Done) {
+func (r *Retirer) sweep(ctx context.Context, probes []string, digest string, done *Done) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweeping)
+	defer cancel()
 	for _, tag := range probes {
 		err := r.untag(ctx, tag)
 		if registry.Unsupported(err) {
