@@ -208,8 +208,11 @@ func (d *Done) verdict(w ways) error {
 		return nil
 	}
 	next := "remove them where the registry lets you, or give the tags that stay images of their own first"
-	if w.refusal != nil {
-		next = "allow it to remove (storage.delete.enabled of the distribution project's registry), log in as somebody who may, or remove them in the registry's own way"
+	switch {
+	case w.whole():
+		next = "have deletion allowed there (storage.delete.enabled of the distribution project's registry), or remove them in the registry's own way"
+	case w.refusal != nil:
+		next = "log in, with 'docker login', as somebody who may remove tags, or remove them in the registry's own way"
 	}
 	tags := "a tag stays"
 	if len(d.Left) > 1 {

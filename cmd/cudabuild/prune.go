@@ -187,6 +187,9 @@ func (f *pruneFlags) layouts(cmd *cobra.Command, wanted wantedCells, done *prune
 			if done.Retired, tags, err = f.retire(store, wanted); err != nil {
 				return err
 			}
+			if _, err := os.Stat(f.runFile()); errors.Is(err, fs.ErrNotExist) {
+				done.Left = append(done.Left, left{f.runFile(), "it is not there, so no cell is known that could be forgotten"})
+			}
 		}
 		if done.Pruned, err = store.Prune(cmd.Context(), f.dryRun, tags...); err != nil {
 			return err
@@ -218,6 +221,9 @@ func (f *pruneFlags) print(w io.Writer, done pruned) error {
 	}
 	for _, cell := range done.Retired {
 		fmt.Fprintf(w, "%s %s, tags %s\n", forgot, cell.ID, orDash(strings.Join(cell.Tags, ", ")))
+		for _, tag := range cell.Left {
+			fmt.Fprintf(w, "left tag %s: it names another image\n", tag)
+		}
 	}
 	_, err := fmt.Fprintf(w, "%s %s, %s\n", verb, counted(done.Pruned.Blobs, "blob"), megabytes(done.Pruned.Bytes))
 	for _, folder := range done.Folders {

@@ -22,6 +22,7 @@ import (
 type forgotten struct {
 	ID   string   `json:"id"`
 	Tags []string `json:"tags"` // full names that the image folder forgets; never null
+	Left []string `json:"left"` // of its tags, those that name another image than its own, and stay; never null
 }
 
 // wantedCells are the IDs and the full tags of the cells that the matrix has, in any group, by these recipes.
@@ -37,7 +38,7 @@ func (f *pruneFlags) wanted(cmd *cobra.Command) (wantedCells, error) {
 			return w, hint.Usage(fmt.Sprintf("--only %q: %v", glob, err), "write a glob on IDs of cells, such as '12.4-*'")
 		}
 	}
-	cells, err := f.loadWhole(cmd)
+	_, cells, err := f.loadWhole(cmd)
 	if err != nil {
 		return w, err
 	}
@@ -55,22 +56,31 @@ func (f *pruneFlags) wanted(cmd *cobra.Command) (wantedCells, error) {
 func (f *pruneFlags) retire(store *image.Store, wanted wantedCells) (cells []forgotten, tags []string, err error) {
 	cells = []forgotten{}
 	run, err := record.Read(f.runFile())
-	if err != nil || run == nil {
-		return cells, nil, err
+	if err != nil {
+		return cells, nil, hint.New(err.Error(), "move it away, or put back the one that 'cudabuild matrix' wrote: it says which images are whose")
+	}
+	if run == nil {
+		return cells, nil, nil
+	}
+	known := func(c record.Cell) bool { return wanted.ids[c.ID] }
+	if len(f.only) == 0 && len(run.Cells) > 0 && !slices.ContainsFunc(run.Cells, known) {
+		return cells, nil, hint.Usage(fmt.Sprintf("%s has none of %s of %s: it may be the matrix of other images", f.file, counted(len(run.Cells), "cell"), f.runFile()),
+			"name their matrix with -f; --only '*' forgets them all")
 	}
 	entries, err := store.Entries()
 	if err != nil {
 		return cells, nil, err
 	}
 	for _, c := range run.Cells {
-		if wanted.ids[c.ID] || !f.selects(c.ID) {
+		if known(c) || !f.selects(c.ID) {
 			continue
 		}
 		if file := wanted.lacks(c); file != "" && len(f.only) == 0 {
 			return cells, nil, hint.Usage(fmt.Sprintf("%s was built with %s, which is not among these recipes: the matrix may have it with them", c.ID, file),
 				"give --recipes with the folder that has it; if it is gone for good, name the cell: --only "+word(c.ID))
 		}
-		cell := forgotten{c.ID, ownTags(entries, c, wanted)}
+		cell := forgotten{c.ID, []string{}, []string{}}
+		cell.sort(entries, c, wanted)
 		cells, tags = append(cells, cell), append(tags, cell.Tags...)
 	}
 	return cells, tags, nil
@@ -100,9 +110,9 @@ func (w wantedCells) lacks(c record.Cell) string {
 	return ""
 }
 
-// ownTags are the tags of a cell that name its image, and no cell has that stays: others somebody else has moved. Which
-// image that is where the last run did not pass, the cell's first tag says, which is nobody else's.
-func ownTags(entries []ocispec.Descriptor, c record.Cell, wanted wantedCells) []string {
+// sort tells the tags of a cell that name its image from those that somebody else has moved; those of a cell that stays
+// are neither. Which image that is where the last run did not pass, the cell's first tag says, which is nobody else's.
+func (f *forgotten) sort(entries []ocispec.Descriptor, c record.Cell, wanted wantedCells) {
 	named := map[string][]string{}
 	for _, e := range entries {
 		named[e.Annotations[image.FullNameAnnotation]] = append(named[e.Annotations[image.FullNameAnnotation]], e.Digest.String())
@@ -111,13 +121,15 @@ func ownTags(entries []ocispec.Descriptor, c record.Cell, wanted wantedCells) []
 	if c.Status != record.Passed && len(c.Tags) > 0 {
 		own = named[c.Tags[0]]
 	}
-	tags := []string{}
 	for _, tag := range c.Tags {
-		if len(own) == 1 && slices.Equal(named[tag], own) && !wanted.tags[tag] {
-			tags = append(tags, tag)
+		switch {
+		case len(named[tag]) == 0 || wanted.tags[tag]:
+		case len(own) == 1 && slices.Equal(named[tag], own):
+			f.Tags = append(f.Tags, tag)
+		default:
+			f.Left = append(f.Left, tag)
 		}
 	}
-	return tags
 }
 
 // forget takes the cells out of the record.
