@@ -3,6 +3,8 @@
 package retire_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -357,6 +359,30 @@ func TestTwoAtOnce(t *testing.T) {
 		t.Errorf("Do = %+v, %v", done, err)
 	}
 	if diff := cmp.Diff(without(unshared...), unprobed(standing(t, repository(t, upstream, "team/cuda"), digests), planned(t, repo).Left)); diff != "" {
+		t.Errorf("tags (-want +got):\n%s", diff)
+	}
+}
+
+// TestInterrupted: who is interrupted takes the probes away all the same.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	proxy := registrytest.Proxy(t, registrytest.Start(t, nil).Host)
+	repo := repository(t, proxy.Host, "team/cuda")
+	digests := filled(t, repo)
+	p := planned(t, repo)
+	ctx, interrupt := context.WithCancel(t.Context())
+	var puts atomic.Int64
+	proxy.Arm(nil, func(_ int, r *http.Request) registrytest.Fault {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/staging-cudabuild-retire-") && puts.Add(1) == 2 {
+			interrupt()
+		}
+		return registrytest.Fault{}
+	})
+	done, err := retirer(ctx, t, repo).Do(ctx, p)
+	if !errors.Is(err, context.Canceled) || len(done.Left) > 0 || len(done.Ahead) != len(goes) {
+		t.Errorf("Do = %+v, %v", done, err)
+	}
+	if diff := cmp.Diff(tags, standing(t, repo, digests)); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 }

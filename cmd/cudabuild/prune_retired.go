@@ -141,7 +141,10 @@ func (f *pruneFlags) forget(ctx context.Context, store *image.Store, cells []for
 	for _, c := range cells {
 		ids = append(ids, c.ID)
 	}
-	return record.Forget(ctx, f.runFile(), store, ids)
+	if err := record.Forget(ctx, f.runFile(), store, ids); err != nil {
+		return fmt.Errorf("the images have forgotten them, %s has not: %w; the same command goes on", f.runFile(), err)
+	}
+	return nil
 }
 
 func (f *pruneFlags) runFile() string { return filepath.Join(f.out, "run.json") }

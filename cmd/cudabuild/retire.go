@@ -73,8 +73,8 @@ func (f *retireFlags) run(cmd *cobra.Command, args []string) error {
 	if !f.ended && f.plan == "" {
 		return hint.Usage("neither --ended nor --plan is given", "--ended says what would go, --plan FILE does what such a plan says")
 	}
-	if message, next := matrix.CheckRepository(args[0]); message != "" {
-		return unknown(hint.Usage(message, next))
+	if message, _ := matrix.CheckRepository(args[0]); message != "" {
+		return unknown(hint.Usage(message, "REPO is registry/repo: which tags of it go, the plan says"))
 	}
 	repo, err := name.NewRepository(args[0])
 	if err != nil {
