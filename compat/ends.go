@@ -44,9 +44,12 @@ var branchEnds = map[int]branchEnd{
 const endsBefore = 580
 
 // DriverEnd returns when the branch of a driver, "535.161.07" or "535", ends. It is nil where
-// that is not known.
+// that is not known, and after the last branch known here: it may be of one of its own.
 func DriverEnd(driver string) *support.End {
 	major := Major(driver)
+	if major > branches[len(branches)-1].major {
+		return nil
+	}
 	if _, named := branchEnds[major]; !named {
 		major = branchBelow(major)
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 )
 
-// TestDriverEnd: as NVIDIA's pages have it; a number between two branches is of the older one.
+// TestDriverEnd: as NVIDIA's pages have it; a number between two branches is of the older one,
+// and of one after them all nothing is known.
 func TestDriverEnd(t *testing.T) {
 	t.Parallel()
 	for driver, want := range map[string]string{
@@ -22,6 +23,9 @@ func TestDriverEnd(t *testing.T) {
 		"590.44.01":  "driver branch R590 ended",
 		"340.29":     "driver branch R340 ended",
 		"615.1":      "",
+		"625.1":      "", // after the last branch known here: perhaps one of its own
+		"630.1":      "",
+		"700":        "",
 		"300.1":      "",
 		"no version": "",
 		"":           "",
