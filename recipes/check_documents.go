@@ -15,8 +15,7 @@ import (
 
 const kindCopy = "copy"
 
-// check reports what is wrong with a document of the file by itself. What it is must not be
-// changed by a later folder: pins would be said to be from what nobody has read there.
+// check reports what is wrong with a document of the file by itself.
 func (d Document) check(f *spec.File, name string) {
 	at := f.Find("documents", name)
 	if d.Title == "" || !isDate(d.Date) {
@@ -24,11 +23,6 @@ func (d Document) check(f *spec.File, name string) {
 	}
 	if d.Kind != "" && d.Kind != kindCopy {
 		f.At(f.Find("documents", name, "kind"), suggest.Hint(d.Kind, []string{kindCopy}), "document %s: unknown kind %q (want copy, or none for the vendor's own)", name, d.Kind)
-	}
-	for _, key := range sortedKeys(f.Keys("documents", name)) {
-		if changed := f.Exact("documents", name, key); changed.File != at.File {
-			f.At(changed, "give what you have read a name of its own", "document %s is another file's: its %s cannot be changed", name, key)
-		}
 	}
 }
 

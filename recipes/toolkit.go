@@ -18,7 +18,7 @@ type toolkitFile struct {
 	// OS is which operating systems have images of it, by platform.
 	OS map[string][]string `yaml:"os"`
 	// Documents are those of this release alone, beside the source's.
-	Documents map[string]Document `yaml:"documents" keys:"word"`
+	Documents map[string]Document `yaml:"documents,fixed" keys:"word" each:"document"`
 	// Read is which operating systems Pins was read for, by document: "ubuntu24.04", or
 	// "ubuntu24.04 linux/arm64" where it was for one platform only. For others a
 	// pin counts only if the era has it checked.

@@ -18,7 +18,8 @@ type Version struct {
 // Merge reads several versions of a file as one, each laid over those before it: of mappings,
 // at any depth, it has all keys; what else a key holds is that of the last version that has
 // the key, and a key that holds nothing there is taken out. Whatever is said about a value
-// later names the version that first had it so. A version that changes nothing is reported.
+// later names the version that first had it so. A version that changes nothing is reported, and
+// one that changes what is fixed.
 func (f *File) Merge(versions []Version, format Format, value any) bool {
 	before, last := f.Count(), ""
 	for _, v := range versions {
@@ -30,6 +31,7 @@ func (f *File) Merge(versions []Version, format Format, value any) bool {
 		if f.root != nil {
 			f.mark(root, v.Path)
 			merged := f.over(f.root, root)
+			f.checkFixed(mappingOf(reflect.TypeOf(value).Elem()), f.root, merged, root)
 			if equal(f.root, merged) && f.Count() == before {
 				f.At(f.place(root), "remove the file, or let a key in it say something else", "changes nothing: all of it is in %s", last)
 			}
@@ -90,6 +92,41 @@ func (f *File) over(old, changes *yaml.Node) *yaml.Node {
 	return &merged
 }
 
+// checkFixed reports what is another in merged, under the changes, of mappings that are fixed.
+func (f *File) checkFixed(m *mapping, old, merged, changes *yaml.Node) {
+	for _, field := range m.fields {
+		_, had := child(old, field.key)
+		if !field.fixed || had == nil || had.Kind != yaml.MappingNode {
+			continue
+		}
+		_, has := child(merged, field.key)
+		for i := 0; i+1 < len(had.Content); i += 2 {
+			name, was := had.Content[i].Value, had.Content[i+1]
+			if _, is := child(has, name); is != nil && (is == target(was) || equal(is, was)) {
+				continue
+			}
+			f.At(f.place(changed(changes, was, field.key, name)), "give yours a name of its own", "%s %q is another file's: it stays as it is there", field.each, name)
+		}
+	}
+}
+
+// changed returns the key on a path, or the first one below it, by which what was there is another.
+func changed(changes, was *yaml.Node, path ...string) (at *yaml.Node) {
+	for _, step := range path {
+		key, value := child(changes, step)
+		if key == nil {
+			return at
+		}
+		at, changes = key, value
+	}
+	for i := 0; changes.Kind == yaml.MappingNode && i+1 < len(changes.Content); i += 2 {
+		if _, v := child(was, changes.Content[i].Value); v == nil || !equal(v, changes.Content[i+1]) {
+			return changes.Content[i]
+		}
+	}
+	return at
+}
+
 // keys returns where each key of a mapping is first.
 func keys(n *yaml.Node) map[string]int {
 	first := map[string]int{}
@@ -99,8 +136,10 @@ func keys(n *yaml.Node) map[string]int {
 	return first
 }
 
-// equal reports whether two values are the same, comments, quotes and places aside. What an alias
-// stands for is not looked at.
+// equal reports whether two values are the same, comments, quotes and places aside: a version stays
+// where it is from if somebody quotes it, and "null" in quotes is a word. What an alias stands for
+// is not looked at.
 func equal(a, b *yaml.Node) bool {
-	return a.Kind != yaml.AliasNode && a.Kind == b.Kind && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, equal)
+	none := func(n *yaml.Node) bool { return n.ShortTag() == "!!null" }
+	return a.Kind != yaml.AliasNode && a.Kind == b.Kind && none(a) == none(b) && (none(a) || a.Value == b.Value) && slices.EqualFunc(a.Content, b.Content, equal)
 }

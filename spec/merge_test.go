@@ -14,6 +14,7 @@ import (
 )
 
 type shelf struct {
+	Fixed map[string]map[string]string `yaml:"fixed,fixed" each:"board"`
 	Boxes map[string]map[string]string `yaml:"boxes"`
 	List  []string                     `yaml:"list"`
 }
@@ -70,6 +71,52 @@ func TestMerge(t *testing.T) {
 	} {
 		if _, _, wrong := merge(t, first, text); len(wrong) == 0 || !strings.HasPrefix(strings.Join(wrong, "\n"), want) {
 			t.Errorf("%q: %q, want %q", text, wrong, want)
+		}
+	}
+}
+
+// TestMergeNothing: nothing is not the word for it, whichever of the two comes first.
+func TestMergeNothing(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ first, second, want string }{
+		{"boxes: {a: {x: ~}}\n", "boxes: {a: {x: '~'}}\n", "~"},
+		{"boxes: {a: {x: null}}\n", "boxes: {a: {x: 'null'}}\n", "null"},
+		{"boxes: {a: {x: 12}}\n", "boxes: {a: {x: '12', y: z}}\n", "12"},
+		{"boxes: {a: {x: '~', y: z}}\n", "boxes: {a: {x: ~}}\n", ""},
+	} {
+		s, _, wrong := merge(t, test.first, test.second)
+		if got, there := s.Boxes["a"]["x"]; got != test.want || there != (test.want != "") || len(wrong) > 0 {
+			t.Errorf("%q and %q: %v %v, want %q", test.first, test.second, s.Boxes, wrong, test.want)
+		}
+	}
+}
+
+// TestMergeFixed: later versions add to what is fixed, and neither change nor take out any of it,
+// at once or one after the other.
+func TestMergeFixed(t *testing.T) {
+	t.Parallel()
+	const first = "fixed:\n  a: {x: 1, y: 2}\n  b: {x: 3}\n"
+	const stays = ` is another file's: it stays as it is there`
+	for name, test := range map[string]struct {
+		later []string
+		want  string
+	}{
+		"more":            {[]string{"fixed: {c: {x: 1}}\n"}, ""},
+		"the same, more":  {[]string{"fixed: {a: {x: 1}, c: {x: 1}}\n"}, ""},
+		"another value":   {[]string{"fixed: {a: {x: 1, y: 4}}\n"}, `v1:1:19: board "a"` + stays},
+		"a value more":    {[]string{"fixed: {a: {z: 4}}\n"}, `v1:1:13: board "a"` + stays},
+		"a value less":    {[]string{"fixed: {a: {y: null}}\n"}, `v1:1:13: board "a"` + stays},
+		"one less":        {[]string{"fixed: {a: null}\n"}, `v1:1:9: board "a"` + stays},
+		"none":            {[]string{"fixed: null\n"}, `v1:1:1: board "a"` + stays},
+		"a list":          {[]string{"fixed: [a]\n"}, `v1:1:1: board "b"` + stays},
+		"an alias":        {[]string{"boxes: &b {a: {x: 9}}\nfixed: *b\n"}, `v1:1:16: board "a"` + stays},
+		"out and again":   {[]string{"fixed: {a: null}\n", "fixed: {a: {x: 1}}\n"}, `v1:1:9: board "a"` + stays},
+		"one in between":  {[]string{"fixed: {c: {x: 1}}\n", "fixed: {c: {x: 2}}\n"}, `v2:1:13: board "c"` + stays},
+		"a key of theirs": {[]string{"fixed: {a: {x: 1}}\nboxes: {a: {x: 7}}\n", "boxes: {a: null}\n"}, ""},
+	} {
+		_, _, wrong := merge(t, append([]string{first}, test.later...)...)
+		if got := strings.Join(wrong, "\n"); got != test.want && (test.want == "" || !strings.HasPrefix(got, test.want)) {
+			t.Errorf("%s: %q, want %q", name, wrong, test.want)
 		}
 	}
 }
