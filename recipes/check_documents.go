@@ -94,9 +94,6 @@ func (t toolkitFile) checkSaid(f *spec.File, s Source, key string, said map[stri
 // checkClaims reports versions that nobody gives where the toolkit says them: they would stand
 // there as if somebody did, and be unsourced.
 func (t toolkitFile) checkClaims(f *spec.File, e eraFile, c *Catalog) {
-	if len(t.Index) > 0 {
-		return // a repository is named, and its key may be one that does not count
-	}
 	systems := t.systems()
 	given := func(key, name string) bool {
 		os, platform := place(key)
@@ -104,6 +101,9 @@ func (t toolkitFile) checkClaims(f *spec.File, e eraFile, c *Catalog) {
 			for _, p := range systems[system] {
 				if os != "" && os != system || platform != "" && platform != p {
 					continue
+				}
+				if t.names(c.sources[e.Source], c.os[system], p, name) {
+					return true
 				}
 				r := &renderer{toolkit: t, era: e, source: c.sources[e.Source], os: c.os[system], platform: p, places: places(system, p), witness: true}
 				if _, from := r.pin(name); from.Title != "" {
@@ -120,7 +120,7 @@ func (t toolkitFile) checkClaims(f *spec.File, e eraFile, c *Catalog) {
 	check := func(key string, pins map[string]string, path ...string) {
 		for _, name := range sortedKeys(pins) {
 			if v := pins[name]; v != pinNone && v != pinUnsourced && !given(key, name) {
-				f.At(f.Find(append(path, name)...), "list the OS under read of the document that has it, or under witness", "pin %s: no document gives it", name)
+				f.At(f.Find(append(path, name)...), "list the OS under read of the document that has it, under witness, or its repository under index", "pin %s: no document gives it", name)
 			}
 		}
 	}
