@@ -147,6 +147,11 @@ func (t toolkitFile) checkAdmits(f *spec.File, s Source, a admits, i string) {
 	for _, os := range a.OS {
 		t.checkOS(f, os, "admits", i, "os", os)
 	}
+	for _, platform := range sortedKeys(t.OS) {
+		if (a.Platform == "" || a.Platform == platform) && !t.readOn(platform) {
+			f.At(f.Find("admits", i), "give it a platform that a document was read for, or take it out", "admits: no document was read for %s", platform)
+		}
+	}
 	if a.Platform != "" && t.OS[a.Platform] == nil {
 		f.At(f.Find("admits", i, "platform"), suggest.Hint(a.Platform, sortedKeys(t.OS)), "the toolkit is not for %s", a.Platform)
 	}

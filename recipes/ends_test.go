@@ -78,7 +78,7 @@ func TestPointReleases(t *testing.T) {
 	const both = "os: {linux/amd64: [ubuntu24.04], linux/arm64: [ubuntu24.04]}\n"
 	const copied = "documents: {N: {title: a copy, date: 2026-01-31, kind: copy}}\nwitness: {N: [ubuntu24.04]}\n"
 	index := func(place, key string) string { return "  " + place + ": " + state(key) + "\n" }
-	pins := strings.Split(pointRelease, "pins:\n")[1]
+	_, pins, _ := strings.Cut(strings.TrimSuffix(pointRelease, "admits:\n  - {branches: C@580}\n"), "pins:\n")
 	for name, test := range map[string]struct {
 		text string
 		ends bool
@@ -112,6 +112,8 @@ func TestWrongEnds(t *testing.T) {
 		"{date: 2026-06}":                         "1: ends: want source, who says so",
 		"{driver: 535}":                           "1: ends: want source, who says so",
 		"{driver: 615, source: x}":                "8: ends: want a driver branch whose end is known, and no date beside it, got 615",
+		"{driver: 999, source: x}":                "8: ends: want a driver branch whose end is known, and no date beside it, got 999",
+		"{driver: 536, source: x}":                "8: ends: want a driver branch whose end is known, and no date beside it, got 536",
 		"{driver: 535, date: 2026-06, source: x}": "8: ends: want a driver branch whose end is known, and no date beside it, got 535",
 	} {
 		_, err := recipes.Load(dir(t, map[string]string{"toolkit/13.1.9.yaml": strings.ReplaceAll(pointRelease, "plan9, ", "") + "ends: " + said + "\n"}))

@@ -52,6 +52,18 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	return version, index
 }
 
+// readOn reports whether a document was read for images of a platform, or for all alike.
+func (t toolkitFile) readOn(platform string) bool {
+	for _, items := range t.Read {
+		for _, item := range items {
+			if _, on := place(item); on == "" || on == platform {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // compared reports whether the release is one of those that the source's documents have: only
 // their files were compared.
 func (t toolkitFile) compared(s Source) bool {
