@@ -9,32 +9,38 @@ import (
 	"strconv"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
 	"github.com/cudabuild/cudabuild/support"
 )
 
 // ends is until when a vendor maintains an OS or a CUDA release, as its file says it.
 type ends struct {
-	Date   string `yaml:"date"`   // 2026-06-30, or 2026-06 for its last day
-	Driver int    `yaml:"driver"` // in place of a date: the driver branch with which it ends
+	Date   string `yaml:"date" form:"day"` // 2026-06-30, or 2026-06 for its last day
+	Driver int    `yaml:"driver"`          // in place of a date: the driver branch with which it ends
 	// Source is who says so: a document of the repository by its short name, or in words.
 	Source string `yaml:"source" form:"line"`
 }
 
-// check reports what is wrong with the key ends of a file.
-func (e ends) check(f *spec.File) {
+// check reports what is wrong with the key ends of a file about something of the source.
+func (e ends) check(f *spec.File, s Source) {
 	if e == (ends{}) {
 		return
 	}
 	const none = "take it out if nobody says it"
 	_, ok := support.Day(e.Date)
+	near := suggest.Nearest(e.Source, sortedKeys(s.Documents), 1)
 	switch {
 	case e.Driver != 0 && (e.Date != "" || !slices.Contains(compat.Branches(), e.Driver) || compat.DriverEnd(strconv.Itoa(e.Driver)) == nil):
 		f.At(f.Find("ends", "driver"), none, "ends: want a driver branch whose end is known, and no date beside it, got %d", e.Driver)
+	case e.Driver == 0 && e.Date == "":
+		f.At(f.Find("ends"), none, "ends: want a date such as 2026-06-30 or 2026-06")
 	case e.Driver == 0 && !ok:
-		f.At(f.Find("ends", "date"), none, "ends: want a date such as 2026-06-30 or 2026-06, got %q", e.Date)
+		f.At(f.Find("ends", "date"), "write a day that there is", "ends: there is no %s", e.Date)
 	case e.Source == "":
 		f.At(f.Find("ends"), none, "ends: want source, who says so")
+	case len(near) > 0 && !slices.Contains(near, e.Source):
+		f.At(f.Find("ends", "source"), suggest.Hint(e.Source, near), "ends: no document is named %q", e.Source)
 	}
 }
 

@@ -106,9 +106,13 @@ func TestWrongEnds(t *testing.T) {
 	t.Parallel()
 	line := strings.Count(pointRelease, "\n") + 1
 	for said, want := range map[string]string{
-		"{date: 2026-06-31, source: x}":           `8: ends: want a date such as 2026-06-30 or 2026-06, got "2026-06-31"`,
-		"{date: soon, source: x}":                 `8: ends: want a date such as 2026-06-30 or 2026-06, got "soon"`,
-		"{source: x}":                             `1: ends: want a date such as 2026-06-30 or 2026-06, got ""`,
+		"{date: 2026-06-31, source: x}":           "8: ends: there is no 2026-06-31",
+		"{date: 2026-13, source: x}":              "8: ends: there is no 2026-13",
+		"{date: soon, source: x}":                 `14: date: "soon": want a day as YYYY-MM-DD, or YYYY-MM for the last one of a month`,
+		"{date: 2026-6-3, source: x}":             `14: date: "2026-6-3": want a day as`,
+		"{date: 0000-01-01, source: x}":           `14: date: "0000-01-01": want a day as`,
+		"{source: x}":                             "1: ends: want a date such as 2026-06-30 or 2026-06",
+		"{date: 2026-06, source: cahrt}":          `23: ends: no document is named "cahrt"`,
 		"{date: 2026-06}":                         "1: ends: want source, who says so",
 		"{driver: 535}":                           "1: ends: want source, who says so",
 		"{driver: 615, source: x}":                "8: ends: want a driver branch whose end is known, and no date beside it, got 615",

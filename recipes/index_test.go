@@ -87,6 +87,18 @@ func TestIndexOfNumber(t *testing.T) {
 	}
 }
 
+// TestIndexWhole: a later folder cannot say of a state of a repository in part what another has read.
+func TestIndexWhole(t *testing.T) {
+	t.Parallel()
+	root := dir(t, indexed("index: {ubuntu2404/x86_64: "+state("3bf863cc")+"}"))
+	for _, text := range []string{"date: 2026-12-01", "pins: [cublas]", "sha256: " + strings.Repeat("b", 64)} {
+		over := dir(t, map[string]string{"toolkit/13.0.9.yaml": "index: {ubuntu2404/x86_64: {" + text + "}}\n"})
+		if _, err := recipes.Load(root, over); err == nil || !strings.Contains(err.Error(), "index of ubuntu2404/x86_64: want its date such as") {
+			t.Errorf("%s alone: %v", text, err)
+		}
+	}
+}
+
 // TestIndexClaims: a repository gives what is said of its own OS and platform, even if its key does
 // not count, and nothing else.
 func TestIndexClaims(t *testing.T) {

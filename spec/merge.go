@@ -18,10 +18,10 @@ type Version struct {
 // Merge reads several versions of a file as one, each laid over those before it: of mappings,
 // at any depth, it has all keys; what else a key holds is that of the last version that has
 // the key, and a key that holds nothing there is taken out. Whatever is said about a value
-// later names the version that first had it so. A version that changes nothing is reported, and
-// one that changes what is fixed.
+// later names the version that first had it so. What is whole is replaced like a word. A version
+// that changes nothing is reported, and one that changes what is fixed.
 func (f *File) Merge(versions []Version, format Format, value any) bool {
-	before, last := f.Count(), ""
+	before, last, m := f.Count(), "", mappingOf(reflect.TypeOf(value).Elem())
 	for _, v := range versions {
 		r := &reader{File: f.File(v.Path), Format: format}
 		root := r.parse(v.Data)
@@ -30,8 +30,8 @@ func (f *File) Merge(versions []Version, format Format, value any) bool {
 		}
 		if f.root != nil {
 			f.mark(root, v.Path)
-			merged := f.over(f.root, root)
-			f.checkFixed(mappingOf(reflect.TypeOf(value).Elem()), f.root, merged, root)
+			merged := f.over(f.root, root, m.merges)
+			f.checkFixed(m, f.root, merged, root)
 			if equal(f.root, merged) && f.Count() == before {
 				f.At(f.place(root), "remove the file, or let a key in it say something else", "changes nothing: all of it is in %s", last)
 			}
@@ -55,9 +55,22 @@ func (f *File) mark(n *yaml.Node, path string) {
 	}
 }
 
-// over returns what is left of old under the changes. Neither is changed. An alias stands for
-// itself: what it names is not looked into, so that nothing grows.
-func (f *File) over(old, changes *yaml.Node) *yaml.Node {
+// merges returns how many levels of mappings below a key are merged.
+func (m *mapping) merges(key string) int {
+	i := slices.Index(m.known, key)
+	switch {
+	case i < 0 || !m.fields[i].whole:
+		return maxDepth
+	case m.fields[i].typ.Kind() == reflect.Map:
+		return 1
+	}
+	return 0
+}
+
+// over returns what is left of old under the changes, of which mappings are merged so many levels
+// below each key. Neither is changed. An alias stands for itself: what it names is not looked
+// into, so that nothing grows.
+func (f *File) over(old, changes *yaml.Node, levels func(key string) int) *yaml.Node {
 	if old.Kind != yaml.MappingNode || changes.Kind != yaml.MappingNode {
 		return changes
 	}
@@ -72,8 +85,9 @@ func (f *File) over(old, changes *yaml.Node) *yaml.Node {
 		case changed && changes.Content[at+1].ShortTag() == "!!null": // taken out
 		case !changed || equal(value, changes.Content[at+1]):
 			merged.Content = append(merged.Content, key, value)
-		case value.Kind == yaml.MappingNode && changes.Content[at+1].Kind == yaml.MappingNode:
-			merged.Content = append(merged.Content, key, f.over(value, changes.Content[at+1]))
+		case value.Kind == yaml.MappingNode && changes.Content[at+1].Kind == yaml.MappingNode && levels(key.Value) > 0:
+			below := levels(key.Value) - 1
+			merged.Content = append(merged.Content, key, f.over(value, changes.Content[at+1], func(string) int { return below }))
 		default:
 			merged.Content = append(merged.Content, changes.Content[at], changes.Content[at+1])
 		}

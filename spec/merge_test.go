@@ -16,6 +16,11 @@ import (
 type shelf struct {
 	Fixed map[string]map[string]string `yaml:"fixed,fixed" each:"board"`
 	Boxes map[string]map[string]string `yaml:"boxes"`
+	Label struct {
+		By   string `yaml:"by"`
+		Date string `yaml:"date"`
+	} `yaml:"label,whole"`
+	Notes map[string]map[string]string `yaml:"notes,whole"`
 	List  []string                     `yaml:"list"`
 }
 
@@ -91,6 +96,28 @@ func TestMergeNothing(t *testing.T) {
 	}
 }
 
+// TestMergeWhole: who says a part of what is whole says all of it, and is where it is from.
+func TestMergeWhole(t *testing.T) {
+	t.Parallel()
+	const first = "label: {by: me, date: today}\nnotes:\n  a: {by: me, date: today}\n  b: {by: you}\n"
+	s, f, wrong := merge(t, first, "label: {date: never}\nnotes: {a: {date: never}, c: {by: them}}\n")
+	want := map[string]map[string]string{"a": {"date": "never"}, "b": {"by": "you"}, "c": {"by": "them"}}
+	if len(wrong) > 0 || s.Label.By != "" || s.Label.Date != "never" || !cmp.Equal(want, s.Notes) {
+		t.Errorf("merged: %+v, problems %v", s, wrong)
+	}
+	for _, path := range []string{"label", "notes a"} {
+		if at := f.Exact(strings.Fields(path)...); at.File != "v1" {
+			t.Errorf("%s is at %+v", path, at)
+		}
+	}
+	if _, _, wrong := merge(t, first, "label: {date: today, by: me}\n"); len(wrong) != 0 {
+		t.Errorf("in another order: %v", wrong)
+	}
+	if _, _, wrong := merge(t, first, "label: {by: me, date: today}\n"); len(wrong) != 1 || !strings.Contains(wrong[0], "changes nothing") {
+		t.Errorf("the same: %v", wrong)
+	}
+}
+
 // TestMergeFixed: later versions add to what is fixed, and neither change nor take out any of it,
 // at once or one after the other.
 func TestMergeFixed(t *testing.T) {
@@ -145,6 +172,9 @@ func FuzzMerge(f *testing.F) {
 				}
 			}
 			return
+		}
+		if first.Label != second.Label || len(first.Fixed)+len(second.Fixed)+len(first.Notes)+len(second.Notes) > 0 {
+			return // not of mappings that just merge
 		}
 		if strings.ContainsAny(a+b, "*~") || strings.Contains(strings.ToLower(a+b), "null") || hasEmpty(first) || hasEmpty(second) {
 			return // aliases stand for themselves, and what is empty may take a key out
