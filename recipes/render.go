@@ -152,13 +152,13 @@ func (r *renderer) add(l *rendered, template string) error {
 		w := *r
 		w.witness = true
 		if version, from, err := w.expand(right); err == nil && from.Title != "" {
-			l.witnessed = append(l.witnessed, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places)})
+			l.witnessed = append(l.witnessed, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places), from.by})
 		}
 	case err != nil:
 		return err
 	default:
 		l.Packages = append(l.Packages, name+r.os.joint()+version)
-		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places)})
+		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places), from.by})
 	}
 	return nil
 }
