@@ -23,8 +23,8 @@ func (l *loader) checkToolkit(c *Catalog, eras map[string]eraFile, t toolkitFile
 	if len(t.OS) == 0 {
 		f.At(f.Find("os"), "", "needs at least one os")
 	}
-	t.Ends.check(f)
 	source := t.source(c)
+	t.Ends.check(f, c.sources[source])
 	e, ok := t.eraOf(eras, source)
 	switch {
 	case ok:

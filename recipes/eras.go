@@ -41,11 +41,11 @@ func (l *loader) render(c *Catalog, eras map[string]eraFile, toolkits []toolkitF
 		l.checkEra(c, e, eras[name])
 		full[name] = e
 	}
-	newest := newestPoints(toolkits)
+	newest := newestPoints(c, toolkits)
 	c.eras, c.toolkits = full, toolkits
 	for _, t := range toolkits {
 		if e, ok := l.checkToolkit(c, full, t); ok {
-			l.add(c, e, t, newest[minor(t.CUDA)])
+			l.add(c, e, t, newest)
 		}
 	}
 }
@@ -76,10 +76,9 @@ func lineage(eras map[string]eraFile, name string) (files []string) {
 	return files
 }
 
-// add adds a toolkit's releases, one for each OS. The newest one is that of its minor release.
-func (l *loader) add(c *Catalog, e eraFile, t toolkitFile, newest string) {
+// add adds a toolkit's releases, one for each OS.
+func (l *loader) add(c *Catalog, e eraFile, t toolkitFile, newest map[point]string) {
 	source := c.sources[e.Source]
-	end := t.end(source, newest)
 	systems := t.systems()
 	for _, name := range sortedKeys(systems) {
 		r, err := t.everywhere(e, source, c.os[name], systems[name])
@@ -87,7 +86,7 @@ func (l *loader) add(c *Catalog, e eraFile, t toolkitFile, newest string) {
 			l.bad(t.file, "pins", "", "%v", err)
 			return
 		}
-		r.eras, r.Ends = e.files, end
+		r.eras, r.Ends = e.files, t.end(source, name, newest)
 		c.releases = append(c.releases, r)
 	}
 }

@@ -69,6 +69,14 @@ func (t toolkitFile) indexed(s Source, o OS, platform, pin, own string) (from Do
 	return from, named
 }
 
+// names reports whether a repository of an OS on a platform is named for a pin, whoever has signed it.
+func (t toolkitFile) names(s Source, o OS, platform, pin string) bool {
+	return slices.ContainsFunc(s.placed(o, platform), func(p Placed) bool {
+		index, ok := t.Index[p.Place]
+		return ok && (len(index.Pins) == 0 || slices.Contains(index.Pins, pin))
+	})
+}
+
 // checkIndex reports states of repositories that are none of the toolkit's, or say too little.
 func (t toolkitFile) checkIndex(f *spec.File, c *Catalog, e eraFile) {
 	if len(t.Index) == 0 {

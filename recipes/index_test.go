@@ -72,6 +72,54 @@ func state(key string) string {
 	return fmt.Sprintf("{date: 2026-11-30, key: %q, sha256: %s}", key, strings.Repeat("a", 64))
 }
 
+// TestIndexOfNumber: the release's own number is from the repository that is named for it, whatever
+// document was read; and from none if that one does not count.
+func TestIndexOfNumber(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{"3bf863cc": "nvidia's repository ubuntu2404/x86_64", "00000001": ""} {
+		named := strings.Replace(state(key), "}", ", pins: [version]}", 1)
+		c := load(t, dir(t, indexed("read: {S1: [ubuntu24.04]}\nindex: {ubuntu2404/x86_64: "+named+"}")))
+		r := find(t, c, "ubuntu24.04", "13.0.9")
+		pin, ok := r.Pin("cuda-libraries-13-0=13.0.9-1")
+		if ok != (want != "") || !strings.HasPrefix(pin.Source, want) {
+			t.Errorf("by key %s: cuda-libraries is %+v, want it from %q", key, pin, want)
+		}
+	}
+}
+
+// TestIndexWhole: a later folder cannot say of a state of a repository in part what another has read.
+func TestIndexWhole(t *testing.T) {
+	t.Parallel()
+	root := dir(t, indexed("index: {ubuntu2404/x86_64: "+state("3bf863cc")+"}"))
+	for _, text := range []string{"date: 2026-12-01", "pins: [cublas]", "sha256: " + strings.Repeat("b", 64)} {
+		over := dir(t, map[string]string{"toolkit/13.0.9.yaml": "index: {ubuntu2404/x86_64: {" + text + "}}\n"})
+		if _, err := recipes.Load(root, over); err == nil || !strings.Contains(err.Error(), "index of ubuntu2404/x86_64: want its date such as") {
+			t.Errorf("%s alone: %v", text, err)
+		}
+	}
+}
+
+// TestIndexClaims: a repository gives what is said of its own OS and platform, even if its key does
+// not count, and nothing else.
+func TestIndexClaims(t *testing.T) {
+	t.Parallel()
+	const differ = "differ: {%s: {cublas: 13.9.9.9}}\n"
+	for name, test := range map[string]struct{ index, place, want string }{
+		"its own":               {"ubuntu2404/x86_64: " + state("00000001"), "ubuntu24.04", ""},
+		"its own platform":      {"ubuntu2404/x86_64: " + state("3bf863cc"), "ubuntu24.04 linux/amd64", ""},
+		"another OS":            {"ubuntu2404/x86_64: " + state("3bf863cc"), "rockylinux9", "pin cublas: no document gives it"},
+		"another platform":      {"ubuntu2404/x86_64: " + state("3bf863cc"), "ubuntu24.04 linux/arm64", "pin cublas: no document gives it"},
+		"for others of its own": {"ubuntu2404/x86_64: " + strings.Replace(state("3bf863cc"), "}", ", pins: [nccl]}", 1), "ubuntu24.04", "pin cublas: no document gives it"},
+	} {
+		files := indexed("index: {" + test.index + "}")
+		files["toolkit/13.0.9.yaml"] += fmt.Sprintf(differ, test.place)
+		_, err := recipes.Load(dir(t, files))
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
 // TestIndex: a pin is from a repository if its key serves the OS, and unsourced if it does not.
 func TestIndex(t *testing.T) {
 	t.Parallel()

@@ -117,9 +117,18 @@ func TestOverlayRefuses(t *testing.T) {
 		"unknown key":          {"toolkit/12.4.1.yaml", "pin: {nccl: 1.2}\n", `FILE:1:1: unknown key "pin" in the recipe`},
 		"about another":        {"toolkit/12.4.1.yaml", "cuda: 12.4.2\n", `FILE:1:1: is about "12.4.2", so its name must be 12.4.2.yaml`},
 		"no mapping":           {"toolkit/12.4.1.yaml", "[pins]\n", `FILE:1:1: the recipe: want a mapping, got a list`},
-		"another's document":   {"repository/nvidia.yaml", "documents:\n  S1:\n    newest: \"13.9.0\"\n", `FILE:3:5: document S1 is another file's: its newest cannot be changed`},
+		"another's document":   {"repository/nvidia.yaml", "documents:\n  S1:\n    newest: \"13.9.0\"\n", `FILE:3:5: document "S1" is another file's: it stays as it is there`},
+		"its limit taken out":  {"repository/nvidia.yaml", "documents: {S1: {os: null}}\n", `FILE:1:18: document "S1" is another file's: it stays as it is there`},
+		"all of it taken out":  {"repository/nvidia.yaml", "documents: {S1: null}\n", `FILE:1:13: document "S1" is another file's: it stays as it is there`},
+		"a toolkit's document": {"toolkit/13.3.1.yaml", "documents: {K1: {kind: null}}\n", `FILE:1:18: document "K1" is another file's: it stays as it is there`},
 		"a release not in it":  {"toolkit/13.9.9.yaml", strings.NewReplacer("13.1.9", "13.9.9", "documents: {N: {title: its Dockerfiles, date: 2026-01-31}}\n", "", "read: {N:", "read: {S1:", "plan9, ", "").Replace(pointRelease), `FILE:5:8: document "S1" ends at CUDA 13.1.0: it has no 13.9.9`},
 		"no table of branches": {"toolkit/13.3.9.yaml", strings.NewReplacer("13.1.9", "13.3.9", "plan9, ", "").Replace(pointRelease), `FILE:17:6: "C@580": no table says on which drivers cuda-compat of CUDA 13.3 runs`},
+		"ends in part":         {"os/debian13.yaml", "ends: {date: 2026-11-29}\n", `FILE:1:1: ends: want source, who says so`},
+		"another's end, taken": {"os/debian13.yaml", "ends: {source: me}\n", `FILE:1:1: ends: want a date`},
+		"ends of nobody":       {"os/debian13.yaml", "ends: {date: 2026-11-29, source: \"\"}\n", `FILE:1:1: ends: want source, who says so`},
+		"a driver, taken":      {"toolkit/12.6.3.yaml", "ends: {driver: 580}\n", `FILE:1:1: ends: want source, who says so`},
+		"admits, not read for": {"toolkit/13.2.0.yaml", "admits:\n  - {branches: C@535}\n", `FILE:2:5: admits: no document was read for linux/amd64`},
+		"admits of a copy":     {"toolkit/13.1.1.yaml", "admits:\n  - {branches: C@580}\n", `FILE:2:5: admits: no document was read for linux/amd64`},
 		"compared in an older": {"era/13.0.yaml", "checked: [{os: [ubuntu18.04], document: S2}]\n", `FILE:1:31: document "S2" ends at CUDA 10.0: it has no 13.0`},
 		"an OS not in it":      {"toolkit/12.4.1.yaml", "read: {S1: [ubuntu22.04, rockylinux9, ubuntu14.04]}\n", `FILE:1:39: document "S1" has nothing about ubuntu14.04`},
 	} {
@@ -142,7 +151,7 @@ func TestWitness(t *testing.T) {
 	files["os/mine1.yaml"] = strings.Replace(goodVendorOS, "{linux/amd64: x86_64}", "{linux/amd64: x86_64, linux/arm64: sbsa}", 1)
 	files["toolkit/12.6.9.yaml"] = strings.NewReplacer(
 		"{linux/amd64: [mine1]}", "{linux/amd64: [mine1], linux/arm64: [mine1]}\ndocuments: {K: {title: a copy, date: 2024-02-02, kind: copy}}\nwitness: {K: [mine1 linux/amd64]}",
-		"[mine1]}\npins", "[mine1 linux/arm64]}\npins").Replace(goodToolkit)
+		"[mine1]}\npins", "[mine1 linux/arm64]}\npins", "admits: [{", "admits: [{platform: linux/arm64, ").Replace(goodToolkit)
 	root := dir(t, files)
 	r := find(t, load(t, root), "mine1", "12.6.9")
 	if got := r.On("linux/arm64"); len(got.Unsourced) > 0 || got.Pins[0].Source != "the notes" {

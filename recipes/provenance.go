@@ -52,6 +52,18 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	return version, index
 }
 
+// readOn reports whether a document was read for images of a platform, or for all alike.
+func (t toolkitFile) readOn(platform string) bool {
+	for _, items := range t.Read {
+		for _, item := range items {
+			if _, on := place(item); on == "" || on == platform {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // compared reports whether the release is one of those that the source's documents have: only
 // their files were compared.
 func (t toolkitFile) compared(s Source) bool {
@@ -70,19 +82,23 @@ func (r *renderer) read(own string) (from Document, decided bool) {
 	return from, own != "" || from.Title != ""
 }
 
-// number is who gives the toolkit's own number, which is the same everywhere: what was read
-// for the OS, or else the first document of all.
+// number is who gives the toolkit's own number, which is the same everywhere: the repository that
+// is named for it, what was read for the OS, or else the first document of all.
 func (r *renderer) number() Document {
 	if r.witness {
 		return r.said(r.toolkit.Witness, func(string) bool { return true })
 	}
-	from, decided := r.read(r.toolkit.lines["version"].File)
+	own := r.toolkit.lines["version"].File
+	index, named := r.toolkit.indexed(r.source, r.os, r.platform, "version", own)
+	if named {
+		return index
+	}
+	from, decided := r.read(own)
 	if decided {
 		return from
 	}
 	if len(r.toolkit.Read) == 0 {
-		from, _ = r.toolkit.indexed(r.source, r.os, r.platform, "version", "")
-		return from
+		return index
 	}
 	from, _ = r.toolkit.document(r.source, sortedKeys(r.toolkit.Read)[0])
 	return from

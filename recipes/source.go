@@ -24,8 +24,9 @@ type Source struct {
 	Roots map[string]string `yaml:"roots" keys:"word" form:"address"`
 	// Keys are all that ever signed, those that no longer do too.
 	Keys []Key `yaml:"keys"`
-	// Documents are where pins come from, by the short names that toolkits use.
-	Documents map[string]Document `yaml:"documents" keys:"word"`
+	// Documents are where pins come from, by the short names that toolkits use. What one is must
+	// not be changed by a later folder: pins would be said to be from what nobody has read there.
+	Documents map[string]Document `yaml:"documents,fixed" keys:"word" each:"document"`
 	// Policy names the document by which images of a release end when a newer point release is
 	// there, and with the driver branch that it shipped with; "" if no such thing is said.
 	Policy string `yaml:"policy"`

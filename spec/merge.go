@@ -18,9 +18,10 @@ type Version struct {
 // Merge reads several versions of a file as one, each laid over those before it: of mappings,
 // at any depth, it has all keys; what else a key holds is that of the last version that has
 // the key, and a key that holds nothing there is taken out. Whatever is said about a value
-// later names the version that first had it so. A version that changes nothing is reported.
+// later names the version that first had it so. What is whole is replaced like a word. A version
+// that changes nothing is reported, and one that changes what is fixed.
 func (f *File) Merge(versions []Version, format Format, value any) bool {
-	before, last := f.Count(), ""
+	before, last, m := f.Count(), "", mappingOf(reflect.TypeOf(value).Elem())
 	for _, v := range versions {
 		r := &reader{File: f.File(v.Path), Format: format}
 		root := r.parse(v.Data)
@@ -29,7 +30,8 @@ func (f *File) Merge(versions []Version, format Format, value any) bool {
 		}
 		if f.root != nil {
 			f.mark(root, v.Path)
-			merged := f.over(f.root, root)
+			merged := f.over(f.root, root, m.merges)
+			f.checkFixed(m, f.root, merged, root)
 			if equal(f.root, merged) && f.Count() == before {
 				f.At(f.place(root), "remove the file, or let a key in it say something else", "changes nothing: all of it is in %s", last)
 			}
@@ -53,9 +55,22 @@ func (f *File) mark(n *yaml.Node, path string) {
 	}
 }
 
-// over returns what is left of old under the changes. Neither is changed. An alias stands for
-// itself: what it names is not looked into, so that nothing grows.
-func (f *File) over(old, changes *yaml.Node) *yaml.Node {
+// merges returns how many levels of mappings below a key are merged.
+func (m *mapping) merges(key string) int {
+	i := slices.Index(m.known, key)
+	switch {
+	case i < 0 || !m.fields[i].whole:
+		return maxDepth
+	case m.fields[i].typ.Kind() == reflect.Map:
+		return 1
+	}
+	return 0
+}
+
+// over returns what is left of old under the changes, of which mappings are merged so many levels
+// below each key. Neither is changed. An alias stands for itself: what it names is not looked
+// into, so that nothing grows.
+func (f *File) over(old, changes *yaml.Node, levels func(key string) int) *yaml.Node {
 	if old.Kind != yaml.MappingNode || changes.Kind != yaml.MappingNode {
 		return changes
 	}
@@ -70,8 +85,9 @@ func (f *File) over(old, changes *yaml.Node) *yaml.Node {
 		case changed && changes.Content[at+1].ShortTag() == "!!null": // taken out
 		case !changed || equal(value, changes.Content[at+1]):
 			merged.Content = append(merged.Content, key, value)
-		case value.Kind == yaml.MappingNode && changes.Content[at+1].Kind == yaml.MappingNode:
-			merged.Content = append(merged.Content, key, f.over(value, changes.Content[at+1]))
+		case value.Kind == yaml.MappingNode && changes.Content[at+1].Kind == yaml.MappingNode && levels(key.Value) > 0:
+			below := levels(key.Value) - 1
+			merged.Content = append(merged.Content, key, f.over(value, changes.Content[at+1], func(string) int { return below }))
 		default:
 			merged.Content = append(merged.Content, changes.Content[at], changes.Content[at+1])
 		}
@@ -90,6 +106,41 @@ func (f *File) over(old, changes *yaml.Node) *yaml.Node {
 	return &merged
 }
 
+// checkFixed reports what is another in merged, under the changes, of mappings that are fixed.
+func (f *File) checkFixed(m *mapping, old, merged, changes *yaml.Node) {
+	for _, field := range m.fields {
+		_, had := child(old, field.key)
+		if !field.fixed || had == nil || had.Kind != yaml.MappingNode {
+			continue
+		}
+		_, has := child(merged, field.key)
+		for i := 0; i+1 < len(had.Content); i += 2 {
+			name, was := had.Content[i].Value, had.Content[i+1]
+			if _, is := child(has, name); is != nil && (is == target(was) || equal(is, was)) {
+				continue
+			}
+			f.At(f.place(changed(changes, was, field.key, name)), "give yours a name of its own", "%s %q is another file's: it stays as it is there", field.each, name)
+		}
+	}
+}
+
+// changed returns the key on a path, or the first one below it, by which what was there is another.
+func changed(changes, was *yaml.Node, path ...string) (at *yaml.Node) {
+	for _, step := range path {
+		key, value := child(changes, step)
+		if key == nil {
+			return at
+		}
+		at, changes = key, value
+	}
+	for i := 0; changes.Kind == yaml.MappingNode && i+1 < len(changes.Content); i += 2 {
+		if _, v := child(was, changes.Content[i].Value); v == nil || !equal(v, changes.Content[i+1]) {
+			return changes.Content[i]
+		}
+	}
+	return at
+}
+
 // keys returns where each key of a mapping is first.
 func keys(n *yaml.Node) map[string]int {
 	first := map[string]int{}
@@ -99,8 +150,10 @@ func keys(n *yaml.Node) map[string]int {
 	return first
 }
 
-// equal reports whether two values are the same, comments, quotes and places aside. What an alias
-// stands for is not looked at.
+// equal reports whether two values are the same, comments, quotes and places aside: a version stays
+// where it is from if somebody quotes it, and "null" in quotes is a word. What an alias stands for
+// is not looked at.
 func equal(a, b *yaml.Node) bool {
-	return a.Kind != yaml.AliasNode && a.Kind == b.Kind && a.Value == b.Value && slices.EqualFunc(a.Content, b.Content, equal)
+	none := func(n *yaml.Node) bool { return n.ShortTag() == "!!null" }
+	return a.Kind != yaml.AliasNode && a.Kind == b.Kind && none(a) == none(b) && (none(a) || a.Value == b.Value) && slices.EqualFunc(a.Content, b.Content, equal)
 }

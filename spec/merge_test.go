@@ -14,7 +14,13 @@ import (
 )
 
 type shelf struct {
+	Fixed map[string]map[string]string `yaml:"fixed,fixed" each:"board"`
 	Boxes map[string]map[string]string `yaml:"boxes"`
+	Label struct {
+		By   string `yaml:"by"`
+		Date string `yaml:"date"`
+	} `yaml:"label,whole"`
+	Notes map[string]map[string]string `yaml:"notes,whole"`
 	List  []string                     `yaml:"list"`
 }
 
@@ -74,6 +80,74 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestMergeNothing: nothing is not the word for it, whichever of the two comes first.
+func TestMergeNothing(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ first, second, want string }{
+		{"boxes: {a: {x: ~}}\n", "boxes: {a: {x: '~'}}\n", "~"},
+		{"boxes: {a: {x: null}}\n", "boxes: {a: {x: 'null'}}\n", "null"},
+		{"boxes: {a: {x: 12}}\n", "boxes: {a: {x: '12', y: z}}\n", "12"},
+		{"boxes: {a: {x: '~', y: z}}\n", "boxes: {a: {x: ~}}\n", ""},
+	} {
+		s, _, wrong := merge(t, test.first, test.second)
+		if got, there := s.Boxes["a"]["x"]; got != test.want || there != (test.want != "") || len(wrong) > 0 {
+			t.Errorf("%q and %q: %v %v, want %q", test.first, test.second, s.Boxes, wrong, test.want)
+		}
+	}
+}
+
+// TestMergeWhole: who says a part of what is whole says all of it, and is where it is from.
+func TestMergeWhole(t *testing.T) {
+	t.Parallel()
+	const first = "label: {by: me, date: today}\nnotes:\n  a: {by: me, date: today}\n  b: {by: you}\n"
+	s, f, wrong := merge(t, first, "label: {date: never}\nnotes: {a: {date: never}, c: {by: them}}\n")
+	want := map[string]map[string]string{"a": {"date": "never"}, "b": {"by": "you"}, "c": {"by": "them"}}
+	if len(wrong) > 0 || s.Label.By != "" || s.Label.Date != "never" || !cmp.Equal(want, s.Notes) {
+		t.Errorf("merged: %+v, problems %v", s, wrong)
+	}
+	for _, path := range []string{"label", "notes a"} {
+		if at := f.Exact(strings.Fields(path)...); at.File != "v1" {
+			t.Errorf("%s is at %+v", path, at)
+		}
+	}
+	if _, _, wrong := merge(t, first, "label: {date: today, by: me}\n"); len(wrong) != 0 {
+		t.Errorf("in another order: %v", wrong)
+	}
+	if _, _, wrong := merge(t, first, "label: {by: me, date: today}\n"); len(wrong) != 1 || !strings.Contains(wrong[0], "changes nothing") {
+		t.Errorf("the same: %v", wrong)
+	}
+}
+
+// TestMergeFixed: later versions add to what is fixed, and neither change nor take out any of it,
+// at once or one after the other.
+func TestMergeFixed(t *testing.T) {
+	t.Parallel()
+	const first = "fixed:\n  a: {x: 1, y: 2}\n  b: {x: 3}\n"
+	const stays = ` is another file's: it stays as it is there`
+	for name, test := range map[string]struct {
+		later []string
+		want  string
+	}{
+		"more":            {[]string{"fixed: {c: {x: 1}}\n"}, ""},
+		"the same, more":  {[]string{"fixed: {a: {x: 1}, c: {x: 1}}\n"}, ""},
+		"another value":   {[]string{"fixed: {a: {x: 1, y: 4}}\n"}, `v1:1:19: board "a"` + stays},
+		"a value more":    {[]string{"fixed: {a: {z: 4}}\n"}, `v1:1:13: board "a"` + stays},
+		"a value less":    {[]string{"fixed: {a: {y: null}}\n"}, `v1:1:13: board "a"` + stays},
+		"one less":        {[]string{"fixed: {a: null}\n"}, `v1:1:9: board "a"` + stays},
+		"none":            {[]string{"fixed: null\n"}, `v1:1:1: board "a"` + stays},
+		"a list":          {[]string{"fixed: [a]\n"}, `v1:1:1: board "b"` + stays},
+		"an alias":        {[]string{"boxes: &b {a: {x: 9}}\nfixed: *b\n"}, `v1:1:16: board "a"` + stays},
+		"out and again":   {[]string{"fixed: {a: null}\n", "fixed: {a: {x: 1}}\n"}, `v1:1:9: board "a"` + stays},
+		"one in between":  {[]string{"fixed: {c: {x: 1}}\n", "fixed: {c: {x: 2}}\n"}, `v2:1:13: board "c"` + stays},
+		"a key of theirs": {[]string{"fixed: {a: {x: 1}}\nboxes: {a: {x: 7}}\n", "boxes: {a: null}\n"}, ""},
+	} {
+		_, _, wrong := merge(t, append([]string{first}, test.later...)...)
+		if got := strings.Join(wrong, "\n"); got != test.want && (test.want == "" || !strings.HasPrefix(got, test.want)) {
+			t.Errorf("%s: %q, want %q", name, wrong, test.want)
+		}
+	}
+}
+
 // FuzzMerge holds that two files that can be read make one that has the keys of both, those of
 // the second where both have one, or one that is said to change nothing.
 func FuzzMerge(f *testing.F) {
@@ -98,6 +172,9 @@ func FuzzMerge(f *testing.F) {
 				}
 			}
 			return
+		}
+		if first.Label != second.Label || len(first.Fixed)+len(second.Fixed)+len(first.Notes)+len(second.Notes) > 0 {
+			return // not of mappings that just merge
 		}
 		if strings.ContainsAny(a+b, "*~") || strings.Contains(strings.ToLower(a+b), "null") || hasEmpty(first) || hasEmpty(second) {
 			return // aliases stand for themselves, and what is empty may take a key out
