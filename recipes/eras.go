@@ -3,6 +3,7 @@
 package recipes
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 
@@ -84,7 +85,9 @@ func (l *loader) add(c *Catalog, e eraFile, t toolkitFile, newest map[point]stri
 	for _, name := range sortedKeys(systems) {
 		r, err := t.everywhere(e, source, c.os[name], systems[name])
 		if err != nil {
-			l.bad(t.file, "pins", "", "%v", err)
+			none, _ := errors.AsType[noPinError](err)
+			f := l.files[t.file]
+			f.At(f.Find("pins", string(none)), "", "%v", err)
 			return
 		}
 		r.eras, r.Ends = e.files, t.end(source, name, newest)

@@ -5,6 +5,7 @@ package recipes_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/spec"
@@ -174,6 +176,44 @@ func TestLoadRefusesStrays(t *testing.T) {
 		if got := fmt.Sprintf("%s (%q)", problems[0].Message, problems[0].Hint); got != want || problems[0].File != file {
 			t.Errorf("Load with %s: %s: %s, want %s", stray, problems[0].File, got, want)
 		}
+	}
+}
+
+// TestLoadRefusesPipes: what is behind the name of a recipe, or on the way to it, and is no plain
+// file is not waited for.
+func TestLoadRefusesPipes(t *testing.T) {
+	t.Parallel()
+	put := map[string]func(path string) error{
+		"pipe":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
+		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
+	}
+	for kind, put := range put {
+		for _, name := range []string{"toolkit/9.9.9.yaml", "toolkit/12.4.1.yaml", "flavor/mine.yaml"} {
+			root := dir(t, map[string]string{"os/myos.yaml": goodOS, filepath.Dir(name) + "/README": ""})
+			path := filepath.Join(root, name)
+			if err := put(path); err != nil {
+				t.Fatal(err)
+			}
+			want := spec.Problem{File: path, Message: "is no plain file", Hint: "a recipe is one: move this away"}
+			_, err := recipes.Load(root)
+			var problems spec.Problems
+			if !errors.As(err, &problems) || !slices.Contains(problems, want) {
+				t.Errorf("a %s as %s: %v, want %v", kind, name, err, want)
+			}
+			if _, err := recipes.Text(name, root); err == nil || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Text of a %s as %s: %v", kind, name, err)
+			}
+		}
+	}
+	way := dir(t, map[string]string{"os/myos.yaml": goodOS})
+	if err := unix.Mkfifo(filepath.Join(way, "toolkit"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load(t, way) // no folder of recipes
+	large := dir(t, map[string]string{"toolkit/9.9.9.yaml": strings.Repeat("#", spec.MaxBytes+9)})
+	if _, err := recipes.Load(large); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("of a large recipe: %v", err)
 	}
 }
 
