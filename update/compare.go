@@ -11,7 +11,9 @@ import (
 // Found is where recipes and repositories differ. Nothing in it is nil.
 type Found struct {
 	Releases []Release  `json:"releases"` // that no toolkit has, oldest first
+	Grown    []Grown    `json:"grown"`    // releases that systems have got since
 	Filled   []Filled   `json:"filled"`   // pins without a source that a repository answers
+	Held     []Held     `json:"held"`     // what a repository answers and a toolkit cannot say
 	Vanished []Vanished `json:"vanished"` // what is pinned and gone
 
 	available *Available
@@ -43,6 +45,14 @@ type Filled struct {
 	stated bool // by the toolkit, which lacks a source alone
 }
 
+// Held is what a repository answers of a toolkit that names another state of it, in which there was
+// what is there no more: a toolkit has one state of a repository.
+type Held struct {
+	Filled
+	Date string   `json:"date"` // of the state that it names
+	Gone []string `json:"gone"` // packages of it, "libnccl2 2.25.1-1+cuda12.8"
+}
+
 // Vanished is a package that recipes pin and that its repositories do not have.
 type Vanished struct {
 	CUDA string `json:"cuda"`
@@ -53,13 +63,15 @@ type Vanished struct {
 }
 
 // Any reports whether anything was found.
-func (f *Found) Any() bool { return len(f.Releases)+len(f.Filled)+len(f.Vanished) > 0 }
+func (f *Found) Any() bool {
+	return len(f.Releases)+len(f.Grown)+len(f.Filled)+len(f.Held)+len(f.Vanished) > 0
+}
 
 // Compare compares the catalog with what is available. A release of whose X.Y a toolkit has the
 // same or a later point release is not new. Of several new ones of one X.Y the last is: a repository
 // does not say which build of a component belonged to an earlier one.
 func Compare(c *recipes.Catalog, a *Available) *Found {
-	f := &Found{Releases: []Release{}, Filled: []Filled{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]open{}}
+	f := &Found{Releases: []Release{}, Grown: []Grown{}, Filled: []Filled{}, Held: []Held{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]open{}}
 	for _, source := range c.Sources() {
 		known := newest{}
 		for _, t := range c.Toolkits(source) {
@@ -70,10 +82,13 @@ func Compare(c *recipes.Catalog, a *Available) *Found {
 		}
 		f.releases(source, known)
 		for _, r := range f.Releases {
-			known.add(r.CUDA)
+			if r.source == source {
+				known.add(r.CUDA)
+			}
 		}
 		for _, t := range c.Toolkits(source) {
 			f.fill(t, known[minor(t.Version)] == t.Version)
+			f.grow(t)
 		}
 	}
 	f.vanished()

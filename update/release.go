@@ -72,7 +72,7 @@ func (f *Found) release(source, cuda string) Release {
 	r := Release{CUDA: cuda, File: "toolkit/" + cuda + ".yaml", source: source, values: values{}, defaults: map[string]string{}}
 	r.Systems = f.systems(source, cuda)
 	for _, system := range r.Systems {
-		for pin, version := range f.pins(cuda, system) {
+		for pin, version := range f.pins(source, cuda, system) {
 			r.values.set(pin, system, version)
 		}
 	}
@@ -81,13 +81,6 @@ func (f *Found) release(source, cuda string) Release {
 			if !slices.Contains(r.order, c.Pin) && c.Pin != "version" {
 				r.order = append(r.order, c.Pin)
 				r.defaults[c.Pin] = c.Value
-			}
-			if strings.Contains(string(c.Flavor), "-") && r.values[c.Pin][system] == recipes.PinNone { // a variant: all platforms of an OS have the same
-				for _, other := range r.Systems {
-					if _, has := r.values[c.Pin][other]; has && other.OS == system.OS {
-						r.values.set(c.Pin, other, recipes.PinNone)
-					}
-				}
 			}
 		}
 	}
@@ -137,18 +130,41 @@ func (f *Found) dropped(source, cuda, os string) bool {
 	return latest[os] != 0 && latest[os] < last
 }
 
-// pins returns the newest version of every pin that all packages of the pin have, "none" if there
-// is none.
-func (f *Found) pins(cuda string, system System) map[string]string {
-	all := map[string]string{}
-	for pin, versions := range f.candidates(cuda, system, "") {
-		if pin == "version" {
-			continue
+// pins returns the newest version of every pin that all packages of the pin have. What is not there
+// may come, so it is "unsourced": "none" is only what an era says, of a pin that no toolkit of the same
+// major release has, or of the last one before that.
+func (f *Found) pins(source, cuda string, system System) map[string]string {
+	all, had := map[string]string{}, f.had(source, cuda)
+	for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
+		if c.Value == recipes.PinNone && !had[c.Pin] {
+			all[c.Pin] = recipes.PinNone
 		}
-		all[pin] = recipes.PinNone
-		if len(versions) > 0 {
+	}
+	for pin, versions := range f.candidates(cuda, system, "") {
+		switch {
+		case pin == "version":
+		case len(versions) > 0:
 			all[pin] = slices.MaxFunc(versions, compat.Compare)
+		case all[pin] == "":
+			all[pin] = recipes.PinUnsourced
 		}
 	}
 	return all
+}
+
+// had are the pins that any toolkit of the last major release up to that one has.
+func (f *Found) had(source, cuda string) (pins map[string]bool) {
+	last := 0
+	for _, t := range f.catalog.Toolkits(source) { // oldest first
+		if compat.Compare(t.Version, cuda) >= 0 {
+			break
+		}
+		if major := compat.Major(t.Version); major != last {
+			last, pins = major, map[string]bool{}
+		}
+		f.components(t, func(_ System, c recipes.Component, _ bool) {
+			pins[c.Pin] = pins[c.Pin] || c.Value != recipes.PinNone
+		})
+	}
+	return pins
 }

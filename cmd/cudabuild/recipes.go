@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +59,7 @@ if anything is new or gone.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable); the last is written to")
-	flags.StringArrayVar(&f.os, "os", nil, "only the OSes whose name matches `GLOB`, such as 'ubuntu*' (repeatable)")
+	flags.StringArrayVar(&f.os, "os", nil, "the OSes whose name matches `GLOB`, such as 'ubuntu*' (repeatable); without it all that are maintained")
 	flags.StringVar(&f.from, "from", "", "`URL|DIR` where the vendor's repositories lie, in place of their own root: ubuntu2404/x86_64 and so on below it")
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.Lookup("debian-mirror").DefValue = "" // --help is no place for a login
@@ -93,11 +94,12 @@ func (f *updateFlags) run(cmd *cobra.Command) error {
 	return err
 }
 
-// systems are the OSes that are asked for.
-func (f *updateFlags) systems(c *recipes.Catalog) ([]string, error) {
+// systems are the OSes that are asked for, or all that are maintained: a vendor takes the
+// repositories of others away.
+func (f *updateFlags) systems(c *recipes.Catalog, day time.Time) ([]string, error) {
 	names := c.OSNames()
 	if len(f.os) == 0 {
-		return names, nil
+		return slices.DeleteFunc(names, func(name string) bool { o, _ := c.OS(name); return o.End().Past(day) }), nil
 	}
 	var chosen []string
 	for _, glob := range f.os {
@@ -115,7 +117,8 @@ func (f *updateFlags) systems(c *recipes.Catalog) ([]string, error) {
 }
 
 func (f *updateFlags) update(ctx context.Context, c *recipes.Catalog) (*updateDocument, error) {
-	systems, err := f.systems(c)
+	now := today(ctx)
+	systems, err := f.systems(c, now)
 	if err != nil {
 		return nil, err
 	}
@@ -127,11 +130,11 @@ func (f *updateFlags) update(ctx context.Context, c *recipes.Catalog) (*updateDo
 		return nil, err
 	}
 	done := &updateDocument{Version: 1, Check: f.check, Distributions: []update.Distribution{}, Written: []string{}}
-	available, err := update.Read(ctx, c, systems, f.from, fetchFile)
+	available, err := update.Read(ctx, c, systems, f.from, now, fetchFile)
 	if f.check && f.from == "" {
 		for _, name := range systems {
 			if o, _ := c.OS(name); o.Bootstrap.Suite != "" && len(c.CUDAFor(name)) > 0 {
-				d, wrong := f.distribution(ctx, c, o)
+				d, wrong := f.distribution(ctx, c, o, now)
 				done.Distributions, err = append(done.Distributions, d), errors.Join(err, wrong)
 			}
 		}
@@ -161,7 +164,7 @@ func fetchFile(ctx context.Context, address string) ([]byte, error) {
 var keyrings = []string{"/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"}
 
 // distribution looks at a distribution's own repositories, as a root is made of them.
-func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o recipes.OS) (d update.Distribution, err error) {
+func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o recipes.OS, now time.Time) (d update.Distribution, err error) {
 	dir, err := os.MkdirTemp("", "cudabuild-update-")
 	if err != nil {
 		return d, err
@@ -189,7 +192,7 @@ func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o re
 		for _, platform := range r.Platforms {
 			repositories[platform] = nil
 			for _, suite := range suites {
-				repository := upstream.Repository{URL: suite.URL, Packages: "deb", Keyring: keys}
+				repository := upstream.Repository{URL: suite.URL, Packages: "deb", Keyring: keys, Now: now, ByDate: suite.ByDate}
 				for _, component := range suite.Components {
 					repository.Lists = append(repository.Lists, path.Join(component, "binary-"+strings.TrimPrefix(platform, "linux/"), "Packages"))
 				}
