@@ -14,6 +14,7 @@ type Found struct {
 	Grown    []Grown    `json:"grown"`    // releases that systems have got since
 	Filled   []Filled   `json:"filled"`   // pins without a source that a repository answers
 	Held     []Held     `json:"held"`     // what a repository answers and a toolkit cannot say
+	Partial  []Partial  `json:"partial"`  // releases that a system has not all of: they may come
 	Vanished []Vanished `json:"vanished"` // what is pinned and gone
 
 	available *Available
@@ -53,6 +54,13 @@ type Held struct {
 	Gone []string `json:"gone"` // packages of it, "libnccl2 2.25.1-1+cuda12.8"
 }
 
+// Partial is a release that a repository has begun to have.
+type Partial struct {
+	CUDA string `json:"cuda"`
+	System
+	Missing []string `json:"missing"` // packages that are not there, or "libcublas-13-4 13.5.0.1-1": not all of a component's in one version
+}
+
 // Vanished is a package that recipes pin and that its repositories do not have.
 type Vanished struct {
 	CUDA string `json:"cuda"`
@@ -62,7 +70,7 @@ type Vanished struct {
 	Where   string `json:"where"` // file and line of the pin
 }
 
-// Any reports whether anything was found.
+// Any reports whether anything was found that recipes lack or have too much.
 func (f *Found) Any() bool {
 	return len(f.Releases)+len(f.Grown)+len(f.Filled)+len(f.Held)+len(f.Vanished) > 0
 }
@@ -71,7 +79,7 @@ func (f *Found) Any() bool {
 // same or a later point release is not new. Of several new ones of one X.Y the last is: a repository
 // does not say which build of a component belonged to an earlier one.
 func Compare(c *recipes.Catalog, a *Available) *Found {
-	f := &Found{Releases: []Release{}, Grown: []Grown{}, Filled: []Filled{}, Held: []Held{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]open{}}
+	f := &Found{Releases: []Release{}, Grown: []Grown{}, Filled: []Filled{}, Held: []Held{}, Partial: []Partial{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]open{}}
 	for _, source := range c.Sources() {
 		known := newest{}
 		for _, t := range c.Toolkits(source) {
@@ -105,7 +113,9 @@ func (f *Found) vanished() {
 			}
 			for _, p := range r.On(system.Platform).Pins {
 				if f.available.from(system, p.Package, p.Version) == nil {
-					f.Vanished = append(f.Vanished, Vanished{cuda, system, p.Package, p.Version, p.Where})
+					if gone := (Vanished{cuda, system, p.Package, p.Version, p.Where}); !slices.Contains(f.Vanished, gone) {
+						f.Vanished = append(f.Vanished, gone) // flavors share packages
+					}
 				}
 			}
 		}

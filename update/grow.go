@@ -41,7 +41,7 @@ func (f *Found) grow(t recipes.Toolkit) {
 		}
 		g.Systems = append(g.Systems, system)
 		there := f.candidates(t.CUDA, system, "")
-		for pin, version := range f.pins(t.Source, t.CUDA, system) {
+		for pin, version := range f.pins(t.CUDA, system, f.had(t.Source, t.CUDA)) {
 			g.values.set(pin, system, version)
 		}
 		for _, c := range f.catalog.Components(t.CUDA, system.OS, system.Platform) {

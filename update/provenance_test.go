@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
 	"github.com/cudabuild/cudabuild/internal/standin/index"
@@ -221,5 +222,60 @@ func TestNotFollowed(t *testing.T) {
 	}
 	if _, err := found.Write([]string{w.Recipes, ours}); err == nil || !strings.Contains(err.Error(), "toolkit/99.1.0.yaml: CUDA 99.1.0 is new, but that file is there") {
 		t.Errorf("written twice: %v", err)
+	}
+}
+
+// TestPartial: a release is there where all of it is, in one version of each component; what lacks is named. Packages for
+// another architecture are none of it.
+func TestPartial(t *testing.T) {
+	t.Parallel()
+	w := updatetest.New(t)
+	for _, name := range updatetest.Systems {
+		w.Release(t, updatetest.Released, name, "linux/amd64")
+	}
+	replace := func(name, version, arch string) {
+		for i, p := range w.Packages["ubuntu2404/x86_64"] {
+			if p.Name == name {
+				w.Packages["ubuntu2404/x86_64"][i].Version, w.Packages["ubuntu2404/x86_64"][i].Arch = version, arch
+			}
+		}
+	}
+	replace("libcublas-dev-99-1", "99.2.0.5-2", "amd64")
+	replace("cuda-cudart-dev-99-1", "99.1.51-1", "i386")
+	w.Serve(t)
+	found := compareIn(t, w, w.Recipes)
+	if len(found.Releases) != 1 || slices.ContainsFunc(found.Releases[0].Systems, func(s update.System) bool { return s.OS == "ubuntu24.04" }) {
+		t.Errorf("releases %+v, want one for the others", found.Releases)
+	}
+	want := []update.Partial{{CUDA: "99.1.0", System: update.System{OS: "ubuntu24.04", Platform: "linux/amd64"}, Missing: []string{
+		"cuda-cudart-99-1 99.1.51-1", "libcublas-99-1 99.2.0.5-1", "cuda-cudart-dev-99-1", "libcublas-dev-99-1 99.2.0.5-2",
+	}}}
+	if diff := cmp.Diff(want, found.Partial); diff != "" {
+		t.Errorf("partial (-want +got):\n%s", diff)
+	}
+}
+
+// TestOneWriter: who comes second writes nothing, and no message names a folder that is no more.
+func TestOneWriter(t *testing.T) {
+	t.Parallel()
+	w := updatetest.New(t)
+	w.Release(t, updatetest.Released, "ubuntu24.04", "linux/amd64")
+	w.Serve(t)
+	found := compareIn(t, w, w.Recipes)
+	ours := t.TempDir()
+	lock, err := files.TryLock(ours + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := found.Write([]string{w.Recipes, ours}); err == nil || !strings.Contains(err.Error(), ours+"/ is locked by another process") {
+		t.Errorf("with another writer: %v", err)
+	}
+	lock.Unlock()
+	if left := tree(t, ours); len(left) > 0 {
+		t.Errorf("%v", left)
+	}
+	w.Write(t, "toolkit/99.2.0.yaml", "no recipe\n")
+	if _, err := found.Write([]string{w.Recipes, ours}); err == nil || strings.Contains(err.Error(), os.TempDir()+"/cudabuild-recipes-") {
+		t.Errorf("with a broken recipe: %v", err)
 	}
 }

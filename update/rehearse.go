@@ -3,12 +3,14 @@
 package update
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/spec"
 )
 
 // rehearse returns an error if the recipes with these files would not be what was found: if a pin had
@@ -23,8 +25,16 @@ func (f *Found) rehearse(dirs []string, texts map[string][]byte) error {
 		return err
 	}
 	c, err := recipes.Load(append(Existing(dirs), stage)...)
+	if problems, ok := errors.AsType[spec.Problems](err); ok {
+		last := dirs[len(dirs)-1] // where the reader would look
+		for i, p := range problems {
+			problems[i].File = strings.Replace(p.File, stage, last, 1)
+			problems[i].Message = "as it would be written: " + strings.ReplaceAll(p.Message, stage, last)
+		}
+		return problems
+	}
 	if err != nil {
-		return fmt.Errorf("what would be written is no recipe: %w", err)
+		return err
 	}
 	for _, one := range f.Filled {
 		if err := says(c, one.CUDA, one.File, one.System, map[string]string{one.Pin: one.Version}); err != nil {

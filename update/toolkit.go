@@ -162,6 +162,7 @@ func (o open) write(file *yaml.Node, all []Filled) {
 			continue
 		}
 		entry(below(file, "pins"), pin, word(said.pins[pin]))
+		value(below(file, "pins"), pin).LineComment = "" // it was about the version that nobody gave
 	}
 	for _, key := range slices.Sorted(maps.Keys(said.differ)) {
 		for _, pin := range slices.Sorted(maps.Keys(said.differ[key])) {

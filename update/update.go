@@ -46,6 +46,9 @@ type Repository struct {
 	versions map[string][]string // by package
 }
 
+// archs are what packages for a platform, or for all, are called. Debs for 32 bits lie beside others.
+var archs = map[string][]string{"linux/amd64": {"amd64", "x86_64", "all", "noarch"}, "linux/arm64": {"arm64", "aarch64", "all", "noarch"}}
+
 // Available is what the repositories of the recipes have.
 type Available struct {
 	Repositories []Repository // by source and place
@@ -69,7 +72,7 @@ func Read(ctx context.Context, c *recipes.Catalog, systems []string, from string
 				id := o.Source + "/" + placed.Place
 				if all[id] == nil {
 					all[id] = &Repository{Source: o.Source, Place: placed.Place}
-					errs = append(errs, all[id].read(ctx, placed, o.Repository.Packages, from, now, known[id], get))
+					errs = append(errs, all[id].read(ctx, placed, o.Repository.Packages, platform, from, now, known[id], get))
 				}
 				all[id].Systems = append(all[id].Systems, system)
 				a.systems[system] = append(a.systems[system], all[id])
@@ -82,13 +85,16 @@ func Read(ctx context.Context, c *recipes.Catalog, systems []string, from string
 	return a, errors.Join(errs...)
 }
 
-func (r *Repository) read(ctx context.Context, placed recipes.Placed, packages, from string, now time.Time, known state, get upstream.Get) error {
+func (r *Repository) read(ctx context.Context, placed recipes.Placed, packages, platform, from string, now time.Time, known state, get upstream.Get) error {
 	r.URL, r.versions = placed.URL, map[string][]string{}
 	if from != "" {
 		r.URL = strings.TrimRight(from, "/") + "/" + placed.Place
 	}
 	index, err := upstream.Repository{URL: r.URL, Packages: packages, Lists: []string{"Packages"}, Key: placed.Key, Now: now}.Read(ctx, get, func(p pkgindex.Package) {
 		r.Packages++
+		if !slices.Contains(archs[platform], p.Arch) {
+			return
+		}
 		if !slices.Contains(r.versions[p.Name], p.Version) {
 			r.versions[p.Name] = append(r.versions[p.Name], p.Version)
 		}

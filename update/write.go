@@ -11,20 +11,34 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cudabuild/cudabuild/internal/files"
 )
 
 // Write writes what was found into the last of the directories of recipes, which it makes if there
 // is none. It writes all files or, on an error, none: first it reads what is to be there as recipes,
-// over the others. It returns the files that it has written, sorted.
+// over the others. It returns the files that it has written, sorted. The error is a [*files.HeldError] if
+// another process writes there.
 func (f *Found) Write(dirs []string) ([]string, error) {
-	dir := dirs[len(dirs)-1]
-	texts, err := f.texts(dir)
-	if err != nil || len(texts) == 0 {
-		return []string{}, err
+	if len(f.Releases)+len(f.Grown)+len(f.Filled) == 0 {
+		return []string{}, nil
 	}
-	if err := f.rehearse(dirs, texts); err != nil {
+	dir := dirs[len(dirs)-1]
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := files.TryLock(strings.TrimRight(dir, "/") + "/")
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	texts, err := f.texts(dir)
+	if err == nil {
+		err = f.rehearse(dirs, texts)
+	}
+	if err != nil {
+		_ = os.Remove(dir) // which was not there, and is empty
 		return nil, err
 	}
 	return put(dir, texts)

@@ -59,6 +59,9 @@ func (d *updateDocument) page() []byte {
 		return fmt.Sprintf("not filled: %s %s %s (%s is another state than that of %s, from which the toolkit has %s, and which is gone: write it by hand)",
 			h.File, h.Pin, h.Version, h.Place, h.Date, strings.Join(h.Gone, ", ")), h.System
 	}, &w)
+	for _, p := range d.Partial {
+		fmt.Fprintf(&w, "not whole: CUDA %s for %s: not there, or not in one version: %s\n", p.CUDA, systemList([]update.System{p.System}), strings.Join(p.Missing, ", "))
+	}
 	vanished := d.Vanished
 	for _, one := range d.Distributions {
 		vanished = append(slices.Clip(vanished), one.Vanished...)
@@ -69,8 +72,11 @@ func (d *updateDocument) page() []byte {
 	for _, name := range d.Written {
 		fmt.Fprintf(&w, "wrote %s\n", filepath.Join(d.dir, name))
 	}
-	if !d.news() {
+	switch {
+	case !d.news():
 		fmt.Fprintln(&w, "nothing is new, and nothing that recipes pin is gone")
+	case len(vanished) > 0:
+		fmt.Fprintf(&w, "%d packages that recipes pin are gone\n", len(vanished))
 	}
 	return w.Bytes()
 }
