@@ -19,7 +19,8 @@ type Found struct {
 
 	available *Available
 	catalog   *recipes.Catalog
-	open      map[string]open // by file
+	toolkits  map[string][]recipes.Toolkit // by source, oldest first
+	open      map[string]open              // by file
 }
 
 // Release is a CUDA release that no toolkit has.
@@ -79,10 +80,11 @@ func (f *Found) Any() bool {
 // same or a later point release is not new. Of several new ones of one X.Y the last is: a repository
 // does not say which build of a component belonged to an earlier one.
 func Compare(c *recipes.Catalog, a *Available) *Found {
-	f := &Found{Releases: []Release{}, Grown: []Grown{}, Filled: []Filled{}, Held: []Held{}, Partial: []Partial{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]open{}}
+	f := &Found{Releases: []Release{}, Grown: []Grown{}, Filled: []Filled{}, Held: []Held{}, Partial: []Partial{}, Vanished: []Vanished{}, available: a, catalog: c, toolkits: map[string][]recipes.Toolkit{}, open: map[string]open{}}
 	for _, source := range c.Sources() {
 		known := newest{}
-		for _, t := range c.Toolkits(source) {
+		f.toolkits[source] = c.Toolkits(source)
+		for _, t := range f.toolkits[source] {
 			known.add(t.Version)
 		}
 		if len(known) == 0 {
@@ -94,7 +96,7 @@ func Compare(c *recipes.Catalog, a *Available) *Found {
 				known.add(r.CUDA)
 			}
 		}
-		for _, t := range c.Toolkits(source) {
+		for _, t := range f.toolkits[source] {
 			f.fill(t, known[minor(t.Version)] == t.Version)
 			f.grow(t)
 		}

@@ -151,7 +151,7 @@ func (f *Found) whole(cuda string, system System) (missing []string, any bool) {
 func (f *Found) dropped(source, cuda, os string) bool {
 	last := 0 // major release before cuda
 	latest := map[string]int{}
-	for _, t := range f.catalog.Toolkits(source) { // oldest first
+	for _, t := range f.toolkits[source] { // oldest first
 		if compat.Compare(t.Version, cuda) >= 0 {
 			break
 		}
@@ -187,7 +187,7 @@ func (f *Found) pins(cuda string, system System, had map[string]bool) map[string
 // had are the pins that any toolkit of the last major release up to that one has.
 func (f *Found) had(source, cuda string) (pins map[string]bool) {
 	last := 0
-	for _, t := range f.catalog.Toolkits(source) { // oldest first
+	for _, t := range f.toolkits[source] { // oldest first
 		if compat.Compare(t.Version, cuda) >= 0 {
 			break
 		}

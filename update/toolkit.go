@@ -75,7 +75,7 @@ func (f *Found) uses(r Release, repository Repository) bool {
 // order is that of the pins of a new toolkit.
 func (f *Found) order(r Release) []string {
 	var order []string
-	for _, t := range f.catalog.Toolkits(r.source) {
+	for _, t := range f.toolkits[r.source] {
 		if compat.Compare(t.Version, r.CUDA) < 0 {
 			order = t.Pins
 		}

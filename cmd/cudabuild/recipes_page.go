@@ -76,7 +76,7 @@ func (d *updateDocument) page() []byte {
 	case !d.news():
 		fmt.Fprintln(&w, "nothing is new, and nothing that recipes pin is gone")
 	case len(vanished) > 0:
-		fmt.Fprintf(&w, "%d packages that recipes pin are gone\n", len(vanished))
+		fmt.Fprintf(&w, "packages that recipes pin and that are gone: %d\n", len(vanished))
 	}
 	return w.Bytes()
 }
