@@ -14,6 +14,7 @@ import (
 type Suite struct {
 	URL        string // above its InRelease, at the mirror if there is one; without a login
 	Components []string
+	ByDate     bool // the mirror has old states, which may be out of date
 }
 
 // Suites returns those that a root of the OS is made of, by what mmdebstrap takes for its suite.
@@ -35,7 +36,7 @@ func (m mirror) suites(list string) (all []Suite) {
 	for line := range strings.Lines(list) {
 		for _, address := range inReleases(line) {
 			_, place, _ := strings.Cut(line, "://")
-			all = append(all, Suite{strings.TrimSuffix(m.inRelease(address), "/InRelease"), strings.Fields(place)[2:]})
+			all = append(all, Suite{strings.TrimSuffix(m.inRelease(address), "/InRelease"), strings.Fields(place)[2:], byDate.MatchString(m.before + m.after)})
 		}
 	}
 	return all

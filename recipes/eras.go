@@ -28,6 +28,9 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 		f := l.files[name]
 		t.origin = origin{name, f.Path, toolkitLines(f), nil}
 		t.folder = l.foreign(name)
+		for _, p := range l.parts[name] {
+			t.folders = append(t.folders, p.path)
+		}
 		toolkits = append(toolkits, t)
 		l.named(name, "cuda", t.CUDA)
 	})

@@ -53,7 +53,7 @@ func TestReadDistribution(t *testing.T) {
 				}
 			}
 			index.Deb(t, dir, key, index.Form{Ending: ".xz"}, packages)
-			suites := map[string][]upstream.Repository{"linux/amd64": {{URL: dir, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored}}}
+			suites := map[string][]upstream.Repository{"linux/amd64": {{URL: dir, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored, Now: now}}}
 			got, err := update.ReadDistribution(t.Context(), c, "debian13", suites, get)
 			want := update.Distribution{OS: "debian13", Package: "nvidia-cuda-toolkit", Version: test.version, CUDA: test.cuda, Recipes: []string{"12.4.1"}, Known: test.known, Vanished: []update.Vanished{}}
 			if test.without != "" {

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
-	"github.com/cudabuild/cudabuild/update/updatetest"
+	"github.com/cudabuild/cudabuild/internal/updatetest"
 )
 
 // newUpdateVendor is a vendor for the scripts, at $VENDOR_TREE, and recipes that pin its key, at $VENDOR_RECIPES: it has a new
