@@ -32,6 +32,9 @@ type index struct {
 	unclear   bool     // it, or one in it, cannot be understood: it may name anything
 }
 
+// many tags take a while.
+const many = 1000
+
 // look reads what the tags of the repository name.
 func (r *Retirer) look(ctx context.Context) (*standing, error) {
 	tags, err := r.tags(ctx)
@@ -40,6 +43,9 @@ func (r *Retirer) look(ctx context.Context) (*standing, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if len(tags) >= many && r.say != nil {
+		r.say(fmt.Sprintf("%s has %d tags, which are read one by one", r.repo, len(tags)))
 	}
 	s := &standing{digests: map[string]string{}, indexes: map[string]index{}}
 	var mu sync.Mutex

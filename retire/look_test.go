@@ -19,6 +19,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/registrytest"
+	"github.com/cudabuild/cudabuild/registry"
 	"github.com/cudabuild/cudabuild/retire"
 )
 
@@ -75,6 +76,36 @@ func TestNoRegistry(t *testing.T) {
 		p, err := retirer(t.Context(), t, repository(t, strings.TrimPrefix(server.URL, "http://"), "team/cuda")).Plan(t.Context(), ended())
 		if err == nil || hint.Code(err, 3) != 3 || strings.Contains(err.Error(), "there is no repository") {
 			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+}
+
+// TestManyTags: reading many tags takes a while, and is said.
+func TestManyTags(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]int{999: 0, 1000: 1} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v2/" {
+				return
+			}
+			if !strings.HasSuffix(r.URL.Path, "/tags/list") {
+				http.NotFound(w, r)
+				return
+			}
+			list := make([]string, n)
+			for i := range list {
+				list[i] = fmt.Sprintf("%q", fmt.Sprint("t", i))
+			}
+			fmt.Fprintf(w, `{"name":"team/cuda","tags":[%s]}`, strings.Join(list, ","))
+		}))
+		t.Cleanup(server.Close)
+		var said []string
+		r, err := retire.New(t.Context(), repository(t, strings.TrimPrefix(server.URL, "http://"), "team/cuda"), registry.Options{Say: func(line string) { said = append(said, line) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Plan(t.Context(), ended()); err != nil || len(said) != want {
+			t.Errorf("%d tags: said %q, %v", n, said, err)
 		}
 	}
 }

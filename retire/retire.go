@@ -153,7 +153,8 @@ type Retirer struct {
 	puller   *remote.Puller
 	pusher   *remote.Pusher
 	attached *referrer.Repository
-	indexes  sync.Map // of index by digest: they never change
+	say      func(line string) // as registry.Options.Say; may be nil
+	indexes  sync.Map          // of index by digest: they never change
 }
 
 // New returns a Retirer of a repository. It asks the registry nothing.
@@ -162,7 +163,7 @@ func New(ctx context.Context, repo name.Repository, o registry.Options) (*Retire
 	if err != nil {
 		return nil, err
 	}
-	r := &Retirer{repo: repo}
+	r := &Retirer{repo: repo, say: o.Say}
 	if r.puller, r.pusher, err = client.Remotes(); err != nil {
 		return nil, err
 	}
