@@ -230,10 +230,39 @@ func (l *loader) alike(managers map[string]Manager) {
 	}
 }
 
-// named reports a file that is not called after what is in it: two files for one
-// name would otherwise compete.
+// named reports a file that is not called after what is in it: two files for one name would
+// otherwise compete. One that does not say what it is changes another one, and there is none.
 func (l *loader) named(file, key, name string) {
-	if base := path.Base(file); base != name+".yaml" {
+	base := path.Base(file)
+	switch {
+	case base == name+".yaml":
+	case name != "":
 		l.bad(file, key, "", "is about %q, so its name must be %s.yaml", name, name)
+	default:
+		folder, must := path.Dir(file), key
+		if folder == "toolkit" {
+			must += " and os"
+		}
+		hint := ""
+		if near := suggest.Nearest(stem(file), l.others(file), 2); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, " or ") + "?"
+		}
+		l.bad(file, key, hint, "no other folder of recipes has a %s %s, so this file must say %s", folder, stem(file), must)
 	}
 }
+
+// others are the names of what is in the folder of a file beside it.
+func (l *loader) others(file string) (names []string) {
+	for _, layer := range l.layers {
+		found, _ := fs.Glob(layer.FS, path.Dir(file)+"/*.yaml")
+		for _, name := range found {
+			if name != file {
+				names = append(names, stem(name))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func stem(file string) string { return strings.TrimSuffix(path.Base(file), ".yaml") }

@@ -225,6 +225,11 @@ func TestLoadHints(t *testing.T) {
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != `did you mean "title"?` {
 		t.Errorf("Load = %#v, want one problem with a hint at \"title\"", err)
 	}
+	_, err = recipes.Load(dir(t, map[string]string{"toolkit/12.4.9.yaml": "pins: {nccl: 2.21.6}\n"}))
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != "did you mean 12.4.0 or 12.4.1?" ||
+		problems[0].Message != "no other folder of recipes has a toolkit 12.4.9, so this file must say cuda and os" {
+		t.Errorf("Load = %#v, want that nothing is there to change", err)
+	}
 	vendor := "os: myos\nsource: nvidia\nmanager: apt\nimage: mine\nrepository: {dir: mine, packages: deb, arch: {linux/amd64: a, linux/arm65: b}}\n"
 	_, err = recipes.Load(dir(t, map[string]string{"os/myos.yaml": vendor}))
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != `did you mean "linux/arm64"?` {
