@@ -125,7 +125,7 @@ func TestRefused(t *testing.T) {
 	}
 	otherDate := func(data []byte) []byte { return bytes.Replace(data, []byte("2026"), []byte("2027"), 1) }
 	otherRevision := func(data []byte) []byte { return bytes.Replace(data, []byte("<revision>1"), []byte("<revision>2"), 1) }
-	const outOfStep, failed, stale = 3, 1, 3
+	const outOfStep, failed, stale, unnamed = 3, 1, 3, 0
 	for name, test := range map[string]struct {
 		kind   string
 		form   index.Form
@@ -142,6 +142,8 @@ func TestRefused(t *testing.T) {
 		"rpm with more in its key":   {"rpm", index.Form{}, nil, edit(index.KeyFile, inKey), failed, "a line of its body begins with Version"},
 		"deb with text before":       {"deb", index.Form{}, nil, edit("InRelease", func(data []byte) []byte { return append([]byte("Date: now\n"), data...) }), failed, "has text before or after what is signed"},
 		"deb with text behind":       {"deb", index.Form{}, nil, edit("InRelease", func(data []byte) []byte { return append(data, "\nDate: now\n"...) }), failed, "has text before or after what is signed"},
+		"deb of a day to come":       {"deb", index.Form{Date: now.AddDate(0, 0, 2)}, nil, nil, unnamed, "InRelease is of 2026-12-03, a day to come"},
+		"rpm of a day to come":       {"rpm", index.Form{Date: now.AddDate(0, 0, 2)}, nil, nil, unnamed, "repomd.xml is of 2026-12-03, a day to come"},
 		"deb out of date":            {"deb", index.Form{Until: now.Add(-time.Hour)}, nil, nil, stale, "InRelease is an old state: it was valid until 2026-12-01"},
 		"deb Release out of date":    {"deb", index.Form{Until: now.Add(-time.Hour), Detached: true}, nil, nil, stale, "Release is an old state: it was valid until 2026-12-01"},
 		"deb changed after signing":  {"deb", index.Form{}, nil, edit("InRelease", otherDate), failed, "InRelease has a signature of " + key.ID},

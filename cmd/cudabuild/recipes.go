@@ -79,7 +79,11 @@ func (f *updateFlags) run(cmd *cobra.Command) error {
 	if err := checkFrom(f.from); err != nil {
 		return unknown(err)
 	}
-	catalog, err := recipes.Load(update.Existing(f.recipes)...)
+	dirs := f.recipes
+	if !f.check { // what is written to may be new
+		dirs = update.Existing(dirs)
+	}
+	catalog, err := recipes.Load(dirs...)
 	if err != nil {
 		return tell(cmd, err, false)
 	}
