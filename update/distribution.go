@@ -40,15 +40,17 @@ var debianRelease = regexp.MustCompile(`^(?:[0-9.]+~)?([0-9]+\.[0-9]+\.[0-9]+)-`
 func ReadDistribution(ctx context.Context, c *recipes.Catalog, os string, suites map[string][]upstream.Repository, get upstream.Get) (Distribution, error) {
 	d := Distribution{OS: os, Package: toolkitPackage, Recipes: []string{}, Vanished: []Vanished{}}
 	for _, platform := range slices.Sorted(maps.Keys(suites)) {
-		there := map[string]string{}
+		there := map[string][]string{}
 		for _, suite := range suites[platform] {
-			_, err := suite.Read(ctx, get, func(p pkgindex.Package) { there[p.Name] = p.Version })
+			_, err := suite.Read(ctx, get, func(p pkgindex.Package) { there[p.Name] = append(there[p.Name], p.Version) })
 			if err != nil {
 				return d, fmt.Errorf("%s: %w", os, err)
 			}
 		}
-		if d.Version == "" {
-			d.Version = there[toolkitPackage]
+		for _, version := range there[toolkitPackage] { // suites have one each: apt takes the newest
+			if d.Version == "" || compat.Compare(cudaOf(version), cudaOf(d.Version)) > 0 {
+				d.Version = version
+			}
 		}
 		for _, cuda := range c.CUDAFor(os) {
 			r, _ := c.Find(os, cuda)
@@ -57,9 +59,7 @@ func ReadDistribution(ctx context.Context, c *recipes.Catalog, os string, suites
 			}
 		}
 	}
-	if m := debianRelease.FindStringSubmatch(d.Version); m != nil {
-		d.CUDA = m[1]
-	}
+	d.CUDA = cudaOf(d.Version)
 	for _, cuda := range c.CUDAFor(os) {
 		r, _ := c.Find(os, cuda)
 		d.Recipes = append(d.Recipes, r.Version)
@@ -68,13 +68,21 @@ func ReadDistribution(ctx context.Context, c *recipes.Catalog, os string, suites
 	return d, nil
 }
 
-// missing are packages of a release that are not there.
-func missing(r recipes.Release, system System, there map[string]string) (all []Vanished) {
+// cudaOf is the CUDA release in a version of toolkitPackage, "" if it says none.
+func cudaOf(version string) string {
+	if m := debianRelease.FindStringSubmatch(version); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// missing are packages of a release that are not there, or not in the version that its recipe names.
+func missing(r recipes.Release, system System, there map[string][]string) (all []Vanished) {
 	for _, flavor := range r.Flavors() {
 		file, line := r.Where(string(flavor))
 		for _, name := range r.On(system.Platform).Layers[flavor].Packages {
-			name, version, _ := strings.Cut(name, "=")
-			if there[name] == "" {
+			name, version, pinned := strings.Cut(name, "=")
+			if len(there[name]) == 0 || pinned && !slices.Contains(there[name], version) {
 				all = append(all, Vanished{r.CUDA, system, name, version, fmt.Sprintf("%s:%d", file, line)})
 			}
 		}

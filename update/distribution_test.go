@@ -53,7 +53,9 @@ func TestReadDistribution(t *testing.T) {
 				}
 			}
 			index.Deb(t, dir, key, index.Form{Ending: ".xz"}, packages)
-			suites := map[string][]upstream.Repository{"linux/amd64": {{URL: dir, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored, Now: now}}}
+			updates := t.TempDir() // with an older one, which does not count
+			index.Deb(t, updates, key, index.Form{}, add(nil, "nvidia-cuda-toolkit", strings.Replace(test.version, "1-2", "0-2", 1)))
+			suites := map[string][]upstream.Repository{"linux/amd64": {{URL: dir, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored, Now: now}, {URL: updates, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored, Now: now}}}
 			got, err := update.ReadDistribution(t.Context(), c, "debian13", suites, get)
 			want := update.Distribution{OS: "debian13", Package: "nvidia-cuda-toolkit", Version: test.version, CUDA: test.cuda, Recipes: []string{"12.4.1"}, Known: test.known, Vanished: []update.Vanished{}}
 			if test.without != "" {
