@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
@@ -35,6 +36,33 @@ const toolkitPackage = "nvidia-cuda-toolkit"
 
 // debianRelease is the CUDA release in a version of it, "11.8.89~11.8.0-5~deb12u1".
 var debianRelease = regexp.MustCompile(`^(?:[0-9.]+~)?([0-9]+\.[0-9]+\.[0-9]+)-`)
+
+// Archive is where the packages of a distribution are, and who signs for them.
+type Archive struct {
+	Suites  func(ctx context.Context, o recipes.OS, platform string) ([]upstream.Suite, error)
+	Keyring []byte
+	Now     time.Time
+}
+
+// Repositories returns those that the recipes of an OS install from, by platform.
+func (a Archive) Repositories(ctx context.Context, c *recipes.Catalog, os string) (map[string][]upstream.Repository, error) {
+	o, _ := c.OS(os)
+	all := map[string][]upstream.Repository{}
+	for _, cuda := range c.CUDAFor(os) {
+		r, _ := c.Find(os, cuda)
+		suites, err := a.Suites(ctx, o, r.Platforms[0]) // the same for all
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", os, err)
+		}
+		for _, platform := range r.Platforms {
+			all[platform] = nil
+			for _, suite := range suites {
+				all[platform] = append(all[platform], suite.Repository(platform, a.Keyring, a.Now))
+			}
+		}
+	}
+	return all, nil
+}
 
 // ReadDistribution reads the suites of an OS, by platform, and compares its recipes with them.
 func ReadDistribution(ctx context.Context, c *recipes.Catalog, os string, suites map[string][]upstream.Repository, get upstream.Get) (Distribution, error) {

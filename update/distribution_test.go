@@ -3,6 +3,7 @@
 package update_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -70,5 +71,24 @@ func TestReadDistribution(t *testing.T) {
 				t.Errorf("another keyring: %v", err)
 			}
 		})
+	}
+}
+
+// TestArchive: a suite has a list for each of its components and a platform of a recipe.
+func TestArchive(t *testing.T) {
+	t.Parallel()
+	c, err := recipes.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	suites := []upstream.Suite{{URL: "http://own.example/dists/trixie", Components: []string{"main", "contrib"}, ByDate: true}}
+	a := update.Archive{Keyring: []byte("keys"), Now: now, Suites: func(context.Context, recipes.OS, string) ([]upstream.Suite, error) { return suites, nil }}
+	got, err := a.Repositories(t.Context(), c, "debian13")
+	want := []upstream.Repository{{
+		URL: "http://own.example/dists/trixie", Packages: "deb", Keyring: []byte("keys"), Now: now, ByDate: true,
+		Lists: []string{"main/binary-arm64/Packages", "contrib/binary-arm64/Packages"},
+	}}
+	if diff := cmp.Diff(want, got["linux/arm64"]); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
