@@ -67,7 +67,7 @@ func (f *Found) releases(source string, known newest) {
 			continue
 		}
 		for _, system := range f.eligible(source, cuda) {
-			if missing, any := f.whole(cuda, system); any && len(missing) > 0 {
+			if missing, some := f.whole(cuda, system); some && len(missing) > 0 {
 				f.Partial = append(f.Partial, Partial{cuda, system, missing})
 			}
 		}
@@ -105,7 +105,7 @@ func (f *Found) release(source, cuda string) Release {
 // systems returns those that have the whole of a release. NCCL and cuDNN come when they do.
 func (f *Found) systems(source, cuda string) (all []System) {
 	for _, system := range f.eligible(source, cuda) {
-		if missing, any := f.whole(cuda, system); any && len(missing) == 0 {
+		if missing, some := f.whole(cuda, system); some && len(missing) == 0 {
 			all = append(all, system)
 		}
 	}
@@ -123,13 +123,13 @@ func (f *Found) eligible(source, cuda string) []System {
 // whole returns what a system lacks of a release, "libcublas-dev-13-4" or with the versions that are there, and
 // whether it has anything of it. All of it is every package with its own number, and one version of every
 // component that is named after it and that its era does not leave open.
-func (f *Found) whole(cuda string, system System) (missing []string, any bool) {
+func (f *Found) whole(cuda string, system System) (missing []string, some bool) {
 	candidates, said := f.candidates(cuda, system, ""), map[string]bool{}
 	for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
 		has, number := f.available.versions(system, c.Package), c.Before+cuda+c.After
 		switch {
 		case c.Pin == "version" && slices.Contains(has, number):
-			any = true
+			some = true
 			continue
 		case c.Pin == "version":
 			has = []string{number}
@@ -143,7 +143,7 @@ func (f *Found) whole(cuda string, system System) (missing []string, any bool) {
 			missing = append(missing, lack)
 		}
 	}
-	return missing, any
+	return missing, some
 }
 
 // dropped reports whether an OS is in earlier toolkits, and in none of the last major release

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
@@ -22,9 +23,16 @@ import (
 )
 
 // SignatureError means that a file is not signed by a key that may sign it.
-type SignatureError struct{ Address, Problem string }
+type SignatureError struct {
+	Address, Problem string
+
+	next string
+}
 
 func (e *SignatureError) Error() string { return e.Address + " " + e.Problem }
+
+// Hint is to wait, where the signature is a file beside the other.
+func (e *SignatureError) Hint() string { return e.next }
 
 // Code is that of what was checked, and failed.
 func (*SignatureError) Code() int { return 1 }
@@ -85,13 +93,13 @@ func (k keyring) clearSigned(address string, data []byte) (text []byte, signer s
 	block, rest := clearsign.Decode(data)
 	switch {
 	case block == nil:
-		return nil, "", &SignatureError{address, "is not signed"}
+		return nil, "", &SignatureError{Address: address, Problem: "is not signed"}
 	case !bytes.HasPrefix(data, []byte("-----BEGIN PGP SIGNED MESSAGE-----")) || len(bytes.TrimSpace(rest)) > 0:
-		return nil, "", &SignatureError{address, "has text before or after what is signed"}
+		return nil, "", &SignatureError{Address: address, Problem: "has text before or after what is signed"}
 	}
 	packets, err := io.ReadAll(block.ArmoredSignature.Body)
 	if err != nil {
-		return nil, "", &SignatureError{address, "has a signature that cannot be read: " + err.Error()}
+		return nil, "", &SignatureError{Address: address, Problem: "has a signature that cannot be read: " + err.Error()}
 	}
 	signer, err = k.check(address, block.Bytes, packets)
 	return block.Plaintext, signer, err
@@ -104,12 +112,15 @@ func (k keyring) detached(ctx context.Context, get Get, address, ending string) 
 	}
 	signature, err := get(ctx, address+ending)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", &SignatureError{address, fmt.Sprintf("is not signed: there is no %s%s", address, ending)}
+		return nil, "", &SignatureError{Address: address, Problem: fmt.Sprintf("is not signed: there is no %s%s", address, ending)}
 	}
 	if err != nil {
 		return nil, "", err
 	}
 	signer, err = k.check(address, data, unarmored(signature))
+	if problem, ok := errors.AsType[*SignatureError](err); ok {
+		problem.next = fmt.Sprintf("if the repository, or the mirror of it, is in the middle of a change, %s is not that of the other file: try again later", path.Base(address)+ending)
+	}
 	return data, signer, err
 }
 
@@ -123,7 +134,7 @@ const maxSignatures = 16
 // check returns who has signed, of those that may. Of several signatures one good one is enough. The error
 // is about one by a key that may sign, if there is one.
 func (k keyring) check(address string, signed, signatures []byte) (string, error) {
-	problem := error(&SignatureError{address, "has a signature that cannot be read"})
+	problem := error(&SignatureError{Address: address, Problem: "has a signature that cannot be read"})
 	known := false
 	packets := packet.NewOpaqueReader(bytes.NewReader(signatures))
 	for range maxSignatures {
@@ -136,7 +147,7 @@ func (k keyring) check(address string, signed, signatures []byte) (string, error
 			err = p.Serialize(&one)
 		}
 		if err != nil {
-			return "", &SignatureError{address, "has a signature that cannot be read: " + err.Error()}
+			return "", &SignatureError{Address: address, Problem: "has a signature that cannot be read: " + err.Error()}
 		}
 		_, by, err := openpgp.VerifyDetachedSignatureAndHash(k, bytes.NewReader(signed), &one, hashes, &packet.Config{Time: func() time.Time { return k.now }})
 		switch {
@@ -148,9 +159,9 @@ func (k keyring) check(address string, signed, signatures []byte) (string, error
 		case errors.Is(err, pgperrors.ErrKeyExpired):
 			problem, known = &KeyError{address, fmt.Sprintf("%s, which it is signed with, has expired", by.PrimaryKey.KeyIdShortString())}, true
 		case len(k.KeysById(issuer(p))) > 0:
-			problem, known = &SignatureError{address, fmt.Sprintf("has a signature of %s that does not fit it: %v", k, err)}, true
+			problem, known = &SignatureError{Address: address, Problem: fmt.Sprintf("has a signature of %s that does not fit it: %v", k, err)}, true
 		default: // the short form of an id is its end
-			problem = &SignatureError{address, fmt.Sprintf("is signed by key %08x, not by %s (if the vendor says that it is a new one, add it to recipes/repository)", uint32(issuer(p)), k)}
+			problem = &SignatureError{Address: address, Problem: fmt.Sprintf("is signed by key %08x, not by %s (if the vendor says that it is a new one, add it to recipes/repository)", uint32(issuer(p)), k)}
 		}
 	}
 	return "", problem

@@ -76,6 +76,9 @@ func (r Repository) Read(ctx context.Context, get Get, each func(pkgindex.Packag
 	if err != nil {
 		return Index{}, err
 	}
+	if state.Date.After(r.Now.Add(24 * time.Hour)) { // no later one would be newer
+		return Index{}, fmt.Errorf("%s is of %s, a day to come", state.Address, state.Date.Format(time.DateOnly))
+	}
 	if !r.ByDate && !state.until.IsZero() && r.Now.After(state.until) {
 		return Index{}, &StaleError{state.Address, fmt.Sprintf("was valid until %s, says its signer", state.until.Format(time.DateOnly))}
 	}

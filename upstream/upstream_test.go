@@ -125,7 +125,7 @@ func TestRefused(t *testing.T) {
 	}
 	otherDate := func(data []byte) []byte { return bytes.Replace(data, []byte("2026"), []byte("2027"), 1) }
 	otherRevision := func(data []byte) []byte { return bytes.Replace(data, []byte("<revision>1"), []byte("<revision>2"), 1) }
-	const outOfStep, failed, stale = 3, 1, 3
+	const outOfStep, failed, stale, unnamed = 3, 1, 3, 0
 	for name, test := range map[string]struct {
 		kind   string
 		form   index.Form
@@ -135,23 +135,25 @@ func TestRefused(t *testing.T) {
 		wrong  string
 	}{
 		"deb by another key":         {"deb", index.Form{}, other, edit(index.KeyFile, func([]byte) []byte { return key.Armored }), failed, "InRelease is signed by key " + other.ID + ", not by " + key.ID},
-		"rpm by another key":         {"rpm", index.Form{}, other, edit(index.KeyFile, func([]byte) []byte { return key.Armored }), failed, "repomd.xml is signed by key " + other.ID + ", not by " + key.ID},
+		"rpm by another, beside":     {"rpm", index.Form{}, other, edit(index.KeyFile, func([]byte) []byte { return key.Armored }), failed, "repomd.xml is signed by key " + other.ID + ", not by " + key.ID},
 		"deb with another key":       {"deb", index.Form{}, other, nil, failed, "another key than recipes/repository pins"},
 		"rpm with another key":       {"rpm", index.Form{}, other, nil, failed, "another key than recipes/repository pins"},
 		"deb with more in its key":   {"deb", index.Form{}, nil, edit(index.KeyFile, inKey), failed, "a line of its body begins with Version"},
 		"rpm with more in its key":   {"rpm", index.Form{}, nil, edit(index.KeyFile, inKey), failed, "a line of its body begins with Version"},
 		"deb with text before":       {"deb", index.Form{}, nil, edit("InRelease", func(data []byte) []byte { return append([]byte("Date: now\n"), data...) }), failed, "has text before or after what is signed"},
 		"deb with text behind":       {"deb", index.Form{}, nil, edit("InRelease", func(data []byte) []byte { return append(data, "\nDate: now\n"...) }), failed, "has text before or after what is signed"},
+		"deb of a day to come":       {"deb", index.Form{Date: now.AddDate(0, 0, 2)}, nil, nil, unnamed, "InRelease is of 2026-12-03, a day to come"},
+		"rpm of a day to come":       {"rpm", index.Form{Date: now.AddDate(0, 0, 2)}, nil, nil, unnamed, "repomd.xml is of 2026-12-03, a day to come"},
 		"deb out of date":            {"deb", index.Form{Until: now.Add(-time.Hour)}, nil, nil, stale, "InRelease is an old state: it was valid until 2026-12-01"},
 		"deb Release out of date":    {"deb", index.Form{Until: now.Add(-time.Hour), Detached: true}, nil, nil, stale, "Release is an old state: it was valid until 2026-12-01"},
 		"deb changed after signing":  {"deb", index.Form{}, nil, edit("InRelease", otherDate), failed, "InRelease has a signature of " + key.ID},
-		"rpm changed after signing":  {"rpm", index.Form{}, nil, edit("repodata/repomd.xml", otherRevision), failed, "repomd.xml has a signature of " + key.ID},
-		"deb Release changed":        {"deb", index.Form{Detached: true}, nil, edit("Release", otherDate), failed, "Release has a signature of " + key.ID},
+		"rpm changed, beside":        {"rpm", index.Form{}, nil, edit("repodata/repomd.xml", otherRevision), failed, "repomd.xml has a signature of " + key.ID},
+		"deb changed, beside":        {"deb", index.Form{Detached: true}, nil, edit("Release", otherDate), failed, "Release has a signature of " + key.ID},
 		"deb without a signature":    {"deb", index.Form{Detached: true}, nil, remove("Release.gpg"), failed, "Release is not signed: there is no "},
 		"rpm without a signature":    {"rpm", index.Form{}, nil, remove("repodata/repomd.xml.asc"), failed, "repomd.xml is not signed: there is no "},
 		"deb with nothing signed":    {"deb", index.Form{}, nil, edit("InRelease", func([]byte) []byte { return []byte("Date: now\n") }), failed, "InRelease is not signed"},
 		"deb InRelease truncated":    {"deb", index.Form{}, nil, edit("InRelease", half), failed, "InRelease is not signed"},
-		"rpm signature truncated":    {"rpm", index.Form{}, nil, edit("repodata/repomd.xml.asc", half), failed, "repomd.xml has a signature"},
+		"rpm truncated, beside":      {"rpm", index.Form{}, nil, edit("repodata/repomd.xml.asc", half), failed, "repomd.xml has a signature"},
 		"deb list newer than signed": {"deb", index.Form{}, nil, edit("Packages", flip), outOfStep, "Packages has the sha256 "},
 		"rpm list newer than signed": {"rpm", index.Form{}, nil, edit("repodata/primary.xml", flip), outOfStep, "primary.xml has the sha256 "},
 		"deb list truncated":         {"deb", index.Form{Ending: ".gz"}, nil, edit("Packages.gz", half), outOfStep, "Packages.gz has "},
@@ -176,7 +178,7 @@ func TestRefused(t *testing.T) {
 			if code := hint.Code(err, 0); code != test.code {
 				t.Errorf("%v: code %d, want %d", err, code, test.code)
 			}
-			if later := strings.Contains(hint.Of(err), "try again later"); later != (test.code == outOfStep) && !strings.Contains(test.wrong, "old state") {
+			if later := strings.Contains(hint.Of(err), "try again later"); later != (test.code == outOfStep && !strings.Contains(test.wrong, "old state") || strings.Contains(name, "beside")) {
 				t.Errorf("%v: hint %q", err, hint.Of(err))
 			}
 		})

@@ -23,7 +23,6 @@ import (
 	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/update"
-	"github.com/cudabuild/cudabuild/upstream"
 )
 
 func newRecipes() *cobra.Command {
@@ -79,7 +78,11 @@ func (f *updateFlags) run(cmd *cobra.Command) error {
 	if err := checkFrom(f.from); err != nil {
 		return unknown(err)
 	}
-	catalog, err := recipes.Load(update.Existing(f.recipes)...)
+	dirs := f.recipes
+	if !f.check { // what is written to may be new
+		dirs = update.Existing(dirs)
+	}
+	catalog, err := recipes.Load(dirs...)
 	if err != nil {
 		return tell(cmd, err, false)
 	}
@@ -198,23 +201,9 @@ func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o re
 	if err != nil {
 		return d, fmt.Errorf("%s: Debian's keys: %w", o.Name, err)
 	}
-	repositories := map[string][]upstream.Repository{}
-	for _, cuda := range c.CUDAFor(o.Name) {
-		r, _ := c.Find(o.Name, cuda)
-		suites, err := store.Suites(ctx, o, r.Platforms[0]) // the same for all
-		if err != nil {
-			return d, fmt.Errorf("%s: %w", o.Name, err)
-		}
-		for _, platform := range r.Platforms {
-			repositories[platform] = nil
-			for _, suite := range suites {
-				repository := upstream.Repository{URL: suite.URL, Packages: "deb", Keyring: keys, Now: now, ByDate: suite.ByDate}
-				for _, component := range suite.Components {
-					repository.Lists = append(repository.Lists, path.Join(component, "binary-"+strings.TrimPrefix(platform, "linux/"), "Packages"))
-				}
-				repositories[platform] = append(repositories[platform], repository)
-			}
-		}
+	repositories, err := update.Archive{Suites: store.Suites, Keyring: keys, Now: now}.Repositories(ctx, c, o.Name)
+	if err != nil {
+		return d, err
 	}
 	return update.ReadDistribution(ctx, c, o.Name, repositories, store.Fetch)
 }
