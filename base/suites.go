@@ -44,5 +44,5 @@ func (m mirror) suites(list string) (all []Suite) {
 // Fetch returns a file of a [Suite] by its address, as [Fetch] does, with the login for the
 // mirror.
 func (s *Store) Fetch(ctx context.Context, address string) ([]byte, error) {
-	return fetchFrom(ctx, "the package repositories", address, s.mirror().login)
+	return fetchFrom(ctx, "the package repositories", address, s.mirror().login, maxList)
 }
