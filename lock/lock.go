@@ -34,7 +34,7 @@ func (s System) compare(other System) int {
 // Lock is the whole file. Its lists are sorted and have nothing twice.
 type Lock struct {
 	Version int `json:"version"` // 1
-	// Tools are the versions of what built the images, by name.
+	// Tools are the versions of what built the images, by name; several with [ToolSeparator] between.
 	Tools    map[string]string `json:"tools"`
 	Roots    []Root            `json:"roots"`
 	Lists    []List            `json:"lists"`
@@ -42,6 +42,9 @@ type Lock struct {
 
 	digest string
 }
+
+// ToolSeparator stands between the versions of a tool, if images were built with several.
+const ToolSeparator = ", "
 
 // Root is what the images of a system start from.
 type Root struct {
