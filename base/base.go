@@ -163,6 +163,7 @@ func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (B
 	if err := s.checkSources(ctx, src, lock.System{OS: o.Name, Platform: platform}); err != nil {
 		return Base{}, err
 	}
+	read := s.moment(lock.System{OS: o.Name, Platform: platform})
 	made, err := s.make(ctx, by, bootstrap{o, platform, src})
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
@@ -170,7 +171,7 @@ func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (B
 	if err := s.checkMade(made); err != nil {
 		return Base{}, err
 	}
-	made.Recipe, made.Read = recipeDigest(r, platform), s.moment(made.system())
+	made.Recipe, made.Read = recipeDigest(r, platform), read
 	return made, s.save(made)
 }
 
