@@ -29,7 +29,7 @@ const maxWindow = 128 << 20
 func plainText(r io.Reader) (io.Reader, error) { return r, nil }
 
 // maxText bounds the text of a list. The largest seen, Debian's main, has 55 MB.
-const maxText = 1 << 30
+const maxText = 512 << 20
 
 // decode returns the text of a list. Reading more of it than maxText is an error.
 func decode(name string, data []byte) (io.Reader, error) {

@@ -135,11 +135,11 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	f.compression = cmp.Or(f.compression, m.Compression())
+	if err := f.hold(cells, given); err != nil {
+		return unknown(err)
+	}
 	if f.dryRun {
 		return f.plan(cmd, cells)
-	}
-	if err := f.hold(cells); err != nil {
-		return unknown(err)
 	}
 	if !given && slices.ContainsFunc(cells, mirrored) { // what nobody typed is checked where it is used
 		if err := base.CheckMirror(f.mirror); err != nil {
