@@ -125,6 +125,8 @@ func TestOwnFlavorRefused(t *testing.T) {
 		"up and away":       {with(motd, "{source: a/../../motd}"), ":9:20: file /etc/acme/motd: source \"a/../../motd\" leads elsewhere"},
 		"up in the image":   {with("/etc/acme/motd", "/etc/../motd"), ":9:3: file /etc/../motd: the path has parts that lead elsewhere"},
 		"a mount":           {with("/etc/acme/motd", "/run/motd"), ":9:3: file /run/motd: nothing in /run is part of an image"},
+		"a mount itself":    {with("/etc/acme/motd", "/tmp"), ":9:3: file /tmp: that directory is no part of an image"},
+		"a mount's parent":  {with("/etc/acme/motd", "/var"), ":9:3: file /var: /var/"},
 		"a manager's mount": {with("/etc/acme/motd", "/var/log/motd"), ":9:3: file /var/log/motd: nothing in /var/log is part of an image"},
 		"a relative path":   {with("/etc/acme/motd", "etc/motd"), `:9:3: files: "etc/motd": want an absolute path`},
 		"no file":           {with(motd, "{source: modt}"), ":9:20: file /etc/acme/motd: source modt is in no folder of recipes"},
