@@ -228,14 +228,6 @@ func (s *selection) open(stdin io.Reader) (*matrix.Matrix, error) {
 	return m.Stamped(s.release)
 }
 
-// name is what problems call the matrix.
-func (s *selection) name() string {
-	if s.file == "-" {
-		return "stdin"
-	}
-	return s.file
-}
-
 func (s *selection) parse(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Matrix, error) {
 	if s.file != "-" {
 		return matrix.Load(s.file, catalog)

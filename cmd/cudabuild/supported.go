@@ -50,6 +50,14 @@ func (s *selection) expand(cmd *cobra.Command, m *matrix.Matrix) ([]matrix.Cell,
 	return supported, nil
 }
 
+// name is what problems call the matrix.
+func (s *selection) name() string {
+	if s.file == "-" {
+		return "stdin"
+	}
+	return s.file
+}
+
 // bySupport parts cells into those that are maintained on a day, or may be, and those that are not.
 func bySupport(day time.Time, cells []matrix.Cell) (supported, ended []matrix.Cell) {
 	for _, c := range cells {
