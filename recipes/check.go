@@ -61,7 +61,7 @@ func (c *Catalog) checkOS(f *spec.File, o OS) {
 	o.Ends.check(f, c.sources[o.Source])
 	switch {
 	case o.Image == "" && o.Bootstrap.Suite == "":
-		f.At(f.Find("bootstrap"), "", "no bootstrap suite, and no image")
+		f.At(f.Find("bootstrap", "suite"), "", "no bootstrap suite, and no image")
 	case o.Image != "" && o.Bootstrap.Suite != "":
 		f.At(f.Find("image"), "take one out; what a file before this one has, with bootstrap: null", "bootstrap and image: want one of the two")
 	case o.Image != "":

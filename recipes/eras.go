@@ -3,6 +3,8 @@
 package recipes
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -20,6 +22,9 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 				e.own[key] = at.File
 			}
 		}
+		for i := range e.Checked {
+			e.Checked[i].by = cmp.Or(l.files[name].Find("checked").File, l.foreign(name))
+		}
 		eras[e.Name] = e
 		l.named(name, "era", e.Name)
 	})
@@ -27,6 +32,9 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 		f := l.files[name]
 		t.origin = origin{name, f.Path, toolkitLines(f), nil}
 		t.folder = l.foreign(name)
+		for _, p := range l.parts[name] {
+			t.folders = append(t.folders, p.path)
+		}
 		toolkits = append(toolkits, t)
 		l.named(name, "cuda", t.CUDA)
 	})
@@ -84,7 +92,9 @@ func (l *loader) add(c *Catalog, e eraFile, t toolkitFile, newest map[point]stri
 	for _, name := range sortedKeys(systems) {
 		r, err := t.everywhere(e, source, c.os[name], systems[name])
 		if err != nil {
-			l.bad(t.file, "pins", "", "%v", err)
+			none, _ := errors.AsType[noPinError](err)
+			f := l.files[t.file]
+			f.At(f.Find("pins", string(none)), "", "%v", err)
 			return
 		}
 		r.eras, r.Ends = e.files, t.end(source, name, newest)

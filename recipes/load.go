@@ -3,8 +3,11 @@
 package recipes
 
 import (
+	"bytes"
 	"cmp"
 	"embed"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
 )
@@ -26,6 +30,36 @@ type layer struct {
 	fs.FS
 
 	dir string
+}
+
+// read reads one byte more of a file than is accepted, and nothing but plain files: of a pipe or
+// a device nobody knows when it answers.
+func (l layer) read(name string) ([]byte, error) {
+	if l.FS == fs.FS(embedded) {
+		return embedded.ReadFile(name)
+	}
+	return readPlain(filepath.Join(l.dir, name))
+}
+
+func readPlain(path string) ([]byte, error) {
+	f, err := files.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, spec.MaxBytes+1))
+}
+
+// unreadable is a recipe that cannot be read.
+func unreadable(path string, err error) spec.Problem {
+	p := spec.Problem{File: path, Message: err.Error()}
+	if cause, ok := errors.AsType[*fs.PathError](err); ok {
+		p.Message = cause.Err.Error() // without the path
+	}
+	if _, ok := errors.AsType[*files.NotRegularError](err); ok {
+		p.Message, p.Hint = "is no plain file", "a recipe is one: move this away"
+	}
+	return p
 }
 
 // loader reads layers into a catalog. A file of a later layer changes the file of the same
@@ -68,7 +102,7 @@ func Load(dirs ...string) (*Catalog, error) {
 // not look like one that changes nothing.
 func (l layer) hasRecipes() bool {
 	return slices.ContainsFunc(Kinds(), func(folder string) bool {
-		names, _ := fs.Glob(l, folder+"/*.yaml")
+		names, _ := fs.Glob(l.FS, folder+"/*.yaml")
 		return len(names) > 0
 	})
 }
@@ -144,7 +178,7 @@ func (l *loader) paths(name string) string {
 func readAll[T any](l *loader, dir string, add func(name string, value T)) {
 	having := map[string][]layer{}
 	for _, layer := range l.layers {
-		names, _ := fs.Glob(layer, dir+"/*.yaml") // its only error is a bad pattern
+		names, _ := fs.Glob(layer.FS, dir+"/*.yaml") // its only error is a bad pattern
 		for _, name := range names {
 			having[name] = append(having[name], layer)
 		}
@@ -165,10 +199,13 @@ func (l *loader) versions(name string, layers []layer) (versions []spec.Version,
 	ok = true
 	for _, layer := range layers {
 		path := filepath.Join(layer.dir, name)
-		data, err := fs.ReadFile(layer, name)
+		data, err := layer.read(name)
 		if err != nil {
-			l.Add(spec.Problem{File: path, Message: err.Error()})
+			l.Add(unreadable(path, err))
 			ok = false
+		}
+		if last := len(versions) - 1; err == nil && last >= 0 && bytes.Equal(versions[last].Data, data) {
+			continue // a copy of the file below, as in a folder with all of them, is that file
 		}
 		versions = append(versions, spec.Version{Path: path, Data: data})
 		l.parts[name] = append(l.parts[name], part{path, digest.FromBytes(data).String()})
@@ -193,10 +230,39 @@ func (l *loader) alike(managers map[string]Manager) {
 	}
 }
 
-// named reports a file that is not called after what is in it: two files for one
-// name would otherwise compete.
+// named reports a file that is not called after what is in it: two files for one name would
+// otherwise compete. One that does not say what it is changes another one, and there is none.
 func (l *loader) named(file, key, name string) {
-	if base := path.Base(file); base != name+".yaml" {
+	base := path.Base(file)
+	switch {
+	case base == name+".yaml":
+	case name != "":
 		l.bad(file, key, "", "is about %q, so its name must be %s.yaml", name, name)
+	default:
+		folder, must := path.Dir(file), key
+		if folder == "toolkit" {
+			must += " and os"
+		}
+		hint := ""
+		if near := suggest.Nearest(stem(file), l.others(file), 2); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, " or ") + "?"
+		}
+		l.bad(file, key, hint, "no other folder of recipes has a %s %s, so this file must say %s", folder, stem(file), must)
 	}
 }
+
+// others are the names of what is in the folder of a file beside it.
+func (l *loader) others(file string) (names []string) {
+	for _, layer := range l.layers {
+		found, _ := fs.Glob(layer.FS, path.Dir(file)+"/*.yaml")
+		for _, name := range found {
+			if name != file {
+				names = append(names, stem(name))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func stem(file string) string { return strings.TrimSuffix(path.Base(file), ".yaml") }

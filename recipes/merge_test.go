@@ -118,7 +118,11 @@ func TestOverlayRefuses(t *testing.T) {
 	for name, test := range map[string]struct{ file, text, want string }{
 		"nothing new":          {"os/debian13.yaml", "title: \"Debian 13\"\n", `FILE:1:1: changes nothing: all of it is in recipes/os/debian13.yaml`},
 		"nothing to take out":  {"toolkit/12.4.1.yaml", "pins: {cudnn8: null, nccl: 2.21.6}\n", `FILE:1:8: "cudnn8" has nothing to take out`},
-		"needed, taken out":    {"toolkit/12.4.1.yaml", "pins: {nccl: null}\n", `recipes/toolkit/12.4.1.yaml:6:1: layer runtime of era "12.0" for rockylinux8: no pin "nccl"`},
+		"needed, taken out":    {"toolkit/12.4.1.yaml", "pins:\n  nccl: null\n", `FILE:2:3: layer runtime of era "12.0" for rockylinux8: no pin "nccl"`},
+		"a source taken away":  {"os/debian13.yaml", "ends: {date: 2026-11-30, source: \"\"}\n", `FILE:1:1: `},
+		"a part taken away":    {"os/debian13.yaml", "bootstrap:\n  suite: null\n", `FILE:2:3: no bootstrap suite`},
+		"a whole taken away":   {"os/debian13.yaml", "title: x\nbootstrap: null\n", `FILE:2:1: no bootstrap suite`},
+		"a mapping twice":      {"toolkit/12.4.1.yaml", "# c\npins: {nccl: 2.1.1}\npins: {nccl: 2.1.2}\n", `FILE:3:1: duplicate key "pins" in the recipe: first at line 2`},
 		"key twice":            {"toolkit/12.4.1.yaml", "pins: {nccl: 1.2, nccl: 1.3}\n", `FILE:1:19: duplicate key "nccl"`},
 		"unknown pin":          {"toolkit/12.4.1.yaml", "pins: {ncl: 1.2}\n", `FILE:1:8: no package of era "12.0" uses the pin "ncl"`},
 		"unknown key":          {"toolkit/12.4.1.yaml", "pin: {nccl: 1.2}\n", `FILE:1:1: unknown key "pin" in the recipe`},

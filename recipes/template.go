@@ -56,6 +56,13 @@ func (r *renderer) expand(template string) (text string, from Document, err erro
 	}
 }
 
+// noPinError is the name of a pin that is needed, and that nothing gives.
+type noPinError string
+
+func (e noPinError) Error() string {
+	return fmt.Sprintf("no pin %q (give a version, %s or %s)", string(e), pinNone, pinUnsourced)
+}
+
 func (r *renderer) word(name string) (text string, from Document, err error) {
 	if text, ok := r.words[name]; ok {
 		return text, Document{}, nil
@@ -63,7 +70,7 @@ func (r *renderer) word(name string) (text string, from Document, err error) {
 	version, from := r.pin(name)
 	switch {
 	case version == "":
-		return "", from, fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
+		return "", from, noPinError(name)
 	case version == pinNone:
 		return "", from, errNone
 	case version == pinUnsourced || from.Title == "":

@@ -3,6 +3,7 @@
 package spec
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 
@@ -18,7 +19,7 @@ type Version struct {
 // Merge reads several versions of a file as one, each laid over those before it: of mappings,
 // at any depth, it has all keys; what else a key holds is that of the last version that has
 // the key, and a key that holds nothing there is taken out. Whatever is said about a value
-// later names the version that first had it so. What is whole is replaced like a word. A version
+// later names the version that first had it so, and of a mapping, what changed it last. What is whole is replaced like a word. A version
 // that changes nothing is reported, and one that changes what is fixed.
 func (f *File) Merge(versions []Version, format Format, value any) bool {
 	before, last, m := f.Count(), "", mappingOf(reflect.TypeOf(value).Elem())
@@ -28,9 +29,13 @@ func (f *File) Merge(versions []Version, format Format, value any) bool {
 		if root == nil {
 			return false
 		}
+		if len(versions) > 1 && !r.once(root, format.What) {
+			return false
+		}
 		if f.root != nil {
 			f.mark(root, v.Path)
 			merged := f.over(f.root, root, m.merges)
+			f.changedBy(root, f.root, merged)
 			f.checkFixed(m, f.root, merged, root)
 			if equal(f.root, merged) && f.Count() == before {
 				f.At(f.place(root), "remove the file, or let a key in it say something else", "changes nothing: all of it is in %s", last)
@@ -44,12 +49,35 @@ func (f *File) Merge(versions []Version, format Format, value any) bool {
 	return f.Count() == before
 }
 
+// once reports keys that are twice in a mapping of a version, which nobody could tell of the merged.
+func (r *reader) once(n *yaml.Node, what string) bool {
+	before, mapping := r.Count(), n.Kind == yaml.MappingNode
+	first := keys(n)
+	for i, child := range n.Content {
+		in := what
+		if mapping && i%2 == 0 && child.Kind == yaml.ScalarNode && first[child.Value] != i {
+			r.node(child, "keep one of the two", "duplicate key %q in %s: first at line %d", child.Value, what, n.Content[first[child.Value]].Line)
+		} else if mapping && i%2 == 1 {
+			in = n.Content[i-1].Value
+		}
+		r.once(child, in)
+	}
+	return r.Count() == before
+}
+
+// changedBy says which key or value of a version made a mapping, the second, out of the first.
+func (f *File) changedBy(by, old, merged *yaml.Node, keys ...*yaml.Node) {
+	if equal(old, merged) {
+		return
+	}
+	for _, n := range append(keys, merged) {
+		f.changed = with(f.changed, n, f.own(by))
+	}
+}
+
 // mark says of all that a later version holds that it is of that version.
 func (f *File) mark(n *yaml.Node, path string) {
-	if f.from == nil {
-		f.from = map[*yaml.Node]string{}
-	}
-	f.from[n] = path
+	f.from = with(f.from, n, path)
 	for _, child := range n.Content {
 		f.mark(child, path)
 	}
@@ -77,17 +105,21 @@ func (f *File) over(old, changes *yaml.Node, levels func(key string) int) *yaml.
 	merged := *old
 	merged.Content = nil
 	f.from[&merged] = f.from[old]
+	gone := maps.Clone(f.gone[old])
 	there, first := keys(old), keys(changes)
 	for i := 0; i+1 < len(old.Content); i += 2 {
 		key, value := old.Content[i], old.Content[i+1]
 		at, changed := first[key.Value]
 		switch {
-		case changed && changes.Content[at+1].ShortTag() == "!!null": // taken out
+		case changed && changes.Content[at+1].ShortTag() == "!!null":
+			gone = with(gone, key.Value, f.own(changes.Content[at]))
 		case !changed || equal(value, changes.Content[at+1]):
 			merged.Content = append(merged.Content, key, value)
 		case value.Kind == yaml.MappingNode && changes.Content[at+1].Kind == yaml.MappingNode && levels(key.Value) > 0:
 			below := levels(key.Value) - 1
-			merged.Content = append(merged.Content, key, f.over(value, changes.Content[at+1], func(string) int { return below }))
+			inner := f.over(value, changes.Content[at+1], func(string) int { return below })
+			f.changedBy(changes.Content[at], value, inner, key)
+			merged.Content = append(merged.Content, key, inner)
 		default:
 			merged.Content = append(merged.Content, changes.Content[at], changes.Content[at+1])
 		}
@@ -96,14 +128,26 @@ func (f *File) over(old, changes *yaml.Node, levels func(key string) int) *yaml.
 		key, value := changes.Content[i], changes.Content[i+1]
 		_, known := there[key.Value]
 		switch {
-		case known && first[key.Value] == i: // above
-		case !known && value.ShortTag() == "!!null":
+		case known: // above
+		case value.ShortTag() == "!!null":
 			f.At(f.place(key), "remove the line", "%q has nothing to take out: no file before this one has it", key.Value)
-		default: // a key that is there twice is there twice for the reader, too
+		default:
 			merged.Content = append(merged.Content, key, value)
 		}
 	}
+	if gone != nil {
+		f.gone = with(f.gone, &merged, gone)
+	}
 	return &merged
+}
+
+// with sets a key of a map, which may be nil.
+func with[K comparable, V any](m map[K]V, key K, value V) map[K]V {
+	if m == nil {
+		m = map[K]V{}
+	}
+	m[key] = value
+	return m
 }
 
 // checkFixed reports what is another in merged, under the changes, of mappings that are fixed.

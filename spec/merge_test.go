@@ -63,15 +63,17 @@ func TestMerge(t *testing.T) {
 		t.Errorf("boxes at %+v, list at %+v", at, f.Find("list"))
 	}
 	for text, want := range map[string]string{
-		"boxes: {a: {y: '2'}}\n":          "v1:1:1: changes nothing: all of it is in v0",
-		"boxes: {}\n":                     "v1:1:1: changes nothing: all of it is in v0",
-		"boxes: {c: null}\n":              `v1:1:9: "c" has nothing to take out: no file before this one has it`,
-		"boxes: {a: {q: 1}, a: {q: 2}}\n": `v1:1:20: duplicate key "a" in boxes: first at line 2`,
-		"list: 1\n":                       "v1:1:7: list: want a list, got the number 1",
-		"bxes: 1\n":                       `v1:1:1: unknown key "bxes" in the shelf`,
-		"list: [\n":                       "v1:2:1: not YAML",
-		"":                                "v1:1:1: the file is empty",
-		"boxes: {a: &a {k: *a}}\n":        "", // what it says is not the question: it must end
+		"boxes: {a: {y: '2'}}\n":                   "v1:1:1: changes nothing: all of it is in v0",
+		"boxes: {}\n":                              "v1:1:1: changes nothing: all of it is in v0",
+		"boxes: {c: null}\n":                       `v1:1:9: "c" has nothing to take out: no file before this one has it`,
+		"\nboxes: {a: {q: 1}, a: {q: 2}}\n":        `v1:2:20: duplicate key "a" in boxes: first at line 2`,
+		"boxes: {a: {x: 8, x: 9}}\n":               `v1:1:19: duplicate key "x" in a: first at line 1`,
+		"boxes: {b: null}\n\nboxes: {b: {x: 9}}\n": `v1:3:1: duplicate key "boxes" in the shelf: first at line 1`,
+		"list: 1\n":                                "v1:1:7: list: want a list, got the number 1",
+		"bxes: 1\n":                                `v1:1:1: unknown key "bxes" in the shelf`,
+		"list: [\n":                                "v1:2:1: not YAML",
+		"":                                         "v1:1:1: the file is empty",
+		"boxes: {a: &a {k: *a}}\n":                 "", // what it says is not the question: it must end
 		"boxes: &b {a: {x: 9}}\nlist: [*b, *b, *b]\n": "",
 	} {
 		if _, _, wrong := merge(t, first, text); len(wrong) == 0 || !strings.HasPrefix(strings.Join(wrong, "\n"), want) {
@@ -145,6 +147,36 @@ func TestMergeFixed(t *testing.T) {
 		if got := strings.Join(wrong, "\n"); got != test.want && (test.want == "" || !strings.HasPrefix(got, test.want)) {
 			t.Errorf("%s: %q, want %q", name, wrong, test.want)
 		}
+	}
+}
+
+// TestMergePlaces: what is wrong with a mapping of several versions is so where it was changed
+// last, or where a key was taken out; what stands in it is where it stood.
+func TestMergePlaces(t *testing.T) {
+	t.Parallel()
+	_, f, wrong := merge(t, "boxes:\n  a: {x: 1, y: 2}\n  b: {x: 3}\n", "\nboxes:\n  a: {y: 5}\n", "boxes:\n  a: {z: 6}\n  b:\n    x: null\n")
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	for path, want := range map[string]spec.Place{
+		"":            {Line: 1, Column: 1, File: "v2"},
+		"boxes":       {Line: 1, Column: 1, File: "v2"},
+		"boxes a":     {Line: 2, Column: 3, File: "v2"},
+		"boxes a x":   {Line: 2, Column: 7},
+		"boxes a y":   {Line: 3, Column: 7, File: "v1"},
+		"boxes a no":  {Line: 2, Column: 3, File: "v2"},
+		"boxes b x":   {Line: 4, Column: 5, File: "v2"},
+		"boxes b x q": {Line: 4, Column: 5, File: "v2"},
+	} {
+		if got := f.Find(strings.Fields(path)...); got != want {
+			t.Errorf("a problem with %q is at %+v, want %+v", path, got, want)
+		}
+	}
+	if at := f.Exact("boxes", "a"); at != (spec.Place{Line: 2, Column: 3}) {
+		t.Errorf("boxes a stands at %+v", at)
+	}
+	if at := f.Exact("boxes", "b", "x"); at != (spec.Place{}) {
+		t.Errorf("what was taken out stands at %+v", at)
 	}
 }
 
