@@ -86,7 +86,7 @@ func format(c *recipes.Catalog, tests ...string) spec.Format {
 		"verdict":     {Noun: "verdict to ask for", Words: []string{"pass", "warn"}},
 		"names":       {Doc: "Glob on tags: *, ?, [a-z].", Pattern: names, Check: checkNames},
 		"platform":    {Noun: "platform", Words: c.Platforms(), Globs: true},
-		"flavor":      {Noun: "flavor", Words: flavors, Globs: true},
+		"flavor":      {Noun: "flavor", Words: flavors, Globs: true, Else: "; one of your own is in a folder of recipes: --recipes DIR"},
 		"ran":         {Noun: "sample or test", Words: append(recipes.SampleNames(), tests...), Globs: true},
 		"sample":      {Noun: "sample", Words: recipes.SampleNames(), Globs: true},
 		"os":          {Noun: "OS", Words: c.OSNames(), Globs: true},

@@ -3,6 +3,7 @@
 package recipes
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -20,6 +21,9 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 			if at.File != "" {
 				e.own[key] = at.File
 			}
+		}
+		for i := range e.Checked {
+			e.Checked[i].by = cmp.Or(l.files[name].Find("checked").File, l.foreign(name))
 		}
 		eras[e.Name] = e
 		l.named(name, "era", e.Name)
