@@ -116,7 +116,7 @@ func TestOwnFlavorRefused(t *testing.T) {
 		"on what is not":    {with("devel]", "devl]"), `:2:15: on "devl": want base, runtime or devel`},
 		"twice on one":      {with("devel]", "runtime]"), `:2:1: on: "runtime" is listed twice`},
 		"unknown kind":      {with("rpm:", "rmp:"), `:5:3: packages: "rmp" is neither deb nor rpm, nor an OS`},
-		"driver":            {with("python3-pip", "libcuda1=550"), ":4:18: package libcuda1 is one of the driver on debian11"},
+		"driver":            {with("python3-pip", "libcuda1=550"), ":4:18: package libcuda1 is one of the driver on debian11, debian12, debian13"},
 		"driver by pattern": {with("rpm: [python3]", "rpm: [nvidia-driver-cuda]"), ":5:9: package nvidia-driver-cuda is one of the driver on "},
 		"nothing":           {"flavor: jupyter\non: [runtime]\n", ":1:1: adds nothing"},
 		"neither":           {with(motd, `{mode: "0644"}`), ":9:3: file /etc/acme/motd: want either content or source"},

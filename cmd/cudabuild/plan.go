@@ -143,7 +143,7 @@ func (s *selection) registerMatrix(cmd *cobra.Command) {
 func (s *selection) registerWhole(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
-	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
+	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones, or change keys of these (repeatable)")
 }
 
 // load is what commands on cells begin with: it reads recipes and matrix and expands the
