@@ -49,6 +49,11 @@ func (t toolkitFile) checkDocuments(f *spec.File, s Source) {
 		if _, twice := s.Documents[name]; twice {
 			f.At(f.Find("documents", name), "give it another name", "document %q is one of source %q", name, s.Name)
 		}
+		for _, other := range sortedKeys(s.Documents) {
+			if strings.EqualFold(s.Documents[other].Title, t.Documents[name].Title) {
+				f.At(f.Find("documents", name, "title"), "name "+other+" under read, or say what this one is", "document %q has the title of %s", name, other)
+			}
+		}
 	}
 	t.checkSaid(f, s, "read", t.Read)
 	t.checkSaid(f, s, "witness", t.Witness)

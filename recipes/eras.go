@@ -27,6 +27,7 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 	readAll(l, "toolkit", func(name string, t toolkitFile) {
 		f := l.files[name]
 		t.origin = origin{name, f.Path, toolkitLines(f), nil}
+		t.folder = l.foreign(name)
 		toolkits = append(toolkits, t)
 		l.named(name, "cuda", t.CUDA)
 	})

@@ -4,6 +4,7 @@ package recipes_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -96,6 +97,22 @@ func TestIndexWhole(t *testing.T) {
 		if _, err := recipes.Load(root, over); err == nil || !strings.Contains(err.Error(), "index of ubuntu2404/x86_64: want its date such as") {
 			t.Errorf("%s alone: %v", text, err)
 		}
+	}
+}
+
+// TestIndexKeys: a key that another one has replaced signs nothing later, and one that a folder
+// brings is said to be of that folder.
+func TestIndexKeys(t *testing.T) {
+	t.Parallel()
+	if _, err := recipes.Load(dir(t, indexed("index: {ubuntu2404/x86_64: "+state("7fa2af80")+"}"))); err == nil || !strings.Contains(err.Error(), "index of ubuntu2404/x86_64: 7fa2af80 was replaced by 3bf863cc on 2022-04-27, before its date") {
+		t.Errorf("an old key: %v", err)
+	}
+	files := indexed("index: {ubuntu2404/x86_64: " + state("deadbeef") + "}")
+	files["repository/nvidia.yaml"] = "keys: [{id: deadbeef, file: mine.pub, sha256: " + strings.Repeat("a", 64) + ", since: 2026-01-01, serves: [deb, rpm, nvidia-ml, rhel10]}]\n"
+	root := dir(t, files)
+	want := "signed by deadbeef, a key of " + filepath.Join(root, "repository/nvidia.yaml")
+	if got := pinOf(t, load(t, root), "ubuntu24.04", "13.0.9", "libcublas-13-0"); !strings.HasSuffix(got.Source, want) || got.By != filepath.Join(root, "toolkit/13.0.9.yaml") {
+		t.Errorf("by a key of one's own: %+v, want %s", got, want)
 	}
 }
 

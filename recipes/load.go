@@ -162,6 +162,7 @@ func (l *loader) readParts(c *Catalog) {
 	})
 	readAll(l, "repository", func(name string, s Source) {
 		s.path = l.paths(name)
+		s.keys = cmp.Or(l.files[name].Find("keys").File, l.foreign(name))
 		c.sources[s.Name] = s
 		l.named(name, "source", s.Name)
 	})
@@ -170,6 +171,14 @@ func (l *loader) readParts(c *Catalog) {
 		l.full[name] = r
 		c.releases = append(c.releases, r.releases(origin{name, f.Path, partLines(f), nil})...)
 	})
+}
+
+// foreign is the file as the first layer that has it calls it, "" if that is the embedded one.
+func (l *loader) foreign(name string) string {
+	if _, err := fs.Stat(l.layers[0].FS, name); err == nil {
+		return ""
+	}
+	return l.files[name].Path
 }
 
 // paths names the file in every layer that has it, first to last.

@@ -36,6 +36,7 @@ type Source struct {
 	Compilers []Compiler `yaml:"compilers"`
 
 	path string // of the file, with the directory that it was read from
+	keys string // the file of a folder that says Keys, "" if it is cudabuild's own
 }
 
 // Key is one that repositories are signed with.
@@ -63,6 +64,8 @@ type Document struct {
 	OS []string `yaml:"os" form:"word"`
 	// Kind is "copy" of what somebody else made after the vendor's own: it can be a witness only.
 	Kind string `yaml:"kind"`
+
+	by string // as in [Pin]
 }
 
 // Compiler is what a release's nvcc compiles samples for.

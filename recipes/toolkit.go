@@ -40,6 +40,7 @@ type toolkitFile struct {
 	Index map[string]Index `yaml:"index,whole" keys:"suite"`
 
 	origin
+	folder string // the file, if a folder of the user's has it first
 }
 
 // admits is a part of NVIDIA_REQUIRE_CUDA beside the plain cuda>=X.Y.

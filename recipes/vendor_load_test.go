@@ -63,7 +63,7 @@ func TestVendorOfOnesOwn(t *testing.T) {
 	}
 	want := recipes.Pin{
 		Package: "cudart-12-6", Version: "12.6.1-1", Source: "the notes", Date: "2024-01-01",
-		Where: filepath.Join(own, "toolkit", "12.6.9.yaml") + ":5",
+		Where: filepath.Join(own, "toolkit", "12.6.9.yaml") + ":5", By: filepath.Join(own, "toolkit", "12.6.9.yaml"),
 	}
 	if r.Pins[0] != want {
 		t.Errorf("pin %+v, want %+v", r.Pins[0], want)

@@ -20,7 +20,7 @@ func toolkitLines(f *spec.File) map[string]spec.Place {
 	at := cmp.Or(f.Exact("pins"), cuda) // one number may be all there is
 	lines := map[string]spec.Place{string(Base): at, string(Runtime): at, string(Devel): at, "samples": cuda, "version": cmp.Or(f.Exact("version"), cuda)}
 	maps.Copy(lines, pinLines(f))
-	for _, key := range []string{"read", "index"} {
+	for _, key := range []string{"read", "witness", "index"} {
 		for name, at := range f.Keys(key) {
 			lines[key+" "+name] = at
 		}

@@ -143,7 +143,7 @@ func (s *selection) registerMatrix(cmd *cobra.Command) {
 func (s *selection) registerWhole(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
-	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones, or change keys of these (repeatable)")
+	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes laid over the embedded ones, key by key (repeatable)")
 }
 
 // load is what commands on cells begin with: it reads recipes and matrix and expands the
@@ -234,9 +234,9 @@ func (s *selection) parse(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Ma
 	}
 	data, err := io.ReadAll(io.LimitReader(stdin, spec.MaxBytes+1))
 	if err != nil {
-		return nil, spec.Problems{{File: "stdin", Message: err.Error()}}
+		return nil, spec.Problems{{File: s.name(), Message: err.Error()}}
 	}
-	return matrix.Parse("stdin", data, catalog)
+	return matrix.Parse(s.name(), data, catalog)
 }
 
 // tellProblems prints each problem with its hint.

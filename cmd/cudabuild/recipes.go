@@ -57,7 +57,7 @@ if anything is new or gone.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones, or change keys of these (repeatable); the last is written to")
+	flags.StringArrayVar(&f.recipes, "recipes", nil, "`DIR` with recipes laid over the embedded ones, key by key (repeatable); the last is written to")
 	flags.StringArrayVar(&f.os, "os", nil, "only the OSes whose name matches `GLOB`, such as 'ubuntu*' (repeatable)")
 	flags.StringVar(&f.from, "from", "", "`URL|DIR` where the vendor's repositories lie, in place of their own root: ubuntu2404/x86_64 and so on below it")
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror (env CUDABUILD_DEBIAN_MIRROR)")
