@@ -41,11 +41,11 @@ func readRepository(ctx context.Context, a recipes.Address, packages string) (re
 	if err != nil {
 		return r, err
 	}
-	key, err := upstream.CheckKey(a.Key, address, text)
+	key, err := upstream.CheckKey(a.Key, address, text, time.Now())
 	if err != nil {
 		return r, err
 	}
-	r.armored, r.binary = text, key.Binary
+	r.armored, r.binary = key.Armored, key.Binary
 	return r, r.readState(ctx, packages)
 }
 

@@ -7,18 +7,12 @@ import (
 	"strings"
 
 	"github.com/cudabuild/cudabuild/recipes"
+	"github.com/cudabuild/cudabuild/upstream"
 )
-
-// Suite is a part of a distribution's archive, such as trixie or trixie-security, where it is
-// read from.
-type Suite struct {
-	URL        string // above its InRelease, at the mirror if there is one; without a login
-	Components []string
-}
 
 // Suites returns those that a root of the OS is made of, by what mmdebstrap takes for its suite.
 // It needs what [Store.Base] does.
-func (s *Store) Suites(ctx context.Context, o recipes.OS, platform string) ([]Suite, error) {
+func (s *Store) Suites(ctx context.Context, o recipes.OS, platform string) ([]upstream.Suite, error) {
 	by, err := s.runner(platform)
 	if err != nil {
 		return nil, err
@@ -31,17 +25,20 @@ func (s *Store) Suites(ctx context.Context, o recipes.OS, platform string) ([]Su
 }
 
 // suites are those of a list of sources.
-func (m mirror) suites(list string) (all []Suite) {
+func (m mirror) suites(list string) (all []upstream.Suite) {
 	for line := range strings.Lines(list) {
 		for _, address := range inReleases(line) {
 			_, place, _ := strings.Cut(line, "://")
-			all = append(all, Suite{strings.TrimSuffix(m.inRelease(address), "/InRelease"), strings.Fields(place)[2:]})
+			all = append(all, upstream.Suite{
+				URL:        strings.TrimSuffix(m.inRelease(address), "/InRelease"),
+				Components: strings.Fields(place)[2:], ByDate: byDate.MatchString(m.before + m.after),
+			})
 		}
 	}
 	return all
 }
 
-// Fetch returns a file of a [Suite] by its address, as [Fetch] does, with the login for the
+// Fetch returns a file of an [upstream.Suite] by its address, as [Fetch] does, with the login for the
 // mirror.
 func (s *Store) Fetch(ctx context.Context, address string) ([]byte, error) {
 	return fetchFrom(ctx, "the package repositories", address, s.mirror().login)

@@ -68,7 +68,8 @@ func vendorLists(addresses []recipes.Address, packages string) lists {
 		i.Keys = append(i.Keys, key{a.URL + "/" + a.Key.File, a.Name + ".asc"})
 		i.Files = append(i.Files, File{name, text})
 		i.Script += fmt.Sprintf(`
-sum=$(sed /^Version/d %[1]s.asc | sha256sum)
+sed -i /^Version/d %[1]s.asc # what the sum leaves out is not used either
+sum=$(sha256sum %[1]s.asc)
 [ "${sum%%%% *}" = %[2]s ] || { echo "%[1]s.asc is not the key %[3]s: its sha256 is $sum" >&2; exit 1; }
 sed -e '1,/^[[:space:]]*$/d' -e '/^[=-]/,$d' %[1]s.asc | base64 -di >%[1]s.gpg`, a.Name, a.Key.SHA256, a.Key.ID)
 	}

@@ -144,6 +144,9 @@ func (t toolkitFile) replaced(s Source, os string, newest map[point]string) (by 
 // It is nil if no source says it of either.
 func (r *Recipe) Ends() *support.End { return support.First(r.EndsAll()...) }
 
+// End returns when the OS ends, nil if no source says it.
+func (o OS) End() *support.End { return o.Ends.end(o.Title, Source{}) }
+
 // EndsAll returns the ends of the CUDA release and of the OS, each nil if it is not known.
 func (r *Recipe) EndsAll() []*support.End {
 	return []*support.End{r.Release.Ends, r.OS.Ends.end(r.OS.Title, r.Source)}

@@ -3,6 +3,7 @@
 package recipes
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -21,6 +22,9 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 				e.own[key] = at.File
 			}
 		}
+		for i := range e.Checked {
+			e.Checked[i].by = cmp.Or(l.files[name].Find("checked").File, l.foreign(name))
+		}
 		eras[e.Name] = e
 		l.named(name, "era", e.Name)
 	})
@@ -28,6 +32,9 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 		f := l.files[name]
 		t.origin = origin{name, f.Path, toolkitLines(f), nil}
 		t.folder = l.foreign(name)
+		for _, p := range l.parts[name] {
+			t.folders = append(t.folders, p.path)
+		}
 		toolkits = append(toolkits, t)
 		l.named(name, "cuda", t.CUDA)
 	})

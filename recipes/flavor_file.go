@@ -109,12 +109,8 @@ func (o flavorFile) checkFile(f *spec.File, c *Catalog, name string) {
 	switch away, whose := c.away(name), keeper(name); {
 	case path.Clean(name) != name:
 		f.At(at, fmt.Sprintf("did you mean %s?", path.Clean(name)), "file %s: the path has parts that lead elsewhere", name)
-	case away != "" && away == name:
-		f.At(at, "choose another place", "file %s: that directory is no part of an image", name)
-	case away != "" && strings.HasPrefix(name, away):
-		f.At(at, "choose another place", "file %s: nothing in %s is part of an image", name, away)
 	case away != "":
-		f.At(at, "choose another place", "file %s: %s is in that directory", name, away)
+		f.At(at, "choose another place", "file %s: nothing in %s is part of an image", name, away)
 	case whose != "":
 		f.At(at, "choose another place, or build an image on ours: docs/flavors.md", "file %s: the place is %s", name, whose)
 	case below >= 0:
@@ -126,8 +122,7 @@ func (o flavorFile) checkFile(f *spec.File, c *Catalog, name string) {
 	}
 }
 
-// away returns the directory whose files are no part of images that the path is, is in, or has below
-// it; "" if there is none.
+// away returns the directory with the path, or at it, whose files are no part of images, "" if there is none.
 func (c *Catalog) away(name string) string {
 	places := []string{"/dev", "/proc", "/run", "/sys", "/tmp"}
 	for _, m := range c.managers {
@@ -137,7 +132,7 @@ func (c *Catalog) away(name string) string {
 	}
 	slices.Sort(places)
 	for _, place := range places {
-		if strings.HasPrefix(name+"/", place+"/") || strings.HasPrefix(place, name+"/") {
+		if name == place || strings.HasPrefix(name, place+"/") {
 			return place
 		}
 	}

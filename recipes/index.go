@@ -49,8 +49,8 @@ func (s Source) vouches(id string, a Address, r Repository) bool {
 
 // indexed returns the repository of an OS on a platform that a pin was read from, as a
 // document that is empty if there is none, or if its key does not count. A pin that a
-// repository is named for is from there alone, whatever documents were read. Of what a file of a
-// later folder gives, own, only those count that this file names.
+// repository is named for is from there alone, whatever documents were read. For what a file of a
+// later folder gives, own, only those count that this file names, or one after it.
 func (t toolkitFile) indexed(s Source, o OS, platform, pin, own string) (from Document, named bool) {
 	if len(t.Index) == 0 {
 		return Document{}, false
@@ -58,7 +58,7 @@ func (t toolkitFile) indexed(s Source, o OS, platform, pin, own string) (from Do
 	for _, p := range s.placed(o, platform) {
 		index, ok := t.Index[p.Place]
 		names := slices.Contains(index.Pins, pin)
-		if !ok || len(index.Pins) > 0 && !names || own != "" && t.lines["index "+p.Place].File != own {
+		if !ok || len(index.Pins) > 0 && !names || own != "" && slices.Index(t.folders, t.lines["index "+p.Place].File) < slices.Index(t.folders, own) {
 			continue
 		}
 		named = named || names

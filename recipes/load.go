@@ -3,6 +3,7 @@
 package recipes
 
 import (
+	"bytes"
 	"cmp"
 	"embed"
 	"errors"
@@ -219,6 +220,9 @@ func (l *loader) versions(name string, layers []layer) (versions []spec.Version,
 		if err != nil {
 			l.Add(unreadable(path, err))
 			ok = false
+		}
+		if last := len(versions) - 1; err == nil && last >= 0 && bytes.Equal(versions[last].Data, data) {
+			continue // a copy of the file below, as in a folder with all of them, is that file
 		}
 		versions = append(versions, spec.Version{Path: path, Data: data})
 		l.parts[name] = append(l.parts[name], part{path, digest.FromBytes(data).String()})

@@ -47,6 +47,7 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	for _, c := range r.era.Checked {
 		d := r.source.Documents[c.Document]
 		if t.compared(r.source) && compat.Compare(t.CUDA, d.Newest) <= 0 && slices.Contains(c.OS, r.os.Name) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
+			d.by = c.by
 			return version, d
 		}
 	}

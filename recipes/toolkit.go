@@ -39,6 +39,7 @@ type toolkitFile struct {
 	// their places: "ubuntu2404/x86_64".
 	Index map[string]Index `yaml:"index,whole" keys:"suite"`
 
+	folders []string // the file in every folder that has it, first to last
 	origin
 	folder string // the file, if a folder of the user's has it first
 }

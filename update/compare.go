@@ -11,12 +11,16 @@ import (
 // Found is where recipes and repositories differ. Nothing in it is nil.
 type Found struct {
 	Releases []Release  `json:"releases"` // that no toolkit has, oldest first
+	Grown    []Grown    `json:"grown"`    // releases that systems have got since
 	Filled   []Filled   `json:"filled"`   // pins without a source that a repository answers
+	Held     []Held     `json:"held"`     // what a repository answers and a toolkit cannot say
+	Partial  []Partial  `json:"partial"`  // releases that a system has not all of: they may come
 	Vanished []Vanished `json:"vanished"` // what is pinned and gone
 
 	available *Available
 	catalog   *recipes.Catalog
-	open      map[string]open // by file
+	toolkits  map[string][]recipes.Toolkit // by source, oldest first
+	open      map[string]open              // by file
 }
 
 // Release is a CUDA release that no toolkit has.
@@ -43,6 +47,21 @@ type Filled struct {
 	stated bool // by the toolkit, which lacks a source alone
 }
 
+// Held is what a repository answers of a toolkit that names another state of it, in which there was
+// what is there no more: a toolkit has one state of a repository.
+type Held struct {
+	Filled
+	Date string   `json:"date"` // of the state that it names
+	Gone []string `json:"gone"` // packages of it, "libnccl2 2.25.1-1+cuda12.8"
+}
+
+// Partial is a release that a repository has begun to have.
+type Partial struct {
+	CUDA string `json:"cuda"`
+	System
+	Missing []string `json:"missing"` // packages that are not there, or "libcublas-13-4 13.5.0.1-1": not all of a component's in one version
+}
+
 // Vanished is a package that recipes pin and that its repositories do not have.
 type Vanished struct {
 	CUDA string `json:"cuda"`
@@ -52,17 +71,20 @@ type Vanished struct {
 	Where   string `json:"where"` // file and line of the pin
 }
 
-// Any reports whether anything was found.
-func (f *Found) Any() bool { return len(f.Releases)+len(f.Filled)+len(f.Vanished) > 0 }
+// Any reports whether anything was found that recipes lack or have too much.
+func (f *Found) Any() bool {
+	return len(f.Releases)+len(f.Grown)+len(f.Filled)+len(f.Held)+len(f.Vanished) > 0
+}
 
 // Compare compares the catalog with what is available. A release of whose X.Y a toolkit has the
 // same or a later point release is not new. Of several new ones of one X.Y the last is: a repository
 // does not say which build of a component belonged to an earlier one.
 func Compare(c *recipes.Catalog, a *Available) *Found {
-	f := &Found{Releases: []Release{}, Filled: []Filled{}, Vanished: []Vanished{}, available: a, catalog: c, open: map[string]open{}}
+	f := &Found{Releases: []Release{}, Grown: []Grown{}, Filled: []Filled{}, Held: []Held{}, Partial: []Partial{}, Vanished: []Vanished{}, available: a, catalog: c, toolkits: map[string][]recipes.Toolkit{}, open: map[string]open{}}
 	for _, source := range c.Sources() {
 		known := newest{}
-		for _, t := range c.Toolkits(source) {
+		f.toolkits[source] = c.Toolkits(source)
+		for _, t := range f.toolkits[source] {
 			known.add(t.Version)
 		}
 		if len(known) == 0 {
@@ -70,10 +92,13 @@ func Compare(c *recipes.Catalog, a *Available) *Found {
 		}
 		f.releases(source, known)
 		for _, r := range f.Releases {
-			known.add(r.CUDA)
+			if r.source == source {
+				known.add(r.CUDA)
+			}
 		}
-		for _, t := range c.Toolkits(source) {
+		for _, t := range f.toolkits[source] {
 			f.fill(t, known[minor(t.Version)] == t.Version)
+			f.grow(t)
 		}
 	}
 	f.vanished()
@@ -90,7 +115,9 @@ func (f *Found) vanished() {
 			}
 			for _, p := range r.On(system.Platform).Pins {
 				if f.available.from(system, p.Package, p.Version) == nil {
-					f.Vanished = append(f.Vanished, Vanished{cuda, system, p.Package, p.Version, p.Where})
+					if gone := (Vanished{cuda, system, p.Package, p.Version, p.Where}); !slices.Contains(f.Vanished, gone) {
+						f.Vanished = append(f.Vanished, gone) // flavors share packages
+					}
 				}
 			}
 		}

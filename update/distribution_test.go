@@ -3,6 +3,7 @@
 package update_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,9 @@ func TestReadDistribution(t *testing.T) {
 				}
 			}
 			index.Deb(t, dir, key, index.Form{Ending: ".xz"}, packages)
-			suites := map[string][]upstream.Repository{"linux/amd64": {{URL: dir, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored}}}
+			updates := t.TempDir() // with an older one, which does not count
+			index.Deb(t, updates, key, index.Form{}, add(nil, "nvidia-cuda-toolkit", strings.Replace(test.version, "1-2", "0-2", 1)))
+			suites := map[string][]upstream.Repository{"linux/amd64": {{URL: dir, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored, Now: now}, {URL: updates, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored, Now: now}}}
 			got, err := update.ReadDistribution(t.Context(), c, "debian13", suites, get)
 			want := update.Distribution{OS: "debian13", Package: "nvidia-cuda-toolkit", Version: test.version, CUDA: test.cuda, Recipes: []string{"12.4.1"}, Known: test.known, Vanished: []update.Vanished{}}
 			if test.without != "" {
@@ -68,5 +71,24 @@ func TestReadDistribution(t *testing.T) {
 				t.Errorf("another keyring: %v", err)
 			}
 		})
+	}
+}
+
+// TestArchive: a suite has a list for each of its components and a platform of a recipe.
+func TestArchive(t *testing.T) {
+	t.Parallel()
+	c, err := recipes.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	suites := []upstream.Suite{{URL: "http://own.example/dists/trixie", Components: []string{"main", "contrib"}, ByDate: true}}
+	a := update.Archive{Keyring: []byte("keys"), Now: now, Suites: func(context.Context, recipes.OS, string) ([]upstream.Suite, error) { return suites, nil }}
+	got, err := a.Repositories(t.Context(), c, "debian13")
+	want := []upstream.Repository{{
+		URL: "http://own.example/dists/trixie", Packages: "deb", Keyring: []byte("keys"), Now: now, ByDate: true,
+		Lists: []string{"main/binary-arm64/Packages", "contrib/binary-arm64/Packages"},
+	}}
+	if diff := cmp.Diff(want, got["linux/arm64"]); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }

@@ -64,12 +64,53 @@ func (f *Found) fill(t recipes.Toolkit, last bool) {
 		}
 		done[system][c.Pin] = true
 		if filled, known := f.answer(t, system, c, last, t.Read || open.sourced[c.Pin]); known {
-			f.Filled = append(f.Filled, filled)
+			f.keep(t, filled)
 		} else if !compat.IsVersion(c.Value) {
 			open.unsourced.set(c.Pin, system, recipes.PinUnsourced)
 		}
 	})
 	f.open[t.File] = open
+}
+
+// keep adds what is filled in, unless the toolkit could not say what else it says then.
+func (f *Found) keep(t recipes.Toolkit, filled Filled) {
+	if gone := f.gone(t, filled.Place); len(gone) > 0 {
+		f.Held = append(f.Held, Held{filled, t.Index[filled.Place].Date, gone})
+		return
+	}
+	f.Filled = append(f.Filled, filled)
+}
+
+// gone are the packages of the state of a repository that a toolkit names which today's has not: its
+// other pins cannot be said to be from there.
+func (f *Found) gone(t recipes.Toolkit, place string) (gone []string) {
+	index, named := t.Index[place]
+	if !named {
+		return nil
+	}
+	f.components(t, func(system System, c recipes.Component, unsourced bool) {
+		r := f.available.at(system, place)
+		if r == nil || !compat.IsVersion(c.Value) {
+			return
+		}
+		version := c.Before + c.Value + c.After
+		counts := slices.Contains(index.Pins, c.Pin) || len(index.Pins) == 0 && unsourced || strings.Contains(f.source(t.CUDA, system, c.Package), index.SHA256)
+		if one := c.Package + " " + version; counts && !slices.Contains(r.versions[c.Package], version) && !slices.Contains(gone, one) {
+			gone = append(gone, one)
+		}
+	})
+	return gone
+}
+
+// source is who gives the version of a package in the catalog, "" if nobody does.
+func (f *Found) source(cuda string, system System, name string) string {
+	r, _ := f.catalog.Find(system.OS, cuda)
+	for _, p := range r.On(system.Platform).Pins {
+		if p.Package == name {
+			return p.Source
+		}
+	}
+	return ""
 }
 
 // components calls each for every package of a toolkit whose version is a pin, by system.

@@ -3,6 +3,7 @@
 package update
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -61,6 +62,19 @@ func (f *Found) releases(source string, known newest) {
 			}
 		}
 	}
+	for cuda := range tried {
+		if compat.Compare(last[minor(cuda)], cuda) > 0 {
+			continue
+		}
+		for _, system := range f.eligible(source, cuda) {
+			if missing, some := f.whole(cuda, system); some && len(missing) > 0 {
+				f.Partial = append(f.Partial, Partial{cuda, system, missing})
+			}
+		}
+	}
+	slices.SortFunc(f.Partial, func(a, b Partial) int {
+		return cmp.Or(compat.Compare(a.CUDA, b.CUDA), compareSystems(a.System, b.System))
+	})
 	for _, cuda := range last {
 		f.Releases = append(f.Releases, f.release(source, cuda))
 	}
@@ -71,8 +85,9 @@ func (f *Found) releases(source string, known newest) {
 func (f *Found) release(source, cuda string) Release {
 	r := Release{CUDA: cuda, File: "toolkit/" + cuda + ".yaml", source: source, values: values{}, defaults: map[string]string{}}
 	r.Systems = f.systems(source, cuda)
+	had := f.had(source, cuda)
 	for _, system := range r.Systems {
-		for pin, version := range f.pins(cuda, system) {
+		for pin, version := range f.pins(cuda, system, had) {
 			r.values.set(pin, system, version)
 		}
 	}
@@ -82,42 +97,53 @@ func (f *Found) release(source, cuda string) Release {
 				r.order = append(r.order, c.Pin)
 				r.defaults[c.Pin] = c.Value
 			}
-			if strings.Contains(string(c.Flavor), "-") && r.values[c.Pin][system] == recipes.PinNone { // a variant: all platforms of an OS have the same
-				for _, other := range r.Systems {
-					if _, has := r.values[c.Pin][other]; has && other.OS == system.OS {
-						r.values.set(c.Pin, other, recipes.PinNone)
-					}
-				}
-			}
 		}
 	}
 	return r
 }
 
-// systems returns those that have the whole of a release: every package with its own number, and every
-// component that is named after it and that its era has no other word for. NCCL and cuDNN come when they do.
+// systems returns those that have the whole of a release. NCCL and cuDNN come when they do.
 func (f *Found) systems(source, cuda string) (all []System) {
-	for _, system := range f.available.list() {
-		if o, _ := f.catalog.OS(system.OS); o.Source != source || f.dropped(source, cuda, system.OS) {
-			continue
-		}
-		own := 0
-		whole := true
-		for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
-			versions := f.available.versions(system, c.Package)
-			switch {
-			case c.Pin == "version":
-				own++
-				whole = whole && slices.Contains(versions, c.Before+cuda+c.After)
-			case c.Value == "" && strings.Contains(c.Package, "-"+strings.ReplaceAll(minor(cuda), ".", "-")):
-				whole = whole && len(versions) > 0
-			}
-		}
-		if whole && own > 0 {
+	for _, system := range f.eligible(source, cuda) {
+		if missing, some := f.whole(cuda, system); some && len(missing) == 0 {
 			all = append(all, system)
 		}
 	}
 	return all
+}
+
+// eligible returns the systems that were read and may have a release.
+func (f *Found) eligible(source, cuda string) []System {
+	return slices.DeleteFunc(f.available.list(), func(system System) bool {
+		o, _ := f.catalog.OS(system.OS)
+		return o.Source != source || f.dropped(source, cuda, system.OS)
+	})
+}
+
+// whole returns what a system lacks of a release, "libcublas-dev-13-4" or with the versions that are there, and
+// whether it has anything of it. All of it is every package with its own number, and one version of every
+// component that is named after it and that its era does not leave open.
+func (f *Found) whole(cuda string, system System) (missing []string, some bool) {
+	candidates, said := f.candidates(cuda, system, ""), map[string]bool{}
+	for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
+		has, number := f.available.versions(system, c.Package), c.Before+cuda+c.After
+		switch {
+		case c.Pin == "version" && slices.Contains(has, number):
+			some = true
+			continue
+		case c.Pin == "version":
+			has = []string{number}
+		case c.Value != "" && !compat.IsVersion(c.Value), len(candidates[c.Pin]) > 0:
+			continue
+		case !strings.Contains(c.Package, "-"+strings.ReplaceAll(minor(cuda), ".", "-")):
+			continue
+		}
+		if lack := strings.TrimSpace(c.Package + " " + strings.Join(has, " ")); !said[lack] {
+			said[lack] = true
+			missing = append(missing, lack)
+		}
+	}
+	return missing, some
 }
 
 // dropped reports whether an OS is in earlier toolkits, and in none of the last major release
@@ -125,7 +151,7 @@ func (f *Found) systems(source, cuda string) (all []System) {
 func (f *Found) dropped(source, cuda, os string) bool {
 	last := 0 // major release before cuda
 	latest := map[string]int{}
-	for _, t := range f.catalog.Toolkits(source) { // oldest first
+	for _, t := range f.toolkits[source] { // oldest first
 		if compat.Compare(t.Version, cuda) >= 0 {
 			break
 		}
@@ -137,18 +163,40 @@ func (f *Found) dropped(source, cuda, os string) bool {
 	return latest[os] != 0 && latest[os] < last
 }
 
-// pins returns the newest version of every pin that all packages of the pin have, "none" if there
-// is none.
-func (f *Found) pins(cuda string, system System) map[string]string {
+// pins returns the newest version of every pin that all packages of the pin have. What is not there
+// may come, so it is "unsourced": "none" is only what an era says, of a pin that its like has not had.
+func (f *Found) pins(cuda string, system System, had map[string]bool) map[string]string {
 	all := map[string]string{}
-	for pin, versions := range f.candidates(cuda, system, "") {
-		if pin == "version" {
-			continue
+	for _, c := range f.catalog.Components(cuda, system.OS, system.Platform) {
+		if c.Value == recipes.PinNone && !had[c.Pin] {
+			all[c.Pin] = recipes.PinNone
 		}
-		all[pin] = recipes.PinNone
-		if len(versions) > 0 {
+	}
+	for pin, versions := range f.candidates(cuda, system, "") {
+		switch {
+		case pin == "version":
+		case len(versions) > 0:
 			all[pin] = slices.MaxFunc(versions, compat.Compare)
+		case all[pin] == "":
+			all[pin] = recipes.PinUnsourced
 		}
 	}
 	return all
+}
+
+// had are the pins that any toolkit of the last major release up to that one has.
+func (f *Found) had(source, cuda string) (pins map[string]bool) {
+	last := 0
+	for _, t := range f.toolkits[source] { // oldest first
+		if compat.Compare(t.Version, cuda) >= 0 {
+			break
+		}
+		if major := compat.Major(t.Version); major != last {
+			last, pins = major, map[string]bool{}
+		}
+		f.components(t, func(_ System, c recipes.Component, _ bool) {
+			pins[c.Pin] = pins[c.Pin] || c.Value != recipes.PinNone
+		})
+	}
+	return pins
 }

@@ -75,7 +75,7 @@ func (f *Found) uses(r Release, repository Repository) bool {
 // order is that of the pins of a new toolkit.
 func (f *Found) order(r Release) []string {
 	var order []string
-	for _, t := range f.catalog.Toolkits(r.source) {
+	for _, t := range f.toolkits[r.source] {
 		if compat.Compare(t.Version, r.CUDA) < 0 {
 			order = t.Pins
 		}
@@ -88,29 +88,68 @@ func (f *Found) order(r Release) []string {
 	return order
 }
 
-// fillToolkit is a toolkit with pins filled in and the repositories that they are from. All
-// else, comments too, is left as it is.
-func (f *Found) fillToolkit(text []byte, all []Filled) ([]byte, error) {
+// fillToolkit is the text of a toolkit, as one folder has it, with pins filled in, systems added and the
+// repositories that they are from. All else, comments too, is left as it is; what only other
+// folders say is not repeated.
+func (f *Found) fillToolkit(text []byte, all []Filled, grown []Grown) ([]byte, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return nil, err
 	}
+	if len(document.Content) == 0 {
+		document = yaml.Node{Kind: yaml.DocumentNode, Content: []*yaml.Node{{Kind: yaml.MappingNode}}}
+	}
 	file := document.Content[0]
-	versions, from := values{}, map[string][]string{}
-	open := f.open[all[0].File]
+	from := map[string][]string{}
 	for _, filled := range all {
-		switch {
-		case filled.stated:
-		case open.mixed[filled.Pin]: // what is said of other systems stays
-			entry(differ(file, open.place(filled, all)), filled.Pin, word(filled.Version))
-		default:
-			versions.set(filled.Pin, filled.System, filled.Version)
-		}
 		if !slices.Contains(from[filled.Place], filled.Pin) {
 			from[filled.Place] = append(from[filled.Place], filled.Pin)
 		}
 	}
-	for pin, systems := range open.unsourced {
+	var toolkit recipes.Toolkit
+	if len(all) > 0 {
+		toolkit = f.open[all[0].File].toolkit
+		f.open[all[0].File].write(file, all)
+	}
+	for _, g := range grown {
+		toolkit = g.toolkit
+		g.write(file, slices.Concat(slices.Collect(maps.Values(from))...))
+		for _, place := range g.places(f.available, f.catalog) {
+			if _, named := toolkit.Index[place]; !named {
+				from[place] = nil // all pins
+			} else if from[place] == nil {
+				from[place] = []string{}
+			}
+		}
+	}
+	for _, repository := range f.available.Repositories {
+		pins, changed := from[repository.Place]
+		if repository.Source != toolkit.Source || !changed {
+			continue
+		}
+		if old, named := toolkit.Index[repository.Place]; named && len(old.Pins) == 0 {
+			pins = nil // all are from there, as before
+		} else {
+			pins = slices.Concat(old.Pins, pins)
+		}
+		entry(below(file, "index"), repository.Place, repository.entry(pins))
+	}
+	return encode(&document)
+}
+
+// write fills pins in.
+func (o open) write(file *yaml.Node, all []Filled) {
+	versions := values{}
+	for _, filled := range all {
+		switch {
+		case filled.stated:
+		case o.mixed[filled.Pin]: // what is said of other systems stays
+			entry(differ(file, o.place(filled, all)), filled.Pin, word(filled.Version))
+		default:
+			versions.set(filled.Pin, filled.System, filled.Version)
+		}
+	}
+	for pin, systems := range o.unsourced {
 		for system, version := range systems {
 			if versions[pin] != nil { // else nothing is said of it
 				versions.set(pin, system, version)
@@ -123,19 +162,13 @@ func (f *Found) fillToolkit(text []byte, all []Filled) ([]byte, error) {
 			continue
 		}
 		entry(below(file, "pins"), pin, word(said.pins[pin]))
+		value(below(file, "pins"), pin).LineComment = "" // it was about the version that nobody gave
 	}
 	for _, key := range slices.Sorted(maps.Keys(said.differ)) {
 		for _, pin := range slices.Sorted(maps.Keys(said.differ[key])) {
 			entry(differ(file, key), pin, word(said.differ[key][pin]))
 		}
 	}
-	for _, repository := range f.available.Repositories {
-		if pins := from[repository.Place]; len(pins) > 0 {
-			index := below(file, "index")
-			entry(index, repository.Place, repository.entry(append(known(index, repository.Place), pins...)))
-		}
-	}
-	return encode(&document)
 }
 
 // place is the key of differ where a pin that is mixed is filled in: that of the system, or of its OS
@@ -165,15 +198,6 @@ func differ(file *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return at
-}
-
-// known are the pins that an index has already.
-func known(index *yaml.Node, place string) []string {
-	var old recipes.Index
-	if node := value(index, place); node != nil {
-		_ = node.Decode(&old) // recipes have read it
-	}
-	return old.Pins
 }
 
 // entry is the state of a repository that pins were read in.

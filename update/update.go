@@ -46,6 +46,9 @@ type Repository struct {
 	versions map[string][]string // by package
 }
 
+// archs are what packages for a platform, or for all, are called. Debs for 32 bits lie beside others.
+var archs = map[string][]string{"linux/amd64": {"amd64", "x86_64", "all", "noarch"}, "linux/arm64": {"arm64", "aarch64", "all", "noarch"}}
+
 // Available is what the repositories of the recipes have.
 type Available struct {
 	Repositories []Repository // by source and place
@@ -54,9 +57,11 @@ type Available struct {
 
 // Read reads the repositories of these OSes, each once; of an OS that has none it reads
 // nothing. From, if it is not "", is where they lie in place of their roots, each below it at its
-// place. The error has all that could not be read.
-func Read(ctx context.Context, c *recipes.Catalog, systems []string, from string, get upstream.Get) (*Available, error) {
+// place. A state that is older than one that a toolkit names is refused with an
+// [*upstream.StaleError]. The error has all that could not be read.
+func Read(ctx context.Context, c *recipes.Catalog, systems []string, from string, now time.Time, get upstream.Get) (*Available, error) {
 	all := map[string]*Repository{}
+	known := states(c)
 	a := &Available{systems: map[System][]*Repository{}}
 	var errs []error
 	for _, name := range systems {
@@ -67,7 +72,7 @@ func Read(ctx context.Context, c *recipes.Catalog, systems []string, from string
 				id := o.Source + "/" + placed.Place
 				if all[id] == nil {
 					all[id] = &Repository{Source: o.Source, Place: placed.Place}
-					errs = append(errs, all[id].read(ctx, placed, o.Repository.Packages, from, get))
+					errs = append(errs, all[id].read(ctx, placed, o.Repository.Packages, platform, from, now, known[id], get))
 				}
 				all[id].Systems = append(all[id].Systems, system)
 				a.systems[system] = append(a.systems[system], all[id])
@@ -80,13 +85,16 @@ func Read(ctx context.Context, c *recipes.Catalog, systems []string, from string
 	return a, errors.Join(errs...)
 }
 
-func (r *Repository) read(ctx context.Context, placed recipes.Placed, packages, from string, get upstream.Get) error {
+func (r *Repository) read(ctx context.Context, placed recipes.Placed, packages, platform, from string, now time.Time, known state, get upstream.Get) error {
 	r.URL, r.versions = placed.URL, map[string][]string{}
 	if from != "" {
 		r.URL = strings.TrimRight(from, "/") + "/" + placed.Place
 	}
-	index, err := upstream.Repository{URL: r.URL, Packages: packages, Lists: []string{"Packages"}, Key: placed.Key}.Read(ctx, get, func(p pkgindex.Package) {
+	index, err := upstream.Repository{URL: r.URL, Packages: packages, Lists: []string{"Packages"}, Key: placed.Key, Now: now}.Read(ctx, get, func(p pkgindex.Package) {
 		r.Packages++
+		if !slices.Contains(archs[platform], p.Arch) {
+			return
+		}
 		if !slices.Contains(r.versions[p.Name], p.Version) {
 			r.versions[p.Name] = append(r.versions[p.Name], p.Version)
 		}
@@ -96,9 +104,29 @@ func (r *Repository) read(ctx context.Context, placed recipes.Placed, packages, 
 		return &absentError{fmt.Errorf("repository %s: %w", placed.Place, err)}
 	case err != nil:
 		return fmt.Errorf("repository %s: %w", placed.Place, err)
+	case index.Date.Format(time.DateOnly) < known.date:
+		return &upstream.StaleError{Address: index.Address, Problem: fmt.Sprintf("is of %s, and %s names one of %s", index.Date.Format(time.DateOnly), known.file, known.date)}
 	}
 	r.Date, r.SHA256, r.Key = index.Date, index.SHA256, index.Key
 	return nil
+}
+
+// state is the newest one of a repository that a toolkit names.
+type state struct{ date, file string }
+
+// states are those that the toolkits name, by source and place.
+func states(c *recipes.Catalog) map[string]state {
+	all := map[string]state{}
+	for _, source := range c.Sources() {
+		for _, t := range c.Toolkits(source) {
+			for place, index := range t.Index {
+				if id := source + "/" + place; index.Date > all[id].date {
+					all[id] = state{index.Date, t.File}
+				}
+			}
+		}
+	}
+	return all
 }
 
 // absentError is a repository that is not where others are.
@@ -123,6 +151,16 @@ func (a *Available) versions(system System, name string) (all []string) {
 func (a *Available) from(system System, name, version string) *Repository {
 	for _, r := range a.systems[system] {
 		if slices.Contains(r.versions[name], version) {
+			return r
+		}
+	}
+	return nil
+}
+
+// at returns the repository of a system at a place, nil if that is none of its own.
+func (a *Available) at(system System, place string) *Repository {
+	for _, r := range a.systems[system] {
+		if r.Place == place {
 			return r
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
 )
@@ -18,6 +19,17 @@ func (v values) set(pin string, system System, version string) {
 		v[pin] = map[System]string{}
 	}
 	v[pin][system] = version
+}
+
+// of are the versions of all pins for a system.
+func (v values) of(system System) map[string]string {
+	pins := map[string]string{}
+	for pin, versions := range v {
+		if version, ok := versions[system]; ok {
+			pins[pin] = version
+		}
+	}
+	return pins
 }
 
 // said is how a toolkit says values: each number once, and where it is another.
@@ -82,6 +94,6 @@ func common(values map[System]string) string {
 		count[version]++
 	}
 	return slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b string) int {
-		return cmp.Or(cmp.Compare(count[a], count[b]), compat.Compare(a, b))
+		return cmp.Or(cmp.Compare(count[a], count[b]), compat.Compare(a, b), strings.Compare(a, b))
 	})
 }

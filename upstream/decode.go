@@ -4,6 +4,7 @@ package upstream
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"path"
 
@@ -27,7 +28,29 @@ const maxWindow = 128 << 20
 
 func plainText(r io.Reader) (io.Reader, error) { return r, nil }
 
-// decode returns the text of a list.
+// maxText bounds the text of a list. The largest seen, Debian's main, has 55 MB.
+const maxText = 1 << 30
+
+// decode returns the text of a list. Reading more of it than maxText is an error.
 func decode(name string, data []byte) (io.Reader, error) {
-	return decoders[path.Ext(name)](bytes.NewReader(data))
+	text, err := decoders[path.Ext(name)](bytes.NewReader(data))
+	return &bounded{text, maxText}, err
+}
+
+// bounded is a text that may have so many bytes.
+type bounded struct {
+	io.Reader
+
+	left int64
+}
+
+var errTooLong = errors.New("its text is too long for a list of packages")
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, errTooLong
+	}
+	n, err := b.Reader.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
 }

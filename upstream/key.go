@@ -23,7 +23,8 @@ import (
 type Key struct {
 	Fingerprint string    // of the primary key, 40 lower-case hexadecimal digits
 	Expires     time.Time // zero if it never does
-	Binary      []byte    // what stands in the armor, which is what an old apt reads
+	Armored     []byte    // the text that the pin's sum is over, and nothing else
+	Binary      []byte    // what stands in its armor, which is what an old apt reads
 }
 
 // KeyError means that a repository's signing key is not the one that the recipes pin,
@@ -39,13 +40,18 @@ func (*KeyError) Code() int { return 1 }
 func (e *KeyError) Error() string { return fmt.Sprintf("signing key %s: %s", e.Address, e.Problem) }
 
 // CheckKey compares a key with its pin, and with the calendar: apt refuses a key that
-// has expired, rpm does not look. The error is a [*KeyError] with the address of the key.
-func CheckKey(pin recipes.Key, address string, text []byte) (Key, error) {
+// has expired, rpm does not look. What it returns is made of the bytes that the sum is over: what
+// the sum leaves out gets to nobody. The error is a [*KeyError] with the address of the key.
+func CheckKey(pin recipes.Key, address string, text []byte, now time.Time) (Key, error) {
 	bad := func(format string, args ...any) error {
 		return &KeyError{address, fmt.Sprintf(format, args...)}
 	}
 	const next = " (if the vendor says that it is a new one, add it there with its date)"
-	sum := sha256.Sum256(withoutVersion(text))
+	text, err := withoutVersion(text)
+	if err != nil {
+		return Key{}, bad("%v", err)
+	}
+	sum := sha256.Sum256(text)
 	k, err := parseKey(text)
 	switch got := hex.EncodeToString(sum[:]); {
 	case err != nil:
@@ -54,21 +60,27 @@ func CheckKey(pin recipes.Key, address string, text []byte) (Key, error) {
 		return k, bad("its fingerprint is %s, want %s: another key than recipes/repository pins as %s%s", k.Fingerprint, strings.ToLower(pin.Fingerprint), pin.ID, next)
 	case got != pin.SHA256:
 		return k, bad("its sha256 is %s, want %s: another text than recipes/repository pins as %s, fingerprint %s%s", got, pin.SHA256, pin.ID, k.Fingerprint, next)
-	case !k.Expires.IsZero() && time.Now().After(k.Expires):
+	case !k.Expires.IsZero() && now.After(k.Expires):
 		return k, bad("%s expired on %s: look for the one that the vendor signs with now and add it to recipes/repository", pin.ID, k.Expires.Format(time.DateOnly))
 	}
 	return k, nil
 }
 
-// withoutVersion is the text of a key that NVIDIA's own sums are over.
-func withoutVersion(text []byte) []byte {
-	var kept []byte
+// withoutVersion is the text of a key that NVIDIA's own sums are over: without the line of its
+// armor's head that says which program wrote it. NVIDIA leaves out every line that begins so; in the
+// body it would be part of a key that no sum covers, and is refused.
+func withoutVersion(text []byte) (kept []byte, err error) {
+	head := true
 	for line := range bytes.Lines(text) {
-		if !bytes.HasPrefix(line, []byte("Version")) {
+		head = head && len(bytes.TrimSpace(line)) > 0
+		switch version := bytes.HasPrefix(line, []byte("Version")); {
+		case version && !head:
+			return nil, fmt.Errorf("%w: a line of its body begins with Version", errNotKey)
+		case !version:
 			kept = append(kept, line...)
 		}
 	}
-	return kept
+	return kept, nil
 }
 
 var errNotKey = errors.New("not an armored OpenPGP public key")
@@ -95,7 +107,7 @@ func parseKey(text []byte) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("%w: %v", errNotKey, err)
 	}
-	k := Key{Fingerprint: hex.EncodeToString(primary.Fingerprint), Binary: binary}
+	k := Key{Fingerprint: hex.EncodeToString(primary.Fingerprint), Armored: text, Binary: binary}
 	if self.KeyLifetimeSecs != nil && *self.KeyLifetimeSecs != 0 {
 		k.Expires = primary.CreationTime.Add(time.Duration(*self.KeyLifetimeSecs) * time.Second).UTC()
 	}
@@ -115,6 +127,9 @@ func newestSignature(primary *packet.PublicKey, packets *packet.Reader) (newest 
 		}
 		switch p := next.(type) {
 		case *packet.PublicKey:
+			if !p.IsSubkey {
+				return newest, errors.New("there is a second one")
+			}
 			sub = true // its signatures are of the primary key too, but not about it
 		case *packet.Signature:
 			if !sub && certifies[p.SigType] && p.CheckKeyIdOrFingerprint(primary) && !p.CreationTime.Before(newest.CreationTime) {

@@ -3,12 +3,17 @@
 package upstream
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cudabuild/cudabuild/recipes"
 )
 
 // The keys of testdata were made by gpg 2.2 for stand-ins. What is wanted is what
@@ -45,6 +50,35 @@ func TestParseKeyRefuses(t *testing.T) {
 	} {
 		if k, err := parseKey([]byte(text)); err == nil {
 			t.Errorf("%s: parseKey = %+v, want an error", name, k)
+		}
+	}
+}
+
+// TestVersionLine: a key's sum is that of its text without the line that says what wrote it, and what is used
+// of it is what the sum is over.
+func TestVersionLine(t *testing.T) {
+	t.Parallel()
+	text := string(readKey(t, "never.asc"))
+	sum := sha256.Sum256([]byte(text))
+	pin := recipes.Key{ID: "ac7b56ec", SHA256: hex.EncodeToString(sum[:])}
+	const begin = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
+	with := strings.Replace(text, begin, begin+"Version: GnuPG v1.4.16 (GNU/Linux)\n", 1)
+	for name, text := range map[string]string{"without": text, "with": with} {
+		k, err := CheckKey(pin, "a", []byte(text), time.Now())
+		if err != nil || string(k.Armored) == with || len(k.Binary) == 0 {
+			t.Errorf("%s: %q, %v", name, k.Armored, err)
+		}
+	}
+	twice := append(slices.Clone(mustParse(t, text).Binary), mustParse(t, string(readKey(t, "old.asc"))).Binary...)
+	for name, text := range map[string]string{
+		"in the body": strings.Replace(text, "\n\n", "\n\nVersionA\n", 1),
+		"at the end":  text + "Version: 2\n",
+		"two keys":    armored(string(twice)),
+	} {
+		sum := sha256.Sum256([]byte(text))
+		pin.SHA256 = hex.EncodeToString(sum[:])
+		if k, err := CheckKey(pin, "a", []byte(text), time.Now()); err == nil {
+			t.Errorf("%s: %+v, want an error", name, k)
 		}
 	}
 }

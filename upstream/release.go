@@ -68,12 +68,12 @@ func parseRelease(text []byte, state *Index) (map[string]file, error) {
 		line := lines.Text()
 		if name, value, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, " ") {
 			field = name
-			if field == "Date" {
+			if at := map[string]*time.Time{"Date": &state.Date, "Valid-Until": &state.until}[field]; at != nil {
 				date, err := time.Parse(time.RFC1123, strings.TrimSpace(value)) // "UTC", or "+0000" for a flat repository
 				if err != nil {
-					return nil, fmt.Errorf("date: %w", err)
+					return nil, fmt.Errorf("%s: %w", field, err)
 				}
-				state.Date = date.UTC()
+				*at = date.UTC()
 			}
 			continue
 		}

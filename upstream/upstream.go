@@ -38,6 +38,8 @@ type Repository struct {
 	// that may sign, armored or not.
 	Key     recipes.Key
 	Keyring []byte
+	Now     time.Time // when keys, signatures and states must hold
+	ByDate  bool      // a mirror of old states, which may be out of date
 }
 
 // Index is the signed state that a repository was read in.
@@ -46,6 +48,8 @@ type Index struct {
 	Date    time.Time
 	SHA256  string // of the signed file, 64 hexadecimal digits
 	Key     string // id of the pinned key, or the fingerprint of the one of the keyring
+
+	until time.Time // that its signer stands by it, zero if nothing is said
 }
 
 // file is one that the signed file names.
@@ -58,7 +62,7 @@ type file struct {
 // Read returns the state of the repository and calls each for every package of its lists, in
 // their order. Before the first of a list it has compared the whole of it with its sum. Errors
 // are those of get, a [*KeyError], a [*SignatureError], an [*OutOfStepError] where a list is not
-// the one that the signed file names, or a repository that makes no sense.
+// the one that the signed file names, a [*StaleError], or a repository that makes no sense.
 func (r Repository) Read(ctx context.Context, get Get, each func(pkgindex.Package)) (Index, error) {
 	family, ok := families[r.Packages]
 	if !ok {
@@ -71,6 +75,12 @@ func (r Repository) Read(ctx context.Context, get Get, each func(pkgindex.Packag
 	state, lists, err := family.state(ctx, get, r, ring)
 	if err != nil {
 		return Index{}, err
+	}
+	if state.Date.After(r.Now.Add(24 * time.Hour)) { // no later one would be newer
+		return Index{}, fmt.Errorf("%s is of %s, a day to come", state.Address, state.Date.Format(time.DateOnly))
+	}
+	if !r.ByDate && !state.until.IsZero() && r.Now.After(state.until) {
+		return Index{}, &StaleError{state.Address, fmt.Sprintf("was valid until %s, says its signer", state.until.Format(time.DateOnly))}
 	}
 	for _, choices := range lists {
 		if err := r.list(ctx, get, state.Address, family.read, choices, each); err != nil {
@@ -142,6 +152,20 @@ func (*OutOfStepError) Hint() string {
 
 // Code is that of what could not be checked.
 func (*OutOfStepError) Code() int { return 3 }
+
+// StaleError means that a signed file is an old one: whoever serves it has stopped to copy the
+// repository, or wants it to look as it once was.
+type StaleError struct{ Address, Problem string }
+
+func (e *StaleError) Error() string { return e.Address + " is an old state: it " + e.Problem }
+
+// Hint is to look elsewhere.
+func (*StaleError) Hint() string {
+	return "read the vendor's own repository, or a mirror of it that is up to date"
+}
+
+// Code is that of what could not be checked.
+func (*StaleError) Code() int { return 3 }
 
 // valid reports whether a signed file may name that one: it is below the repository.
 func (f file) valid() bool {

@@ -6,12 +6,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/internal/hint"
@@ -28,6 +32,9 @@ var packages = []pkgindex.Package{
 	{Name: "libnccl", Version: "2.31.1-1+cuda13.4", Arch: "x86_64", SHA256: strings.Repeat("b", 64), Size: 8, File: "b"},
 }
 
+// now is when the stand-ins are read.
+var now = index.Date.AddDate(0, 0, 1)
+
 // get reads files of this machine by their paths.
 func get(_ context.Context, address string) ([]byte, error) { return os.ReadFile(address) }
 
@@ -42,7 +49,7 @@ var writers = map[string]func(testing.TB, string, *index.Key, index.Form, []pkgi
 func read(t *testing.T, dir, kind string, key recipes.Key) (upstream.Index, []pkgindex.Package, error) {
 	t.Helper()
 	var got []pkgindex.Package
-	r := upstream.Repository{URL: dir, Packages: kind, Lists: []string{"Packages"}, Key: key}
+	r := upstream.Repository{URL: dir, Packages: kind, Lists: []string{"Packages"}, Key: key, Now: now}
 	state, err := r.Read(t.Context(), get, func(p pkgindex.Package) {
 		p.File = strings.TrimPrefix(p.File, "./")
 		got = append(got, p)
@@ -112,9 +119,13 @@ func TestRefused(t *testing.T) {
 	}
 	half := func(data []byte) []byte { return data[:len(data)/2] }
 	flip := func(data []byte) []byte { return bytes.Replace(data, []byte("cuda"), []byte("cudA"), 1) }
+	inKey := func(data []byte) []byte { // a line that the pin's sum leaves out
+		lines := bytes.SplitAfter(data, []byte("\n"))
+		return bytes.Join(slices.Insert(lines, len(lines)-4, []byte("Version"+strings.Repeat("A", 57)+"\n")), nil)
+	}
 	otherDate := func(data []byte) []byte { return bytes.Replace(data, []byte("2026"), []byte("2027"), 1) }
 	otherRevision := func(data []byte) []byte { return bytes.Replace(data, []byte("<revision>1"), []byte("<revision>2"), 1) }
-	const outOfStep, failed = 3, 1
+	const outOfStep, failed, stale, unnamed = 3, 1, 3, 0
 	for name, test := range map[string]struct {
 		kind   string
 		form   index.Form
@@ -124,17 +135,25 @@ func TestRefused(t *testing.T) {
 		wrong  string
 	}{
 		"deb by another key":         {"deb", index.Form{}, other, edit(index.KeyFile, func([]byte) []byte { return key.Armored }), failed, "InRelease is signed by key " + other.ID + ", not by " + key.ID},
-		"rpm by another key":         {"rpm", index.Form{}, other, edit(index.KeyFile, func([]byte) []byte { return key.Armored }), failed, "repomd.xml is signed by key " + other.ID + ", not by " + key.ID},
+		"rpm by another, beside":     {"rpm", index.Form{}, other, edit(index.KeyFile, func([]byte) []byte { return key.Armored }), failed, "repomd.xml is signed by key " + other.ID + ", not by " + key.ID},
 		"deb with another key":       {"deb", index.Form{}, other, nil, failed, "another key than recipes/repository pins"},
 		"rpm with another key":       {"rpm", index.Form{}, other, nil, failed, "another key than recipes/repository pins"},
+		"deb with more in its key":   {"deb", index.Form{}, nil, edit(index.KeyFile, inKey), failed, "a line of its body begins with Version"},
+		"rpm with more in its key":   {"rpm", index.Form{}, nil, edit(index.KeyFile, inKey), failed, "a line of its body begins with Version"},
+		"deb with text before":       {"deb", index.Form{}, nil, edit("InRelease", func(data []byte) []byte { return append([]byte("Date: now\n"), data...) }), failed, "has text before or after what is signed"},
+		"deb with text behind":       {"deb", index.Form{}, nil, edit("InRelease", func(data []byte) []byte { return append(data, "\nDate: now\n"...) }), failed, "has text before or after what is signed"},
+		"deb of a day to come":       {"deb", index.Form{Date: now.AddDate(0, 0, 2)}, nil, nil, unnamed, "InRelease is of 2026-12-03, a day to come"},
+		"rpm of a day to come":       {"rpm", index.Form{Date: now.AddDate(0, 0, 2)}, nil, nil, unnamed, "repomd.xml is of 2026-12-03, a day to come"},
+		"deb out of date":            {"deb", index.Form{Until: now.Add(-time.Hour)}, nil, nil, stale, "InRelease is an old state: it was valid until 2026-12-01"},
+		"deb Release out of date":    {"deb", index.Form{Until: now.Add(-time.Hour), Detached: true}, nil, nil, stale, "Release is an old state: it was valid until 2026-12-01"},
 		"deb changed after signing":  {"deb", index.Form{}, nil, edit("InRelease", otherDate), failed, "InRelease has a signature of " + key.ID},
-		"rpm changed after signing":  {"rpm", index.Form{}, nil, edit("repodata/repomd.xml", otherRevision), failed, "repomd.xml has a signature of " + key.ID},
-		"deb Release changed":        {"deb", index.Form{Detached: true}, nil, edit("Release", otherDate), failed, "Release has a signature of " + key.ID},
+		"rpm changed, beside":        {"rpm", index.Form{}, nil, edit("repodata/repomd.xml", otherRevision), failed, "repomd.xml has a signature of " + key.ID},
+		"deb changed, beside":        {"deb", index.Form{Detached: true}, nil, edit("Release", otherDate), failed, "Release has a signature of " + key.ID},
 		"deb without a signature":    {"deb", index.Form{Detached: true}, nil, remove("Release.gpg"), failed, "Release is not signed: there is no "},
 		"rpm without a signature":    {"rpm", index.Form{}, nil, remove("repodata/repomd.xml.asc"), failed, "repomd.xml is not signed: there is no "},
 		"deb with nothing signed":    {"deb", index.Form{}, nil, edit("InRelease", func([]byte) []byte { return []byte("Date: now\n") }), failed, "InRelease is not signed"},
 		"deb InRelease truncated":    {"deb", index.Form{}, nil, edit("InRelease", half), failed, "InRelease is not signed"},
-		"rpm signature truncated":    {"rpm", index.Form{}, nil, edit("repodata/repomd.xml.asc", half), failed, "repomd.xml has a signature"},
+		"rpm truncated, beside":      {"rpm", index.Form{}, nil, edit("repodata/repomd.xml.asc", half), failed, "repomd.xml has a signature"},
 		"deb list newer than signed": {"deb", index.Form{}, nil, edit("Packages", flip), outOfStep, "Packages has the sha256 "},
 		"rpm list newer than signed": {"rpm", index.Form{}, nil, edit("repodata/primary.xml", flip), outOfStep, "primary.xml has the sha256 "},
 		"deb list truncated":         {"deb", index.Form{Ending: ".gz"}, nil, edit("Packages.gz", half), outOfStep, "Packages.gz has "},
@@ -159,7 +178,7 @@ func TestRefused(t *testing.T) {
 			if code := hint.Code(err, 0); code != test.code {
 				t.Errorf("%v: code %d, want %d", err, code, test.code)
 			}
-			if later := strings.Contains(hint.Of(err), "try again later"); later != (test.code == outOfStep) {
+			if later := strings.Contains(hint.Of(err), "try again later"); later != (test.code == outOfStep && !strings.Contains(test.wrong, "old state") || strings.Contains(name, "beside")) {
 				t.Errorf("%v: hint %q", err, hint.Of(err))
 			}
 		})
@@ -171,6 +190,62 @@ func TestRefused(t *testing.T) {
 		if _, _, err := read(t, dir, kind, pin(expired)); !errors.As(err, &problem) || !strings.Contains(err.Error(), "expired on 2020-01-02") {
 			t.Errorf("%s: %v, want a key that has expired", kind, err)
 		}
+	}
+}
+
+// TestSignatures: of several signatures one by the pinned key is enough, wherever it stands.
+func TestSignatures(t *testing.T) {
+	t.Parallel()
+	key, other := index.NewKey(t, false), index.NewKey(t, false)
+	var signed [][]byte
+	dir := t.TempDir()
+	asc := filepath.Join(dir, "repodata", "repomd.xml.asc")
+	for _, k := range []*index.Key{other, key} {
+		index.RPM(t, dir, k, index.Form{}, packages)
+		data, err := os.ReadFile(asc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, err := armor.Decode(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		packet, err := io.ReadAll(block.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed = append(signed, packet)
+	}
+	sha1 := slices.Clone(signed[0])
+	sha1[bytes.Index(sha1, []byte{0x04, 0x00, 0x01, 0x08})+3] = 2 // version 4 of a file's, RSA, SHA-256: SHA-1
+	for name, test := range map[string]struct {
+		packets []byte
+		wrong   string
+	}{
+		"another's first":  {append(slices.Clone(signed[0]), signed[1]...), ""},
+		"another's second": {append(slices.Clone(signed[1]), signed[0]...), ""},
+		"an old hash":      {append(sha1, signed[1]...), ""},
+		"another's alone":  {signed[0], "is signed by key " + other.ID},
+		"none":             {[]byte{}, "has a signature that cannot be read"},
+	} {
+		if err := os.WriteFile(asc, test.packets, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, got, err := read(t, dir, "rpm", pin(key))
+		if test.wrong == "" && (err != nil || len(got) != len(packages)) || test.wrong != "" && (err == nil || !strings.Contains(err.Error(), test.wrong)) {
+			t.Errorf("%s: %d packages, %v, want the error %q", name, len(got), err, test.wrong)
+		}
+	}
+}
+
+// TestByDate: a mirror of old states may be out of date.
+func TestByDate(t *testing.T) {
+	t.Parallel()
+	dir, key := t.TempDir(), index.NewKey(t, false)
+	index.Deb(t, dir, key, index.Form{Until: now.Add(-time.Hour)}, packages)
+	r := upstream.Repository{URL: dir, Packages: "deb", Lists: []string{"Packages"}, Key: pin(key), Now: now, ByDate: true}
+	if _, err := r.Read(t.Context(), get, func(pkgindex.Package) {}); err != nil {
+		t.Error(err)
 	}
 }
 

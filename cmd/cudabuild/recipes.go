@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,6 @@ import (
 	"github.com/cudabuild/cudabuild/internal/proxy"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/update"
-	"github.com/cudabuild/cudabuild/upstream"
 )
 
 func newRecipes() *cobra.Command {
@@ -48,7 +48,8 @@ into the last --recipes DIR: a toolkit for each CUDA release that none has, and 
 packages that no document gives. It says what is pinned and gone. It writes all or nothing.
 
 With --check it writes nothing, looks at the distributions' own repositories too, and ends with 1
-if anything is new or gone.`,
+if anything is new or gone. Exit codes: 2 if what is asked for makes no sense, 3 if a repository cannot
+be read; a wrong key or signature is 1, too.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild recipes update --check
   cudabuild recipes update --recipes ours
@@ -57,8 +58,8 @@ if anything is new or gone.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.recipes, "recipes", nil, "`DIR` with recipes laid over the embedded ones, key by key (repeatable); the last is written to")
-	flags.StringArrayVar(&f.os, "os", nil, "only the OSes whose name matches `GLOB`, such as 'ubuntu*' (repeatable)")
+	flags.StringArrayVar(&f.recipes, "recipes", nil, "`DIR` with recipes that are laid over the embedded ones, key by key (repeatable); the last is written to")
+	flags.StringArrayVar(&f.os, "os", nil, "the OSes whose name matches `GLOB`, such as 'ubuntu*' (repeatable); without it all that are maintained")
 	flags.StringVar(&f.from, "from", "", "`URL|DIR` where the vendor's repositories lie, in place of their own root: ubuntu2404/x86_64 and so on below it")
 	flags.StringVar(&f.mirror, "debian-mirror", os.Getenv(mirrorVariable), "`ADDRESS` of a Debian mirror (env CUDABUILD_DEBIAN_MIRROR)")
 	flags.Lookup("debian-mirror").DefValue = "" // --help is no place for a login
@@ -74,12 +75,19 @@ func (f *updateFlags) run(cmd *cobra.Command) error {
 	if err := base.CheckMirror(f.mirror); err != nil {
 		return fmt.Errorf("--debian-mirror, %s: %w", mirrorVariable, err)
 	}
-	catalog, err := recipes.Load(update.Existing(f.recipes)...)
+	if err := checkFrom(f.from); err != nil {
+		return unknown(err)
+	}
+	dirs := f.recipes
+	if !f.check { // what is written to may be new
+		dirs = update.Existing(dirs)
+	}
+	catalog, err := recipes.Load(dirs...)
 	if err != nil {
 		return tell(cmd, err, false)
 	}
 	done, err := f.update(cmd.Context(), catalog)
-	if err != nil {
+	if err = tell(cmd, err, false); err != nil {
 		return unknown(err)
 	}
 	if f.asJSON {
@@ -93,11 +101,21 @@ func (f *updateFlags) run(cmd *cobra.Command) error {
 	return err
 }
 
-// systems are the OSes that are asked for.
-func (f *updateFlags) systems(c *recipes.Catalog) ([]string, error) {
+// checkFrom returns an error if repositories cannot lie there.
+func checkFrom(from string) error {
+	scheme, _, address := strings.Cut(from, "://")
+	if info, err := os.Stat(from); from == "" || address && (scheme == "http" || scheme == "https") || !address && err == nil && info.IsDir() {
+		return nil
+	}
+	return hint.Usage(fmt.Sprintf("--from %q: no folder, and no address that begins with http:// or https://", from), "it has the repositories below it: ubuntu2404/x86_64 and so on")
+}
+
+// systems are the OSes that are asked for, or all that are maintained: a vendor takes the
+// repositories of others away.
+func (f *updateFlags) systems(c *recipes.Catalog, day time.Time) ([]string, error) {
 	names := c.OSNames()
 	if len(f.os) == 0 {
-		return names, nil
+		return slices.DeleteFunc(names, func(name string) bool { o, _ := c.OS(name); return o.End().Past(day) }), nil
 	}
 	var chosen []string
 	for _, glob := range f.os {
@@ -106,7 +124,7 @@ func (f *updateFlags) systems(c *recipes.Catalog) ([]string, error) {
 		}
 		matching := slices.DeleteFunc(slices.Clone(names), func(name string) bool { ok, _ := path.Match(glob, name); return !ok })
 		if len(matching) == 0 {
-			return nil, hint.Usage(fmt.Sprintf("--os %q: no os has such a name", glob), "the names are "+strings.Join(names, ", "))
+			return nil, hint.Usage(fmt.Sprintf("--os %q: no os has such a name", glob), "repeat --os for more than one; the names are "+strings.Join(names, ", "))
 		}
 		chosen = append(chosen, matching...)
 	}
@@ -115,7 +133,8 @@ func (f *updateFlags) systems(c *recipes.Catalog) ([]string, error) {
 }
 
 func (f *updateFlags) update(ctx context.Context, c *recipes.Catalog) (*updateDocument, error) {
-	systems, err := f.systems(c)
+	now := today(ctx)
+	systems, err := f.systems(c, now)
 	if err != nil {
 		return nil, err
 	}
@@ -127,14 +146,17 @@ func (f *updateFlags) update(ctx context.Context, c *recipes.Catalog) (*updateDo
 		return nil, err
 	}
 	done := &updateDocument{Version: 1, Check: f.check, Distributions: []update.Distribution{}, Written: []string{}}
-	available, err := update.Read(ctx, c, systems, f.from, fetchFile)
+	available, err := update.Read(ctx, c, systems, f.from, now, fetchFile)
 	if f.check && f.from == "" {
 		for _, name := range systems {
 			if o, _ := c.OS(name); o.Bootstrap.Suite != "" && len(c.CUDAFor(name)) > 0 {
-				d, wrong := f.distribution(ctx, c, o)
+				d, wrong := f.distribution(ctx, c, o, now)
 				done.Distributions, err = append(done.Distributions, d), errors.Join(err, wrong)
 			}
 		}
+	}
+	if err == nil && len(available.Repositories)+len(done.Distributions) == 0 {
+		err = hint.Usage("none of these OSes has a repository that is read", "Debian's own are looked at with --check and without --from")
 	}
 	if err != nil {
 		return nil, err
@@ -161,7 +183,7 @@ func fetchFile(ctx context.Context, address string) ([]byte, error) {
 var keyrings = []string{"/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"}
 
 // distribution looks at a distribution's own repositories, as a root is made of them.
-func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o recipes.OS) (d update.Distribution, err error) {
+func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o recipes.OS, now time.Time) (d update.Distribution, err error) {
 	dir, err := os.MkdirTemp("", "cudabuild-update-")
 	if err != nil {
 		return d, err
@@ -179,23 +201,9 @@ func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o re
 	if err != nil {
 		return d, fmt.Errorf("%s: Debian's keys: %w", o.Name, err)
 	}
-	repositories := map[string][]upstream.Repository{}
-	for _, cuda := range c.CUDAFor(o.Name) {
-		r, _ := c.Find(o.Name, cuda)
-		suites, err := store.Suites(ctx, o, r.Platforms[0]) // the same for all
-		if err != nil {
-			return d, fmt.Errorf("%s: %w", o.Name, err)
-		}
-		for _, platform := range r.Platforms {
-			repositories[platform] = nil
-			for _, suite := range suites {
-				repository := upstream.Repository{URL: suite.URL, Packages: "deb", Keyring: keys}
-				for _, component := range suite.Components {
-					repository.Lists = append(repository.Lists, path.Join(component, "binary-"+strings.TrimPrefix(platform, "linux/"), "Packages"))
-				}
-				repositories[platform] = append(repositories[platform], repository)
-			}
-		}
+	repositories, err := update.Archive{Suites: store.Suites, Keyring: keys, Now: now}.Repositories(ctx, c, o.Name)
+	if err != nil {
+		return d, err
 	}
 	return update.ReadDistribution(ctx, c, o.Name, repositories, store.Fetch)
 }

@@ -49,9 +49,19 @@ func (d *updateDocument) page() []byte {
 		fmt.Fprintf(&w, "new: CUDA %s for %s\n", r.CUDA, systemList(r.Systems))
 		fmt.Fprintf(&w, "     which older drivers its cuda-compat admits is in no repository: add admits to %s when NVIDIA's Dockerfiles say so\n", r.File)
 	}
+	for _, g := range d.Grown {
+		fmt.Fprintf(&w, "new: CUDA %s for %s too\n", g.CUDA, systemList(g.Systems))
+	}
 	grouped(d.Filled, func(f update.Filled) (string, update.System) {
 		return fmt.Sprintf("filled: %s %s %s", f.File, f.Pin, f.Version), f.System
 	}, &w)
+	grouped(d.Held, func(h update.Held) (string, update.System) {
+		return fmt.Sprintf("not filled: %s %s %s (%s is another state than that of %s, from which the toolkit has %s, and which is gone: write it by hand)",
+			h.File, h.Pin, h.Version, h.Place, h.Date, strings.Join(h.Gone, ", ")), h.System
+	}, &w)
+	for _, p := range d.Partial {
+		fmt.Fprintf(&w, "not whole: CUDA %s for %s: not there, or not in one version: %s\n", p.CUDA, systemList([]update.System{p.System}), strings.Join(p.Missing, ", "))
+	}
 	vanished := d.Vanished
 	for _, one := range d.Distributions {
 		vanished = append(slices.Clip(vanished), one.Vanished...)
@@ -62,8 +72,11 @@ func (d *updateDocument) page() []byte {
 	for _, name := range d.Written {
 		fmt.Fprintf(&w, "wrote %s\n", filepath.Join(d.dir, name))
 	}
-	if !d.news() {
+	switch {
+	case !d.news():
 		fmt.Fprintln(&w, "nothing is new, and nothing that recipes pin is gone")
+	case len(vanished) > 0:
+		fmt.Fprintf(&w, "packages that recipes pin and that are gone: %d\n", len(vanished))
 	}
 	return w.Bytes()
 }

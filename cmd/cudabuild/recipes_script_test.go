@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,7 +14,8 @@ import (
 	"testing"
 
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
-	"github.com/cudabuild/cudabuild/update/updatetest"
+	"github.com/cudabuild/cudabuild/internal/standin/index"
+	"github.com/cudabuild/cudabuild/internal/updatetest"
 )
 
 // newUpdateVendor is a vendor for the scripts, at $VENDOR_TREE, and recipes that pin its key, at $VENDOR_RECIPES: it has a new
@@ -47,7 +49,8 @@ func TestUpdateFromServer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new")
 	update := func() (code int, stdout, stderr string) {
 		var out, wrong bytes.Buffer
-		code = run(t.Context(), []string{"recipes", "update", "--recipes", w.Recipes, "--recipes", dir, "--from", server.URL, "--os", "ubuntu24.04"}, strings.NewReader(""), &out, &wrong)
+		ctx := context.WithValue(t.Context(), clockKey{}, index.Date.AddDate(0, 0, 1))
+		code = run(ctx, []string{"recipes", "update", "--recipes", w.Recipes, "--recipes", dir, "--from", server.URL, "--os", "ubuntu24.04"}, strings.NewReader(""), &out, &wrong)
 		return code, out.String(), wrong.String()
 	}
 	for name, test := range map[string]struct {

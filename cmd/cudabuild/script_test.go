@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,6 +25,10 @@ func TestScript(t *testing.T) {
 	registry := httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0)))) //nolint:forbidigo // what it wants
 	t.Cleanup(registry.Close)
 	vendor := newUpdateVendor(t)
+	all, err := filepath.Abs("../../recipes")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       golden.Updating(),
@@ -33,6 +38,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("TEST_TODAY", "2026-12-01") // support ends by the calendar, which stands still here
 			env.Setenv("VENDOR_RECIPES", vendor.Recipes)
 			env.Setenv("VENDOR_TREE", vendor.Tree)
+			env.Setenv("ALL_RECIPES", all)
 			env.Setenv("XDG_CACHE_HOME", env.Getenv("WORK")+"/.cache") // $HOME does not exist, and root could make it
 			return nil
 		},

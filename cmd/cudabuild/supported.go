@@ -45,7 +45,7 @@ func (s *selection) expand(cmd *cobra.Command, m *matrix.Matrix) ([]matrix.Cell,
 	}
 	if len(ended) > 0 && !s.told {
 		s.told = true
-		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: %s left out: CUDA release or OS is maintained no more\n", counted(len(ended), "cell"))
+		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: %s left out: nobody maintains their CUDA release or OS any more\n", counted(len(ended), "cell"))
 	}
 	return supported, nil
 }

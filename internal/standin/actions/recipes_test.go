@@ -9,13 +9,15 @@ import (
 	"testing"
 )
 
-// updateStandIn writes a toolkit if $world/new is there, and finds nothing amiss with Debian.
+// updateStandIn writes a toolkit if $world/new is there, with more words than an argument takes, says what is gone
+// if $world/gone is, and finds nothing amiss with Debian.
 const updateStandIn = `#!/bin/sh
 # Stand-in for cudabuild recipes update.
 set -eu
 echo "$*" >>'WORLD/log'
 case $* in
-  'recipes update --recipes recipes') if [ -e 'WORLD/new' ]; then cp 'WORLD/new' recipes/toolkit/99.1.0.yaml; echo 'new: CUDA 99.1.0'; fi ;;
+  'recipes update --recipes recipes') if [ -e 'WORLD/new' ]; then cp 'WORLD/new' recipes/toolkit/99.1.0.yaml; echo 'new: CUDA 99.1.0'; seq 40000; fi
+    if [ -e 'WORLD/gone' ]; then echo 'gone: libnccl2 1.2'; fi ;;
   "recipes update --check --os debian*") if [ -e 'WORLD/other' ]; then exit 1; fi ;;
   *) exit 2 ;;
 esac
@@ -84,4 +86,11 @@ func TestRecipesWorkflow(t *testing.T) {
 	write(t, filepath.Join(w.dir, "other"), "")
 	ends["distributions"] = Failure
 	week()
+	write(t, filepath.Join(w.dir, "gone"), "")
+	write(t, filepath.Join(w.dir, "new"), "third\n")
+	ends["vendors"] = Failure
+	week()
+	if got := git("-C", server, "show", "recipes-update:recipes/toolkit/99.1.0.yaml"); got != "third" {
+		t.Errorf("with something gone: %q is on the branch", got)
+	}
 }

@@ -23,13 +23,22 @@ import (
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
 )
 
-// Date is that of every stand-in.
+// Date is that of every stand-in that has no other.
 var Date = time.Date(2026, 11, 30, 10, 0, 0, 0, time.UTC)
 
 // Form is how a repository is written.
 type Form struct {
-	Ending   string // of the list's compression: "", ".gz", ".xz" or, of rpm, ".zst"
-	Detached bool   // of deb: Release and Release.gpg in place of InRelease
+	Ending   string    // of the list's compression: "", ".gz", ".xz" or, of rpm, ".zst"
+	Detached bool      // of deb: Release and Release.gpg in place of InRelease
+	Date     time.Time // of the state, [Date] if it is zero
+	Until    time.Time // of deb: until when it is valid, zero for nothing about it
+}
+
+func (f Form) date() time.Time {
+	if f.Date.IsZero() {
+		return Date
+	}
+	return f.Date
 }
 
 // Deb writes a flat deb repository into dir.
@@ -42,7 +51,12 @@ func Deb(t testing.TB, dir string, key *Key, form Form, packages []pkgindex.Pack
 	file := "Packages" + form.Ending
 	data := compress(t, form.Ending, list.String())
 	write(t, dir, file, data)
-	release := fmt.Sprintf("Origin: cudabuild stand-in\nDate: %s\nSHA256:\n %s %d %s\n", Date.Format("Mon, 02 Jan 2006 15:04:05 -0700"), Sum(data), len(data), file)
+	const layout = "Mon, 02 Jan 2006 15:04:05 -0700"
+	release := fmt.Sprintf("Origin: cudabuild stand-in\nDate: %s\n", form.date().Format(layout))
+	if !form.Until.IsZero() {
+		release += fmt.Sprintf("Valid-Until: %s\n", form.Until.Format(layout))
+	}
+	release += fmt.Sprintf("SHA256:\n %s %d %s\n", Sum(data), len(data), file)
 	if form.Detached {
 		write(t, dir, "Release", []byte(release))
 		write(t, dir, "Release.gpg", key.detached(t, []byte(release)))
@@ -67,7 +81,7 @@ func RPM(t testing.TB, dir string, key *Key, form Form, packages []pkgindex.Pack
 	data := compress(t, form.Ending, list.String())
 	write(t, dir, file, data)
 	repomd := fmt.Sprintf(`<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>%d</revision><data type="primary"><checksum type="sha256">%s</checksum><location href="%s"/><size>%d</size></data></repomd>`,
-		Date.Unix(), Sum(data), file, len(data))
+		form.date().Unix(), Sum(data), file, len(data))
 	write(t, dir, "repodata/repomd.xml", []byte(repomd))
 	write(t, dir, "repodata/repomd.xml.asc", key.detached(t, []byte(repomd)))
 	write(t, dir, KeyFile, key.Armored)

@@ -84,7 +84,7 @@ func New(t testing.TB) *World {
 
 // Add adds a package to a repository, once.
 func (w *World) Add(place, name, version string) {
-	p := pkgindex.Package{Name: name, Version: version, Arch: "stand-in", SHA256: strings.Repeat("0", 64), File: "none"}
+	p := pkgindex.Package{Name: name, Version: version, Arch: "noarch", SHA256: strings.Repeat("0", 64), File: "none"}
 	if !slices.Contains(w.Packages[place], p) {
 		w.Packages[place] = append(w.Packages[place], p)
 	}
