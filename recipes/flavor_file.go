@@ -83,11 +83,14 @@ func (o flavorFile) checkPackages(f *spec.File, c *Catalog, key string) {
 	}
 	for _, arg := range o.Packages[key] {
 		name, _, _ := strings.Cut(arg, "=")
+		var on []string
 		for _, os := range c.OSNames() {
 			if at := c.os[os]; (os == key || at.packages() == key) && c.Manager(at).isDriver(name) {
-				f.At(f.Find("packages", key, arg), "take it out: the runtime hook brings the driver of the host", "package %s is one of the driver on %s", name, os)
-				break
+				on = append(on, os)
 			}
+		}
+		if len(on) > 0 {
+			f.At(f.Find("packages", key, arg), "take it out: the runtime hook brings the driver of the host", "package %s is one of the driver on %s", name, suggest.List(on))
 		}
 	}
 }

@@ -89,13 +89,30 @@ func Load(dirs ...string) (*Catalog, error) {
 	l := &loader{layers: []layer{{embedded, "recipes"}}, files: map[string]*spec.File{}}
 	for _, dir := range dirs {
 		over := layer{os.DirFS(dir), dir}
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() || !over.hasRecipes() {
-			return nil, spec.Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/, toolkit/ or another folder of recipes in it", Hint: "name one with --recipes; a recipe is a file NAME.yaml in one of these folders"}}
+		if problem := unfit(dir); problem != "" {
+			return nil, spec.Problems{{File: cmp.Or(dir, `""`), Message: problem, Hint: "name a folder of recipes with --recipes"}}
 		}
+		before := l.Count()
 		over.strays(&l.Report)
+		if l.Count() == before && !over.hasRecipes() {
+			l.Add(spec.Problem{File: dir, Message: "has no recipes", Hint: "a recipe is a file FOLDER/NAME.yaml in it; folders: " + strings.Join(Kinds(), ", ")})
+		}
 		l.layers = append(l.layers, over)
 	}
 	return l.load()
+}
+
+// unfit says why a name is none of a folder, "" if it is.
+func unfit(dir string) string {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such folder"
+	case err != nil:
+		return unreadable(dir, err).Message
+	case !info.IsDir():
+		return "is a file, not a folder"
+	}
+	return ""
 }
 
 // hasRecipes reports whether any file of the layer would be read. A misspelt folder must
@@ -159,7 +176,7 @@ func (l *loader) readParts(c *Catalog) {
 
 // foreign is the file as the first layer that has it calls it, "" if that is the embedded one.
 func (l *loader) foreign(name string) string {
-	if _, err := fs.Stat(l.layers[0], name); err == nil {
+	if _, err := fs.Stat(l.layers[0].FS, name); err == nil {
 		return ""
 	}
 	return l.files[name].Path

@@ -139,14 +139,26 @@ func TestLoadRefusesNames(t *testing.T) {
 	}
 }
 
+// TestLoadRefusesDirectories: each for its own reason, and a misspelt name by itself.
 func TestLoadRefusesDirectories(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(dir(t, map[string]string{"file": ""}), "file")
-	misspelt := dir(t, map[string]string{"oses/myos.yaml": goodOS, "os/myos.yml": goodOS})
-	for _, path := range []string{file, file + "/absent", "", misspelt} {
+	folder := dir(t, map[string]string{"toolkits/12.4.1.yaml": "pins: {nccl: 2.21.6}\n"})
+	suffix := dir(t, map[string]string{"toolkit/12.4.1.yml": "pins: {nccl: 2.21.6}\n"})
+	empty, beside := t.TempDir(), dir(t, map[string]string{"12.4.1.yaml": "pins: {nccl: 2.21.6}\n"})
+	for path, want := range map[string]string{
+		file:        file + ": is a file, not a folder",
+		file + "/x": file + "/x: not a directory",
+		"absent":    "absent: there is no such folder",
+		"":          `"": there is no such folder`,
+		empty:       empty + ": has no recipes",
+		beside:      beside + ": has no recipes",
+		folder:      folder + "/toolkits: is no folder of recipes",
+		suffix:      suffix + "/toolkit/12.4.1.yml: is no recipe: want NAME.yaml",
+	} {
 		c, err := recipes.Load(path)
-		if c != nil || err == nil || !strings.Contains(err.Error(), "not a directory") {
-			t.Errorf("Load(%q) = %v, %v, want nil, not a directory", path, c, err)
+		if c != nil || err == nil || err.Error() != want {
+			t.Errorf("Load(%q) = %v, %v, want %s", path, c, err, want)
 		}
 	}
 }

@@ -33,8 +33,8 @@ func newLockUpdate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "update",
 		Short: "Write matrix.lock of what the last run has built",
-		Long: `Update writes beside matrix.yaml what the images of one group were made from: roots,
-package lists, every package, tools. It reads OUT/run.json, the images and the roots in the
+		Long: `Update writes matrix.lock beside matrix.yaml, or ours.lock for '-f ours.yaml': what the
+images of one group were made from, roots, package lists, every package, tools. It reads OUT/run.json, the images and the roots in the
 state directory, and asks nobody. What the lock has of other systems stays. It prints what
 has changed.`,
 		Args: cobra.NoArgs,
