@@ -202,6 +202,9 @@ func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o re
 		return d, fmt.Errorf("%s: Debian's keys: %w", o.Name, err)
 	}
 	repositories, err := update.Archive{Suites: store.Suites, Keyring: keys, Now: now}.Repositories(ctx, c, o.Name)
+	if errors.Is(err, base.ErrUnavailable) { // no BuildKit can look in its place
+		err = hint.New(err.Error(), "run as root after 'make deps', or name other OSes with --os")
+	}
 	if err != nil {
 		return d, err
 	}
