@@ -37,6 +37,10 @@ const toolkitPackage = "nvidia-cuda-toolkit"
 // debianRelease is the CUDA release in a version of it, "11.8.89~11.8.0-5~deb12u1".
 var debianRelease = regexp.MustCompile(`^(?:[0-9.]+~)?([0-9]+\.[0-9]+\.[0-9]+)-`)
 
+// provided is a package of a list that another stands for, and its version if that has one:
+// "libcufft11 (= 11.2), libcufft-any".
+var provided = regexp.MustCompile(`([a-z0-9][a-z0-9+.-]*)(?::[a-z0-9]+)?(?: *\(= *([^)]*)\))?(?:, *|$)`)
+
 // Archive is where the packages of a distribution are, and who signs for them.
 type Archive struct {
 	Suites  func(ctx context.Context, o recipes.OS, platform string) ([]upstream.Suite, error)
@@ -70,7 +74,12 @@ func ReadDistribution(ctx context.Context, c *recipes.Catalog, os string, suites
 	for _, platform := range slices.Sorted(maps.Keys(suites)) {
 		there := map[string][]string{}
 		for _, suite := range suites[platform] {
-			_, err := suite.Read(ctx, get, func(p pkgindex.Package) { there[p.Name] = append(there[p.Name], p.Version) })
+			_, err := suite.Read(ctx, get, func(p pkgindex.Package) {
+				there[p.Name] = append(there[p.Name], p.Version)
+				for _, m := range provided.FindAllStringSubmatch(p.Provides, -1) {
+					there[m[1]] = append(there[m[1]], m[2])
+				}
+			})
 			if err != nil {
 				return d, fmt.Errorf("%s: %w", os, err)
 			}

@@ -36,6 +36,7 @@ func TestReadDistribution(t *testing.T) {
 		"plain":              {"12.4.1-2+deb13u1", "12.4.1", true, ""},
 		"newer":              {"13.1.80~13.1.0-1", "13.1.0", false, ""},
 		"without":            {"12.4.131~12.4.1-2", "12.4.1", true, "libcufft11"},
+		"provided":           {"12.4.131~12.4.1-2", "12.4.1", true, "libcusparse12"},
 		"none":               {"", "", false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -53,13 +54,16 @@ func TestReadDistribution(t *testing.T) {
 					packages = add(packages, name, "1")
 				}
 			}
+			if name == "provided" {
+				packages[0].Provides = "other:any (= 1), libcusparse12 (= 12.3), another"
+			}
 			index.Deb(t, dir, key, index.Form{Ending: ".xz"}, packages)
 			updates := t.TempDir() // with an older one, which does not count
 			index.Deb(t, updates, key, index.Form{}, add(nil, "nvidia-cuda-toolkit", strings.Replace(test.version, "1-2", "0-2", 1)))
 			suites := map[string][]upstream.Repository{"linux/amd64": {{URL: dir, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored, Now: now}, {URL: updates, Packages: "deb", Lists: []string{"Packages"}, Keyring: key.Armored, Now: now}}}
 			got, err := update.ReadDistribution(t.Context(), c, "debian13", suites, get)
 			want := update.Distribution{OS: "debian13", Package: "nvidia-cuda-toolkit", Version: test.version, CUDA: test.cuda, Recipes: []string{"12.4.1"}, Known: test.known, Vanished: []update.Vanished{}}
-			if test.without != "" {
+			if test.without != "" && name != "provided" {
 				file, line := r.Where("runtime")
 				want.Vanished = append(want.Vanished, update.Vanished{CUDA: "12.4", System: update.System{OS: "debian13", Platform: "linux/amd64"}, Package: test.without, Where: fmt.Sprintf("%s:%d", file, line)})
 			}

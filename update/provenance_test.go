@@ -3,7 +3,6 @@
 package update_test
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,35 +159,6 @@ func TestOverlay(t *testing.T) {
 	}
 }
 
-// TestGrown: a system that gets a release later than others is added to its toolkit, with what differs there.
-func TestGrown(t *testing.T) {
-	t.Parallel()
-	w := updatetest.New(t)
-	w.Release(t, updatetest.Released, "ubuntu24.04", "linux/amd64")
-	w.Serve(t)
-	write(t, w, w.Recipes)
-	other := maps.Clone(updatetest.Released)
-	other["nccl"] = "3.1.8"
-	w.Release(t, other, "rockylinux9", "linux/amd64")
-	later(t, w, 1)
-	found := compareIn(t, w, w.Recipes)
-	want := []update.System{{OS: "rockylinux9", Platform: "linux/amd64"}, {OS: "ubi9", Platform: "linux/amd64"}}
-	if len(found.Grown) != 1 || !slices.Equal(found.Grown[0].Systems, want) || len(found.Releases) > 0 {
-		t.Fatalf("%+v, want CUDA 99.1.0 for %v", found, want)
-	}
-	write(t, w, w.Recipes)
-	c := w.Load(t)
-	for os, nccl := range map[string]string{"ubuntu24.04": "libnccl2=3.1.7-1+cuda99.1", "ubi9": "libnccl-3.1.8-1+cuda99.1"} {
-		r, _ := c.Find(os, "99.1.0")
-		if !slices.Contains(r.Layers[recipes.Runtime].Packages, nccl) || len(r.Unsourced) > 0 {
-			t.Errorf("%s has %v, %v unsourced; want %s", os, r.Layers[recipes.Runtime].Packages, r.Unsourced, nccl)
-		}
-	}
-	if found := compareIn(t, w, w.Recipes); found.Any() {
-		t.Errorf("found again: %+v", found)
-	}
-}
-
 // TestStale: a state before one that a toolkit names is refused.
 func TestStale(t *testing.T) {
 	t.Parallel()
@@ -222,36 +192,6 @@ func TestNotFollowed(t *testing.T) {
 	}
 	if _, err := found.Write([]string{w.Recipes, ours}); err == nil || !strings.Contains(err.Error(), "toolkit/99.1.0.yaml: CUDA 99.1.0 is new, but that file is there") {
 		t.Errorf("written twice: %v", err)
-	}
-}
-
-// TestPartial: a release is there where all of it is, in one version of each component; what lacks is named. Packages for
-// another architecture are none of it.
-func TestPartial(t *testing.T) {
-	t.Parallel()
-	w := updatetest.New(t)
-	for _, name := range updatetest.Systems {
-		w.Release(t, updatetest.Released, name, "linux/amd64")
-	}
-	replace := func(name, version, arch string) {
-		for i, p := range w.Packages["ubuntu2404/x86_64"] {
-			if p.Name == name {
-				w.Packages["ubuntu2404/x86_64"][i].Version, w.Packages["ubuntu2404/x86_64"][i].Arch = version, arch
-			}
-		}
-	}
-	replace("libcublas-dev-99-1", "99.2.0.5-2", "amd64")
-	replace("cuda-cudart-dev-99-1", "99.1.51-1", "i386")
-	w.Serve(t)
-	found := compareIn(t, w, w.Recipes)
-	if len(found.Releases) != 1 || slices.ContainsFunc(found.Releases[0].Systems, func(s update.System) bool { return s.OS == "ubuntu24.04" }) {
-		t.Errorf("releases %+v, want one for the others", found.Releases)
-	}
-	want := []update.Partial{{CUDA: "99.1.0", System: update.System{OS: "ubuntu24.04", Platform: "linux/amd64"}, Missing: []string{
-		"cuda-cudart-99-1 99.1.51-1", "libcublas-99-1 99.2.0.5-1", "cuda-cudart-dev-99-1", "libcublas-dev-99-1 99.2.0.5-2",
-	}}}
-	if diff := cmp.Diff(want, found.Partial); diff != "" {
-		t.Errorf("partial (-want +got):\n%s", diff)
 	}
 }
 

@@ -192,19 +192,6 @@ func TestMixed(t *testing.T) {
 	}
 }
 
-// TestNotThere: what repositories have of an earlier point release fills in nothing of a later one.
-func TestNotThere(t *testing.T) {
-	t.Parallel()
-	w := updatetest.New(t)
-	w.Write(t, "toolkit/12.8.9.yaml", strings.Replace(updatetest.Toolkit, `cuda: "12.8.1"`, `cuda: "12.8.9"`, 1))
-	w.Serve(t)
-	for _, filled := range compare(t, w).Filled {
-		if filled.CUDA == "12.8.9" {
-			t.Errorf("filled %+v", filled)
-		}
-	}
-}
-
 // TestVanished: what is pinned and gone is named with its OS, release and place.
 func TestVanished(t *testing.T) {
 	t.Parallel()
@@ -223,50 +210,6 @@ func TestVanished(t *testing.T) {
 	want := []string{"12.8.1 rockylinux9 linux/arm64 cuda-cudart-12-8 12.8.90-1", "12.8.1 ubi9 linux/arm64 cuda-cudart-12-8 12.8.90-1"}
 	if diff := cmp.Diff(want, got); diff != "" || len(found.Releases) > 0 {
 		t.Errorf("vanished (-want +got):\n%s\nreleases %v", diff, found.Releases)
-	}
-}
-
-// TestPointReleases: of several the last is offered, and none that a later one is known of.
-func TestPointReleases(t *testing.T) {
-	t.Parallel()
-	w := updatetest.New(t)
-	for _, version := range []string{"99.1.0", "99.1.2", "99.1.1", "12.8.0", "12.4.0", "6.4.1"} {
-		cuda := map[string]string{}
-		for pin, value := range updatetest.Released {
-			cuda[pin] = value
-		}
-		cuda["version"], cuda["nsight"] = version, version
-		w.Release(t, cuda, "ubuntu24.04", "linux/amd64")
-	}
-	w.Serve(t)
-	found := compare(t, w)
-	if len(found.Releases) != 1 || found.Releases[0].CUDA != "99.1.2" {
-		t.Errorf("releases %+v, want 99.1.2 alone", found.Releases)
-	}
-}
-
-// TestDropped: an OS that has its repository from another one is not taken up again when NVIDIA has left it.
-func TestDropped(t *testing.T) {
-	t.Parallel()
-	w := updatetest.New(t)
-	w.Release(t, updatetest.Released, "rockylinux8", "linux/amd64")
-	for _, place := range []string{"rhel8/sbsa", "nvidia-ml/rhel8/x86_64", "nvidia-ml/rhel8/sbsa"} {
-		w.Packages[place] = nil
-	}
-	w.Serve(t)
-	c := w.Load(t)
-	centos, _ := c.OS("centos8")
-	if rocky, _ := c.OS("rockylinux8"); rocky.Repository.Dir != centos.Repository.Dir {
-		t.Fatalf("centos8 has the repository %s", centos.Repository.Dir)
-	}
-	a, err := update.Read(t.Context(), c, []string{"centos8", "rockylinux8", "ubi8"}, w.Tree, now, get)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := update.Compare(c, a)
-	want := []update.System{{OS: "rockylinux8", Platform: "linux/amd64"}, {OS: "ubi8", Platform: "linux/amd64"}}
-	if len(found.Releases) != 1 || !slices.Equal(found.Releases[0].Systems, want) {
-		t.Errorf("releases %+v, want one for %v", found.Releases, want)
 	}
 }
 

@@ -147,6 +147,9 @@ func (f *updateFlags) update(ctx context.Context, c *recipes.Catalog) (*updateDo
 	}
 	done := &updateDocument{Version: 1, Check: f.check, Distributions: []update.Distribution{}, Written: []string{}}
 	available, err := update.Read(ctx, c, systems, f.from, now, fetchFile)
+	if errors.Is(err, base.ErrUnreachable) && hint.Code(err, exitUnknown) == exitUnknown { // what others say is about Debian's
+		err = hint.New(err.Error(), "is the network up? --from names a mirror of the vendor's repositories, http_proxy a proxy")
+	}
 	if f.check && f.from == "" {
 		for _, name := range systems {
 			if o, _ := c.OS(name); o.Bootstrap.Suite != "" && len(c.CUDAFor(name)) > 0 {
@@ -202,6 +205,9 @@ func (f *updateFlags) distribution(ctx context.Context, c *recipes.Catalog, o re
 		return d, fmt.Errorf("%s: Debian's keys: %w", o.Name, err)
 	}
 	repositories, err := update.Archive{Suites: store.Suites, Keyring: keys, Now: now}.Repositories(ctx, c, o.Name)
+	if errors.Is(err, base.ErrUnavailable) { // no BuildKit can look in its place
+		err = hint.New(err.Error(), "run as root after 'make deps', or name other OSes with --os")
+	}
 	if err != nil {
 		return d, err
 	}

@@ -85,7 +85,7 @@ func TestUpdateFromServer(t *testing.T) {
 		t.Errorf("code %d, %v,\n%s%s", code, err, stdout, stderr)
 	}
 	server.Close()
-	if code, _, stderr := update(); code != 3 || !strings.Contains(stderr, "cannot reach the repository") {
+	if code, _, stderr := update(); code != 3 || !strings.Contains(stderr, "cannot reach the repository") || !strings.Contains(stderr, "--from names a mirror") {
 		t.Errorf("without a server: code %d, %s", code, stderr)
 	}
 }

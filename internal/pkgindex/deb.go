@@ -44,7 +44,7 @@ func Deb(list io.Reader) iter.Seq2[Package, error] {
 }
 
 // debFields are those of an entry that make a [Package].
-var debFields = map[string]bool{"package": true, "version": true, "architecture": true, "filename": true, "size": true, "sha256": true}
+var debFields = map[string]bool{"package": true, "version": true, "architecture": true, "filename": true, "size": true, "sha256": true, "provides": true}
 
 // debEntry has the values of debFields, and "" if anything else was there.
 type debEntry map[string]string
@@ -73,7 +73,7 @@ func (e debEntry) yield(yield func(Package, error) bool, number int) bool {
 	if len(e) == 0 {
 		return true
 	}
-	p := Package{Name: e["package"], Version: e["version"], Arch: e["architecture"], SHA256: e["sha256"], File: e["filename"]}
+	p := Package{Name: e["package"], Version: e["version"], Arch: e["architecture"], SHA256: e["sha256"], File: e["filename"], Provides: e["provides"]}
 	var err error
 	if p.Size, err = strconv.ParseInt(e["size"], 10, 64); err != nil {
 		err = fmt.Errorf("package %q: size %q", short(p.Name), short(e["size"]))

@@ -27,6 +27,8 @@ type Package struct {
 	SHA256  string // of the file, 64 lower-case hexadecimal digits; "" if the list has another sum
 	Size    int64  // of the file, in bytes
 	File    string // below the root that the list is of: "./cuda-cudart-13-4_13.4.51-1_amd64.deb"
+	// Provides is what else a deb counts as, in its own words: "libcuda1 (= 1.2), libcuda-any". Of rpms it is not read.
+	Provides string
 }
 
 // A Reader is [Deb] or [RPM]. The sequence ends with the list or with the first error,

@@ -33,9 +33,9 @@ func TestRead(t *testing.T) {
 		want       []pkgindex.Package
 		wrong      string
 	}{
-		"deb": {"deb", "Package: a\nVersion: 1:2-3\nArchitecture: amd64\nDescription: long\n text: more\nFilename: ./a.deb\nSize: 7\nSHA256: " + sum + "\n\n\n" +
+		"deb": {"deb", "Package: a\nVersion: 1:2-3\nArchitecture: amd64\nProvides: c (= 1), d\nDescription: long\n text: more\nFilename: ./a.deb\nSize: 7\nSHA256: " + sum + "\n\n\n" +
 			"package:b\nVersion: 1\nArchitecture: all\nFilename: b.deb\nSize: 1\nMD5sum: x", []pkgindex.Package{
-			{"a", "1:2-3", "amd64", sum, 7, "./a.deb"}, {"b", "1", "all", "", 1, "b.deb"},
+			{"a", "1:2-3", "amd64", sum, 7, "./a.deb", "c (= 1), d"}, {"b", "1", "all", "", 1, "b.deb", ""},
 		}, ""},
 		"deb empty":      {"deb", "", nil, ""},
 		"deb no version": {"deb", "Package: a\nArchitecture: all\nFilename: b\nSize: 1\n\n", nil, `entry before line 5: package "a": version "" is not one word`},
@@ -47,10 +47,10 @@ func TestRead(t *testing.T) {
 		"deb control":    {"deb", "Package: a\x1b[2J\nVersion: 1\nArchitecture: all\nFilename: b\nSize: 1\n", nil, `"a\x1b[2J" is not one word`},
 		"deb long":       {"deb", "Package: a\nDescription: " + strings.Repeat("x", 9<<20), nil, "too long"},
 		"rpm": {"rpm", rpm(goodRPM), []pkgindex.Package{
-			{"cuda-cudart-13-4", "13.4.51-1", "x86_64", sum, 7, "cuda-cudart-13-4-13.4.51-1.x86_64.rpm"},
+			{"cuda-cudart-13-4", "13.4.51-1", "x86_64", sum, 7, "cuda-cudart-13-4-13.4.51-1.x86_64.rpm", ""},
 		}, ""},
 		"rpm none":       {"rpm", `<metadata packages="0"/>`, nil, ""},
-		"rpm other sum":  {"rpm", rpm(strings.Replace(goodRPM, `"sha256"`, `"sha"`, 1)), []pkgindex.Package{{"cuda-cudart-13-4", "13.4.51-1", "x86_64", "", 7, "cuda-cudart-13-4-13.4.51-1.x86_64.rpm"}}, ""},
+		"rpm other sum":  {"rpm", rpm(strings.Replace(goodRPM, `"sha256"`, `"sha"`, 1)), []pkgindex.Package{{"cuda-cudart-13-4", "13.4.51-1", "x86_64", "", 7, "cuda-cudart-13-4-13.4.51-1.x86_64.rpm", ""}}, ""},
 		"rpm truncated":  {"rpm", rpm(goodRPM)[:300], nil, "unexpected EOF"},
 		"rpm no release": {"rpm", rpm(strings.Replace(goodRPM, `rel="1"`, "", 1)), nil, "no version and release"},
 		"rpm size":       {"rpm", rpm(strings.Replace(goodRPM, `package="7"`, `package="-7"`, 1)), nil, "size -7"},

@@ -46,7 +46,11 @@ func Deb(t testing.TB, dir string, key *Key, form Form, packages []pkgindex.Pack
 	t.Helper()
 	var list strings.Builder
 	for _, p := range packages {
-		fmt.Fprintf(&list, "Package: %s\nVersion: %s\nArchitecture: %s\nFilename: ./%s\nSize: %d\nSHA256: %s\nDescription: stand-in\n\n", p.Name, p.Version, p.Arch, p.File, p.Size, p.SHA256)
+		fmt.Fprintf(&list, "Package: %s\nVersion: %s\nArchitecture: %s\nFilename: ./%s\nSize: %d\nSHA256: %s\nDescription: stand-in\n", p.Name, p.Version, p.Arch, p.File, p.Size, p.SHA256)
+		if p.Provides != "" {
+			fmt.Fprintf(&list, "Provides: %s\n", p.Provides)
+		}
+		list.WriteString("\n")
 	}
 	file := "Packages" + form.Ending
 	data := compress(t, form.Ending, list.String())
