@@ -49,17 +49,19 @@ func (s *Store) checkKnown(ctx context.Context, known Base) error {
 		return err
 	}
 	src, err := s.readSources(ctx, own)
-	if errors.Is(err, ErrUnreachable) {
-		return nil
-	}
 	if err == nil {
 		err = s.checkSources(ctx, src, known.system())
 	}
 	var moved *MovedError
-	if errors.As(err, &moved) && moved.Err == nil && len(moved.Lost) == 0 {
+	switch {
+	case errors.Is(err, ErrUnreachable):
 		return nil
+	case !errors.As(err, &moved) || len(moved.Lost) > 0:
+		return err
+	case moved.Err != nil:
+		return fmt.Errorf("whether the repositories still have the locked packages of %s is not known: %w", moved.System, moved.Err)
 	}
-	return err
+	return nil
 }
 
 // checkSources compares the lists of repositories with those of the lock, if there is one.

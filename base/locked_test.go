@@ -185,6 +185,11 @@ func TestCheckKnown(t *testing.T) {
 	check("other lists with all of it", "")
 	m.has(t, was.Add(time.Hour), entry("bash", "2", "a"), "")
 	check("moved on", "1 of 1 locked packages cannot be had:\n  bash:amd64 1 is gone (there is 2)")
+	m.lists = nil
+	check("no lists", "whether the repositories still have the locked packages of debian13 linux/amd64 is not known: ")
+	if err := s.CheckLock(t.Context(), r, thirteen.Platform); hint.Code(err, 0) != 3 {
+		t.Errorf("no lists: code %d, want that it could not be checked", hint.Code(err, 0))
+	}
 	m.state = ""
 	check("no suite", "404")
 	m.Close()
