@@ -36,7 +36,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/lock"
 	"github.com/cudabuild/cudabuild/recipes"
 )
@@ -56,10 +55,29 @@ type Base struct {
 	Dates map[string]time.Time `json:"dates"`
 	// Sums are the sums of the same files, of a vendor's repositories only.
 	Sums map[string]digest.Digest `json:"sums,omitempty"`
+	// Moved are the states that a vendor's repositories were found in when this was made for a lock, of
+	// those that have moved since: the steps install from these. Dates and Sums are then the lock's.
+	Moved map[string]State `json:"moved,omitempty"`
+	// Read is when the lists were read, zero if nobody has noted it: a mirror by date has them then.
+	Read time.Time `json:"read,omitzero"`
 	// Epoch is the newest of Dates: the date of everything made from them.
 	Epoch time.Time `json:"epoch"`
 	// Tools are the versions of what made it; nil if it was not made here, or by an earlier cudabuild.
 	Tools map[string]string `json:"tools,omitempty"`
+}
+
+// State is the state of a repository: date and sum of the file that names all others by their sums.
+type State struct {
+	Date time.Time     `json:"date"`
+	Sum  digest.Digest `json:"sha256,omitempty"` // "" of a distribution's own
+}
+
+// Found is the state that a repository was found in, by its address in Dates.
+func (b Base) Found(address string) State {
+	if moved, ok := b.Moved[address]; ok {
+		return moved
+	}
+	return State{b.Dates[address], b.Sums[address]}
 }
 
 // Store keeps bootstrapped roots in a folder. It is not safe for use by two
@@ -125,6 +143,9 @@ func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (B
 		if err != nil {
 			return Base{}, fmt.Errorf("base of %s: %w", o.Name, err)
 		}
+		if err := s.checkMade(made); err != nil {
+			return Base{}, err
+		}
 		made.Recipe = recipeDigest(r, platform)
 		return made, s.save(made)
 	}
@@ -142,6 +163,7 @@ func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (B
 	if err := s.checkSources(ctx, src, lock.System{OS: o.Name, Platform: platform}); err != nil {
 		return Base{}, err
 	}
+	read := s.moment(lock.System{OS: o.Name, Platform: platform})
 	made, err := s.make(ctx, by, bootstrap{o, platform, src})
 	if err != nil {
 		return Base{}, fmt.Errorf("bootstrap %s: %w", o.Name, err)
@@ -149,8 +171,23 @@ func (s *Store) Base(ctx context.Context, r *recipes.Recipe, platform string) (B
 	if err := s.checkMade(made); err != nil {
 		return Base{}, err
 	}
-	made.Recipe = recipeDigest(r, platform)
+	made.Recipe, made.Read = recipeDigest(r, platform), read
 	return made, s.save(made)
+}
+
+// moment is when lists that are read now can be had of a mirror by date: now, or the date of the mirror
+// that they are read from. Those of a lock are no others than then.
+func (s *Store) moment(system lock.System) time.Time {
+	if s.Lock != nil {
+		root, _ := s.Lock.Root(system)
+		return root.Read
+	}
+	if date := byDate.FindString(s.Mirror); date != "" {
+		if t, err := time.Parse(lock.DateFormat, strings.Trim(date, "/")); err == nil {
+			return t
+		}
+	}
+	return time.Now().UTC().Truncate(time.Second)
 }
 
 // runner is what makes roots for a platform: this machine if it can, else another.
@@ -163,29 +200,6 @@ func (s *Store) runner(platform string) (runner, error) {
 		return there{s.Elsewhere, s.dir, s.Refresh}, nil
 	}
 	return nil, err
-}
-
-// Known returns the root that an earlier call of Base has left; with a Lock, the lock's.
-func (s *Store) Known(ctx context.Context, r *recipes.Recipe, platform string) (Base, bool) {
-	known, ok := s.load(s.recordPath(r.OS.Name, platform))
-	if s.Lock != nil {
-		want, _ := s.Lock.Root(lock.System{OS: r.OS.Name, Platform: platform})
-		known, ok = s.Find(ctx, want.System, want.Digest, want.Index)
-	}
-	return known, ok && known.Recipe == recipeDigest(r, platform) && s.whole(ctx, known)
-}
-
-// Find returns the base of which these are the digests of root and lists, though it may not be
-// the newest any more.
-func (s *Store) Find(ctx context.Context, of lock.System, root, lists string) (Base, bool) {
-	newest := s.recordPath(of.OS, of.Platform)
-	for _, path := range []string{keptPath(newest, root, lists), newest} { // the newest may be of an earlier cudabuild
-		b, ok := s.load(path)
-		if ok && b.Root.String() == root && b.Lists.String() == lists && s.whole(ctx, b) {
-			return b, true
-		}
-	}
-	return Base{}, false
 }
 
 // Config returns the image configuration of a base's root file system. Its history has
@@ -220,68 +234,4 @@ func recipeDigest(r *recipes.Recipe, platform string) digest.Digest {
 	const form = 3
 	data, _ := json.Marshal([]any{form, o.Bootstrap.Suite, o.Bootstrap.Components, platform})
 	return digest.FromBytes(data)
-}
-
-func (s *Store) recordPath(os, platform string) string {
-	return filepath.Join(s.dir, os+"-"+strings.ReplaceAll(platform, "/", "-")+".json")
-}
-
-// keptPath is where a base of these digests keeps its record when it is not the newest.
-func keptPath(newest, root, lists string) string {
-	return strings.TrimSuffix(newest, ".json") + "-" + digest.FromString(root + lists).Encoded()[:16] + ".json"
-}
-
-func (s *Store) load(path string) (Base, bool) {
-	var b Base
-	data, err := os.ReadFile(path)
-	return b, err == nil && json.Unmarshal(data, &b) == nil
-}
-
-// save keeps the record of a base, and makes it the newest unless it is a lock's.
-func (s *Store) save(b Base) error {
-	data, err := json.MarshalIndent(b, "", "  ")
-	if err != nil {
-		return err
-	}
-	newest := s.recordPath(b.OS, b.Platform)
-	if err := files.Write(keptPath(newest, b.Root.String(), b.Lists.String()), data); err != nil || s.Lock != nil {
-		return err
-	}
-	return files.Write(newest, data)
-}
-
-// whole reports whether every blob of a base is still in the store.
-func (s *Store) whole(ctx context.Context, b Base) bool {
-	for _, d := range []digest.Digest{b.Root, b.Lists} {
-		var manifest ocispec.Manifest
-		if s.readJSON(ctx, d, &manifest) != nil {
-			return false
-		}
-		blobs := append(manifest.Layers, manifest.Config)
-		if d == b.Root && b.Image != "" {
-			blobs = blobs[len(manifest.Layers):]
-		}
-		for _, blob := range blobs {
-			info, err := s.content.Info(ctx, blob.Digest)
-			if err == nil && info.Size != blob.Size { // damaged: in the way of a whole one
-				_ = s.content.Delete(ctx, blob.Digest)
-			}
-			if err != nil || info.Size != blob.Size {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func (s *Store) readJSON(ctx context.Context, d digest.Digest, value any) error {
-	info, err := s.content.Info(ctx, d)
-	if err != nil {
-		return err
-	}
-	data, err := content.ReadBlob(ctx, s.content, ocispec.Descriptor{Digest: d, Size: info.Size})
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(data, value)
 }

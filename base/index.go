@@ -5,7 +5,6 @@ package base
 import (
 	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -13,21 +12,22 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"github.com/therootcompany/xz"
 
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
 	"github.com/cudabuild/cudabuild/lock"
+	"github.com/cudabuild/cudabuild/upstream"
 )
 
 // State is a base as a lock has it, and what its package lists have. The lists of a vendor's
 // repositories are not kept: its index is empty.
 func (s *Store) State(ctx context.Context, b Base) (root lock.Root, lists []lock.List, packages lock.Index, err error) {
-	root = lock.Root{System: b.system(), Digest: b.Root.String(), Image: b.Image, Index: b.Lists.String(), Tools: b.Tools}
+	root = lock.Root{System: b.system(), Digest: b.Root.String(), Image: b.Image, Index: b.Lists.String(), Read: b.Read, Tools: b.Tools}
 	packages = lock.Index{}
 	for _, address := range slices.Sorted(maps.Keys(b.Sums)) {
 		lists = append(lists, lock.List{System: root.System, Repository: address, Date: b.Dates[address].UTC(), SHA256: b.Sums[address].Encoded()})
@@ -41,25 +41,53 @@ func (s *Store) State(ctx context.Context, b Base) (root lock.Root, lists []lock
 		switch {
 		case strings.HasSuffix(name, "_Packages"):
 			return readPackages(packages, r)
-		case name != "sources.list" && !strings.HasSuffix(name, "_InRelease"):
+		case name != sourcesList && !strings.HasSuffix(name, "_InRelease"):
 			return nil
 		}
-		data, err := io.ReadAll(io.LimitReader(r, maxIndex))
-		if states[strings.TrimPrefix(name, "lists/")] = data; name == "sources.list" {
+		data, err := readAll(r)
+		if states[strings.TrimPrefix(name, "lists/")] = data; name == sourcesList {
 			own = string(data)
 		}
 		return err
 	})
 	for _, address := range inReleases(own) {
+		if err != nil {
+			break
+		}
+		var date time.Time
 		data := states[listName(address)]
-		date, failed := parseDate(bytes.NewReader(data), address)
-		err = errors.Join(err, failed)
+		date, err = parseDate(bytes.NewReader(data), address)
 		lists = append(lists, lock.List{System: root.System, Repository: address, Date: date.UTC(), SHA256: digest.FromBytes(data).Encoded()})
 	}
 	if err != nil {
 		return root, nil, nil, fmt.Errorf("package lists of %s: %w", b.system(), err)
 	}
 	return root, lists, packages, nil
+}
+
+// sourcesList is the file of an index that names the repositories.
+const sourcesList = "sources.list"
+
+// ownSources is that file of a distribution's base.
+func (s *Store) ownSources(ctx context.Context, b Base) (own string, err error) {
+	err = s.readIndex(ctx, b, func(name string, r io.Reader) error {
+		if name != sourcesList {
+			return nil
+		}
+		data, err := readAll(r)
+		own = string(data)
+		return err
+	})
+	return own, err
+}
+
+// readAll reads a small file of an index.
+func readAll(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxState+1))
+	if err == nil && len(data) > maxState {
+		err = fmt.Errorf("more than %d bytes", maxState)
+	}
+	return data, err
 }
 
 // readIndex gives a function each file of a base's index.
@@ -100,59 +128,33 @@ func readPackages(into lock.Index, r io.Reader) error {
 		if err != nil {
 			return err
 		}
-		into.Add(lock.Package{Name: p.Name, Arch: p.Arch, Version: p.Version, SHA256: p.SHA256})
+		into.Add(locked(p))
 	}
 	return nil
 }
 
-// maxPackages bounds a decoded list of packages. The largest seen, Debian's main, has 55 MB.
-const maxPackages = 1 << 30
-
-// packagesAt reads what repositories have now. That they are signed nobody checks: it is for a
-// message.
-func (s *Store) packagesAt(ctx context.Context, src sources, platform string) (lock.Index, error) {
-	have, arch := lock.Index{}, strings.TrimPrefix(platform, "linux/")
-	for line := range strings.Lines(src.used) {
-		fields := strings.Fields(line)
-		at := slices.IndexFunc(fields, func(f string) bool { return strings.Contains(f, "://") })
-		if at < 0 || at+1 >= len(fields) || fields[0] != "deb" {
-			continue
+// packagesAt reads what repositories have now of the packages with these names, by the states of src.
+// Whether those are signed it does not ask: it is for a message.
+func (s *Store) packagesAt(ctx context.Context, src sources, platform string, names map[string]bool) (lock.Index, error) {
+	have := lock.Index{}
+	addresses := inReleases(src.own)
+	for i, suite := range s.mirror().suites(src.own) {
+		r := upstream.Repository{URL: suite.URL, Packages: "deb"}
+		for _, component := range suite.Components {
+			r.Lists = append(r.Lists, component+"/binary-"+strings.TrimPrefix(platform, "linux/")+"/Packages")
 		}
-		for _, component := range fields[at+2:] {
-			address := fmt.Sprintf("%s/dists/%s/%s/binary-%s/Packages", strings.TrimRight(fields[at], "/"), fields[at+1], component, arch)
-			if err := s.addPackages(ctx, have, address); err != nil {
-				return nil, err
+		err := r.ReadLists(ctx, s.Fetch, suite.URL+"/InRelease", src.states[addresses[i]], func(p pkgindex.Package) {
+			if names[p.Name] {
+				have.Add(locked(p))
 			}
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	return have, nil
 }
 
-// addPackages reads a list in the first form in which the repository has it.
-func (s *Store) addPackages(ctx context.Context, into lock.Index, address string) error {
-	var data []byte
-	err := errNoFile
-	for _, form := range []struct {
-		suffix string
-		open   func(io.Reader) (io.Reader, error)
-	}{
-		{".xz", func(r io.Reader) (io.Reader, error) { return xz.NewReader(r, xz.DefaultDictMax) }},
-		{".gz", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
-	} {
-		if data, err = fetchFrom(ctx, "the package repositories", address+form.suffix, s.mirror().login); errors.Is(err, errNoFile) {
-			continue
-		}
-		var r io.Reader
-		if err == nil {
-			r, err = form.open(bytes.NewReader(data))
-		}
-		if err == nil {
-			err = readPackages(into, io.LimitReader(r, maxPackages))
-		}
-		if err != nil {
-			return fmt.Errorf("%s%s: %w", address, form.suffix, err)
-		}
-		return nil
-	}
-	return err
+func locked(p pkgindex.Package) lock.Package {
+	return lock.Package{Name: p.Name, Arch: p.Arch, Version: p.Version, SHA256: p.SHA256}
 }

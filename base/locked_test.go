@@ -30,56 +30,103 @@ func entry(name, version, sum string) string {
 	return fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: amd64\nFilename: pool/%s.deb\nSize: 1\nSHA256: %s\n\n", name, version, name, strings.Repeat(sum, 64))
 }
 
+// suiteMirror is a mirror of one suite with main and contrib, whose state names the lists by their sums.
+type suiteMirror struct {
+	*httptest.Server
+
+	state string            // InRelease, "" is none
+	lists map[string]string // by component, packed
+}
+
+func newSuiteMirror(t *testing.T) *suiteMirror {
+	t.Helper()
+	m := &suiteMirror{}
+	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, ok := m.lists[strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/debian/dists/trixie/"), "/binary-amd64/Packages.gz")]
+		if r.URL.Path == "/debian/dists/trixie/InRelease" {
+			text, ok = m.state, m.state != ""
+		}
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, text)
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+// has gives it these packages in main, and others in contrib.
+func (m *suiteMirror) has(t *testing.T, date time.Time, main, contrib string) {
+	t.Helper()
+	m.lists, m.state = map[string]string{}, "Date: "+date.Format(time.RFC1123)+"\nSHA256:\n"
+	for component, text := range map[string]string{"main": main, "contrib": contrib} {
+		var packed bytes.Buffer
+		zw := gzip.NewWriter(&packed)
+		_, err := io.WriteString(zw, text)
+		if err = errors.Join(err, zw.Close()); err != nil {
+			t.Fatal(err)
+		}
+		m.lists[component] = packed.String()
+		m.state += fmt.Sprintf(" %s %d %s/binary-amd64/Packages.gz\n", digest.FromBytes(packed.Bytes()).Encoded(), packed.Len(), component)
+	}
+}
+
+const (
+	suiteList    = "deb http://own.example/debian trixie main contrib\n"
+	suiteAddress = "http://own.example/debian/dists/trixie/InRelease"
+)
+
 // TestCheckSources: a mirror that has the lists of the lock passes, of another it is said which
 // packages it has not.
 func TestCheckSources(t *testing.T) {
 	t.Parallel()
-	const own = "deb http://own.example/debian trixie main contrib\n"
-	const address = "http://own.example/debian/dists/trixie/InRelease"
-	var packages string // what the mirror has, "" is nothing
-	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case packages == "":
-			http.NotFound(w, r)
-		case r.URL.Path == "/debian/dists/trixie/main/binary-amd64/Packages.gz":
-			zw := gzip.NewWriter(w)
-			_, _ = io.WriteString(zw, packages)
-			_ = zw.Close()
-		case r.URL.Path == "/debian/dists/trixie/contrib/binary-amd64/Packages.gz":
-			_ = gzip.NewWriter(w).Close()
-		default:
-			http.NotFound(w, r)
-		}
-	}))
-	t.Cleanup(mirror.Close)
+	m := newSuiteMirror(t)
 	was := time.Date(2026, 11, 30, 2, 0, 0, 0, time.UTC)
-	locked := &lock.Lock{Lists: []lock.List{{System: thirteen, Repository: address, Date: was, SHA256: digest.FromString("then").Encoded()}}}
+	m.has(t, was, entry("bash", "1", "a")+entry("libc6", "1", "a"), "")
+	locked := &lock.Lock{
+		Roots: []lock.Root{{System: thirteen}},
+		Lists: []lock.List{{System: thirteen, Repository: suiteAddress, Date: was, SHA256: digest.FromString(m.state).Encoded()}},
+	}
 	for _, name := range []string{"bash", "libc6"} {
 		locked.Packages = append(locked.Packages, lock.Package{System: thirteen, Name: name, Arch: "amd64", Version: "1", SHA256: strings.Repeat("a", 64)})
 	}
-	s := &Store{Mirror: mirror.URL, Lock: locked}
-	sources := func(state string) sources {
-		return sources{own: own, used: s.mirror().mirrored(own), dates: map[string]time.Time{address: was.Add(time.Hour)}, sums: map[string]digest.Digest{address: digest.FromString(state)}}
+	s := &Store{Mirror: m.URL, Lock: locked}
+	check := func(own string) error {
+		src, err := s.readSources(t.Context(), own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.checkSources(t.Context(), src, thirteen)
 	}
-	if err := s.checkSources(t.Context(), sources("then"), thirteen); err != nil {
+	if err := check(suiteList); err != nil {
 		t.Errorf("the same lists: %v", err)
 	}
+	const sorry = "name a mirror by date that has the state of 20261130T020000Z, such as "
 	for name, test := range map[string]struct {
-		packages string
-		want     []string
+		after         time.Duration
+		main, contrib string
+		change        func()
+		want          []string
+		hint          string
 	}{
-		"moved on": {entry("bash", "1", "b") + entry("libc6", "2", "a"), []string{
+		"moved on": {time.Hour, entry("bash", "1", "b") + entry("libc6", "2", "a"), "", nil, []string{
 			"the package lists of debian13 linux/amd64 are of 2026-11-30T03:00:00Z, those of the lock of 2026-11-30T02:00:00Z: 2 of 2 locked packages cannot be had:\n" +
 				"  bash:amd64 1 has moved (the same version is another file)\n  libc6:amd64 1 is gone (there is 2)",
-		}},
-		"all there":   {entry("bash", "1", "a") + entry("libc6", "1", "a") + entry("libc6", "2", "c"), []string{"every locked package is still there"}},
-		"not known":   {"", []string{"which packages have moved is not known", "404 Not Found"}},
-		"not a list":  {"<html>", []string{"which packages have moved is not known", "Packages.gz: line 1"}},
-		"many, short": {entry("other", "1", "a"), []string{"2 of 2", "bash:amd64 1 is gone\n"}},
+		}, sorry},
+		"all there":   {time.Hour, entry("bash", "1", "a") + entry("libc6", "1", "a") + entry("libc6", "2", "c"), "", nil, []string{"every locked package is still there"}, sorry},
+		"two files":   {time.Hour, entry("bash", "1", "a") + entry("libc6", "1", "a"), entry("bash", "1", "b"), nil, []string{"every locked package is still there"}, sorry},
+		"not there":   {time.Hour, "", "", func() { m.lists = nil }, []string{"which packages have moved is not known", "Packages.gz is not there"}, sorry},
+		"not a list":  {time.Hour, "<html>", "", nil, []string{"which packages have moved is not known", "Packages.gz: line 1"}, sorry},
+		"half a list": {time.Hour, entry("bash", "1", "a"), "", func() { m.lists["main"] = m.lists["main"][:30] }, []string{"which packages have moved is not known", "Packages.gz has 30 bytes, "}, sorry},
+		"gone":        {time.Hour, entry("other", "1", "a"), "", nil, []string{"2 of 2", "bash:amd64 1 is gone\n"}, sorry},
+		"older":       {-time.Hour, entry("other", "1", "a"), "", nil, []string{"are of 2026-11-30T01:00:00Z, those of the lock of 2026-11-30T02:00:00Z"}, "name it with a somewhat later time than 20261130T020000Z in place of {date}"},
 	} {
-		packages = test.packages
-		err := s.checkSources(t.Context(), sources("now"), thirteen)
-		if err == nil || hint.Code(err, 0) != 1 || !strings.Contains(hint.Of(err), "20261130T020000Z") {
+		if m.has(t, was.Add(test.after), test.main, test.contrib); test.change != nil {
+			test.change()
+		}
+		err := check(suiteList)
+		if err == nil || hint.Code(err, 0) != 1 || !strings.Contains(hint.Of(err), test.hint) {
 			t.Errorf("%s: %v, code %d, hint %q", name, err, hint.Code(err, 0), hint.Of(err))
 			continue
 		}
@@ -89,11 +136,59 @@ func TestCheckSources(t *testing.T) {
 			}
 		}
 	}
-	none := sources("then")
-	none.dates, none.sums = map[string]time.Time{}, nil
-	if err := s.checkSources(t.Context(), none, thirteen); err == nil {
-		t.Error("a repository that is not used any more: no error")
+	locked.Lists[0].Repository = "http://own.example/debian/dists/sid/InRelease"
+	err := check(suiteList)
+	if want := "debian13 linux/amd64 has other repositories than in the lock:\n  " + suiteAddress + " is new\n  http://own.example/debian/dists/sid/InRelease is no longer used"; err == nil || err.Error() != want || hint.Code(err, 0) != 1 {
+		t.Errorf("another suite: %v, want %q", err, want)
 	}
+	if err := check(""); err == nil || !strings.Contains(err.Error(), "sid/InRelease is no longer used") {
+		t.Errorf("a repository that is not used any more: %v", err)
+	}
+}
+
+// TestCheckKnown: what a root that is there lets cells install is looked for before they are built.
+func TestCheckKnown(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := recipes.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := c.Recipe("debian13", "12.4")
+	m := newSuiteMirror(t)
+	was := time.Date(2026, 11, 30, 2, 0, 0, 0, time.UTC)
+	m.has(t, was, entry("bash", "1", "a"), "")
+	then, err := s.Put(t.Context(), r, thirteen.Platform, was, archive(map[string]string{"etc/text": ""}), archive(map[string]string{
+		"lists/own.example_debian_dists_trixie_InRelease": m.state, "sources.list": suiteList,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, lists, _, err := s.State(t.Context(), then)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Mirror = m.URL
+	s.Lock = &lock.Lock{Roots: []lock.Root{root}, Lists: lists, Packages: []lock.Package{{System: thirteen, Name: "bash", Arch: "amd64", Version: "1", SHA256: strings.Repeat("a", 64)}}}
+	check := func(what, want string) {
+		t.Helper()
+		err := s.CheckLock(t.Context(), r, thirteen.Platform)
+		if got := fmt.Sprint(err); (err == nil) != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %v, want %q", what, err, want)
+		}
+	}
+	check("as it was", "")
+	m.has(t, was.Add(time.Hour), entry("bash", "1", "a")+entry("tar", "1", "a"), "")
+	check("other lists with all of it", "")
+	m.has(t, was.Add(time.Hour), entry("bash", "2", "a"), "")
+	check("moved on", "1 of 1 locked packages cannot be had:\n  bash:amd64 1 is gone (there is 2)")
+	m.state = ""
+	check("no suite", "404")
+	m.Close()
+	check("no network", "")
 }
 
 // TestNamed: twenty packages, and how many more.
@@ -151,14 +246,11 @@ func TestKnownIsLocked(t *testing.T) {
 	if err != nil || known.Root != then.Root || known.Lists != then.Lists {
 		t.Errorf("locked: %v, %v, want %v", known, err, then)
 	}
-	if err := s.CheckLock(t.Context(), r, thirteen.Platform); err != nil {
-		t.Errorf("CheckLock: %v, want nothing to ask for", err)
-	}
 	s.Lock.Roots[0].Digest = now.Root.String()
 	if known, ok := s.Known(t.Context(), r, thirteen.Platform); ok {
 		t.Errorf("the root of one with the lists of the other: %v, want none", known)
 	}
-	var tools *ToolsError
+	var tools *RootError
 	then.Tools = map[string]string{"apt": "2"}
 	s.Lock.Roots[0].Tools = map[string]string{"apt": "3", "dpkg": "1"}
 	if err := s.checkMade(then); !errors.As(err, &tools) || hint.Code(err, 0) != 1 || !strings.Contains(err.Error(), ": made by apt 2, locked with 3; dpkg of no known version, locked with 1") {

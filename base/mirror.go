@@ -193,7 +193,7 @@ func (s *Store) Reachable(ctx context.Context, b Base) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for _, address := range slices.Sorted(maps.Keys(b.Sums)) {
-		if _, err := fetch(ctx, address); errors.Is(err, ErrUnreachable) {
+		if _, err := fetch(ctx, address, maxState); errors.Is(err, ErrUnreachable) {
 			return err
 		}
 	}
@@ -202,7 +202,7 @@ func (s *Store) Reachable(ctx context.Context, b Base) error {
 	}
 	m := s.mirror()
 	for _, address := range slices.Sorted(maps.Keys(b.Dates)) {
-		if _, _, err := indexState(ctx, m.inRelease(address), m.login); errors.Is(err, ErrUnreachable) {
+		if _, err := s.state(ctx, m, address); errors.Is(err, ErrUnreachable) {
 			return err
 		}
 	}

@@ -35,7 +35,9 @@ func (s *Store) fromImage(ctx context.Context, recipe *recipes.Recipe, platform 
 	if len(repositories) == 0 {
 		return Base{}, fmt.Errorf("source %q has no repository for it on %s", o.Source, platform)
 	}
-	s.lockedStates(&b, repositories)
+	if err := s.lockedStates(&b, repositories); err != nil {
+		return Base{}, err
+	}
 	from := s.vendorImage(o, platform)
 	s.Log.Info("resolving", "os", o.Name, "image", from)
 	var err error

@@ -37,7 +37,7 @@ type repository struct {
 func readRepository(ctx context.Context, a recipes.Address, packages string) (repository, error) {
 	r := repository{Address: a}
 	address := a.URL + "/" + a.Key.File
-	text, err := fetch(ctx, address)
+	text, err := fetch(ctx, address, maxKey)
 	if err != nil {
 		return r, err
 	}
@@ -57,7 +57,7 @@ func (r *repository) readState(ctx context.Context, packages string) error {
 	err := fmt.Errorf("packages %q: want deb or rpm", packages)
 	for _, name := range states[packages] {
 		r.state = r.URL + "/" + name
-		if data, err = fetch(ctx, r.state); !errors.Is(err, errNoFile) {
+		if data, err = fetch(ctx, r.state, maxState); !errors.Is(err, errNoFile) {
 			break
 		}
 	}
@@ -95,23 +95,26 @@ func repomdDate(data []byte, address string) (time.Time, error) {
 	return time.Unix(newest, 0).UTC(), nil
 }
 
-// maxIndex bounds what is read of a key, a state or a list of packages. The largest list seen
-// has 13 MB.
-const maxIndex = 128 << 20
+// What a file of a repository may have in bytes. The largest list seen has 13 MB, the largest state 0.3.
+const (
+	maxKey   = 1 << 20
+	maxState = 8 << 20
+	maxList  = 128 << 20
+)
 
 // errNoFile is the condition that a server answers, but not with the file.
 var errNoFile = fs.ErrNotExist
 
-// Fetch returns a file of a repository by its address, up to 128 MB of it. The error matches
+// Fetch returns a file of a repository by its address, of at most 128 MB. The error matches
 // [ErrUnreachable], or [fs.ErrNotExist] if the server answers, but not with the file.
-func Fetch(ctx context.Context, address string) ([]byte, error) { return fetch(ctx, address) }
+func Fetch(ctx context.Context, address string) ([]byte, error) { return fetch(ctx, address, maxList) }
 
 // fetch reads a file of a repository. What it returns says why it could not.
-func fetch(ctx context.Context, address string) ([]byte, error) {
-	return fetchFrom(ctx, "the repository", address, nil)
+func fetch(ctx context.Context, address string, most int64) ([]byte, error) {
+	return fetchFrom(ctx, "the repository", address, nil, most)
 }
 
-func fetchFrom(ctx context.Context, what, address string, login *url.Userinfo) ([]byte, error) {
+func fetchFrom(ctx context.Context, what, address string, login *url.Userinfo, most int64) ([]byte, error) {
 	resp, err := get(ctx, address, login)
 	if err != nil {
 		return nil, &UnreachableError{What: what, Err: cause.Of(address, err)}
@@ -126,9 +129,12 @@ func fetchFrom(ctx context.Context, what, address string, login *url.Userinfo) (
 		}
 		return nil, &answerError{err, !busy(resp)}
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxIndex))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err != nil {
 		return nil, &UnreachableError{What: what, Err: cause.Of(address, err)}
+	}
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes: it is not what it is called", address, most)
 	}
 	return data, nil
 }

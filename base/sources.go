@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"github.com/cudabuild/cudabuild/recipes"
 )
 
@@ -22,29 +20,45 @@ type sources struct {
 	own  string // sources.list as the distribution has it
 	used string // the same with the mirror's address, for this build
 	auth string // the login for it, for apt's auth.conf; may be ""
-	// dates of the InRelease files, by their own address.
-	dates map[string]time.Time
-	sums  map[string]digest.Digest // of the same files
+	// states are the InRelease files by their own address, dates those in them.
+	states map[string][]byte
+	dates  map[string]time.Time
 }
 
 // findSources asks mmdebstrap which repositories it uses for the suite by default,
-// and each repository for the date of its index.
+// and each repository for its state.
 func (s *Store) findSources(ctx context.Context, by runner, o recipes.OS, platform string) (sources, error) {
 	own, err := by.sources(ctx, o, platform)
 	if err != nil {
 		return sources{}, err
 	}
+	src, err := s.readSources(ctx, own)
+	if err == nil && len(src.dates) == 0 {
+		err = fmt.Errorf("mmdebstrap names no repository for suite %q", o.Bootstrap.Suite)
+	}
+	return src, err
+}
+
+// readSources asks the repositories of a list for their states.
+func (s *Store) readSources(ctx context.Context, own string) (sources, error) {
 	m := s.mirror()
-	src := sources{own: own, used: m.mirrored(own), auth: m.auth(), dates: map[string]time.Time{}, sums: map[string]digest.Digest{}}
+	src := sources{own: own, used: m.mirrored(own), auth: m.auth(), states: map[string][]byte{}, dates: map[string]time.Time{}}
 	for _, address := range inReleases(own) {
-		if src.dates[address], src.sums[address], err = indexState(ctx, m.inRelease(address), m.login); err != nil {
+		data, err := s.state(ctx, m, address)
+		if err != nil {
 			return sources{}, err
 		}
-	}
-	if len(src.dates) == 0 {
-		return sources{}, fmt.Errorf("mmdebstrap names no repository for suite %q", o.Bootstrap.Suite)
+		if src.dates[address], err = parseDate(bytes.NewReader(data), m.inRelease(address)); err != nil {
+			return sources{}, err
+		}
+		src.states[address] = data
 	}
 	return src, nil
+}
+
+// state is an InRelease file, by its own address.
+func (s *Store) state(ctx context.Context, m mirror, own string) ([]byte, error) {
+	return fetchFrom(ctx, "the package repositories", m.inRelease(own), m.login, maxState)
 }
 
 // inReleases returns the address of each repository's InRelease file.
@@ -59,16 +73,6 @@ func inReleases(list string) []string {
 		}
 	}
 	return addresses
-}
-
-// indexState is the date and the sum of an InRelease file.
-func indexState(ctx context.Context, address string, login *url.Userinfo) (date time.Time, sum digest.Digest, err error) {
-	data, err := fetchFrom(ctx, "the package repositories", address, login)
-	if err != nil {
-		return date, "", err
-	}
-	date, err = parseDate(bytes.NewReader(data), address)
-	return date, digest.FromBytes(data), err
 }
 
 // parseDate finds the Date field at the head of an InRelease file.

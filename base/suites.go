@@ -41,5 +41,5 @@ func (m mirror) suites(list string) (all []upstream.Suite) {
 // Fetch returns a file of an [upstream.Suite] by its address, as [Fetch] does, with the login for the
 // mirror.
 func (s *Store) Fetch(ctx context.Context, address string) ([]byte, error) {
-	return fetchFrom(ctx, "the package repositories", address, s.mirror().login)
+	return fetchFrom(ctx, "the package repositories", address, s.mirror().login, maxList)
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
@@ -59,7 +60,7 @@ const noPlatform = "linux/s390x"
 
 var trixie = &recipes.Recipe{OS: recipes.OS{Name: "debian13", Bootstrap: recipes.Bootstrap{Suite: "trixie", Components: []string{"main", "contrib"}, Image: "docker.io/library/debian:trixie-slim"}}}
 
-// datedMirror has an InRelease file for every suite, for one user.
+// datedMirror has an InRelease file for every suite, for one user; by date it has one at that of the archive alone.
 func datedMirror(t *testing.T) (address string) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,11 +68,18 @@ func datedMirror(t *testing.T) (address string) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
+		if date := byDate.FindString(r.URL.Path); date != "" && date != "/"+archiveDate+"/" {
+			http.NotFound(w, r)
+			return
+		}
 		fmt.Fprintln(w, "Date: Sat, 15 Nov 2025 10:00:00 UTC")
 	}))
 	t.Cleanup(server.Close)
 	return strings.Replace(server.URL, "http://", "http://somebody:secret@", 1)
 }
+
+// archiveDate is when a mirror by date has taken in what datedMirror has: some time after the date in that.
+const archiveDate = "20251115T113000Z"
 
 // TestThere: with a mirror that wants a login, steps elsewhere make the root, and what they are
 // says nothing of either.
@@ -93,6 +101,9 @@ func TestThere(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "make-*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+	if age := time.Since(b.Read); age < 0 || age > time.Hour {
+		t.Errorf("read at %v", b.Read)
 	}
 	if len(e.steps) != 2 || e.steps[0].Again || e.steps[1].Again {
 		t.Fatalf("steps = %+v, want two", e.steps)
@@ -137,26 +148,29 @@ func TestThereLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	mirror := datedMirror(t)
-	first.Elsewhere, first.Mirror = &standInElsewhere{}, mirror
+	first.Elsewhere, first.Mirror = &standInElsewhere{}, mirror+"/archive/{archive}/"+archiveDate
 	want, err := first.Base(t.Context(), trixie, noPlatform)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lock.Lock{Roots: []lock.Root{{System: want.system(), Digest: want.Root.String(), Index: want.Lists.String()}}}
-	for address := range want.Dates {
-		l.Lists = append(l.Lists, lock.List{System: want.system(), Repository: address, SHA256: digest.FromString("Date: Sat, 15 Nov 2025 10:00:00 UTC\n").Encoded()})
+	if got := want.Read.Format(lock.DateFormat); got != archiveDate {
+		t.Errorf("read at %s, want the date of the mirror", got)
+	}
+	l := &lock.Lock{Roots: []lock.Root{{System: want.system(), Digest: want.Root.String(), Index: want.Lists.String(), Read: want.Read}}}
+	for address, date := range want.Dates {
+		l.Lists = append(l.Lists, lock.List{System: want.system(), Repository: address, Date: date, SHA256: digest.FromString("Date: Sat, 15 Nov 2025 10:00:00 UTC\n").Encoded()})
 	}
 	s, err := Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := &standInElsewhere{}
-	s.Elsewhere, s.Mirror, s.Lock = e, mirror+"/archive/{archive}/20251115T100000Z", l
+	s.Elsewhere, s.Mirror, s.Lock = e, mirror+"/archive/{archive}/"+l.Date(want.system()).Format(lock.DateFormat), l
 	if err := s.CheckLock(t.Context(), trixie, noPlatform); err != nil || len(e.steps) != 1 {
 		t.Errorf("CheckLock: %v after %d steps, want one", err, len(e.steps))
 	}
 	b, err := s.Base(t.Context(), trixie, noPlatform)
-	if err != nil || b.Root != want.Root || b.Lists != want.Lists {
+	if err != nil || b.Root != want.Root || b.Lists != want.Lists || !b.Read.Equal(want.Read) {
 		t.Fatalf("Base = %+v, %v, want %+v", b, err, want)
 	}
 	if got := string(e.steps[2].Sources); strings.Count(got, "deb [check-valid-until=no] http://127.0.0.1") != 3 {
@@ -171,7 +185,7 @@ func TestThereLocked(t *testing.T) {
 	}
 	l.Lists[0].SHA256 = digest.FromString("other").Encoded()
 	s, e = first, &standInElsewhere{}
-	s.Elsewhere, s.Lock = e, l
+	s.Elsewhere, s.Mirror, s.Lock = e, mirror, l
 	l.Roots[0].Digest = digest.FromString("other").String()
 	var moved *MovedError
 	if _, err := s.Base(t.Context(), trixie, noPlatform); !errors.As(err, &moved) || len(e.steps) != 1 {

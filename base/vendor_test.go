@@ -4,6 +4,7 @@ package base_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,6 +32,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/klauspost/compress/zstd"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/cudabuild/cudabuild/base"
@@ -85,7 +88,7 @@ func newVendor(t *testing.T, packages, key string) *vendor {
 		}
 	}))
 	t.Cleanup(v.Close)
-	v.push(t)
+	v.push(t, "1", "etc/os-release", "etc/hostname")
 	sum := sha256.Sum256(text)
 	v.pin(t, packages, hex.EncodeToString(sum[:]), fingerprints[key])
 	return v
@@ -96,12 +99,12 @@ var fingerprints = map[string]string{
 	"expired.asc": "87f6b910fb895ad3d0c923ce14165a8780ce4d78",
 }
 
-// push puts an image of two layers into the registry.
-func (v *vendor) push(t *testing.T) {
+// push puts an image with a layer for each file into the registry.
+func (v *vendor) push(t *testing.T, tag string, files ...string) v1.Hash {
 	t.Helper()
 	var err error
 	img := mutate.MediaType(empty.Image, "application/vnd.docker.distribution.manifest.v2+json")
-	for i, file := range []string{"etc/os-release", "etc/hostname"} {
+	for i, file := range files {
 		layer := imagetest.Layer(imagetest.Gzip, imagetest.Files(map[string]imagetest.Entry{file: {Data: file}}))
 		img, err = mutate.Append(img, mutate.Addendum{Layer: layer, History: v1.History{CreatedBy: fmt.Sprint("layer ", i)}})
 		if err != nil {
@@ -116,7 +119,7 @@ func (v *vendor) push(t *testing.T) {
 	if img, err = mutate.ConfigFile(img, config); err != nil {
 		t.Fatal(err)
 	}
-	ref, err := name.ParseReference(v.host() + "/library/old:1")
+	ref, err := name.ParseReference(v.host() + "/library/old:" + tag)
 	if err == nil {
 		err = remote.Write(ref, img)
 	}
@@ -124,6 +127,11 @@ func (v *vendor) push(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.pulls = 0
+	sum, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
 }
 
 func (v *vendor) host() string { return strings.TrimPrefix(v.URL, "http://") }
@@ -286,8 +294,8 @@ func TestVendorRefresh(t *testing.T) {
 	}
 }
 
-// TestVendorLocked: image and state are the lock's, though both have moved since; the image's name
-// is not asked for again.
+// TestVendorLocked: image and index are the lock's, though both have moved since, and the image's name
+// is not asked for again. That steps install from a newer state is said, and kept.
 func TestVendorLocked(t *testing.T) {
 	t.Parallel()
 	v := newVendor(t, "deb", "never.asc")
@@ -297,10 +305,11 @@ func TestVendorLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	root, lists, packages, err := s.State(t.Context(), then)
-	if err != nil || len(lists) != 1 || len(packages) > 0 || root.Image != then.Image {
+	if err != nil || len(lists) != 1 || len(packages) > 0 || root.Image != then.Image || !strings.HasSuffix(root.Image, "@"+root.Digest) {
 		t.Fatalf("State = %+v, %v, %v, %v", root, lists, packages, err)
 	}
-	v.files["/repos/old1/x86_64/Release"] = strings.Replace(aptState, "15 Nov", "16 Nov", 1)
+	moved := strings.Replace(aptState, "15 Nov", "16 Nov", 1)
+	v.files["/repos/old1/x86_64/Release"] = moved
 	ref, err := name.ParseReference(v.host() + "/library/old:1")
 	if err == nil {
 		err = remote.Write(ref, empty.Image)
@@ -310,16 +319,76 @@ func TestVendorLocked(t *testing.T) {
 	}
 	fresh, _ := v.store(t, t.TempDir())
 	fresh.Lock = &lock.Lock{Roots: []lock.Root{root}, Lists: lists}
+	var said bytes.Buffer
+	fresh.Log = slog.New(slog.NewTextHandler(&said, nil))
 	if err := fresh.CheckLock(t.Context(), o, "linux/amd64"); err != nil {
 		t.Error(err)
 	}
 	b, err := fresh.Base(t.Context(), o, "linux/amd64")
-	if diff := cmp.Diff(then, b); diff != "" || err != nil {
-		t.Errorf("%v, locked (-then +now):\n%s", err, diff)
+	address := lists[0].Repository
+	want := then
+	want.Moved = map[string]base.State{address: {Date: time.Date(2025, 11, 16, 10, 0, 0, 0, time.UTC), Sum: digest.FromString(moved)}}
+	if diff := cmp.Diff(want, b); diff != "" || err != nil {
+		t.Errorf("%v, locked (-want +now):\n%s", err, diff)
+	}
+	if was, is := then.Found(address), b.Found(address); was.Sum != digest.FromString(aptState) || is != want.Moved[address] {
+		t.Errorf("found %+v then and %+v now", was, is)
+	}
+	if !strings.Contains(said.String(), "has moved since it was locked") || !strings.Contains(said.String(), "repository="+address) {
+		t.Errorf("said %q", said.String())
+	}
+	if _, again, _, err := fresh.State(t.Context(), b); err != nil || !cmp.Equal(lists, again) {
+		t.Errorf("a lock of what was locked has %+v, %v, want %+v", again, err, lists)
 	}
 	v.Close()
 	if known, ok := fresh.Known(t.Context(), o, "linux/amd64"); !ok || known.Root != then.Root {
 		t.Errorf("Known = %+v, %v", known, ok)
+	}
+}
+
+// TestVendorOther: an image or an index that are not the lock's make no base, before anything is built.
+func TestVendorOther(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t, "deb", "never.asc")
+	s, o := v.store(t, t.TempDir())
+	then, err := s.Base(t.Context(), o, "linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, lists, _, err := s.State(t.Context(), then)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := v.push(t, "2", "etc/motd")
+	none := "sha256:" + strings.Repeat("0", 64)
+	for name, test := range map[string]struct {
+		change func(*lock.Lock)
+		want   string
+	}{
+		"another image": {func(l *lock.Lock) { l.Roots[0].Image = v.host() + "/library/old:2" }, ": its root is " + other.String() + ", the lock has " + root.Digest},
+		"another index": {func(l *lock.Lock) { l.Roots[0].Index = none }, ": its index is " + root.Index + ", the lock has " + none},
+		"no image":      {func(l *lock.Lock) { l.Roots[0].Image, l.Roots[0].Digest = "", none }, ": its root is " + root.Digest + ", the lock has " + none},
+		"no repository": {func(l *lock.Lock) { l.Lists = nil }, "other repositories than in the lock:\n  " + lists[0].Repository + " is new"},
+		"another one": {func(l *lock.Lock) {
+			gone := lists[0]
+			gone.Repository = "http://gone.example/Release"
+			l.Lists = append(l.Lists, gone)
+		}, "\n  http://gone.example/Release is no longer used"},
+	} {
+		fresh, _ := v.store(t, t.TempDir())
+		fresh.Lock = &lock.Lock{Roots: []lock.Root{root}, Lists: slices.Clone(lists)}
+		test.change(fresh.Lock)
+		for call, err := range map[string]error{
+			"CheckLock": fresh.CheckLock(t.Context(), o, "linux/amd64"),
+			"Base":      func() error { _, err := fresh.Base(t.Context(), o, "linux/amd64"); return err }(),
+		} {
+			if err == nil || !strings.Contains(err.Error(), test.want) || hint.Code(err, 0) != 1 || !strings.Contains(hint.Of(err), "lock update") {
+				t.Errorf("%s, %s: %v, hint %q, want %q", name, call, err, hint.Of(err), test.want)
+			}
+		}
+		if _, ok := fresh.Known(t.Context(), o, "linux/amd64"); ok {
+			t.Errorf("%s: a base is kept", name)
+		}
 	}
 }
 
@@ -359,6 +428,7 @@ func TestVendorFails(t *testing.T) {
 		"expired":             {"expired.asc", func(*vendor) {}, false, true, []string{"expired on 2020-01-02", "recipes/repository"}},
 		"no key":              {"never.asc", func(v *vendor) { delete(v.files, "/repos/old1/x86_64/key.pub") }, false, false, []string{"key.pub", "404", "moved"}},
 		"no state":            {"never.asc", func(v *vendor) { delete(v.files, "/repos/old1/x86_64/Release") }, false, false, []string{"Release", "404"}},
+		"a big key":           {"never.asc", func(v *vendor) { v.files["/repos/old1/x86_64/key.pub"] += strings.Repeat("x", 1<<20) }, false, false, []string{"key.pub has more than 1048576 bytes"}},
 		"no date":             {"never.asc", func(v *vendor) { v.files["/repos/old1/x86_64/Release"] = "Origin: x\n" }, false, false, []string{"Release has no Date"}},
 		"down":                {"never.asc", func(v *vendor) { v.Close() }, true, false, []string{"cannot reach the repository"}},
 	} {

@@ -34,7 +34,13 @@ func (r *run) gate(ctx context.Context, t *task, x index) error {
 		t.result.Images = append(t.result.Images, report)
 		refused := refusal(report)
 		if refused == nil {
-			refused = r.strays(ctx, t.manifests[i], b)
+			strays, err := r.strays(ctx, t.manifests[i], b)
+			if err != nil {
+				return &stageError{record.StageVerify, t.manifests[i].failure(err)}
+			}
+			if strays != "" {
+				refused = &straysError{strays, r.Failed}
+			}
 		}
 		errs[i] = t.manifests[i].failure(refused)
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -21,7 +23,8 @@ type Lister interface {
 }
 
 // checkLock makes sure, before anything is made, that every root of the lock is there or can be
-// made. The error has what is missing of all of them.
+// made, and that the packages for what is not built yet are still to be had. The error has what is missing of all
+// of them.
 func (r *run) checkLock(ctx context.Context) error {
 	if r.Bases.Lock == nil {
 		return nil
@@ -29,13 +32,10 @@ func (r *run) checkLock(ctx context.Context) error {
 	var errs []error
 	checked := map[string]bool{}
 	for m := range r.manifests() {
-		if checked[m.baseKey()] {
+		if checked[m.baseKey()] || r.known(ctx, m) {
 			continue
 		}
 		checked[m.baseKey()] = true
-		if _, known := r.Bases.Known(ctx, m.cell.Recipe, m.platform); known {
-			continue
-		}
 		if err := r.prepare(ctx); err != nil {
 			return err
 		}
@@ -44,25 +44,25 @@ func (r *run) checkLock(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// strays returns an error that names the packages of an image which the lock, if there is one, does not have.
-// Those of a distribution's own lists are locked by them; a vendor's float.
-func (r *run) strays(ctx context.Context, m *manifest, b built) error {
+// strays names the packages of an image which the lock, if there is one, does not have, each in a line; it is ""
+// if there are none. Those of a distribution's own lists are locked by them; a vendor's float.
+func (r *run) strays(ctx context.Context, m *manifest, b built) (string, error) {
 	if r.Bases.Lock == nil {
-		return nil
+		return "", nil
 	}
 	img, err := r.Images.Image(b.desc)
 	if err != nil {
-		return err
+		return "", err
 	}
 	list, err := r.Lister.Inventory(ctx, m.cell.Tags[0], img)
 	if err != nil {
-		return err
+		return "", err
 	}
 	all := r.Bases.Lock.Strays(Packages(lock.System{OS: m.cell.OS, Platform: m.platform}, list))
 	if len(all) == 0 {
-		return nil
+		return "", nil
 	}
-	return &straysError{fmt.Sprintf("%d packages are not as the lock has them:%s", len(all), base.Named(all))}
+	return fmt.Sprintf("%d packages are not as the lock has them:%s", len(all), base.Named(all)), nil
 }
 
 // Packages are those of an image's inventory that the package manager of an OS has put there.
@@ -75,13 +75,30 @@ func Packages(of lock.System, list verify.Inventory) (all []lock.Package) {
 	return all
 }
 
-type straysError struct{ text string }
+// straysError refuses an image with packages that the lock does not have.
+type straysError struct{ text, kept string }
 
 func (e *straysError) Error() string { return e.text }
 
 // Hint is how the lock gets them.
 func (e *straysError) Hint() string {
-	return "build without --locked and run 'cudabuild lock update' to take them; the image is kept in out/failed"
+	return "build without --locked and run 'cudabuild lock update' to take them; the image is kept in " + e.kept
+}
+
+// otherTools says, once in a run, which tool is not of the version that the images of the lock were built with.
+func (r *run) otherTools(tools map[string]string) {
+	if r.Bases.Lock == nil {
+		return
+	}
+	for name, locked := range r.Bases.Lock.Tools {
+		is, ours := tools[name]
+		if !ours || slices.Contains(strings.Split(locked, lock.ToolSeparator), is) {
+			continue
+		}
+		if _, said := r.saidTools.LoadOrStore(name+" "+is, true); !said {
+			r.Log.Warn("a tool is not of the locked version: images may differ from those of then", "tool", name, "version", is, "locked", locked)
+		}
+	}
 }
 
 // lockDigest is what the record calls the lock, "" if there is none.
@@ -92,6 +109,10 @@ func (r *run) lockDigest() string {
 	return r.Bases.Lock.Digest()
 }
 
-func (r *run) lockPart() record.Part {
-	return record.Part{Kind: record.LockPart, Digest: r.lockDigest()}
+// lockParts are what an image that is built now has of the lock.
+func (r *run) lockParts() []record.Part {
+	if r.Bases.Lock == nil {
+		return nil
+	}
+	return []record.Part{{Kind: record.LockPart, Digest: r.lockDigest()}}
 }

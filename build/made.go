@@ -41,11 +41,10 @@ func (r *run) parts(m *manifest) (all []record.Part) {
 	from := r.bases[m.baseKey()].Base
 	all = append(all,
 		record.Part{Kind: record.MatrixPart, Digest: r.Matrix},
-		r.lockPart(),
 		record.Part{Kind: record.RootPart, Name: from.Image, Digest: from.Root.String()},
 		record.Part{Kind: record.ListsPart, Digest: from.Lists.String(), Date: from.Epoch})
 	for _, address := range slices.Sorted(maps.Keys(from.Dates)) {
-		all = append(all, record.Part{Kind: record.RepositoryPart, Name: address, Digest: from.Sums[address].String(), Date: from.Dates[address]})
+		all = append(all, record.Part{Kind: record.RepositoryPart, Name: address, Digest: from.Found(address).Sum.String(), Date: from.Found(address).Date})
 	}
 	for _, a := range m.cell.Recipe.Addresses(m.platform) {
 		all = append(all, record.Part{Kind: record.KeyPart, Name: a.URL + "/" + a.Key.File})

@@ -42,6 +42,8 @@ type run struct {
 	places  map[string]int // of families among the builders
 	failed  *image.Store   // opened by the first image that fails
 
+	saidTools sync.Map // those of which a warning was given
+
 	caching
 }
 

@@ -102,7 +102,8 @@ func (r *run) image(ctx context.Context, m *manifest) (built, error) {
 		return built{}, err
 	}
 	made := r.made(m, key, desc)
-	made.Parts, made.Tools = append(made.Parts, m.cacheParts()...), r.tools(m)
+	made.Parts, made.Tools = slices.Concat(made.Parts, r.lockParts(), m.cacheParts()), r.tools(m)
+	r.otherTools(made.Tools)
 	r.memo.put(key, remembered{desc, &made})
 	return built{desc: desc, made: made}, nil
 }

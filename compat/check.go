@@ -32,13 +32,6 @@ type Host struct {
 	Folder string
 }
 
-func (h Host) cuda() string {
-	if h.CUDA != "" {
-		return h.CUDA
-	}
-	return DriverCUDA(h.Driver)
-}
-
 // Answer says whether a requirement holds on a host.
 type Answer struct {
 	Holds bool
@@ -152,7 +145,7 @@ func (h Host) has(property string) string {
 	case property == propDriver:
 		return h.Driver
 	case property == propCUDA:
-		return h.cuda()
+		return h.offer().cuda
 	case h.GPU == Target{}:
 		return ""
 	}
@@ -237,7 +230,7 @@ func (t term) unmet(h Host) string {
 	case propDriver:
 		return fmt.Sprintf("%s: the driver is %s", t.text, h.Driver)
 	case propCUDA:
-		return fmt.Sprintf("%s: %s", t.text, offers(h.Driver, h.cuda()))
+		return fmt.Sprintf("%s: %s", t.text, h.offer())
 	}
 	return t.form.Error()
 }

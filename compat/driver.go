@@ -24,20 +24,35 @@ func DriverCUDA(driver string) string {
 	return cuda
 }
 
-// offers says which CUDA release a driver has. Of one newer than the tables it is only known
-// that it has no older one than the newest here.
-func offers(driver, cuda string) string {
-	if open(driver) && cuda == DriverCUDA(driver) {
-		return fmt.Sprintf("driver %s offers at least CUDA %s, the newest known here", driver, cuda)
-	}
-	return fmt.Sprintf("driver %s offers CUDA %s", driver, cuda)
+// offer is which CUDA release a driver has; atLeast says that it may have a newer one.
+type offer struct {
+	driver, cuda string
+	atLeast      bool
 }
 
-// open reports whether a driver may have a newer CUDA release than [DriverCUDA] says: it is
-// newer than the last branch of which the tables know one.
-func open(driver string) bool {
-	known := slices.DeleteFunc(slices.Clone(branches), func(b branch) bool { return b.cuda == "" })
-	return Major(driver) > known[len(known)-1].major
+// offered returns what the tables say that a driver has. Of one after the last branch of which
+// they know a release it is only known that it has no older one.
+func offered(driver string) offer {
+	last := len(branches) - 1
+	for branches[last].cuda == "" {
+		last--
+	}
+	return offer{driver, DriverCUDA(driver), Major(driver) > branches[last].major}
+}
+
+// offer is what the host says that its driver has, or else the tables.
+func (h Host) offer() offer {
+	if h.CUDA != "" {
+		return offer{driver: h.Driver, cuda: h.CUDA}
+	}
+	return offered(h.Driver)
+}
+
+func (o offer) String() string {
+	if o.atLeast {
+		return fmt.Sprintf("driver %s offers at least CUDA %s, the newest known here", o.driver, o.cuda)
+	}
+	return fmt.Sprintf("driver %s offers CUDA %s", o.driver, o.cuda)
 }
 
 // newest stands for a CUDA release newer than any that the tables know.

@@ -44,29 +44,18 @@ var branchEnds = map[int]branchEnd{
 const endsBefore = 580
 
 // DriverEnd returns when the branch of a driver, "535.161.07" or "535", ends. It is nil where
-// that is not known.
+// that is not known: of a number before all branches known here, and of one after those that are over
+// that is none of them.
 func DriverEnd(driver string) *support.End {
 	major := Major(driver)
-	if _, named := branchEnds[major]; !named {
-		major = branchBelow(major)
-	}
 	end, named := branchEnds[major]
-	if !named && (major == 0 || major >= endsBefore) {
-		return nil
-	}
-	if !named {
+	switch {
+	case named:
+	case branches[0].major <= major && major < endsBefore:
 		end.source = drivers580
+	default:
+		return nil
 	}
 	day, _ := support.Day(end.date)
 	return &support.End{Date: day, What: fmt.Sprintf("driver branch R%d", major), Source: end.source}
-}
-
-// branchBelow returns the branch of a driver's major number, 0 if it is older than all.
-func branchBelow(major int) (of int) {
-	for _, b := range branches {
-		if b.major <= major {
-			of = b.major
-		}
-	}
-	return of
 }

@@ -47,7 +47,7 @@ func (n Needs) PredictWith(l Libcuda, h Host) (p Prediction, decides bool) {
 	case Major(l.Driver) > Major(h.Driver):
 		return say(Unknown, "it is of driver %s, newer than %s: data-center GPUs may accept it as cuda-compat", l.Driver, h.Driver), true
 	}
-	if p := n.on(l.Driver, DriverCUDA(l.Driver), h.GPU); p.CUDAError == ErrorDriver {
+	if p := n.on(offered(l.Driver), h.GPU); p.CUDAError == ErrorDriver {
 		return p, true
 	}
 	return fails(ErrorMismatch, "it is of driver %s, which does not go with driver %s (error 803)", l.Driver, h.Driver), true

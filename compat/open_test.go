@@ -33,6 +33,8 @@ func TestOpenBranch(t *testing.T) {
 		"same major":        {compat.Needs{Parts: part("13.9")}, compat.Host{Driver: "620.10"}, compat.MinorCompat, ""},
 		"next major":        {compat.Needs{Parts: part("14.0")}, compat.Host{Driver: "620.10"}, compat.Unknown, "app needs CUDA 14.0: driver 620.10 offers at least CUDA 13.4"},
 		"next major, said":  {compat.Needs{Parts: part("14.0")}, compat.Host{Driver: "620.10", CUDA: "14.1"}, compat.Native, ""},
+		"next major, less":  {compat.Needs{Parts: part("14.0")}, compat.Host{Driver: "620.10", CUDA: "13.6"}, compat.No, "driver 620.10 offers CUDA 13.6"},
+		"next major, none":  {compat.Needs{Parts: part("14.0")}, compat.Host{Driver: "620.10", CUDA: "13.4"}, compat.No, "driver 620.10 offers CUDA 13.4"},
 		"next major, older": {compat.Needs{Parts: part("14.0")}, compat.Host{Driver: "610.43.02"}, compat.No, ""},
 		"asked for":         {compat.Needs{Require: require("cuda>=13.9")}, compat.Host{Driver: "620.10"}, compat.Unknown, "offers at least CUDA 13.4"},
 		"asked for, known":  {compat.Needs{Require: require("cuda>=13.4")}, compat.Host{Driver: "620.10"}, compat.Native, ""},

@@ -66,8 +66,6 @@ func fails(code int, format string, args ...any) Prediction {
 // Code that calls functions newer than the driver is not seen: the verdict
 // "minor-compat" says that this can happen.
 func Predict(n Needs, h Host) Prediction {
-	guessed := h.CUDA == "" && open(h.Driver)
-	h.CUDA = h.cuda()
 	if p := hostProblem(n, h); p != nil {
 		return *p
 	}
@@ -77,8 +75,8 @@ func Predict(n Needs, h Host) Prediction {
 	for _, r := range n.Require {
 		if a := r.Check(h); !a.Holds {
 			newer := h
-			if newer.CUDA = newest; guessed && r.Check(newer).Holds {
-				return say(Unknown, "%s %s: %s, and %s", r.Name, a.problem(), a.Why, offers(h.Driver, h.CUDA))
+			if newer.CUDA = newest; h.offer().atLeast && r.Check(newer).Holds {
+				return say(Unknown, "%s %s: %s, and %s", r.Name, a.problem(), a.Why, h.offer())
 			}
 			return say(No, "%s %s: %s%s: %s", r.Name, a.problem(), a.Why, wouldDo(a.Driver, h.Driver), h.Hook.refusal())
 		}
@@ -97,7 +95,7 @@ func hostProblem(n Needs, h Host) *Prediction {
 	gpu, known := h.GPU.architecture()
 	problem := func(p Prediction) *Prediction { return &p }
 	switch major := Major(h.Driver); {
-	case !IsVersion(h.Driver) || h.CUDA == "":
+	case !IsVersion(h.Driver) || h.offer().cuda == "":
 		return problem(say(Unknown, "driver %q is not in the tables", h.Driver))
 	case !known:
 		return problem(say(Unknown, "%s is not in the tables", h.GPU))
@@ -115,31 +113,31 @@ func hostProblem(n Needs, h Host) *Prediction {
 }
 
 // on judges runtime and code on one user-mode driver.
-func (n Needs) on(driver, cuda string, gpu Target) Prediction {
+func (n Needs) on(has offer, gpu Target) Prediction {
 	release, by := n.runtime()
-	minorCompat := release != "" && Compare(cuda, release) < 0
+	minorCompat := release != "" && Compare(has.cuda, release) < 0
 	if minorCompat {
 		floor, promised := MinorFloor(release)
 		if !promised {
 			floor = FirstDriver(release)
 		}
-		if open(driver) && !promised {
-			return say(Unknown, "%s needs CUDA %s: %s", by, release, offers(driver, cuda))
+		if has.atLeast && !promised {
+			return say(Unknown, "%s needs CUDA %s: %s", by, release, has)
 		}
-		if !promised || Compare(driver, floor) < 0 {
-			return fails(ErrorDriver, "%s needs CUDA %s: %s%s", by, release, offers(driver, cuda), wouldDo(floor, driver))
+		if !promised || Compare(has.driver, floor) < 0 {
+			return fails(ErrorDriver, "%s needs CUDA %s: %s%s", by, release, has, wouldDo(floor, has.driver))
 		}
 	}
-	code := n.code(gpu, cuda)
+	code := n.code(gpu, has.cuda)
 	if code.Verdict != Native || !minorCompat {
 		hasCode := slices.ContainsFunc(n.Parts, func(p Part) bool { return len(p.SASS)+len(p.PTX) > 0 })
-		return code.because(release, by, driver, cuda, hasCode)
+		return code.because(release, by, has, hasCode)
 	}
-	return say(MinorCompat, "%s needs CUDA %s and driver %s offers %s of the same major release; %s", by, release, driver, cuda, code.Why)
+	return say(MinorCompat, "%s needs CUDA %s and driver %s offers %s of the same major release; %s", by, release, has.driver, has.cuda, code.Why)
 }
 
 // because puts the runtime's side before a reason that is only about code.
-func (p Prediction) because(release, by, driver, cuda string, hasCode bool) Prediction {
+func (p Prediction) because(release, by string, has offer, hasCode bool) Prediction {
 	switch {
 	case p.Verdict == No || p.Verdict == Unknown:
 	case release == "" && hasCode:
@@ -147,7 +145,7 @@ func (p Prediction) because(release, by, driver, cuda string, hasCode bool) Pred
 	case release == "":
 		p.Why = "nothing in the image needs a CUDA release; " + p.Why
 	default:
-		p.Why = fmt.Sprintf("%s, %s needs %s; %s", offers(driver, cuda), by, release, p.Why)
+		p.Why = fmt.Sprintf("%s, %s needs %s; %s", has, by, release, p.Why)
 	}
 	return p
 }

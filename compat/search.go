@@ -141,7 +141,7 @@ func (n Needs) with(l Loaded, h Host) Prediction {
 		p.Why = l.Hook + p.Why
 		return p
 	}
-	p := n.on(h.Driver, h.CUDA, h.GPU)
+	p := n.on(h.offer(), h.GPU)
 	if l.Path != "" {
 		p.Why += fmt.Sprintf("; the image's own %s is found through %s, and is of that very driver", l.Path, l.From)
 	}
@@ -160,7 +160,7 @@ func (n Needs) forward(version string, branches []int, h Host) Prediction {
 	case !supports(version, branches, h.Driver):
 		return fails(ErrorMismatch, ", which is not made for driver branch %d (error 803)", Major(h.Driver))
 	}
-	p := n.on(version, DriverCUDA(version), h.GPU)
+	p := n.on(offered(version), h.GPU)
 	scope := ", on data-center GPUs only (error 804 on others); "
 	if h.Brand != "" {
 		scope = "; "

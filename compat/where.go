@@ -35,7 +35,7 @@ func Where(n Needs, hook Hook) []Region {
 		h := Host{GPU: Target{SM: a.sm}, Hook: hook}
 		var open Region // that of the drivers so far
 		for _, driver := range a.drivers(drivers) {
-			h.Driver, h.CUDA = driver, DriverCUDA(driver)
+			h.Driver = driver
 			brands, some := n.brandsOn(silent, kinds, h)
 			if some == (open.GPUs != nil) && slices.Equal(brands, open.Brands) {
 				continue

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/therootcompany/xz"
@@ -71,7 +72,6 @@ func TestLock(t *testing.T) {
 	}
 	mustContain(t, "stderr", r.stderr, "\n  bash:amd64 "+was+" is gone (there is "+is+")\n", "1 of ", "hint: name a mirror by date", l.Date(l.Roots[0].System).Format(lock.DateFormat))
 
-	t.Log(r.stderr)
 	before := m.requests(false)
 	again, r := fresh.build(t, "--locked", "--debian-mirror", m.URL+"/archive/{archive}/{date}")
 	if diff := gocmp.Diff(digests(first), digests(again)); diff != "" || r.code != 0 {
@@ -91,18 +91,20 @@ func TestLock(t *testing.T) {
 }
 
 // archive is a mirror on loopback that keeps what it has once served: below /archive/NAME/DATE it
-// has that and nothing else. Its stand-ins for what comes later are signed by a key of the test's.
+// has that and nothing else, and for no other date than from when it has taken it in until it moved on. Its stand-ins for what comes later are signed by a key of the test's.
 type archive struct {
 	*httptest.Server
 
 	mu     sync.Mutex
 	kept   map[string][]byte // by archive and path, "debian/dists/trixie/InRelease"
 	later  map[string][]byte // what has taken the place of such a file; nil is none
+	since  time.Time         // of what is kept, in whole seconds: when the last InRelease came
+	until  time.Time         // when there was something later
 	byDate int               // files served by date
 	other  int               // others
 }
 
-var pastPath = regexp.MustCompile(`^/archive/([a-z-]+)/[0-9]{8}T[0-9]{6}Z/(.*)`)
+var pastPath = regexp.MustCompile(`^/archive/([a-z-]+)/([0-9]{8}T[0-9]{6}Z)/(.*)`)
 
 func startArchive(t *testing.T) *archive {
 	t.Helper()
@@ -137,7 +139,10 @@ func (a *archive) file(r *http.Request) ([]byte, error) {
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	past := pastPath.FindStringSubmatch(r.URL.Path)
 	if past != nil {
-		name = past[1] + "/" + past[2]
+		name = past[1] + "/" + past[3]
+		if at, err := time.Parse(lock.DateFormat, past[2]); err != nil || at.Before(a.since) || at.After(a.until) {
+			name = ""
+		}
 		a.byDate++
 	} else {
 		a.other++
@@ -178,6 +183,9 @@ func (a *archive) fetch(ctx context.Context, name string) ([]byte, error) {
 	defer a.mu.Unlock()
 	if a.kept[name] == nil {
 		a.kept[name] = data
+		if strings.HasSuffix(name, "/InRelease") {
+			a.since = time.Now().Truncate(time.Second)
+		}
 	}
 	return a.kept[name], nil
 }
@@ -219,9 +227,21 @@ func (a *archive) moveOn(t *testing.T, name string) (was, is string) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, list+".gz"), packed.String())
+	for _, component := range []string{"contrib", "non-free", "non-free-firmware"} {
+		list := component + "/binary-amd64/Packages.xz"
+		data, err := a.fetch(t.Context(), suite+list)
+		if err == nil {
+			err = os.MkdirAll(filepath.Join(dir, filepath.Dir(list)), 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, list), string(data))
+	}
 	repo.Release(t, repo.NewKey(t, false), dir)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.until = time.Now()
 	a.later[suite+"InRelease"] = []byte(read(t, filepath.Join(dir, "InRelease")))
 	a.later[suite+list+".gz"], a.later[suite+list+".xz"] = packed.Bytes(), nil
 	a.later["debian/"+string(file[1])] = nil

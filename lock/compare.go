@@ -98,19 +98,29 @@ func (l *Lock) values() map[Change]string {
 	return all
 }
 
-// Index is what package lists have: by name and architecture, "libc6:amd64", the sums of the versions.
-type Index map[string]map[string]string
+// Index is what package lists have: by name and architecture, "libc6:amd64", for each version the
+// sums of its files. Two lists may have one version as two files.
+type Index map[string]map[string][]string
 
 // Add adds a package with the sum of its file.
 func (x Index) Add(p Package) {
-	if x[p.title()] == nil {
-		x[p.title()] = map[string]string{}
+	versions := x[p.title()]
+	if versions == nil {
+		versions = map[string][]string{}
+		x[p.title()] = versions
 	}
-	x[p.title()][p.Version] = p.SHA256
+	if !slices.Contains(versions[p.Version], p.SHA256) {
+		versions[p.Version] = append(versions[p.Version], p.SHA256)
+	}
 }
 
-// Sum is that of a package's file, "" if the lists do not have it.
-func (x Index) Sum(p Package) string { return x[p.title()][p.Version] }
+// Sum is that of a package's file, of the list that was added first; "" if no list has it.
+func (x Index) Sum(p Package) string {
+	if sums := x[p.title()][p.Version]; len(sums) > 0 {
+		return sums[0]
+	}
+	return ""
+}
 
 // Loss is a locked package that cannot be had.
 type Loss struct {
@@ -137,9 +147,9 @@ func (l Loss) String() string {
 func (l *Lock) Lost(s System, have Index) (all []Loss) {
 	for _, p := range l.PackagesOf(s) {
 		versions := have[p.title()]
-		sum, there := versions[p.Version]
+		sums, there := versions[p.Version]
 		switch {
-		case p.SHA256 == "" || sum == p.SHA256:
+		case p.SHA256 == "" || slices.Contains(sums, p.SHA256):
 		case there:
 			all = append(all, Loss{Package: p, Moved: true})
 		default:

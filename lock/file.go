@@ -59,11 +59,15 @@ func Parse(data []byte) (*Lock, error) {
 	if l.Version != 1 {
 		return nil, fmt.Errorf("version %d, want 1", l.Version)
 	}
-	return l, l.check()
+	if err := l.check(); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 var (
 	word   = regexp.MustCompile(`^[!-~]+$`)
+	line   = regexp.MustCompile(`^[ -~]+$`)
 	system = regexp.MustCompile(`^[A-Za-z0-9._-]+ linux/[a-z0-9/]+$`)
 	sha256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
@@ -94,14 +98,28 @@ func (l *Lock) check() error {
 		}
 		return fmt.Errorf("%s: sha256 %q, want 64 hexadecimal digits", of, text)
 	}
+	tools := func(of string, versions map[string]string) error {
+		for name, version := range versions {
+			if !word.MatchString(name) || !line.MatchString(version) {
+				return fmt.Errorf("tools of %s: %q %q is no name and version", of, name, version)
+			}
+		}
+		return nil
+	}
+	if err := tools("all systems", l.Tools); err != nil {
+		return err
+	}
 	for _, r := range l.Roots {
 		for _, d := range []string{r.Digest, r.Index} {
 			if hex, ok := strings.CutPrefix(d, "sha256:"); !ok || !sha256.MatchString(hex) {
 				return fmt.Errorf("root of %s: %q is no digest", r.System, d)
 			}
 		}
-		if err := entry(r.System, "root", r.Digest, cmp.Or(r.Image, "-")); err != nil {
+		if err := cmp.Or(entry(r.System, "root", r.Digest, cmp.Or(r.Image, "-")), tools(r.String(), r.Tools)); err != nil {
 			return err
+		}
+		if r.Image != "" && !strings.HasSuffix(r.Image, "@"+r.Digest) {
+			return fmt.Errorf("root of %s: image %s, want it by its digest, @%s", r.System, r.Image, r.Digest)
 		}
 		if seen[r.String()] {
 			return fmt.Errorf("%s has two roots (after a merge? take one side, or remove the file and run 'cudabuild lock update')", r)
@@ -111,6 +129,9 @@ func (l *Lock) check() error {
 	for _, list := range l.Lists {
 		if err := cmp.Or(entry(list.System, "list", list.Repository, list.Repository), sum("list "+list.Repository, list.SHA256)); err != nil {
 			return err
+		}
+		if list.Date.IsZero() {
+			return fmt.Errorf("list %s of %s has no date", list.Repository, list.System)
 		}
 	}
 	for _, p := range l.Packages {
@@ -126,8 +147,11 @@ func (l *Lock) check() error {
 	return nil
 }
 
-// Write writes the lock into a file: whole or not at all.
+// Write writes the lock into a file, whole or not at all: what [Read] would not take, it does not write.
 func (l *Lock) Write(path string) error {
+	if err := l.check(); err != nil {
+		return fmt.Errorf("%s is not written: %w", path, err)
+	}
 	data, err := l.Bytes()
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func (s System) compare(other System) int {
 // Lock is the whole file. Its lists are sorted and have nothing twice.
 type Lock struct {
 	Version int `json:"version"` // 1
-	// Tools are the versions of what built the images, by name.
+	// Tools are the versions of what built the images, by name; several with [ToolSeparator] between.
 	Tools    map[string]string `json:"tools"`
 	Roots    []Root            `json:"roots"`
 	Lists    []List            `json:"lists"`
@@ -43,6 +43,9 @@ type Lock struct {
 	digest string
 }
 
+// ToolSeparator stands between the versions of a tool, if images were built with several.
+const ToolSeparator = ", "
+
 // Root is what the images of a system start from.
 type Root struct {
 	System
@@ -50,6 +53,9 @@ type Root struct {
 	Digest string `json:"digest"`          // of its manifest, "sha256:..."
 	Image  string `json:"image,omitempty"` // where a vendor's is pulled; "" of one that was bootstrapped
 	Index  string `json:"index"`           // digest of the manifest of the lists, as steps see them
+	// Read is when the lists were read: a mirror by date has them at that moment. Zero if nobody has
+	// noted it, and of a vendor's.
+	Read time.Time `json:"read,omitzero"`
 	// Tools are the versions of what bootstrapped it, by package; nil of a vendor's.
 	Tools map[string]string `json:"tools,omitempty"`
 }
@@ -132,45 +138,67 @@ func (l *Lock) Versions(s System, name string) (all []string) {
 	return all
 }
 
-// Date is that of the newest list of some systems: the moment of a mirror by date that has them
-// all, if they were locked together.
-func (l *Lock) Date(systems ...System) (newest time.Time) {
-	for _, list := range l.Lists {
-		if slices.Contains(systems, list.System) && list.Date.After(newest) {
-			newest = list.Date
+// Date is the moment at which a mirror by date has the lists of some systems, if they were locked
+// together: when the last of them were read or, where nobody has noted that, the date of the newest.
+// Those of a vendor are on no such mirror, and do not count.
+func (l *Lock) Date(systems ...System) (moment time.Time) {
+	later := func(t time.Time) {
+		if t.After(moment) {
+			moment = t
 		}
 	}
-	return newest.UTC()
+	for _, r := range l.Roots {
+		if r.Image != "" || !slices.Contains(systems, r.System) {
+			continue
+		}
+		if later(r.Read); !r.Read.IsZero() {
+			continue
+		}
+		for _, list := range l.ListsOf(r.System) {
+			later(list.Date)
+		}
+	}
+	return moment.UTC()
 }
 
 // DateFormat is how a mirror by date has a moment in its addresses.
 const DateFormat = "20060102T150405Z"
 
 // Update returns the lock after a run: the systems of which fresh has a root are as it says, the
-// others as they were in old, which may be nil. Both are left as they are.
+// others as they were in old, which may be nil. Where the root is still the same, lists included,
+// packages are added to those of old, which other cells may have. Both are left as they are.
 func (l *Lock) Update(fresh *Lock) *Lock {
 	result := &Lock{Version: 1, Tools: map[string]string{}}
-	stale := func(s System) bool { _, ok := fresh.Root(s); return ok }
-	if l != nil {
-		maps.Copy(result.Tools, l.Tools)
-		result.Roots = slices.DeleteFunc(slices.Clone(l.Roots), func(r Root) bool { return stale(r.System) })
-		result.Lists = slices.DeleteFunc(slices.Clone(l.Lists), func(r List) bool { return stale(r.System) })
-		result.Packages = slices.DeleteFunc(slices.Clone(l.Packages), func(r Package) bool { return stale(r.System) })
+	if l == nil {
+		l = &Lock{}
 	}
+	maps.Copy(result.Tools, l.Tools)
 	maps.Copy(result.Tools, fresh.Tools)
-	result.Roots = append(result.Roots, fresh.Roots...)
-	result.Lists = append(result.Lists, fresh.Lists...)
-	result.Packages = append(result.Packages, fresh.Packages...)
+	replaced := func(s System) bool { _, ok := fresh.Root(s); return ok }
+	same := func(s System) bool {
+		was, _ := l.Root(s)
+		now, _ := fresh.Root(s)
+		return was.Digest == now.Digest && was.Index == now.Index
+	}
+	for _, now := range fresh.Roots {
+		if was, _ := l.Root(now.System); same(now.System) && !was.Read.IsZero() {
+			now.Read = was.Read
+		}
+		result.Roots = append(result.Roots, now)
+	}
+	result.Roots = append(result.Roots, slices.DeleteFunc(slices.Clone(l.Roots), func(r Root) bool { return replaced(r.System) })...)
+	result.Lists = append(slices.Clone(fresh.Lists), slices.DeleteFunc(slices.Clone(l.Lists), func(r List) bool { return replaced(r.System) })...)
+	result.Packages = append(slices.Clone(fresh.Packages), slices.DeleteFunc(slices.Clone(l.Packages), func(p Package) bool { return replaced(p.System) && !same(p.System) })...)
 	result.sort()
 	return result
 }
 
-// sort brings the entries into their order and drops those that are there twice.
+// sort brings the entries into their order and drops those that are there twice: the first stays.
 func (l *Lock) sort() {
 	slices.SortFunc(l.Roots, func(a, b Root) int { return a.compare(b.System) })
 	slices.SortFunc(l.Lists, func(a, b List) int {
 		return cmp.Or(a.compare(b.System), strings.Compare(a.Repository, b.Repository))
 	})
-	slices.SortFunc(l.Packages, Package.compare)
+	slices.SortStableFunc(l.Packages, Package.compare)
 	l.Packages = slices.CompactFunc(l.Packages, func(a, b Package) bool { return a.compare(b) == 0 })
 }

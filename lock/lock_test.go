@@ -20,6 +20,7 @@ import (
 var (
 	thirteen = lock.System{OS: "debian13", Platform: "linux/amd64"}
 	twelve   = lock.System{OS: "debian12", Platform: "linux/amd64"}
+	vendors  = lock.System{OS: "ubi9", Platform: "linux/amd64"}
 	monday   = time.Date(2026, 11, 30, 2, 14, 33, 0, time.UTC)
 )
 
@@ -103,12 +104,18 @@ func TestParse(t *testing.T) {
 		"control":     {`"name":"guard"`, `"name":"\u001b[2J"`, "is not one word"},
 		"no version ": {`"version":"12.4"`, `"version":""`, "is not one word"},
 		"date":        {`02:14:33Z`, `later`, "parsing time"},
+		"no date":     {`"date":"2026-11-30T02:14:33Z",`, ``, "list http://own.example/debian/dists/x/InRelease of debian13 linux/amd64 has no date"},
+		"tool":        {`"buildkitd":"v0.33.1"`, `"buildkitd":"\u001b[2J"`, "tools of all systems: \"buildkitd\""},
+		"root's tool": {`"apt":"3.0.4"`, `"a pt":"3.0.4"`, "tools of debian13 linux/amd64: \"a pt\""},
+		"by tag":      {`"index":`, `"image":"r.example/x:1","index":`, "want it by its digest, @sha256:1111"},
+		"by another":  {`"index":`, `"image":"r.example/x@sha256:` + sum("2") + `","index":`, "want it by its digest, @sha256:1111"},
+		"by digest":   {`"index":`, `"image":"r.example/x@sha256:` + sum("1") + `","index":`, ""},
 		"empty":       {want, "", "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := lock.Parse([]byte(strings.Replace(want, test.old, test.new, 1)))
-			if (err == nil) != (test.wrong == "") || err != nil && !strings.Contains(err.Error(), test.wrong) {
+			l, err := lock.Parse([]byte(strings.Replace(want, test.old, test.new, 1)))
+			if (err == nil) != (test.wrong == "") || (err == nil) != (l != nil) || err != nil && !strings.Contains(err.Error(), test.wrong) {
 				t.Errorf("Parse: %v, want %q", err, test.wrong)
 			}
 		})
@@ -119,7 +126,50 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestUpdate: a system is replaced as a whole, others stay.
+// TestUpdateUnites: who has built fewer images from the same root takes nothing out of the lock. What a list
+// has now is the newer word.
+func TestUpdateUnites(t *testing.T) {
+	t.Parallel()
+	old := locked(thirteen, libc, bash)
+	old.Roots[0].Read = monday
+	fresh := locked(thirteen, libc, guard)
+	fresh.Roots[0].Read = monday.Add(time.Hour)
+	fresh.Packages[1].SHA256 = sum("c")
+	l := old.Update(fresh)
+	var got []string
+	for _, p := range l.Packages {
+		got = append(got, p.Name+" "+p.SHA256)
+	}
+	if diff := cmp.Diff([]string{"bash " + sum("b"), "guard ", "libc6 " + sum("c")}, got); diff != "" || len(l.Roots) != 1 || !l.Roots[0].Read.Equal(monday) {
+		t.Errorf("the same root, read at %v, packages (-want +got):\n%s", l.Roots[0].Read, diff)
+	}
+	for name, change := range map[string]func(*lock.Root){
+		"root":  func(r *lock.Root) { r.Digest = "sha256:" + sum("9") },
+		"index": func(r *lock.Root) { r.Index = "sha256:" + sum("9") },
+	} {
+		fresh := locked(thirteen, guard)
+		change(&fresh.Roots[0])
+		if l := old.Update(fresh); len(l.Packages) != 1 || !l.Roots[0].Read.IsZero() {
+			t.Errorf("another %s: %+v and %d packages, want those of then", name, l.Roots[0], len(l.Packages))
+		}
+	}
+}
+
+// TestWrite: what could not be read is not written.
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	l := locked(thirteen, bash)
+	l.Tools["buildkitd"] = "v1\n"
+	path := filepath.Join(t.TempDir(), "matrix.lock")
+	if err := l.Write(path); err == nil || !strings.Contains(err.Error(), "is not written: tools of all systems") {
+		t.Errorf("Write = %v", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("there is a file")
+	}
+}
+
+// TestUpdate: a system whose root has moved is replaced as a whole, others stay.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
 	old := locked(thirteen, libc, bash).Update(locked(twelve, guard))
@@ -157,27 +207,42 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
+// TestDate: a mirror by date takes a state in some time after the date that is in it.
 func TestDate(t *testing.T) {
 	t.Parallel()
-	l := locked(thirteen).Update(locked(twelve))
+	l := locked(thirteen).Update(locked(twelve)).Update(locked(vendors))
 	l.Lists[1].Date = monday.Add(time.Hour)
+	l.Lists[2].Date = monday.Add(99 * time.Hour)
 	if got := l.Date(twelve); !got.Equal(monday) {
 		t.Errorf("Date of debian12 = %v", got)
 	}
 	if got := l.Date(twelve, thirteen).Format(lock.DateFormat); got != "20261130T031433Z" {
 		t.Errorf("Date of both = %v", got)
 	}
+	l.Roots[0].Read = monday.Add(30 * time.Minute)
+	l.Roots[2].Image = "r.example/x@" + l.Roots[2].Digest
+	for want, systems := range map[string][]lock.System{
+		"20261130T024433Z": {twelve},
+		"20261130T031433Z": {twelve, thirteen, vendors},
+		"00010101T000000Z": {vendors},
+	} {
+		if got := l.Date(systems...).Format(lock.DateFormat); got != want {
+			t.Errorf("Date of %v = %s, want %s", systems, got, want)
+		}
+	}
 }
 
 // TestLost: what has no sum is in no list.
 func TestLost(t *testing.T) {
 	t.Parallel()
-	l := locked(thirteen, libc, bash, guard, lock.Package{Name: "tar", Arch: "amd64", Version: "1", SHA256: sum("d")})
+	l := locked(thirteen, libc, bash, guard, lock.Package{Name: "dash", Arch: "amd64", Version: "1", SHA256: sum("f")}, lock.Package{Name: "tar", Arch: "amd64", Version: "1", SHA256: sum("d")})
 	have := lock.Index{}
 	for _, p := range []lock.Package{
 		{Name: "libc6", Arch: "amd64", Version: "2.41-13", SHA256: sum("a")},
 		{Name: "libc6", Arch: "i386", Version: "2.41-12", SHA256: sum("a")},
 		{Name: "bash", Arch: "amd64", Version: "5.2-1", SHA256: sum("e")},
+		{Name: "dash", Arch: "amd64", Version: "1", SHA256: sum("f")}, // of one component, and another file of the next
+		{Name: "dash", Arch: "amd64", Version: "1", SHA256: sum("e")},
 	} {
 		have.Add(p)
 	}
@@ -189,6 +254,9 @@ func TestLost(t *testing.T) {
 		"bash:amd64 5.2-1 has moved (the same version is another file)", "libc6:amd64 2.41-12 is gone (there is 2.41-13)", "tar:amd64 1 is gone",
 	}, got); diff != "" {
 		t.Errorf("lost (-want +got):\n%s", diff)
+	}
+	if got := have.Sum(lock.Package{Name: "dash", Arch: "amd64", Version: "1"}); got != sum("f") {
+		t.Errorf("sum of dash %.4s, want that of the first list", got)
 	}
 	if lost := l.Lost(twelve, have); lost != nil {
 		t.Errorf("of another system: %v", lost)

@@ -71,6 +71,9 @@ var ran = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 // groupName keeps names usable in file names, flags and job names.
 var groupName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
+// own is what to add to the hint for a word that a recipe of the user's may bring.
+const own = " (one of your own: name the folder of recipes that has it with --recipes)"
+
 // format is what words a matrix file may have: those of the catalog, and the names of the
 // file's own tests.
 func format(c *recipes.Catalog, tests ...string) spec.Format {
@@ -86,11 +89,11 @@ func format(c *recipes.Catalog, tests ...string) spec.Format {
 		"verdict":     {Noun: "verdict to ask for", Words: []string{"pass", "warn"}},
 		"names":       {Doc: "Glob on tags: *, ?, [a-z].", Pattern: names, Check: checkNames},
 		"platform":    {Noun: "platform", Words: c.Platforms(), Globs: true},
-		"flavor":      {Noun: "flavor", Words: flavors, Globs: true},
+		"flavor":      {Noun: "flavor", Words: flavors, Globs: true, Else: own},
 		"ran":         {Noun: "sample or test", Words: append(recipes.SampleNames(), tests...), Globs: true},
 		"sample":      {Noun: "sample", Words: recipes.SampleNames(), Globs: true},
-		"os":          {Noun: "OS", Words: c.OSNames(), Globs: true},
-		"cuda":        {Noun: "CUDA release", Words: c.CUDAVersions(), Globs: true, Number: " (YAML reads 12.10 as the number 12.1)"},
+		"os":          {Noun: "OS", Words: c.OSNames(), Globs: true, Else: own},
+		"cuda":        {Noun: "CUDA release", Words: c.CUDAVersions(), Globs: true, Else: own, Number: " (YAML reads 12.10 as the number 12.1)"},
 		"reason":      {Min: 1, Hint: "say why, for whoever wonders later"},
 		"group":       {Pattern: groupName, Want: "a name for a group: lower-case letters, digits and . _ -, 64 at most"},
 		"tag":         {Pattern: tagPattern, Check: checkPattern},

@@ -69,7 +69,7 @@ groups:
 	}
 	// Output:
 	// matrix.yaml:5:13: unknown OS "debain13"
-	// did you mean "debian13"?
+	// did you mean "debian13"? (one of your own: name the folder of recipes that has it with --recipes)
 }
 
 func TestExpandOnly(t *testing.T) {

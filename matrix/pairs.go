@@ -24,7 +24,7 @@ type made struct {
 // and flavors that do not exist. Of what a glob stands for, those are left out.
 func multiply(r *spec.File, catalog *recipes.Catalog, f file, e *entry) []made {
 	l := e.or(f.Defaults)
-	before, cells := r.Count(), 0
+	before, cells, none := r.Count(), 0, e.Platforms
 	if len(l.Flavors)+len(l.Samples) == 0 && !bool(l.Partial) {
 		r.At(e.At, "list flavors or samples", "the entry has neither flavors nor samples")
 		return nil
@@ -52,6 +52,7 @@ func multiply(r *spec.File, catalog *recipes.Catalog, f file, e *entry) []made {
 			if l.Platforms = checkPlatforms(r, p, l.Platforms, recipe.Release.Platforms); len(l.Platforms) == 0 {
 				continue // reported, or a glob's
 			}
+			none = slices.DeleteFunc(slices.Clone(none), func(w spec.Word) bool { return w.Glob || contains(l.Platforms, w.Text) })
 			if f.Compat == allow {
 				recipe = recipe.WithCompat()
 			}
@@ -61,6 +62,11 @@ func multiply(r *spec.File, catalog *recipes.Catalog, f file, e *entry) []made {
 	}
 	if cells == 0 && len(e.OS) > 0 && len(e.CUDA) > 0 && r.Count() == before && !bool(l.Partial) {
 		r.At(e.At, "its globs match no CUDA release that was packaged for one of its OSes, with its platforms and flavors", "the entry makes no image")
+	}
+	for _, w := range none {
+		if cells > 0 && r.Count() == before {
+			r.At(w.Place, "take it out", "no CUDA release of the entry was packaged for %s", w.Text)
+		}
 	}
 	return all
 }
@@ -134,15 +140,15 @@ func checkSamples(r *spec.File, p pair, e *entry, samples []spec.Word, release r
 	return has
 }
 
-// checkPlatforms returns the platforms that the release has and reports the others, at
-// the pair: the list may stand in defaults and be right for other entries.
+// checkPlatforms returns the platforms that the release has and, where the entry itself names the
+// pair, reports the others, at the pair: the list may stand in defaults and be right for other entries.
 func checkPlatforms(r *spec.File, p pair, platforms []spec.Word, known []string) []spec.Word {
 	var has []spec.Word
 	for _, platform := range platforms {
 		switch {
 		case slices.Contains(known, platform.Text):
 			has = append(has, platform)
-		case !platform.Glob:
+		case !platform.Glob && !p.glob():
 			r.At(p.cuda.Place, fmt.Sprintf("give the entry its own platforms: [%s]", strings.Join(known, ", ")),
 				"CUDA %s for %s was never packaged for %s", p.cuda.Text, p.os.Text, platform.Text)
 		}

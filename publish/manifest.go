@@ -267,11 +267,7 @@ func (p *Publisher) remoteImage(ctx context.Context, digest string) (*manifest, 
 
 // current is what a tag names in the registry, nil if there is no such tag.
 func (p *Publisher) current(ctx context.Context, tag string) (*v1.Descriptor, error) {
-	desc, err := p.puller.Head(ctx, p.repo.Tag(tag))
-	if registry.Absent(err) {
-		return nil, nil
-	}
-	return desc, err
+	return registry.Current(ctx, p.puller, p.repo.Tag(tag))
 }
 
 // has reports whether a repository has a blob of that size.

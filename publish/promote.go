@@ -7,14 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/cudabuild/cudabuild/registry"
 )
@@ -253,13 +251,7 @@ func (p *Publisher) save(ctx context.Context, of *remote.Descriptor) (attachAgai
 
 // remove removes a tag, and whatever the registry removes with it.
 func (p *Publisher) remove(ctx context.Context, tag string) error {
-	for attempt := 1; ; attempt++ {
-		if err := p.pusher.Delete(ctx, p.repo.Tag(tag)); err == nil || registry.Absent(err) {
-			return nil
-		} else if !registry.Again(err) || attempt == attempts {
-			return refusal(err)
-		}
-	}
+	return refusal(registry.Remove(ctx, p.pusher, p.repo.Tag(tag), nil))
 }
 
 // staysError is the answer of a registry that removes no tags, or not for us.
@@ -269,8 +261,7 @@ func (e staysError) Unwrap() error { return e.error }
 
 // refusal makes the error of a tag that was to go one, if it is.
 func refusal(err error) error {
-	var answer *transport.Error
-	if errors.As(err, &answer) && answer.StatusCode >= http.StatusBadRequest && answer.StatusCode < http.StatusInternalServerError {
+	if registry.Refused(err) {
 		return staysError{err}
 	}
 	return err
@@ -306,7 +297,8 @@ func (p *Publisher) tag(ctx context.Context, m move) error {
 }
 
 // unstage removes staging tags, of images that have other names now or are given up. Those that were there are
-// returned, and those that the registry does not remove. An error keeps no other tag from going.
+// returned, and those that the registry does not remove. An error keeps no other tag from going, unless it is that the
+// registry was busy for as long as it was asked.
 func (p *Publisher) unstage(ctx context.Context, cells []Cell) (gone, left []string, err error) {
 	gone, left = []string{}, []string{}
 	var errs []error
@@ -323,7 +315,7 @@ func (p *Publisher) unstage(ctx context.Context, cells []Cell) (gone, left []str
 				return gone, left, errors.Join(append(errs, err)...)
 			}
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || registry.Busy(err) {
 			break
 		}
 	}

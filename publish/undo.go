@@ -195,7 +195,7 @@ func (p *Publisher) detachOne(ctx context.Context, e Entry, result *Undone) erro
 	}
 	was, err := p.attests.Detach(ctx, subject, artifact)
 	switch {
-	case err != nil && refusesDelete(refusal(err)):
+	case err != nil && registry.Refused(err):
 		result.Attached = append(result.Attached, e.Digest)
 		return nil
 	case err != nil || !was:
@@ -237,7 +237,7 @@ func (p *Publisher) attachedHere(j Journal) (ours []Entry, err error) {
 // images too. Where the registry lists no tags, those of the cells are asked for.
 func (p *Publisher) stillNamed(ctx context.Context, cells []Cell) (map[string]bool, error) {
 	tags, err := p.puller.List(ctx, p.repo)
-	if err != nil && !refusesDelete(refusal(err)) {
+	if err != nil && !registry.Refused(err) {
 		return nil, err
 	}
 	if err != nil {

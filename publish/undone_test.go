@@ -8,8 +8,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cudabuild/cudabuild/publish"
+	"github.com/cudabuild/cudabuild/registry"
 )
 
 // journalOf reads the journal of a run.
@@ -82,4 +84,29 @@ func TestUndoneWhereTagsStay(t *testing.T) {
 		t.Errorf("Abandon: %+v, %v", undone, err)
 	}
 	f.allComplete(t, o.To)
+}
+
+// TestUndoneLater: staging tags that a registry was too busy to remove are not given up: the same command removes them later.
+func TestUndoneLater(t *testing.T) {
+	t.Parallel()
+	busy := false
+	to := odd(t, func(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		if !busy || r.Method != http.MethodDelete {
+			return false
+		}
+		w.WriteHeader(http.StatusTooManyRequests)
+		return true
+	}) + "/cuda"
+	f := newFamily(t, made{seed: 1, day: 1})
+	o := f.options(to)
+	o.StageOnly, o.Registry.Pause = true, time.Millisecond
+	mustRun(t, publisher(t, o), nil)
+	busy = true
+	if undone, err := publisher(t, o).Abandon(t.Context(), journalOf(t, o)); !registry.Busy(err) || len(undone.Staged)+len(undone.Unstaged) > 0 {
+		t.Errorf("Abandon: %+v, %v, want an error of a busy registry", undone, err)
+	}
+	busy = false
+	if undone, err := publisher(t, o).Abandon(t.Context(), journalOf(t, o)); err != nil || len(undone.Unstaged) == 0 {
+		t.Errorf("Abandon later: %+v, %v", undone, err)
+	}
 }

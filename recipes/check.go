@@ -58,10 +58,10 @@ func (c *Catalog) checkOS(f *spec.File, o OS) {
 	if _, ok := c.managers[o.Manager]; !ok {
 		f.At(f.Find("manager"), suggest.Hint(o.Manager, sortedKeys(c.managers)), "unknown package manager %q", o.Manager)
 	}
-	o.Ends.check(f)
+	o.Ends.check(f, c.sources[o.Source])
 	switch {
 	case o.Image == "" && o.Bootstrap.Suite == "":
-		f.At(f.Find("bootstrap"), "", "no bootstrap suite, and no image")
+		f.At(f.Find("bootstrap", "suite"), "", "no bootstrap suite, and no image")
 	case o.Image != "" && o.Bootstrap.Suite != "":
 		f.At(f.Find("image"), "take one out; what a file before this one has, with bootstrap: null", "bootstrap and image: want one of the two")
 	case o.Image != "":

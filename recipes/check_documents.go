@@ -15,8 +15,7 @@ import (
 
 const kindCopy = "copy"
 
-// check reports what is wrong with a document of the file by itself. What it is must not be
-// changed by a later folder: pins would be said to be from what nobody has read there.
+// check reports what is wrong with a document of the file by itself.
 func (d Document) check(f *spec.File, name string) {
 	at := f.Find("documents", name)
 	if d.Title == "" || !isDate(d.Date) {
@@ -24,11 +23,6 @@ func (d Document) check(f *spec.File, name string) {
 	}
 	if d.Kind != "" && d.Kind != kindCopy {
 		f.At(f.Find("documents", name, "kind"), suggest.Hint(d.Kind, []string{kindCopy}), "document %s: unknown kind %q (want copy, or none for the vendor's own)", name, d.Kind)
-	}
-	for _, key := range sortedKeys(f.Keys("documents", name)) {
-		if changed := f.Exact("documents", name, key); changed.File != at.File {
-			f.At(changed, "give what you have read a name of its own", "document %s is another file's: its %s cannot be changed", name, key)
-		}
 	}
 }
 
@@ -54,6 +48,11 @@ func (t toolkitFile) checkDocuments(f *spec.File, s Source) {
 		t.Documents[name].check(f, name)
 		if _, twice := s.Documents[name]; twice {
 			f.At(f.Find("documents", name), "give it another name", "document %q is one of source %q", name, s.Name)
+		}
+		for _, other := range sortedKeys(s.Documents) {
+			if strings.EqualFold(s.Documents[other].Title, t.Documents[name].Title) {
+				f.At(f.Find("documents", name, "title"), "name "+other+" under read, or say what this one is", "document %q has the title of %s", name, other)
+			}
 		}
 	}
 	t.checkSaid(f, s, "read", t.Read)
@@ -100,9 +99,6 @@ func (t toolkitFile) checkSaid(f *spec.File, s Source, key string, said map[stri
 // checkClaims reports versions that nobody gives where the toolkit says them: they would stand
 // there as if somebody did, and be unsourced.
 func (t toolkitFile) checkClaims(f *spec.File, e eraFile, c *Catalog) {
-	if len(t.Index) > 0 {
-		return // a repository is named, and its key may be one that does not count
-	}
 	systems := t.systems()
 	given := func(key, name string) bool {
 		os, platform := place(key)
@@ -110,6 +106,9 @@ func (t toolkitFile) checkClaims(f *spec.File, e eraFile, c *Catalog) {
 			for _, p := range systems[system] {
 				if os != "" && os != system || platform != "" && platform != p {
 					continue
+				}
+				if t.names(c.sources[e.Source], c.os[system], p, name) {
+					return true
 				}
 				r := &renderer{toolkit: t, era: e, source: c.sources[e.Source], os: c.os[system], platform: p, places: places(system, p), witness: true}
 				if _, from := r.pin(name); from.Title != "" {
@@ -126,7 +125,7 @@ func (t toolkitFile) checkClaims(f *spec.File, e eraFile, c *Catalog) {
 	check := func(key string, pins map[string]string, path ...string) {
 		for _, name := range sortedKeys(pins) {
 			if v := pins[name]; v != pinNone && v != pinUnsourced && !given(key, name) {
-				f.At(f.Find(append(path, name)...), "list the OS under read of the document that has it, or under witness", "pin %s: no document gives it", name)
+				f.At(f.Find(append(path, name)...), "list the OS under read of the document that has it, under witness, or its repository under index", "pin %s: no document gives it", name)
 			}
 		}
 	}
@@ -152,6 +151,11 @@ func (t toolkitFile) checkAdmits(f *spec.File, s Source, a admits, i string) {
 	}
 	for _, os := range a.OS {
 		t.checkOS(f, os, "admits", i, "os", os)
+	}
+	for _, platform := range sortedKeys(t.OS) {
+		if (a.Platform == "" || a.Platform == platform) && !t.readOn(platform) {
+			f.At(f.Find("admits", i), "give it a platform that a document was read for, or take it out", "admits: no document was read for %s", platform)
+		}
 	}
 	if a.Platform != "" && t.OS[a.Platform] == nil {
 		f.At(f.Find("admits", i, "platform"), suggest.Hint(a.Platform, sortedKeys(t.OS)), "the toolkit is not for %s", a.Platform)

@@ -20,11 +20,14 @@ func (l *loader) checkToolkit(c *Catalog, eras map[string]eraFile, t toolkitFile
 	if !compat.IsVersion(t.CUDA) || minor(t.CUDA) != t.CUDA && !compat.IsVersion(t.words()["version"]) {
 		f.At(f.Find("cuda"), "", "cuda %q: want a version number", t.CUDA)
 	}
+	if version := t.words()["version"]; minor(version) != minor(t.CUDA) {
+		f.At(f.Find("version"), "", "version %q is none of CUDA %s", version, minor(t.CUDA))
+	}
 	if len(t.OS) == 0 {
 		f.At(f.Find("os"), "", "needs at least one os")
 	}
-	t.Ends.check(f)
 	source := t.source(c)
+	t.Ends.check(f, c.sources[source])
 	e, ok := t.eraOf(eras, source)
 	switch {
 	case ok:

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -143,7 +142,7 @@ func (r *renderer) component(template string) (Component, bool) {
 // that have it says it, or as it is embedded. The error matches [fs.ErrNotExist] if none has it.
 func Text(name string, dirs ...string) ([]byte, error) {
 	for _, dir := range slices.Backward(dirs) {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := readPlain(filepath.Join(dir, name))
 		if !errors.Is(err, fs.ErrNotExist) {
 			return data, err
 		}

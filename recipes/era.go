@@ -47,6 +47,8 @@ type checked struct {
 	OS       []string `yaml:"os"`
 	Pins     []string `yaml:"pins"` // none: all of them
 	Document string   `yaml:"document"`
+
+	by string // as in [Pin]
 }
 
 // over returns the era with what it leaves out taken from the one that it is like.

@@ -3,6 +3,8 @@
 package recipes
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -20,12 +22,16 @@ func (l *loader) readToolkits() (eras map[string]eraFile, toolkits []toolkitFile
 				e.own[key] = at.File
 			}
 		}
+		for i := range e.Checked {
+			e.Checked[i].by = cmp.Or(l.files[name].Find("checked").File, l.foreign(name))
+		}
 		eras[e.Name] = e
 		l.named(name, "era", e.Name)
 	})
 	readAll(l, "toolkit", func(name string, t toolkitFile) {
 		f := l.files[name]
 		t.origin = origin{name, f.Path, toolkitLines(f), nil}
+		t.folder = l.foreign(name)
 		for _, p := range l.parts[name] {
 			t.folders = append(t.folders, p.path)
 		}
@@ -44,11 +50,11 @@ func (l *loader) render(c *Catalog, eras map[string]eraFile, toolkits []toolkitF
 		l.checkEra(c, e, eras[name])
 		full[name] = e
 	}
-	newest := newestPoints(toolkits)
+	newest := newestPoints(c, toolkits)
 	c.eras, c.toolkits = full, toolkits
 	for _, t := range toolkits {
 		if e, ok := l.checkToolkit(c, full, t); ok {
-			l.add(c, e, t, newest[minor(t.CUDA)])
+			l.add(c, e, t, newest)
 		}
 	}
 }
@@ -79,18 +85,19 @@ func lineage(eras map[string]eraFile, name string) (files []string) {
 	return files
 }
 
-// add adds a toolkit's releases, one for each OS. The newest one is that of its minor release.
-func (l *loader) add(c *Catalog, e eraFile, t toolkitFile, newest string) {
+// add adds a toolkit's releases, one for each OS.
+func (l *loader) add(c *Catalog, e eraFile, t toolkitFile, newest map[point]string) {
 	source := c.sources[e.Source]
-	end := t.end(source, newest)
 	systems := t.systems()
 	for _, name := range sortedKeys(systems) {
 		r, err := t.everywhere(e, source, c.os[name], systems[name])
 		if err != nil {
-			l.bad(t.file, "pins", "", "%v", err)
+			none, _ := errors.AsType[noPinError](err)
+			f := l.files[t.file]
+			f.At(f.Find("pins", string(none)), "", "%v", err)
 			return
 		}
-		r.eras, r.Ends = e.files, end
+		r.eras, r.Ends = e.files, t.end(source, name, newest)
 		c.releases = append(c.releases, r)
 	}
 }

@@ -28,3 +28,6 @@ func (c *Catalog) files(o OS, release Release) (files []File) {
 	}
 	return files
 }
+
+// Versions is in how many folders that the catalog was read from there is a file of that name.
+func (c *Catalog) Versions(name string) int { return len(c.parts[name]) }

@@ -83,11 +83,14 @@ func (o flavorFile) checkPackages(f *spec.File, c *Catalog, key string) {
 	}
 	for _, arg := range o.Packages[key] {
 		name, _, _ := strings.Cut(arg, "=")
+		var on []string
 		for _, os := range c.OSNames() {
 			if at := c.os[os]; (os == key || at.packages() == key) && c.Manager(at).isDriver(name) {
-				f.At(f.Find("packages", key, arg), "take it out: the runtime hook brings the driver of the host", "package %s is one of the driver on %s", name, os)
-				break
+				on = append(on, os)
 			}
+		}
+		if len(on) > 0 {
+			f.At(f.Find("packages", key, arg), "take it out: the runtime hook brings the driver of the host", "package %s is one of the driver on %s", name, suggest.List(on))
 		}
 	}
 }
@@ -102,11 +105,16 @@ func (m Manager) isDriver(name string) bool {
 
 func (o flavorFile) checkFile(f *spec.File, c *Catalog, name string) {
 	file, at := o.Files[name], f.Find("files", name)
-	switch away := c.away(name); {
+	below := slices.IndexFunc(sortedKeys(o.Files), func(other string) bool { return strings.HasPrefix(other, name+"/") })
+	switch away, whose := c.away(name), keeper(name); {
 	case path.Clean(name) != name:
 		f.At(at, fmt.Sprintf("did you mean %s?", path.Clean(name)), "file %s: the path has parts that lead elsewhere", name)
 	case away != "":
 		f.At(at, "choose another place", "file %s: nothing in %s is part of an image", name, away)
+	case whose != "":
+		f.At(at, "choose another place, or build an image on ours: docs/flavors.md", "file %s: the place is %s", name, whose)
+	case below >= 0:
+		f.At(at, "choose another place for one of the two", "file %s: it is the folder of %s", name, sortedKeys(o.Files)[below])
 	case (file.Content == "") == (file.Source == ""):
 		f.At(at, "write {content: TEXT} or {source: FILE}", "file %s: want either content or source", name)
 	case file.Source != "" && !fs.ValidPath(file.Source):
@@ -114,7 +122,7 @@ func (o flavorFile) checkFile(f *spec.File, c *Catalog, name string) {
 	}
 }
 
-// away returns the directory with the path whose files are no part of images, "" if there is none.
+// away returns the directory with the path, or at it, whose files are no part of images, "" if there is none.
 func (c *Catalog) away(name string) string {
 	places := []string{"/dev", "/proc", "/run", "/sys", "/tmp"}
 	for _, m := range c.managers {
@@ -124,7 +132,7 @@ func (c *Catalog) away(name string) string {
 	}
 	slices.Sort(places)
 	for _, place := range places {
-		if strings.HasPrefix(name, place+"/") {
+		if name == place || strings.HasPrefix(name, place+"/") {
 			return place
 		}
 	}

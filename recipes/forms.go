@@ -44,6 +44,7 @@ var forms = map[string]spec.Form{
 	"path":     {Pattern: exact(`/[A-Za-z0-9._+@=:/ {}-]*`), Want: "an absolute path: letters, digits, spaces and . _ + @ = : / -"},
 	"mount":    {Pattern: exact(`/[A-Za-z0-9._+/-]*`), Want: "an absolute path: letters, digits and . _ + / -"},
 	"truth":    {Pattern: exact(`true|false`), Want: "true or false"},
+	"day":      {Pattern: exact(`[12][0-9]{3}-[0-9]{2}(?:-[0-9]{2})?`), Want: "a day as YYYY-MM-DD, or YYYY-MM for the last one of a month"},
 	"line":     {Pattern: exact(`[^\x00-\x1f\x7f-\x9f]*`), Want: "one line of text"},
 	"flavor":   {Pattern: exact(`[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*`), Want: "a name of lower-case letters and digits, joined by . _ -"},
 	"named":    {Pattern: exact(`[A-Za-z0-9](?:[A-Za-z0-9.+~^:=_-]*[A-Za-z0-9.+~^_])?`), Want: "the name of a package, perhaps with a version: letters, digits and . + ~ ^ : = _ -"},

@@ -62,7 +62,8 @@ func checkKeys(t *testing.T, data []byte, of reflect.Type) {
 	t.Helper()
 	var known []string
 	for i := range of.NumField() {
-		known = append(known, of.Field(i).Tag.Get("yaml"))
+		key, _, _ := strings.Cut(of.Field(i).Tag.Get("yaml"), ",")
+		known = append(known, key)
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {

@@ -4,6 +4,7 @@ package recipes_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,6 +82,33 @@ func TestCostOfGrowth(t *testing.T) {
 	}
 	if got := c.CUDAFor("plan9"); len(got) != 1 {
 		t.Errorf("CUDAFor(plan9) = %v", got)
+	}
+}
+
+// TestCopiesAreNamed: who looks up a witness finds it, or reads that nobody knows where it is.
+func TestCopiesAreNamed(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("toolkit/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, copies := regexp.MustCompile(`git(?:hub|lab)\.com/\S+ at [0-9a-f]{8}\b|name unknown`), 0
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(data)) {
+			if strings.Contains(line, "kind: copy") {
+				copies++
+				if !named.MatchString(line) {
+					t.Errorf("%s: %swant a repository and its commit", name, line)
+				}
+			}
+		}
+	}
+	if copies == 0 {
+		t.Error("there is no copy: the test checks nothing")
 	}
 }
 

@@ -63,10 +63,25 @@ func (t toolkitFile) indexed(s Source, o OS, platform, pin, own string) (from Do
 		}
 		named = named || names
 		if s.vouches(index.Key, p.Address, o.Repository) {
-			from = Document{Title: fmt.Sprintf("%s's repository %s, index sha256 %s signed by %s", s.Name, p.Place, index.SHA256, index.Key), Date: index.Date}
+			whose := ""
+			if s.keys != "" {
+				whose = ", a key of " + s.keys
+			}
+			from = Document{
+				Title: fmt.Sprintf("%s's repository %s, index sha256 %s signed by %s%s", s.Name, p.Place, index.SHA256, index.Key, whose),
+				Date:  index.Date, by: t.by("index " + p.Place),
+			}
 		}
 	}
 	return from, named
+}
+
+// names reports whether a repository of an OS on a platform is named for a pin, whoever has signed it.
+func (t toolkitFile) names(s Source, o OS, platform, pin string) bool {
+	return slices.ContainsFunc(s.placed(o, platform), func(p Placed) bool {
+		index, ok := t.Index[p.Place]
+		return ok && (len(index.Pins) == 0 || slices.Contains(index.Pins, pin))
+	})
 }
 
 // checkIndex reports states of repositories that are none of the toolkit's, or say too little.
@@ -75,10 +90,16 @@ func (t toolkitFile) checkIndex(f *spec.File, c *Catalog, e eraFile) {
 		return
 	}
 	var places []string
+	replaced := map[string]Key{} // the key that serves a place, by place and the id of an older one
 	for name, platforms := range t.systems() {
 		for _, platform := range platforms {
 			for _, p := range c.sources[e.Source].placed(c.os[name], platform) {
 				places = append(places, p.Place)
+				for _, k := range c.sources[e.Source].Keys {
+					if k.Since < p.Key.Since {
+						replaced[p.Place+" "+k.ID] = p.Key
+					}
+				}
 			}
 		}
 	}
@@ -90,6 +111,10 @@ func (t toolkitFile) checkIndex(f *spec.File, c *Catalog, e eraFile) {
 			f.At(at, suggest.Hint(place, places), "the toolkit has no os with a repository %q", place)
 		case !isDate(index.Date) || index.Key == "" || !sha256Form.MatchString(index.SHA256):
 			f.At(at, "", "index of %s: want its date such as 2026-11-30, the id of the key that has signed it, and its sha256", place)
+		default:
+			if by := replaced[place+" "+index.Key]; by.Since != "" && index.Date >= by.Since {
+				f.At(at, "", "index of %s: %s was replaced by %s on %s, before its date", place, index.Key, by.ID, by.Since)
+			}
 		}
 		for _, pin := range index.Pins {
 			if !slices.Contains(e.used, pin) {

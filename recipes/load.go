@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"cmp"
 	"embed"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/suggest"
 	"github.com/cudabuild/cudabuild/spec"
 )
@@ -27,6 +30,36 @@ type layer struct {
 	fs.FS
 
 	dir string
+}
+
+// read reads one byte more of a file than is accepted, and nothing but plain files: of a pipe or
+// a device nobody knows when it answers.
+func (l layer) read(name string) ([]byte, error) {
+	if l.FS == fs.FS(embedded) {
+		return embedded.ReadFile(name)
+	}
+	return readPlain(filepath.Join(l.dir, name))
+}
+
+func readPlain(path string) ([]byte, error) {
+	f, err := files.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, spec.MaxBytes+1))
+}
+
+// unreadable is a recipe that cannot be read.
+func unreadable(path string, err error) spec.Problem {
+	p := spec.Problem{File: path, Message: err.Error()}
+	if cause, ok := errors.AsType[*fs.PathError](err); ok {
+		p.Message = cause.Err.Error() // without the path
+	}
+	if _, ok := errors.AsType[*files.NotRegularError](err); ok {
+		p.Message, p.Hint = "is no plain file", "a recipe is one: move this away"
+	}
+	return p
 }
 
 // loader reads layers into a catalog. A file of a later layer changes the file of the same
@@ -56,20 +89,37 @@ func Load(dirs ...string) (*Catalog, error) {
 	l := &loader{layers: []layer{{embedded, "recipes"}}, files: map[string]*spec.File{}}
 	for _, dir := range dirs {
 		over := layer{os.DirFS(dir), dir}
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() || !over.hasRecipes() {
-			return nil, spec.Problems{{File: cmp.Or(dir, `""`), Message: "not a directory with os/, cuda/, toolkit/ or another folder of recipes in it", Hint: "name one with --recipes; a recipe is a file NAME.yaml in one of these folders"}}
+		if problem := unfit(dir); problem != "" {
+			return nil, spec.Problems{{File: cmp.Or(dir, `""`), Message: problem, Hint: "name a folder of recipes with --recipes"}}
 		}
+		before := l.Count()
 		over.strays(&l.Report)
+		if l.Count() == before && !over.hasRecipes() {
+			l.Add(spec.Problem{File: dir, Message: "has no recipes", Hint: "a recipe is a file FOLDER/NAME.yaml in it; folders: " + strings.Join(Kinds(), ", ")})
+		}
 		l.layers = append(l.layers, over)
 	}
 	return l.load()
+}
+
+// unfit says why a name is none of a folder, "" if it is.
+func unfit(dir string) string {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such folder"
+	case err != nil:
+		return unreadable(dir, err).Message
+	case !info.IsDir():
+		return "is a file, not a folder"
+	}
+	return ""
 }
 
 // hasRecipes reports whether any file of the layer would be read. A misspelt folder must
 // not look like one that changes nothing.
 func (l layer) hasRecipes() bool {
 	return slices.ContainsFunc(Kinds(), func(folder string) bool {
-		names, _ := fs.Glob(l, folder+"/*.yaml")
+		names, _ := fs.Glob(l.FS, folder+"/*.yaml")
 		return len(names) > 0
 	})
 }
@@ -113,6 +163,7 @@ func (l *loader) readParts(c *Catalog) {
 	})
 	readAll(l, "repository", func(name string, s Source) {
 		s.path = l.paths(name)
+		s.keys = cmp.Or(l.files[name].Find("keys").File, l.foreign(name))
 		c.sources[s.Name] = s
 		l.named(name, "source", s.Name)
 	})
@@ -121,6 +172,14 @@ func (l *loader) readParts(c *Catalog) {
 		l.full[name] = r
 		c.releases = append(c.releases, r.releases(origin{name, f.Path, partLines(f), nil})...)
 	})
+}
+
+// foreign is the file as the first layer that has it calls it, "" if that is the embedded one.
+func (l *loader) foreign(name string) string {
+	if _, err := fs.Stat(l.layers[0].FS, name); err == nil {
+		return ""
+	}
+	return l.files[name].Path
 }
 
 // paths names the file in every layer that has it, first to last.
@@ -136,7 +195,7 @@ func (l *loader) paths(name string) string {
 func readAll[T any](l *loader, dir string, add func(name string, value T)) {
 	having := map[string][]layer{}
 	for _, layer := range l.layers {
-		names, _ := fs.Glob(layer, dir+"/*.yaml") // its only error is a bad pattern
+		names, _ := fs.Glob(layer.FS, dir+"/*.yaml") // its only error is a bad pattern
 		for _, name := range names {
 			having[name] = append(having[name], layer)
 		}
@@ -157,9 +216,9 @@ func (l *loader) versions(name string, layers []layer) (versions []spec.Version,
 	ok = true
 	for _, layer := range layers {
 		path := filepath.Join(layer.dir, name)
-		data, err := fs.ReadFile(layer, name)
+		data, err := layer.read(name)
 		if err != nil {
-			l.Add(spec.Problem{File: path, Message: err.Error()})
+			l.Add(unreadable(path, err))
 			ok = false
 		}
 		if last := len(versions) - 1; err == nil && last >= 0 && bytes.Equal(versions[last].Data, data) {
@@ -188,10 +247,39 @@ func (l *loader) alike(managers map[string]Manager) {
 	}
 }
 
-// named reports a file that is not called after what is in it: two files for one
-// name would otherwise compete.
+// named reports a file that is not called after what is in it: two files for one name would
+// otherwise compete. One that does not say what it is changes another one, and there is none.
 func (l *loader) named(file, key, name string) {
-	if base := path.Base(file); base != name+".yaml" {
+	base := path.Base(file)
+	switch {
+	case base == name+".yaml":
+	case name != "":
 		l.bad(file, key, "", "is about %q, so its name must be %s.yaml", name, name)
+	default:
+		folder, must := path.Dir(file), key
+		if folder == "toolkit" {
+			must += " and os"
+		}
+		hint := ""
+		if near := suggest.Nearest(stem(file), l.others(file), 2); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, " or ") + "?"
+		}
+		l.bad(file, key, hint, "no other folder of recipes has a %s %s, so this file must say %s", folder, stem(file), must)
 	}
 }
+
+// others are the names of what is in the folder of a file beside it.
+func (l *loader) others(file string) (names []string) {
+	for _, layer := range l.layers {
+		found, _ := fs.Glob(layer.FS, path.Dir(file)+"/*.yaml")
+		for _, name := range found {
+			if name != file {
+				names = append(names, stem(name))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func stem(file string) string { return strings.TrimSuffix(path.Base(file), ".yaml") }

@@ -5,6 +5,7 @@ package recipes_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/spec"
@@ -137,14 +139,26 @@ func TestLoadRefusesNames(t *testing.T) {
 	}
 }
 
+// TestLoadRefusesDirectories: each for its own reason, and a misspelt name by itself.
 func TestLoadRefusesDirectories(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(dir(t, map[string]string{"file": ""}), "file")
-	misspelt := dir(t, map[string]string{"oses/myos.yaml": goodOS, "os/myos.yml": goodOS})
-	for _, path := range []string{file, file + "/absent", "", misspelt} {
+	folder := dir(t, map[string]string{"toolkits/12.4.1.yaml": "pins: {nccl: 2.21.6}\n"})
+	suffix := dir(t, map[string]string{"toolkit/12.4.1.yml": "pins: {nccl: 2.21.6}\n"})
+	empty, beside := t.TempDir(), dir(t, map[string]string{"12.4.1.yaml": "pins: {nccl: 2.21.6}\n"})
+	for path, want := range map[string]string{
+		file:        file + ": is a file, not a folder",
+		file + "/x": file + "/x: not a directory",
+		"absent":    "absent: there is no such folder",
+		"":          `"": there is no such folder`,
+		empty:       empty + ": has no recipes",
+		beside:      beside + ": has no recipes",
+		folder:      folder + "/toolkits: is no folder of recipes",
+		suffix:      suffix + "/toolkit/12.4.1.yml: is no recipe: want NAME.yaml",
+	} {
 		c, err := recipes.Load(path)
-		if c != nil || err == nil || !strings.Contains(err.Error(), "not a directory") {
-			t.Errorf("Load(%q) = %v, %v, want nil, not a directory", path, c, err)
+		if c != nil || err == nil || err.Error() != want {
+			t.Errorf("Load(%q) = %v, %v, want %s", path, c, err, want)
 		}
 	}
 }
@@ -177,6 +191,44 @@ func TestLoadRefusesStrays(t *testing.T) {
 	}
 }
 
+// TestLoadRefusesPipes: what is behind the name of a recipe, or on the way to it, and is no plain
+// file is not waited for.
+func TestLoadRefusesPipes(t *testing.T) {
+	t.Parallel()
+	put := map[string]func(path string) error{
+		"pipe":   func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"device": func(path string) error { return os.Symlink("/dev/zero", path) },
+		"folder": func(path string) error { return os.Mkdir(path, 0o700) },
+	}
+	for kind, put := range put {
+		for _, name := range []string{"toolkit/9.9.9.yaml", "toolkit/12.4.1.yaml", "flavor/mine.yaml"} {
+			root := dir(t, map[string]string{"os/myos.yaml": goodOS, filepath.Dir(name) + "/README": ""})
+			path := filepath.Join(root, name)
+			if err := put(path); err != nil {
+				t.Fatal(err)
+			}
+			want := spec.Problem{File: path, Message: "is no plain file", Hint: "a recipe is one: move this away"}
+			_, err := recipes.Load(root)
+			var problems spec.Problems
+			if !errors.As(err, &problems) || !slices.Contains(problems, want) {
+				t.Errorf("a %s as %s: %v, want %v", kind, name, err, want)
+			}
+			if _, err := recipes.Text(name, root); err == nil || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Text of a %s as %s: %v", kind, name, err)
+			}
+		}
+	}
+	way := dir(t, map[string]string{"os/myos.yaml": goodOS})
+	if err := unix.Mkfifo(filepath.Join(way, "toolkit"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load(t, way) // no folder of recipes
+	large := dir(t, map[string]string{"toolkit/9.9.9.yaml": strings.Repeat("#", spec.MaxBytes+9)})
+	if _, err := recipes.Load(large); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("of a large recipe: %v", err)
+	}
+}
+
 // TestLoadHints: a word that is nearly right is named.
 func TestLoadHints(t *testing.T) {
 	t.Parallel()
@@ -184,6 +236,11 @@ func TestLoadHints(t *testing.T) {
 	var problems spec.Problems
 	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != `did you mean "title"?` {
 		t.Errorf("Load = %#v, want one problem with a hint at \"title\"", err)
+	}
+	_, err = recipes.Load(dir(t, map[string]string{"toolkit/12.4.9.yaml": "pins: {nccl: 2.21.6}\n"}))
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Hint != "did you mean 12.4.0 or 12.4.1?" ||
+		problems[0].Message != "no other folder of recipes has a toolkit 12.4.9, so this file must say cuda and os" {
+		t.Errorf("Load = %#v, want that nothing is there to change", err)
 	}
 	vendor := "os: myos\nsource: nvidia\nmanager: apt\nimage: mine\nrepository: {dir: mine, packages: deb, arch: {linux/amd64: a, linux/arm65: b}}\n"
 	_, err = recipes.Load(dir(t, map[string]string{"os/myos.yaml": vendor}))

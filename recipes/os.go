@@ -8,7 +8,7 @@ type OS struct {
 	Name      string    `yaml:"os"`
 	Title     string    `yaml:"title" form:"line"` // for labels, "Debian 13"
 	Source    string    `yaml:"source"`
-	Ends      ends      `yaml:"ends"` // the last day on which the plain image gets security updates
+	Ends      ends      `yaml:"ends,whole"` // the last day on which the plain image gets security updates
 	Manager   string    `yaml:"manager"`
 	Bootstrap Bootstrap `yaml:"bootstrap"`
 	Image     string    `yaml:"image" form:"image"` // "docker.io/library/ubuntu:16.04"

@@ -121,16 +121,16 @@ func (l *loader) readTexts(o *own) {
 // way to it is a link: what is built is what stands in the folder.
 func (l *loader) text(name string) (string, error) {
 	for _, layer := range slices.Backward(l.layers) {
-		if text, err := readText(layer.FS, name); !errors.Is(err, fs.ErrNotExist) {
+		if text, err := readText(layer, name); !errors.Is(err, fs.ErrNotExist) {
 			return text, err
 		}
 	}
 	return "", fmt.Errorf("source %s is in no folder of recipes", name)
 }
 
-func readText(in fs.FS, name string) (string, error) {
+func readText(in layer, name string) (string, error) {
 	for at := name; at != "."; at = path.Dir(at) {
-		info, err := fs.Lstat(in, at)
+		info, err := fs.Lstat(in.FS, at)
 		switch {
 		case err != nil:
 			return "", err
@@ -140,7 +140,7 @@ func readText(in fs.FS, name string) (string, error) {
 			return "", fmt.Errorf("source %s has %d bytes, more than %d", name, info.Size(), maxFile)
 		}
 	}
-	data, err := fs.ReadFile(in, name)
+	data, err := in.read(name)
 	if text := string(data); err != nil || utf8.ValidString(text) && !strings.ContainsFunc(text, hidden) {
 		return text, err
 	}

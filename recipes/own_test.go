@@ -116,7 +116,7 @@ func TestOwnFlavorRefused(t *testing.T) {
 		"on what is not":    {with("devel]", "devl]"), `:2:15: on "devl": want base, runtime or devel`},
 		"twice on one":      {with("devel]", "runtime]"), `:2:1: on: "runtime" is listed twice`},
 		"unknown kind":      {with("rpm:", "rmp:"), `:5:3: packages: "rmp" is neither deb nor rpm, nor an OS`},
-		"driver":            {with("python3-pip", "libcuda1=550"), ":4:18: package libcuda1 is one of the driver on debian11"},
+		"driver":            {with("python3-pip", "libcuda1=550"), ":4:18: package libcuda1 is one of the driver on debian11, debian12, debian13"},
 		"driver by pattern": {with("rpm: [python3]", "rpm: [nvidia-driver-cuda]"), ":5:9: package nvidia-driver-cuda is one of the driver on "},
 		"nothing":           {"flavor: jupyter\non: [runtime]\n", ":1:1: adds nothing"},
 		"neither":           {with(motd, `{mode: "0644"}`), ":9:3: file /etc/acme/motd: want either content or source"},
@@ -126,6 +126,17 @@ func TestOwnFlavorRefused(t *testing.T) {
 		"up in the image":   {with("/etc/acme/motd", "/etc/../motd"), ":9:3: file /etc/../motd: the path has parts that lead elsewhere"},
 		"a mount":           {with("/etc/acme/motd", "/run/motd"), ":9:3: file /run/motd: nothing in /run is part of an image"},
 		"a manager's mount": {with("/etc/acme/motd", "/var/log/motd"), ":9:3: file /var/log/motd: nothing in /var/log is part of an image"},
+		"file and folder":   {with("/usr/local/bin/hello", "/etc/acme"), ":10:3: file /etc/acme: it is the folder of /etc/acme/motd"},
+		"accounts":          {with("/etc/acme/motd", "/etc/passwd"), ":9:3: file /etc/passwd: the place is the system's accounts"},
+		"guard":             {with("/etc/acme/motd", "/etc/apt/preferences.d/zz"), ":9:3: file /etc/apt/preferences.d/zz: the place is the package manager's"},
+		"packages":          {with("/etc/acme/motd", "/var/lib/dpkg/status"), ":9:3: file /var/lib/dpkg/status: the place is the package manager's"},
+		"linker":            {with("/etc/acme/motd", "/etc/ld.so.conf.d/a.conf"), ":9:3: file /etc/ld.so.conf.d/a.conf: the place is the dynamic linker's"},
+		"shell":             {with("/etc/acme/motd", "/usr/bin/sh"), ":9:3: file /usr/bin/sh: the place is a program of build steps"},
+		"driver library":    {with("/etc/acme/motd", "/usr/lib/x86_64-linux-gnu/libcuda.so.1"), ":9:3: file /usr/lib/x86_64-linux-gnu/libcuda.so.1: the place is the runtime hook's"},
+		"below a driver":    {with("/etc/acme/motd", "/opt/libnvidia-ml.so.1/x"), ":9:3: file /opt/libnvidia-ml.so.1/x: the place is the runtime hook's"},
+		"a place itself":    {with("/etc/acme/motd", "/tmp"), ":9:3: file /tmp: nothing in /tmp is part of an image"},
+		"above a mount":     {with("/etc/acme/motd", "/var"), ":9:3: file /var: the place is a folder of every image"},
+		"a system's folder": {with("/etc/acme/motd", "/usr/lib"), ":9:3: file /usr/lib: the place is a folder of every image"},
 		"a relative path":   {with("/etc/acme/motd", "etc/motd"), `:9:3: files: "etc/motd": want an absolute path`},
 		"no file":           {with(motd, "{source: modt}"), ":9:20: file /etc/acme/motd: source modt is in no folder of recipes"},
 		"a folder":          {with(motd, "{source: flavor}"), ":9:20: file /etc/acme/motd: source flavor: flavor is no plain file"},
@@ -149,6 +160,14 @@ func TestOwnFlavorRefused(t *testing.T) {
 				t.Errorf("Load = %v, want it to hold %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestOwnFlavorPlaces: what looks like a kept place and is none is a flavor's to have.
+func TestOwnFlavorPlaces(t *testing.T) {
+	t.Parallel()
+	for _, place := range []string{"/app", "/etc/motd", "/etc/profile.d/acme.sh", "/etc/aptitude", "/opt/acme/etc/passwd", "/usr/lib/libcudart-note", "/usr/local/bin/apt", "/usr/bin/acme", "/root/.bashrc", "/tmpl/a"} {
+		load(t, dir(t, map[string]string{"flavor/jupyter.yaml": strings.Replace(ownFlavor, "/etc/acme/motd", place, 1), "motd": "x\n"}))
 	}
 }
 

@@ -3,6 +3,7 @@
 package recipes
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -31,7 +32,7 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	case version == pinNone || version == pinUnsourced:
 		return version, Document{}
 	case r.witness:
-		return version, r.said(t.Witness, func(string) bool { return true })
+		return version, r.said("witness", t.Witness, func(string) bool { return true })
 	}
 	if own == "" && strings.Contains(version, "{") { // made from the toolkit's own number
 		own = t.lines["version"].File
@@ -46,10 +47,23 @@ func (r *renderer) pin(name string) (version string, from Document) {
 	for _, c := range r.era.Checked {
 		d := r.source.Documents[c.Document]
 		if t.compared(r.source) && compat.Compare(t.CUDA, d.Newest) <= 0 && slices.Contains(c.OS, r.os.Name) && (len(c.Pins) == 0 || slices.Contains(c.Pins, name)) {
+			d.by = c.by
 			return version, d
 		}
 	}
 	return version, index
+}
+
+// readOn reports whether a document was read for images of a platform, or for all alike.
+func (t toolkitFile) readOn(platform string) bool {
+	for _, items := range t.Read {
+		for _, item := range items {
+			if _, on := place(item); on == "" || on == platform {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // compared reports whether the release is one of those that the source's documents have: only
@@ -63,36 +77,46 @@ func (t toolkitFile) compared(s Source) bool {
 // file's own; it is decided then that nobody else gives it.
 func (r *renderer) read(own string) (from Document, decided bool) {
 	inOwn := func(document string) bool { return own == "" || r.toolkit.lines["read "+document].File == own }
-	from = r.said(r.toolkit.Read, inOwn)
+	from = r.said("read", r.toolkit.Read, inOwn)
 	if from.Title == "" && own != "" && !slices.ContainsFunc(sortedKeys(r.toolkit.Read), inOwn) {
 		from = Document{Title: own}
 	}
 	return from, own != "" || from.Title != ""
 }
 
-// number is who gives the toolkit's own number, which is the same everywhere: what was read
-// for the OS, or else the first document of all.
+// number is who gives the toolkit's own number, which is the same everywhere: the repository that
+// is named for it, what was read for the OS, or else the first document of all.
 func (r *renderer) number() Document {
 	if r.witness {
-		return r.said(r.toolkit.Witness, func(string) bool { return true })
+		return r.said("witness", r.toolkit.Witness, func(string) bool { return true })
 	}
-	from, decided := r.read(r.toolkit.lines["version"].File)
+	own := r.toolkit.lines["version"].File
+	index, named := r.toolkit.indexed(r.source, r.os, r.platform, "version", own)
+	if named {
+		return index
+	}
+	from, decided := r.read(own)
 	if decided {
 		return from
 	}
 	if len(r.toolkit.Read) == 0 {
-		from, _ = r.toolkit.indexed(r.source, r.os, r.platform, "version", "")
-		return from
+		return index
 	}
-	from, _ = r.toolkit.document(r.source, sortedKeys(r.toolkit.Read)[0])
+	first := sortedKeys(r.toolkit.Read)[0]
+	from, _ = r.toolkit.document(r.source, first)
+	from.by = r.toolkit.by("read " + first)
 	return from
 }
 
-// said returns the first document with the renderer's OS and platform.
-func (r *renderer) said(by map[string][]string, counts func(document string) bool) Document {
+// by is the file of a folder that has an entry such as "read S1", "" if it is cudabuild's own.
+func (t toolkitFile) by(entry string) string { return cmp.Or(t.lines[entry].File, t.folder) }
+
+// said returns the first document with the renderer's OS and platform, of those under a key.
+func (r *renderer) said(key string, by map[string][]string, counts func(document string) bool) Document {
 	for _, name := range sortedKeys(by) {
 		if counts(name) && slices.ContainsFunc(by[name], func(place string) bool { return place == r.os.Name || place == r.places[0] }) {
 			d, _ := r.toolkit.document(r.source, name)
+			d.by = r.toolkit.by(key + " " + name)
 			return d
 		}
 	}

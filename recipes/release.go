@@ -100,6 +100,8 @@ type Pin struct {
 	Source  string // "nvidia/cuda's Dockerfiles for ubuntu16.04, merge request 3"
 	Date    string // of the source, 2018-11-12
 	Where   string // file and line of the recipe: "recipes/toolkit/9.0.yaml:7"
+	// By is the file of a folder of the user's on whose word the source has it, "" if it is cudabuild's own.
+	By string
 }
 
 // Layer is what one flavor adds to the one below it.

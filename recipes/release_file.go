@@ -15,7 +15,7 @@ type releaseFile struct {
 	OS        []string             `yaml:"os"`
 	Platforms []string             `yaml:"platforms"`
 	Version   string               `yaml:"version" form:"word"`
-	Ends      ends                 `yaml:"ends"`
+	Ends      ends                 `yaml:"ends,whole"`
 	Layers    map[Flavor]layerFile `yaml:"layers" keys:"word"`
 	Guard     struct {
 		Provides []string `yaml:"provides" form:"provided"`
@@ -59,7 +59,7 @@ func (r releaseFile) check(f *spec.File) {
 	if !compat.IsVersion(r.CUDA) || !compat.IsVersion(r.Version) {
 		f.At(f.Find("version"), "", "cuda %q and version %q: want two version numbers", r.CUDA, r.Version)
 	}
-	r.Ends.check(f)
+	r.Ends.check(f, Source{})
 	if len(r.OS) == 0 || len(r.Platforms) == 0 {
 		f.At(f.Find("os"), "", "needs at least one os and one platform")
 	}

@@ -152,13 +152,13 @@ func (r *renderer) add(l *rendered, template string) error {
 		w := *r
 		w.witness = true
 		if version, from, err := w.expand(right); err == nil && from.Title != "" {
-			l.witnessed = append(l.witnessed, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places)})
+			l.witnessed = append(l.witnessed, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places), from.by})
 		}
 	case err != nil:
 		return err
 	default:
 		l.Packages = append(l.Packages, name+r.os.joint()+version)
-		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places)})
+		l.pins = append(l.pins, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places), from.by})
 	}
 	return nil
 }
@@ -174,83 +174,4 @@ func (o OS) joint() string {
 // installs reports a package of that name with or without a version.
 func (l rendered) installs(name string) bool {
 	return slices.Contains(l.unsourced, name) || slices.ContainsFunc(l.pins, func(p Pin) bool { return p.Package == name })
-}
-
-// expandAll fills in a map's keys and values. What has no text in this image is left out.
-func (r *renderer) expandAll(templates map[string]string) (map[string]string, error) {
-	if len(templates) == 0 {
-		return nil, nil
-	}
-	texts := map[string]string{}
-	for _, key := range sortedKeys(templates) {
-		name, _, err := r.expand(key)
-		if err != nil {
-			return nil, err
-		}
-		value, _, err := r.expand(templates[key])
-		switch {
-		case errors.Is(err, errNone) || errors.Is(err, errUnsourced):
-		case err != nil:
-			return nil, err
-		default:
-			texts[name] = value
-		}
-	}
-	return texts, nil
-}
-
-// expand fills in every {word} of a template. It is from the document of the last pin, or
-// from the toolkit's own if there is none in it.
-func (r *renderer) expand(template string) (text string, from Document, err error) {
-	from = r.number()
-	for rest := template; ; {
-		before, after, more := strings.Cut(rest, "{")
-		text += before
-		if !more {
-			return text, from, nil
-		}
-		word, tail, closed := strings.Cut(after, "}")
-		if !closed {
-			return "", from, fmt.Errorf("%q: a brace is not closed", template)
-		}
-		value, said, err := r.word(word)
-		if err != nil {
-			return "", from, err
-		}
-		if said.Title != "" {
-			from = said
-		}
-		text, rest = text+value, tail
-	}
-}
-
-func (r *renderer) word(name string) (text string, from Document, err error) {
-	if text, ok := r.words[name]; ok {
-		return text, Document{}, nil
-	}
-	version, from := r.pin(name)
-	switch {
-	case version == "":
-		return "", from, fmt.Errorf("no pin %q (give a version, %s or %s)", name, pinNone, pinUnsourced)
-	case version == pinNone:
-		return "", from, errNone
-	case version == pinUnsourced || from.Title == "":
-		return "", from, errUnsourced
-	}
-	text = r.plain(version)
-	if strings.Contains(text, "{") {
-		return "", from, fmt.Errorf("pin %q: %q has a word that is not known", name, version)
-	}
-	return text, from, nil
-}
-
-// plain fills in a pin that is said in words of the toolkit's number.
-func (r *renderer) plain(version string) string {
-	if !strings.Contains(version, "{") {
-		return version
-	}
-	for _, word := range sortedKeys(r.words) {
-		version = strings.ReplaceAll(version, "{"+word+"}", r.words[word])
-	}
-	return version
 }

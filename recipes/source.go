@@ -24,8 +24,9 @@ type Source struct {
 	Roots map[string]string `yaml:"roots" keys:"word" form:"address"`
 	// Keys are all that ever signed, those that no longer do too.
 	Keys []Key `yaml:"keys"`
-	// Documents are where pins come from, by the short names that toolkits use.
-	Documents map[string]Document `yaml:"documents" keys:"word"`
+	// Documents are where pins come from, by the short names that toolkits use. What one is must
+	// not be changed by a later folder: pins would be said to be from what nobody has read there.
+	Documents map[string]Document `yaml:"documents,fixed" keys:"word" each:"document"`
 	// Policy names the document by which images of a release end when a newer point release is
 	// there, and with the driver branch that it shipped with; "" if no such thing is said.
 	Policy string `yaml:"policy"`
@@ -35,6 +36,7 @@ type Source struct {
 	Compilers []Compiler `yaml:"compilers"`
 
 	path string // of the file, with the directory that it was read from
+	keys string // the file of a folder that says Keys, "" if it is cudabuild's own
 }
 
 // Key is one that repositories are signed with.
@@ -62,6 +64,8 @@ type Document struct {
 	OS []string `yaml:"os" form:"word"`
 	// Kind is "copy" of what somebody else made after the vendor's own: it can be a witness only.
 	Kind string `yaml:"kind"`
+
+	by string // as in [Pin]
 }
 
 // Compiler is what a release's nvcc compiles samples for.

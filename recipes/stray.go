@@ -20,14 +20,14 @@ func (l layer) strays(r *spec.Report) {
 		r.Add(spec.Problem{File: filepath.Join(l.dir, name), Message: message, Hint: hint})
 	}
 	folders := Kinds()
-	beside, _ := fs.ReadDir(l, ".") // what cannot be read has no recipes either
+	beside, _ := fs.ReadDir(l.FS, ".") // what cannot be read has no recipes either
 	for _, e := range beside {
 		if near := suggest.Nearest(e.Name(), folders, 1); e.IsDir() && len(near) > 0 && near[0] != e.Name() {
 			stray(e.Name(), suggest.Hint(e.Name(), folders), "is no folder of recipes")
 		}
 	}
 	for _, folder := range folders {
-		inside, _ := fs.ReadDir(l, folder)
+		inside, _ := fs.ReadDir(l.FS, folder)
 		for _, e := range inside {
 			name := path.Join(folder, e.Name())
 			switch stem, _, _ := strings.Cut(e.Name(), ".yml"); {

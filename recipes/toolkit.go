@@ -14,11 +14,11 @@ type toolkitFile struct {
 	// Era is a name, "" for the newest era of the source that is not newer than the release.
 	Era     string `yaml:"era"`
 	Version string `yaml:"version" form:"word"` // CUDA_VERSION, cuda itself if it is not said
-	Ends    ends   `yaml:"ends"`                // if it is not as the source's policy has it
+	Ends    ends   `yaml:"ends,whole"`          // if it is not as the source's policy has it
 	// OS is which operating systems have images of it, by platform.
 	OS map[string][]string `yaml:"os"`
 	// Documents are those of this release alone, beside the source's.
-	Documents map[string]Document `yaml:"documents" keys:"word"`
+	Documents map[string]Document `yaml:"documents,fixed" keys:"word" each:"document"`
 	// Read is which operating systems Pins was read for, by document: "ubuntu24.04", or
 	// "ubuntu24.04 linux/arm64" where it was for one platform only. For others a
 	// pin counts only if the era has it checked.
@@ -37,10 +37,11 @@ type toolkitFile struct {
 	Admits []admits `yaml:"admits"`
 	// Index is the repositories that pins were read from where no document gives them, by
 	// their places: "ubuntu2404/x86_64".
-	Index map[string]Index `yaml:"index" keys:"suite"`
+	Index map[string]Index `yaml:"index,whole" keys:"suite"`
 
 	folders []string // the file in every folder that has it, first to last
 	origin
+	folder string // the file, if a folder of the user's has it first
 }
 
 // admits is a part of NVIDIA_REQUIRE_CUDA beside the plain cuda>=X.Y.

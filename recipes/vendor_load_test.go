@@ -63,7 +63,7 @@ func TestVendorOfOnesOwn(t *testing.T) {
 	}
 	want := recipes.Pin{
 		Package: "cudart-12-6", Version: "12.6.1-1", Source: "the notes", Date: "2024-01-01",
-		Where: filepath.Join(own, "toolkit", "12.6.9.yaml") + ":5",
+		Where: filepath.Join(own, "toolkit", "12.6.9.yaml") + ":5", By: filepath.Join(own, "toolkit", "12.6.9.yaml"),
 	}
 	if r.Pins[0] != want {
 		t.Errorf("pin %+v, want %+v", r.Pins[0], want)
@@ -172,8 +172,13 @@ func TestChecked(t *testing.T) {
 		files["era/mine.yaml"] += "checked: [{os: [mine2], pins: " + pins + ", document: D}]\n"
 		files["os/mine2.yaml"] = strings.Replace(goodVendorOS, "os: mine1", "os: mine2", 1)
 		files["toolkit/12.6.9.yaml"] = strings.Replace(goodToolkit, "amd64: [mine1]", "amd64: [mine1, mine2]", 1)
-		if got := find(t, load(t, dir(t, files)), "mine2", "12.6.9").Unsourced; len(got) != want {
-			t.Errorf("%s compared: %v unsourced, want %d", pins, got, want)
+		root := dir(t, files)
+		r := find(t, load(t, root), "mine2", "12.6.9")
+		if len(r.Unsourced) != want {
+			t.Errorf("%s compared: %v unsourced, want %d", pins, r.Unsourced, want)
+		}
+		if want == 0 && (len(r.Pins) == 0 || r.Pins[0].By != filepath.Join(root, "era/mine.yaml")) {
+			t.Errorf("%s compared: pins %+v, want the first on the word of the era's file", pins, r.Pins)
 		}
 		files["toolkit/12.6.9.yaml"] = strings.Replace(files["toolkit/12.6.9.yaml"], "read: {D:", "documents: {O: {title: mine, date: 2024-01-01}}\nread: {O:", 1)
 		if got := find(t, load(t, dir(t, files)), "mine2", "12.6.9").Unsourced; len(got) != 1 {

@@ -20,8 +20,10 @@ func toolkitLines(f *spec.File) map[string]spec.Place {
 	at := cmp.Or(f.Exact("pins"), cuda) // one number may be all there is
 	lines := map[string]spec.Place{string(Base): at, string(Runtime): at, string(Devel): at, "samples": cuda, "version": cmp.Or(f.Exact("version"), cuda)}
 	maps.Copy(lines, pinLines(f))
-	for name, at := range f.Keys("read") {
-		lines["read "+name] = at
+	for _, key := range []string{"read", "witness"} {
+		for name, at := range f.Keys(key) {
+			lines[key+" "+name] = at
+		}
 	}
 	for name, at := range f.Keys("index") { // a state is another one when its sum is
 		lines["index "+name] = cmp.Or(f.Exact("index", name, "sha256"), at)

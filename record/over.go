@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/verify"
 )
 
 // Over returns the record of a folder that had the record earlier, nil if it had none,
@@ -35,8 +37,8 @@ func (r *Run) Over(earlier *Run) *Run {
 	return result
 }
 
-// Forget takes the entries of cells out of the record in a file, if there is one. The file changes
-// whole or not at all.
+// Forget takes the entries of cells out of the record in a file, and the inputs that no other cell was made from. The
+// file changes whole or not at all.
 func Forget(ctx context.Context, path string, images *image.Store, ids []string) error {
 	return change(path, func(earlier *Run) (*Run, error) {
 		if earlier == nil {
@@ -44,6 +46,9 @@ func Forget(ctx context.Context, path string, images *image.Store, ids []string)
 		}
 		left := *earlier
 		left.Cells = slices.DeleteFunc(slices.Clone(earlier.Cells), func(c Cell) bool { return slices.Contains(ids, c.ID) })
+		left.Inputs = slices.DeleteFunc(slices.Clone(earlier.Inputs), func(i Input) bool {
+			return !slices.ContainsFunc(left.Cells, func(c Cell) bool { return c.madeFrom(i) })
+		})
 		left.Totals = Totals{
 			Seconds: earlier.Totals.Seconds, CacheFetchedBytes: earlier.Totals.CacheFetchedBytes, CacheSentBytes: earlier.Totals.CacheSentBytes,
 		}
@@ -51,6 +56,12 @@ func Forget(ctx context.Context, path string, images *image.Store, ids []string)
 		left.Totals.SizeBytes = left.Size(ctx, images)
 		return &left, nil
 	})
+}
+
+// madeFrom reports whether a cell, whose ID ends in its OS, has an image from an input; of one without any nobody knows.
+func (c Cell) madeFrom(i Input) bool {
+	return strings.HasSuffix(c.ID, "-"+i.OS) &&
+		(len(c.Images) == 0 || slices.ContainsFunc(c.Images, func(r verify.Report) bool { return r.Platform == i.Platform }))
 }
 
 // withoutTags returns cells without the tags that passed cells of r have now.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
 )
 
 func run(inputs []record.Input, cells ...record.Cell) *record.Run {
@@ -72,5 +73,31 @@ func TestOverKeepsBuilders(t *testing.T) {
 	result := now.Over(earlier)
 	if diff := cmp.Diff([]string{"tcp://a:1"}, result.Cells[0].Builders); diff != "" || result.Cells[1].Builders != nil {
 		t.Errorf("unchanged (-want +got):\n%s; built here: %v", diff, result.Cells[1].Builders)
+	}
+}
+
+// TestForget: what only the cells that go were made from goes too.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	path, images := folder(t)
+	amd64 := []verify.Report{{Platform: "linux/amd64"}}
+	input := func(os, platform string) record.Input { return record.Input{OS: os, Platform: platform} }
+	run := &record.Run{Version: 1, Inputs: []record.Input{
+		input("debian11", "linux/amd64"), input("debian12", "linux/amd64"), input("debian12", "linux/arm64"), input("ubuntu22.04", "linux/arm64"),
+	}, Cells: []record.Cell{
+		{ID: "11.2-base-debian11", Images: amd64}, {ID: "11.8-base-debian12", Images: amd64}, {ID: "11.8-base-ubuntu22.04"},
+	}}
+	if err := run.Merge(t.Context(), path, images); err != nil {
+		t.Fatal(err)
+	}
+	if err := record.Forget(t.Context(), path, images, []string{"11.2-base-debian11"}); err != nil {
+		t.Fatal(err)
+	}
+	left, err := record.Read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]record.Input{input("debian12", "linux/amd64"), input("ubuntu22.04", "linux/arm64")}, left.Inputs); diff != "" || len(left.Cells) != 2 {
+		t.Errorf("inputs (-want +got):\n%s\ncells %v", diff, left.Cells)
 	}
 }

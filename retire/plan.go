@@ -6,91 +6,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/cudabuild/cudabuild/image"
-	"github.com/cudabuild/cudabuild/referrer"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/registry"
 )
-
-// standing is what a repository has.
-type standing struct {
-	digests  map[string]string   // of all tags but those of lists of evidence
-	children map[string][]string // manifests of the indexes that they name, by digest
-}
-
-// look reads what the tags of the repository name.
-func (r *Retirer) look(ctx context.Context) (*standing, error) {
-	tags, err := r.puller.List(ctx, r.repo)
-	if registry.Absent(err) {
-		tags, err = nil, nil // no repository yet, or no tags any more
-	}
-	if err != nil {
-		return nil, err
-	}
-	tags = slices.DeleteFunc(tags, referrer.IsTag)
-	s := &standing{digests: map[string]string{}, children: map[string][]string{}}
-	var mu sync.Mutex
-	err = registry.Each(ctx, len(tags), func(ctx context.Context, i int) error {
-		desc, err := r.puller.Head(ctx, r.repo.Tag(tags[i])) // which no registry counts as a pull
-		if registry.Absent(err) {                            // it went meanwhile
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("tag %s: %w", tags[i], err)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		s.digests[tags[i]] = desc.Digest.String()
-		if desc.MediaType.IsIndex() {
-			s.children[desc.Digest.String()] = nil
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	indexes := slices.Sorted(maps.Keys(s.children))
-	return s, registry.Each(ctx, len(indexes), func(ctx context.Context, i int) error {
-		children, err := r.children(ctx, indexes[i])
-		mu.Lock()
-		defer mu.Unlock()
-		s.children[indexes[i]] = children
-		return err
-	})
-}
-
-// children are the digests of the manifests that an index names.
-func (r *Retirer) children(ctx context.Context, digest string) (all []string, err error) {
-	desc, err := r.puller.Get(ctx, r.repo.Digest(digest))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", digest, err)
-	}
-	index, err := image.ParseIndex(desc.Manifest, desc.MediaType)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", digest, err)
-	}
-	for _, child := range index.Manifests {
-		all = append(all, child.Digest.String())
-	}
-	return all, nil
-}
-
-// keepers are the tags other than those that go which need a manifest, sorted.
-func (s *standing) keepers(digest string, goes map[string]bool) []string {
-	all := []string{}
-	for tag, named := range s.digests {
-		if !goes[tag] && (named == digest || slices.Contains(s.children[named], digest)) {
-			all = append(all, tag)
-		}
-	}
-	slices.Sort(all)
-	return all
-}
 
 // Plan says which tags of the cells go, all of which have ended. A tag that a cell shares with
 // others over time, "latest", goes only if it names the cell's image.
@@ -99,14 +22,22 @@ func (r *Retirer) Plan(ctx context.Context, cells []Cell) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.none {
+		return nil, hint.New(fmt.Sprintf("there is no repository %s", r.repo), "look for a slip in its name, and whether you may read it: registries say the same of one that you may not")
+	}
 	p := &Plan{Version: 1, To: r.repo.Name(), Images: []Image{}, Left: []Left{}}
 	for _, c := range cells {
 		p.add(s, c)
 	}
-	goes := p.goes()
+	for tag := range s.digests {
+		if strings.HasPrefix(tag, probe) {
+			p.Left = append(p.Left, Left{tag, "a run of retire --plan put it there, to see what the registry removes: if none is going on, remove it"})
+		}
+	}
+	slices.SortStableFunc(p.Left, func(a, b Left) int { return cmp.Compare(a.Tag, b.Tag) })
 	slices.SortFunc(p.Images, func(a, b Image) int { return cmp.Compare(a.Tags[0].Name, b.Tags[0].Name) })
 	for i := range p.Images {
-		p.Images[i].KeptBy = s.keepers(p.Images[i].Digest, goes)
+		p.Images[i].KeptBy = s.keepers(p.Images[i].Digest, p.Images...)
 	}
 	return p, registry.Each(ctx, len(p.Images), func(ctx context.Context, i int) error {
 		if len(p.Images[i].KeptBy) > 0 {
@@ -122,10 +53,12 @@ func (p *Plan) add(s *standing, c Cell) {
 	for _, name := range slices.Backward(c.Tags) {
 		switch digest, named := s.digests[name]; {
 		case !named:
+		case c.Keeps[name] != "":
+			p.Left = append(p.Left, Left{name, c.Keeps[name]})
 		case !there:
-			p.Left = append(p.Left, Left{name, fmt.Sprintf("there is no tag %s, so nobody knows whether it names that cell's image", c.Tags[0])})
+			p.Left = append(p.Left, Left{name, fmt.Sprintf("there is no tag %s, so nobody knows whether it names that cell's image: look, and remove it in the registry's own way", c.Tags[0])})
 		case digest != canonical:
-			p.Left = append(p.Left, Left{name, fmt.Sprintf("it names %s, which is not what %s does", digest, c.Tags[0])})
+			p.Left = append(p.Left, Left{name, fmt.Sprintf("it names another image, %s, than %s", digest, c.Tags[0])})
 		default:
 			p.image(s, digest).add(Tag{name, c.ID, c.Ends})
 		}
@@ -137,23 +70,12 @@ func (p *Plan) image(s *standing, digest string) *Image {
 	i := slices.IndexFunc(p.Images, func(i Image) bool { return i.Digest == digest })
 	if i < 0 {
 		i = len(p.Images)
-		p.Images = append(p.Images, Image{Digest: digest, Platforms: append([]string{}, s.children[digest]...), KeptBy: []string{}, Attached: []Attached{}})
+		p.Images = append(p.Images, Image{Digest: digest, Platforms: append([]string{}, s.indexes[digest].manifests...), KeptBy: []string{}, Attached: []Attached{}})
 	}
 	return &p.Images[i]
 }
 
 func (i *Image) add(t Tag) { i.Tags = append(i.Tags, t) }
-
-// goes are the names of all tags of the plan.
-func (p *Plan) goes() map[string]bool {
-	goes := map[string]bool{}
-	for _, i := range p.Images {
-		for _, t := range i.Tags {
-			goes[t.Name] = true
-		}
-	}
-	return goes
-}
 
 // addAttached lists what is attached to an image and its platforms.
 func (r *Retirer) addAttached(ctx context.Context, i *Image) error {

@@ -12,7 +12,7 @@ import (
 type field struct {
 	key, form, keys, each, constant, hint, doc string
 
-	required, some, one bool
+	required, some, one, fixed, whole bool
 
 	typ   reflect.Type
 	index []int
@@ -47,7 +47,7 @@ func (m *mapping) add(t reflect.Type, at []int) {
 		has := func(option string) bool { return strings.Contains(","+options+",", ","+option+",") }
 		f := field{
 			key: key, form: sf.Tag.Get("form"), keys: sf.Tag.Get("keys"), each: sf.Tag.Get("each"), constant: sf.Tag.Get("const"),
-			hint: sf.Tag.Get("hint"), doc: sf.Tag.Get("doc"), required: has("required"), some: has("some"), one: has("one"),
+			hint: sf.Tag.Get("hint"), doc: sf.Tag.Get("doc"), required: has("required"), some: has("some"), one: has("one"), fixed: has("fixed"), whole: has("whole"),
 			typ: sf.Type, index: index,
 		}
 		switch {

@@ -16,7 +16,11 @@ type File struct {
 
 	Path string // as the user would open it
 	root *yaml.Node
-	from map[*yaml.Node]string // paths of later versions, by what is theirs
+	// Of several versions: the paths of later ones, by what is theirs; of mappings that have parts
+	// of several, what changed them last, and which keys were taken out of them.
+	from    map[*yaml.Node]string
+	changed map[*yaml.Node]Place
+	gone    map[*yaml.Node]map[string]Place
 }
 
 // File returns a file whose problems are collected in r.
@@ -33,45 +37,50 @@ func (f *File) Read(data []byte, format Format, value any) bool {
 	return f.Merge([]Version{{f.Path, data}}, format, value)
 }
 
-// Find returns the place that a path leads to: keys of mappings, and of lists the numbers
-// or the words of their items. Where the file ends earlier, because a template or another
-// file says the rest, it is the last place on the way.
+// Find returns the place to name for what a path leads to: keys of mappings, and of lists the
+// numbers or the words of their items. Where the file ends earlier, because a template or another
+// file says the rest, it is the last place on the way, or what took the next key out.
 func (f *File) Find(path ...string) Place {
-	at, _, _ := f.follow(path)
+	at, in, rest := f.follow(path)
+	if len(rest) > 0 {
+		if out, ok := f.gone[in][rest[0]]; ok {
+			return out
+		}
+	}
 	return f.place(at)
 }
 
-// Exact returns the place of what a path leads to, the zero Place if that is not there.
+// Exact returns where what a path leads to was first said, the zero Place if that is not there.
 func (f *File) Exact(path ...string) Place {
-	at, _, whole := f.follow(path)
-	if !whole {
+	at, in, rest := f.follow(path)
+	if len(rest) > 0 || in == nil {
 		return Place{}
 	}
-	return f.place(at)
+	return f.own(at)
 }
 
 // Keys returns the place of each key of the mapping that a path leads to.
 func (f *File) Keys(path ...string) map[string]Place {
 	places := map[string]Place{}
-	if _, in, whole := f.follow(path); whole && in.Kind == yaml.MappingNode {
+	if _, in, rest := f.follow(path); len(rest) == 0 && in != nil && in.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(in.Content); i += 2 {
-			places[in.Content[i].Value] = f.place(in.Content[i])
+			places[in.Content[i].Value] = f.own(in.Content[i])
 		}
 	}
 	return places
 }
 
-// follow returns the last key or item on a path, what it holds, and whether it is the path's end.
-func (f *File) follow(path []string) (at, in *yaml.Node, whole bool) {
+// follow returns the last key or item on a path, what it holds, and what is left of the path.
+func (f *File) follow(path []string) (at, in *yaml.Node, rest []string) {
 	at, in = f.root, f.root
-	for _, step := range path {
+	for i, step := range path {
 		key, value := child(in, step)
 		if key == nil {
-			return at, in, false
+			return at, in, path[i:]
 		}
 		at, in = key, value
 	}
-	return at, in, in != nil
+	return at, in, nil
 }
 
 // child returns the key of a mapping or the item of a list, and what it holds.
@@ -102,7 +111,17 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+// place is what to name for a problem with a node: of a mapping that has parts of several
+// versions, what changed it last.
 func (f *File) place(n *yaml.Node) Place {
+	if at, ok := f.changed[n]; ok {
+		return at
+	}
+	return f.own(n)
+}
+
+// own is where a node stands.
+func (f *File) own(n *yaml.Node) Place {
 	if n == nil {
 		return Place{}
 	}

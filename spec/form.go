@@ -27,6 +27,7 @@ type Form struct {
 	Max     int    // characters, 0 for any number
 	Number  string // what to add to the hint for a number; it is then looked at as a word, too
 	Hint    string // what to do about a word that is too short
+	Else    string // what to add to the hint for an unknown word
 	Doc     string // description in the schema
 
 	// Check says what is wrong with a word, with the place it has in the file, and what to do;
@@ -40,7 +41,7 @@ func (f Form) problem(text, what string) (message, hint string) {
 	case f.Check != nil:
 		return f.Check(text, what)
 	case f.Words != nil && !slices.Contains(f.Words, text):
-		return fmt.Sprintf("unknown %s %q", f.Noun, text), suggest.Hint(text, f.Words)
+		return fmt.Sprintf("unknown %s %q", f.Noun, text), suggest.Hint(text, f.Words) + f.Else
 	case len(text) < f.Min:
 		return what + ": it is empty", f.Hint
 	case f.Pattern != nil && !f.Pattern.MatchString(text):
@@ -88,7 +89,7 @@ func (r *reader) wordOrGlob(n *yaml.Node, name, what string) (w Word, ok bool) {
 		return r.word(n, name, what)
 	}
 	if len(form.matching(n.Value)) == 0 {
-		r.node(n, suggest.Hint(n.Value, form.Words), "%s: %q matches nothing", what, n.Value)
+		r.node(n, suggest.Hint(n.Value, form.Words)+form.Else, "%s: %q matches nothing", what, n.Value)
 		return Word{}, false
 	}
 	return Word{n.Value, r.place(n), true}, true

@@ -9,6 +9,9 @@
 //
 //	yaml   the key, then of required (the key must be there), some (no empty list or mapping) and
 //	       one (a word alone is a list of it). The key "" with alone is a word in place of the mapping.
+//	       Where others change the file a mapping that is fixed keeps what it has, so that they can
+//	       only add to it, and one that is whole says one thing, so that they replace it; of a
+//	       mapping of mappings that is meant of each.
 //	form   the name of the [Form] of its words; keys, that of a mapping's keys
 //	each   what messages call a value of the mapping, before its key
 //	const  the one value of a number, by which a format of another version is known

@@ -4,7 +4,7 @@ package upstream
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"io"
 	"path"
 
@@ -28,29 +28,26 @@ const maxWindow = 128 << 20
 
 func plainText(r io.Reader) (io.Reader, error) { return r, nil }
 
-// maxText bounds the text of a list. The largest seen, Debian's main, has 55 MB.
-const maxText = 1 << 30
+// maxText bounds the text of a list, in bytes. The largest seen, of Debian's main, has 55 MB.
+const maxText = 512 << 20
 
-// decode returns the text of a list. Reading more of it than maxText is an error.
+// decode returns the text of a list.
 func decode(name string, data []byte) (io.Reader, error) {
 	text, err := decoders[path.Ext(name)](bytes.NewReader(data))
 	return &bounded{text, maxText}, err
 }
 
-// bounded is a text that may have so many bytes.
+// bounded reads so many bytes, and fails if there are more.
 type bounded struct {
 	io.Reader
 
 	left int64
 }
 
-var errTooLong = errors.New("its text is too long for a list of packages")
-
 func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, errTooLong
+	n, err := b.Reader.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, fmt.Errorf("the list has more than %d bytes", int64(maxText))
 	}
-	n, err := b.Reader.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
 	return n, err
 }

@@ -41,7 +41,12 @@ func readRelease(ctx context.Context, get Get, r Repository, ring keyring) (Inde
 	if err != nil {
 		return state, nil, fmt.Errorf("%s: %w", state.Address, err)
 	}
-	var lists [][]file
+	lists, err := r.choices(state.Address, named)
+	return state, lists, err
+}
+
+// choices are the files of each of the repository's lists, of those that a signed file names.
+func (r Repository) choices(signed string, named map[string]file) (lists [][]file, err error) {
 	for _, list := range r.Lists {
 		var choices []file
 		for _, ending := range endings {
@@ -50,11 +55,11 @@ func readRelease(ctx context.Context, get Get, r Repository, ring keyring) (Inde
 			}
 		}
 		if len(choices) == 0 {
-			return state, nil, fmt.Errorf("%s names no %s with a sha256", state.Address, list)
+			return nil, fmt.Errorf("%s names no %s with a sha256", signed, list)
 		}
 		lists = append(lists, choices)
 	}
-	return state, lists, nil
+	return lists, nil
 }
 
 // parseRelease reads the date of a Release file and the files that it names, by their

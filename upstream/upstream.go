@@ -5,7 +5,8 @@
 // [Repository.Read] begins at the file that is signed (InRelease, Release with Release.gpg, or
 // repomd.xml with repomd.xml.asc), reads the lists of packages by the sums in it, and gives
 // every package in them; [CheckKey] says whether a key is the one that recipes pin. Nothing that
-// no signature covers gets out: not a date, not a name. How a file is got (from a server, out of
+// no signature covers gets out: not a date, not a name. [Repository.ReadLists] alone takes the word of
+// its caller for the first file. How a file is got (from a server, out of
 // a folder) is the caller's business, and so is what the packages mean.
 package upstream
 
@@ -18,6 +19,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
 	"github.com/cudabuild/cudabuild/recipes"
@@ -82,12 +85,37 @@ func (r Repository) Read(ctx context.Context, get Get, each func(pkgindex.Packag
 	if !r.ByDate && !state.until.IsZero() && r.Now.After(state.until) {
 		return Index{}, &StaleError{state.Address, fmt.Sprintf("was valid until %s, says its signer", state.until.Format(time.DateOnly))}
 	}
-	for _, choices := range lists {
-		if err := r.list(ctx, get, state.Address, family.read, choices, each); err != nil {
-			return Index{}, err
-		}
+	if err := r.lists(ctx, get, state.Address, lists, each); err != nil {
+		return Index{}, err
 	}
 	return state, nil
+}
+
+// ReadLists is Read of a deb repository whose InRelease file the caller has, from that address: it looks
+// at no signature, and the lists are those of that file. It is for who only says what is there.
+func (r Repository) ReadLists(ctx context.Context, get Get, address string, inRelease []byte, each func(pkgindex.Package)) error {
+	if block, _ := clearsign.Decode(inRelease); block != nil {
+		inRelease = block.Plaintext
+	}
+	named, err := parseRelease(inRelease, &Index{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", address, err)
+	}
+	lists, err := r.choices(address, named)
+	if err != nil {
+		return err
+	}
+	return r.lists(ctx, get, address, lists, each)
+}
+
+// lists reads each list.
+func (r Repository) lists(ctx context.Context, get Get, signed string, lists [][]file, each func(pkgindex.Package)) error {
+	for _, choices := range lists {
+		if err := r.list(ctx, get, signed, families[r.Packages].read, choices, each); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // family is how repositories of one kind of packages are laid out.

@@ -276,3 +276,41 @@ func TestRealTools(t *testing.T) {
 		}
 	}
 }
+
+// TestReadLists: of a file that the caller has the signature does not count, and the sums in it do.
+func TestReadLists(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	index.Deb(t, dir, index.NewKey(t, false), index.Form{Ending: ".gz"}, packages)
+	signed, err := os.ReadFile(filepath.Join(dir, "InRelease"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, plain, _ := strings.Cut(string(signed), "\n\n")
+	plain, _, _ = strings.Cut(plain, "-----BEGIN")
+	for name, test := range map[string]struct{ text, list, wrong string }{
+		"signed":      {string(signed), "Packages", ""},
+		"not signed":  {plain, "Packages", ""},
+		"one is gone": {strings.Replace(plain, "SHA256:\n ", "SHA256:\n "+strings.Repeat("0", 64)+" 9 Packages.xz\n ", 1), "Packages", ""},
+		"no such":     {plain, "main/binary-amd64/Packages", "names no main/binary-amd64/Packages with a sha256"},
+		"not a state": {"<html>", "Packages", "the address: no date"},
+	} {
+		var got []pkgindex.Package
+		r := upstream.Repository{URL: dir, Packages: "deb", Lists: []string{test.list}}
+		err := r.ReadLists(t.Context(), get, "the address", []byte(test.text), func(p pkgindex.Package) {
+			p.File = strings.TrimPrefix(p.File, "./")
+			got = append(got, p)
+		})
+		if test.wrong == "" && (err != nil || !cmp.Equal(packages, got)) || test.wrong != "" && (err == nil || !strings.Contains(err.Error(), test.wrong)) {
+			t.Errorf("%s: %v, %v, want %q", name, got, err, test.wrong)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Packages.gz"), []byte("other"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var outOfStep *upstream.OutOfStepError
+	r := upstream.Repository{URL: dir, Packages: "deb", Lists: []string{"Packages"}}
+	if err := r.ReadLists(t.Context(), get, "the address", signed, func(pkgindex.Package) { t.Error("a package of another list") }); !errors.As(err, &outOfStep) {
+		t.Errorf("another list: %v", err)
+	}
+}

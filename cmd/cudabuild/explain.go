@@ -151,10 +151,10 @@ func explainLayer(img *plan.Image, step plan.Step, held *lock.Lock) layerReasons
 	for _, arg := range layer.Packages {
 		p := packageReasons{Name: arg, Unsourced: slices.Contains(r.Unsourced, arg)}
 		if w, ok := r.Witness(arg); ok {
-			p.Witness = &witnessReasons{w.Version, w.Source, w.Date, w.Where}
+			p.Witness = &witnessReasons{w.Version, w.Source, w.Date, w.Where, w.By}
 		}
 		if pin, ok := r.Pin(arg); ok {
-			p = packageReasons{Name: pin.Package, Version: pin.Version, Source: pin.Source, Date: pin.Date, Where: pin.Where}
+			p = packageReasons{Name: pin.Package, Version: pin.Version, Source: pin.Source, Date: pin.Date, Where: pin.Where, By: pin.By}
 		}
 		p.Locked = held.Versions(lock.System{OS: img.OS.Name, Platform: img.Platform}, p.Name)
 		l.Packages = append(l.Packages, p)

@@ -88,6 +88,7 @@ type packageReasons struct {
 	Source    string `json:"source,omitempty"`
 	Date      string `json:"date,omitempty"`
 	Where     string `json:"where,omitempty"`
+	By        string `json:"by,omitempty"` // a folder's file, if that says that the source has it
 	Unsourced bool   `json:"unsourced,omitempty"`
 	// Witness is who says a version of what is unsourced.
 	Witness *witnessReasons `json:"witness,omitempty"`
@@ -99,6 +100,7 @@ type witnessReasons struct {
 	Source  string `json:"source"`
 	Date    string `json:"date"`
 	Where   string `json:"where"`
+	By      string `json:"by,omitempty"` // as above
 }
 
 type sampleReasons struct {
@@ -209,12 +211,20 @@ func (p packageReasons) why() string {
 	case p.Version != "" && p.Date == "": // a folder's own
 		return fmt.Sprintf("%s\t%s\t%s%s", p.Version, p.Source, p.Where, locked)
 	case p.Version != "":
-		return fmt.Sprintf("%s\t%s, %s\t%s%s", p.Version, p.Source, p.Date, p.Where, locked)
+		return fmt.Sprintf("%s\t%s, %s%s\t%s%s", p.Version, p.Source, p.Date, says(p.By), p.Where, locked)
 	case p.Witness != nil:
 		w := p.Witness
-		return fmt.Sprintf("unsourced\tno document gives its version; %s in %s, %s\t%s%s", w.Version, w.Source, w.Date, w.Where, locked)
+		return fmt.Sprintf("unsourced\tno document gives its version; %s in %s, %s%s\t%s%s", w.Version, w.Source, w.Date, says(w.By), w.Where, locked)
 	case p.Unsourced:
 		return "unsourced\tno document gives its version" + locked
 	}
 	return "-\twhat the distribution's package lists have" + locked
+}
+
+// says names the file of a folder on whose word a source has something.
+func says(file string) string {
+	if file == "" {
+		return ""
+	}
+	return ", says " + file
 }

@@ -33,6 +33,11 @@ func checkFlag(cmd *cobra.Command, flag *pflag.Flag) error {
 			return fmt.Errorf("--%s and --%s do not go together", flag.Name, other)
 		}
 	}
+	for _, other := range flag.Annotations[neededBy] {
+		if !cmd.Flags().Changed(other) {
+			return fmt.Errorf("--%s says nothing without --%s", flag.Name, other)
+		}
+	}
 	return nil
 }
 
@@ -53,5 +58,15 @@ func apart(cmd *cobra.Command, names ...string) {
 		flag := cmd.Flags().Lookup(name)
 		others := append(flag.Annotations[apartFrom], slices.Delete(slices.Clone(names), i, i+1)...)
 		_ = cmd.Flags().SetAnnotation(name, apartFrom, others) // there is such a flag
+	}
+}
+
+// neededBy annotates a flag with one without which it says nothing.
+const neededBy = "needed"
+
+// onlyWith has a command refuse flags that are given without another one.
+func onlyWith(cmd *cobra.Command, other string, names ...string) {
+	for _, name := range names {
+		_ = cmd.Flags().SetAnnotation(name, neededBy, []string{other}) // there is such a flag
 	}
 }

@@ -81,10 +81,11 @@ func (s *selection) lockIfAny() (*lock.Lock, error) {
 const datePlace = "{date}"
 
 // hold reads the lock that the run is to be held to, and gives the mirror its date. Without
-// --locked it does nothing.
-func (f *matrixFlags) hold(cells []matrix.Cell) error {
+// --locked it does nothing. What nobody typed is looked at only where it is used.
+func (f *matrixFlags) hold(cells []matrix.Cell, given bool) error {
+	used := given || slices.ContainsFunc(cells, mirrored)
 	if !f.locked {
-		if strings.Contains(f.mirror, datePlace) {
+		if used && strings.Contains(f.mirror, datePlace) {
 			return hint.Usage("the mirror's address has {date}, which is that of a lock", "give --locked, or the date itself")
 		}
 		return nil

@@ -87,7 +87,7 @@ build keep their entries. What has not changed is not built again.`,
 	flags.BoolVar(&f.keepGoing, "keep-going", true, "build what does not depend on a failed image")
 	flags.BoolVar(&f.failFast, "fail-fast", false, "stop at the first failed image, as --keep-going=false")
 	flags.BoolVar(&f.refresh, "refresh", false, "look whether the package repositories have moved, and build from their new state if so")
-	flags.BoolVar(&f.locked, "locked", false, "build what matrix.lock beside the matrix has, or say which packages have moved or gone")
+	flags.BoolVar(&f.locked, "locked", false, "build what matrix.lock beside the matrix (ours.lock of ours.yaml) has, or say which packages have moved or gone")
 	flags.BoolVar(&f.unpinned, "unpinned", false, "build images with packages whose version no document gives, with whatever the repository has")
 	flags.BoolVar(&f.noWait, "no-wait", false, "exit with code 3 instead of waiting for another run to end")
 	flags.BoolVar(&f.asJSON, "json", false, "print the record of this run, or the problems of the matrix, instead of the table")
@@ -135,11 +135,11 @@ func (f *matrixFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	f.compression = cmp.Or(f.compression, m.Compression())
+	if err := f.hold(cells, given); err != nil {
+		return unknown(err)
+	}
 	if f.dryRun {
 		return f.plan(cmd, cells)
-	}
-	if err := f.hold(cells); err != nil {
-		return unknown(err)
 	}
 	if !given && slices.ContainsFunc(cells, mirrored) { // what nobody typed is checked where it is used
 		if err := base.CheckMirror(f.mirror); err != nil {

@@ -129,7 +129,7 @@ type selection struct {
 func (s *selection) register(cmd *cobra.Command) {
 	s.registerMatrix(cmd)
 	cmd.Flags().StringArrayVar(&s.only, "only", nil, "only the cells whose ID matches `GLOB`, such as '12.4-*' (repeatable)")
-	cmd.Flags().BoolVar(&s.supported, "supported", false, "leave out cells whose CUDA release or OS is maintained no more")
+	cmd.Flags().BoolVar(&s.supported, "supported", false, "leave out cells whose CUDA release or OS nobody maintains any more")
 	cmd.Flags().StringVar(&s.release, "release", "", "`YY.MM` of a release: make the tags with {yy} and {mm} too")
 }
 
@@ -143,7 +143,7 @@ func (s *selection) registerMatrix(cmd *cobra.Command) {
 func (s *selection) registerWhole(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&s.file, "file", "f", "matrix.yaml", "matrix `FILE`, - for stdin")
-	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes that add to the embedded ones or replace them (repeatable)")
+	flags.StringArrayVar(&s.recipes, "recipes", nil, "`DIR` with recipes laid over the embedded ones, key by key (repeatable)")
 }
 
 // load is what commands on cells begin with: it reads recipes and matrix and expands the
@@ -164,18 +164,18 @@ func (s *selection) loadAll(cmd *cobra.Command, asJSON bool) (*matrix.Matrix, []
 	return m, cells, tell(cmd, err, asJSON)
 }
 
-// loadWhole is load for the cells of all groups, each once.
-func (s *selection) loadWhole(cmd *cobra.Command) ([]matrix.Cell, error) {
+// loadWhole is load for the cells of all groups, each once, with their matrix.
+func (s *selection) loadWhole(cmd *cobra.Command) (*matrix.Matrix, []matrix.Cell, error) {
 	m, err := s.open(cmd.InOrStdin())
 	if err != nil {
-		return nil, tell(cmd, err, false)
+		return nil, nil, tell(cmd, err, false)
 	}
 	var all []matrix.Cell
 	seen := map[string]bool{}
 	for _, group := range m.Groups() {
 		cells, err := m.Expand(group, nil)
 		if err != nil {
-			return nil, tell(cmd, err, false)
+			return nil, nil, tell(cmd, err, false)
 		}
 		for _, c := range cells {
 			if !seen[c.ID] {
@@ -183,7 +183,7 @@ func (s *selection) loadWhole(cmd *cobra.Command) ([]matrix.Cell, error) {
 			}
 		}
 	}
-	return all, nil
+	return m, all, nil
 }
 
 // find is load for one cell, of whatever group.
@@ -234,9 +234,9 @@ func (s *selection) parse(stdin io.Reader, catalog *recipes.Catalog) (*matrix.Ma
 	}
 	data, err := io.ReadAll(io.LimitReader(stdin, spec.MaxBytes+1))
 	if err != nil {
-		return nil, spec.Problems{{File: "stdin", Message: err.Error()}}
+		return nil, spec.Problems{{File: s.name(), Message: err.Error()}}
 	}
-	return matrix.Parse("stdin", data, catalog)
+	return matrix.Parse(s.name(), data, catalog)
 }
 
 // tellProblems prints each problem with its hint.

@@ -27,6 +27,7 @@ func (e *exports) register(cmd *cobra.Command) {
 	apart(cmd, "json", "dockerfile", "emit")
 	apart(cmd, "graph", "diff", "dockerfile", "emit")
 	apart(cmd, "dockerfile", "out")
+	apart(cmd, "dockerfile", "supported") // it is of the cell that is named, whoever maintains it
 }
 
 // asked reports whether one of these ways was chosen.

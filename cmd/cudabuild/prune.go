@@ -18,6 +18,7 @@ import (
 	"github.com/cudabuild/cudabuild/gpu/container"
 	"github.com/cudabuild/cudabuild/gpu/rootfs"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
 )
 
@@ -47,8 +48,8 @@ func newPrune() *cobra.Command {
 		Long: `Prune removes the blobs of the image folder that no tag needs, and failed images. With
 --all it also removes the engine's state, bootstrapped roots, unpacked images and all
 caches, so that the next run of 'cudabuild matrix' builds everything anew. With --retired run.json and
-the image folder forget the cells that no group of the matrix has any more. It names and leaves what it does
-not know, and what another run has in use.`,
+the image folder forget the cells that no group of the matrix has any more; give the same --recipes as to
+matrix. It names and leaves what it does not know, and what another run has in use.`,
 		Args: cobra.NoArgs,
 		Example: `  cudabuild prune --dry-run
   cudabuild prune --retired --dry-run
@@ -64,6 +65,8 @@ not know, and what another run has in use.`,
 	f.workspace.register(cmd)
 	f.registerWhole(cmd)
 	cmd.Flags().BoolVar(&f.retired, "retired", false, "forget the cells that the matrix no longer has")
+	cmd.Flags().StringArrayVar(&f.only, "only", nil, "with --retired: only the cells whose ID matches `GLOB`, also where their recipes are gone (repeatable)")
+	onlyWith(cmd, "retired", "file", "recipes", "only")
 	cmd.Flags().BoolVar(&f.all, "all", false, "remove build caches and the engine's state too")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be removed and remove nothing")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
@@ -89,7 +92,7 @@ func (f *pruneFlags) run(cmd *cobra.Command) (done pruned, err error) {
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
 	err = f.layouts(cmd, wanted, &done)
-	if err != nil && !f.all {
+	if err != nil && (!f.all || hint.Code(err, 0) == exitUsage) {
 		return done, err
 	}
 	if err != nil && !errors.Is(err, errNoImages) {
@@ -184,6 +187,9 @@ func (f *pruneFlags) layouts(cmd *cobra.Command, wanted wantedCells, done *prune
 			if done.Retired, tags, err = f.retire(store, wanted); err != nil {
 				return err
 			}
+			if _, err := os.Stat(f.runFile()); errors.Is(err, fs.ErrNotExist) {
+				done.Left = append(done.Left, left{f.runFile(), "it is not there, so no cell is known that could be forgotten"})
+			}
 		}
 		if done.Pruned, err = store.Prune(cmd.Context(), f.dryRun, tags...); err != nil {
 			return err
@@ -215,6 +221,9 @@ func (f *pruneFlags) print(w io.Writer, done pruned) error {
 	}
 	for _, cell := range done.Retired {
 		fmt.Fprintf(w, "%s %s, tags %s\n", forgot, cell.ID, orDash(strings.Join(cell.Tags, ", ")))
+		for _, tag := range cell.Left {
+			fmt.Fprintf(w, "left tag %s: it names another image\n", tag)
+		}
 	}
 	_, err := fmt.Fprintf(w, "%s %s, %s\n", verb, counted(done.Pruned.Blobs, "blob"), megabytes(done.Pruned.Bytes))
 	for _, folder := range done.Folders {

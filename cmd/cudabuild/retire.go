@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"text/tabwriter"
 
@@ -37,12 +38,12 @@ func newRetire() *cobra.Command {
 		Long: `Retire says which tags of a repository are those of cells whose CUDA release or OS has ended,
 which other tags name the same images, and what is attached to them. It changes nothing, but
 with --plan: then it removes the tags of that plan and nothing else, and nothing at all if one
-has moved since. Images go only where a registry removes no tags, and no other tag needs them.
+has moved since. Images go only where a registry says that it removes no tags, and no other tag needs them.
 
 REPO is registry/repo. Cells are those of all groups of the matrix, with all their tags; of a tag
 such as latest it counts what it names now. A run that was interrupted goes on when it is repeated.
 
-Exit code: 0 the plan stands, or is done; 1 a tag has moved or stays, 3 could not check: no registry.`,
+Exit code: 0 the plan is made, or done; 1 a tag has moved or stays; 3 could not check: no registry.`,
 		Args: cobra.ExactArgs(1),
 		Example: `  cudabuild retire --ended registry.example.com/team/cuda
   cudabuild retire --ended --json registry.example.com/team/cuda > retire.json
@@ -52,12 +53,12 @@ Exit code: 0 the plan stands, or is done; 1 a tag has moved or stays, 3 could no
 	f.registerWhole(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.release, "release", "", "`YY.MM` of a release whose tags go too")
-	flags.BoolVar(&f.ended, "ended", false, "plan for the cells whose CUDA release or OS is maintained no more")
+	flags.BoolVar(&f.ended, "ended", false, "plan for the cells whose CUDA release or OS nobody maintains any more")
 	flags.StringVar(&f.plan, "plan", "", "do what `FILE` says, of --ended --json")
 	flags.BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	f.addRegistry(cmd)
-	cmd.MarkFlagsMutuallyExclusive("ended", "plan")
-	cmd.MarkFlagsOneRequired("ended", "plan")
+	apart(cmd, "ended", "plan")
+	onlyWith(cmd, "ended", "file", "recipes", "release") // a plan has its tags
 	return cmd
 }
 
@@ -69,8 +70,11 @@ type retiredDocument struct {
 }
 
 func (f *retireFlags) run(cmd *cobra.Command, args []string) error {
-	if message, next := matrix.CheckRepository(args[0]); message != "" {
-		return unknown(hint.Usage(message, next))
+	if !f.ended && f.plan == "" {
+		return hint.Usage("neither --ended nor --plan is given", "--ended says what would go, --plan FILE does what such a plan says")
+	}
+	if message, _ := matrix.CheckRepository(args[0]); message != "" {
+		return unknown(hint.Usage(message, "REPO is registry/repo: which tags of it go, the plan says"))
 	}
 	repo, err := name.NewRepository(args[0])
 	if err != nil {
@@ -94,21 +98,27 @@ func (f *retireFlags) run(cmd *cobra.Command, args []string) error {
 	if f.asJSON {
 		return plain.JSON(cmd.OutOrStdout(), plan)
 	}
-	return retirePage(plain.To(cmd.OutOrStdout()), plan, args[0])
+	return f.page(cmd, plan, args[0])
 }
 
 // endedCells are the cells of all groups that have ended.
 func (f *retireFlags) endedCells(cmd *cobra.Command) ([]retire.Cell, error) {
-	cells, err := f.loadWhole(cmd)
+	m, cells, err := f.loadWhole(cmd)
 	if err != nil {
 		return nil, err
 	}
 	var all []retire.Cell
 	_, ended := bySupport(today(cmd.Context()), cells)
 	for _, c := range ended {
-		one := retire.Cell{ID: c.ID, Ends: *c.Ends}
+		one := retire.Cell{ID: c.ID, Ends: *c.Ends, Keeps: map[string]string{}}
 		for _, tag := range c.Tags {
-			one.Tags = append(one.Tags, tag[strings.LastIndexByte(tag, ':')+1:])
+			tag = tag[strings.LastIndexByte(tag, ':')+1:]
+			one.Tags = append(one.Tags, tag)
+			for _, glob := range m.Publish().Immutable {
+				if is, _ := path.Match(glob, tag); is { // the matrix was checked
+					one.Keeps[tag] = fmt.Sprintf("%q in publish.immutable keeps it", glob)
+				}
+			}
 		}
 		all = append(all, one)
 	}
@@ -119,7 +129,7 @@ func (f *retireFlags) endedCells(cmd *cobra.Command) ([]retire.Cell, error) {
 func (f *retireFlags) do(cmd *cobra.Command, retirer *retire.Retirer, repo name.Repository) error {
 	data, err := files.Read(f.plan)
 	if err != nil {
-		return unknown(err)
+		return unknown(hint.Usage(err.Error(), "'cudabuild retire --ended --json' prints one"))
 	}
 	plan, err := retire.ParsePlan(data)
 	if err != nil {
@@ -141,17 +151,18 @@ func (f *retireFlags) do(cmd *cobra.Command, retirer *retire.Retirer, repo name.
 	return unknown(errors.Join(failure, err))
 }
 
-// retirePage prints a plan.
-func retirePage(w io.Writer, p *retire.Plan, repo string) error {
+// page prints a plan.
+func (f *retireFlags) page(cmd *cobra.Command, p *retire.Plan, repo string) error {
+	w := plain.To(cmd.OutOrStdout())
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TAG\tCELL\tENDED\tDIGEST\tALSO NAMED BY")
-	tags, whole, attached := 0, 0, 0
+	tags, kept, attached := 0, 0, 0
 	for _, i := range p.Images {
 		for _, t := range i.Tags {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", t.Name, t.Cell, cmp.Or(t.Ends.Date, "yes"), shortDigest(i.Digest), orDash(strings.Join(i.KeptBy, ",")))
 		}
 		if len(i.KeptBy) > 0 {
-			whole++
+			kept++
 		}
 		tags, attached = tags+len(i.Tags), attached+len(i.Attached)
 	}
@@ -164,13 +175,30 @@ func retirePage(w io.Writer, p *retire.Plan, repo string) error {
 	for _, l := range p.Left {
 		fmt.Fprintf(&notes, "stays: %s: %s\n", l.Tag, l.Why)
 	}
-	fmt.Fprintf(&notes, "%s of %s would go; %d of them with other tags that stay; %s attached to those that no tag names then\n",
-		counted(tags, "tag"), counted(len(p.Images), "image"), whole, counted(attached, "document"))
-	if tags > 0 {
-		fmt.Fprintf(&notes, "nothing was changed: 'cudabuild retire --ended --json %s > retire.json', and --plan retire.json in place of --ended --json\n", word(repo))
+	if tags == 0 {
+		notes.WriteString("nothing is to go: no tag here is that of a cell that has ended, or all of them stay\n")
+	} else {
+		fmt.Fprintf(&notes, "%s of %s would go; %d of them with other tags that stay; %s attached to those that no tag names then\n",
+			counted(tags, "tag"), counted(len(p.Images), "image"), kept, counted(attached, "document"))
+		fmt.Fprintf(&notes, "nothing was changed; this makes the plan, and does what it says:\n  %s > retire.json\n  %s\n",
+			f.command(cmd, repo, "--ended --json", "file", "recipes", "release"), f.command(cmd, repo, "--plan retire.json"))
 	}
 	_, err := io.WriteString(w, notes.String())
 	return err
+}
+
+// command is the command line of another retire of this repository.
+func (f *retireFlags) command(cmd *cobra.Command, repo, do string, flags ...string) string {
+	words := []string{"cudabuild retire", do}
+	for _, name := range flags {
+		if flag := cmd.Flags().Lookup(name); flag.Changed {
+			words = append(words, given(flag)...)
+		}
+	}
+	if f.realm != "" {
+		words = append(words, "--auth-realm", word(f.realm))
+	}
+	return strings.Join(append(words, word(repo)), " ")
 }
 
 // retiredPage prints what was done.
@@ -185,7 +213,11 @@ func retiredPage(w io.Writer, done *retire.Done) error {
 	for _, l := range done.Left {
 		fmt.Fprintf(&page, "stays: %s: %s\n", l.Tag, l.Why)
 	}
-	fmt.Fprintf(&page, "%s removed, %d gone before, %d left\n", counted(len(done.Removed), "tag"), len(done.Gone), len(done.Left))
+	fmt.Fprintf(&page, "%s removed, %d gone before, %d left", counted(len(done.Removed), "tag"), len(done.Gone), len(done.Left))
+	if n := len(done.Ahead); n > 0 {
+		fmt.Fprintf(&page, ", %d not come to", n)
+	}
+	page.WriteString("\n")
 	_, err := io.WriteString(w, page.String())
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/matrix"
+	"github.com/cudabuild/cudabuild/spec"
 	"github.com/cudabuild/cudabuild/support"
 )
 
@@ -32,17 +33,29 @@ func (s *selection) expand(cmd *cobra.Command, m *matrix.Matrix) ([]matrix.Cell,
 	}
 	supported, ended := bySupport(today(cmd.Context()), cells)
 	if len(supported) == 0 && len(ended) > 0 {
-		return nil, &exitError{
-			code: exitUsage,
-			err:  fmt.Errorf("--supported leaves nothing: %s of group %s, and nobody maintains any of them", counted(len(ended), "cell"), s.group),
-			hint: fmt.Sprintf("'cudabuild explain %s' says why; take another --group, or leave --supported away", ended[0].ID),
+		of, other := "of group "+s.group, "--group"
+		if len(s.only) > 0 {
+			of, other = "that --only selects in group "+s.group, "--only"
 		}
+		return nil, spec.Problems{{
+			File:    s.name(),
+			Message: fmt.Sprintf("--supported leaves nothing: nobody maintains any of the %s %s", counted(len(ended), "cell"), of),
+			Hint:    fmt.Sprintf("'cudabuild explain %s' says why; take another %s, or leave --supported away", ended[0].ID, other),
+		}}
 	}
 	if len(ended) > 0 && !s.told {
 		s.told = true
-		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: %s left out: CUDA release or OS is maintained no more\n", counted(len(ended), "cell"))
+		fmt.Fprintf(cmd.ErrOrStderr(), "cudabuild: %s left out: nobody maintains their CUDA release or OS any more\n", counted(len(ended), "cell"))
 	}
 	return supported, nil
+}
+
+// name is what problems call the matrix.
+func (s *selection) name() string {
+	if s.file == "-" {
+		return "stdin"
+	}
+	return s.file
 }
 
 // bySupport parts cells into those that are maintained on a day, or may be, and those that are not.

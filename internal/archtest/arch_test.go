@@ -70,7 +70,7 @@ var arrows = map[string][]string{
 	"emit":     {"matrix", "plan", "recipes"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "lock", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates
 	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                               // image: which of them a daemon cannot pull
-	"internal": {"image", "recipes"},
+	"internal": {"image", "recipes"},                                                                                       // what tests of several packages share
 }
 
 // floors are the rooms of package verify, the lowest first. One imports only rooms below its own.

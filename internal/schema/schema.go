@@ -3,7 +3,7 @@
 // Package schema makes JSON Schemas (draft 7, the one that editors know) of the Go
 // types that are printed as JSON. [Of] is what most callers need.
 //
-// A schema of a type says what encoding/json writes: a field without omitempty is
+// A schema of a type says what encoding/json writes: a field without omitempty or omitzero is
 // required, a list is a list and never null, a pointer may be null. Objects are open,
 // because fields may be added to what we print. It refuses, by a panic, types that
 // need a MarshalJSON of their own.
@@ -116,7 +116,7 @@ func (g generator) fields(s *Schema, t reflect.Type) {
 			panic(fmt.Sprintf("schema: field %s of %v has no JSON name", f.Name, t))
 		}
 		s.Properties[name] = g.of(f.Type)
-		if !strings.Contains(options, "omitempty") {
+		if !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero") {
 			s.Required = append(s.Required, name)
 		} else if f.Type.Kind() == reflect.Pointer {
 			s.Properties[name] = g.of(f.Type.Elem())

@@ -25,6 +25,7 @@ type sample struct {
 	Maybe   *bool             `json:"maybe"`
 	Left    *float64          `json:"left,omitempty"`
 	Made    time.Time         `json:"made"`
+	Since   time.Time         `json:"since,omitzero"`
 	Notes   map[string]string `json:"notes,omitempty"`
 	Any     any               `json:"any"`
 	Hidden  string            `json:"-"`
@@ -43,7 +44,8 @@ func TestOf(t *testing.T) {
 		`"any":{},"colour":{"type":"string","enum":["red","green"]},"left":{"type":"number"},` +
 		`"list":{"type":"array","items":{"type":"integer"}},"made":{"type":"string","format":"date-time"},` +
 		`"maybe":{"anyOf":[{"type":"boolean"},{"type":"null"}]},` +
-		`"notes":{"type":"object","additionalProperties":{"type":"string"}},"why":{"type":"string"}}}`
+		`"notes":{"type":"object","additionalProperties":{"type":"string"}},` +
+		`"since":{"type":"string","format":"date-time"},"why":{"type":"string"}}}`
 	if string(got) != want {
 		t.Errorf("Of =\n%s, want\n%s", got, want)
 	}
