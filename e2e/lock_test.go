@@ -6,12 +6,12 @@ package e2e_test
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,7 +42,11 @@ func TestLock(t *testing.T) {
 	f := newFixture(t)
 	f.matrix = filepath.Join(filepath.Dir(f.out), "matrix.yaml")
 	write(t, f.matrix, lockMatrix)
-	m := startArchive(t)
+	plain := f.anew("0") // it says where the distribution's own servers are
+	if _, r := plain.build(t); r.code != 0 {
+		t.Fatalf("matrix: exit %d\n%s", r.code, r.stderr)
+	}
+	m := startArchive(t, servers(t, dates(t, plain.state)))
 	first, r := f.build(t, "--debian-mirror", m.URL)
 	if r.code != 0 {
 		t.Fatalf("matrix: exit %d\n%s", r.code, r.stderr)
@@ -95,6 +99,8 @@ func TestLock(t *testing.T) {
 type archive struct {
 	*httptest.Server
 
+	own map[string]*url.URL // the distribution's servers
+
 	mu     sync.Mutex
 	kept   map[string][]byte // by archive and path, "debian/dists/trixie/InRelease"
 	later  map[string][]byte // what has taken the place of such a file; nil is none
@@ -106,9 +112,9 @@ type archive struct {
 
 var pastPath = regexp.MustCompile(`^/archive/([a-z-]+)/([0-9]{8}T[0-9]{6}Z)/(.*)`)
 
-func startArchive(t *testing.T) *archive {
+func startArchive(t *testing.T, own map[string]*url.URL) *archive {
 	t.Helper()
-	a := &archive{kept: map[string][]byte{}, later: map[string][]byte{}}
+	a := &archive{own: own, kept: map[string][]byte{}, later: map[string][]byte{}}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		data, err := a.file(r)
 		switch {
@@ -162,11 +168,11 @@ func (a *archive) file(r *http.Request) ([]byte, error) {
 // fetch takes a file from the distribution and keeps it.
 func (a *archive) fetch(ctx context.Context, name string) ([]byte, error) {
 	from, _, _ := strings.Cut(name, "/")
-	own := map[string]string{"debian": "http://mirror.example", "debian-security": "http://mirror.example"}[from]
-	if own == "" {
+	own := a.own[from]
+	if own == nil {
 		return nil, nil
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, cmp.Or(os.Getenv("CUDABUILD_DEBIAN_MIRROR"), own)+"/"+name, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, own.JoinPath(name).String(), nil)
 	if err != nil {
 		return nil, err
 	}

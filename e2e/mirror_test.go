@@ -103,10 +103,11 @@ type mirror struct {
 	packages atomic.Int64 // fetched from it
 }
 
-// startMirror takes the distribution's own servers from the dates of what was made from them.
-func startMirror(t *testing.T, dates map[string]time.Time) *mirror {
+// servers are the distribution's own, or CUDABUILD_DEBIAN_MIRROR, by the name of the archive: those
+// of the dates of what was made from them.
+func servers(t *testing.T, dates map[string]time.Time) map[string]*url.URL {
 	t.Helper()
-	own := map[string]*url.URL{} // by the first part of the path
+	own := map[string]*url.URL{}
 	for address := range dates {
 		u, err := url.Parse(address)
 		if err != nil {
@@ -118,6 +119,13 @@ func startMirror(t *testing.T, dates map[string]time.Time) *mirror {
 		}
 		own[strings.Split(u.Path, "/")[1]] = server
 	}
+	return own
+}
+
+// startMirror serves what the servers of dates have.
+func startMirror(t *testing.T, dates map[string]time.Time) *mirror {
+	t.Helper()
+	own := servers(t, dates)
 	m := &mirror{}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(own[strings.Split(r.In.URL.Path, "/")[1]])
