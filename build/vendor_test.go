@@ -52,7 +52,7 @@ const vendorImage = "/stand-in/tiny:1"
 func newVendor(t *testing.T) *vendor {
 	t.Helper()
 	v := &vendor{asked: map[string]int{}}
-	key, err := os.ReadFile("../base/testdata/keys/never.asc")
+	key, err := os.ReadFile("../upstream/testdata/keys/never.asc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func (v *vendor) house(t *testing.T) *house {
 	t.Helper()
 	needEngine(t)
 	overlay, docker := t.TempDir(), t.TempDir()
-	key, err := os.ReadFile("../base/testdata/keys/never.asc")
+	key, err := os.ReadFile("../upstream/testdata/keys/never.asc")
 	if err != nil {
 		t.Fatal(err)
 	}
