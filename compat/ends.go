@@ -4,6 +4,7 @@ package compat
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cudabuild/cudabuild/support"
 )
@@ -39,6 +40,13 @@ var branchEnds = map[int]branchEnd{
 	610: {"2026-08", drivers615},
 	620: {"2029-09", drivers620},
 }
+
+// newFeatureBranches are short-lived ones, which NVIDIA's page of v615 names as such.
+var newFeatureBranches = []int{610, 615}
+
+// NewFeature reports whether the branch of a driver is one that hosts leave for a production branch
+// long before NVIDIA ends the CUDA release that it came with.
+func NewFeature(driver string) bool { return slices.Contains(newFeatureBranches, Major(driver)) }
 
 // endsBefore is the branch before which all are over that branchEnds does not have.
 const endsBefore = 580

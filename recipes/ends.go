@@ -86,6 +86,9 @@ func (t toolkitFile) end(s Source, os string, newest map[point]string) *support.
 	if by := t.replaced(s, os, newest); by != "" {
 		return &support.End{What: fmt.Sprintf("%s, by CUDA %s", what, by), Source: policy}
 	}
+	if compat.NewFeature(compat.FirstDriver(t.CUDA)) {
+		return nil // the vendor's chart has none end with such a branch, and says of this one nothing
+	}
 	return withDriver(what, compat.FirstDriver(t.CUDA), policy)
 }
 

@@ -28,6 +28,7 @@ func TestEnds(t *testing.T) {
 		{"ubuntu24.04", "13.0.0", "CUDA 13.0.0, by CUDA 13.0.99 ended"},
 		{"ubuntu24.04", "13.0.99", "CUDA 13.0.99, with driver branch R580 until 2028-06-30"},
 		{"ubuntu22.04", "13.0.99", "Ubuntu 22.04 until 2027-04-30"},
+		{"ubuntu24.04", "13.3.1", "Ubuntu 24.04 until 2029-05-31"}, // it came with a new feature branch
 		{"debian12", "11.8", "Debian 12 until 2028-06-30"},
 	} {
 		r, ok := c.Recipe(tt.os, tt.cuda)
