@@ -21,7 +21,6 @@ import (
 
 	"github.com/cudabuild/cudabuild/internal/pkgindex"
 	"github.com/cudabuild/cudabuild/lock"
-	"github.com/cudabuild/cudabuild/upstream"
 )
 
 // State is a base as a lock has it, and what its package lists have. The lists of a vendor's
@@ -139,11 +138,7 @@ func (s *Store) packagesAt(ctx context.Context, src sources, platform string, na
 	have := lock.Index{}
 	addresses := inReleases(src.own)
 	for i, suite := range s.mirror().suites(src.own) {
-		r := upstream.Repository{URL: suite.URL, Packages: "deb"}
-		for _, component := range suite.Components {
-			r.Lists = append(r.Lists, component+"/binary-"+strings.TrimPrefix(platform, "linux/")+"/Packages")
-		}
-		err := r.ReadLists(ctx, s.Fetch, suite.URL+"/InRelease", src.states[addresses[i]], func(p pkgindex.Package) {
+		err := suite.Repository(platform, nil, time.Time{}).ReadLists(ctx, s.Fetch, suite.URL+"/InRelease", src.states[addresses[i]], func(p pkgindex.Package) {
 			if names[p.Name] {
 				have.Add(locked(p))
 			}

@@ -146,9 +146,9 @@ func TestCheckSources(t *testing.T) {
 	}
 }
 
-// TestCheckKnown: what a root that is there lets cells install is looked for before they are built.
-func TestCheckKnown(t *testing.T) {
-	t.Parallel()
+// emptyStore is a store without a base, and the recipe of one.
+func emptyStore(t *testing.T) (*Store, *recipes.Recipe) {
+	t.Helper()
 	s, err := Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -158,6 +158,13 @@ func TestCheckKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, _ := c.Recipe("debian13", "12.4")
+	return s, r
+}
+
+// TestCheckKnown: what a root that is there lets cells install is looked for before they are built.
+func TestCheckKnown(t *testing.T) {
+	t.Parallel()
+	s, r := emptyStore(t)
 	m := newSuiteMirror(t)
 	was := time.Date(2026, 11, 30, 2, 0, 0, 0, time.UTC)
 	m.has(t, was, entry("bash", "1", "a"), "")
@@ -208,15 +215,7 @@ func TestNamed(t *testing.T) {
 // TestKnownIsLocked: the lock's root, which is not the newest any more, or none.
 func TestKnownIsLocked(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := recipes.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, _ := c.Recipe("debian13", "12.4")
+	s, r := emptyStore(t)
 	put := func(text string, date time.Time) Base {
 		t.Helper()
 		files := map[string]string{
