@@ -143,7 +143,7 @@ func (r *renderer) add(l *rendered, template string) error {
 		l.Packages = append(l.Packages, name)
 		return nil
 	}
-	version, from, err := r.expand(right)
+	version, from, err := r.version(right)
 	switch {
 	case errors.Is(err, errNone):
 	case errors.Is(err, errUnsourced) || err == nil && from.Title == "":
@@ -151,7 +151,7 @@ func (r *renderer) add(l *rendered, template string) error {
 		l.unsourced = append(l.unsourced, name)
 		w := *r
 		w.witness = true
-		if version, from, err := w.expand(right); err == nil && from.Title != "" {
+		if version, from, err := w.version(right); err == nil && from.Title != "" {
 			l.witnessed = append(l.witnessed, Pin{name, version, from.Title, from.Date, r.toolkit.where(right, r.places), from.by})
 		}
 	case err != nil:

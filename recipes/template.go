@@ -31,10 +31,18 @@ func (r *renderer) expandAll(templates map[string]string) (map[string]string, er
 	return texts, nil
 }
 
-// expand fills in every {word} of a template. It is from the document of the last pin, or
-// from the toolkit's own if there is none in it.
+// version fills in the version of a package. It is from the document of the last pin in it, or from
+// the toolkit's own if there is none.
+func (r *renderer) version(template string) (text string, from Document, err error) {
+	text, from, err = r.expand(template)
+	if err == nil && from.Title == "" {
+		from = r.number()
+	}
+	return text, from, err
+}
+
+// expand fills in every {word} of a template, and returns the document of the last pin in it.
 func (r *renderer) expand(template string) (text string, from Document, err error) {
-	from = r.number()
 	for rest := template; ; {
 		before, after, more := strings.Cut(rest, "{")
 		text += before
