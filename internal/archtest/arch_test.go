@@ -70,6 +70,9 @@ var arrows = map[string][]string{
 	"emit":     {"matrix", "plan", "recipes"},
 	"build":    {"base", "matrix", "llb", "engine", "image", "lock", "record", "recipes", "registry", "samples", "verify"}, // recipes: sizes; registry: caches; samples: what the record says of them; verify: the verdict that gates
 	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                               // image: which of them a daemon cannot pull
+	"contents": {"image", "verify"},
+	"diff":     {"compat", "contents", "gpu", "image", "record", "verify"},
+	"report":   {"attest", "compat", "contents", "diff", "gpu", "record", "support", "verify"}, // attest: what it says of evidence
 	"internal": {"image", "recipes"},                                                                                       // what tests of several packages share
 }
 
