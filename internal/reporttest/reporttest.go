@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package reporttest is an example of a report, for tests of what makes one and of what draws it: every state of an image
-// and of an answer is in it.
-//
-// All of it is made up. The hosts are stand-ins that say so in their names, and nothing here was seen on a GPU.
 package reporttest
 
 import (
