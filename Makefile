@@ -58,7 +58,7 @@ fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
 e2e: tools build cluster bin/buildx bin/cosign bin/crane bin/regctl bin/docker29/dockerd ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
-	go test -tags e2e -count=1 -timeout 50m -v ./e2e/...
+	go test -tags e2e -count=1 -timeout 50m -v ./e2e # one package: its output is printed as it comes, also if it never ends
 	scripts/cluster.sh run go test -tags cluster -count=1 -timeout 10m -v ./fleet/place
 cluster: $(CLUSTER) ## build a Kubernetes for tests and install what scripts/cluster.sh needs (root; 12 CPU minutes once)
 	@scripts/deps.sh cluster
