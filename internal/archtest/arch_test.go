@@ -73,7 +73,7 @@ var arrows = map[string][]string{
 	"contents": {"image", "verify"},
 	"diff":     {"compat", "contents", "gpu", "image", "record", "verify"},
 	"report":   {"attest", "compat", "contents", "diff", "gpu", "record", "support", "verify"}, // attest: what it says of evidence
-	"internal": {"image", "recipes"},                                                           // what tests of several packages share
+	"internal": {"compat", "diff", "image", "recipes", "report", "support"},                    // what tests of several packages share
 }
 
 // floors are the rooms of package verify, the lowest first. One imports only rooms below its own.
