@@ -212,7 +212,7 @@ suite('the example', () => {
     test(`has symbols that differ without colour, in ${scheme}`, () =>
       look(example, { ...options, deviceScaleFactor: 3 }, '', async (page) => {
         const pictures = [];
-        for (const symbol of await page.locator('#legend svg:visible').all()) {
+        for (const symbol of await page.locator('#grid .legend i:visible').all()) {
           pictures.push({ name: `symbol ${pictures.length + 1} of the legend`, png: await symbol.screenshot() });
         }
         assert.ok(pictures.length >= 7, `the legend has ${pictures.length} symbols`);
