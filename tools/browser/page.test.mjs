@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { after, before, suite, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { launch, open } from './chromium.mjs';
 import { alike, barriers, outside } from './looks.mjs';
 
@@ -49,7 +49,7 @@ async function someImage(page, at = 0) {
   return idOf(await page.locator('#matrix a[href*="#image="]').nth(at).getAttribute('href'));
 }
 
-suite('every page', () => {
+describe('every page', () => {
   for (const file of pages) {
     const name = file.slice(folder.length + 1);
     for (const [width, options] of Object.entries(widths)) {
@@ -87,7 +87,7 @@ const longest = (page) =>
   page.locator('#matrix a[href*="#image="]').evaluateAll((links) =>
     links.map((a) => decodeURIComponent(a.getAttribute('href').split('image=')[1])).sort((a, b) => b.length - a.length)[0]);
 
-suite('no barrier that axe-core knows', () => {
+describe('no barrier that axe-core knows', () => {
   for (const [scheme, options] of Object.entries(schemes)) {
     for (const [width, size] of Object.entries({ wide: {}, phone: widths['320 px'] })) {
       test(`in ${scheme}, ${width}`, () =>
@@ -101,7 +101,7 @@ suite('no barrier that axe-core knows', () => {
   }
 });
 
-suite('the example', () => {
+describe('the example', () => {
   test('says the verdict, the matrix and the grid without script', () =>
     look(example, { javaScriptEnabled: false }, '', async (page) => {
       for (const part of ['#verdict', '#todo', '#matrix', '#grid']) {
