@@ -122,7 +122,7 @@ func newRoot() *cobra.Command {
 	}
 	root.AddCommand(newVersion())
 	root.AddCommand(newVerify(), newEmit())
-	root.AddCommand(newPlan(), newExplain())
+	root.AddCommand(newPlan(), newExplain(), newDiff())
 	root.AddCommand(newMatrix(), newExport(), newPush(), newCopy(), newRetire(), newPrune(), newLock())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
 	root.AddCommand(newFleet(), newRecipes())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/diff"
 	"github.com/cudabuild/cudabuild/fleet/install"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/plain"
@@ -40,6 +41,7 @@ func documents() []document {
 		{"plan", "plan --json, and the problems of an invalid matrix", plan.Document{}},
 		{"plan-diff", "plan --diff --json", planDiffDocument{}},
 		{"explain", "explain CELL --json", cellReasons{}},
+		{"diff", "diff --json", diff.Result{}},
 		{"matrix-run", "matrix --json, and OUT/run.json", record.Run{}},
 		{"lock", "matrix.lock", lock.Lock{}},
 		{"lock-update", "lock update --json", lock.Diff{}},
@@ -76,6 +78,11 @@ func words() map[any][]string {
 			string(record.CacheImported), string(record.CacheMissing), string(record.CacheUnreachable), string(record.CacheBroken),
 			string(record.CacheExported), string(record.CacheCurrent), string(record.CacheFailed),
 		},
+		diff.Kind(""): {
+			string(diff.Package), string(diff.File), string(diff.Mode), string(diff.Environment), string(diff.Recipe), string(diff.Source),
+			string(diff.Date), string(diff.Tool), string(diff.Base), string(diff.Unexplained),
+		},
+		diff.State(""):   {string(diff.Same), string(diff.Changed), string(diff.Added), string(diff.Removed), string(diff.Unread)},
 		attest.State(""): {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
 		gpu.State(""):    {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
 		compat.Verdict(""): {

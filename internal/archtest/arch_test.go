@@ -32,7 +32,7 @@ const (
 	// GPU host. A module that takes it over the limit argues for itself, with what it adds,
 	// in the commit that raises the number, a tenth above what is linked (34.6 MB,
 	// 4.8 of them by the client of Kubernetes).
-	maxBytes = 38_000_000
+	maxBytes = 39_500_000
 	// maxObserver bounds the program that a pod copies before each row (2.8 MB are linked).
 	maxObserver = 4_000_000
 )
@@ -83,7 +83,7 @@ var floors = []string{
 	"codec",
 	"archive blob rules",
 	"layer",
-	"view",
+	"tree view",
 	"", // verify itself
 	"format",
 }
