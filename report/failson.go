@@ -13,16 +13,11 @@ import (
 // oldest is the branch from which on it is worth a word that an image does not run, even where no host has it.
 const oldest = 535
 
-// failing is on what an image does not run, and why.
-type failing struct {
-	why  string
-	do   string
-	gpus string // "" is all that these branches know
-	seen string // models on which that was seen
-}
+// failing is why an image does not run on a branch, and what to do.
+type failing struct{ why, do string }
 
 // failsOn says which images do not run on driver branches that hosts have, or may have. Images with one reason on the same
-// branches are in one item; those that concern hosts come first.
+// branches are in one item. First come branches on which an image runs with no GPU at all, those that most hosts have before the others.
 func (m *maker) failsOn() []Item {
 	var watched []int
 	for i, d := range m.doc.Drivers {
@@ -31,76 +26,141 @@ func (m *maker) failsOn() []Item {
 		}
 	}
 	var g group
-	concerned := map[string]int{} // hosts, by text
+	urgent, models := map[string]int{}, map[string][]string{}
 	for _, img := range m.doc.Images {
 		for _, p := range img.Platforms {
-			var order []failing
-			on := map[failing][]int{}
-			for _, d := range watched {
-				for _, f := range m.fails(img, p, d) {
-					if on[f] == nil {
-						order = append(order, f)
-					}
-					on[f] = append(on[f], d)
+			for _, f := range m.fails(img, p, watched) {
+				g.add(f.text, Item{State: Warned, Kind: "fails-on", Text: f.text, Do: f.do}, img.ID)
+				urgent[f.text] = f.urgent
+				for _, model := range f.seen {
+					list := models[f.text]
+					addTo(&list, model)
+					models[f.text] = list
 				}
-			}
-			for _, f := range order {
-				branches, hosts := m.named(on[f])
-				if f.gpus != "" {
-					branches = f.gpus + " with " + branches
-				}
-				text := "does not run on " + branches + f.seen + ": " + f.why
-				concerned[text] = hosts
-				g.add(text, Item{State: Warned, Kind: "fails-on", Text: text, Do: f.do}, img.ID)
 			}
 		}
 	}
-	slices.SortStableFunc(g.items, func(a, b Item) int { return cmp.Compare(concerned[b.Text], concerned[a.Text]) })
+	slices.SortStableFunc(g.items, func(a, b Item) int {
+		return cmp.Or(cmp.Compare(urgent[b.Text], urgent[a.Text]), cmp.Compare(len(b.Images), len(a.Images)))
+	})
+	for i, item := range g.items {
+		if seen := models[item.Text]; len(seen) > 0 {
+			g.items[i].Text += "; so it was seen on " + list(seen)
+		}
+	}
 	return g.told()
 }
 
-// fails is on which GPUs of a driver's column an image does not run: all in one where that is the driver's doing.
-func (m *maker) fails(img Image, p Platform, driver int) []failing {
-	width := len(m.doc.GPUs)
-	if len(p.Grid) < width*(driver+1) {
+// failure is one text of an image.
+type failure struct {
+	text, do string
+	urgent   int      // more is more urgent
+	seen     []string // models of GPUs
+}
+
+// fails is on which of the watched columns an image does not run: whole branches by reason, then GPUs by the branches that
+// know them and on which others run.
+func (m *maker) fails(img Image, p Platform, watched []int) (all []failure) {
+	if len(p.Grid) == 0 {
 		return nil
 	}
-	var not []int
-	others, models, why := 0, []string{}, ""
+	width := len(m.doc.GPUs)
+	type group struct {
+		columns []int
+		seen    []string
+	}
+	whole, reasons := map[failing]*group{}, []failing{}
+	not, known := make([][]int, width), make([]int, width) // by GPU: columns on which it fails, and how many know it
+	why, seen := make([]string, width), make([][]string, width)
+	for _, d := range watched {
+		fails, runs := m.column(p, d)
+		if len(fails) > 0 && runs == 0 {
+			f := m.reason(p, d, m.doc.Answers[p.Grid[width*d+fails[len(fails)-1]]].Why)
+			if whole[f] == nil {
+				whole[f] = &group{}
+				reasons = append(reasons, f)
+			}
+			whole[f].columns = append(whole[f].columns, d)
+			for _, g := range fails {
+				m.models(&whole[f].seen, img, p.Grid[width*d+g])
+			}
+			continue
+		}
+		for g, at := range p.Grid[width*d : width*(d+1)] {
+			if at >= 0 {
+				known[g]++
+			}
+		}
+		for _, g := range fails {
+			a := m.doc.Answers[p.Grid[width*d+g]]
+			if a.How == Disagrees { // it has an item of its own
+				continue
+			}
+			not[g], why[g] = append(not[g], d), a.Why
+			m.models(&seen[g], img, p.Grid[width*d+g])
+		}
+	}
+	for _, f := range reasons {
+		branches, hosts := m.named(whole[f].columns)
+		all = append(all, failure{"does not run on " + branches + ": " + f.why, f.do, 2 + 2*hosts, whole[f].seen})
+	}
+	return append(all, m.failingGPUs(not, known, why, seen)...)
+}
+
+// failingGPUs puts GPUs that fail on the same branches together.
+func (m *maker) failingGPUs(not [][]int, known []int, why []string, seen [][]string) (all []failure) {
+	at := map[string]int{}
+	var names [][]string
+	for g, columns := range not {
+		if len(columns) == 0 {
+			continue
+		}
+		branches, _ := m.named(columns)
+		if len(columns) == known[g] {
+			branches = "any driver that knows them"
+		}
+		i, there := at[branches]
+		if !there {
+			i = len(all)
+			at[branches] = i
+			all, names = append(all, failure{}), append(names, nil)
+		}
+		names[i] = append(names[i], fmt.Sprintf("%s (%s)", m.doc.GPUs[g].Arch, m.doc.GPUs[g].Name))
+		all[i].seen = append(all[i].seen, seen[g]...)
+		all[i].urgent = len(all[i].seen)
+		all[i].text = "does not run on " + list(names[i]) + " with " + branches + ": " + why[g]
+	}
+	return all
+}
+
+// column is on which GPUs of a driver an image does not run, and for how many that is not so.
+func (m *maker) column(p Platform, driver int) (fails []int, others int) {
+	width := len(m.doc.GPUs)
 	for g, at := range p.Grid[width*driver : width*(driver+1)] {
 		switch {
 		case at < 0:
-		case m.doc.Answers[at].Runs != "no":
-			others++
+		case m.doc.Answers[at].Runs == "no":
+			fails = append(fails, g)
 		default:
-			not, why = append(not, g), cmp.Or(m.doc.Answers[at].Why, why)
-			for _, row := range m.doc.Answers[at].Rows {
-				addTo(&models, img.Rows[row].GPU)
-				if m.doc.Answers[at].How == Disagrees && img.Rows[row].Result != "pass" {
-					why = cmp.Or(img.Rows[row].Reason, img.Rows[row].CUDAError, img.Rows[row].Result)
-				}
-			}
+			others++
 		}
 	}
-	if len(not) == 0 {
-		return nil
-	}
-	f := failing{why: why}
-	if len(models) > 0 {
-		f.seen = ", as seen on " + list(models)
-	}
-	if others > 0 {
-		var names []string
-		for _, g := range not {
-			names = append(names, fmt.Sprintf("%s (%s)", m.doc.GPUs[g].Arch, m.doc.GPUs[g].Name))
-		}
-		f.gpus = list(names)
-		return []failing{f}
-	}
+	return fails, others
+}
+
+// reason is why an image does not run on a whole branch: most often the driver is too old.
+func (m *maker) reason(p Platform, driver int, why string) failing {
 	if least := m.minDriver(p.Digest); least != "" && compat.Compare(least, m.doc.Drivers[driver].host()) > 0 {
-		f.why, f.do = "needs driver "+least+" or newer", "update the driver of such hosts, or use an image of an older CUDA release there"
+		return failing{why: "driver " + least + " or newer is needed", do: "update the driver of such hosts, or use an image of an older CUDA release there"}
 	}
-	return []failing{f}
+	return failing{why: why}
+}
+
+// models adds those of the rows of an answer.
+func (m *maker) models(to *[]string, img Image, answer int) {
+	for _, row := range m.doc.Answers[answer].Rows {
+		addTo(to, img.Rows[row].GPU)
+	}
 }
 
 // minDriver is the oldest driver on which the image of a digest runs with some GPU, "" if nobody knows.

@@ -123,7 +123,7 @@ func (m *maker) built(c record.Cell) (all []fault) {
 		case string(verify.Fail):
 			not(Bad, "failed verification%s: %s", on, m.firstFinding(r, verify.SeverityFail))
 		default:
-			not(NotKnown, "could not be verified%s: %s", on, cmp.Or(r.Error, m.report(r).Error, m.firstFinding(r, "")))
+			not(NotKnown, "could not be verified%s: %s", on, cmp.Or(r.Error, m.in.Reports[r.Digest].Error, m.firstFinding(r, "")))
 		}
 		if r.Digest == "" {
 			not(NotKnown, "has no digest%s in the record: nobody can tell which image was verified", on)
@@ -145,7 +145,11 @@ func (m *maker) firstFinding(r verify.Report, severity verify.Severity) string {
 // verdictOf is the worst that a report, or a newer one on the same image, says: its verdict, or that of its findings. It is
 // "unknown" of a platform without one.
 func (m *maker) verdictOf(r verify.Report) string {
-	return worseOf(judged(r), judged(m.report(r)))
+	verdict := judged(r)
+	if fresh, known := m.in.Reports[r.Digest]; known && r.Digest != "" {
+		verdict = worseOf(verdict, judged(fresh))
+	}
+	return verdict
 }
 
 func judged(r verify.Report) string {

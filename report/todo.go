@@ -10,7 +10,7 @@ import (
 )
 
 // The kinds of items, the most urgent first.
-var kinds = []string{"cell", "finding", "disagrees", "fails-on", "slower", "source", "evidence", "stale", "changed", "ended", "ends", "looser"}
+var kinds = []string{"cell", "finding", "disagrees", "fails-on", "slower", "source", "evidence", "changed", "ends", "ended", "stale", "looser"}
 
 // mostItems of one kind are listed, so that no kind hides the others; the last one says how many more there are.
 const mostItems = 8
@@ -82,10 +82,10 @@ func (g *group) add(reason string, item Item, id string) {
 	addTo(&g.items[i].Images, id)
 }
 
-// who names the images of an item: one by its ID, more by their number.
+// who names the images of an item: one or two by their IDs, more by their number.
 func who(ids []string) string {
-	if len(ids) == 1 {
-		return ids[0]
+	if len(ids) == 1 || len(ids) == 2 {
+		return list(ids)
 	}
 	return fmt.Sprintf("%d images", len(ids))
 }
@@ -151,7 +151,7 @@ func (m *maker) rowItems() []Item {
 			case !s.counts() || !s.disagrees:
 				continue
 			}
-			do := "read the row's reason; if the rules are wrong, tell cudabuild's maintainers with the row"
+			do := "read the row: the image, or the rule that predicted it, is wrong"
 			g.add(string(state)+s.says(), Item{State: state, Kind: "disagrees", Text: "has run otherwise than predicted: " + s.says(), Do: do}, m.in.Run.Cells[i].ID)
 		}
 	}
@@ -216,11 +216,11 @@ func (m *maker) endItems(ended bool) []Item {
 		if e.Ended != ended {
 			continue
 		}
-		item := Item{State: Warned, Kind: "ends", Text: fmt.Sprintf("%s ends on %s, in %s%s.", e.End.What, e.End.Date, count(e.Days, "day"), concerns(e.Images)), Images: e.Images}
+		item := Item{State: Warned, Kind: "ends", Text: fmt.Sprintf("%s ends on %s, in %s: %s.", e.End.What, e.End.Date, count(e.Days, "day"), m.concerns(e)), Images: e.Images}
 		if ended {
-			item.Kind, item.Text = "ended", fmt.Sprintf("%s has ended%s%s.", e.End.What, strings.TrimSuffix(" on "+e.End.Date, " on "), concerns(e.Images))
-			if len(e.Images) > 0 && !strings.HasPrefix(e.End.What, "driver ") {
-				item.Do = "leave it out with --supported; cudabuild retire --ended takes its tags away"
+			item.Kind, item.Text = "ended", fmt.Sprintf("%s has ended%s: %s.", e.End.What, strings.TrimSuffix(" on "+e.End.Date, " on "), m.concerns(e))
+			if m.branchThatEnds(e) == "" {
+				item.Do = "leave such images out with --supported; cudabuild retire --ended takes their tags away"
 			}
 		}
 		all = append(all, item)
@@ -228,11 +228,29 @@ func (m *maker) endItems(ended bool) []Item {
 	return all
 }
 
-func concerns(ids []string) string {
-	if len(ids) == 0 {
-		return ""
+// concerns says what stands on something that ends.
+func (m *maker) concerns(e Ending) string {
+	branch := m.branchThatEnds(e)
+	switch hosts := len(m.hosts[branch]); {
+	case branch == "":
+		return "it concerns " + who(e.Images)
+	case hosts == 0:
+		return "no host here has it"
+	case hosts == 1:
+		return "1 host here has it"
+	default:
+		return fmt.Sprintf("%d hosts here have it", hosts)
 	}
-	return ": it concerns " + who(ids)
+}
+
+// branchThatEnds is the driver branch whose end it is, "" if it is that of something else.
+func (m *maker) branchThatEnds(e Ending) string {
+	for _, d := range m.doc.Drivers {
+		if d.Ends != nil && *d.Ends == e.End {
+			return d.Branch
+		}
+	}
+	return ""
 }
 
 func (m *maker) looserItems() []Item {

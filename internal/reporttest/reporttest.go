@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package reporttest is an example of a report, for tests of what makes one and of what draws it: every state of an image
-// and of an answer is in it.
-//
-// All of it is made up. The hosts are stand-ins that say so in their names, and nothing here was seen on a GPU.
 package reporttest
 
 import (
@@ -43,9 +39,7 @@ func Run() report.Input {
 		Contents: map[string]contents.Image{}, Reports: map[string]verify.Report{}, Unread: map[string]string{}, Ends: map[string]*support.End{},
 		Evidence: map[string]attest.Report{}, NoEvidence: "not in registry.example/cuda",
 	}
-	for _, c := range cells() {
-		in.Run.Cells = append(in.Run.Cells, c)
-	}
+	in.Run.Cells = cells()
 	in.Run.Sum()
 	for _, c := range in.Run.Cells {
 		for _, r := range c.Images {
@@ -67,7 +61,7 @@ func Run() report.Input {
 	end("2027-01-31", "CUDA 11.8", "11.8-base-debian12", "11.8-runtime-debian12", "11.8-nbody-debian12")
 	end("2030-06-30", "Debian 13", "12.4-base-debian13", "12.4-runtime-debian13", "12.4-devel-debian13", "12.4-nbody-debian13", "12.4-deviceQuery-debian13")
 	end("", "CUDA 9.0", "9.0-base-ubuntu16.04")
-	in.Ledgers = []report.Ledger{{Name: "example-ledger", Rows: rows()}}
+	in.Ledgers = []report.Ledger{{Name: "example-ledger", Rows: observations()}}
 	in.Evidence[Digest("12.4-runtime-debian13 linux/amd64")] = attached("12.4-runtime-debian13", attest.Valid)
 	in.Evidence[Digest("11.8-base-debian12 linux/amd64")] = attached("11.8-base-debian12", attest.Stale)
 	in.Before, in.Changes = before(in.Run), changes()
@@ -98,6 +92,14 @@ func cells() []record.Cell {
 	unread.Images[0] = verify.Report{
 		Ref: unread.Images[0].Ref, Digest: unread.Digest, Platform: "linux/amd64", Verdict: verify.Unknown, Findings: []verify.Finding{}, Error: "layer 1: unexpected EOF",
 	}
+	unsure := cell("13.0-runtime-ubuntu24.04", nil, "linux/amd64") // where it runs nobody can tell
+	p := &unsure.Images[0].Portability
+	p.Unsure = "a file of an example could not be understood"
+	for i := range p.Predictions {
+		if p.Predictions[i].Verdict.Runs() {
+			p.Predictions[i].Prediction = compat.Prediction{Verdict: compat.Unknown, Why: p.Unsure}
+		}
+	}
 	return []record.Cell{
 		base,
 		cell("12.4-runtime-debian13", nil, "linux/amd64"),
@@ -111,6 +113,9 @@ func cells() []record.Cell {
 		lost("12.8-nbody-ubuntu22.04", record.Cancelled, "", "interrupted"),
 		unread,
 		cell("11.2-nbody-debian11", code(), "linux/amd64"),
+		cell("13.0-base-ubuntu24.04", nil, "linux/amd64"),
+		cell("13.0-nbody-ubuntu24.04", code()[2:], "linux/amd64"),
+		unsure,
 	}
 }
 

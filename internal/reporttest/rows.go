@@ -67,8 +67,8 @@ func Row(host gpu.Host, name, id, test, engine string, started time.Time) gpu.Ob
 	}}
 }
 
-// rows are those of three hosts and of a stand-in for a driver.
-func rows() (all []gpu.Observation) {
+// observations are those of three hosts and of a stand-in for a driver.
+func observations() (all []gpu.Observation) {
 	h200 := Host("gpu1", "580.65.06", "NVIDIA H200", "9.0")
 	a100 := Host("gpu2", "535.161.07", "NVIDIA A100-SXM4-80GB", "8.0")
 	old := Host("gpu3", "470.57.02", "Tesla T4", "7.5")
