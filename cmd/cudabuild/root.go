@@ -125,7 +125,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newPlan(), newExplain(), newDiff())
 	root.AddCommand(newMatrix(), newExport(), newPush(), newCopy(), newRetire(), newPrune(), newLock())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
-	root.AddCommand(newFleet(), newRecipes())
+	root.AddCommand(newFleet(), newRecipes(), newReport())
 	running, verbose := newRun(), *root.PersistentFlags().Lookup("verbose")
 	verbose.Shorthand = "" // there it is --volume's
 	running.Flags().AddFlag(&verbose)
