@@ -123,11 +123,8 @@ func (s *reportSources) addRun(arg string, files []string) (err error) {
 
 func (s *reportSources) addLedger(dir string) error {
 	rows, err := gpu.ReadLedger(dir)
-	if err == nil && len(rows) == 0 { // a ledger that is yet to come is empty
-		var entries []fs.DirEntry
-		if entries, err = os.ReadDir(dir); err == nil && len(entries) > 0 {
-			err = errors.New("no row in it")
-		}
+	if err == nil && len(rows) == 0 && !mayHoldRows(dir) {
+		err = errors.New("no row in it")
 	}
 	if err != nil {
 		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, err), reportForms)
@@ -135,6 +132,13 @@ func (s *reportSources) addLedger(dir string) error {
 	s.ledgers = append(s.ledgers, report.Ledger{Name: dir, Rows: rows})
 	s.list = append(s.list, report.Source{Kind: "ledger", Name: dir})
 	return nil
+}
+
+// mayHoldRows reports whether a folder is a ledger whose rows have not ended, or one that is yet to come.
+func mayHoldRows(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	files, _ := fs.Glob(os.DirFS(dir), "*/*/*.json") // the pattern is one
+	return err == nil && len(entries) == 0 || len(files) > 0
 }
 
 // registryHost is a registry's name in front of a repository's. A path that is not there must not become a question to
