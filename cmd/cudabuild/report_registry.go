@@ -48,7 +48,9 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 		})
 		m.End(err)
 	}
-	in.Evidence, in.NoEvidence = p.evidence, "it is not in "+s.written
+	slices.Sort(p.other)
+	slices.Sort(p.none)
+	in.Evidence, in.Elsewhere, in.NoEvidence = p.evidence, p.other, "it is not in "+s.written
 	for i, source := range in.Sources {
 		if source.Kind != "registry" {
 			continue
@@ -95,8 +97,6 @@ func (p *published) look(ctx context.Context, s *reportSources, looker *attest.L
 
 // says what stands under the tags of so many cells.
 func (p *published) says(of int) string {
-	slices.Sort(p.other)
-	slices.Sort(p.none)
 	text := fmt.Sprintf("%d of %s are there under their tags", p.same, counted(of, "image"))
 	if len(p.other) > 0 {
 		text += "; a tag names another image: " + few(p.other)
