@@ -52,7 +52,7 @@ lint: bin/golangci-lint bin/actionlint ## check formatting, imports, style and w
 fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
 golden: ## rewrite the golden graphs
-	go test ./llb ./matrix ./plan ./recipes ./emit ./evidence ./fleet/k8s ./cmd/cudabuild ./bench/predictions -update
+	go test ./llb ./matrix ./plan ./recipes ./emit ./evidence ./fleet/k8s ./report/... ./cmd/cudabuild ./bench/predictions -update
 fuzz-long: FUZZTIME = 10000000x
 fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)

@@ -208,11 +208,14 @@ func (s seen) says() string {
 	return line
 }
 
-// attached is what speaks against it in its evidence, if that was read.
+// attached is what speaks against it in a registry, if that was read: what its tag names, and its evidence.
 func (m *maker) attached(c record.Cell) (all []fault) {
+	if slices.Contains(m.in.Elsewhere, c.ID) {
+		all = append(all, fault{Warned, "has a tag that names another image in the registry", "cudabuild push, if it is to name this one"})
+	}
 	e, known := m.in.Evidence[c.Digest]
 	if !known || c.Digest == "" {
-		return nil
+		return all
 	}
 	not := func(state State, why string) {
 		all = append(all, fault{state, why, "cudabuild verify --attestations " + e.Ref})

@@ -35,8 +35,10 @@ type Input struct {
 	// was named", "not in registry.example/cuda".
 	Evidence   map[string]attest.Report
 	NoEvidence string
-	Before     *record.Run  // an earlier run, nil if none was named
-	Changes    *diff.Result // since that
+	// Elsewhere are the cells whose first tag names another image in the repository, by ID.
+	Elsewhere []string
+	Before    *record.Run  // an earlier run, nil if none was named
+	Changes   *diff.Result // since that
 }
 
 // Ledger is the rows of one folder.
