@@ -155,9 +155,10 @@ var mutations = map[string]struct {
 	"evidence incomplete": {evidenced(func(r *attest.Report) {
 		r.State, r.Images[0].State, r.Images[0].Documents = attest.Incomplete, attest.Incomplete, nil
 	}), report.Warned, "evidence that is incomplete"},
-	"evidence of another image": {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
-	"evidence unread":           {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
-	"evidence without a state":  {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
+	"evidence of another image":                   {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
+	"evidence unread":                             {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
+	"evidence without a state":                    {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
+	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = []string{c.ID} }, report.Warned, "names another image in the registry"},
 	"a failure seen by surprise": {rowed(func(r *gpu.Row) {
 		r.Result, r.Agrees, r.Reason = gpu.Failed, nil, "out of luck"
 	}), report.Bad, "out of luck"},
