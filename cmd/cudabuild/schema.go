@@ -12,6 +12,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/diff"
 	"github.com/cudabuild/cudabuild/fleet/install"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/plain"
@@ -23,6 +24,7 @@ import (
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/report"
 	"github.com/cudabuild/cudabuild/retire"
 	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
@@ -40,6 +42,7 @@ func documents() []document {
 		{"plan", "plan --json, and the problems of an invalid matrix", plan.Document{}},
 		{"plan-diff", "plan --diff --json", planDiffDocument{}},
 		{"explain", "explain CELL --json", cellReasons{}},
+		{"diff", "diff --json", diff.Result{}},
 		{"matrix-run", "matrix --json, and OUT/run.json", record.Run{}},
 		{"lock", "matrix.lock", lock.Lock{}},
 		{"lock-update", "lock update --json", lock.Diff{}},
@@ -61,6 +64,7 @@ func documents() []document {
 		{"fleet-runs", "fleet status --json, fleet prune --json", runsDocument{}},
 		{"fleet-rows", "fleet status RUN --json", rowsDocument{}},
 		{"prune", "prune --json", pruned{}},
+		{"report", "report --json, and report -o FILE.json", report.Document{}},
 		{"recipes-update", "recipes update --json", updateDocument{}},
 		{"version", "version --json", versionDocument{}},
 	}
@@ -76,8 +80,17 @@ func words() map[any][]string {
 			string(record.CacheImported), string(record.CacheMissing), string(record.CacheUnreachable), string(record.CacheBroken),
 			string(record.CacheExported), string(record.CacheCurrent), string(record.CacheFailed),
 		},
+		diff.Kind(""): {
+			string(diff.Package), string(diff.File), string(diff.Mode), string(diff.Environment), string(diff.Recipe), string(diff.Source),
+			string(diff.Date), string(diff.Tool), string(diff.Base), string(diff.Unexplained),
+		},
+		diff.State(""):   {string(diff.Same), string(diff.Changed), string(diff.Added), string(diff.Removed), string(diff.Unread)},
 		attest.State(""): {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
-		gpu.State(""):    {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
+		report.State(""): {
+			string(report.Good), string(report.Warned), string(report.NotKnown), string(report.Skipped), string(report.Cancelled), string(report.Bad),
+		},
+		report.How(""): {string(report.Predicted), string(report.Seen), string(report.Disagrees), string(report.Open)},
+		gpu.State(""):  {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
 		compat.Verdict(""): {
 			string(compat.Native), string(compat.JIT), string(compat.MinorCompat), string(compat.ForwardCompat),
 			string(compat.No), string(compat.Unknown),

@@ -32,7 +32,7 @@ const (
 	// GPU host. A module that takes it over the limit argues for itself, with what it adds,
 	// in the commit that raises the number, a tenth above what is linked (34.6 MB,
 	// 4.8 of them by the client of Kubernetes).
-	maxBytes = 38_000_000
+	maxBytes = 39_500_000
 	// maxObserver bounds the program that a pod copies before each row (2.8 MB are linked).
 	maxObserver = 4_000_000
 )
@@ -72,8 +72,8 @@ var arrows = map[string][]string{
 	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                               // image: which of them a daemon cannot pull
 	"contents": {"image", "verify"},
 	"diff":     {"compat", "contents", "gpu", "image", "record", "verify"},
-	"report":   {"attest", "compat", "contents", "diff", "gpu", "record", "support", "verify"}, // attest: what it says of evidence
-	"internal": {"image", "recipes"},                                                           // what tests of several packages share
+	"report":   {"attest", "compat", "contents", "diff", "gpu", "record", "support", "verify"},                                           // attest: what it says of evidence
+	"internal": {"attest", "compat", "contents", "diff", "evidence", "gpu", "image", "recipes", "record", "report", "support", "verify"}, // what tests of several packages share
 }
 
 // floors are the rooms of package verify, the lowest first. One imports only rooms below its own.
@@ -83,7 +83,7 @@ var floors = []string{
 	"codec",
 	"archive blob rules",
 	"layer",
-	"view",
+	"tree view",
 	"", // verify itself
 	"format",
 }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/cudabuild/cudabuild/diff"
+	"github.com/cudabuild/cudabuild/internal/plain"
+)
+
+// maxDiffLines is how many causes, packages, files and values are printed of each; --json has all.
+const maxDiffLines = 20
+
+// maxDiffCause is how much of a cause is printed beside a file, in characters: the whole stands above.
+const maxDiffCause = 60
+
+// diffPage prints differences for people: causes first, then what changed of each image.
+func diffPage(w io.Writer, r *diff.Result) error {
+	var page bytes.Buffer
+	fmt.Fprintf(&page, "%s -> %s\n", sideName(r.Old), sideName(r.New))
+	if len(r.Causes) > 0 {
+		page.WriteString("\ncauses\n")
+		table := tabwriter.NewWriter(&page, 0, 0, 2, ' ', 0)
+		capped(table, r.Causes, func(c diff.Cause) string {
+			return fmt.Sprintf("%s\t%d\t%s", c.Kind, c.Changes, strings.TrimSuffix(oneLine(c.What)+"  "+oneLine(c.Place), "  "))
+		})
+		_ = table.Flush()
+	}
+	same := 0
+	for _, i := range r.Images {
+		if i.State == diff.Same && i.OldVerdict == i.NewVerdict && len(i.Predictions)+len(i.Rows) == 0 {
+			same++
+			continue
+		}
+		diffImage(&page, r, i)
+	}
+	switch {
+	case same == len(r.Images):
+		page.WriteString("\nthe same\n")
+	case same > 0:
+		fmt.Fprintf(&page, "\n%d more the same\n", same)
+	}
+	_, err := plain.To(w).Write(page.Bytes())
+	return err
+}
+
+func sideName(s diff.Side) string {
+	if s.Date.IsZero() {
+		return oneLine(s.Name)
+	}
+	return fmt.Sprintf("%s (%s)", oneLine(s.Name), s.Date.Format("2006-01-02"))
+}
+
+func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
+	fmt.Fprintf(page, "\n%s: %s\n", strings.TrimSpace(oneLine(i.Cell)+" "+oneLine(i.Platform)), i.State)
+	fmt.Fprintf(page, "  digest  %s -> %s\n", cmp.Or(i.OldDigest, "none"), cmp.Or(i.NewDigest, "none"))
+	if i.OldSize != i.NewSize {
+		fmt.Fprintf(page, "  size    %.1f MB -> %.1f MB\n", float64(i.OldSize)/1e6, float64(i.NewSize)/1e6)
+	}
+	if i.OldVerdict != i.NewVerdict {
+		fmt.Fprintf(page, "  verdict %s -> %s\n", cmp.Or(i.OldVerdict, "none"), cmp.Or(i.NewVerdict, "none"))
+	}
+	if i.Why != "" {
+		fmt.Fprintf(page, "  not read: %s\n", line(i.Why))
+	}
+	cause := func(n int) string {
+		what := []rune(oneLine(r.Causes[n].What))
+		return fmt.Sprintf("%s: %s", r.Causes[n].Kind, string(what[:min(len(what), maxDiffCause)]))
+	}
+	if i.State == diff.Unread {
+		listed(page, "causes that the records know", i.Causes, cause)
+	}
+	listed(page, "packages", i.Packages, func(p diff.PackageChange) string {
+		return fmt.Sprintf("%s\t%s -> %s\t%s", oneLine(p.Name), oneLine(cmp.Or(p.Old, "none")), oneLine(cmp.Or(p.New, "none")), r.Causes[p.Cause].Kind)
+	})
+	listed(page, "files", i.Files, func(f diff.FileChange) string {
+		return fmt.Sprintf("/%s\t%s\t%s", oneLine(f.Path), f.How, cause(f.Cause))
+	})
+	listed(page, "configuration", i.Config, func(v diff.ValueChange) string {
+		return fmt.Sprintf("%s\t%s -> %s\t%s", oneLine(v.Name), oneLine(v.Old), oneLine(v.New), r.Causes[v.Cause].Kind)
+	})
+	listed(page, "predictions", i.Predictions, func(p diff.Prediction) string {
+		return fmt.Sprintf("%s on %s\t%s -> %s\t%s", p.Driver, p.GPU, cmp.Or(p.Old, "none"), cmp.Or(p.New, "none"), oneLine(p.Why))
+	})
+	listed(page, "rows", i.Rows, func(c diff.RowChange) string {
+		return fmt.Sprintf("%s, %s\tdriver %s on %s\t%s -> %s", oneLine(c.Test), oneLine(c.Engine), oneLine(c.Driver), oneLine(c.GPU), cmp.Or(c.Old, "none"), c.New)
+	})
+}
+
+// listed prints the first of all, below a heading with their number.
+func listed[T any](page *bytes.Buffer, what string, all []T, line func(T) string) {
+	if len(all) == 0 {
+		return
+	}
+	fmt.Fprintf(page, "  %d %s\n", len(all), what)
+	table := tabwriter.NewWriter(page, 0, 0, 2, ' ', 0)
+	capped(table, all, func(one T) string { return "  " + line(one) })
+	_ = table.Flush()
+}
+
+func capped[T any](w io.Writer, all []T, line func(T) string) {
+	for n, one := range all {
+		if n == maxDiffLines {
+			fmt.Fprintf(w, "  ... %d more (--json has all)\n", len(all)-n)
+			return
+		}
+		fmt.Fprintf(w, "  %s\n", line(one))
+	}
+}

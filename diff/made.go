@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diff
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/record"
+)
+
+// made compares what two images were made of, where that was noted for both.
+type made struct {
+	old, now *record.Made
+	known    bool
+}
+
+func compareMade(old, now *record.Made) made {
+	return made{old, now, old != nil && now != nil && len(old.Parts) > 0 && len(now.Parts) > 0}
+}
+
+// names are those of the parts of a kind that one side alone has, sorted.
+func (m made) names(kind string) (names []string) {
+	if !m.known {
+		return nil
+	}
+	key := func(p record.Part) string { return p.Name + " " + p.Digest }
+	for _, sides := range [][2]*record.Made{{m.old, m.now}, {m.now, m.old}} {
+		for _, p := range sides[0].Parts {
+			same := func(o record.Part) bool { return o.Kind == kind && key(o) == key(p) }
+			if p.Kind == kind && !slices.ContainsFunc(sides[1].Parts, same) {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (m made) changed(kind string) bool { return len(m.names(kind)) > 0 }
+
+// asked names the files that ask for something else: recipes and the matrix, "" if there are none.
+func (m made) asked() string {
+	if m.known && m.old.Plan == m.now.Plan {
+		return ""
+	}
+	files := m.names(record.RecipePart)
+	for i, f := range files {
+		files[i] = "recipes/" + f
+	}
+	if m.changed(record.MatrixPart) && len(files) == 0 {
+		files = []string{"matrix.yaml"}
+	}
+	return strings.Join(files, ", ")
+}
+
+// tools are the programs of other versions, "" if there are none, or nobody has noted them.
+func (m made) tools() string {
+	if !m.known || m.old.Tools == nil || m.now.Tools == nil {
+		return ""
+	}
+	var all []string
+	names := maps.Clone(m.old.Tools)
+	maps.Copy(names, m.now.Tools)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if a, b := m.old.Tools[name], m.now.Tools[name]; a != b {
+			all = append(all, fmt.Sprintf("%s %s -> %s", name, cmp.Or(a, "none"), cmp.Or(b, "none")))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// lists are the dates of the package lists, the zero times if they are the same or not known.
+func (m made) lists() (old, now time.Time) {
+	if !m.known || !m.changed(record.ListsPart) {
+		return time.Time{}, time.Time{}
+	}
+	return listsDate(m.old), listsDate(m.now)
+}
+
+func listsDate(m *record.Made) (date time.Time) {
+	for _, p := range m.Parts {
+		if p.Kind == record.ListsPart {
+			date = p.Date
+		}
+	}
+	return date
+}
+
+// same reports that both were made of the same parts by the same tools.
+func (m made) same() bool {
+	return m.known && m.tools() == "" && m.old.Plan == m.now.Plan && m.old.Tools != nil && m.now.Tools != nil &&
+		!slices.ContainsFunc([]string{record.RootPart, record.ListsPart, record.SourcePart, record.RecipePart}, m.changed)
+}
+
+// causes are what the notes alone say of why two images differ.
+func (m made) causes(c *causes) (all []int) {
+	if !m.known {
+		return []int{}
+	}
+	if asked := m.asked(); asked != "" {
+		all = append(all, c.of(Recipe, "it asks for something else", asked))
+	}
+	if files := m.names(record.SourcePart); len(files) > 0 {
+		all = append(all, c.of(Source, strings.Join(files, ", "), ""))
+	}
+	if old, now := m.lists(); !old.Equal(now) {
+		all = append(all, c.of(Date, listsWords(old, now), ""))
+	} else if m.changed(record.RootPart) {
+		all = append(all, c.of(Base, "another root", ""))
+	}
+	if tools := m.tools(); tools != "" {
+		all = append(all, c.of(Tool, tools, ""))
+	}
+	if m.old.Compression != m.now.Compression {
+		all = append(all, c.of(Tool, fmt.Sprintf("compression %s -> %s", m.old.Compression, m.now.Compression), ""))
+	}
+	return all
+}
+
+func listsWords(old, now time.Time) string {
+	return fmt.Sprintf("package lists of %s -> %s", stamp(old), stamp(now))
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diff
+
+import (
+	"archive/tar"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/verify/tree"
+)
+
+// side is one of two images.
+type side struct {
+	digest   string
+	manifest *v1.Manifest
+	raw      []byte // the manifest
+	config   *v1.ConfigFile
+	steps    []step
+	stepAt   []int // by layer, see compareSteps
+	tree     *tree.Tree
+}
+
+// pair is what is known of two images when the causes of their differences are looked for.
+type pair struct {
+	*causes
+	made
+
+	old, now side
+	steps    []stepChange
+	date     int               // the cause that dates have moved, -1 if they have not
+	packages map[string]*moved // by name, those that changed
+	first    map[int]string    // by layer of the new image, the first package that changed in it
+	inside   map[string]int    // folders in which something was added or removed, with the cause of that
+}
+
+// moved is a package that changed.
+type moved struct {
+	PackageChange
+
+	layers [2]int // of the first of its files that changed, old and new; -1 if there is none
+}
+
+// change is a path that a container sees otherwise.
+type change struct {
+	path     string
+	how      []string
+	old, now *tree.Node
+	owners   []string
+}
+
+func readSide(img v1.Image) (s side, err error) {
+	digest, err := img.Digest()
+	if err != nil {
+		return s, err
+	}
+	s.digest = digest.String()
+	if s.manifest, err = img.Manifest(); err != nil {
+		return s, err
+	}
+	if s.raw, err = img.RawManifest(); err != nil {
+		return s, err
+	}
+	s.config, err = image.Config(img)
+	if err == nil && len(s.config.RootFS.DiffIDs) != len(s.manifest.Layers) {
+		err = fmt.Errorf("the manifest names %d layers, the config %d", len(s.manifest.Layers), len(s.config.RootFS.DiffIDs))
+	}
+	if err == nil {
+		s.steps = stepsOf(s.config, len(s.manifest.Layers))
+	}
+	return s, err
+}
+
+func (s side) size() int64 {
+	n := s.manifest.Config.Size + int64(len(s.raw))
+	for _, l := range s.manifest.Layers {
+		n += l.Size
+	}
+	return n
+}
+
+func (s side) platform() string {
+	return strings.TrimSuffix(s.config.OS+"/"+s.config.Architecture+"/"+s.config.Variant, "/")
+}
+
+// compare fills what differs between two images.
+func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old, now v1.Image, notes made) error {
+	p := &pair{causes: c, made: notes, packages: map[string]*moved{}, first: map[int]string{}, inside: map[string]int{}}
+	var err, err2 error
+	p.old, err = readSide(old)
+	p.now, err2 = readSide(now)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	is.Platform, is.OldDigest, is.NewDigest = p.now.platform(), p.old.digest, p.now.digest
+	is.OldSize, is.NewSize = p.old.size(), p.now.size()
+	if is.State = Same; p.old.digest == p.now.digest {
+		return nil
+	}
+	is.State = Changed
+	p.steps, p.old.stepAt, p.now.stepAt = compareSteps(p.old.steps, p.now.steps)
+	p.date = p.dates()
+	if !slices.Equal(p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs) {
+		if p.old.tree, p.now.tree, err = reader.Pair(ctx, old, now); err != nil {
+			return err
+		}
+		changes := p.changes()
+		is.Packages = p.packageChanges(changes)
+		is.Files = p.files(changes)
+		is.Why = damaged(p.old.tree, p.now.tree)
+	}
+	is.Config = p.values(len(is.Files) > 0)
+	return nil
+}
+
+func damaged(trees ...*tree.Tree) string {
+	var all []string
+	for _, t := range trees {
+		all = append(all, t.Damaged...)
+	}
+	if all == nil {
+		return ""
+	}
+	slices.Sort(all)
+	return "packages are not known: " + strings.Join(slices.Compact(all), "; ")
+}
+
+// dates returns the cause of changed dates, -1 if none has changed.
+func (p *pair) dates() int {
+	old, now := p.lists()
+	switch {
+	case !old.Equal(now):
+		return p.of(Date, listsWords(old, now), "")
+	case !p.old.config.Created.Equal(p.now.config.Created.Time):
+		return p.of(Date, fmt.Sprintf("created %s -> %s", stamp(p.old.config.Created.Time), stamp(p.now.config.Created.Time)), "")
+	}
+	return -1
+}
+
+// changes are the paths that differ, with who owns them.
+func (p *pair) changes() (all []*change) {
+	oldOwners, nowOwners := p.old.tree.Owners(), p.now.tree.Owners()
+	tree.Compare(p.old.tree, p.now.tree, func(at string, old, now *tree.Node) {
+		all = append(all, &change{at, how(old, now), old, now, slices.Concat(oldOwners[at], nowOwners[at])})
+	})
+	return all
+}
+
+// how says in what two nodes differ.
+func how(old, now *tree.Node) (all []string) {
+	switch {
+	case old == nil:
+		return []string{"added"}
+	case now == nil:
+		return []string{"removed"}
+	case old.Type != now.Type:
+		return []string{"type"}
+	}
+	for _, part := range []struct {
+		name    string
+		differs bool
+	}{
+		{"content", old.Size != now.Size || old.Sum != now.Sum || old.Device != now.Device},
+		{"target", old.Target != now.Target},
+		{"mode", old.Mode != now.Mode},
+		{"owner", old.UID != now.UID || old.GID != now.GID},
+		{"attributes", old.Attributes != now.Attributes},
+		{"time", old.Time != now.Time},
+	} {
+		if part.differs {
+			all = append(all, part.name)
+		}
+	}
+	return all
+}
+
+// only reports whether nothing but these differs.
+func (c *change) only(parts ...string) bool {
+	return !slices.ContainsFunc(c.how, func(h string) bool { return !slices.Contains(parts, h) })
+}
+
+// layers are those that a change comes from, -1 on a side that has nothing.
+func (c *change) layers() (old, now int) {
+	old, now = -1, -1
+	if c.old != nil {
+		old = c.old.Layer
+	}
+	if c.now != nil {
+		now = c.now.Layer
+	}
+	return old, now
+}
+
+// packageChanges compares the packages, and finds the cause of each.
+func (p *pair) packageChanges(changes []*change) []PackageChange {
+	type key struct{ manager, name, arch string }
+	versions := [2]map[key][]string{{}, {}}
+	for i, t := range []*tree.Tree{p.old.tree, p.now.tree} {
+		for _, is := range t.Packages() {
+			k := key{is.Manager, is.Name, is.Arch}
+			versions[i][k] = append(versions[i][k], is.Version)
+		}
+	}
+	keys := maps.Clone(versions[0])
+	maps.Copy(keys, versions[1])
+	var all []*moved
+	for k := range keys {
+		old, now := strings.Join(versions[0][k], ", "), strings.Join(versions[1][k], ", ")
+		if old != now {
+			all = append(all, &moved{PackageChange{k.manager, k.name, k.arch, old, now, 0}, [2]int{-1, -1}})
+		}
+	}
+	slices.SortFunc(all, func(a, b *moved) int {
+		return cmp.Or(cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch))
+	})
+	for _, is := range all {
+		if p.packages[is.Name] == nil {
+			p.packages[is.Name] = is
+		}
+	}
+	p.layersOf(changes)
+	list := []PackageChange{}
+	for _, is := range all {
+		is.layers = p.packages[is.Name].layers
+		is.Cause = p.causeOf(is)
+		list = append(list, is.PackageChange)
+		if _, known := p.first[is.layers[1]]; !known {
+			p.first[is.layers[1]] = is.Name
+		}
+	}
+	return list
+}
+
+// layersOf notes in which layers the packages changed.
+func (p *pair) layersOf(changes []*change) {
+	for _, c := range changes {
+		if c.only("time") {
+			continue
+		}
+		for _, owner := range c.owners {
+			is := p.packages[owner]
+			if is == nil || c.now != nil && c.now.Type == tar.TypeDir {
+				continue
+			}
+			old, now := c.layers()
+			is.layers = [2]int{max(is.layers[0], old), max(is.layers[1], now)}
+		}
+	}
+}
+
+// causeOf is the recipe if a step that differs asks for the package, or the package is there or gone in the layer of such a
+// step; else it is the package itself.
+func (p *pair) causeOf(is *moved) int {
+	for i, s := range p.steps {
+		in := is.layers[0] >= 0 && p.old.stepAt[is.layers[0]] == i || is.layers[1] >= 0 && p.now.stepAt[is.layers[1]] == i
+		if s.names(is.Name) || in && (is.Old == "" || is.New == "") {
+			return p.of(Recipe, s.String(), p.asked())
+		}
+	}
+	return p.of(Package, fmt.Sprintf("%s %s -> %s", is.Name, cmp.Or(is.Old, "none"), cmp.Or(is.New, "none")), "")
+}
+
+// files finds the cause of each change, what is inside a folder before the folder.
+func (p *pair) files(changes []*change) []FileChange {
+	all := make([]FileChange, len(changes))
+	for i, c := range slices.Backward(changes) {
+		f := FileChange{Path: c.path, How: strings.Join(c.how, ","), Old: words(c.how[0], c.old), New: words(c.how[0], c.now), Cause: p.fileCause(c)}
+		if dir := path.Dir(c.path); !c.only("content", "mode", "owner", "attributes", "time") {
+			p.inside[strings.TrimPrefix(dir, ".")] = f.Cause
+		}
+		all[i] = f
+	}
+	return all
+}
+
+// words says what a node has of what differs, where that is short.
+func words(how string, n *tree.Node) string {
+	if n == nil {
+		return ""
+	}
+	switch how {
+	case "mode":
+		return fmt.Sprintf("%04o", n.Mode)
+	case "owner":
+		return fmt.Sprintf("%d:%d", n.UID, n.GID)
+	case "target":
+		return n.Target
+	case "time":
+		return unix(n.Time)
+	case "attributes":
+		return strings.ReplaceAll(n.Attributes, "\x00", " ")
+	}
+	if n.Type == tar.TypeReg {
+		return fmt.Sprintf("%d bytes", n.Size)
+	}
+	return typeNames[n.Type]
+}
+
+var typeNames = map[byte]string{
+	tar.TypeDir: "folder", tar.TypeSymlink: "link", tar.TypeChar: "character device", tar.TypeBlock: "block device", tar.TypeFifo: "pipe",
+}

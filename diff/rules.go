@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diff
+
+import (
+	"archive/tar"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/record"
+)
+
+// rules find the cause of a change, the first that knows one; docs/diff.md has them as a table. none is -1.
+var rules = []func(*pair, *change) int{
+	(*pair).byPackage, (*pair).byDate, (*pair).byInside, (*pair).byRecords, (*pair).byStep, (*pair).byMode,
+	(*pair).bySource, (*pair).byRecipe, (*pair).byBase, (*pair).byTool, (*pair).byNothing,
+}
+
+const none = -1
+
+func (p *pair) fileCause(c *change) int {
+	for _, rule := range rules {
+		if cause := rule(p, c); cause != none {
+			return cause
+		}
+	}
+	return p.of(File, fmt.Sprintf("/%s %s", c.path, strings.Join(c.how, ", ")), "")
+}
+
+// byPackage: a package that owns it changed.
+func (p *pair) byPackage(c *change) int {
+	if c.now != nil && c.now.Type == tar.TypeDir && c.only("time") {
+		return none // many packages have a part in it
+	}
+	for _, owner := range c.owners {
+		if is := p.packages[owner]; is != nil {
+			return is.Cause
+		}
+	}
+	return none
+}
+
+// byDate: its time alone, and dates have moved.
+func (p *pair) byDate(c *change) int {
+	if c.only("time") {
+		return p.date
+	}
+	return none
+}
+
+// byInside: the time alone of a folder in which something was added or removed.
+func (p *pair) byInside(c *change) int {
+	if cause, ok := p.inside[c.path]; ok && c.only("time") {
+		return cause
+	}
+	return none
+}
+
+// records are what package managers write when packages change, beside the files of these.
+var records = []string{
+	"var/lib/dpkg/", "var/lib/apt/", "var/lib/rpm/", "usr/lib/sysimage/rpm/", "usr/share/rpm/", "var/lib/dnf/", "var/lib/yum/", "lib/apk/db/",
+	"var/lib/pacman/", "var/db/pkg/", "var/cache/", "var/log/", "etc/ld.so.cache", "etc/alternatives/", "usr/share/info/dir", "usr/share/mime/",
+}
+
+var infoFile = regexp.MustCompile(`^var/lib/dpkg/info/([^:]+?)(:[a-z0-9]+)?\.[a-z0-9]+$`)
+
+// byRecords: what the package manager writes changes with the packages: with the one that it is about, else with the first in
+// that layer, else with the first of all.
+func (p *pair) byRecords(c *change) int {
+	kept := slices.ContainsFunc(records, func(r string) bool { return strings.HasPrefix(c.path+"/", r) || c.path == r })
+	if len(p.packages) == 0 || !kept || c.only("mode", "owner", "attributes") {
+		return none
+	}
+	name := ""
+	if m := infoFile.FindStringSubmatch(c.path); m != nil {
+		name = m[1]
+	}
+	if p.packages[name] == nil {
+		_, now := c.layers()
+		name = p.first[now]
+	}
+	if p.packages[name] == nil {
+		name = p.firstOfAll()
+	}
+	return p.packages[name].Cause
+}
+
+func (p *pair) firstOfAll() (first string) {
+	for name := range p.packages {
+		if first == "" || name < first {
+			first = name
+		}
+	}
+	return first
+}
+
+// byStep: the step of its layer differs.
+func (p *pair) byStep(c *change) int {
+	old, now := c.layers()
+	for _, at := range []struct {
+		layer int
+		steps []int
+	}{{now, p.now.stepAt}, {old, p.old.stepAt}} {
+		if at.layer >= 0 && at.steps[at.layer] >= 0 {
+			return p.of(Recipe, p.steps[at.steps[at.layer]].String(), p.asked())
+		}
+	}
+	return none
+}
+
+// byMode: permissions, owner or attributes alone.
+func (p *pair) byMode(c *change) int {
+	if c.only("mode", "owner", "attributes", "time") && !c.only("time") {
+		return p.of(Mode, fmt.Sprintf("/%s %s -> %s", c.path, words(c.how[0], c.old), words(c.how[0], c.now)), "")
+	}
+	return none
+}
+
+// bySource: the program of a sample whose source changed.
+func (p *pair) bySource(c *change) int {
+	files := p.names(record.SourcePart)
+	if len(files) > 0 && path.Base(c.path) == p.made.now.Sample {
+		return p.of(Source, strings.Join(files, ", "), "samples/"+p.made.now.Sample)
+	}
+	return none
+}
+
+// byRecipe: a recipe, or the matrix, has another text, and the plan is another one.
+func (p *pair) byRecipe(c *change) int {
+	if asked := p.asked(); asked != "" && p.ours(c) {
+		return p.of(Recipe, "it asks for something else", asked)
+	}
+	return none
+}
+
+// ours reports whether a change comes from a layer that cudabuild's steps made.
+func (p *pair) ours(c *change) bool {
+	old, now := c.layers()
+	return old >= 0 && p.old.steps[old].ours || now >= 0 && p.now.steps[now].ours
+}
+
+// byBase: it lies in the root, and that is another one.
+func (p *pair) byBase(c *change) int {
+	if p.ours(c) {
+		return none
+	}
+	return p.base()
+}
+
+// base is the cause that the root is another one, as the notes or the label say.
+func (p *pair) base() int {
+	old, now := p.old.config.Config.Labels[baseLabel], p.now.config.Config.Labels[baseLabel]
+	if old == now && !p.changed(record.RootPart) {
+		return none
+	}
+	if tools := p.tools(); tools != "" && !p.changed(record.ListsPart) && p.known {
+		return p.of(Tool, tools, "")
+	}
+	return p.of(Base, strings.TrimSpace("another root "+shortDigest(old)+" -> "+shortDigest(now)), "")
+}
+
+// byTool: the same was asked for, and another program made it.
+func (p *pair) byTool(*change) int {
+	if tools := p.tools(); tools != "" {
+		return p.of(Tool, tools, "")
+	}
+	return none
+}
+
+// byNothing: both are made of the same by the same, or nothing but a time differs.
+func (p *pair) byNothing(c *change) int {
+	switch {
+	case p.same():
+		return p.of(Unexplained, "made of the same parts by the same tools", "")
+	case c.only("time"):
+		return p.of(Unexplained, "times of files alone", "")
+	}
+	return none
+}
+
+// Labels that follow from what an image is made of.
+const (
+	baseLabel    = "org.opencontainers.image.base.digest"
+	createdLabel = "org.opencontainers.image.created"
+)
+
+func shortDigest(d string) string {
+	_, hex, _ := strings.Cut(d, ":")
+	return hex[:min(12, len(hex))]
+}
+
+func unix(seconds int64) string { return stamp(time.Unix(seconds, 0)) }

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diff
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
+	"github.com/cudabuild/cudabuild/verify/tree"
+)
+
+// Run is the run of one side.
+type Run struct {
+	Name   string // as the user wrote it
+	Record *record.Run
+	// Open returns an image of it by the digest of its manifest. Of one that it cannot open only what the record says is compared.
+	Open func(ctx context.Context, digest string) (v1.Image, error)
+}
+
+// Runs compares what two runs made. Its only error is that of ctx: images that cannot be read say so.
+func Runs(ctx context.Context, old, now Run) (*Result, error) {
+	var c causes
+	reader := tree.NewReader()
+	r := &Result{Version: 1, Old: old.side(), New: now.side(), Images: []Image{}}
+	was, is := cellsOf(old.Record), cellsOf(now.Record)
+	for _, n := range is {
+		i := slices.IndexFunc(was, n.same)
+		o := built{}
+		if i >= 0 {
+			o = was[i]
+		}
+		r.Images = append(r.Images, runImage(ctx, &c, reader, old, now, o, n))
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	for _, o := range was {
+		if !slices.ContainsFunc(is, o.same) {
+			r.Images = append(r.Images, runImage(ctx, &c, reader, old, now, o, built{}))
+		}
+	}
+	r.finish(c.all)
+	return r, nil
+}
+
+func (r Run) side() Side {
+	s := Side{Name: r.Name}
+	for _, in := range r.Record.Inputs {
+		if in.Date.After(s.Date) {
+			s.Date = in.Date
+		}
+	}
+	return s
+}
+
+// built is one image of a cell: that of a platform, or none where none was built.
+type built struct {
+	cell     *record.Cell
+	platform string
+	report   *verify.Report
+}
+
+func (m built) same(o built) bool { return m.cell.ID == o.cell.ID && m.platform == o.platform }
+
+func cellsOf(run *record.Run) (all []built) {
+	for i := range run.Cells {
+		c := &run.Cells[i]
+		if len(c.Images) == 0 {
+			all = append(all, built{c, "", nil})
+		}
+		for k := range c.Images {
+			all = append(all, built{c, c.Images[k].Platform, &c.Images[k]})
+		}
+	}
+	return all
+}
+
+func (m built) digest() string {
+	if m.report == nil {
+		return ""
+	}
+	return m.report.Digest
+}
+
+func (m built) notes() *record.Made {
+	for _, made := range m.cell.MadeOf(m.digest()) {
+		return &made
+	}
+	return nil
+}
+
+// verdict is how far the cell came, and the verifier's word where that says more.
+func (m built) verdict() string {
+	switch {
+	case m.cell == nil:
+		return ""
+	case m.cell.Status == record.Failed:
+		return "failed at " + m.cell.Stage
+	case m.cell.Status == record.Passed && m.report != nil && m.report.Verdict != verify.Pass:
+		return string(m.cell.Status) + ", " + string(m.report.Verdict)
+	}
+	return string(m.cell.Status)
+}
+
+func (m built) size() int64 {
+	if m.cell == nil {
+		return 0
+	}
+	return m.cell.SizeBytes
+}
+
+func runImage(ctx context.Context, c *causes, reader *tree.Reader, old, now Run, o, n built) Image {
+	is := blank()
+	of := n
+	if n.cell == nil {
+		of = o
+	}
+	is.Cell, is.Platform = of.cell.ID, of.platform
+	is.OldDigest, is.NewDigest, is.OldVerdict, is.NewVerdict = o.digest(), n.digest(), o.verdict(), n.verdict()
+	is.OldSize, is.NewSize = o.size(), n.size()
+	switch {
+	case o.cell == nil:
+		is.State = Added
+		return is
+	case n.cell == nil:
+		is.State = Removed
+		return is
+	}
+	is.Predictions, is.Rows = predictions(o.report, n.report), rows(*o.cell, *n.cell)
+	switch {
+	case is.OldDigest == is.NewDigest && is.OldDigest != "":
+		return is
+	case is.OldDigest == "" && is.NewDigest == "": // neither was built
+		return is
+	}
+	notes := compareMade(o.notes(), n.notes())
+	read, err := is, error(nil)
+	if o.report == nil || n.report == nil {
+		is.State, is.Why = Unread, "no image was built on one side"
+		is.Causes = notes.causes(c)
+		return is
+	}
+	oldImage, err := old.Open(ctx, is.OldDigest)
+	if err == nil {
+		var nowImage v1.Image
+		if nowImage, err = now.Open(ctx, is.NewDigest); err == nil {
+			err = compare(ctx, c, reader, &read, oldImage, nowImage, notes)
+		}
+	}
+	if err != nil {
+		is.State, is.Why, is.Causes = Unread, err.Error(), notes.causes(c)
+		return is
+	}
+	read.Platform = is.Platform
+	return read
+}
+
+// predictions are those that changed.
+func predictions(old, now *verify.Report) []Prediction {
+	all := []Prediction{}
+	if old == nil || now == nil {
+		return all
+	}
+	was := map[[2]string]verify.DriverGPU{}
+	for _, p := range old.Portability.Predictions {
+		was[[2]string{p.Driver, p.GPU}] = p
+	}
+	for _, p := range now.Portability.Predictions {
+		key := [2]string{p.Driver, p.GPU}
+		if o := was[key]; o.Verdict != p.Verdict {
+			all = append(all, Prediction{p.Driver, p.GPU, string(o.Verdict), string(p.Verdict), p.Why})
+		}
+		delete(was, key)
+	}
+	for _, p := range old.Portability.Predictions {
+		if o, gone := was[[2]string{p.Driver, p.GPU}]; gone {
+			all = append(all, Prediction{p.Driver, p.GPU, string(o.Verdict), "", ""})
+		}
+	}
+	return all
+}
+
+// rows are the tests whose newest result on a GPU changed. What was not seen on a GPU says nothing.
+func rows(old, now record.Cell) []RowChange {
+	was, is := newest(old), newest(now)
+	all := []RowChange{}
+	for key, o := range was {
+		if n, ok := is[key]; ok && n != o {
+			all = append(all, RowChange{key.Test, key.Engine, key.Driver, key.GPU, o, n})
+		}
+	}
+	for key, n := range is {
+		if _, ok := was[key]; !ok {
+			all = append(all, RowChange{key.Test, key.Engine, key.Driver, key.GPU, "", n})
+		}
+	}
+	slices.SortFunc(all, func(a, b RowChange) int {
+		return cmp.Or(cmp.Compare(a.Test, b.Test), cmp.Compare(a.Engine, b.Engine), cmp.Compare(a.Driver, b.Driver), cmp.Compare(a.GPU, b.GPU))
+	})
+	return all
+}
+
+func newest(c record.Cell) map[RowChange]string {
+	all := map[RowChange]string{}
+	for _, r := range c.Rows { // oldest first
+		if r.StandIn || r.Dry || r.Host.StandIn || r.Result == "" {
+			continue
+		}
+		key := RowChange{Test: r.Sample, Engine: r.Engine, Driver: r.Host.Driver}
+		if r.Under != nil {
+			key.Driver, key.GPU = cmp.Or(r.Under.Driver, key.Driver), r.Under.GPU
+		}
+		if key.GPU == "" && len(r.Host.GPUs) > 0 {
+			key.GPU = r.Host.GPUs[0].Name
+		}
+		all[key] = string(r.Result)
+	}
+	return all
+}

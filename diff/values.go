@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diff
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// values compares what stands in manifest and configuration, and the blobs of layers whose content is the same.
+func (p *pair) values(files bool) []ValueChange {
+	all := []ValueChange{}
+	add := func(name, old, now string, cause int) { all = append(all, ValueChange{name, old, now, cause}) }
+	old, now := valuesOf(p.old), valuesOf(p.now)
+	names := maps.Clone(old)
+	maps.Copy(names, now)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if old[name] != now[name] {
+			add(name, old[name], now[name], p.valueCause(name))
+		}
+	}
+	for _, s := range p.steps {
+		add("step", s.old, s.now, p.of(Recipe, s.String(), p.asked()))
+	}
+	same := slices.Equal(p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs)
+	for i, l := range p.now.manifest.Layers {
+		if was := p.old.manifest.Layers; same && was[i].Digest != l.Digest {
+			a, b := encoding(was[i]), encoding(l)
+			add(fmt.Sprintf("layer %d", i), a+" "+was[i].Digest.String(), b+" "+l.Digest.String(), p.packed(a, b))
+		}
+	}
+	if len(all) > 0 || files {
+		return all
+	}
+	switch {
+	case !same:
+		add("layers", fmt.Sprint(len(p.old.manifest.Layers)), fmt.Sprint(len(p.now.manifest.Layers)), p.unseen("archives of the same files differ"))
+	case p.old.manifest.Config.Digest == p.now.manifest.Config.Digest:
+		add("manifest", string(p.old.manifest.MediaType), string(p.now.manifest.MediaType), p.packed("manifest", "manifest"))
+	default:
+		add("config", "", "", p.unseen("nothing that is compared differs"))
+	}
+	return all
+}
+
+// unseen is the cause of what no container sees.
+func (p *pair) unseen(what string) int {
+	switch tools := p.tools(); {
+	case tools != "":
+		return p.of(Tool, tools, "")
+	case p.date != none:
+		return p.date
+	}
+	return p.of(Unexplained, what, "")
+}
+
+// packed is the cause of a blob that is another one with the same content.
+func (p *pair) packed(old, now string) int {
+	if old != now {
+		return p.of(Tool, fmt.Sprintf("compression %s -> %s", old, now), "")
+	}
+	if tools := p.tools(); tools != "" {
+		return p.of(Tool, tools, "")
+	}
+	return p.of(Tool, "the same content, written otherwise", "")
+}
+
+// encoding is how a blob is compressed, as its media type says.
+func encoding(d v1.Descriptor) string {
+	switch t := string(d.MediaType); {
+	case strings.HasSuffix(t, "zstd"):
+		return "zstd"
+	case strings.HasSuffix(t, "gzip"):
+		return "gzip"
+	}
+	return "none"
+}
+
+// valueCause is the cause of a value of the configuration.
+func (p *pair) valueCause(name string) int {
+	dated := name == "created" || name == "label "+createdLabel || name == "label "+baseLabel
+	if dated && p.date != none {
+		return p.date
+	}
+	if name == "label "+baseLabel {
+		if len(p.packages) > 0 {
+			return p.packages[p.firstOfAll()].Cause
+		}
+		return p.base()
+	}
+	if asked := p.asked(); asked != "" {
+		return p.of(Recipe, name, asked)
+	}
+	return p.of(Environment, name, "")
+}
+
+// valuesOf are what containers start with and what else an image says of itself, by name.
+func valuesOf(s side) map[string]string {
+	c := s.config.Config
+	all := map[string]string{
+		"platform": s.platform(), "os version": s.config.OSVersion, "author": s.config.Author, "created": stamp(s.config.Created.Time),
+		"user": c.User, "workdir": c.WorkingDir, "stop signal": c.StopSignal,
+		"entrypoint": list(c.Entrypoint), "cmd": list(c.Cmd), "shell": list(c.Shell), "on build": list(c.OnBuild),
+		"volumes": list(slices.Sorted(maps.Keys(c.Volumes))), "ports": list(slices.Sorted(maps.Keys(c.ExposedPorts))),
+	}
+	if c.Healthcheck != nil {
+		text, _ := json.Marshal(c.Healthcheck)
+		all["health check"] = string(text)
+	}
+	for _, env := range c.Env {
+		name, value, _ := strings.Cut(env, "=")
+		all["env "+name] = value
+	}
+	for name, value := range c.Labels {
+		all["label "+name] = value
+	}
+	for name, value := range s.manifest.Annotations {
+		all["annotation "+name] = value
+	}
+	return all
+}
+
+func list(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(words)
+	return string(text)
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"runtime"
+	"slices"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/image"
+)
+
+// Reader reads images whose trees are to be compared. The zero value is not ready, see [NewReader].
+type Reader struct {
+	seed maphash.Seed
+	kept map[string]*sheet // by diff ID
+}
+
+// NewReader returns a Reader that has read nothing.
+func NewReader() *Reader { return &Reader{maphash.MakeSeed(), map[string]*sheet{}} }
+
+// maxKept is how many entries of layers are kept for further images.
+const maxKept = 2_000_000
+
+// source is a layer of an image.
+type source struct {
+	v1.Layer
+
+	diffID  string
+	size    int64
+	foreign bool // its content lies outside the registry, at addresses that an image names: these are not followed
+}
+
+// Pair returns the trees of two images. Their layers are read at the same time, but for the lowest ones that both have: these
+// only if one side has above them what the other lacks there, as nothing else can tell what was there before.
+func (r *Reader) Pair(ctx context.Context, old, now v1.Image) (*Tree, *Tree, error) {
+	var sides [2][]source
+	for i, img := range []v1.Image{old, now} {
+		var err error
+		if sides[i], err = sources(img); err != nil {
+			return nil, nil, err
+		}
+	}
+	common := 0
+	for common < min(len(sides[0]), len(sides[1])) && sides[0][common].diffID == sides[1][common].diffID {
+		common++
+	}
+	r.forget(slices.Concat(sides[:]...))
+	above := slices.Concat(sides[0][common:], sides[1][common:])
+	if err := r.read(ctx, above); err != nil {
+		return nil, nil, err
+	}
+	if common > 0 && !r.covered(sides[0][common:], sides[1][common:]) {
+		if err := r.read(ctx, sides[0][:common]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return r.tree(sides[0]), r.tree(sides[1]), nil
+}
+
+func sources(img v1.Image) (all []source, err error) {
+	manifest, err := img.Manifest()
+	if err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	config, err := image.Config(img)
+	if err != nil {
+		return nil, err
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, err
+	}
+	if len(layers) != len(manifest.Layers) || len(layers) != len(config.RootFS.DiffIDs) {
+		return nil, fmt.Errorf("the manifest names %d layers, the config %d, and there are %d", len(manifest.Layers), len(config.RootFS.DiffIDs), len(layers))
+	}
+	for i, l := range manifest.Layers {
+		all = append(all, source{layers[i], config.RootFS.DiffIDs[i].String(), l.Size, len(l.URLs) > 0})
+	}
+	return all, nil
+}
+
+// read reads the layers that are not known, as many at a time as there are processors, the largest first.
+func (r *Reader) read(ctx context.Context, layers []source) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var todo []source
+	for _, l := range layers {
+		known := slices.ContainsFunc(todo, func(t source) bool { return t.diffID == l.diffID })
+		if r.kept[l.diffID] == nil && !known {
+			todo = append(todo, l)
+		}
+	}
+	slices.SortStableFunc(todo, func(a, b source) int { return int(min(1, max(-1, b.size-a.size))) })
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for _, l := range todo {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			s, err := l.read(ctx, r.seed)
+			if err != nil {
+				cancel(fmt.Errorf("layer %s: %w", l.diffID, err))
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			r.kept[l.diffID] = s
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+func (l source) read(ctx context.Context, seed maphash.Seed) (*sheet, error) {
+	if l.foreign {
+		return nil, errors.New("its content lies outside the registry, at addresses in the manifest, which are not followed")
+	}
+	return read(ctx, l.Compressed, l.size, seed)
+}
+
+// forget makes room, but for those layers.
+func (r *Reader) forget(but []source) {
+	n := 0
+	for _, s := range r.kept {
+		n += len(s.entries) + s.owned
+	}
+	if n < maxKept {
+		return
+	}
+	kept := map[string]*sheet{}
+	for _, l := range but {
+		if s := r.kept[l.diffID]; s != nil {
+			kept[l.diffID] = s
+		}
+	}
+	r.kept = kept
+}
+
+// covered reports whether two stacks of layers hide nothing and have the same paths.
+func (r *Reader) covered(old, now []source) bool {
+	var paths [2]map[string]bool
+	for i, side := range [][]source{old, now} {
+		paths[i] = map[string]bool{}
+		for _, l := range side {
+			s := r.kept[l.diffID]
+			if len(s.hides) > 0 {
+				return false
+			}
+			for _, e := range s.entries {
+				paths[i][e.path] = true
+				if e.link != "" && !paths[i][e.link] {
+					return false
+				}
+			}
+		}
+	}
+	for p := range paths[0] {
+		if !paths[1][p] {
+			return false
+		}
+	}
+	return len(paths[0]) == len(paths[1])
+}
+
+// tree stacks the layers that were read.
+func (r *Reader) tree(layers []source) *Tree {
+	t := newTree()
+	for i, l := range layers {
+		if s := r.kept[l.diffID]; s != nil {
+			t.stack(s, i)
+		}
+	}
+	for _, rec := range t.records {
+		if rec.damaged != nil && t.visible(rec) {
+			t.Damaged = append(t.Damaged, fmt.Sprintf("%s: %v", rec.path, rec.damaged))
+		}
+	}
+	return t
+}

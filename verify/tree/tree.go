@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package tree is the files of images as a container sees them, for comparing two: layers on top of each other, with what
+// they hide, links, and which packages own what. A [Reader] reads the two, [Compare] goes through what differs.
+//
+// It promises that a layer is read once however many images have it, as a stream, and that nothing but names, attributes and
+// sums stays in memory. Content is known by a sum that is keyed anew in each process: nobody can make two contents alike
+// beforehand. It does not check digests of blobs, as no verdict follows from it.
+package tree
+
+import (
+	"archive/tar"
+	"cmp"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Node is what stands at one path. Two are the same to a container if all but Layer is equal.
+type Node struct {
+	Type   byte // of package archive/tar: TypeReg, TypeDir, TypeSymlink, TypeChar, TypeBlock, TypeFifo; hard links are what they lead to
+	Mode   int64
+	UID    int
+	GID    int
+	Time   int64 // of the last change, in seconds since 1970
+	Size   int64
+	Sum    uint64 // of a file's content, to be compared within one Reader
+	Target string // of a symbolic link
+	Device [2]int64
+	// Attributes are the extended ones, "name=value" each, sorted and joined; "" if there are none.
+	Attributes string
+	Layer      int // the one that it comes from, from the bottom
+}
+
+// Tree is the files of one image.
+type Tree struct {
+	root    *folder
+	records []placed // of packages, as far as a container sees them
+	// Damaged names the records of packages that could not be read, in words; nil if all could.
+	Damaged []string
+}
+
+// folder is a node with what is in it; of a file there is nothing in it.
+type folder struct {
+	Node
+
+	in map[string]*folder
+}
+
+// maxHops is how many symbolic links are followed for one path, as Linux does.
+const maxHops = 40
+
+func newTree() *Tree {
+	return &Tree{root: &folder{Node: Node{Type: tar.TypeDir, Mode: 0o755}}}
+}
+
+// lookup returns what stands at a path and its path without links in it. A link at the path itself is followed if that ends in
+// a slash. With create, folders that are missing are made.
+func (t *Tree) lookup(p string, create bool) (real string, at *folder) {
+	hops := 0
+	return t.from(strings.Split(p, "/"), create, &hops)
+}
+
+func (t *Tree) from(names []string, create bool, hops *int) (string, *folder) {
+	at, trail := t.root, []string{}
+	for i, name := range names {
+		if name == "" || name == "." {
+			continue
+		}
+		if name == ".." {
+			trail = trail[:max(0, len(trail)-1)]
+			_, at = t.from(slices.Clone(trail), false, hops)
+			if at == nil {
+				return "", nil
+			}
+			continue
+		}
+		last := i == len(names)-1
+		next := at.in[name]
+		if next == nil {
+			if !create || at.Type != tar.TypeDir {
+				return "", nil
+			}
+			next = &folder{Node: Node{Type: tar.TypeDir, Mode: 0o755, Layer: -1}}
+			at.put(name, next)
+		}
+		if next.Type == tar.TypeSymlink && !last {
+			if *hops++; *hops > maxHops {
+				return "", nil
+			}
+			to := next.Target
+			if !path.IsAbs(to) {
+				to = path.Join(strings.Join(trail, "/"), to)
+			}
+			rest := append(strings.Split(to, "/"), names[i+1:]...)
+			return t.from(rest, create, hops)
+		}
+		trail, at = append(trail, name), next
+	}
+	return strings.Join(trail, "/"), at
+}
+
+func (f *folder) put(name string, n *folder) {
+	if f.in == nil {
+		f.in = map[string]*folder{}
+	}
+	f.in[name] = n
+}
+
+// stack puts a layer on top, with an index: first what it hides below, then what it has.
+func (t *Tree) stack(s *sheet, index int) {
+	for _, h := range s.hides {
+		if h.inside {
+			if _, at := t.lookup(h.path+"/", false); at != nil {
+				at.in = nil
+			}
+			continue
+		}
+		dir, base := path.Split(h.path)
+		if _, at := t.lookup(dir, false); at != nil {
+			delete(at.in, base)
+		}
+	}
+	for _, e := range s.entries {
+		t.place(e, index)
+	}
+	for i := range s.records {
+		t.records = append(t.records, placed{&s.records[i], index})
+	}
+}
+
+func (t *Tree) place(e entry, index int) {
+	n := e.Node
+	if e.link != "" {
+		_, to := t.lookup(e.link, false)
+		if to == nil {
+			return // no container runtime would unpack it
+		}
+		n = to.Node
+	}
+	n.Layer = index
+	if e.path == "" {
+		t.root.Node = n
+		return
+	}
+	dir, base := path.Split(e.path)
+	_, at := t.lookup(dir, true)
+	if at == nil {
+		return
+	}
+	if was := at.in[base]; was != nil && was.Type == tar.TypeDir && n.Type == tar.TypeDir {
+		was.Node = n
+		return
+	}
+	at.put(base, &folder{Node: n})
+}
+
+// Compare calls each for every path at which two trees of one Reader differ, sorted; nil is a side that has
+// nothing there. What is below a folder that one side lacks is named too.
+func Compare(old, now *Tree, each func(path string, old, now *Node)) {
+	compare("", old.root, now.root, each)
+}
+
+func compare(at string, a, b *folder, each func(string, *Node, *Node)) {
+	if x, y := a.node(), b.node(); x == nil || y == nil || !x.Same(y) {
+		each(at, x, y)
+	}
+	var names []string
+	for _, f := range []*folder{a, b} {
+		if f != nil {
+			for name := range f.in {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		compare(strings.TrimPrefix(at+"/"+name, "/"), a.child(name), b.child(name), each)
+	}
+}
+
+func (f *folder) node() *Node {
+	if f == nil {
+		return nil
+	}
+	return &f.Node
+}
+
+func (f *folder) child(name string) *folder {
+	if f == nil {
+		return nil
+	}
+	return f.in[name]
+}
+
+// Same reports whether two nodes are the same to a container.
+func (n Node) Same(other *Node) bool {
+	o := *other
+	o.Layer = n.Layer
+	return n == o
+}
+
+// Package is one installed package.
+type Package struct{ Manager, Name, Arch, Version string }
+
+func comparePackages(a, b Package) int {
+	return cmp.Or(cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Version, b.Version))
+}
+
+// placed is a record as a layer has it.
+type placed struct {
+	*record
+
+	layer int
+}
+
+// visible reports whether a container sees a record.
+func (t *Tree) visible(r placed) bool {
+	_, at := t.lookup(r.path, false)
+	return at != nil && at.Layer == r.layer
+}
+
+// Packages are what the records that a container sees call installed, sorted; one may be in several versions.
+func (t *Tree) Packages() (all []Package) {
+	for _, r := range t.records {
+		if t.visible(r) {
+			all = append(all, r.installed...)
+		}
+	}
+	slices.SortFunc(all, comparePackages)
+	return slices.Compact(all)
+}
+
+// Owners returns the names of the packages that own each path, by the records that a container sees.
+func (t *Tree) Owners() map[string][]string {
+	owners := map[string][]string{}
+	for _, r := range t.records {
+		if !t.visible(r) {
+			continue
+		}
+		for _, o := range r.owned {
+			if real, at := t.lookup(o.file, false); at != nil && !slices.Contains(owners[real], o.pkg) {
+				owners[real] = append(owners[real], o.pkg)
+			}
+		}
+	}
+	return owners
+}
