@@ -44,9 +44,10 @@ func (p *pair) byPackage(c *change) int {
 	return none
 }
 
-// byDate: its time alone, and dates have moved.
+// byDate: its time alone, or the days in etc/shadow alone, and dates have moved.
 func (p *pair) byDate(c *change) int {
-	if c.only("time") {
+	days := c.old != nil && c.now != nil && c.old.Undated != 0 && c.old.Undated == c.now.Undated
+	if c.only("time") || days && c.only("content", "time") {
 		return p.date
 	}
 	return none

@@ -25,7 +25,9 @@ type Node struct {
 	Time   int64 // of the last change, in seconds since 1970
 	Size   int64
 	Sum    uint64 // of a file's content, to be compared within one Reader
-	Target string // of a symbolic link
+	// Undated is of etc/shadow: the sum without the days on which passwords changed, which is when the image was made. Else 0.
+	Undated uint64
+	Target  string // of a symbolic link
 	Device [2]int64
 	// Attributes are the extended ones, "name=value" each, sorted and joined; "" if there are none.
 	Attributes string
