@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/diff"
 	"github.com/cudabuild/cudabuild/gpu"

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/cudabuild/cudabuild/internal/imagetest"
 	"github.com/cudabuild/cudabuild/verify/tree"
@@ -81,7 +81,9 @@ func TestCommonLayersAreNotRead(t *testing.T) {
 	shared := imagetest.Layer(imagetest.Gzip, imagetest.Files(files{"a": text("1")}))
 	shared.Gone = true
 	shared.Data = []byte("no archive")
-	layer := func(s string) *imagetest.Blob { return imagetest.Layer(imagetest.Plain, imagetest.Files(files{"b": text(s)})) }
+	layer := func(s string) *imagetest.Blob {
+		return imagetest.Layer(imagetest.Plain, imagetest.Files(files{"b": text(s)}))
+	}
 	a, b := pair(t, imagetest.New(shared, layer("1")), imagetest.New(shared, layer("2")))
 	n := 0
 	tree.Compare(a, b, func(string, *tree.Node, *tree.Node) { n++ })
