@@ -117,10 +117,13 @@ func TestCauses(t *testing.T) {
 	created := func(c *v1.ConfigFile) { c.Created = v1.Time{Time: time.Unix(1e9, 0)} }
 	newer := with(with(root, "bin/bash", text("5.3")), "var/lib/dpkg/status", status("5.3"))
 	notes := func(source, plan, tool, root string) *record.Made {
-		return &record.Made{Sample: "nbody", Plan: plan, Tools: map[string]string{"runc": tool}, Parts: []record.Part{
-			{Kind: record.SourcePart, Name: "nbody.cu", Digest: source}, {Kind: record.RecipePart, Name: "cuda/x.yaml", Digest: plan},
-			{Kind: record.RootPart, Digest: root}, {Kind: record.ListsPart, Digest: "lists"},
-		}}
+		parts := []record.Part{
+			{Kind: record.SourcePart, Name: "nbody.cu", Digest: source},
+			{Kind: record.RecipePart, Name: "cuda/x.yaml", Digest: plan},
+			{Kind: record.RootPart, Digest: root},
+			{Kind: record.ListsPart, Digest: "lists"},
+		}
+		return &record.Made{Sample: "nbody", Plan: plan, Tools: map[string]string{"runc": tool}, Parts: parts}
 	}
 	for _, c := range []struct {
 		name             string

@@ -59,7 +59,7 @@ func newTree() *Tree {
 
 // lookup returns what stands at a path and its path without links in it. A link at the path itself is followed if that ends in
 // a slash. With create, folders that are missing are made.
-func (t *Tree) lookup(p string, create bool) (real string, at *folder) {
+func (t *Tree) lookup(p string, create bool) (clean string, at *folder) {
 	hops := 0
 	return t.from(strings.Split(p, "/"), create, &hops)
 }
@@ -243,8 +243,8 @@ func (t *Tree) Owners() map[string][]string {
 			continue
 		}
 		for _, o := range r.owned {
-			if real, at := t.lookup(o.file, false); at != nil && !slices.Contains(owners[real], o.pkg) {
-				owners[real] = append(owners[real], o.pkg)
+			if clean, at := t.lookup(o.file, false); at != nil && !slices.Contains(owners[clean], o.pkg) {
+				owners[clean] = append(owners[clean], o.pkg)
 			}
 		}
 	}
