@@ -173,6 +173,24 @@ func TestCauses(t *testing.T) {
 	}
 }
 
+// TestWhere: a step that differs is told with the line that asks for it.
+func TestWhere(t *testing.T) {
+	t.Parallel()
+	titled := func(step string) v1.Image {
+		return made(t, imagetest.Zstd, func(c *v1.ConfigFile) {
+			c.Config.Labels = map[string]string{"org.opencontainers.image.title": "12.4-base-x"}
+		}, layer{step, 1, files{"opt/" + step: text(step)}})
+	}
+	where := func(cell string) map[string]string { return map[string]string{"install b": "recipes/" + cell + ":7"} }
+	r, err := diff.Images(t.Context(), diff.Version{Image: titled("install a")}, diff.Version{Image: titled("install b"), Where: where})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := said(r), "recipe install b: +b -a recipes/12.4-base-x:7"; got != want {
+		t.Errorf("causes %q, want %q", got, want)
+	}
+}
+
 func said(r *diff.Result) string {
 	var all []string
 	for _, c := range r.Causes {

@@ -28,6 +28,7 @@ type side struct {
 	steps    []step
 	stepAt   []int // by layer, see compareSteps
 	tree     *tree.Tree
+	where    map[string]string // by step
 }
 
 // pair is what is known of two images when the causes of their differences are looked for.
@@ -58,7 +59,8 @@ type change struct {
 	owners   []string
 }
 
-func readSide(img v1.Image) (s side, err error) {
+func readSide(v Version) (s side, err error) {
+	img := v.Image
 	digest, err := img.Digest()
 	if err != nil {
 		return s, err
@@ -76,6 +78,9 @@ func readSide(img v1.Image) (s side, err error) {
 	}
 	if err == nil {
 		s.steps = stepsOf(s.config, len(s.manifest.Layers))
+		if v.Where != nil {
+			s.where = v.Where(s.config.Config.Labels[titleLabel])
+		}
 	}
 	return s, err
 }
@@ -93,7 +98,7 @@ func (s side) platform() string {
 }
 
 // compare fills what differs between two images.
-func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old, now v1.Image, notes made) error {
+func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old, now Version, notes made) error {
 	p := &pair{causes: c, made: notes, packages: map[string]*moved{}, first: map[int]string{}, inside: map[string]int{}}
 	var err, err2 error
 	p.old, err = readSide(old)
@@ -110,7 +115,7 @@ func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old
 	p.steps, p.old.stepAt, p.now.stepAt = compareSteps(p.old.steps, p.now.steps)
 	p.date = p.dates()
 	if !slices.Equal(p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs) {
-		if p.old.tree, p.now.tree, err = reader.Pair(ctx, old, now); err != nil {
+		if p.old.tree, p.now.tree, err = reader.Pair(ctx, old.Image, now.Image); err != nil {
 			return err
 		}
 		changes := p.changes()
@@ -263,7 +268,7 @@ func (p *pair) causeOf(is *moved) int {
 	for i, s := range p.steps {
 		in := is.layers[0] >= 0 && p.old.stepAt[is.layers[0]] == i || is.layers[1] >= 0 && p.now.stepAt[is.layers[1]] == i
 		if s.names(is.Name) || in && (is.Old == "" || is.New == "") {
-			return p.of(Recipe, s.String(), p.asked())
+			return p.stepCause(i)
 		}
 	}
 	return p.of(Package, fmt.Sprintf("%s %s -> %s", is.Name, cmp.Or(is.Old, "none"), cmp.Or(is.New, "none")), "")

@@ -4,6 +4,7 @@ package diff
 
 import (
 	"archive/tar"
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -107,10 +108,16 @@ func (p *pair) byStep(c *change) int {
 		steps []int
 	}{{now, p.now.stepAt}, {old, p.old.stepAt}} {
 		if at.layer >= 0 && at.steps[at.layer] >= 0 {
-			return p.of(Recipe, p.steps[at.steps[at.layer]].String(), p.asked())
+			return p.stepCause(at.steps[at.layer])
 		}
 	}
 	return none
+}
+
+// stepCause is the recipe that asks for a step that differs: the line if that is known, else its file.
+func (p *pair) stepCause(i int) int {
+	s := p.steps[i]
+	return p.of(Recipe, s.String(), cmp.Or(p.now.where[s.now], p.old.where[s.old], p.asked()))
 }
 
 // byMode: permissions, owner or attributes alone.
@@ -186,6 +193,7 @@ func (p *pair) byNothing(c *change) int {
 // Labels that follow from what an image is made of.
 const (
 	baseLabel    = "org.opencontainers.image.base.digest"
+	titleLabel   = "org.opencontainers.image.title" // the cell
 	createdLabel = "org.opencontainers.image.created"
 )
 

@@ -20,6 +20,8 @@ type Run struct {
 	Record *record.Run
 	// Open returns an image of it by the digest of its manifest. Of one that it cannot open only what the record says is compared.
 	Open func(ctx context.Context, digest string) (v1.Image, error)
+	// Where is as for a Version.
+	Where func(cell string) map[string]string
 }
 
 // Runs compares what two runs made. Its only error is that of ctx: images that cannot be read say so.
@@ -149,7 +151,7 @@ func runImage(ctx context.Context, c *causes, reader *tree.Reader, old, now Run,
 	if err == nil {
 		var nowImage v1.Image
 		if nowImage, err = now.Open(ctx, is.NewDigest); err == nil {
-			err = compare(ctx, c, reader, &read, oldImage, nowImage, notes)
+			err = compare(ctx, c, reader, &read, Version{Image: oldImage, Where: old.Where}, Version{Image: nowImage, Where: now.Where}, notes)
 		}
 	}
 	if err != nil {

@@ -108,7 +108,7 @@ func diffBuilt(t *testing.T, f fixture, all tally) {
 		kind         diff.Kind
 		what         string
 	}{
-		{"a package more in a recipe", "", []string{"--recipes", "testdata/extra"}, diff.Recipe, "+libnvtoolsext1"},
+		{"a package more in a recipe", "", []string{"--recipes", "testdata/extra"}, diff.Recipe, "+libnvtoolsext1 recipes/cuda/12.4-debian13.yaml:"},
 		{"a variable of the matrix", diffMatrix + "env: {ACME: eu}\n", nil, diff.Recipe, "env ACME matrix.yaml"},
 		{"a label of the matrix", diffMatrix + "labels: {org.opencontainers.image.vendor: Acme}\n", nil, diff.Recipe, "vendor matrix.yaml"},
 		{"another compression", "", []string{"--compression", "gzip"}, diff.Tool, "compression zstd -> gzip"},
