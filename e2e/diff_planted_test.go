@@ -260,11 +260,11 @@ func (o *opened) packages(add func(diff.Kind, string, string, v1.Image)) {
 		"tar": "usr/bin/tar", "grep": "usr/bin/grep", "sed": "usr/bin/sed", "gzip": "usr/bin/gzip", "bash": "usr/bin/bash",
 		"dash": "usr/bin/dash", "findutils": "usr/bin/find", "diffutils": "usr/bin/cmp", "debianutils": "usr/bin/which.debianutils", "hostname": "usr/bin/hostname",
 	} {
-		real := path
+		at := path
 		if !o.has(path) {
-			real = strings.TrimPrefix(path, "usr/")
+			at = strings.TrimPrefix(path, "usr/")
 		}
-		program := o.find(real)
+		program := o.find(at)
 		if program == nil {
 			o.t.Errorf("no layer has %s", path)
 			continue
@@ -282,7 +282,7 @@ func (o *opened) packages(add func(diff.Kind, string, string, v1.Image)) {
 			f := *program
 			f.data = append(bytes.Clone(f.data), 0)
 			if top == 0 {
-				return edit(func(old *file) { *old = f }, real)(all)
+				return edit(func(old *file) { *old = f }, at)(all)
 			}
 			return append(all, f)
 		}, nil)
