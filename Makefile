@@ -52,14 +52,21 @@ lint: bin/golangci-lint bin/actionlint ## check formatting, imports, style and w
 fmt: bin/golangci-lint ## rewrite formatting and import order
 	bin/golangci-lint fmt ./...
 golden: ## rewrite the golden graphs
-	go test ./llb ./matrix ./plan ./recipes ./emit ./evidence ./fleet/k8s ./cmd/cudabuild ./bench/predictions -update
+	go test ./llb ./matrix ./plan ./recipes ./emit ./evidence ./fleet/k8s ./report/... ./cmd/cudabuild ./bench/predictions -update
 fuzz-long: FUZZTIME = 10000000x
 fuzz fuzz-long: ## run each fuzz target for FUZZTIME (20s), or ten million times
 	@scripts/fuzz.sh '$(FUZZTIME)' $(FUZZ)
 e2e: tools build cluster bin/buildx bin/cosign bin/crane bin/regctl bin/docker29/dockerd ## build real images end to end and look at them with other people's tools
 	@scripts/deps.sh e2e
-	go test -tags e2e -count=1 -timeout 50m -v ./e2e/...
+	go test -tags e2e -count=1 -timeout 50m -v ./e2e # one package: its output is printed as it comes, also if it never ends
 	scripts/cluster.sh run go test -tags cluster -count=1 -timeout 10m -v ./fleet/place
+browser: tools/browser/node_modules ## open the page of `cudabuild report` in Chromium: accessibility, widths, filters, keyboard, print
+	go run ./bench/pages out/pages
+	PAGES=out/pages node --test tools/browser/page.test.mjs
+screenshots: build tools/browser/node_modules ## take the pictures of docs/report.md, of a page of RUN (out/run.json) and LEDGER (ledger)
+	bin/cudabuild report -o out/report.html $(or $(RUN),out/run.json) $(or $(LEDGER),ledger)
+	node tools/browser/screenshots.mjs out/report.html docs
+	pngquant --force --ext .png --skip-if-larger 256 docs/report-wide.png docs/report-phone.png docs/report-image.png
 cluster: $(CLUSTER) ## build a Kubernetes for tests and install what scripts/cluster.sh needs (root; 12 CPU minutes once)
 	@scripts/deps.sh cluster
 kills: tools build ## kill a tiny run at each place that makes something, and a push at each request (root; a part of them is in `make test`)
@@ -86,6 +93,9 @@ bench-copy: matrix bin/registry bin/crane ## time `cudabuild copy` between regis
 bench-fleet: matrix tools cluster ## time rows by `cudabuild fleet` against `cudabuild gpu --engine direct`, and plans of 1,000 rows (root)
 	go test -run '^$$' -bench New ./fleet
 	scripts/cluster.sh run go run ./bench/fleet
+bench-report: tools/browser/node_modules ## time large pages of `cudabuild report` in Chromium
+	go run ./bench/pages out/pages
+	node tools/browser/bench.mjs out/pages/*.html
 corpus: ## measure what verify finds of the drivers that Debian carries (8 GB to download): bench/corpus/recall.md
 corpus: REPORT = -o bench/corpus/recall.md
 repro bench-bake bench-verify corpus:
@@ -118,7 +128,12 @@ bin/golangci-lint: tools/lint/go.mod
 bin/actionlint bin/buildx bin/cosign bin/crane bin/dive bin/regctl: bin/%: tools/%/go.mod
 bin/golangci-lint bin/actionlint bin/buildx bin/cosign bin/crane bin/dive bin/regctl:
 	go build -C $(<D) -ldflags '$(STRIP)' -o ../../bin/ tool
+# playwright drives Debian's Chromium, and downloads none.
+tools/browser/node_modules: $(addprefix tools/browser/,package.json package-lock.json .npmrc)
+	@scripts/deps.sh browser
+	npm ci --prefix $(@D)
+	@touch $@
 # 29 (476 s of CPU). In a folder of its own, or it would be the dockerd of all tests.
 bin/docker29/dockerd: tools/docker29/go.mod
 	go build -C $(<D) -ldflags '$(STRIP) -X $(MOBY)/dockerversion.Version=$(shell go list -C $(<D) -m -f '{{.Version}}' $(MOBY))' -o ../../$(@D)/ tool
-.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e cluster kills gpu release release-check repro bench bench-bake bench-copy bench-fleet bench-push bench-verify corpus clean bin/gpu/cudabuild
+.PHONY: help build deps emulator tools matrix test race lint fmt golden fuzz fuzz-long e2e browser screenshots cluster kills gpu release release-check repro bench bench-bake bench-copy bench-fleet bench-push bench-report bench-verify corpus clean bin/gpu/cudabuild

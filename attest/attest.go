@@ -4,7 +4,7 @@
 //
 // [Repository.Find] says which pieces are there already, [Repository.Attach] attaches one:
 // as it is, or signed if there is a key. [Look] says of an image and all its platforms what is
-// there, by whom it is signed, what is missing and what does not hold.
+// there, by whom it is signed, what is missing and what does not hold; a [Looker] of many images of one repository.
 //
 // It promises that no piece is attached twice: one that is there is left alone, be it byte for
 // byte the same or signed by the same key, whoever has made that signature.

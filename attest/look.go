@@ -120,20 +120,49 @@ func Look(ctx context.Context, ref string, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, hint.Usage(fmt.Sprintf("%q: %v", ref, err), "evidence is attached in a registry: registry/repo:tag or registry/repo@sha256:...")
 	}
-	client, err := registry.New(ctx, parsed.Context(), o.Registry)
+	l, err := NewLooker(ctx, parsed.Context(), o)
 	if err != nil {
 		return Report{}, err
 	}
-	refs, err := referrer.Open(parsed.Context(), client)
+	return l.Look(ctx, parsed)
+}
+
+// Looker looks at images of one repository. Several may be looked at together: they log in once, and one document is in
+// memory at a time.
+type Looker struct {
+	Options
+
+	puller *remote.Puller
+	refs   *referrer.Repository
+	one    sync.Mutex // is held by who reads a document, which has several times its size in memory then
+}
+
+// NewLooker returns one for a repository, which uses ctx for all requests.
+func NewLooker(ctx context.Context, repo name.Repository, o Options) (*Looker, error) {
+	client, err := registry.New(ctx, repo, o.Registry)
 	if err != nil {
-		return Report{}, err
+		return nil, err
 	}
-	l := &looker{refs: refs, Options: o}
-	r := Report{Ref: ref, Repository: parsed.Context().Name(), State: Valid, Policy: o.Policy, Skipped: []Skipped{}}
-	if o.Key != nil {
-		r.Key = o.Key.Hint()
+	refs, err := referrer.Open(repo, client)
+	if err != nil {
+		return nil, err
 	}
-	if err := l.subjects(ctx, parsed, client, &r); err != nil {
+	puller, _, err := client.Remotes(remote.WithTransport(image.Bounded(client)))
+	return &Looker{Options: o, puller: puller, refs: refs}, err
+}
+
+// Current returns what a reference of the repository names, nil if it names nothing.
+func (l *Looker) Current(ctx context.Context, ref name.Reference) (*v1.Descriptor, error) {
+	return registry.Current(ctx, l.puller, ref)
+}
+
+// Look is [Look] at an image of the repository.
+func (l *Looker) Look(ctx context.Context, ref name.Reference) (Report, error) {
+	r := Report{Ref: ref.String(), Repository: ref.Context().Name(), State: Valid, Policy: l.Policy, Skipped: []Skipped{}}
+	if l.Key != nil {
+		r.Key = l.Key.Hint()
+	}
+	if err := l.subjects(ctx, ref, &r); err != nil {
 		return Report{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	r.Digest = r.Images[0].Digest
@@ -151,8 +180,8 @@ func Look(ctx context.Context, ref string, o Options) (Report, error) {
 const indexPlatform = "index"
 
 // subjects finds an index and the images in it, or one image.
-func (l *looker) subjects(ctx context.Context, ref name.Reference, client *registry.Client, r *Report) error {
-	got, err := remote.Get(ref, append(client.Remote(), remote.WithTransport(image.Bounded(client)))...)
+func (l *Looker) subjects(ctx context.Context, ref name.Reference, r *Report) error {
+	got, err := l.puller.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -223,18 +252,11 @@ func platform(p *v1.Platform) string {
 	return p.String()
 }
 
-type looker struct {
-	Options
-
-	refs *referrer.Repository
-	one  sync.Mutex // is held by who reads a document, which has several times its size in memory then
-}
-
 // ours are the types of artifacts that may hold a document of ours.
 var ours = []string{sign.BundleType, evidence.InToto, evidence.SPDX}
 
 // look reads what is attached to one image and judges it.
-func (l *looker) look(ctx context.Context, img *Image) error {
+func (l *Looker) look(ctx context.Context, img *Image) error {
 	subject, err := v1.NewHash(img.Digest)
 	if err != nil {
 		return err
@@ -275,7 +297,7 @@ func (l *looker) look(ctx context.Context, img *Image) error {
 
 // open reads an artifact, and reports whether it is a document of ours. Of what the key that is asked for has not signed
 // nothing is read but the signature: who has pushed it may have meant harm.
-func (l *looker) open(ctx context.Context, f referrer.Found, now evidence.Known) (d Attached, is bool, err error) {
+func (l *Looker) open(ctx context.Context, f referrer.Found, now evidence.Known) (d Attached, is bool, err error) {
 	if !slices.Contains(ours, f.Type) {
 		return d, false, nil
 	}

@@ -5,6 +5,7 @@
 #   scripts/deps.sh build      what `make tools` needs besides
 #   scripts/deps.sh test       what the tests need besides
 #   scripts/deps.sh e2e        what the end-to-end tests need besides: other people's tools that read our images
+#   scripts/deps.sh browser    what `make browser` needs besides, and `make screenshots`
 #   scripts/deps.sh cluster    what `make cluster` needs: a node of a Kubernetes for tests
 #   scripts/deps.sh emulator   what `make emulator` needs
 set -euo pipefail
@@ -41,6 +42,13 @@ rpm                     makes and signs the packages of the stand-in rpm reposit
 createrepo-c            writes its index
 LIST
       ;;
+    browser) cat <<'LIST'
+chromium                opens the page of cudabuild report
+nodejs                  drives it
+npm                     installs what tools/browser/package-lock.json names
+pngquant                makes pictures of the documentation small
+LIST
+      ;;
     cluster) cat <<'LIST'
 containerd              runs the pods
 containernetworking-plugins  connects them
@@ -58,7 +66,7 @@ binfmt-support          registers emulators with the kernel
 qemu-user-static        runs programs of other processors
 LIST
       ;;
-    *) echo "usage: scripts/deps.sh run|build|test|e2e|cluster|emulator" >&2; exit 2 ;;
+    *) echo "usage: scripts/deps.sh run|build|test|e2e|browser|cluster|emulator" >&2; exit 2 ;;
   esac
 }
 
@@ -76,6 +84,8 @@ missing=()
 while read -r name why; do
   status=$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)
   [ "$status" = installed ] && continue
+  # Who packages Node.js elsewhere has npm in it; Debian's would not go with that.
+  [ "$name" = npm ] && command -v npm >/dev/null && continue
   say "install $name: $why"
   missing+=("$name")
 done <<<"$list"

@@ -99,7 +99,7 @@ func TestExitCodes(t *testing.T) {
 				err = new(workspace).outcome(test.result, test.err)
 			}
 			var stderr bytes.Buffer
-			if code := report(t.Context(), err, &stderr); code != test.code {
+			if code := conclude(t.Context(), err, &stderr); code != test.code {
 				t.Errorf("exit code %d, want %d", code, test.code)
 			}
 			for _, want := range test.want {
@@ -138,7 +138,7 @@ func TestHintForRoot(t *testing.T) {
 	}
 	for _, err := range []error{engine.ErrUnavailable, base.ErrUnavailable, fs.ErrPermission} {
 		var stderr bytes.Buffer
-		report(t.Context(), new(workspace).unknown(fmt.Errorf("it ended: %w", err)), &stderr)
+		conclude(t.Context(), new(workspace).unknown(fmt.Errorf("it ended: %w", err)), &stderr)
 		if strings.Contains(stderr.String(), "root") || !strings.Contains(stderr.String(), "hint: ") {
 			t.Errorf("stderr = %q, want a hint that does not speak of root", &stderr)
 		}
@@ -152,7 +152,7 @@ func TestInterrupted(t *testing.T) {
 	cancel()
 	var stderr bytes.Buffer
 	err := new(workspace).outcome(&record.Run{}, fmt.Errorf("run: %w", context.Canceled))
-	if code := report(ctx, err, &stderr); code != exitInterrupted || stderr.String() != "cudabuild: interrupted\n" {
+	if code := conclude(ctx, err, &stderr); code != exitInterrupted || stderr.String() != "cudabuild: interrupted\n" {
 		t.Errorf("exit code %d, %q", code, &stderr)
 	}
 	if code := run(ctx, []string{"matrix", "--compression", "lz4"}, strings.NewReader(""), io.Discard, io.Discard); code != exitInterrupted {

@@ -20,7 +20,7 @@ func TestForeignWords(t *testing.T) {
 	const evil = "x\x1b[2J\x1b]0;owned\a\u009b1m\u202e\r"
 	for name, show := range map[string]func(w *bytes.Buffer) error{
 		"errors": func(w *bytes.Buffer) error {
-			report(t.Context(), &exitError{code: 3, err: errors.New(evil), hint: evil}, w)
+			conclude(t.Context(), &exitError{code: 3, err: errors.New(evil), hint: evil}, w)
 			return nil
 		},
 		"host": func(w *bytes.Buffer) error {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"slices"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
@@ -217,7 +215,7 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.
 	o = publish.Options{
 		To: destination(m, want, args), Rules: m.Publish(), ID: cmp.Or(f.stage, f.promote, publish.NewRunID()), Journals: f.journals(),
 		FullReadBack: f.readBack == full, Older: f.older, FewerPlatforms: f.fewer, StageOnly: f.stage != "", PlanOnly: f.dryRun, Show: f.show(cmd),
-		NoEvidence: !f.evidence, Inventory: f.inventory(),
+		NoEvidence: !f.evidence, Inventory: verifierOfOurs(f.stateDir).Inventory,
 	}
 	o.Program, _ = buildVersion()
 	if o.Key, err = f.key(); err != nil {
@@ -249,15 +247,16 @@ func (f *pushFlags) options(cmd *cobra.Command, m *matrix.Matrix, want *publish.
 	return o, j, err
 }
 
-// inventory reads the packages of images, of which matrix has kept what it learned about layers.
-func (f *pushFlags) inventory() func(context.Context, string, v1.Image) (verify.Inventory, error) {
-	dir := filepath.Join(cmp.Or(f.stateDir, defaultState()), "facts")
+// verifierOfOurs reads images that matrix has made and judged, whose layers it knows from there: what was learned about
+// them is in the state directory.
+func verifierOfOurs(stateDir string) *verify.Verifier {
+	dir := filepath.Join(cmp.Or(stateDir, defaultState()), "facts")
 	if unix.Access(dir, unix.W_OK) != nil {
 		dir = userCache()
 	}
 	verifier := verify.New(verify.Options{CacheDir: dir, TempDir: heldIn(), TrustDigests: true})
 	boundMemory(verifier.Memory())
-	return verifier.Inventory
+	return verifier
 }
 
 // cellsOf are the cells of a journal, of whatever group.

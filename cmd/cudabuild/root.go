@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	return report(ctx, usage(cmd, err), stderr)
+	return conclude(ctx, usage(cmd, err), stderr)
 }
 
 // usage gives an error without a code of its own the code of a usage error: it comes
@@ -84,8 +84,8 @@ func hintOf(err error) string {
 	return disk.Hint
 }
 
-// report prints err with its hint and maps it to an exit code.
-func report(ctx context.Context, err error, stderr io.Writer) int {
+// conclude prints err with its hint and maps it to an exit code.
+func conclude(ctx context.Context, err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
@@ -125,7 +125,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(newPlan(), newExplain(), newDiff())
 	root.AddCommand(newMatrix(), newExport(), newPush(), newCopy(), newRetire(), newPrune(), newLock())
 	root.AddCommand(newGPU(), newHost(), newInside(), newSchema())
-	root.AddCommand(newFleet(), newRecipes())
+	root.AddCommand(newFleet(), newRecipes(), newReport())
 	running, verbose := newRun(), *root.PersistentFlags().Lookup("verbose")
 	verbose.Shorthand = "" // there it is --volume's
 	running.Flags().AddFlag(&verbose)

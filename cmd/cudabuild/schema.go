@@ -24,6 +24,7 @@ import (
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/report"
 	"github.com/cudabuild/cudabuild/retire"
 	"github.com/cudabuild/cudabuild/usertest"
 	"github.com/cudabuild/cudabuild/verify"
@@ -63,6 +64,7 @@ func documents() []document {
 		{"fleet-runs", "fleet status --json, fleet prune --json", runsDocument{}},
 		{"fleet-rows", "fleet status RUN --json", rowsDocument{}},
 		{"prune", "prune --json", pruned{}},
+		{"report", "report --json, and report -o FILE.json", report.Document{}},
 		{"recipes-update", "recipes update --json", updateDocument{}},
 		{"version", "version --json", versionDocument{}},
 	}
@@ -84,7 +86,11 @@ func words() map[any][]string {
 		},
 		diff.State(""):   {string(diff.Same), string(diff.Changed), string(diff.Added), string(diff.Removed), string(diff.Unread)},
 		attest.State(""): {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
-		gpu.State(""):    {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
+		report.State(""): {
+			string(report.Good), string(report.Warned), string(report.NotKnown), string(report.Skipped), string(report.Cancelled), string(report.Bad),
+		},
+		report.How(""): {string(report.Predicted), string(report.Seen), string(report.Disagrees), string(report.Open)},
+		gpu.State(""):  {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
 		compat.Verdict(""): {
 			string(compat.Native), string(compat.JIT), string(compat.MinorCompat), string(compat.ForwardCompat),
 			string(compat.No), string(compat.Unknown),

@@ -72,8 +72,8 @@ var arrows = map[string][]string{
 	"fleet":    {"compat", "gpu", "image", "registry", "usertest", "verify"},                                               // image: which of them a daemon cannot pull
 	"contents": {"image", "verify"},
 	"diff":     {"compat", "contents", "gpu", "image", "record", "verify"},
-	"report":   {"attest", "compat", "contents", "diff", "gpu", "record", "support", "verify"}, // attest: what it says of evidence
-	"internal": {"image", "recipes"},                                                           // what tests of several packages share
+	"report":   {"attest", "compat", "contents", "diff", "gpu", "record", "support", "verify"},                                           // attest: what it says of evidence
+	"internal": {"attest", "compat", "contents", "diff", "evidence", "gpu", "image", "recipes", "record", "report", "support", "verify"}, // what tests of several packages share
 }
 
 // floors are the rooms of package verify, the lowest first. One imports only rooms below its own.

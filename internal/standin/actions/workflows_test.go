@@ -37,10 +37,11 @@ set -euo pipefail
 world='WORLD'
 echo "$*" >>"$world/log"
 command=$1; shift
-cells=() to='' stage='' promote='' record=''
+cells=() outputs=() to='' stage='' promote='' record=''
 while [ $# -gt 0 ]; do
   case $1 in
     --only) cells+=("$2"); shift ;;
+    -o) outputs+=("$2"); shift ;;
     --stage) stage=$2; shift ;;
     --promote) promote=$2; shift ;;
     --record) record=$2; shift ;;
@@ -55,6 +56,9 @@ tag() { mkdir -p "$world/registry/$to" && touch "$world/registry/$to/$1"; }
 case $command in
   version) echo 'cudabuild v0.2.0 (stand-in)' ;;
   plan) cat "$world/plan.json" ;;
+  report)
+    for output in "${outputs[@]}"; do echo 'a report (stand-in)' >"$output"; done
+    exit 3 ;;
   matrix)
     mkdir -p out
     for cell in "${cells[@]}"; do
@@ -227,6 +231,25 @@ func TestEmitted(t *testing.T) {
 		t.Errorf("promotions: %q", w.asked(t, "push"))
 	}
 	w.leavesJournal(t)
+	w.leavesReports(t, []string{"11.2-debian11", "11.8-debian12", "12.4-debian13"})
+}
+
+// leavesReports holds that each family has a page of its own, and all of them one with what is in the registry, also of
+// a report that lacks something.
+func (w *world) leavesReports(t *testing.T, families []string) {
+	t.Helper()
+	names := []string{"report"}
+	for _, family := range families {
+		names = append(names, "run-"+family)
+	}
+	for _, name := range names {
+		if got := read(t, filepath.Join(w.artifacts(), name, "report.html")); got != "a report (stand-in)\n" {
+			t.Errorf("%s has %q", name, got)
+		}
+	}
+	if got := w.asked(t, "report -o report.html -o report.md runs ghcr.io/acme/cuda"); len(got) != 1 {
+		t.Errorf("asked %q, want one report of all families", w.asked(t, "report"))
+	}
 }
 
 // leavesJournal holds that the artifact push is a folder for `push --out DIR --undo`.
@@ -303,6 +326,9 @@ func TestEmittedRows(t *testing.T) {
 	w.must(t, emitted, nil, ends(Success, Success, Success))
 	if got := w.asked(t, "push"); !strings.Contains(got[len(got)-1], " --ledger rows --promote 4711.1 --record runs") {
 		t.Errorf("asked %q", got)
+	}
+	if got := w.asked(t, "report -o report.html -o report.md runs rows ghcr.io/acme/cuda"); len(got) != 1 {
+		t.Errorf("asked %q, want a report with rows", w.asked(t, "report"))
 	}
 }
 
@@ -496,6 +522,7 @@ func TestReusable(t *testing.T) {
 		t.Errorf("asked %q, want an emulator for the family of two platforms", got)
 	}
 	w.leavesJournal(t)
+	w.leavesReports(t, []string{"11.8-debian12", "12.4-debian13"})
 }
 
 // TestReusablePullRequest: not merged, not pushed, whatever the user forgets to say.

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cudabuild/cudabuild/attest"
+	"github.com/cudabuild/cudabuild/publish"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/registry"
+	"github.com/cudabuild/cudabuild/report"
+)
+
+// published is what a repository has of a run.
+type published struct {
+	one      sync.Mutex
+	evidence map[string]attest.Report // by the digest of a cell
+	other    []string                 // cells whose tag names another image
+	none     []string                 // cells that have no tag there
+	same     int
+}
+
+// readPublished reads which images of a record a repository has, and what is attached to them. That it cannot be read is a
+// problem of the source, and no error, which is the end of ctx.
+func (s *reportSources) readPublished(ctx context.Context, o attest.Options, show publish.Show, in *report.Input) error {
+	in.NoEvidence = "no repository was named"
+	if s.written == "" {
+		return nil
+	}
+	var cells []record.Cell
+	for _, c := range in.Run.Cells {
+		if c.Digest != "" && len(c.Tags) > 0 {
+			cells = append(cells, c)
+		}
+	}
+	p := &published{evidence: map[string]attest.Report{}}
+	looker, err := attest.NewLooker(ctx, s.repo, o)
+	if err == nil {
+		m := show.Begin("evidence", len(cells), 0)
+		err = registry.Each(ctx, len(cells), func(ctx context.Context, i int) error {
+			defer m.Add(1, 0)
+			return p.look(ctx, s, looker, cells[i])
+		})
+		m.End(err)
+	}
+	slices.Sort(p.other)
+	slices.Sort(p.none)
+	in.Evidence, in.Elsewhere, in.NoEvidence = p.evidence, p.other, "it is not in "+s.written
+	for i, source := range in.Sources {
+		if source.Kind != "registry" {
+			continue
+		}
+		in.Sources[i].Says = p.says(len(cells))
+		if err != nil {
+			in.NoEvidence = s.written + " could not be read"
+			in.Sources[i].Problem = err.Error()
+		}
+	}
+	return ctx.Err()
+}
+
+// look looks at one cell. The error means that the registry does not answer, and nothing more is to be asked of it.
+func (p *published) look(ctx context.Context, s *reportSources, looker *attest.Looker, cell record.Cell) error {
+	tag := cell.Tags[0][strings.LastIndexByte(cell.Tags[0], ':')+1:]
+	now, err := looker.Current(ctx, s.repo.Tag(tag))
+	if err != nil {
+		return err
+	}
+	found, err := looker.Look(ctx, s.repo.Digest(cell.Digest))
+	absent := registry.Absent(err)
+	switch {
+	case registry.Unread(err) && !absent:
+		return err
+	case err != nil:
+		found = attest.Unread(s.repo.Digest(cell.Digest).String(), err)
+	}
+	p.one.Lock()
+	defer p.one.Unlock()
+	if !absent {
+		p.evidence[cell.Digest] = found
+	}
+	switch {
+	case now == nil:
+		p.none = append(p.none, cell.ID)
+	case now.Digest.String() != cell.Digest:
+		p.other = append(p.other, cell.ID)
+	default:
+		p.same++
+	}
+	return nil
+}
+
+// says what stands under the tags of so many cells.
+func (p *published) says(of int) string {
+	text := fmt.Sprintf("%d of %s are there under their tags", p.same, counted(of, "image"))
+	if len(p.other) > 0 {
+		text += "; a tag names another image: " + few(p.other)
+	}
+	if len(p.none) > 0 {
+		text += "; no tag: " + few(p.none)
+	}
+	return text
+}
+
+// few names the first of many.
+func few(all []string) string {
+	const most = 3
+	if len(all) <= most {
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/hint"
+	"github.com/cudabuild/cudabuild/publish"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/report"
+	"github.com/cudabuild/cudabuild/sign"
+)
+
+// reportSources are what the arguments name, what lies on disk already read.
+type reportSources struct {
+	list    []report.Source // in the order of the arguments
+	run     *runFiles
+	since   *runFiles // nil if none was named
+	ledgers []report.Ledger
+	repo    name.Repository
+	written string // repo, as the user wrote it; "" if there is none
+	key     *sign.Public
+}
+
+// runFiles are the record of a run, or of several jobs that together are one.
+type runFiles struct {
+	*record.Run
+
+	name  string // as the user wrote it
+	files []string
+	built builtImages // beside them
+}
+
+// readRunFiles reads a record, or all those in a folder.
+func readRunFiles(name string, files []string) (*runFiles, error) {
+	r := &runFiles{name: name, files: files}
+	for _, file := range files {
+		run, err := record.Read(file)
+		if err == nil && run == nil {
+			err = fmt.Errorf("%s: no such file", file)
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.Run = run.Over(r.Run)
+	}
+	r.built = openBuilt(files)
+	return r, nil
+}
+
+// What is taken if no argument says otherwise: the default --out of matrix, and where our documents put rows.
+const (
+	usualOut    = "out"
+	usualLedger = "ledger"
+)
+
+const reportForms = "RUN.json is a record of 'cudabuild matrix' or a folder with one, LEDGER a folder with rows of 'cudabuild gpu --ledger', REGISTRY/REPO where images were pushed"
+
+// sources reads what is on this machine. The error says what is named and not there, or not what it is named as.
+func (f *reportFlags) sources(args []string) (s *reportSources, err error) {
+	if len(args) == 0 {
+		args = []string{filepath.Join(usualOut, "run.json")}
+		if info, err := os.Stat(usualLedger); err == nil && info.IsDir() {
+			args = append(args, usualLedger)
+		}
+	}
+	s = &reportSources{}
+	if s.key, err = readPublicKey(f.key); err != nil {
+		return nil, err
+	}
+	for _, arg := range args {
+		if err := s.add(arg); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case s.run == nil:
+		return nil, hint.Usage("no argument is the record of a run", "name it: cudabuild report out/run.json "+strings.Join(args, " "))
+	case f.key != "" && s.written == "":
+		return nil, hint.Usage("--key says whose signatures count, and no argument is a repository in a registry", "evidence is attached there: name REGISTRY/REPO, too")
+	}
+	return s, s.addSince(f.since)
+}
+
+// add takes an argument for what it is: what is on disk, else a repository.
+func (s *reportSources) add(arg string) error {
+	info, err := os.Stat(arg)
+	switch {
+	case arg == "":
+		return hint.Usage("an argument is empty", reportForms)
+	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid):
+		return err
+	case err != nil:
+		return s.addRepository(arg)
+	case !info.IsDir():
+		return s.addRun(arg, []string{arg})
+	}
+	if runs, err := recordFiles([]string{arg}); err == nil {
+		return s.addRun(arg, runs)
+	}
+	return s.addLedger(arg)
+}
+
+func (s *reportSources) addRun(arg string, files []string) (err error) {
+	if s.run != nil {
+		return hint.Usage(fmt.Sprintf("%s and %s are both records of runs, and a report is of one", s.run.name, arg), "--since RUN.json names the earlier one")
+	}
+	s.run, err = readRunFiles(arg, files)
+	s.list = append(s.list, report.Source{Kind: "run", Name: arg})
+	return err
+}
+
+func (s *reportSources) addLedger(dir string) error {
+	rows, err := gpu.ReadLedger(dir)
+	if err == nil && len(rows) == 0 && !mayHoldRows(dir) {
+		err = errors.New("no row in it")
+	}
+	if err != nil {
+		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, err), reportForms)
+	}
+	s.ledgers = append(s.ledgers, report.Ledger{Name: dir, Rows: rows})
+	s.list = append(s.list, report.Source{Kind: "ledger", Name: dir})
+	return nil
+}
+
+// mayHoldRows reports whether a folder is a ledger whose rows have not ended, or one that is yet to come.
+func mayHoldRows(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	files, _ := fs.Glob(os.DirFS(dir), "*/*/*.json") // the pattern is one
+	return err == nil && len(entries) == 0 || len(files) > 0
+}
+
+// registryHost is a registry's name in front of a repository's. A path that is not there must not become a question to
+// Docker Hub, to which every other name belongs.
+var registryHost = regexp.MustCompile(`^(localhost|[^/]*[.:][^/]*|\[[^/]*\](:\d+)?)/`)
+
+func (s *reportSources) addRepository(arg string) error {
+	if strings.HasSuffix(arg, ".json") || strings.HasPrefix(arg, ".") || !registryHost.MatchString(arg) {
+		next := reportForms
+		if strings.HasSuffix(arg, "run.json") {
+			next = "'cudabuild matrix' builds the images, and writes it"
+		}
+		return hint.New(arg+": no such file or folder, and no repository with the name of its registry in front", next)
+	}
+	if s.written != "" {
+		return hint.Usage(fmt.Sprintf("%s and %s are both repositories, and a report is of one", s.written, arg), "make a report of each")
+	}
+	repo, err := publish.ParseRepository(arg)
+	if err != nil {
+		return err
+	}
+	s.repo, s.written = repo, arg
+	s.list = append(s.list, report.Source{Kind: "registry", Name: arg})
+	return nil
+}
+
+func (s *reportSources) addSince(name string) error {
+	if name == "" {
+		return nil
+	}
+	files, err := recordFiles([]string{name})
+	if err == nil {
+		s.since, err = readRunFiles(name, files)
+	}
+	if err != nil {
+		return fmt.Errorf("--since: %w", err)
+	}
+	s.list = append(s.list, report.Source{Kind: "since", Name: name})
+	return nil
+}
+
+// unharmed refuses to write over what the report is made of, or into a ledger.
+func (s *reportSources) unharmed(all outputs) error {
+	records := s.run.files
+	if s.since != nil {
+		records = slices.Concat(records, s.since.files)
+	}
+	for _, o := range all {
+		here, err := os.Stat(o.file)
+		for _, file := range records {
+			if there, gone := os.Stat(file); err == nil && gone == nil && os.SameFile(here, there) {
+				return hint.Usage(fmt.Sprintf("-o %s is a record that the report is made of", o.file), "name another file")
+			}
+		}
+		for _, l := range s.ledgers {
+			if below, err := filepath.Rel(l.Name, o.file); err == nil && filepath.IsLocal(below) {
+				return hint.Usage(fmt.Sprintf("-o %s is in the ledger %s, which holds rows alone", o.file, l.Name), "name a file elsewhere")
+			}
+		}
+	}
+	return nil
+}

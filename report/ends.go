@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/support"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// soon is how many days before an end it is to be known.
+const soon = 90
+
+// ends are the ends of images, and of the driver branches: those that hosts have, or that end soon.
+func (m *maker) ends() []Ending {
+	all, at := []Ending{}, map[support.End]int{}
+	add := func(end *support.End, ids []string) {
+		if end == nil {
+			return
+		}
+		days, dated := daysUntil(end, m.in.Today)
+		ended := end.Past(m.in.Today)
+		if !ended && (!dated || days > soon) {
+			return
+		}
+		i, known := at[*end]
+		if !known {
+			i = len(all)
+			at[*end] = i
+			all = append(all, Ending{End: *end, Ended: ended, Days: days, Images: []string{}})
+		}
+		all[i].Images = append(all[i].Images, ids...)
+	}
+	for _, img := range m.doc.Images {
+		add(img.Ends, []string{img.ID})
+	}
+	for _, d := range m.doc.Drivers {
+		if len(d.Seen) > 0 || !d.Ended {
+			add(d.Ends, m.seenOn(d.Branch))
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Ending) int {
+		order := cmp.Compare(a.End.Date, b.End.Date)
+		if a.Ended && b.Ended {
+			order = -order // what has ended last comes first
+		}
+		return cmp.Or(cmp.Compare(b2i(a.Ended), b2i(b.Ended)), order, cmp.Compare(a.End.What, b.End.What))
+	})
+	return all
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// daysUntil is false of an end without a date.
+func daysUntil(end *support.End, today time.Time) (days int, dated bool) {
+	last, err := time.Parse(time.DateOnly, end.Date)
+	if err != nil {
+		return 0, false
+	}
+	return int(last.Sub(today.UTC().Truncate(24*time.Hour)).Hours() / 24), true
+}
+
+// seenOn are the images that were seen on a driver branch.
+func (m *maker) seenOn(branch string) []string {
+	ids := []string{}
+	for i, rows := range m.rows {
+		if slices.ContainsFunc(rows, func(s seen) bool { return s.counts() && branchOf(s.row.Driver) == branch }) {
+			ids = append(ids, m.in.Run.Cells[i].ID)
+		}
+	}
+	return ids
+}
+
+// looser are the requirements of an image that refuse drivers on which it is predicted to run without them.
+func (m *maker) looser(at int, r verify.Report) (all []Looser) {
+	report := m.report(r)
+	if !m.hasNeeds(r) || len(report.Portability.Needs.Require) == 0 || report.Verdict == verify.Fail || report.Verdict == verify.Unknown {
+		return nil
+	}
+	silent, least := report, ""
+	silent.Portability.Needs.Require = nil
+	one := Looser{Image: m.in.Run.Cells[at].ID, Drivers: []string{}, Seen: []string{}}
+	for _, d := range slices.Backward(m.doc.Drivers) { // newest first: below a driver on which nothing runs none is admitted
+		if d.Version == "" {
+			continue
+		}
+		admitted, runs := m.on(d.Version, report), m.on(d.Version, silent)
+		if !runs {
+			break
+		}
+		if !admitted {
+			one.Drivers, least = append(one.Drivers, d.Branch), d.Version
+			if slices.Contains(m.seenToRun(at), d.Branch) {
+				one.Seen = append(one.Seen, d.Branch)
+			}
+		}
+	}
+	if least == "" {
+		return nil
+	}
+	slices.Reverse(one.Drivers)
+	slices.Reverse(one.Seen)
+	one.Could = "driver>=" + least
+	for i, q := range report.Portability.Needs.Require {
+		if i > 0 {
+			one.Requires += ", "
+		}
+		one.Requires += q.Name + "=" + q.Value
+	}
+	if value := strings.ToLower(one.Requires); strings.Contains(value, "arch") || strings.Contains(value, "brand") {
+		return nil // it is about more than drivers, and the value that could stand there is not
+	}
+	return []Looser{one}
+}
+
+// on reports whether an image is predicted to run on a driver with some GPU.
+func (m *maker) on(driver string, r verify.Report) bool {
+	return slices.ContainsFunc(m.doc.GPUs, func(g GPU) bool {
+		target, err := compat.ParseTarget(g.Arch)
+		return err == nil && r.Predict(compat.Host{Driver: driver, GPU: target}).Verdict.Runs()
+	})
+}
+
+func (m *maker) seenToRun(at int) (branches []string) {
+	for _, s := range m.rows[at] {
+		if s.counts() && !s.fails {
+			branches = append(branches, branchOf(s.row.Driver))
+		}
+	}
+	return branches
+}

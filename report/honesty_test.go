@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cudabuild/cudabuild/attest"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/reporttest"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/report"
+	"github.com/cudabuild/cudabuild/report/summary"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// subject is the image of the mutations: it stands second, and a GPU has shown that it runs.
+const subject = "12.4-deviceQuery-debian13"
+
+// fine is what a report without any fault is made of.
+func fine() report.Input {
+	in := reporttest.Run()
+	in.Sources, in.Before, in.Changes = in.Sources[:2], nil, nil
+	in.Run.Cells = slices.DeleteFunc(in.Run.Cells, func(c record.Cell) bool {
+		return !slices.Contains([]string{"12.4-base-debian13", "12.4-runtime-debian13", subject}, c.ID)
+	})
+	slices.SortFunc(in.Run.Cells, func(a, b record.Cell) int { return strings.Compare(a.ID, b.ID) })
+	host := reporttest.Host("gpu1", "580.65.06", "NVIDIA H200", "9.0")
+	row := reporttest.Row(host, "example-gpu1", subject, "deviceQuery", "direct", reporttest.Today.Add(-time.Hour))
+	in.Ledgers = []report.Ledger{{Name: "example-ledger", Rows: []gpu.Observation{row}}}
+	return in
+}
+
+// printed is a document with what is made of it.
+type printed struct {
+	*report.Document
+
+	markdown, badge string
+}
+
+func write(t testing.TB, in report.Input) printed {
+	t.Helper()
+	p := printed{Document: report.New(in)}
+	var md, svg bytes.Buffer
+	if err := summary.Markdown(&md, p.Document); err != nil {
+		t.Fatal(err)
+	}
+	if err := summary.Badge(&svg, p.Document); err != nil {
+		t.Fatal(err)
+	}
+	p.markdown, p.badge = md.String(), svg.String()
+	return p
+}
+
+func (p printed) image(id string) report.Image {
+	return p.Images[slices.IndexFunc(p.Images, func(i report.Image) bool { return i.ID == id })]
+}
+
+// line is what the table of images says of one.
+func (p printed) line(id string) string {
+	for line := range strings.Lines(p.markdown) {
+		if strings.HasPrefix(line, "| "+id+" |") {
+			return line
+		}
+	}
+	return ""
+}
+
+// answers counts what is known of an image, by how and whether it runs.
+func (p printed) answers(id string) map[string]int {
+	n := map[string]int{}
+	for _, platform := range p.image(id).Platforms {
+		for _, at := range platform.Grid {
+			if at >= 0 {
+				a := p.Answers[at]
+				n[strings.TrimSpace(string(a.How)+" "+a.Runs)]++
+				n[string(a.How)]++
+			}
+		}
+	}
+	return n
+}
+
+func TestFine(t *testing.T) {
+	t.Parallel()
+	p := write(t, fine())
+	if p.Verdict.State != report.Good || p.Verdict.Sentence != "All 3 images are built, verified and tagged." || !strings.Contains(p.badge, "✓ good, 3 of 3") {
+		t.Errorf("verdict %+v, badge\n%s\nwant all good", p.Verdict, p.badge)
+	}
+	if n := p.answers(subject); n["seen yes"] != 1 || !strings.Contains(p.line(subject), "1 passed") {
+		t.Errorf("answers %v, line %q, want one that was seen to run", n, p.line(subject))
+	}
+}
+
+// mutations are of the record, of reports and of evidence: what each makes of the image, and the words that must say so.
+var mutations = map[string]struct {
+	change func(in *report.Input, c *record.Cell)
+	state  report.State
+	says   string
+}{
+	"status failed": {func(_ *report.Input, c *record.Cell) {
+		c.Status, c.Stage, c.Reason = record.Failed, "build", "no space"
+	}, report.Bad, "failed at build: no space"},
+	"status failed, without a reason": {func(_ *report.Input, c *record.Cell) { c.Status = record.Failed }, report.Bad, "does not say why"},
+	"status skipped":                  {func(_ *report.Input, c *record.Cell) { c.Status = record.Skipped }, report.Skipped, "was skipped"},
+	"status cancelled":                {func(_ *report.Input, c *record.Cell) { c.Status = record.Cancelled }, report.Cancelled, "was cancelled"},
+	"no status":                       {func(_ *report.Input, c *record.Cell) { c.Status = "" }, report.NotKnown, "status that is not known"},
+	"another status":                  {func(_ *report.Input, c *record.Cell) { c.Status = "PASSED" }, report.NotKnown, "status that is not known"},
+	"no digest":                       {func(_ *report.Input, c *record.Cell) { c.Digest = "" }, report.NotKnown, "no digest"},
+	"digest of another image":         {func(_ *report.Input, c *record.Cell) { c.Digest = reporttest.Digest("x") }, report.NotKnown, "on another image"},
+	"no images":                       {func(_ *report.Input, c *record.Cell) { c.Images = nil }, report.NotKnown, "was not verified"},
+	"no tags":                         {func(_ *report.Input, c *record.Cell) { c.Tags = nil }, report.NotKnown, "under no tag"},
+	"verdict fail":                    {func(_ *report.Input, c *record.Cell) { c.Images[0].Verdict = verify.Fail }, report.Bad, "failed verification"},
+	"verdict warn":                    {func(_ *report.Input, c *record.Cell) { c.Images[0].Verdict = verify.Warn }, report.Warned, "warnings of the verifier"},
+	"verdict unknown":                 {func(_ *report.Input, c *record.Cell) { c.Images[0].Verdict = verify.Unknown }, report.NotKnown, "could not be verified"},
+	"no verdict":                      {func(_ *report.Input, c *record.Cell) { c.Images[0].Verdict = "" }, report.NotKnown, "could not be verified"},
+	"another verdict":                 {func(_ *report.Input, c *record.Cell) { c.Images[0].Verdict = "PASS" }, report.NotKnown, "could not be verified"},
+	"error beside a pass":             {func(_ *report.Input, c *record.Cell) { c.Images[0].Error = "unexpected EOF" }, report.NotKnown, "unexpected EOF"},
+	"failing finding beside a pass": {func(_ *report.Input, c *record.Cell) {
+		c.Images[0].Findings = []verify.Finding{{Rule: "driver-library", Severity: verify.SeverityFail, Path: "usr/lib/libcuda.so.1"}}
+	}, report.Bad, "usr/lib/libcuda.so.1"},
+	"warning beside a pass": {func(_ *report.Input, c *record.Cell) {
+		c.Images[0].Findings = []verify.Finding{{Rule: "search-path", Severity: verify.SeverityWarn, Path: "etc/ld.so.conf"}}
+	}, report.Warned, "etc/ld.so.conf"},
+	"no digest of a platform": {func(_ *report.Input, c *record.Cell) {
+		c.Images = append(c.Images, c.Images[0])
+		c.Images[1].Digest, c.Images[1].Platform = "", "linux/arm64"
+	}, report.NotKnown, "has no digest on linux/arm64"},
+	"one platform not verified": {func(_ *report.Input, c *record.Cell) {
+		c.Images = append(c.Images, verify.Report{Digest: reporttest.Digest("arm"), Platform: "linux/arm64"})
+	}, report.NotKnown, "could not be verified on linux/arm64"},
+	"read again and found bad": {func(in *report.Input, c *record.Cell) {
+		r := in.Reports[c.Digest]
+		r.Verdict = verify.Fail
+		in.Reports[c.Digest] = r
+	}, report.Bad, "failed verification"},
+	"read again and not understood": {func(in *report.Input, c *record.Cell) {
+		r := in.Reports[c.Digest]
+		r.Verdict = verify.Unknown
+		in.Reports[c.Digest] = r
+	}, report.NotKnown, "could not be verified"},
+	"no longer to be read": {func(in *report.Input, c *record.Cell) {
+		in.Reports[c.Digest] = verify.Report{Verdict: verify.Unknown, Error: "blob is damaged"}
+	}, report.NotKnown, "blob is damaged"},
+	"evidence stale":    {evidenced(func(r *attest.Report) { spoil(r, attest.Stale) }), report.Warned, "that is stale"},
+	"evidence unsigned": {evidenced(func(r *attest.Report) { spoil(r, attest.Unsigned) }), report.Warned, "that is unsigned"},
+	"evidence damaged":  {evidenced(func(r *attest.Report) { spoil(r, attest.Damaged) }), report.Warned, "that is damaged"},
+	"evidence foreign":  {evidenced(func(r *attest.Report) { spoil(r, attest.Strange) }), report.Warned, "that is foreign"},
+	"evidence failed":   {evidenced(func(r *attest.Report) { spoil(r, attest.Failed) }), report.Bad, "speaks against it"},
+	"evidence incomplete": {evidenced(func(r *attest.Report) {
+		r.State, r.Images[0].State, r.Images[0].Documents = attest.Incomplete, attest.Incomplete, nil
+	}), report.Warned, "evidence that is incomplete"},
+	"evidence of another image": {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
+	"evidence unread":           {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
+	"evidence without a state":  {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
+	"a failure seen by surprise": {rowed(func(r *gpu.Row) {
+		r.Result, r.Agrees, r.Reason = gpu.Failed, nil, "out of luck"
+	}), report.Bad, "out of luck"},
+	"a failure that says it agrees": {rowed(func(r *gpu.Row) { r.Result, r.Reason = gpu.Failed, "out of luck" }), report.Bad, "out of luck"},
+	"a failure of which nothing was predicted": {rowed(func(r *gpu.Row) {
+		r.Result, r.Agrees, r.Reason, r.Prediction = gpu.Failed, nil, "out of luck", gpu.Prediction{Verdict: "unknown"}
+	}), report.Bad, "out of luck"},
+	"waived":  {rowed(func(r *gpu.Row) { r.Result, r.Agrees, r.Reason = gpu.Waived, nil, "no device" }), report.Bad, "no device"},
+	"refused": {rowed(func(r *gpu.Row) { r.Result, r.Agrees, r.Reason = gpu.Refused, nil, "too old" }), report.Bad, "too old"},
+	"a pass that disagrees": {rowed(func(r *gpu.Row) {
+		no := false
+		r.Agrees = &no
+	}), report.Warned, "predicted otherwise"},
+	"a pass where a failure was predicted": {rowed(func(r *gpu.Row) { r.Prediction.Result = gpu.Failed }), report.Warned, "predicted otherwise"},
+	"a newer pass beside a failure": {func(in *report.Input, c *record.Cell) {
+		failed := in.Ledgers[0].Rows[0]
+		failed.Row.Result, failed.Row.Reason, failed.Row.Started = gpu.Failed, "out of luck", reporttest.Today.Add(-48*time.Hour)
+		in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, failed)
+	}, report.Bad, "out of luck"},
+	"a failure in the record alone": {func(in *report.Input, c *record.Cell) {
+		failed := in.Ledgers[0].Rows[0]
+		failed.Row.Result, failed.Row.Reason = gpu.Failed, "out of luck"
+		c.Rows = append(c.Rows, record.Row{Row: failed.Row, Host: failed.Host})
+	}, report.Bad, "out of luck"},
+}
+
+// evidenced changes evidence that is attached to the subject, and was valid.
+func evidenced(change func(*attest.Report)) func(*report.Input, *record.Cell) {
+	return func(in *report.Input, c *record.Cell) {
+		r := in.Evidence[reporttest.Digest("12.4-runtime-debian13 linux/amd64")]
+		r.Digest = c.Digest
+		r.Images = slices.Clone(r.Images)
+		r.Images[0].Digest = c.Digest
+		r.Images[0].Documents = slices.Clone(r.Images[0].Documents)
+		change(&r)
+		in.Evidence[c.Digest] = r
+	}
+}
+
+// spoil gives a document another state, as attest would judge the image then.
+func spoil(r *attest.Report, state attest.State) {
+	r.State, r.Images[0].State, r.Images[0].Documents[0].State = attest.Incomplete, attest.Incomplete, state
+}
+
+func rowed(change func(*gpu.Row)) func(*report.Input, *record.Cell) {
+	return func(in *report.Input, _ *record.Cell) { change(&in.Ledgers[0].Rows[0].Row) }
+}
+
+// TestMutations: what does not pass never looks like it, in the document, the Markdown and the badge.
+func TestMutations(t *testing.T) {
+	t.Parallel()
+	for name, m := range mutations {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := fine()
+			m.change(&in, &in.Run.Cells[slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })])
+			p := write(t, in)
+			img := p.image(subject)
+			if img.State != m.state || !strings.Contains(img.Why, m.says) {
+				t.Errorf("the image is %s, %q, want %s, %q", img.State, img.Why, m.state, m.says)
+			}
+			if p.Verdict.State == report.Good || strings.HasPrefix(p.Verdict.Sentence, "All") && m.state != report.Warned || !strings.Contains(p.Verdict.Sentence, subject) {
+				t.Errorf("the verdict is %+v, want one that names the image", p.Verdict)
+			}
+			if !slices.ContainsFunc(p.Todo, func(i report.Item) bool {
+				return slices.Contains(i.Images, subject) && i.State != report.Good && i.Kind != "fails-on"
+			}) &&
+				m.state != report.Warned {
+				t.Errorf("nothing to do about it: %+v", p.Todo)
+			}
+			if line := p.line(subject); strings.Contains(line, "good") || !strings.Contains(line, string(m.state)) {
+				t.Errorf("the Markdown says %q, want %s", line, m.state)
+			}
+			if !strings.Contains(p.badge, string(m.state)) || strings.Contains(p.badge, "good") {
+				t.Errorf("the badge does not say %s:\n%s", m.state, p.badge)
+			}
+			if m.state != report.Warned && !strings.Contains(p.badge, "2 of 3") {
+				t.Errorf("the badge counts the image:\n%s", p.badge)
+			}
+			for _, platform := range img.Platforms {
+				if platform.Digest == "" || platform.Verdict == "unknown" {
+					for _, at := range platform.Grid {
+						if at >= 0 && p.Answers[at].How == report.Predicted {
+							t.Fatalf("%s is predicted %q, want nothing of an image that nobody has verified", platform.Platform, p.Answers[at].Runs)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// discounts are changes after which a row does not count, and why.
+var discounts = map[string]struct {
+	change func(*gpu.Observation)
+	why    string
+}{
+	"stand-in":              {func(o *gpu.Observation) { o.Row.StandIn = true }, report.StandIn},
+	"stand-in of a host":    {func(o *gpu.Observation) { o.Host.StandIn = true }, report.StandIn},
+	"dry":                   {func(o *gpu.Observation) { o.Row.Dry = true }, report.WithoutDriver},
+	"not ended":             {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, report.NotEnded},
+	"another result":        {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, report.OddResult},
+	"another image":         {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = reporttest.Digest("x"), reporttest.Digest("y") }, report.EarlierImage},
+	"no digest":             {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, report.NoDigest},
+	"configuration alone":   {func(o *gpu.Observation) { o.Row.Digest = "" }, report.NoDigest},
+	"no driver on the host": {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, report.WithoutDriver},
+}
+
+// TestDiscounts: rows that do not count are shown as such, and nothing is seen by them.
+func TestDiscounts(t *testing.T) {
+	t.Parallel()
+	for name, d := range discounts {
+		for _, where := range []string{"ledger", "record"} {
+			t.Run(name+" in the "+where, func(t *testing.T) {
+				t.Parallel()
+				in := fine()
+				o := &in.Ledgers[0].Rows[0]
+				d.change(o)
+				if where == "record" {
+					i := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
+					in.Run.Cells[i].Rows = []record.Row{{Row: o.Row, Host: o.Host}}
+					in.Ledgers = nil
+				}
+				p := write(t, in)
+				if rows := p.image(subject).Rows; len(rows) != 1 || rows[0].Discount != d.why {
+					t.Errorf("rows %+v, want one discounted as %q", rows, d.why)
+				}
+				if n := p.answers(subject); n["seen"]+n["disagrees"] > 0 {
+					t.Errorf("answers %v, want none that was seen", n)
+				}
+				if line := p.line(subject); strings.Contains(line, "1 passed") || !strings.Contains(line, "1 not counted") {
+					t.Errorf("the Markdown says %q, want a row that is not counted", line)
+				}
+				if strings.Contains(p.markdown, ", seen") {
+					t.Errorf("the Markdown says that something was seen:\n%s", p.markdown)
+				}
+				if !slices.ContainsFunc(p.Todo, func(i report.Item) bool {
+					return i.Kind == "stale" && slices.Contains(i.Images, subject) && strings.Contains(i.Text, d.why)
+				}) {
+					t.Errorf("no item says that nobody has seen it: %+v", p.Todo)
+				}
+			})
+		}
+	}
+}
+
+// TestNothingGetsBetter: whatever is made of a row of the example, there is never more that was seen, and where the row had
+// passed as predicted no image and no answer gets better.
+func TestNothingGetsBetter(t *testing.T) {
+	t.Parallel()
+	base := write(t, reporttest.Run())
+	for i, o := range reporttest.Run().Ledgers[0].Rows {
+		passed := o.Row.Result == gpu.Passed && o.Row.Agrees != nil && *o.Row.Agrees && base.counts(o)
+		for name, d := range discounts {
+			in := reporttest.Run()
+			d.change(&in.Ledgers[0].Rows[i])
+			p := write(t, in)
+			for at, img := range p.Images {
+				was := base.Images[at]
+				if passed && was.State.Worse(img.State) {
+					t.Errorf("row %d, %s: %s was %s and is %s, want nothing better", i, name, img.ID, was.State, img.State)
+				}
+				a, b := counting(img), counting(was)
+				if a > b || a == b && base.counts(o) && img.ID == o.Row.Cell {
+					t.Errorf("row %d, %s: %d rows of %s count, %d before", i, name, a, img.ID, b)
+				}
+				before, now := base.answers(img.ID), p.answers(img.ID)
+				if now["seen"]+now["disagrees"] > before["seen"]+before["disagrees"] || now["seen yes"] > before["seen yes"] {
+					t.Errorf("row %d, %s: of %s more was seen than before: %v, %v", i, name, img.ID, now, before)
+				}
+			}
+		}
+	}
+}
+
+func counting(img report.Image) (n int) {
+	for _, r := range img.Rows {
+		if r.Discount == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// counts reports whether a row counts.
+func (p printed) counts(o gpu.Observation) bool {
+	return slices.ContainsFunc(p.Images, func(img report.Image) bool {
+		return slices.ContainsFunc(img.Rows, func(r report.Row) bool {
+			return r.Discount == "" && img.ID == o.Row.Cell && r.Started.Equal(o.Row.Started) && r.Test == o.Row.Sample && r.Engine == o.Row.Engine && r.Driver == o.Host.Driver
+		})
+	})
+}
+
+// TestUnreadSource: what could not be read is missing, and that is no good news.
+func TestUnreadSource(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	in.Sources[1].Problem = "permission denied"
+	p := write(t, in)
+	if p.Verdict.State == report.Good || !strings.Contains(p.Verdict.Sentence, "could not be read") || strings.Contains(p.badge, "good") || !strings.Contains(p.markdown, "permission denied") {
+		t.Errorf("verdict %+v, badge\n%s\nwant both to say that a source is missing", p.Verdict, p.badge)
+	}
+}
+
+// TestUncheckedSignature: evidence that nobody has checked is not valid.
+func TestUncheckedSignature(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	evidenced(func(r *attest.Report) {
+		r.Key = ""
+		for i := range r.Images[0].Documents {
+			r.Images[0].Documents[i].Verified = false
+		}
+		r.Images[0].Documents[0].Signer = ""
+	})(&in, &in.Run.Cells[slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })])
+	p := write(t, in)
+	got := fmt.Sprint(p.image(subject).Platforms[0].Evidence)
+	if strings.Contains(got, "valid") || !strings.Contains(got, "unsigned") || !strings.Contains(got, report.Unchecked) {
+		t.Errorf("evidence %s, want unsigned and unchecked ones", got)
+	}
+}
+
+// TestNoRun: a run without cells is no good news.
+func TestNoRun(t *testing.T) {
+	t.Parallel()
+	p := write(t, report.Input{Run: &record.Run{}})
+	if p.Verdict.State != report.NotKnown || strings.Contains(p.badge, "good") {
+		t.Errorf("verdict %+v, badge\n%s\nwant unknown", p.Verdict, p.badge)
+	}
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/attest"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+// fault is one thing that speaks against an image.
+type fault struct {
+	state     State
+	why, hint string
+}
+
+// worst is the first of the worst faults, a Good one if there is none.
+func worst(faults []fault) fault {
+	w := fault{state: Good}
+	for _, f := range faults {
+		if f.state.Worse(w.state) {
+			w = f
+		}
+	}
+	return w
+}
+
+func (m *maker) image(at int, c record.Cell) Image {
+	img := Image{
+		ID: c.ID, Status: string(c.Status), Digest: c.Digest, Tags: orEmpty(slices.Clone(c.Tags)), SizeBytes: c.SizeBytes,
+		Ends: m.in.Ends[c.ID], Platforms: []Platform{}, Rows: []Row{}, Before: m.before(c.ID),
+	}
+	img.OS, img.CUDA, img.Kind, img.Sample = parts(c)
+	img.Ended = img.Ends.Past(m.in.Today)
+	for _, s := range m.rows[at] {
+		img.Rows = append(img.Rows, s.row)
+	}
+	for i, r := range c.Images {
+		img.Verdict = worseOf(img.Verdict, m.verdictOf(r))
+		img.Platforms = append(img.Platforms, m.platform(at, i, c, r))
+	}
+	w := worst(m.faults(at, c))
+	img.State, img.Why, img.Hint = w.state, w.why, w.hint
+	return img
+}
+
+// parts are the words of a cell's name. Of a cell that was never built nothing else is known.
+func parts(c record.Cell) (system, cuda, kind string, sample bool) {
+	cuda, rest, _ := strings.Cut(c.ID, "-")
+	kind = rest
+	if i := strings.LastIndex(rest, "-"); i >= 0 {
+		kind, system = rest[:i], rest[i+1:]
+	}
+	for _, made := range c.Made {
+		return cmp.Or(made.OS, system), cmp.Or(made.CUDA, cuda), cmp.Or(made.Flavor, made.Sample, kind), made.Sample != ""
+	}
+	flavor := slices.ContainsFunc([]string{"base", "runtime", "devel"}, func(f string) bool { return kind == f || strings.HasSuffix(kind, "-"+f) })
+	return system, cuda, kind, !flavor
+}
+
+func (m *maker) before(id string) *Before {
+	if m.in.Before == nil {
+		return nil
+	}
+	i := slices.IndexFunc(m.in.Before.Cells, func(c record.Cell) bool { return c.ID == id })
+	if i < 0 {
+		return nil
+	}
+	c := m.in.Before.Cells[i]
+	earlier := maker{}
+	return &Before{Digest: c.Digest, SizeBytes: c.SizeBytes, State: worst(earlier.built(c)).state}
+}
+
+// faults are what speaks against an image, by what the run did, what GPUs showed, and what is attached to it.
+func (m *maker) faults(at int, c record.Cell) []fault {
+	return slices.Concat(m.built(c), m.shown(at), m.attached(c))
+}
+
+// built is what the record itself says.
+func (m *maker) built(c record.Cell) (all []fault) {
+	not := func(state State, format string, args ...any) {
+		all = append(all, fault{state, fmt.Sprintf(format, args...), c.Hint})
+	}
+	switch c.Status {
+	case record.Passed:
+	case record.Failed:
+		not(Bad, "failed at %s: %s", cmp.Or(c.Stage, "a stage that is not named"), cmp.Or(c.Reason, "the record does not say why"))
+	case record.Skipped:
+		not(Skipped, "was skipped: %s", cmp.Or(c.Reason, "the record does not say why"))
+	case record.Cancelled:
+		not(Cancelled, "was cancelled: %s", cmp.Or(c.Reason, "the run ended first"))
+	default:
+		not(NotKnown, "has a status that is not known: %q", c.Status)
+	}
+	if c.Status != record.Passed && len(c.Images) == 0 {
+		return all
+	}
+	switch {
+	case c.Digest == "":
+		not(NotKnown, "has no digest in the record: nobody can tell which image it is")
+	case len(c.Images) == 0:
+		not(NotKnown, "was not verified")
+	case len(c.Images) == 1 && c.Images[0].Digest != c.Digest:
+		not(NotKnown, "was not verified: the report of the verifier is on another image")
+	}
+	if c.Status == record.Passed && len(c.Tags) == 0 {
+		not(NotKnown, "stands under no tag")
+	}
+	for _, r := range c.Images {
+		on := ""
+		if len(c.Images) > 1 {
+			on = " on " + r.Platform
+		}
+		switch m.verdictOf(r) {
+		case string(verify.Pass):
+		case string(verify.Warn):
+			not(Warned, "has warnings of the verifier%s: %s", on, m.firstFinding(r, verify.SeverityWarn))
+		case string(verify.Fail):
+			not(Bad, "failed verification%s: %s", on, m.firstFinding(r, verify.SeverityFail))
+		default:
+			not(NotKnown, "could not be verified%s: %s", on, cmp.Or(r.Error, m.in.Reports[r.Digest].Error, m.firstFinding(r, "")))
+		}
+		if r.Digest == "" {
+			not(NotKnown, "has no digest%s in the record: nobody can tell which image was verified", on)
+		}
+	}
+	return all
+}
+
+// firstFinding says what was found first, of that severity if there is one.
+func (m *maker) firstFinding(r verify.Report, severity verify.Severity) string {
+	for _, f := range slices.Concat(r.Findings, m.report(r).Findings) {
+		if severity == "" || f.Severity == severity {
+			return strings.TrimPrefix(f.Path+": ", ": ") + cmp.Or(f.Detail, f.Rule)
+		}
+	}
+	return "the record does not say why"
+}
+
+// verdictOf is the worst that a report, or a newer one on the same image, says: its verdict, or that of its findings. It is
+// "unknown" of a platform without one.
+func (m *maker) verdictOf(r verify.Report) string {
+	verdict := judged(r)
+	if fresh, known := m.in.Reports[r.Digest]; known && r.Digest != "" {
+		verdict = worseOf(verdict, judged(fresh))
+	}
+	return verdict
+}
+
+func judged(r verify.Report) string {
+	verdict := string(r.Verdict)
+	if r.Error != "" || rankOf(verdict) == 0 {
+		verdict = string(verify.Unknown)
+	}
+	for _, f := range r.Findings {
+		switch f.Severity {
+		case verify.SeverityFail:
+			verdict = worseOf(verdict, string(verify.Fail))
+		case verify.SeverityWarn:
+			verdict = worseOf(verdict, string(verify.Warn))
+		}
+	}
+	return verdict
+}
+
+// rankOf orders verdicts, the worst last; 0 is none.
+func rankOf(verdict string) int {
+	return slices.Index([]string{"pass", "warn", "unknown", "fail"}, verdict) + 1
+}
+
+func worseOf(a, b string) string {
+	if rankOf(b) > rankOf(a) {
+		return b
+	}
+	return a
+}
+
+// shown is what GPUs showed of it that nobody had predicted.
+func (m *maker) shown(at int) (all []fault) {
+	for _, s := range m.rows[at] {
+		switch {
+		case s.against():
+			all = append(all, fault{Bad, "failed on a GPU: " + s.says(), ""})
+		case s.counts() && s.disagrees:
+			all = append(all, fault{Warned, "was predicted otherwise than a GPU showed: " + s.says(), ""})
+		}
+	}
+	return all
+}
+
+// says is one row in a line.
+func (s seen) says() string {
+	line := fmt.Sprintf("%s on %s with driver %s: %s", s.row.Test, cmp.Or(s.row.GPU, "a GPU"), s.row.Driver, s.row.Result)
+	if s.row.Reason != "" {
+		line += " (" + s.row.Reason + ")"
+	}
+	switch {
+	case s.Row.Prediction.Result != "":
+		line += ", predicted: " + string(s.Row.Prediction.Result)
+	case s.row.Predicted != "":
+		line += ", predicted: " + s.row.Predicted
+	}
+	return line
+}
+
+// attached is what speaks against it in a registry, if that was read: what its tag names, and its evidence.
+func (m *maker) attached(c record.Cell) (all []fault) {
+	if slices.Contains(m.in.Elsewhere, c.ID) {
+		all = append(all, fault{Warned, "has a tag that names another image in the registry", "cudabuild push, if it is to name this one"})
+	}
+	e, known := m.in.Evidence[c.Digest]
+	if !known || c.Digest == "" {
+		return all
+	}
+	not := func(state State, why string) {
+		all = append(all, fault{state, why, "cudabuild verify --attestations " + e.Ref})
+	}
+	switch {
+	case e.Error != "":
+		not(Warned, "has evidence that could not be read: "+e.Error)
+	case e.Digest != c.Digest:
+		not(Warned, "has evidence of another image alone")
+	case e.State != attest.Valid && len(e.Images) == 0:
+		not(Warned, "has evidence that is "+cmp.Or(string(e.State), "not known"))
+	}
+	for _, img := range e.Images {
+		for _, d := range img.Documents {
+			if d.State == attest.Failed {
+				not(Bad, fmt.Sprintf("has evidence that speaks against it: %s: %s", d.Kind, d.Why))
+			}
+		}
+		if img.State != attest.Valid || len(img.Missing) > 0 {
+			not(Warned, fmt.Sprintf("has evidence that is %s: %s", cmp.Or(string(img.State), "not known"), evidenceWhy(img)))
+		}
+	}
+	return all
+}
+
+func evidenceWhy(img attest.Image) string {
+	var words []string
+	for _, kind := range img.Missing {
+		words = append(words, "no valid "+string(kind))
+	}
+	for _, d := range img.Documents {
+		if d.State != attest.Valid {
+			words = append(words, fmt.Sprintf("a %s that is %s", cmp.Or(string(d.Kind), "document"), d.State))
+		}
+	}
+	return strings.Join(append(words, img.Bad...), ", ")
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/gpu"
+)
+
+// Why a row does not count as seen.
+const (
+	StandIn       = "stand-in"
+	WithoutDriver = "without a driver"
+	NotEnded      = "not ended"
+	NoDigest      = "no digest"
+	EarlierImage  = "earlier image"
+	OddResult     = "result not known"
+	OtherPlatform = "platform not known" // it passed, and is of an index of several platforms
+)
+
+// seen is a row of an image, beside what the document says of it.
+type seen struct {
+	gpu.Observation
+
+	row       Row
+	platforms []int // that it is of
+	fails     bool  // it did not pass
+	disagrees bool  // with what was predicted for its very host
+}
+
+// counts reports whether it was seen on a GPU by this very image.
+func (s seen) counts() bool { return s.row.Discount == "" }
+
+// against reports whether it is a failure that nobody predicted.
+func (s seen) against() bool {
+	return s.counts() && s.fails && (s.disagrees || s.Row.Prediction.Result == "")
+}
+
+// found is where a digest is in the record.
+type found struct{ image, platform int } // platform -1 is an index
+
+// once tells rows apart that stand both in a ledger and in the record.
+type once struct {
+	digest, cell, sample, test, engine, devices, result, prediction string
+	agrees                                                          string
+	started                                                         time.Time
+	standIn, dry                                                    bool
+	client                                                          int
+}
+
+// place gives every row its image, and counts those that have none.
+func (m *maker) place() {
+	cells := m.in.Run.Cells
+	m.rows, m.hosts = make([][]seen, len(cells)), map[string]map[string]bool{}
+	ids, digests := map[string]int{}, map[string][]found{}
+	note := func(digest string, at found) {
+		if digest != "" && !slices.Contains(digests[digest], at) {
+			digests[digest] = append(digests[digest], at)
+		}
+	}
+	for i, c := range cells {
+		ids[c.ID] = i
+		for p, r := range c.Images {
+			note(r.Digest, found{i, p})
+			note(r.Config, found{i, p})
+		}
+		if len(digests[c.Digest]) == 0 {
+			note(c.Digest, found{i, -1})
+		}
+	}
+	had, outside := map[once]bool{}, map[string]int{}
+	add := func(o gpu.Observation, holder int) {
+		if k := onceOf(o); had[k] {
+			return
+		} else { //nolint:revive // k is of this block alone
+			had[k] = true
+		}
+		m.noteHost(o)
+		at := m.imagesOf(o.Row, digests)
+		switch i, known := ids[o.Row.Cell]; {
+		case len(at) > 0:
+		case holder >= 0:
+			at = map[int][]int{holder: nil}
+		case known:
+			at = map[int][]int{i: nil}
+		default:
+			outside["image that is not in the record"]++
+			return
+		}
+		for i, platforms := range at {
+			s := see(o, platforms)
+			if s.row.Discount == EarlierImage {
+				outside["earlier image of "+cells[i].ID]++
+			}
+			m.rows[i] = append(m.rows[i], s)
+		}
+	}
+	for _, l := range m.in.Ledgers {
+		for _, o := range l.Rows {
+			add(o, -1)
+		}
+	}
+	for i, c := range cells {
+		for _, r := range c.Rows {
+			add(gpu.Observation{Host: r.Host, Row: r.Row}, i)
+		}
+	}
+	for _, rows := range m.rows {
+		slices.SortStableFunc(rows, func(a, b seen) int { return b.row.Started.Compare(a.row.Started) })
+	}
+	m.doc.Outside = counts(outside)
+}
+
+// imagesOf are the images of which a row is, with the platforms.
+func (m *maker) imagesOf(r gpu.Row, digests map[string][]found) map[int][]int {
+	at := map[int][]int{}
+	for _, digest := range []string{r.Digest, r.Config} {
+		for _, f := range digests[digest] {
+			switch {
+			case f.platform >= 0:
+				if !slices.Contains(at[f.image], f.platform) {
+					at[f.image] = append(at[f.image], f.platform)
+				}
+			case r.Result == gpu.Passed && len(m.in.Run.Cells[f.image].Images) > 1:
+				at[f.image] = append(at[f.image], -1)
+			default: // a failure is one on all platforms, as long as nobody knows better
+				for p := range m.in.Run.Cells[f.image].Images {
+					at[f.image] = append(at[f.image], p)
+				}
+			}
+		}
+		if len(at) > 0 {
+			break
+		}
+	}
+	return at
+}
+
+func onceOf(o gpu.Observation) once {
+	r := o.Row
+	k := once{
+		digest: r.Digest, cell: r.Cell, sample: r.Sample, test: r.Test, engine: r.Engine, devices: strings.Join(r.Devices, " "), result: string(r.Result),
+		prediction: r.Prediction.Verdict + " " + string(r.Prediction.Result), agrees: fmt.Sprint(r.Agrees == nil, r.Agrees != nil && *r.Agrees),
+		started: r.Started.UTC(), standIn: r.StandIn || o.Host.StandIn, dry: r.Dry,
+	}
+	if r.Sharing != nil {
+		k.client = 1 + r.Sharing.Client
+	}
+	return k
+}
+
+func see(o gpu.Observation, platforms []int) seen {
+	r := o.Row
+	s := seen{Observation: o, platforms: platforms, fails: r.Result != gpu.Passed}
+	again := r
+	again.Judge()
+	s.disagrees = r.Agrees != nil && !*r.Agrees || again.Agrees != nil && !*again.Agrees
+	s.row = Row{
+		Test: r.Sample, Engine: r.Engine, Driver: driverOf(o), Started: r.Started.UTC(), Result: string(r.Result), Agrees: r.Agrees, Reason: r.Reason,
+		CUDAError: r.CUDAError, Digest: r.Digest, Libcuda: r.LoadedLibcuda, Sharing: sharing(r.Sharing), File: o.File,
+		Predicted: strings.TrimSuffix(r.Prediction.Verdict+": "+r.Prediction.Why, ": "),
+	}
+	s.row.GPU, s.row.Arch = gpuOf(o)
+	s.row.Discount = s.discount()
+	return s
+}
+
+func (s seen) discount() string {
+	r := s.Row
+	switch {
+	case r.StandIn || s.Host.StandIn:
+		return StandIn
+	case r.Dry:
+		return WithoutDriver
+	case r.Result == "":
+		return NotEnded
+	case r.Digest == "":
+		return NoDigest
+	case len(s.platforms) == 0:
+		return EarlierImage
+	case !slices.Contains([]gpu.Result{gpu.Passed, gpu.Failed, gpu.Waived, gpu.Refused}, r.Result):
+		return OddResult
+	case s.row.Driver == "":
+		return WithoutDriver
+	case s.platforms[0] < 0:
+		return OtherPlatform
+	}
+	return ""
+}
+
+func driverOf(o gpu.Observation) string {
+	driver := o.Host.Driver
+	if o.Row.Under != nil {
+		driver = cmp.Or(o.Row.Under.Driver, driver)
+	}
+	if o.Row.Seen != nil {
+		driver = cmp.Or(o.Row.Seen.Driver, driver)
+	}
+	return driver
+}
+
+// gpuOf is the model and the architecture of the first GPU that the program had.
+func gpuOf(o gpu.Observation) (model, arch string) {
+	if o.Row.Under != nil {
+		model = o.Row.Under.GPU
+	}
+	if len(o.Host.GPUs) == 0 {
+		return model, ""
+	}
+	i := slices.IndexFunc(o.Host.GPUs, func(g gpu.GPU) bool { return slices.Contains(o.Row.Devices, g.UUID) })
+	if i < 0 { // the file's host is that of its newest row: another machine of the same model
+		i = slices.IndexFunc(o.Host.GPUs, func(g gpu.GPU) bool { return g.Name == model })
+	}
+	if i < 0 && model != "" && len(o.Host.GPUs) > 0 && !strings.Contains(model, ",") {
+		return model, ""
+	}
+	g := o.Host.GPUs[max(0, i)]
+	if major, minor, ok := strings.Cut(g.Capability, "."); ok {
+		if target, err := compat.ParseTarget("sm_" + major + minor); err == nil {
+			arch = target.String()
+		}
+	}
+	return cmp.Or(model, g.Name), arch
+}
+
+func sharing(s *gpu.Sharing) string {
+	if s == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d clients by %s, %d %% of the threads", s.Client+1, s.Clients, s.By, s.Threads)
+}
+
+// hostOf names a host, as far as rows tell hosts apart: by its node, or its GPUs.
+func hostOf(o gpu.Observation) string {
+	if o.Row.Node != nil && o.Row.Node.Name != "" {
+		return o.Row.Node.Name
+	}
+	name := driverOf(o)
+	for _, g := range o.Host.GPUs {
+		name += " " + g.UUID
+	}
+	return name
+}
+
+// noteHost notes which hosts have a driver branch. Stand-ins are none.
+func (m *maker) noteHost(o gpu.Observation) {
+	driver := driverOf(o)
+	if o.Row.StandIn || o.Host.StandIn || o.Row.Dry || !compat.IsVersion(driver) {
+		return
+	}
+	branch := branchOf(driver)
+	if m.hosts[branch] == nil {
+		m.hosts[branch] = map[string]bool{}
+	}
+	m.hosts[branch][hostOf(o)] = true
+}
+
+func branchOf(driver string) string { return strconv.Itoa(compat.Major(driver)) }
+
+func counts(of map[string]int) []Count {
+	all := []Count{}
+	for what, n := range of {
+		all = append(all, Count{what, n})
+	}
+	slices.SortFunc(all, func(a, b Count) int { return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.What, b.What)) })
+	return all
+}

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Looks at the pages in the folder PAGES as readers do (make browser). example.html has a bit of everything, the others are large.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { launch, open } from './chromium.mjs';
+import { alike, barriers, outside } from './looks.mjs';
+
+const folder = resolve(process.env.PAGES ?? 'out/pages');
+const example = join(folder, 'example.html');
+const pages = readdirSync(folder).filter((name) => name.endsWith('.html')).map((name) => join(folder, name));
+assert.ok(pages.includes(example) && pages.length > 2, `${folder}: want example.html and large pages`);
+
+const schemes = {
+  light: { colorScheme: 'light' },
+  dark: { colorScheme: 'dark' },
+  'forced colours': { forcedColors: 'active' },
+  'forced dark colours': { forcedColors: 'active', colorScheme: 'dark' },
+};
+const widths = {
+  '320 px': { viewport: { width: 320, height: 640 } },
+  '1280 px': { viewport: { width: 1280, height: 900 } },
+  'zoomed to 200 %': { viewport: { width: 640, height: 450 }, deviceScaleFactor: 2 },
+  '3840 px': { viewport: { width: 3840, height: 2160 } },
+};
+
+let browser;
+before(async () => { browser = await launch(); });
+after(() => browser.close());
+
+// look opens a page, hands it on, and sees to it that it complained about nothing.
+async function look(file, options, hash, judge) {
+  const opened = await open(browser, file, options, hash);
+  try {
+    await judge(opened.page, opened);
+    assert.deepEqual(opened.complaints, [], 'the page complains');
+  } finally {
+    await opened.page.context().close();
+  }
+}
+
+const rows = (page) => page.locator('#grid tbody tr:visible');
+const idOf = (href) => decodeURIComponent(href.match(/[#&]image=([^&]+)/)[1]);
+
+// someImage is the ID of the image that the matrix links to at that place.
+async function someImage(page, at = 0) {
+  return idOf(await page.locator('#matrix a[href*="#image="]').nth(at).getAttribute('href'));
+}
+
+describe('every page', () => {
+  for (const file of pages) {
+    const name = file.slice(folder.length + 1);
+    for (const [width, options] of Object.entries(widths)) {
+      test(`${name}: nothing reaches outside at ${width}, with an image open too`, () =>
+        look(file, options, '', async (page) => {
+          assert.deepEqual(await outside(page), []);
+          const id = await longest(page);
+          await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, id);
+          await page.locator('#image').getByText(id).first().waitFor();
+          assert.deepEqual(await outside(page), [], `with ${id} open`);
+        }));
+    }
+    test(`${name}: filters by name`, () =>
+      look(file, {}, '', async (page) => {
+        const all = await rows(page).count();
+        await page.fill('#filter', 'nbody');
+        await page.waitForFunction((all) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < all, all);
+        const names = await rows(page).locator('th').allTextContents();
+        assert.ok(names.length > 0 && names.every((n) => n.includes('nbody')), `left: ${names.slice(0, 5)}`);
+        await page.fill('#filter', '');
+        await page.waitForFunction((all) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length === all, all);
+      }));
+    test(`${name}: opens an image by its address`, () =>
+      look(file, {}, '', async (page, { address }) => {
+        const id = await longest(page);
+        await page.goto('about:blank');
+        await page.goto(`${address}#image=${encodeURIComponent(id)}`);
+        await page.locator('#image').getByText(id).first().waitFor();
+      }));
+  }
+});
+
+// longest is the ID of the image with the longest name.
+const longest = (page) =>
+  page.locator('#matrix a[href*="#image="]').evaluateAll((links) =>
+    links.map((a) => decodeURIComponent(a.getAttribute('href').split('image=')[1])).sort((a, b) => b.length - a.length)[0]);
+
+describe('no barrier that axe-core knows', () => {
+  for (const [scheme, options] of Object.entries(schemes)) {
+    for (const [width, size] of Object.entries({ wide: {}, phone: widths['320 px'] })) {
+      test(`in ${scheme}, ${width}`, () =>
+        look(example, { ...options, ...size }, '', async (page) => {
+          assert.deepEqual(await barriers(page), []);
+          await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, await someImage(page));
+          await page.locator('#image').waitFor();
+          assert.deepEqual(await barriers(page), [], 'with an image open');
+        }));
+    }
+  }
+});
+
+describe('the example', () => {
+  test('says the verdict, the matrix and the grid without script', () =>
+    look(example, { javaScriptEnabled: false }, '', async (page) => {
+      for (const part of ['#verdict', '#todo', '#matrix', '#grid']) {
+        assert.ok(await page.locator(part).isVisible(), `${part} is not visible`);
+      }
+      assert.ok((await rows(page).count()) > 0, 'the grid has no rows');
+      assert.deepEqual(await outside(page), []);
+      assert.deepEqual(await barriers(page), []);
+    }));
+
+  test('goes back and forward', () =>
+    look(example, {}, '', async (page, { address }) => {
+      const [first, second] = [await someImage(page, 0), await someImage(page, 1)];
+      const image = page.locator('#image');
+      await page.locator('#matrix a[href*="#image="]').nth(0).click();
+      await image.getByText(first).first().waitFor();
+      await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, second);
+      await image.getByText(second).first().waitFor();
+      await page.goBack();
+      await image.getByText(first).first().waitFor();
+      await page.goBack();
+      await image.waitFor({ state: 'hidden' });
+      assert.equal(page.url(), address);
+      await page.goForward();
+      await image.getByText(first).first().waitFor();
+    }));
+
+  test('keeps filters in its address', () =>
+    look(example, {}, '', async (page, { address }) => {
+      await page.fill('#filter', 'nbody');
+      await page.selectOption('#state', { index: 1 });
+      await page.waitForURL(/state=/);
+      const [copied, left] = [page.url(), await rows(page).allTextContents()];
+      await page.goto('about:blank');
+      await page.goto(copied);
+      await page.waitForSelector('body[data-ready]', { state: 'attached' });
+      assert.equal(await page.inputValue('#filter'), 'nbody');
+      assert.deepEqual(await rows(page).allTextContents(), left);
+      assert.notEqual(copied, address);
+    }));
+
+  for (const select of ['#driver', '#gpu', '#state']) {
+    test(`can be asked for each choice of ${select}`, () =>
+      look(example, {}, '', async (page) => {
+        const values = await page.locator(`${select} option`).evaluateAll((options) => options.map((o) => o.value));
+        assert.ok(values.length > 1, `${select} offers ${values}`);
+        for (const value of values) {
+          await page.selectOption(select, value);
+          assert.deepEqual(await outside(page), [], value);
+        }
+      }));
+  }
+
+  test('says that there is no such image', () =>
+    look(example, {}, '#image=1.0-none-nowhere', async (page) => {
+      await page.getByText('1.0-none-nowhere').first().waitFor();
+    }));
+
+  test('can be used with the keyboard alone', () =>
+    look(example, {}, '', async (page) => {
+      const focused = (selector) => page.evaluate((s) => document.activeElement?.matches(s) ?? false, selector);
+      const tabTo = async (selector) => {
+        for (let i = 0; i < 300; i++) {
+          await page.keyboard.press('Tab');
+          if (await focused(selector)) return;
+        }
+        assert.fail(`300 times Tab, and never at ${selector}`);
+      };
+      await tabTo('#filter');
+      await page.keyboard.type('nbody');
+      await tabTo('#grid a[href*="#image="]');
+      const id = idOf(await page.evaluate(() => document.activeElement.getAttribute('href')));
+      assert.match(id, /nbody/);
+      await page.keyboard.press('Enter');
+      await page.locator('#image').getByText(id).first().waitFor();
+      assert.ok(await page.evaluate(() => document.querySelector('#image').contains(document.activeElement)), 'focus stays outside of the image');
+      await page.keyboard.press('Escape');
+      await page.locator('#image').waitFor({ state: 'hidden' });
+      assert.notEqual(await page.evaluate(() => document.activeElement.tagName), 'BODY', 'focus is lost when the image closes');
+    }));
+
+  test('shows where the focus is', () =>
+    look(example, {}, '', async (page) => {
+      for (let i = 0; i < 40; i++) {
+        await page.keyboard.press('Tab');
+        const hidden = await page.evaluate(() => {
+          const e = document.activeElement, style = getComputedStyle(e);
+          return style.outlineStyle === 'none' && style.boxShadow === 'none' ? e.outerHTML.slice(0, 80) : '';
+        });
+        assert.equal(hidden, '');
+      }
+    }));
+
+  test('holds text of twice the size', () =>
+    look(example, widths['1280 px'], '', async (page) => {
+      await page.evaluate(() => { document.documentElement.style.fontSize = '200%'; });
+      assert.deepEqual(await outside(page), []);
+    }));
+
+  test('prints the grid', () =>
+    look(example, {}, '', async (page) => {
+      await page.emulateMedia({ media: 'print' });
+      assert.ok((await rows(page).count()) > 0, 'no row of the grid is printed');
+      assert.ok((await page.pdf()).length > 20_000, 'the paper is empty');
+    }));
+
+  for (const [scheme, options] of Object.entries(schemes)) {
+    test(`has symbols that differ without colour, in ${scheme}`, () =>
+      look(example, { ...options, deviceScaleFactor: 3 }, '', async (page) => {
+        const pictures = [];
+        for (const symbol of await page.locator('#grid .legend i:visible').all()) {
+          pictures.push({ name: `symbol ${pictures.length + 1} of the legend`, png: await symbol.screenshot() });
+        }
+        assert.ok(pictures.length >= 7, `the legend has ${pictures.length} symbols`);
+        assert.deepEqual(await alike(browser, pictures), []);
+      }));
+  }
+});
