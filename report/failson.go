@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
 )
@@ -26,12 +27,18 @@ func (m *maker) failsOn() []Item {
 		}
 	}
 	var g group
-	urgent, models := map[string]int{}, map[string][]string{}
+	urgent, models, why := map[string]int{}, map[string][]string{}, map[string]string{}
 	for _, img := range m.doc.Images {
 		for _, p := range img.Platforms {
 			for _, f := range m.fails(img, p, watched) {
 				g.add(f.text, Item{State: Warned, Kind: "fails-on", Text: f.text, Do: f.do}, img.ID)
 				urgent[f.text] = f.urgent
+				switch first, known := why[f.text]; {
+				case !known:
+					why[f.text] = f.why
+				case first != f.why && !strings.HasPrefix(first, "for instance "):
+					why[f.text] = "for instance " + first
+				}
 				for _, model := range f.seen {
 					list := models[f.text]
 					addTo(&list, model)
@@ -44,6 +51,9 @@ func (m *maker) failsOn() []Item {
 		return cmp.Or(cmp.Compare(urgent[b.Text], urgent[a.Text]), cmp.Compare(len(b.Images), len(a.Images)))
 	})
 	for i, item := range g.items {
+		if why[item.Text] != "" {
+			g.items[i].Text += ": " + why[item.Text]
+		}
 		if seen := models[item.Text]; len(seen) > 0 {
 			g.items[i].Text += "; so it was seen on " + list(seen)
 		}
@@ -51,11 +61,11 @@ func (m *maker) failsOn() []Item {
 	return g.told()
 }
 
-// failure is one text of an image.
+// failure is one text of an image; those of several images that are alike but for why stand in one item.
 type failure struct {
-	text, do string
-	urgent   int      // more is more urgent
-	seen     []string // models of GPUs
+	text, why, do string
+	urgent        int      // more is more urgent
+	seen          []string // models of GPUs
 }
 
 // fails is on which of the watched columns an image does not run: whole branches by reason, then GPUs by the branches that
@@ -65,19 +75,23 @@ func (m *maker) fails(img Image, p Platform, watched []int) (all []failure) {
 		return nil
 	}
 	width := len(m.doc.GPUs)
-	type group struct {
+	type stretch struct {
 		columns []int
 		seen    []string
 	}
-	whole, reasons := map[failing]*group{}, []failing{}
+	whole, reasons := map[failing]*stretch{}, []failing{}
 	not, known := make([][]int, width), make([]int, width) // by GPU: columns on which it fails, and how many know it
 	why, seen := make([]string, width), make([][]string, width)
+	var limited []int
 	for _, d := range watched {
 		fails, runs := m.column(p, d)
+		if m.limits(p, d) {
+			limited = append(limited, d)
+		}
 		if len(fails) > 0 && runs == 0 {
 			f := m.reason(p, d, m.doc.Answers[p.Grid[width*d+fails[len(fails)-1]]].Why)
 			if whole[f] == nil {
-				whole[f] = &group{}
+				whole[f] = &stretch{}
 				reasons = append(reasons, f)
 			}
 			whole[f].columns = append(whole[f].columns, d)
@@ -102,7 +116,17 @@ func (m *maker) fails(img Image, p Platform, watched []int) (all []failure) {
 	}
 	for _, f := range reasons {
 		branches, hosts := m.named(whole[f].columns)
-		all = append(all, failure{"does not run on " + branches + ": " + f.why, f.do, 2 + 2*hosts, whole[f].seen})
+		one := failure{text: "does not run on " + branches, why: f.why, do: f.do, urgent: 3 + 2*hosts, seen: whole[f].seen}
+		if f.do != "" { // drivers that are too old: how old is what tells images apart
+			one.text, one.why = one.text+": "+f.why, ""
+		}
+		all = append(all, one)
+	}
+	if len(limited) > 0 {
+		branches, hosts := m.named(limited)
+		all = append(all, failure{
+			text: "runs on " + branches + " but for functions that are newer than the driver", why: "they fail with error 36", urgent: min(hosts, 2),
+		})
 	}
 	return append(all, m.failingGPUs(not, known, why, seen)...)
 }
@@ -128,7 +152,7 @@ func (m *maker) failingGPUs(not [][]int, known []int, why []string, seen [][]str
 		names[i] = append(names[i], fmt.Sprintf("%s (%s)", m.doc.GPUs[g].Arch, m.doc.GPUs[g].Name))
 		all[i].seen = append(all[i].seen, seen[g]...)
 		all[i].urgent = len(all[i].seen)
-		all[i].text = "does not run on " + list(names[i]) + " with " + branches + ": " + why[g]
+		all[i].text, all[i].why = "does not run on "+list(names[i])+" with "+branches, why[g]
 	}
 	return all
 }
@@ -146,6 +170,12 @@ func (m *maker) column(p Platform, driver int) (fails []int, others int) {
 		}
 	}
 	return fails, others
+}
+
+// limits reports whether an image runs on a driver without what is newer than that.
+func (m *maker) limits(p Platform, driver int) bool {
+	width := len(m.doc.GPUs)
+	return slices.ContainsFunc(p.Grid[width*driver:width*(driver+1)], func(at int) bool { return at >= 0 && m.doc.Answers[at].Runs == "limited" })
 }
 
 // reason is why an image does not run on a whole branch: most often the driver is too old.

@@ -250,6 +250,38 @@ func TestMutations(t *testing.T) {
 	}
 }
 
+// TestWorst: a second fault never hides the first, whichever the document meets first.
+func TestWorst(t *testing.T) {
+	t.Parallel()
+	at := func(in *report.Input) *record.Cell {
+		return &in.Run.Cells[slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })]
+	}
+	for name, m := range mutations {
+		for _, other := range []string{"warning beside a pass", "evidence stale", "no tags"} {
+			in := fine()
+			mutations[other].change(&in, at(&in))
+			m.change(&in, at(&in))
+			if img := write(t, in).image(subject); m.state.Worse(img.State) {
+				t.Errorf("%s and %s: %s, want %s at least", name, other, img.State, m.state)
+			}
+		}
+	}
+}
+
+// TestWorstOfSeveralRows: a failure is not forgotten for a pass before or after it.
+func TestWorstOfSeveralRows(t *testing.T) {
+	t.Parallel()
+	for _, hours := range []int{-48, 48} {
+		in := fine()
+		failed := in.Ledgers[0].Rows[0]
+		failed.Row.Result, failed.Row.Started = gpu.Failed, failed.Row.Started.Add(time.Duration(hours)*time.Hour)
+		in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, failed)
+		if n := write(t, in).answers(subject); n["disagrees no"] != 1 || n["seen yes"] > 0 {
+			t.Errorf("a failure %d hours from a pass: %v, want an answer that disagrees", hours, n)
+		}
+	}
+}
+
 // discounts are changes after which a row does not count, and why.
 var discounts = map[string]struct {
 	change func(*gpu.Observation)
@@ -314,7 +346,7 @@ func TestNothingGetsBetter(t *testing.T) {
 		for name, d := range discounts {
 			in := reporttest.Run()
 			d.change(&in.Ledgers[0].Rows[i])
-			p := write(t, in)
+			p := printed{Document: report.New(in)}
 			for at, img := range p.Images {
 				was := base.Images[at]
 				if passed && was.State.Worse(img.State) {

@@ -4,18 +4,188 @@ package report_test
 
 import (
 	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/internal/golden"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/internal/reporttest"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/report"
+	"github.com/cudabuild/cudabuild/support"
 )
 
 func TestDocument(t *testing.T) {
 	t.Parallel()
-	var got bytes.Buffer
-	if err := plain.JSON(&got, reporttest.Document()); err != nil {
+	golden.Check(t, "testdata/example.json", document(t, reporttest.Run()))
+}
+
+func document(t *testing.T, in report.Input) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := plain.JSON(&b, report.New(in)); err != nil {
 		t.Fatal(err)
 	}
-	golden.Check(t, "testdata/example.json", got.String())
+	return b.String()
+}
+
+// TestPure: the same input makes the same document, whatever the order of maps, and stays as it was.
+func TestPure(t *testing.T) {
+	t.Parallel()
+	in := reporttest.Run()
+	first := document(t, in)
+	for range 5 {
+		if document(t, in) != first {
+			t.Fatal("one input makes two documents")
+		}
+	}
+	if fresh := reporttest.Run(); !reflect.DeepEqual(in.Run, fresh.Run) || !reflect.DeepEqual(in.Ledgers, fresh.Ledgers) || !reflect.DeepEqual(in.Contents, fresh.Contents) {
+		t.Error("New has changed its input")
+	}
+}
+
+// TestNoListIsNull: programs that read the document need not ask.
+func TestNoListIsNull(t *testing.T) {
+	t.Parallel()
+	for name, in := range map[string]report.Input{"example": reporttest.Run(), "nothing": {Run: &record.Run{}}, "bare cell": {Run: &record.Run{Cells: []record.Cell{{ID: "x"}}}}} {
+		in.Changes = nil // package diff's
+		for line := range strings.Lines(document(t, in)) {
+			field := strings.TrimSpace(line)
+			if strings.HasSuffix(strings.TrimSuffix(field, ","), ": null") && !slices.ContainsFunc([]string{"before", "ends", "agrees"}, func(may string) bool { return strings.HasPrefix(field, `"`+may+`"`) }) {
+				t.Errorf("%s: %s", name, field)
+			}
+		}
+	}
+}
+
+// TestRowsOnce: a row that stands in two ledgers and in the record is one.
+func TestRowsOnce(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	again := in.Ledgers[0].Rows[0]
+	in.Ledgers = append(in.Ledgers, report.Ledger{Name: "example-copy", Rows: []gpu.Observation{again}})
+	i := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
+	in.Run.Cells[i].Rows = []record.Row{{Row: again.Row, Host: again.Host}}
+	if rows := write(t, in).image(subject).Rows; len(rows) != 1 || rows[0].File == "" {
+		t.Errorf("rows %+v, want one, of the ledger", rows)
+	}
+}
+
+// TestRowOfAnIndex: of an index nobody knows which platform ran. A pass is then none, and a failure one of all platforms.
+func TestRowOfAnIndex(t *testing.T) {
+	t.Parallel()
+	const two = "12.4-base-debian13"
+	for _, result := range []gpu.Result{gpu.Passed, gpu.Failed} {
+		in := fine()
+		r := &in.Ledgers[0].Rows[0].Row
+		r.Cell, r.Digest, r.Config, r.Result = two, reporttest.Digest("index of "+two), "", result
+		p := write(t, in)
+		n, img := p.answers(two), p.image(two)
+		switch {
+		case result == gpu.Passed && (n["seen"] > 0 || img.State != report.Good || img.Rows[0].Discount != report.OtherPlatform):
+			t.Errorf("passed: %v, %s, %+v, want nothing seen", n, img.State, img.Rows)
+		case result == gpu.Failed && (n["disagrees no"] != 2 || img.State != report.Bad):
+			t.Errorf("failed: %v, %s, want a failure on both platforms", n, img.State)
+		}
+	}
+}
+
+// TestFailsOn: which image fails on a branch, and why, is one item, whether or not a host has it.
+func TestFailsOn(t *testing.T) {
+	t.Parallel()
+	in := reporttest.Run()
+	in.Ledgers = nil
+	i := slices.IndexFunc(report.New(in).Todo, func(i report.Item) bool { return strings.Contains(i.Text, "do not run on R535") })
+	if i < 0 {
+		t.Fatal("no item says what does not run on R535")
+	}
+	item := report.New(in).Todo[i]
+	if item.Text != "3 images do not run on R535, R550 and R570: driver 580.65.06 or newer is needed." ||
+		!slices.Equal(item.Images, []string{"13.0-base-ubuntu24.04", "13.0-nbody-ubuntu24.04", "13.0-runtime-ubuntu24.04"}) {
+		t.Errorf("the item is %+v", item)
+	}
+	in = reporttest.Run()
+	if text := fmt.Sprint(report.New(in).Todo); !strings.Contains(text, "R535 (which 1 host here has)") {
+		t.Errorf("no item says that a host has R535:\n%s", text)
+	}
+}
+
+// TestTodoIsShort: however many images there are and whatever ails them, one reads a few dozen items.
+func TestTodoIsShort(t *testing.T) {
+	t.Parallel()
+	in := many(600, 19, 14)
+	for i := range in.Run.Cells {
+		c := &in.Run.Cells[i]
+		c.Status, c.Stage, c.Reason = record.Failed, record.StageBuild, fmt.Sprintf("reason %d", i)
+	}
+	d := report.New(in)
+	if len(d.Todo) > 60 || !strings.Contains(d.Todo[8].Text, "592 more") || len(d.Todo[8].Images) != 592 {
+		t.Errorf("%d items, the ninth %.200q", len(d.Todo), d.Todo[8].Text)
+	}
+}
+
+// TestTrend goes by the rule of package gpu.
+func TestTrend(t *testing.T) {
+	t.Parallel()
+	d := reporttest.Document()
+	if len(d.Trends) != 1 {
+		t.Fatalf("%d trends, want 1", len(d.Trends))
+	}
+	tr := d.Trends[0]
+	last := tr.Points[len(tr.Points)-1]
+	if tr.Starts != 12 || tr.Median != 36075 || !tr.Worse || !last.Now || last.Median != 31000 || tr.Points[0].Now {
+		t.Errorf("the trend is %+v", tr)
+	}
+	rows := reporttest.Run().Ledgers[0].Rows
+	worse, figures := gpu.Compare(rows[12].Host, []gpu.Row{rows[12].Row}, rows[:12])
+	if len(worse) != 1 || figures[0].Limit != tr.Limit || figures[0].Spread != tr.Spread {
+		t.Errorf("gpu.Compare says %+v, the trend %+v", figures, tr)
+	}
+}
+
+// TestEnds: 90 days before an end it is known, and the last day is none on which it has ended.
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	for days, want := range map[int]string{91: "", 90: "ends", 0: "ends", -1: "ended"} {
+		in := fine()
+		in.Ends = map[string]*support.End{subject: {Date: in.Today.AddDate(0, 0, days).Format(time.DateOnly), What: "an example"}}
+		d := report.New(in)
+		got := ""
+		for _, i := range d.Todo {
+			if strings.HasPrefix(i.Text, "an example ") {
+				got = i.Kind
+			}
+		}
+		if got != want || want != "" && d.Ends[0].Days != days {
+			t.Errorf("%d days: item %q, ends %+v, want %q", days, got, d.Ends, want)
+		}
+	}
+}
+
+// TestLooserAdmitsNothingThatFails: what a requirement could be admits no driver on which the image would fail with every GPU.
+func TestLooserAdmitsNothingThatFails(t *testing.T) {
+	t.Parallel()
+	in := reporttest.Run()
+	d := report.New(in)
+	if len(d.Looser) != 1 || d.Looser[0].Image != "11.2-nbody-debian11" || d.Looser[0].Could != "driver>=450.80.02" {
+		t.Fatalf("looser requirements: %+v", d.Looser)
+	}
+	could, err := compat.ParseRequirement("NVIDIA_REQUIRE_CUDA", d.Looser[0].Could)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := in.Reports[reporttest.Digest("11.2-nbody-debian11 linux/amd64")]
+	r.Portability.Needs.Require = nil
+	for _, driver := range compat.Drivers() {
+		runs := slices.ContainsFunc(compat.GPUs(), func(g compat.Target) bool { return r.Predict(compat.Host{Driver: driver, GPU: g}).Verdict.Runs() })
+		if admits := could.Check(compat.Host{Driver: driver}).Holds; admits && !runs {
+			t.Errorf("%s admits driver %s, on which nothing runs", d.Looser[0].Could, driver)
+		}
+	}
 }

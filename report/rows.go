@@ -77,11 +77,11 @@ func (m *maker) place() {
 	}
 	had, outside := map[once]bool{}, map[string]int{}
 	add := func(o gpu.Observation, holder int) {
-		if k := onceOf(o); had[k] {
+		k := onceOf(o)
+		if had[k] {
 			return
-		} else { //nolint:revive // k is of this block alone
-			had[k] = true
 		}
+		had[k] = true
 		m.noteHost(o)
 		at := m.imagesOf(o.Row, digests)
 		switch i, known := ids[o.Row.Cell]; {

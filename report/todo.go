@@ -102,7 +102,7 @@ func (g *group) told() []Item {
 	return g.items
 }
 
-var plural = map[string]string{"has": "have", "was": "were", "is": "are", "does": "do", "stands": "stand"}
+var plural = map[string]string{"has": "have", "was": "were", "is": "are", "does": "do", "stands": "stand", "runs": "run"}
 
 // cellItems are what keeps images from being well that stands in the record itself; what rows and evidence say has items of its own.
 func (m *maker) cellItems() []Item {

@@ -11,7 +11,7 @@ import (
 )
 
 // trends are the figures of all images over time, earlier ones of the same cell included: these are what a figure is compared
-// with. A trend without a second point is none yet, but it is shown.
+// with. One without a second point is no trend yet, but it is shown.
 func trends(images []Image, rows [][]seen) []Trend {
 	all := []Trend{}
 	for i, img := range images {
@@ -28,7 +28,10 @@ func trends(images []Image, rows [][]seen) []Trend {
 			}
 		}
 		for _, h := range gpu.Histories(of) {
-			all = append(all, trend(img.ID, h, func(digest string) bool { return digest != "" && current[digest] }))
+			t := trend(img.ID, h, func(digest string) bool { return digest != "" && current[digest] })
+			if len(t.Points) > 1 || h.Starts[0].Row.Sharing == nil { // every client that shared a GPU once is no trend
+				all = append(all, t)
+			}
 		}
 	}
 	return all
