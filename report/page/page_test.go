@@ -16,79 +16,12 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/diff"
+	"github.com/cudabuild/cudabuild/internal/golden"
+	"github.com/cudabuild/cudabuild/internal/reporttest"
 	"github.com/cudabuild/cudabuild/report"
 	"github.com/cudabuild/cudabuild/report/page"
 	"github.com/cudabuild/cudabuild/support"
 )
-
-// synthetic is a report of n images on so many drivers and GPUs, each with 250 packages in four layers of which three are shared, as a
-// devel image has, and answers of its own on every tenth image.
-func synthetic(n, drivers, gpus int) *report.Document {
-	d := &report.Document{Version: 1, Made: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), Title: "cuda", Verdict: report.Verdict{State: report.Warned, Sentence: "Synthetic."}}
-	for i := range drivers {
-		d.Drivers = append(d.Drivers, report.Driver{Branch: fmt.Sprint(400 + 5*i), Version: fmt.Sprintf("%d.10", 400+5*i), Ended: i < 3})
-	}
-	for i := range gpus {
-		d.GPUs = append(d.GPUs, report.GPU{Arch: fmt.Sprintf("sm_%d", 50+10*i), Name: "Name"})
-	}
-	for _, how := range []report.How{report.Predicted, report.Seen, report.Disagrees, report.Open} {
-		for _, runs := range []string{"yes", "limited", "no", ""} {
-			d.Answers = append(d.Answers, report.Answer{How: how, Runs: runs, Verdict: "native", Why: fmt.Sprintf("because of %s and %s, as the table of drivers says", how, runs)})
-		}
-	}
-	const oses = 12
-	packages := func(from, n, of int) (all []report.Package) {
-		for i := range n {
-			all = append(all, report.Package{Name: fmt.Sprintf("libthing-of-%d", (from*7919+i*104729)%100003), Version: fmt.Sprintf("%d.%d.%d-%d", of%13, i%17, (from*31+i)%997, of%5), Arch: "amd64", Manager: "dpkg"})
-		}
-		return all
-	}
-	layer := func(images []int, p []report.Package) int {
-		d.Layers = append(d.Layers, report.Layer{Digest: fmt.Sprintf("sha256:%064x", len(d.Layers)*2654435761), SizeBytes: int64(1_000_000 * (1 + len(d.Layers)%40)), CreatedBy: "/bin/sh -c apt-get install -y --no-install-recommends cuda-cudart-12-4", Images: images, Packages: p})
-		return len(d.Layers) - 1
-	}
-	shared := make([]int, oses)
-	for os := range oses {
-		var all []int
-		for i := os; i < n; i += oses {
-			all = append(all, i)
-		}
-		shared[os] = layer(all, packages(os, 90, os))
-	}
-	var devel int
-	for i := range n {
-		if i%4 == 0 { // base, runtime, devel and a sample of one release
-			devel = layer([]int{i}, packages(i, 40, i))
-		}
-		image := report.Image{
-			ID: fmt.Sprintf("%d.%d-kind%d-os%d", 9+i/oses/4%20, i/oses/80, i/oses%4, i%oses), OS: fmt.Sprintf("os%d", i%oses),
-			CUDA: fmt.Sprintf("%d.%d", 9+i/oses/4%20, i/oses/80), Kind: fmt.Sprintf("kind%d", i/oses%4), State: report.Good, Status: "built", Verdict: "passed",
-			Digest: fmt.Sprintf("sha256:%064x", i*40503), SizeBytes: 3_000_000_000, Tags: []string{"cuda:tag"},
-		}
-		p := report.Platform{Platform: "linux/amd64", Verdict: "passed", Layers: []int{shared[i%oses], devel}, Env: []string{"PATH=/usr/local/cuda/bin:/usr/bin", "NVIDIA_VISIBLE_DEVICES=all"}, Needs: []string{"a driver of 525.60.13 or newer"}, Requires: []report.Requirement{{Name: "NVIDIA_REQUIRE_CUDA", Value: "cuda>=12.4", Words: "a driver of 550 or newer"}}}
-		p.Layers = append(p.Layers, layer([]int{i}, packages(i+1_000_000, 4, i)))
-		for range 12 {
-			p.History = append(p.History, report.Step{CreatedBy: "/bin/sh -c apt-get install -y --no-install-recommends cuda-cudart-12-4"})
-		}
-		for driver := range drivers {
-			for gpu := range gpus {
-				answer := 2 // predicted, no
-				switch {
-				case driver > i%drivers/2+gpu/4:
-					answer = 0
-				case driver == i%drivers/2:
-					answer = 1
-				case i%10 == 0 && gpu == 3 && driver%8 == 5:
-					answer = 4 + i%12
-				}
-				p.Grid = append(p.Grid, answer)
-			}
-		}
-		image.Platforms = []report.Platform{p}
-		d.Images = append(d.Images, image)
-	}
-	return d
-}
 
 func written(t *testing.T, d *report.Document) string {
 	t.Helper()
@@ -99,11 +32,19 @@ func written(t *testing.T, d *report.Document) string {
 	return b.String()
 }
 
+// TestExample shows what stands on the page without script.
+func TestExample(t *testing.T) {
+	t.Parallel()
+	html, _, _ := strings.Cut(written(t, reporttest.Document()), `<script type="application/octet-stream"`)
+	_, main, _ := strings.Cut(html, "<body>")
+	golden.Check(t, "testdata/example.html", main)
+}
+
 // TestSize: the whole fits a mail.
 func TestSize(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ images, drivers, gpus, most int }{{600, 40, 8, 1_500_000}, {2196, 19, 8, 4_000_000}} {
-		if n := len(written(t, synthetic(tt.images, tt.drivers, tt.gpus))); n > tt.most {
+		if n := len(written(t, reporttest.Big(tt.images, tt.drivers, tt.gpus))); n > tt.most {
 			t.Errorf("%d images on %d drivers and %d GPUs: %d bytes, want at most %d", tt.images, tt.drivers, tt.gpus, n, tt.most)
 		} else {
 			t.Logf("%d images on %d drivers and %d GPUs: %d bytes", tt.images, tt.drivers, tt.gpus, n)
@@ -166,7 +107,7 @@ func details(t *testing.T, html string) string {
 	return all.String()
 }
 
-var loads = regexp.MustCompile(`(?i)\s(?:src|href|action|srcset|poster)="?([^"\s>]*)`)
+var loads = regexp.MustCompile(`(?i)\s(?:src|href|action|srcset|poster)="([^"]*)`) // a stranger's quotes are never these
 
 // check wants markup that loads nothing and of which no stranger made a part.
 func check(t *testing.T, what, html string) {
