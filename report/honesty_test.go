@@ -89,7 +89,7 @@ func (p printed) answers(id string) map[string]int {
 func TestFine(t *testing.T) {
 	t.Parallel()
 	p := write(t, fine())
-	if p.Verdict.State != report.Good || p.Verdict.Sentence != "All 3 images are built, verified and tagged." || !strings.Contains(p.badge, "✓ good, 3 of 3") {
+	if p.Verdict.State != report.Good || p.Verdict.Sentence != "All 3 images are built, verified and tagged; 1 was seen to run on GPUs." || !strings.Contains(p.badge, "✓ good, 3 of 3") {
 		t.Errorf("verdict %+v, badge\n%s\nwant all good", p.Verdict, p.badge)
 	}
 	if n := p.answers(subject); n["seen yes"] != 1 || !strings.Contains(p.line(subject), "1 passed") {
@@ -155,9 +155,10 @@ var mutations = map[string]struct {
 	"evidence incomplete": {evidenced(func(r *attest.Report) {
 		r.State, r.Images[0].State, r.Images[0].Documents = attest.Incomplete, attest.Incomplete, nil
 	}), report.Warned, "evidence that is incomplete"},
-	"evidence of another image": {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
-	"evidence unread":           {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
-	"evidence without a state":  {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
+	"evidence of another image":                   {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
+	"evidence unread":                             {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
+	"evidence without a state":                    {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
+	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = []string{c.ID} }, report.Warned, "names another image in the registry"},
 	"a failure seen by surprise": {rowed(func(r *gpu.Row) {
 		r.Result, r.Agrees, r.Reason = gpu.Failed, nil, "out of luck"
 	}), report.Bad, "out of luck"},
@@ -227,6 +228,9 @@ func TestMutations(t *testing.T) {
 			}) &&
 				m.state != report.Warned {
 				t.Errorf("nothing to do about it: %+v", p.Todo)
+			}
+			if m.state == report.Bad && strings.Contains(p.Verdict.Sentence, "seen to run") && len(img.Rows) > 0 && img.Rows[0].Result != "pass" {
+				t.Errorf("the verdict counts a failure as seen to run: %q", p.Verdict.Sentence)
 			}
 			if line := p.line(subject); strings.Contains(line, "good") || !strings.Contains(line, string(m.state)) {
 				t.Errorf("the Markdown says %q, want %s", line, m.state)
@@ -323,7 +327,7 @@ func TestDiscounts(t *testing.T) {
 				if line := p.line(subject); strings.Contains(line, "1 passed") || !strings.Contains(line, "1 not counted") {
 					t.Errorf("the Markdown says %q, want a row that is not counted", line)
 				}
-				if strings.Contains(p.markdown, ", seen") {
+				if strings.Contains(p.markdown, ", seen") || strings.Contains(p.Verdict.Sentence, "seen") {
 					t.Errorf("the Markdown says that something was seen:\n%s", p.markdown)
 				}
 				if !slices.ContainsFunc(p.Todo, func(i report.Item) bool {

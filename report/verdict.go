@@ -8,6 +8,11 @@ import (
 	"strings"
 )
 
+const (
+	mostTold = 2   // states of which the sentence says more than how many images are in them
+	mostWhy  = 240 // characters of a reason in it
+)
+
 // verdict counts what is well, and names what is not, the worst first.
 func (m *maker) verdict() Verdict {
 	images := m.doc.Images
@@ -27,10 +32,19 @@ func (m *maker) verdict() Verdict {
 	if well == len(images) && well > 1 {
 		parts[0] = fmt.Sprintf("All %d images are built, verified and tagged", well)
 	}
+	told := 0
 	for _, state := range []State{Bad, Cancelled, Skipped, NotKnown, Warned} {
-		if list := of[state]; len(list) > 0 {
+		switch list := of[state]; {
+		case len(list) == 0:
+		case told < mostTold:
+			told++
 			parts = append(parts, tell(state, list))
+		default:
+			parts = append(parts, counted(state, len(list)))
 		}
+	}
+	if n := m.seenRunning(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d %s seen to run on GPUs", n, were(n)))
 	}
 	unread := 0
 	for _, s := range m.doc.Sources {
@@ -48,18 +62,44 @@ func (m *maker) verdict() Verdict {
 	return v
 }
 
-// tell says of images of one state how many there are, and of one what it is.
+// seenRunning counts images that a GPU has run, and none failed otherwise than predicted.
+func (m *maker) seenRunning() (n int) {
+	for _, rows := range m.rows {
+		passed := slices.ContainsFunc(rows, func(s seen) bool { return s.counts() && !s.fails })
+		if passed && !slices.ContainsFunc(rows, seen.against) {
+			n++
+		}
+	}
+	return n
+}
+
+// tell says of images of one state how many there are, and of the first what it is.
 func tell(state State, list []Image) string {
 	first := list[0]
+	why := strings.TrimSuffix(first.Why, ".")
+	if runes := []rune(why); len(runes) > mostWhy {
+		why = string(runes[:mostWhy]) + "…"
+	}
 	if len(list) == 1 {
-		return first.ID + " " + strings.TrimSuffix(first.Why, ".")
+		return first.ID + " " + why
 	}
-	words := map[State]string{Bad: "failed", Cancelled: "were cancelled", Skipped: "were skipped", NotKnown: "are not known to be well", Warned: "have warnings"}
-	same := !slices.ContainsFunc(list, func(img Image) bool { return img.Why != first.Why })
-	if same {
-		return fmt.Sprintf("%d images (%s and others): each %s", len(list), first.ID, strings.TrimSuffix(first.Why, "."))
+	return fmt.Sprintf("%s, the first of them %s, which %s", counted(state, len(list)), first.ID, why)
+}
+
+// counted is "2 were skipped".
+func counted(state State, n int) string {
+	words := map[State][2]string{
+		Bad: {"failed", "failed"}, Cancelled: {"was cancelled", "were cancelled"}, Skipped: {"was skipped", "were skipped"},
+		NotKnown: {"is not known to be well", "are not known to be well"}, Warned: {"has a warning", "have warnings"},
+	}[state]
+	return fmt.Sprintf("%d %s", n, words[min(n, 2)-1])
+}
+
+func were(n int) string {
+	if n == 1 {
+		return "was"
 	}
-	return fmt.Sprintf("%d %s, the first %s, which %s", len(list), words[state], first.ID, strings.TrimSuffix(first.Why, "."))
+	return "were"
 }
 
 func are(n int) string {

@@ -97,7 +97,8 @@ func column(d *report.Document, p report.Platform, driver int) string {
 		otherwise = otherwise || a.How == report.Disagrees
 	}
 	word := "✓ yes"
-	switch all := n["yes"] + n["limited"] + n["no"] + n[""]; {
+	all := n["yes"] + n["limited"] + n["no"] + n[""]
+	switch {
 	case all == 0:
 		return "-"
 	case n["no"] == all:
@@ -113,7 +114,7 @@ func column(d *report.Document, p report.Platform, driver int) string {
 	case otherwise:
 		word += ", seen otherwise than predicted"
 	case seen > 0:
-		word += fmt.Sprintf(", seen on %d", seen)
+		word += fmt.Sprintf(", seen on %d of %d GPUs", seen, all)
 	}
 	return word
 }
