@@ -53,7 +53,7 @@ Exit code: 0 the same, 1 they differ, 2 usage, 3 something could not be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0], args[1]) },
 	}
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
-	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`FILE` to write in place of stdout, a page, JSON or text by its name: .html, .json, .txt")
+	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`FILE` to write, .html, .json or .txt, in place of stdout")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`PLATFORM` of images of several, such as linux/arm64 (default: this machine's)")
 	f.addRegistry(cmd)
 	return cmd
@@ -61,8 +61,8 @@ Exit code: 0 the same, 1 they differ, 2 usage, 3 something could not be read.`,
 
 // diffForms print a result, by the end of the file's name.
 var diffForms = map[string]func(io.Writer, *diff.Result) error{
-	".json": func(w io.Writer, r *diff.Result) error { return plain.JSON(w, r) },
 	".html": page.WriteDiff,
+	".json": func(w io.Writer, r *diff.Result) error { return plain.JSON(w, r) },
 	".txt":  diffPage,
 }
 
