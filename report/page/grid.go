@@ -118,7 +118,7 @@ func rankAt(ranks []int, at int) int {
 }
 
 // worst is the cell of one driver branch.
-func worst(d *report.Document, answers []int, ranks []int) gridCell {
+func worst(d *report.Document, answers, ranks []int) gridCell {
 	at, differ := nothing, false
 	var archs, shown []string
 	for i, answer := range answers {

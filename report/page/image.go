@@ -65,10 +65,10 @@ func (v documentView) image(i int) imageView {
 		part := platformView{Platform: p, At: n, Answer: len(p.Grid) > 0}
 		var total int64
 		for _, l := range p.Layers {
-			total += v.Document.Layers[l].SizeBytes
+			total += v.Layers[l].SizeBytes
 		}
 		for n, l := range p.Layers {
-			layer := layerView{Layer: v.Document.Layers[l], At: l, Number: n + 1}
+			layer := layerView{Layer: v.Layers[l], At: l, Number: n + 1}
 			layer.Share = share(layer.SizeBytes, total)
 			for _, other := range layer.Images {
 				switch {

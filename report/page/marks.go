@@ -15,11 +15,13 @@ type mark struct {
 	Shape string // SVG in a view box of 24; what is black is drawn in the colour of the text
 }
 
-const ring = `<circle cx='12' cy='12' r='8' fill='none' stroke='black' stroke-width='2.6'/>`
-const cutTick = `M6.3 12.4L8.2 10.5 10.6 12.9 15.8 7.7 17.7 9.6 10.6 16.7Z`
-const cutCross = `M7 8.6L8.6 7 12 10.4 15.4 7 17 8.6 13.6 12 17 15.4 15.4 17 12 13.6 8.6 17 7 15.4 10.4 12Z`
-const asks = `<path d='M9 9.8a3 3 0 1 1 4.4 2.6c-1 .5-1.4 1-1.4 2' fill='none' stroke='black' stroke-width='2'/><circle cx='12' cy='17' r='1.3'/>`
-const dotted = `<rect x='3.5' y='3.5' width='17' height='17' fill='none' stroke='black' stroke-width='2.2' stroke-dasharray='2.4 2.4'/>`
+const (
+	ring     = `<circle cx='12' cy='12' r='8' fill='none' stroke='black' stroke-width='2.6'/>`
+	cutTick  = `M6.3 12.4L8.2 10.5 10.6 12.9 15.8 7.7 17.7 9.6 10.6 16.7Z`
+	cutCross = `M7 8.6L8.6 7 12 10.4 15.4 7 17 8.6 13.6 12 17 15.4 15.4 17 12 13.6 8.6 17 7 15.4 10.4 12Z`
+	asks     = `<path d='M9 9.8a3 3 0 1 1 4.4 2.6c-1 .5-1.4 1-1.4 2' fill='none' stroke='black' stroke-width='2'/><circle cx='12' cy='17' r='1.3'/>`
+	dotted   = `<rect x='3.5' y='3.5' width='17' height='17' fill='none' stroke='black' stroke-width='2.2' stroke-dasharray='2.4 2.4'/>`
+)
 
 // marks are all symbols of the grid, the worst first: of several GPUs the grid shows the first of these. What nobody knows is
 // worse than what runs, so that it never looks like it.

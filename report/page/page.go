@@ -27,7 +27,7 @@ import (
 var assets embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list, "where": where,
+	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
 	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "inc": func(i int) int { return i + 1 }, "legend": func() []mark { return marks }, "states": func() []stateMark { return states },
 	"style":  func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
 	"script": func() template.JS { return template.JS(asset("page.js")) },              //nolint:gosec // ours
@@ -134,9 +134,6 @@ func share(n, all int64) int64 {
 }
 
 func list(s []string) string { return strings.Join(s, ", ") }
-
-// where is the address of an image on this page.
-func where(id string) string { return "image=" + id }
 
 // agreement says how a row stands to what was predicted, "" if nothing was.
 func agreement(agrees *bool) string {

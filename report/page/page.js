@@ -215,6 +215,7 @@
   for (const name of ["driver", "gpu", "state"]) choices[name].onchange = () => choose({ [name]: choices[name].value });
   choices.q.form.onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", show);
+  addEventListener("keydown", (event) => { if (event.key === "Escape" && read().image) choose({ image: "" }); });
   addEventListener("error", () => by("found").textContent = "This browser cannot show the details.");
   const ready = () => { document.body.dataset.ready = ""; };
   show().then(ready, (e) => { ready(); by("found").textContent = "The details could not be unpacked: " + e; });
