@@ -68,7 +68,7 @@
     for (let i = 1; i <= shown.length; i++) {
       if (i < shown.length && mark(i) === mark(from) && shown[i].ended === shown[from].ended) continue;
       const m = marks[mark(from)];
-      html += `<td colspan=${i - from}${ends(shown[from])}><i class=${m.name}>${m.word}</i></td>`;
+      html += `<td role=cell colspan=${i - from}${ends(shown[from])}><i class=${m.name}>${m.word}</i></td>`;
       from = i;
     }
     const made = make("template", {});
@@ -82,7 +82,7 @@
     drawn = key;
     const shown = data && columns(data, chosen), n = shown ? shown.length : branches.length || 1;
     head.replaceChildren(head.cells[0], ...(shown ? shown.map((c) => {
-      const cell = make("th", { scope: "col" }, c.name);
+      const cell = make("th", { role: "columnheader", scope: "col" }, c.name);
       if (c.ended) { cell.className = "e"; cell.append(make("span", { class: "v" }, " ended")); }
       return cell;
     }) : branches));
@@ -163,14 +163,21 @@
     find.oninput = () => lines.forEach((line, i) => { line.hidden = !all[i][1].join(" ").toLowerCase().includes(find.value.toLowerCase()); });
   };
   const perBundle = Number(section.dataset.per);
+  let from = null; // who had the focus before
   const open = async (chosen) => {
     if (section.dataset.shown === chosen.image && chosen.image) {
       if (inside.querySelector(".own")) own(await unpack("data-grids"), chosen, rows.findIndex((r) => r.id === chosen.image));
       return;
     }
+    const held = section.contains(document.activeElement), last = rows.find((r) => r.id === section.dataset.shown);
+    if (chosen.image && section.hidden) from = document.activeElement;
     section.hidden = !chosen.image;
     delete section.dataset.shown;
-    if (!chosen.image) { inside.replaceChildren(); return; }
+    if (!chosen.image) {
+      inside.replaceChildren();
+      if (held) (from && from !== document.body ? from : last ? last.row.querySelector("a") : choices.q).focus();
+      return;
+    }
     title.textContent = chosen.image;
     const at = rows.findIndex((r) => r.id === chosen.image);
     if (at < 0) inside.replaceChildren(make("p", {}, "There is no such image in this report. The link may be of another day's."));
