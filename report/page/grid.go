@@ -3,6 +3,8 @@
 package page
 
 import (
+	"fmt"
+	"html/template"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/report"
@@ -57,6 +59,15 @@ func summarize(d *report.Document) grid {
 		g.Rows = append(g.Rows, row)
 	}
 	return g
+}
+
+// spans is what makes a cell as wide as the columns that it spans, where each row is a grid of its own (page.css).
+func spans(g grid) template.CSS {
+	var b strings.Builder
+	for n := 2; n <= max(len(g.Drivers), len(g.GPUs)); n++ {
+		fmt.Fprintf(&b, "#answers [colspan=\"%d\"]{grid-column-end:span %d}\n", n, n)
+	}
+	return template.CSS(b.String()) //nolint:gosec // numbers
 }
 
 func (c gridCell) same(next gridCell) bool {

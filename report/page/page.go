@@ -29,6 +29,7 @@ var assets embed.FS
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
 	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "inc": func(i int) int { return i + 1 }, "legend": func() []mark { return marks }, "states": func() []stateMark { return states },
+	"spans":  spans,
 	"style":  func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
 	"script": func() template.JS { return template.JS(asset("page.js")) },              //nolint:gosec // ours
 }).ParseFS(assets, "*.html"))

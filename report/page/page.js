@@ -62,50 +62,39 @@
     return null;
   };
   const ends = (column) => column.ended ? " class=e" : "";
-  const cells = (data, shown, at) => {
-    const grid = data.grids[data.images[at][0]];
-    if (!grid) return null;
+  const cells = (data, shown, grid) => {
     let html = "", from = 0;
     const mark = (i) => rank(data, grid[shown[i].at]);
     for (let i = 1; i <= shown.length; i++) {
       if (i < shown.length && mark(i) === mark(from) && shown[i].ended === shown[from].ended) continue;
       const m = marks[mark(from)];
-      html += `<td colspan=${i - from}${ends(shown[from])}><i class=${m.name}>${m.word}</i></td>`;
+      html += `<td role=cell colspan=${i - from}${ends(shown[from])}><i class=${m.name}>${m.word}</i></td>`;
       from = i;
     }
-    return html;
+    const made = make("template", {});
+    made.innerHTML = html;
+    return made.content;
   };
-  let drawn = "", turn = 0;
+  let drawn = " ";
   const draw = (data, chosen) => {
-    const key = chosen.driver + " " + chosen.gpu, mine = ++turn;
-    const shown = data && columns(data, chosen);
+    const key = chosen.driver + " " + chosen.gpu;
     if (key === drawn) return;
     drawn = key;
+    const shown = data && columns(data, chosen), n = shown ? shown.length : branches.length || 1;
     head.replaceChildren(head.cells[0], ...(shown ? shown.map((c) => {
-      const cell = make("th", { scope: "col" }, c.name);
+      const cell = make("th", { role: "columnheader", scope: "col" }, c.name);
       if (c.ended) { cell.className = "e"; cell.append(make("span", { class: "v" }, " ended")); }
       return cell;
     }) : branches));
-    table.style.setProperty("--n", shown ? shown.length : branches.length);
-    const one = (r) => {
-      const html = shown && cells(data, shown, r.at);
-      while (r.row.cells.length > 1) r.row.lastElementChild.remove();
-      if (html) return r.row.insertAdjacentHTML("beforeend", html);
-      r.row.append(...r.cells);
-      if (r.cells.length === 1 && r.cells[0].className === "none") r.cells[0].colSpan = shown ? shown.length : branches.length || 1;
-    };
-    // What can be seen first; the rest is emptied at once, so that no row says what is not asked, and follows in slices.
-    const order = [...rows.filter((r) => !r.out), ...rows.filter((r) => r.out)];
-    table.setAttribute("aria-busy", "true");
-    const rest = order.splice(80);
-    order.forEach(one);
-    rest.forEach((r) => { while (r.row.cells.length > 1) r.row.lastElementChild.remove(); });
-    const next = () => {
-      if (mine !== turn && drawn !== key) return;
-      rest.splice(0, 150).forEach(one);
-      if (rest.length) setTimeout(next); else table.removeAttribute("aria-busy");
-    };
-    next();
+    table.style.setProperty("--n", n);
+    const made = new Map(); // few grids are different
+    for (const r of rows) {
+      const g = data ? data.images[r.at][0] : -1;
+      if (shown && g >= 0 && !made.has(g)) made.set(g, cells(data, shown, data.grids[g]));
+      const its = shown && g >= 0 ? [made.get(g).cloneNode(true)] : r.cells;
+      r.row.replaceChildren(r.row.cells[0], ...its);
+      if (r.cells.length === 1 && r.cells[0].className === "none") r.cells[0].colSpan = n;
+    }
   };
 
   const filter = (data, chosen) => {
@@ -174,14 +163,21 @@
     find.oninput = () => lines.forEach((line, i) => { line.hidden = !all[i][1].join(" ").toLowerCase().includes(find.value.toLowerCase()); });
   };
   const perBundle = Number(section.dataset.per);
+  let from = null; // who had the focus before
   const open = async (chosen) => {
     if (section.dataset.shown === chosen.image && chosen.image) {
       if (inside.querySelector(".own")) own(await unpack("data-grids"), chosen, rows.findIndex((r) => r.id === chosen.image));
       return;
     }
+    const held = section.contains(document.activeElement), last = rows.find((r) => r.id === section.dataset.shown);
+    if (chosen.image && section.hidden) from = document.activeElement;
     section.hidden = !chosen.image;
     delete section.dataset.shown;
-    if (!chosen.image) { inside.replaceChildren(); return; }
+    if (!chosen.image) {
+      inside.replaceChildren();
+      if (held) (from && from !== document.body ? from : last ? last.row.querySelector("a") : choices.q).focus();
+      return;
+    }
     title.textContent = chosen.image;
     const at = rows.findIndex((r) => r.id === chosen.image);
     if (at < 0) inside.replaceChildren(make("p", {}, "There is no such image in this report. The link may be of another day's."));

@@ -170,7 +170,7 @@ func TestAnswers(t *testing.T) {
 	for _, how := range []report.How{report.Predicted, report.Seen, report.Disagrees, report.Open, ""} {
 		for _, runs := range []string{"yes", "limited", "no", "", "new"} {
 			d := one(report.Answer{How: how, Runs: runs})
-			m := regexp.MustCompile(`<td><i class="(\w+)">([^<]*)</i>`).FindStringSubmatch(written(t, d))
+			m := regexp.MustCompile(`<td role="cell"><i class="(\w+)">([^<]*)</i>`).FindStringSubmatch(written(t, d))
 			if m == nil {
 				t.Fatalf("%s %s: no symbol in the grid", how, runs)
 			}
@@ -218,14 +218,14 @@ func TestWorst(t *testing.T) {
 		{[]report.Answer{yes, no, no}, `<i class="pn">predicted to fail</i><small>sm_80 &#43;1</small>`},
 		{[]report.Answer{no, bad}, `<i class="dd">seen otherwise than predicted</i><small>sm_80</small>`},
 	} {
-		if html := written(t, one(tt.answers...)); !strings.Contains(html, "<td>"+tt.want) {
+		if html := written(t, one(tt.answers...)); !strings.Contains(html, `<td role="cell">`+tt.want) {
 			t.Errorf("%v: want %s", tt.answers, tt.want)
 		}
 	}
 
 	d := one(yes, yes)
 	d.Images[0].Platforms = append(d.Images[0].Platforms, report.Platform{Platform: "linux/arm64"})
-	if !strings.Contains(written(t, d), `<td><i class="oo">`) {
+	if !strings.Contains(written(t, d), `<td role="cell"><i class="oo">`) {
 		t.Error("a platform that nobody verified, and the image is not shown as not known")
 	}
 	for want, p := range map[string]report.Platform{"not known: it was not verified": {}, "it needs nothing of a driver": {Verdict: "passed"}} {
@@ -264,7 +264,7 @@ func TestEnded(t *testing.T) {
 	d.Drivers[0].Ended, d.Images[0].Ended = true, true
 	d.Ends = []report.Ending{{End: support.End{What: "driver branch R535"}, Ended: true}}
 	html := written(t, d)
-	for _, want := range []string{`class="e" title="">R535<span class="v"> ended</span>`, `<td class="e"><i class="py">`, "good<span class=\"v\">, ended</span>", "has ended"} {
+	for _, want := range []string{`class="e" title="">R535<span class="v"> ended</span>`, `<td role="cell" class="e"><i class="py">`, "good<span class=\"v\">, ended</span>", "has ended"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page has no %q", want)
 		}
