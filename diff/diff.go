@@ -30,7 +30,7 @@ type Kind string
 // The kinds of causes.
 const (
 	Package     Kind = "package"     // another version, or a package more or less
-	File        Kind = "file"        // a file that no package owns has other content, is new or gone
+	File        Kind = "file"        // a file has other content, is new or gone, and no package that changed owns it
 	Mode        Kind = "mode"        // permissions or owner alone
 	Environment Kind = "environment" // configuration: environment, labels, command, user
 	Recipe      Kind = "recipe"      // a line of a recipe or of the matrix asks for something else; a step's command differs
@@ -66,7 +66,7 @@ type Image struct {
 	Cell     string `json:"cell"` // its ID; "" of two images that are not of a record
 	Platform string `json:"platform"`
 	State    State  `json:"state"`
-	Why      string `json:"why,omitempty"` // of unread
+	Why      string `json:"why,omitempty"` // of unread; of changed, which records of packages are damaged
 	// Of what is not on that side all are empty.
 	OldDigest  string `json:"old_digest"`
 	NewDigest  string `json:"new_digest"`
@@ -96,7 +96,7 @@ type PackageChange struct {
 // FileChange is one path that a container sees otherwise.
 type FileChange struct {
 	Path string `json:"path"` // without a leading slash
-	// How is what changed: "added", "removed", "type", "content", "target", "mode", "owner", "time", several with commas between.
+	// How is what changed: "added", "removed", "type", "content", "target", "mode", "owner", "attributes", "time", several with commas between.
 	How   string `json:"how"`
 	Old   string `json:"old,omitempty"` // in words, where they are short: a mode, a size, a target
 	New   string `json:"new,omitempty"`

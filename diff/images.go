@@ -17,13 +17,15 @@ type Version struct {
 	Image v1.Image
 	// Made is what it was made of, as a run record notes it; nil if nobody has. With it more causes are known.
 	Made *record.Made
+	// Where says where recipes ask for the steps of a cell, by what a history says of them; nil if nobody knows.
+	Where func(cell string) map[string]string
 }
 
 // Images compares two images. An error means that one could not be read.
 func Images(ctx context.Context, old, now Version) (*Result, error) {
 	var c causes
 	is := blank()
-	if err := compare(ctx, &c, tree.NewReader(), &is, old.Image, now.Image, compareMade(old.Made, now.Made)); err != nil {
+	if err := compare(ctx, &c, tree.NewReader(), &is, old, now, compareMade(old.Made, now.Made)); err != nil {
 		return nil, err
 	}
 	r := &Result{Version: 1, Old: Side{Name: old.Name}, New: Side{Name: now.Name}, Images: []Image{is}}

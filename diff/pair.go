@@ -4,11 +4,9 @@ package diff
 
 import (
 	"archive/tar"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -28,6 +26,7 @@ type side struct {
 	steps    []step
 	stepAt   []int // by layer, see compareSteps
 	tree     *tree.Tree
+	where    map[string]string // by step
 }
 
 // pair is what is known of two images when the causes of their differences are looked for.
@@ -43,13 +42,6 @@ type pair struct {
 	inside   map[string]int    // folders in which something was added or removed, with the cause of that
 }
 
-// moved is a package that changed.
-type moved struct {
-	PackageChange
-
-	layers [2]int // of the first of its files that changed, old and new; -1 if there is none
-}
-
 // change is a path that a container sees otherwise.
 type change struct {
 	path     string
@@ -58,7 +50,8 @@ type change struct {
 	owners   []string
 }
 
-func readSide(img v1.Image) (s side, err error) {
+func readSide(v Version) (s side, err error) {
+	img := v.Image
 	digest, err := img.Digest()
 	if err != nil {
 		return s, err
@@ -76,6 +69,9 @@ func readSide(img v1.Image) (s side, err error) {
 	}
 	if err == nil {
 		s.steps = stepsOf(s.config, len(s.manifest.Layers))
+		if v.Where != nil {
+			s.where = v.Where(s.config.Config.Labels[titleLabel])
+		}
 	}
 	return s, err
 }
@@ -93,7 +89,7 @@ func (s side) platform() string {
 }
 
 // compare fills what differs between two images.
-func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old, now v1.Image, notes made) error {
+func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old, now Version, notes made) error {
 	p := &pair{causes: c, made: notes, packages: map[string]*moved{}, first: map[int]string{}, inside: map[string]int{}}
 	var err, err2 error
 	p.old, err = readSide(old)
@@ -110,7 +106,7 @@ func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old
 	p.steps, p.old.stepAt, p.now.stepAt = compareSteps(p.old.steps, p.now.steps)
 	p.date = p.dates()
 	if !slices.Equal(p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs) {
-		if p.old.tree, p.now.tree, err = reader.Pair(ctx, old, now); err != nil {
+		if p.old.tree, p.now.tree, err = reader.Pair(ctx, old.Image, now.Image); err != nil {
 			return err
 		}
 		changes := p.changes()
@@ -198,75 +194,6 @@ func (c *change) layers() (old, now int) {
 		now = c.now.Layer
 	}
 	return old, now
-}
-
-// packageChanges compares the packages, and finds the cause of each.
-func (p *pair) packageChanges(changes []*change) []PackageChange {
-	type key struct{ manager, name, arch string }
-	versions := [2]map[key][]string{{}, {}}
-	for i, t := range []*tree.Tree{p.old.tree, p.now.tree} {
-		for _, is := range t.Packages() {
-			k := key{is.Manager, is.Name, is.Arch}
-			versions[i][k] = append(versions[i][k], is.Version)
-		}
-	}
-	keys := maps.Clone(versions[0])
-	maps.Copy(keys, versions[1])
-	var all []*moved
-	for k := range keys {
-		old, now := strings.Join(versions[0][k], ", "), strings.Join(versions[1][k], ", ")
-		if old != now {
-			all = append(all, &moved{PackageChange{k.manager, k.name, k.arch, old, now, 0}, [2]int{-1, -1}})
-		}
-	}
-	slices.SortFunc(all, func(a, b *moved) int {
-		return cmp.Or(cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch))
-	})
-	for _, is := range all {
-		if p.packages[is.Name] == nil {
-			p.packages[is.Name] = is
-		}
-	}
-	p.layersOf(changes)
-	list := []PackageChange{}
-	for _, is := range all {
-		is.layers = p.packages[is.Name].layers
-		is.Cause = p.causeOf(is)
-		list = append(list, is.PackageChange)
-		if _, known := p.first[is.layers[1]]; !known {
-			p.first[is.layers[1]] = is.Name
-		}
-	}
-	return list
-}
-
-// layersOf notes in which layers the packages changed.
-func (p *pair) layersOf(changes []*change) {
-	for _, c := range changes {
-		if c.only("time") {
-			continue
-		}
-		for _, owner := range c.owners {
-			is := p.packages[owner]
-			if is == nil || c.now != nil && c.now.Type == tar.TypeDir {
-				continue
-			}
-			old, now := c.layers()
-			is.layers = [2]int{max(is.layers[0], old), max(is.layers[1], now)}
-		}
-	}
-}
-
-// causeOf is the recipe if a step that differs asks for the package, or the package is there or gone in the layer of such a
-// step; else it is the package itself.
-func (p *pair) causeOf(is *moved) int {
-	for i, s := range p.steps {
-		in := is.layers[0] >= 0 && p.old.stepAt[is.layers[0]] == i || is.layers[1] >= 0 && p.now.stepAt[is.layers[1]] == i
-		if s.names(is.Name) || in && (is.Old == "" || is.New == "") {
-			return p.of(Recipe, s.String(), p.asked())
-		}
-	}
-	return p.of(Package, fmt.Sprintf("%s %s -> %s", is.Name, cmp.Or(is.Old, "none"), cmp.Or(is.New, "none")), "")
 }
 
 // files finds the cause of each change, what is inside a folder before the folder.

@@ -4,6 +4,7 @@ package diff
 
 import (
 	"archive/tar"
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -44,9 +45,10 @@ func (p *pair) byPackage(c *change) int {
 	return none
 }
 
-// byDate: its time alone, and dates have moved.
+// byDate: its time alone, or the days in etc/shadow alone, and dates have moved.
 func (p *pair) byDate(c *change) int {
-	if c.only("time") {
+	days := c.old != nil && c.now != nil && c.old.Undated != 0 && c.old.Undated == c.now.Undated
+	if c.only("time") || days && c.only("content", "time") {
 		return p.date
 	}
 	return none
@@ -106,10 +108,16 @@ func (p *pair) byStep(c *change) int {
 		steps []int
 	}{{now, p.now.stepAt}, {old, p.old.stepAt}} {
 		if at.layer >= 0 && at.steps[at.layer] >= 0 {
-			return p.of(Recipe, p.steps[at.steps[at.layer]].String(), p.asked())
+			return p.stepCause(at.steps[at.layer])
 		}
 	}
 	return none
+}
+
+// stepCause is the recipe that asks for a step that differs: the line if that is known, else its file.
+func (p *pair) stepCause(i int) int {
+	s := p.steps[i]
+	return p.of(Recipe, s.String(), cmp.Or(p.now.where[s.now], p.old.where[s.old], p.asked()))
 }
 
 // byMode: permissions, owner or attributes alone.
@@ -185,6 +193,7 @@ func (p *pair) byNothing(c *change) int {
 // Labels that follow from what an image is made of.
 const (
 	baseLabel    = "org.opencontainers.image.base.digest"
+	titleLabel   = "org.opencontainers.image.title" // the cell
 	createdLabel = "org.opencontainers.image.created"
 )
 

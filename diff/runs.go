@@ -20,12 +20,13 @@ type Run struct {
 	Record *record.Run
 	// Open returns an image of it by the digest of its manifest. Of one that it cannot open only what the record says is compared.
 	Open func(ctx context.Context, digest string) (v1.Image, error)
+	// Where is as for a Version.
+	Where func(cell string) map[string]string
 }
 
 // Runs compares what two runs made. Its only error is that of ctx: images that cannot be read say so.
 func Runs(ctx context.Context, old, now Run) (*Result, error) {
-	var c causes
-	reader := tree.NewReader()
+	c := comparison{&causes{}, tree.NewReader(), old, now}
 	r := &Result{Version: 1, Old: old.side(), New: now.side(), Images: []Image{}}
 	was, is := cellsOf(old.Record), cellsOf(now.Record)
 	for _, n := range is {
@@ -34,14 +35,14 @@ func Runs(ctx context.Context, old, now Run) (*Result, error) {
 		if i >= 0 {
 			o = was[i]
 		}
-		r.Images = append(r.Images, runImage(ctx, &c, reader, old, now, o, n))
+		r.Images = append(r.Images, c.image(ctx, o, n))
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 	}
 	for _, o := range was {
 		if !slices.ContainsFunc(is, o.same) {
-			r.Images = append(r.Images, runImage(ctx, &c, reader, old, now, o, built{}))
+			r.Images = append(r.Images, c.image(ctx, o, built{}))
 		}
 	}
 	r.finish(c.all)
@@ -65,7 +66,10 @@ type built struct {
 	report   *verify.Report
 }
 
-func (m built) same(o built) bool { return m.cell.ID == o.cell.ID && m.platform == o.platform }
+// same reports whether two are the same cell and platform; where none was built, no platform is known.
+func (m built) same(o built) bool {
+	return m.cell.ID == o.cell.ID && (m.platform == o.platform || m.report == nil || o.report == nil)
+}
 
 func cellsOf(run *record.Run) (all []built) {
 	for i := range run.Cells {
@@ -114,50 +118,60 @@ func (m built) size() int64 {
 	return m.cell.SizeBytes
 }
 
-func runImage(ctx context.Context, c *causes, reader *tree.Reader, old, now Run, o, n built) Image {
+// comparison is what images of two runs are compared with.
+type comparison struct {
+	*causes
+
+	reader   *tree.Reader
+	old, now Run
+}
+
+// image compares what two runs made of one cell; a side that has no such cell is empty.
+func (c comparison) image(ctx context.Context, o, n built) Image {
 	is := blank()
-	of := n
-	if n.cell == nil {
-		of = o
-	}
-	is.Cell, is.Platform = of.cell.ID, of.platform
+	is.Platform = cmp.Or(n.platform, o.platform)
 	is.OldDigest, is.NewDigest, is.OldVerdict, is.NewVerdict = o.digest(), n.digest(), o.verdict(), n.verdict()
 	is.OldSize, is.NewSize = o.size(), n.size()
 	switch {
 	case o.cell == nil:
-		is.State = Added
+		is.Cell, is.State = n.cell.ID, Added
 		return is
 	case n.cell == nil:
+		is.Cell, is.State = o.cell.ID, Removed
+		return is
+	}
+	is.Cell = n.cell.ID
+	is.Predictions, is.Rows = predictions(o.report, n.report), rows(*o.cell, *n.cell)
+	switch {
+	case is.OldDigest == is.NewDigest: // or none was built
+		return is
+	case is.OldDigest == "":
+		is.State = Added
+		return is
+	case is.NewDigest == "":
 		is.State = Removed
 		return is
 	}
-	is.Predictions, is.Rows = predictions(o.report, n.report), rows(*o.cell, *n.cell)
-	switch {
-	case is.OldDigest == is.NewDigest && is.OldDigest != "":
-		return is
-	case is.OldDigest == "" && is.NewDigest == "": // neither was built
-		return is
-	}
-	notes := compareMade(o.notes(), n.notes())
-	read, err := is, error(nil)
-	if o.report == nil || n.report == nil {
-		is.State, is.Why = Unread, "no image was built on one side"
-		is.Causes = notes.causes(c)
-		return is
-	}
-	oldImage, err := old.Open(ctx, is.OldDigest)
-	if err == nil {
-		var nowImage v1.Image
-		if nowImage, err = now.Open(ctx, is.NewDigest); err == nil {
-			err = compare(ctx, c, reader, &read, oldImage, nowImage, notes)
-		}
-	}
-	if err != nil {
-		is.State, is.Why, is.Causes = Unread, err.Error(), notes.causes(c)
+	notes, read := compareMade(o.notes(), n.notes()), is
+	if err := c.read(ctx, &read, notes); err != nil {
+		is.State, is.Why, is.Causes = Unread, err.Error(), notes.causes(c.causes)
 		return is
 	}
 	read.Platform = is.Platform
 	return read
+}
+
+// read opens both images and compares what is in them.
+func (c comparison) read(ctx context.Context, is *Image, notes made) error {
+	old, err := c.old.Open(ctx, is.OldDigest)
+	if err != nil {
+		return err
+	}
+	now, err := c.now.Open(ctx, is.NewDigest)
+	if err != nil {
+		return err
+	}
+	return compare(ctx, c.causes, c.reader, is, Version{Image: old, Where: c.old.Where}, Version{Image: now, Where: c.now.Where}, notes)
 }
 
 // predictions are those that changed.

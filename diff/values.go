@@ -24,8 +24,8 @@ func (p *pair) values(files bool) []ValueChange {
 			add(name, old[name], now[name], p.valueCause(name))
 		}
 	}
-	for _, s := range p.steps {
-		add("step", s.old, s.now, p.of(Recipe, s.String(), p.asked()))
+	for i, s := range p.steps {
+		add("step", s.old, s.now, p.stepCause(i))
 	}
 	same := slices.Equal(p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs)
 	for i, l := range p.now.manifest.Layers {

@@ -20,6 +20,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
 )
 
@@ -29,6 +30,8 @@ type diffFlags struct {
 
 	asJSON   bool
 	out      string
+	layers   []string
+	where    func(cell string) map[string]string
 	platform string
 }
 
@@ -54,6 +57,7 @@ Exit code: 0 the same, 1 they differ, 2 usage, 3 something could not be read.`,
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
 	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`FILE` to write, .json or .txt, in place of stdout")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`PLATFORM` of images of several, such as linux/arm64 (default: this machine's)")
+	cmd.Flags().StringArrayVar(&f.layers, "recipes", nil, "`DIR` with recipes of the new side, for the lines that ask for its steps (repeatable)")
 	f.addRegistry(cmd)
 	return cmd
 }
@@ -76,6 +80,11 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 	if !known || f.out != "" && f.asJSON && form != ".json" {
 		return hint.Usage(fmt.Sprintf("-o %s: no form of differences", f.out), "name a file that ends in .json or .txt")
 	}
+	catalog, err := recipes.Load(f.layers...)
+	if err != nil {
+		return tell(cmd, err, false)
+	}
+	f.where = askedAt(catalog)
 	result, err := f.compare(cmd.Context(), old, now)
 	if err != nil {
 		return unknown(err)
@@ -138,7 +147,7 @@ func readRun(name string) (*record.Run, error) {
 
 // ofRun has the images of a run in the folders beside its record: those that passed, and those that did not.
 func (f *diffFlags) ofRun(name string, run *record.Run) diff.Run {
-	return diff.Run{Name: name, Record: run, Open: func(ctx context.Context, digest string) (v1.Image, error) {
+	return diff.Run{Name: name, Record: run, Where: f.where, Open: func(ctx context.Context, digest string) (v1.Image, error) {
 		var all error
 		for _, folder := range []string{"images", "failed"} {
 			sources, _, err := image.Open(ctx, "oci:"+filepath.Join(filepath.Dir(name), folder)+"@"+digest, image.OpenOptions{})
@@ -161,7 +170,7 @@ func (f *diffFlags) version(ctx context.Context, ref string) (diff.Version, io.C
 		_ = closer.Close()
 		return diff.Version{}, nil, hint.Usage(fmt.Sprintf("%s: %d images", ref, len(sources)), "name one of them: "+ref+":TAG")
 	}
-	v := diff.Version{Name: ref, Image: sources[0].Image}
+	v := diff.Version{Name: ref, Image: sources[0].Image, Where: f.where}
 	if folder, ok := strings.CutPrefix(sources[0].Ref, "oci:"); ok {
 		folder, _, _ = strings.Cut(folder, "@")
 		v.Made = noted(filepath.Join(filepath.Dir(folder), "run.json"), sources[0].Digest.String())

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -79,9 +80,13 @@ func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
 	listed(page, "packages", i.Packages, func(p diff.PackageChange) string {
 		return fmt.Sprintf("%s\t%s -> %s\t%s", oneLine(p.Name), oneLine(cmp.Or(p.Old, "none")), oneLine(cmp.Or(p.New, "none")), r.Causes[p.Cause].Kind)
 	})
-	listed(page, "files", i.Files, func(f diff.FileChange) string {
+	seen := slices.DeleteFunc(slices.Clone(i.Files), func(f diff.FileChange) bool { return f.How == "time" })
+	listed(page, "files", seen, func(f diff.FileChange) string {
 		return fmt.Sprintf("/%s\t%s\t%s", oneLine(f.Path), f.How, cause(f.Cause))
 	})
+	if times := len(i.Files) - len(seen); times > 0 {
+		fmt.Fprintf(page, "  in their time alone: %d\n", times)
+	}
 	listed(page, "configuration", i.Config, func(v diff.ValueChange) string {
 		return fmt.Sprintf("%s\t%s -> %s\t%s", oneLine(v.Name), oneLine(v.Old), oneLine(v.New), r.Causes[v.Cause].Kind)
 	})
@@ -98,7 +103,7 @@ func listed[T any](page *bytes.Buffer, what string, all []T, line func(T) string
 	if len(all) == 0 {
 		return
 	}
-	fmt.Fprintf(page, "  %d %s\n", len(all), what)
+	fmt.Fprintf(page, "  %s: %d\n", what, len(all))
 	table := tabwriter.NewWriter(page, 0, 0, 2, ' ', 0)
 	capped(table, all, func(one T) string { return "  " + line(one) })
 	_ = table.Flush()

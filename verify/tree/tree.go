@@ -18,15 +18,17 @@ import (
 
 // Node is what stands at one path. Two are the same to a container if all but Layer is equal.
 type Node struct {
-	Type   byte // of package archive/tar: TypeReg, TypeDir, TypeSymlink, TypeChar, TypeBlock, TypeFifo; hard links are what they lead to
-	Mode   int64
-	UID    int
-	GID    int
-	Time   int64 // of the last change, in seconds since 1970
-	Size   int64
-	Sum    uint64 // of a file's content, to be compared within one Reader
-	Target string // of a symbolic link
-	Device [2]int64
+	Type byte // of package archive/tar: TypeReg, TypeDir, TypeSymlink, TypeChar, TypeBlock, TypeFifo; hard links are what they lead to
+	Mode int64
+	UID  int
+	GID  int
+	Time int64 // of the last change, in seconds since 1970
+	Size int64
+	Sum  uint64 // of a file's content, to be compared within one Reader
+	// Undated is of etc/shadow: the sum without the days on which passwords changed, which is when the image was made. Else 0.
+	Undated uint64
+	Target  string // of a symbolic link
+	Device  [2]int64
 	// Attributes are the extended ones, "name=value" each, sorted and joined; "" if there are none.
 	Attributes string
 	Layer      int // the one that it comes from, from the bottom
@@ -35,6 +37,7 @@ type Node struct {
 // Tree is the files of one image.
 type Tree struct {
 	root    *folder
+	top     int      // the layer that is being put on
 	records []placed // of packages, as far as a container sees them
 	// Damaged names the records of packages that could not be read, in words; nil if all could.
 	Damaged []string
@@ -56,7 +59,7 @@ func newTree() *Tree {
 
 // lookup returns what stands at a path and its path without links in it. A link at the path itself is followed if that ends in
 // a slash. With create, folders that are missing are made.
-func (t *Tree) lookup(p string, create bool) (real string, at *folder) {
+func (t *Tree) lookup(p string, create bool) (clean string, at *folder) {
 	hops := 0
 	return t.from(strings.Split(p, "/"), create, &hops)
 }
@@ -81,7 +84,7 @@ func (t *Tree) from(names []string, create bool, hops *int) (string, *folder) {
 			if !create || at.Type != tar.TypeDir {
 				return "", nil
 			}
-			next = &folder{Node: Node{Type: tar.TypeDir, Mode: 0o755, Layer: -1}}
+			next = &folder{Node: Node{Type: tar.TypeDir, Mode: 0o755, Layer: t.top}}
 			at.put(name, next)
 		}
 		if next.Type == tar.TypeSymlink && !last {
@@ -109,6 +112,7 @@ func (f *folder) put(name string, n *folder) {
 
 // stack puts a layer on top, with an index: first what it hides below, then what it has.
 func (t *Tree) stack(s *sheet, index int) {
+	t.top = index
 	for _, h := range s.hides {
 		if h.inside {
 			if _, at := t.lookup(h.path+"/", false); at != nil {
@@ -122,14 +126,14 @@ func (t *Tree) stack(s *sheet, index int) {
 		}
 	}
 	for _, e := range s.entries {
-		t.place(e, index)
+		t.place(e)
 	}
 	for i := range s.records {
 		t.records = append(t.records, placed{&s.records[i], index})
 	}
 }
 
-func (t *Tree) place(e entry, index int) {
+func (t *Tree) place(e entry) {
 	n := e.Node
 	if e.link != "" {
 		_, to := t.lookup(e.link, false)
@@ -138,7 +142,7 @@ func (t *Tree) place(e entry, index int) {
 		}
 		n = to.Node
 	}
-	n.Layer = index
+	n.Layer = t.top
 	if e.path == "" {
 		t.root.Node = n
 		return
@@ -239,8 +243,8 @@ func (t *Tree) Owners() map[string][]string {
 			continue
 		}
 		for _, o := range r.owned {
-			if real, at := t.lookup(o.file, false); at != nil && !slices.Contains(owners[real], o.pkg) {
-				owners[real] = append(owners[real], o.pkg)
+			if clean, at := t.lookup(o.file, false); at != nil && !slices.Contains(owners[clean], o.pkg) {
+				owners[clean] = append(owners[clean], o.pkg)
 			}
 		}
 	}

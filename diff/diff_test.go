@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package diff_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
+	"github.com/cudabuild/cudabuild/diff"
+	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify"
+)
+
+type files = map[string]imagetest.Entry
+
+func text(s string) imagetest.Entry { return imagetest.Entry{Data: s} }
+
+// layer is the archive of a layer whose entries have that time, with the step that made it.
+type layer struct {
+	step  string
+	when  int64
+	files files
+}
+
+// made is an image of such layers.
+func made(t *testing.T, enc imagetest.Encoding, change func(*v1.ConfigFile), layers ...layer) v1.Image {
+	t.Helper()
+	var blobs []*imagetest.Blob
+	for _, l := range layers {
+		blobs = append(blobs, imagetest.Layer(enc, dated(t, imagetest.Files(l.files), l.when)))
+	}
+	img := imagetest.New(blobs...)
+	config, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.History = nil // of imagetest
+	for i, l := range layers {
+		h := v1.History{CreatedBy: l.step}
+		if i > 0 {
+			h.Comment = "cudabuild"
+		}
+		config.History = append(config.History, h)
+	}
+	if change != nil {
+		change(config)
+	}
+	if img, err = mutate.ConfigFile(img, config); err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func dated(t *testing.T, archive []byte, when int64) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w, r := tar.NewWriter(&buf), tar.NewReader(bytes.NewReader(archive))
+	for {
+		h, err := r.Next()
+		if err != nil {
+			break
+		}
+		h.ModTime = time.Unix(when, 0)
+		err = w.WriteHeader(h)
+		if err == nil {
+			_, err = buf.ReadFrom(r)
+		}
+		if err == nil {
+			_, err = buf.Write(make([]byte, (512-h.Size%512)%512))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w = tar.NewWriter(&buf)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func status(version string) imagetest.Entry {
+	return text("Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: " + version + "\n\n")
+}
+
+var (
+	root  = files{"bin/bash": text("5.2"), "etc/hosts": text("hosts"), "etc/shadow": text("root:*:1:0:::::\n"), "var/lib/dpkg/status": status("5.2"), "var/lib/dpkg/info/bash.list": text("/bin\n/bin/bash\n")}
+	above = files{"opt/a": text("a")}
+)
+
+func with(base files, name string, e imagetest.Entry) files {
+	all := files{}
+	for k, v := range base {
+		all[k] = v
+	}
+	all[name] = e
+	return all
+}
+
+// TestCauses has a change of each kind and wants its one cause.
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	steps := func(a, b files) []layer { return []layer{{"bootstrap", 1, a}, {"install a", 1, b}} }
+	created := func(c *v1.ConfigFile) { c.Created = v1.Time{Time: time.Unix(1e9, 0)} }
+	newer := with(with(root, "bin/bash", text("5.3")), "var/lib/dpkg/status", status("5.3"))
+	notes := func(source, plan, tool, root string) *record.Made {
+		parts := []record.Part{
+			{Kind: record.SourcePart, Name: "nbody.cu", Digest: source},
+			{Kind: record.RecipePart, Name: "cuda/x.yaml", Digest: plan},
+			{Kind: record.RootPart, Digest: root},
+			{Kind: record.ListsPart, Digest: "lists"},
+		}
+		return &record.Made{Sample: "nbody", Plan: plan, Tools: map[string]string{"runc": tool}, Parts: parts}
+	}
+	for _, c := range []struct {
+		name             string
+		layers           []layer
+		enc              imagetest.Encoding
+		config           func(*v1.ConfigFile)
+		oldMade, newMade *record.Made
+		want             string // causes, "kind what place"
+	}{
+		{name: "nothing", layers: steps(root, above)},
+		{name: "a package", layers: steps(newer, above), want: "package bash 5.2 -> 5.3 "},
+		{name: "a file", layers: steps(with(root, "etc/hosts", text("other")), above), want: "file /etc/hosts content "},
+		{name: "a file of a package that is as it was", layers: steps(with(root, "bin/bash", text("by hand")), above), want: "file /bin/bash content "},
+		{name: "a mode", layers: steps(with(root, "etc/hosts", imagetest.Entry{Data: "hosts", Mode: 0o600}), above), want: "mode /etc/hosts 0644 -> 0600 "},
+		{name: "an owner", layers: steps(with(root, "etc/hosts", imagetest.Entry{Data: "hosts", UID: 5}), above), want: "mode /etc/hosts 0:0 -> 5:0 "},
+		{name: "a variable", layers: steps(root, above), config: func(c *v1.ConfigFile) { c.Config.Env = append(c.Config.Env, "A=b") }, want: "environment env A "},
+		{name: "a step", layers: []layer{{"bootstrap", 1, root}, {"install a b", 1, with(above, "opt/b", text("b"))}}, want: "recipe install a: +b "},
+		{name: "a step more", layers: append(steps(root, above), layer{"install c", 1, files{"opt/c": text("c")}}), want: "recipe new step: install c "},
+		{name: "dates", layers: []layer{{"bootstrap", 2, root}, {"install a", 2, above}}, config: created, want: "date created 0001-01-01T00:00:00Z -> 2001-09-09T01:46:40Z "},
+		{name: "days in shadow", layers: steps(with(root, "etc/shadow", text("root:*:2:0:::::\n")), above), config: created, want: "date created 0001-01-01T00:00:00Z -> 2001-09-09T01:46:40Z "},
+		{name: "a password in shadow", layers: steps(with(root, "etc/shadow", text("root::1:0:::::\n")), above), want: "file /etc/shadow content "},
+		{name: "times alone", layers: []layer{{"bootstrap", 2, root}, {"install a", 1, above}}, want: "unexplained times of files alone "},
+		{name: "compression", layers: steps(root, above), enc: imagetest.Gzip, want: "tool compression zstd -> gzip "},
+		{name: "a source", layers: steps(root, with(above, "bin/nbody", text("x"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("2", "1", "1", "1"), want: "source nbody.cu samples/nbody"},
+		{name: "a recipe", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "2", "1", "1"), want: "recipe it asks for something else recipes/cuda/x.yaml"},
+		{name: "a tool", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "2", "1"), want: "tool runc 1 -> 2 "},
+		{name: "a root", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "2"), want: "base another root  -> "},
+		{name: "made of the same", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "1"), want: "unexplained made of the same parts by the same tools "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if c.enc == "" {
+				c.enc = imagetest.Zstd
+			}
+			r, err := diff.Images(t.Context(), diff.Version{Image: made(t, imagetest.Zstd, nil, steps(root, above)...), Made: c.oldMade},
+				diff.Version{Image: made(t, c.enc, c.config, c.layers...), Made: c.newMade})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := said(r); got != c.want {
+				t.Errorf("causes %q, want %q", got, c.want)
+			}
+			if same := c.want == ""; r.Same() != same {
+				t.Errorf("Same() = %v, want %v", r.Same(), same)
+			}
+		})
+	}
+}
+
+// TestWhere: a step that differs is told with the line that asks for it.
+func TestWhere(t *testing.T) {
+	t.Parallel()
+	titled := func(step string) v1.Image {
+		return made(t, imagetest.Zstd, func(c *v1.ConfigFile) {
+			c.Config.Labels = map[string]string{"org.opencontainers.image.title": "12.4-base-x"}
+		}, layer{step, 1, files{"opt/" + step: text(step)}})
+	}
+	where := func(cell string) map[string]string { return map[string]string{"install b": "recipes/" + cell + ":7"} }
+	r, err := diff.Images(t.Context(), diff.Version{Image: titled("install a")}, diff.Version{Image: titled("install b"), Where: where})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := said(r), "recipe install b: +b -a recipes/12.4-base-x:7"; got != want {
+		t.Errorf("causes %q, want %q", got, want)
+	}
+}
+
+func said(r *diff.Result) string {
+	var all []string
+	for _, c := range r.Causes {
+		all = append(all, fmt.Sprintf("%s %s %s", c.Kind, strings.TrimSpace(c.What), c.Place))
+	}
+	return strings.Join(all, "; ")
+}
+
+// TestRuns compares two records: a cell more, one less, one whose image is there, one whose image is not, one as it was.
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	old, now := made(t, imagetest.Zstd, nil, layer{"bootstrap", 1, root}), made(t, imagetest.Zstd, nil, layer{"bootstrap", 1, with(root, "etc/hosts", text("x"))})
+	images := map[string]v1.Image{}
+	cell := func(id string, img v1.Image, verdict string, lists int64) record.Cell {
+		d, err := img.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		digest := d.String()
+		if id == "gone-image" {
+			digest = fmt.Sprint(lists)
+		} else {
+			images[digest] = img
+		}
+		part := record.Part{Kind: record.ListsPart, Digest: fmt.Sprint(lists), Date: time.Unix(lists, 0)}
+		report := verify.Report{Digest: digest, Platform: "linux/amd64", Verdict: verify.Pass}
+		report.Portability.Predictions = []verify.DriverGPU{{Driver: "535.54.03", GPU: "sm_90"}}
+		report.Portability.Predictions[0].Verdict = "native"
+		if verdict == "no" {
+			report.Portability.Predictions[0].Verdict, report.Portability.Predictions[0].Why = "no", "too new"
+		}
+		return record.Cell{ID: id, Status: record.Passed, Digest: digest, Images: []verify.Report{report}, Made: []record.Made{{Digest: digest, Plan: "p", Parts: []record.Part{part}}}}
+	}
+	row := func(result gpu.Result, standIn bool) record.Row {
+		return record.Row{Row: gpu.Row{Sample: "nbody", Engine: "direct", Result: result, StandIn: standIn}, Host: gpu.Host{Driver: "535.54.03"}}
+	}
+	was := &record.Run{Cells: []record.Cell{cell("same", old, "", 1), cell("changed", old, "", 1), cell("gone-image", old, "", 1), cell("removed", old, "", 1)}}
+	is := &record.Run{Cells: []record.Cell{cell("added", now, "", 1), cell("same", old, "", 1), cell("changed", now, "no", 1), cell("gone-image", now, "", 2)}}
+	was.Cells = append(was.Cells, cell("no longer", old, "", 1))
+	is.Cells = append(is.Cells, record.Cell{ID: "no longer", Status: record.Failed, Stage: record.StageBuild})
+	was.Cells[1].Rows = []record.Row{row(gpu.Passed, false)}
+	is.Cells[2].Rows = []record.Row{row(gpu.Failed, false), row(gpu.Passed, true)}
+	open := func(_ context.Context, digest string) (v1.Image, error) {
+		if img := images[digest]; img != nil {
+			return img, nil
+		}
+		return nil, errors.New("no such image")
+	}
+	r, err := diff.Runs(t.Context(), diff.Run{Name: "old", Record: was, Open: open}, diff.Run{Name: "new", Record: is, Open: open})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, i := range r.Images {
+		line := fmt.Sprintf("%s %s %s", i.Cell, i.State, i.Why)
+		for _, c := range i.Causes {
+			line += fmt.Sprintf("; %s %s", r.Causes[c].Kind, r.Causes[c].What)
+		}
+		for _, p := range i.Predictions {
+			line += fmt.Sprintf("; %s on %s %s -> %s: %s", p.Driver, p.GPU, p.Old, p.New, p.Why)
+		}
+		for _, c := range i.Rows {
+			line += fmt.Sprintf("; %s %s -> %s", c.Test, c.Old, c.New)
+		}
+		got = append(got, line)
+	}
+	want := []string{
+		"added added ", "same same ", "changed changed ; file /etc/hosts content; 535.54.03 on sm_90 native -> no: too new; nbody pass -> fail",
+		"gone-image unread no such image; date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z", "no longer removed ", "removed removed ",
+	}
+	if d := gocmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if !r.Unread() || r.Same() {
+		t.Errorf("Unread() = %v, Same() = %v, want true, false", r.Unread(), r.Same())
+	}
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tree_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/cudabuild/cudabuild/internal/imagetest"
+	"github.com/cudabuild/cudabuild/verify/tree"
+)
+
+type files = map[string]imagetest.Entry
+
+func image(layers ...files) v1.Image {
+	var blobs []*imagetest.Blob
+	for _, l := range layers {
+		blobs = append(blobs, imagetest.Layer(imagetest.Zstd, imagetest.Files(l)))
+	}
+	return imagetest.New(blobs...)
+}
+
+func text(s string) imagetest.Entry { return imagetest.Entry{Data: s} }
+
+func pair(t *testing.T, old, now v1.Image) (*tree.Tree, *tree.Tree) {
+	t.Helper()
+	a, b, err := tree.NewReader().Pair(t.Context(), old, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
+// TestCompare holds what a container sees of layers: each case has the paths that differ, "+" of the new side alone, "-" of the old.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	base := files{"etc/a": text("a"), "etc/b": text("b"), "opt/x/y": text("y")}
+	for _, c := range []struct {
+		name     string
+		old, now []files
+		want     []string
+	}{
+		{"the same in other layers", []files{{"a": text("1")}, {"b": text("2")}}, []files{{"a": text("1"), "b": text("2")}}, nil},
+		{"content of the same size", []files{{"a": text("1")}}, []files{{"a": text("2")}}, []string{"a"}},
+		{"mode", []files{{"a": text("1")}}, []files{{"a": {Data: "1", Mode: 0o600}}}, []string{"a"}},
+		{"a whiteout", []files{base}, []files{base, {"etc/.wh.a": {}}}, []string{"-etc/a"}},
+		{"a whiteout by overlayfs", []files{base}, []files{base, {"etc/a": {Device: &imagetest.Device{}}}}, []string{"-etc/a"}},
+		{"a whiteout and a new file", []files{base}, []files{base, {"etc/.wh.a": {}, "etc/a": text("a")}}, nil},
+		{"an opaque folder", []files{base}, []files{base, {"etc/.wh..wh..opq": {}, "etc/c": text("c")}}, []string{"-etc/a", "-etc/b", "+etc/c"}},
+		{"a file over a folder", []files{base}, []files{base, {"opt/x": text("x")}}, []string{"opt/x", "-opt/x/y"}},
+		{"a reserved name", []files{base}, []files{base, {"etc/.wh..wh.plnk": {}}}, nil},
+		{"through a linked folder", []files{{"usr/lib/z": text("1"), "lib": {Symlink: "usr/lib"}}}, []files{{"usr/lib/z": text("1"), "lib": {Symlink: "usr/lib"}}, {"lib/z": text("2")}}, []string{"usr/lib/z"}},
+		{"hidden through a linked folder", []files{{"usr/lib/z": text("1"), "lib": {Symlink: "/usr/lib"}}}, []files{{"usr/lib/z": text("1"), "lib": {Symlink: "/usr/lib"}}, {"lib/.wh.z": {}}}, []string{"-usr/lib/z"}},
+		{"links in a circle", []files{{"a": {Symlink: "b"}, "b": {Symlink: "a"}}}, []files{{"a": {Symlink: "b"}, "b": {Symlink: "a"}}, {"a/c": text("c")}}, nil},
+		{"a hard link and a copy", []files{{"a": text("1"), "b": {Link: "a"}}}, []files{{"a": text("1"), "b": text("1")}}, nil},
+		{"a hard link to a layer below", []files{{"a": text("1")}, {"b": text("1")}}, []files{{"a": text("1")}, {"b": {Link: "a"}}}, nil},
+		{"a target", []files{{"a": {Symlink: "x"}}}, []files{{"a": {Symlink: "y"}}}, []string{"a"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a, b := pair(t, image(c.old...), image(c.now...))
+			var got []string
+			tree.Compare(a, b, func(path string, old, now *tree.Node) {
+				sign := map[bool]string{old == nil: "+", now == nil: "-"}[true]
+				got = append(got, sign+path)
+			})
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestCommonLayersAreNotRead: the lowest layers that both have are read only if something has to be known of them.
+func TestCommonLayersAreNotRead(t *testing.T) {
+	t.Parallel()
+	shared := imagetest.Layer(imagetest.Gzip, imagetest.Files(files{"a": text("1")}))
+	shared.Gone = true
+	shared.Data = []byte("no archive")
+	layer := func(s string) *imagetest.Blob {
+		return imagetest.Layer(imagetest.Plain, imagetest.Files(files{"b": text(s)}))
+	}
+	a, b := pair(t, imagetest.New(shared, layer("1")), imagetest.New(shared, layer("2")))
+	n := 0
+	tree.Compare(a, b, func(string, *tree.Node, *tree.Node) { n++ })
+	if n != 1 {
+		t.Errorf("%d paths differ, want b alone", n)
+	}
+	more := imagetest.Layer(imagetest.Plain, imagetest.Files(files{"c": text("1")}))
+	if _, _, err := tree.NewReader().Pair(t.Context(), imagetest.New(shared, layer("1")), imagetest.New(shared, more)); err == nil {
+		t.Error("another path: want the error of the layer below")
+	}
+}
+
+func TestPackages(t *testing.T) {
+	t.Parallel()
+	status := "Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2\n\n"
+	below := files{
+		"bin": {Symlink: "usr/bin"}, "usr/bin/bash": text("program"), "var/lib/dpkg/status": text(status),
+		"var/lib/dpkg/info/bash.list": text("/.\n/bin\n/bin/bash\n"),
+	}
+	above := files{
+		"var/lib/dpkg/status": text(strings.Replace(status, "5.2", "5.3", 1)), "usr/bin/bash": text("newer"),
+		"lib/apk/db/installed": text("C:Q1\nP:musl\nV:1.2\nA:x86_64\nF:lib\nR:ld.so\n\n"), "lib/ld.so": text("x"),
+	}
+	a, b := pair(t, image(below), image(below, above))
+	var got []string
+	for _, t := range []*tree.Tree{a, b} {
+		for _, p := range t.Packages() {
+			got = append(got, fmt.Sprint(p))
+		}
+		owners := t.Owners()
+		got = append(got, fmt.Sprint(owners["usr/bin/bash"], owners["lib/ld.so"]))
+	}
+	want := []string{"{dpkg bash amd64 5.2}", "[bash] []", "{apk musl x86_64 1.2}", "{dpkg bash amd64 5.3}", "[bash] [musl]"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// FuzzPair: whatever the archive of a layer holds, an image differs in nothing from itself, and comparing it ends.
+func FuzzPair(f *testing.F) {
+	f.Add(imagetest.Files(files{"a/b": text("1"), "c": {Symlink: "../a"}, "c/d": text("2"), "e": {Link: "a/b"}, "a/.wh.b": {}}))
+	f.Add(imagetest.Files(files{"var/lib/dpkg/status": text("Package: a\nVersion: 1\n\n"), "var/lib/rpm/Packages.db": text("RpmP")}))
+	f.Fuzz(func(t *testing.T, archive []byte) {
+		below := imagetest.Layer(imagetest.Plain, imagetest.Files(files{"a/b": text("0"), "x": {Symlink: "a"}}))
+		layer, same := imagetest.Layer(imagetest.Plain, archive), imagetest.Layer(imagetest.Gzip, archive)
+		end := imagetest.Layer(imagetest.Plain, imagetest.Files(files{"end": text("1")}))
+		other := imagetest.Layer(imagetest.Plain, imagetest.Files(files{"end": text("2")}))
+		a, b, err := tree.NewReader().Pair(t.Context(), imagetest.New(below, layer, end), imagetest.New(below, same, other))
+		if err != nil {
+			return
+		}
+		tree.Compare(a, b, func(path string, _, _ *tree.Node) {
+			if path != "end" {
+				t.Errorf("%q differs", path)
+			}
+		})
+		a.Packages()
+		a.Owners()
+	})
+}
