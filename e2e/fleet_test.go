@@ -89,10 +89,14 @@ func (k *kubernetes) script(t *testing.T, args ...string) result {
 	return run(t, "env", append([]string{"CUDABUILD_CLUSTER_DIR=" + k.dir, clusterScript}, args...)...)
 }
 
-// start starts a command in there. The process is nsenter's; its child is the command.
+// start starts a command in there, which nothing waits for longer than five minutes. The process is nsenter's; its child is
+// the command, which ends with the cluster.
 func (k *kubernetes) start(t *testing.T, args ...string) (cmd *exec.Cmd, stdout *strings.Builder) {
 	t.Helper()
-	cmd, stdout = exec.CommandContext(t.Context(), clusterScript, append([]string{"in"}, args...)...), &strings.Builder{}
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
+	t.Cleanup(stop)
+	cmd, stdout = exec.CommandContext(ctx, clusterScript, append([]string{"in"}, args...)...), &strings.Builder{}
+	cmd.WaitDelay = time.Second
 	cmd.Env, cmd.Stdout, cmd.Stderr = k.env(), stdout, os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

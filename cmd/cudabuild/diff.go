@@ -22,6 +22,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/report/page"
 )
 
 // diffFlags are the flags of `cudabuild diff`.
@@ -55,7 +56,7 @@ Exit code: 0 the same, 1 they differ, 2 usage, 3 something could not be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0], args[1]) },
 	}
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
-	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`FILE` to write, .json or .txt, in place of stdout")
+	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`FILE` to write, .html, .json or .txt, in place of stdout")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "`PLATFORM` of images of several, such as linux/arm64 (default: this machine's)")
 	cmd.Flags().StringArrayVar(&f.layers, "recipes", nil, "`DIR` with recipes of the new side, for the lines that ask for its steps (repeatable)")
 	f.addRegistry(cmd)
@@ -64,6 +65,7 @@ Exit code: 0 the same, 1 they differ, 2 usage, 3 something could not be read.`,
 
 // diffForms print a result, by the end of the file's name.
 var diffForms = map[string]func(io.Writer, *diff.Result) error{
+	".html": page.WriteDiff,
 	".json": func(w io.Writer, r *diff.Result) error { return plain.JSON(w, r) },
 	".txt":  diffPage,
 }
@@ -78,7 +80,7 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 	}
 	write, known := diffForms[form]
 	if !known || f.out != "" && f.asJSON && form != ".json" {
-		return hint.Usage(fmt.Sprintf("-o %s: no form of differences", f.out), "name a file that ends in .json or .txt")
+		return hint.Usage(fmt.Sprintf("-o %s: no form of differences", f.out), "name a file that ends in .html, .json or .txt")
 	}
 	catalog, err := recipes.Load(f.layers...)
 	if err != nil {
@@ -89,14 +91,14 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 	if err != nil {
 		return unknown(err)
 	}
-	var page bytes.Buffer
-	if err := write(&page, result); err != nil {
+	var text bytes.Buffer
+	if err := write(&text, result); err != nil {
 		return err
 	}
 	if f.out != "" {
-		err = files.Write(f.out, page.Bytes())
+		err = files.Write(f.out, text.Bytes())
 	} else {
-		_, err = cmd.OutOrStdout().Write(page.Bytes())
+		_, err = cmd.OutOrStdout().Write(text.Bytes())
 	}
 	switch {
 	case err != nil:

@@ -14,11 +14,13 @@ import (
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/report"
+	"github.com/cudabuild/cudabuild/report/page"
 	"github.com/cudabuild/cudabuild/report/summary"
 )
 
 // forms are what a report is written as, by how the name of a file ends.
 var forms = map[string]func(io.Writer, *report.Document) error{
+	".html": page.Write,
 	".md":   summary.Markdown,
 	".svg":  summary.Badge,
 	".json": func(w io.Writer, d *report.Document) error { return plain.JSON(w, d) },

@@ -137,7 +137,9 @@ type state struct {
 	pod       pod // without a UID there is none
 	at        *fleet.Place
 	following bool
-	since     time.Time // when it was seen to be stuck
+	unfollow  context.CancelFunc // ends the stream of its log
+	over      time.Time          // when its container was seen to have ended while its log was being followed
+	since     time.Time          // when it was seen to be stuck
 }
 
 // followed is what came of following a pod.
@@ -210,6 +212,9 @@ func (r *run) changed(e event) error {
 		return r.listed(e.live)
 	}
 	s := r.tasks[e.pod.job()]
+	if s != nil && s.following && s.over.IsZero() && e.pod.Metadata.UID == s.pod.Metadata.UID && e.pod.ended() != nil {
+		s.over = time.Now()
+	}
 	switch {
 	case s == nil || s.following || e.pod.Metadata.CreationTimestamp.Before(s.pod.Metadata.CreationTimestamp):
 		return nil
@@ -249,9 +254,16 @@ func (r *run) seen(s *state, p pod) error {
 		s.at = &at
 	}
 	if p.begun() {
-		s.following = true
+		ctx, unfollow := context.WithCancel(r.ctx)
+		s.following, s.unfollow, s.over = true, unfollow, time.Time{}
+		if p.ended() != nil {
+			s.over = time.Now()
+		}
 		task, at := s.task, *s.at
-		r.others.Go(func() { r.follow(task, at, p.Metadata.Name) })
+		r.others.Go(func() {
+			defer unfollow()
+			r.follow(ctx, task, at, p.Metadata.Name)
+		})
 		return nil
 	}
 	h := p.hopeless()
@@ -288,9 +300,9 @@ func (r *run) node(name string) (fleet.Node, error) {
 	return node, err
 }
 
-// follow reads the row of a pod whose program has begun.
-func (r *run) follow(t fleet.Task, at fleet.Place, pod string) {
-	f := r.read(t, at, pod)
+// follow reads the row of a pod whose program has begun. The stream of its log ends with ctx.
+func (r *run) follow(ctx context.Context, t fleet.Task, at fleet.Place, pod string) {
+	f := r.read(ctx, t, at, pod)
 	f.Task = t
 	select {
 	case r.results <- f:
@@ -298,14 +310,22 @@ func (r *run) follow(t fleet.Task, at fleet.Place, pod string) {
 	}
 }
 
-// tries is how often a log is read that does not have the whole row.
-const tries = 5
+const (
+	// tries is how often a log is read that does not have the whole row.
+	tries = 5
+	// drain is how long the stream of a log may go on after its container has ended. A kubelet that was
+	// killed meanwhile may never end it.
+	drain = 5 * time.Second
+	// reach is how long the log of a container that has ended is asked for while nobody gives it.
+	reach = 10 * time.Minute
+)
 
-// read follows a pod to its end. Where the server or the kubelet is away it waits for them. What it returns
-// after ctx has ended nobody reads.
-func (r *run) read(t fleet.Task, at fleet.Place, name string) (f followed) {
+// read follows a pod to its end. Where the server or the kubelet is away it waits for them, once the program has ended no
+// longer than reach. What it returns after the run's context has ended nobody reads.
+func (r *run) read(following context.Context, t fleet.Task, at fleet.Place, name string) (f followed) {
+	var over time.Time
 	for cut := 0; r.ctx.Err() == nil; _ = sleep(r.ctx) {
-		log, unread := r.Client.log(r.ctx, name)
+		log, unread := r.log(following, name, over.IsZero() && following.Err() == nil)
 		var p pod
 		found, err := r.Client.get(r.ctx, pods, name, &p)
 		if err != nil {
@@ -320,6 +340,8 @@ func (r *run) read(t fleet.Task, at fleet.Place, name string) (f followed) {
 			continue // the stream broke, or the kubelet is away
 		case !found:
 			ended = &terminated{}
+		case over.IsZero():
+			over = time.Now()
 		}
 		seen, err := observe.Read(log, []byte(ended.Message))
 		switch {
@@ -334,8 +356,11 @@ func (r *run) read(t fleet.Task, at fleet.Place, name string) (f followed) {
 		case err == nil:
 			f.Problem = fmt.Sprintf("on node %s: %s", at.Name, seen.Problem)
 			return f
-		case away(unread):
+		case away(unread) && (over.IsZero() || time.Since(over) < reach):
 			continue
+		case away(unread):
+			f.Problem = fmt.Sprintf("the log of pod %s on node %s cannot be read: %v", name, at.Name, unread)
+			return f
 		case errors.Is(err, observe.ErrNoRow):
 			return r.died(t, at, *ended)
 		}
@@ -345,6 +370,16 @@ func (r *run) read(t fleet.Task, at fleet.Place, name string) (f followed) {
 		}
 	}
 	return f
+}
+
+// log reads the log of a pod, to the end of its program or what there is of it.
+func (r *run) log(following context.Context, pod string, follow bool) ([]byte, error) {
+	if follow {
+		return r.Client.log(following, pod, true)
+	}
+	ctx, stop := context.WithTimeout(r.ctx, patience)
+	defer stop()
+	return r.Client.log(ctx, pod, false)
 }
 
 // died is what comes of a container that left no row. Only what its program has done is a row.
@@ -459,6 +494,9 @@ func (r *run) late(now time.Time) error {
 		why := ""
 		switch {
 		case s.following:
+			if !s.over.IsZero() && now.Sub(s.over) > drain {
+				s.unfollow()
+			}
 		case s.pod.Metadata.UID == "" && refused[s.task.Name] != "":
 			why = refused[s.task.Name]
 		case !s.since.IsZero() && now.Sub(s.since) > patience:

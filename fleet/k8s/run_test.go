@@ -34,6 +34,7 @@ type standIn struct {
 	pods    map[string]string          // status by the name of the Job; ended without one
 	log     string
 	fault   func(n int, r *http.Request) int // status of request n, 0 for none
+	endless int                              // how many of the streams of logs that are followed have all but the end, and never end
 	n       int
 	deleted []string
 	wake    chan struct{} // closed and made anew when something has changed
@@ -65,10 +66,27 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Get("watch") != "":
 		s.watch(w, r)
 	case strings.HasSuffix(r.URL.Path, "/log"):
-		_, _ = fmt.Fprint(w, s.log)
+		s.sendLog(w, r)
 	default:
 		s.object(w, r)
 	}
+}
+
+// sendLog sends the log, or follows it as a kubelet does that missed the end of the container.
+func (s *standIn) sendLog(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	endless := r.URL.Query().Get("follow") == "true" && s.endless > 0
+	if endless {
+		s.endless--
+	}
+	s.mu.Unlock()
+	if !endless {
+		_, _ = fmt.Fprint(w, s.log)
+		return
+	}
+	_, _ = fmt.Fprint(w, s.log[:len(s.log)/2])
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
 }
 
 func (*standIn) refuse(w http.ResponseWriter, r *http.Request, status int) {
@@ -230,6 +248,7 @@ func TestRun(t *testing.T) {
 		"node is away":        {fault: times(2, 503, func(r *http.Request) bool { return get(r, "/nodes/n1") })},
 		"node is gone":        {fault: times(9, 404, func(r *http.Request) bool { return get(r, "/nodes/n1") })},
 		"log is away":         {fault: times(7, 503, func(r *http.Request) bool { return get(r, "/log") })},
+		"log never ends":      {endless: 9},
 		"no claims here":      {fault: times(9, 404, func(r *http.Request) bool { return get(r, "resourceslices") })},
 		"claims not for this": {fault: times(9, 403, func(r *http.Request) bool { return get(r, "resourceslices") })},
 		"end is away":         {fault: times(2, 503, func(r *http.Request) bool { return r.Method == http.MethodDelete })},

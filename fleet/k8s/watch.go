@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,9 @@ type event struct {
 	gone bool
 	live map[string]bool // by UID; nil where it is one pod
 }
+
+// renew is after how many seconds the server is to end a watch, so that what it did not tell is listed.
+const renew = "300"
 
 // pause is between two tries to reach the server.
 const pause = time.Second
@@ -61,7 +65,7 @@ func (c *Client) watchOnce(ctx context.Context, labels string, changes chan<- ev
 		return err
 	}
 	stream, err := c.rest.Get().AbsPath(c.path(pods, "")).Param("labelSelector", labels).
-		Param("watch", "true").Param("resourceVersion", all.Metadata.ResourceVersion).Stream(ctx)
+		Param("watch", "true").Param("resourceVersion", all.Metadata.ResourceVersion).Param("timeoutSeconds", renew).Stream(ctx)
 	if err != nil {
 		return say(err)
 	}
@@ -92,9 +96,9 @@ func send(ctx context.Context, changes chan<- event, e event) error {
 // maxLog is what is read of a container's log: a row, and what may stand before it.
 const maxLog = 4 << 20
 
-// log follows the log of a pod's program from its beginning to the end of the container.
-func (c *Client) log(ctx context.Context, pod string) ([]byte, error) {
-	stream, err := c.rest.Get().AbsPath(c.path(pods, pod)+"/log").Param("container", rowContainer).Param("follow", "true").Stream(ctx)
+// log reads the log of a pod's program from its beginning: to the end of the container, or what is there now.
+func (c *Client) log(ctx context.Context, pod string, follow bool) ([]byte, error) {
+	stream, err := c.rest.Get().AbsPath(c.path(pods, pod)+"/log").Param("container", rowContainer).Param("follow", strconv.FormatBool(follow)).Stream(ctx)
 	if err != nil {
 		return nil, say(err)
 	}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import (
+	"github.com/cudabuild/cudabuild/diff"
+	"github.com/cudabuild/cudabuild/report"
+)
+
+// mostShared bounds the images that a layer names as its others.
+const mostShared = 12
+
+// imageView is everything of one image.
+type imageView struct {
+	report.Image
+	Parts   []platformView
+	Plots   []plot
+	Changes []changedImage // one for each platform that an earlier run had too
+}
+
+// platformView is the image of one platform.
+type platformView struct {
+	report.Platform
+	At     int // its number
+	Answer bool
+	Layers []layerView
+}
+
+// layerView is a layer in an image.
+type layerView struct {
+	report.Layer
+	At     int   // index into the report's layers
+	Number int   // from the bottom, 1 first
+	Share  int64 // of the image's size in percent, 1 at least
+	Others []string
+	More   int // others that are not named
+}
+
+// documentView is a report with what images look up in it.
+type documentView struct {
+	*report.Document
+	plots   map[string][]plot
+	changes map[string][]changedImage
+}
+
+func viewer(d *report.Document) documentView {
+	v := documentView{d, map[string][]plot{}, map[string][]changedImage{}}
+	for _, t := range d.Trends {
+		v.plots[t.Image] = append(v.plots[t.Image], newPlot(t))
+	}
+	if d.Changes != nil {
+		all := changesOf(d.Changes, true)
+		for _, i := range all.All {
+			if i.State != diff.Same {
+				v.changes[i.Cell] = append(v.changes[i.Cell], i)
+			}
+		}
+	}
+	return v
+}
+
+func (v documentView) image(i int) imageView {
+	image := imageView{Image: v.Images[i], Plots: v.plots[v.Images[i].ID], Changes: v.changes[v.Images[i].ID]}
+	for n, p := range image.Platforms {
+		part := platformView{Platform: p, At: n, Answer: len(p.Grid) > 0}
+		var total int64
+		for _, l := range p.Layers {
+			total += v.Layers[l].SizeBytes
+		}
+		for n, l := range p.Layers {
+			layer := layerView{Layer: v.Layers[l], At: l, Number: n + 1}
+			layer.Share = share(layer.SizeBytes, total)
+			for _, other := range layer.Images {
+				switch {
+				case other == i:
+				case len(layer.Others) == mostShared:
+					layer.More++
+				default:
+					layer.Others = append(layer.Others, v.Images[other].ID)
+				}
+			}
+			part.Layers = append(part.Layers, layer)
+		}
+		image.Parts = append(image.Parts, part)
+	}
+	return image
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package page prints a report as one HTML file that needs no network: [Write] the whole of it, [WriteDiff] a difference alone.
+//
+// Without script it shows the verdict, what to do, the matrix, the grid with the worst GPU of each driver branch, ends, and trends;
+// what is in each image, and the answers for each GPU, lie in it compressed and are unpacked when somebody asks for them.
+// It promises that each state has a shape and a word of its own, that what names, paths and reasons say is never markup, and that the
+// page loads nothing. It decides nothing: what a report says is package report's.
+package page
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cudabuild/cudabuild/diff"
+	"github.com/cudabuild/cudabuild/internal/plain"
+	"github.com/cudabuild/cudabuild/report"
+)
+
+//go:embed page.html image.html changes.html page.css page.js
+var assets embed.FS
+
+var pages = template.Must(template.New("").Funcs(template.FuncMap{
+	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
+	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "inc": func(i int) int { return i + 1 }, "legend": func() []mark { return marks }, "states": func() []stateMark { return states },
+	"spans":  spans,
+	"first":  first,
+	"style":  func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
+	"script": func() template.JS { return template.JS(asset("page.js")) },              //nolint:gosec // ours
+}).ParseFS(assets, "*.html"))
+
+func asset(name string) string {
+	data, err := assets.ReadFile(name)
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	return string(data)
+}
+
+// first is the first item of a kind, nil if there is none.
+func first(kind string, all []report.Item) *report.Item {
+	if i := slices.IndexFunc(all, func(item report.Item) bool { return item.Kind == kind }); i >= 0 {
+		return &all[i]
+	}
+	return nil
+}
+
+// Write prints the page of a report. Errors are w's.
+func Write(w io.Writer, d *report.Document) error {
+	view := struct {
+		*report.Document
+		Matrix  []system
+		Grid    grid
+		Plots   []plot
+		More    int // trends that stand with their images alone
+		Changes *changes
+		Data    []bundle
+	}{Document: d, Matrix: matrix(d), Grid: summarize(d)}
+	view.Plots, view.More = plots(d)
+	if d.Changes != nil {
+		view.Changes = changesOf(d.Changes, false)
+		view.Changes.link(d)
+	}
+	data, err := bundles(d)
+	if err != nil {
+		return err
+	}
+	view.Data = data
+	return render(w, "page", view)
+}
+
+// WriteDiff prints the page of a difference alone. Errors are w's.
+func WriteDiff(w io.Writer, r *diff.Result) error { return render(w, "diff", changesOf(r, true)) }
+
+// render prints a template with what cannot be seen as escapes.
+func render(w io.Writer, name string, view any) error {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, name, view); err != nil {
+		return fmt.Errorf("page: %w", err)
+	}
+	_, err := plain.To(w).Write(b.Bytes())
+	return err
+}
+
+// size is a number of bytes in words: "1.2 GB".
+func size(n int64) string {
+	f := float64(n)
+	for _, unit := range []string{"B", "kB", "MB"} {
+		if f < 1000 {
+			return number(f) + " " + unit
+		}
+		f /= 1000
+	}
+	return number(f) + " GB"
+}
+
+// delta is how much something grew, with its sign: "+1.2 MB", "the same".
+func delta(old, now int64) string {
+	switch {
+	case now > old:
+		return "+" + size(now-old)
+	case now < old:
+		return "−" + size(old-now)
+	}
+	return "the same"
+}
+
+// number has three digits that say something, or all before the point.
+func number(f float64) string {
+	if f >= 1000 || f <= -1000 {
+		return strconv.FormatFloat(f, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(f, 'g', 3, 64)
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "no date"
+	}
+	return t.UTC().Format(time.DateOnly)
+}
+
+// short is the beginning of a digest, enough to tell it from others.
+func short(digest string) string {
+	kind, hex, ok := strings.Cut(digest, ":")
+	if !ok || len(hex) <= 12 {
+		return digest
+	}
+	return kind + ":" + hex[:12]
+}
+
+// share is n of all in percent, and 1 at least, so that the smallest can be seen.
+func share(n, all int64) int64 {
+	if all <= 0 {
+		return 1
+	}
+	return max(1, n*100/all)
+}
+
+func list(s []string) string { return strings.Join(s, ", ") }
+
+// agreement says how a row stands to what was predicted, "" if nothing was.
+func agreement(agrees *bool) string {
+	switch {
+	case agrees == nil:
+		return ""
+	case *agrees:
+		return "agrees"
+	}
+	return "disagrees"
+}

@@ -1,0 +1,219 @@
+// What the script adds: filters of the grid, and what is in each image. All that is chosen stands in the address after #:
+// image=ID, q=text, driver=535, gpu=sm_90, state=failed; so links, back and forward work.
+//
+// Stable for tests: ids verdict, todo, changes, matrix, grid, ends, looser, trends, image; filter, driver, gpu, state (the choices),
+// found (how many), answers (the table, rows with data-id and data-state); body[data-ready] once all of this works,
+// #image[data-shown=ID] once an image is there.
+"use strict";
+(() => {
+  const by = (id) => document.getElementById(id);
+  const choices = { q: by("filter"), driver: by("driver"), gpu: by("gpu"), state: by("state") };
+  const table = by("answers"), head = table.tHead.rows[0], body = table.tBodies[0];
+  const branches = [...head.cells].slice(1);
+  const marks = [...document.querySelectorAll("#state optgroup:last-child option")].map((o) => ({ name: o.value, word: o.text }));
+  const nothing = marks.length - 1, unknown = marks.findIndex((m) => m.name === "oo");
+  const rows = [...body.rows].map((row, at) => ({
+    row, at, id: row.dataset.id, state: row.dataset.state, cells: [...row.cells].slice(1),
+    text: (row.dataset.id + " " + row.dataset.state).toLowerCase(), out: false,
+  }));
+
+  const make = (name, attributes, ...children) => {
+    const element = document.createElement(name);
+    for (const key in attributes) element.setAttribute(key, attributes[key]);
+    element.append(...children);
+    return element;
+  };
+
+  const kept = new Map();
+  const unpack = (id) => {
+    if (!kept.has(id)) kept.set(id, (async () => {
+      const bytes = Uint8Array.from(atob(by(id).textContent), (c) => c.charCodeAt(0));
+      return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+    })());
+    return kept.get(id);
+  };
+
+  // The address.
+  const read = () => {
+    const text = location.hash.slice(1);
+    const said = new URLSearchParams(text.includes("=") ? text : "");
+    const of = (name) => said.get(name) || "";
+    return { image: of("image"), q: of("q"), driver: of("driver"), gpu: of("gpu"), state: of("state") };
+  };
+  const address = (chosen) => {
+    const said = new URLSearchParams();
+    for (const name in chosen) if (chosen[name]) said.set(name, chosen[name]);
+    return "#" + said;
+  };
+  const choose = (changed, replace) => {
+    const to = address({ ...read(), ...changed });
+    if (replace) { history.replaceState(null, "", to); show(); } else if (to !== location.hash) location.hash = to;
+  };
+
+  // The grid of the chosen driver or GPU. Without a choice it is as it was written.
+  const rank = (data, answer) => answer === -2 ? unknown : answer < 0 ? nothing : data.answers[answer][0];
+  const columns = (data, chosen) => {
+    const d = data.drivers.findIndex((x) => x[0] === chosen.driver), g = data.gpus.findIndex((x) => x[0] === chosen.gpu);
+    const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2] });
+    const pair = (i, j) => i * data.gpus.length + j;
+    if (d >= 0 && g >= 0) return [{ ...branch(d), name: branch(d).name + " " + chosen.gpu, at: pair(d, g) }];
+    if (g >= 0) return data.drivers.map((_, i) => ({ ...branch(i), at: pair(i, g) }));
+    if (d >= 0) return data.gpus.map((x, j) => ({ ...branch(d), name: x[0], at: pair(d, j) }));
+    return null;
+  };
+  const ends = (column) => column.ended ? " class=e" : "";
+  const cells = (data, shown, grid) => {
+    let html = "", from = 0;
+    const mark = (i) => rank(data, grid[shown[i].at]);
+    for (let i = 1; i <= shown.length; i++) {
+      if (i < shown.length && mark(i) === mark(from) && shown[i].ended === shown[from].ended) continue;
+      const m = marks[mark(from)];
+      html += `<td role=cell colspan=${i - from}${ends(shown[from])}><i class=${m.name}>${m.word}</i></td>`;
+      from = i;
+    }
+    const made = make("template", {});
+    made.innerHTML = html;
+    return made.content;
+  };
+  let drawn = " ";
+  const draw = (data, chosen) => {
+    const key = chosen.driver + " " + chosen.gpu;
+    if (key === drawn) return;
+    drawn = key;
+    const shown = data && columns(data, chosen), n = shown ? shown.length : branches.length || 1;
+    head.replaceChildren(head.cells[0], ...(shown ? shown.map((c) => {
+      const cell = make("th", { role: "columnheader", scope: "col" }, c.name);
+      if (c.ended) { cell.className = "e"; cell.append(make("span", { class: "v" }, " ended")); }
+      return cell;
+    }) : branches));
+    table.style.setProperty("--n", n);
+    const made = new Map(); // few grids are different
+    for (const r of rows) {
+      const g = data ? data.images[r.at][0] : -1;
+      if (shown && g >= 0 && !made.has(g)) made.set(g, cells(data, shown, data.grids[g]));
+      const its = shown && g >= 0 ? [made.get(g).cloneNode(true)] : r.cells;
+      r.row.replaceChildren(r.row.cells[0], ...its);
+      if (r.cells.length === 1 && r.cells[0].className === "none") r.cells[0].colSpan = n;
+    }
+  };
+
+  const filter = (data, chosen) => {
+    const words = chosen.q.toLowerCase().split(/\s+/).filter(Boolean);
+    const mark = marks.findIndex((m) => m.name === chosen.state);
+    let has = () => true;
+    if (mark >= 0) {
+      const shown = columns(data, chosen), known = new Map();
+      has = (r) => {
+        const g = data.images[r.at][0];
+        if (g < 0) return mark === unknown && r.cells[0].textContent.startsWith("not known");
+        if (!known.has(g)) {
+          const grid = data.grids[g];
+          known.set(g, shown ? shown.some((c) => rank(data, grid[c.at]) === mark) : grid.some((a) => rank(data, a) === mark));
+        }
+        return known.get(g);
+      };
+    } else if (chosen.state) has = (r) => r.state === chosen.state;
+    let n = 0;
+    for (const r of rows) {
+      const out = !(words.every((w) => r.text.includes(w)) && has(r));
+      if (out !== r.out) { r.out = out; r.row.classList.toggle("out", out); }
+      if (!out) n++;
+    }
+    by("found").textContent = n === rows.length ? `${n} images` : `${n} of ${rows.length} images`;
+  };
+
+  // One image.
+  const section = by("image"), inside = by("image-body"), title = by("image-h");
+  const own = (data, chosen, at) => {
+    for (const place of inside.querySelectorAll(".own")) {
+      const grid = data.grids[data.images[at][1 + Number(place.dataset.platform)]] || [];
+      const why = place.previousElementSibling;
+      why.replaceChildren();
+      const top = make("tr", {}, make("th", { scope: "col" }, "Driver"), ...data.gpus.map((g) => make("th", { scope: "col", title: g[1] }, g[0])));
+      const lines = data.drivers.map((d, i) => make("tr", {},
+        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], make("span", { class: "v" }, d[2] ? " ended" : "")),
+        ...data.gpus.map((g, j) => {
+          const answer = grid[i * data.gpus.length + j], mark = marks[rank(data, answer ?? -1)];
+          const cell = make("td", d[2] ? { class: "e" } : {});
+          if (mark === marks[nothing]) { cell.append(make("i", { class: mark.name }, mark.word)); return cell; }
+          const link = make("a", { href: address({ ...chosen, driver: d[0], gpu: g[0] }) }, make("i", { class: mark.name }, `R${d[0]} ${g[0]}: ${mark.word}`));
+          if (d[0] === chosen.driver && g[0] === chosen.gpu) {
+            link.setAttribute("aria-current", "true");
+            const of = data.answers[answer];
+            why.append(make("p", {}, make("strong", {}, `R${d[0]}${d[1] ? " (" + d[1] + ")" : ""}${d[2] ? ", ended" : ""}, ${g[0]} ${g[1]}: ${mark.word}. `), of ? of[2] : "Of one platform nothing is known."));
+            for (const n of (of && of[3]) || []) {
+              const row = inside.querySelectorAll("table.rows tbody tr")[n];
+              if (row) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
+            }
+          }
+          cell.append(link);
+          return cell;
+        })));
+      place.replaceChildren(make("table", {}, make("caption", {}, "Choose one to see why"), make("thead", {}, top), make("tbody", {}, ...lines)));
+    }
+  };
+  const list = async (box) => {
+    const { packages, layers } = await unpack("data-packages");
+    const all = box.dataset.layers.split(" ").flatMap((l, i) => layers[l].map((p) => [i + 1, packages[p]]));
+    const place = box.querySelector(".scroll"), find = box.querySelector("input");
+    const lines = all.map(([layer, p]) => make("tr", {}, make("th", { scope: "row" }, p[0]), make("td", {}, p[1]), make("td", {}, p[2]), make("td", {}, p[3]), make("td", {}, String(layer))));
+    const names = ["Package", "Version", "Architecture", "Manager", "Layer"];
+    place.replaceChildren(make("table", {}, make("caption", {}, `${all.length} packages, by the layer that brings them`),
+      make("thead", {}, make("tr", {}, ...names.map((n) => make("th", { scope: "col" }, n)))), make("tbody", {}, ...lines)));
+    find.oninput = () => lines.forEach((line, i) => { line.hidden = !all[i][1].join(" ").toLowerCase().includes(find.value.toLowerCase()); });
+  };
+  const perBundle = Number(section.dataset.per);
+  let from = null; // who had the focus before
+  const open = async (chosen) => {
+    if (section.dataset.shown === chosen.image && chosen.image) {
+      if (inside.querySelector(".own")) own(await unpack("data-grids"), chosen, rows.findIndex((r) => r.id === chosen.image));
+      return;
+    }
+    const held = section.contains(document.activeElement), last = rows.find((r) => r.id === section.dataset.shown);
+    if (chosen.image && section.hidden) from = document.activeElement;
+    section.hidden = !chosen.image;
+    delete section.dataset.shown;
+    if (!chosen.image) {
+      inside.replaceChildren();
+      if (held) (from && from !== document.body ? from : last ? last.row.querySelector("a") : choices.q).focus();
+      return;
+    }
+    title.textContent = chosen.image;
+    const at = rows.findIndex((r) => r.id === chosen.image);
+    if (at < 0) inside.replaceChildren(make("p", {}, "There is no such image in this report. The link may be of another day's."));
+    else {
+      inside.replaceChildren(make("p", {}, "Unpacking."));
+      const [texts, data] = await Promise.all([unpack("data-images-" + Math.floor(at / perBundle)), unpack("data-grids")]);
+      if (read().image !== chosen.image) return;
+      inside.innerHTML = texts[at % perBundle];
+      own(data, chosen, at);
+      for (const box of inside.querySelectorAll(".packages")) box.ontoggle = () => { if (box.open && !box.querySelector("table")) list(box); };
+    }
+    section.dataset.shown = chosen.image;
+    section.focus({ preventScroll: true });
+    section.scrollIntoView();
+  };
+
+  let asked = 0;
+  const show = async () => {
+    const chosen = read(), mine = ++asked;
+    for (const name in choices) if (choices[name].value !== chosen[name]) {
+      choices[name].value = chosen[name];
+      if (name !== "q" && choices[name].value !== chosen[name]) choices[name].value = chosen[name] = "";
+    }
+    const data = chosen.driver || chosen.gpu || chosen.state ? await unpack("data-grids") : null;
+    if (mine !== asked) return;
+    filter(data, chosen);
+    draw(data, chosen);
+    await open(chosen);
+  };
+  choices.q.oninput = () => choose({ q: choices.q.value }, true);
+  for (const name of ["driver", "gpu", "state"]) choices[name].onchange = () => choose({ [name]: choices[name].value });
+  choices.q.form.onsubmit = (event) => event.preventDefault();
+  addEventListener("hashchange", show);
+  addEventListener("keydown", (event) => { if (event.key === "Escape" && read().image) choose({ image: "" }); });
+  addEventListener("error", () => by("found").textContent = "This browser cannot show the details.");
+  const ready = () => { document.body.dataset.ready = ""; };
+  show().then(ready, (e) => { ready(); by("found").textContent = "The details could not be unpacked: " + e; });
+  (window.requestIdleCallback || setTimeout)(() => unpack("data-grids").catch(() => {}));
+})();
