@@ -54,7 +54,7 @@ type State string
 
 // The states.
 const (
-	Same    State = "same" // the same digest
+	Same    State = "same" // the same digest, or none was built; see [Image.Same]
 	Changed State = "changed"
 	Added   State = "added"   // only the new side has it
 	Removed State = "removed" // only the old side has it

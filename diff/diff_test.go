@@ -199,6 +199,55 @@ func said(r *diff.Result) string {
 	return strings.Join(all, "; ")
 }
 
+// TestRunsOfTheSameDigests: what was judged, predicted and seen of an image is a change, too, as is a platform that is no longer
+// there, and what has no digest is not the same.
+func TestRunsOfTheSameDigests(t *testing.T) {
+	t.Parallel()
+	base := func() record.Cell {
+		c := record.Cell{ID: "base", Status: record.Passed, Digest: "d", Images: []verify.Report{
+			{Digest: "amd64", Platform: "linux/amd64", Verdict: verify.Pass}, {Digest: "arm64", Platform: "linux/arm64", Verdict: verify.Pass},
+		}}
+		c.Images[0].Portability.Predictions = []verify.DriverGPU{{Driver: "535.54.03", GPU: "sm_90"}}
+		c.Rows = []record.Row{{Row: gpu.Row{Sample: "nbody", Engine: "direct", Result: gpu.Passed}}}
+		return c
+	}
+	for name, tc := range map[string]struct {
+		edit func(*record.Cell)
+		want string
+	}{
+		"nothing":         {func(*record.Cell) {}, "2 the same"},
+		"verdict":         {func(c *record.Cell) { c.Images[1].Verdict = verify.Fail }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
+		"status":          {func(c *record.Cell) { c.Status = record.Failed }, "2 with the same digest and another verdict, prediction or row"},
+		"prediction":      {func(c *record.Cell) { c.Images[0].Portability.Predictions[0].Verdict = "no" }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
+		"row is gone":     {func(c *record.Cell) { c.Rows = nil }, "2 with the same digest and another verdict, prediction or row"},
+		"row fails":       {func(c *record.Cell) { c.Rows[0].Result = gpu.Failed }, "2 with the same digest and another verdict, prediction or row"},
+		"platform":        {func(c *record.Cell) { c.Images = c.Images[:1] }, "1 removed, 1 the same"},
+		"was not built":   {func(c *record.Cell) { c.Images, c.Digest = nil, "" }, "2 removed"},
+		"has no digest":   {func(c *record.Cell) { c.Images[0].Digest = "" }, "1 removed, 1 the same"},
+		"another is made": {func(c *record.Cell) { c.Images[0].Digest = "other" }, "1 not compared, 1 the same"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			now := base()
+			tc.edit(&now)
+			run := func(c record.Cell) diff.Run {
+				return diff.Run{Record: &record.Run{Cells: []record.Cell{c}}, Open: func(context.Context, string) (v1.Image, error) { return nil, errors.New("no such image") }}
+			}
+			r, err := diff.Runs(t.Context(), run(base()), run(now))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range r.Counts() {
+				got = append(got, fmt.Sprintf("%d %s", c.N, c.What))
+			}
+			if all := strings.Join(got, ", "); all != tc.want || r.Same() != (name == "nothing") {
+				t.Errorf("%s, same %v, want %s", all, r.Same(), tc.want)
+			}
+		})
+	}
+}
+
 // TestRuns compares two records: a cell more, one less, one whose image is there, one whose image is not, one as it was.
 func TestRuns(t *testing.T) {
 	t.Parallel()

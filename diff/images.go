@@ -47,10 +47,43 @@ func blank() Image {
 }
 
 // Same reports that nothing differs.
-func (r *Result) Same() bool {
-	return !r.any(func(i Image) bool {
-		return i.State != Same || i.OldVerdict != i.NewVerdict || len(i.Predictions)+len(i.Rows) > 0
-	})
+func (r *Result) Same() bool { return !r.any(func(i Image) bool { return !i.Same() }) }
+
+// Same reports that nothing of the image differs: its digest, what was judged of it, what is predicted, what GPUs showed.
+func (i Image) Same() bool {
+	return i.State == Same && i.OldVerdict == i.NewVerdict && len(i.Predictions)+len(i.Rows) == 0
+}
+
+// Count is a number of images.
+type Count struct {
+	What string // what became of them, in words
+	N    int
+}
+
+// Counts says what became of how many images; never one of none.
+func (r *Result) Counts() (all []Count) {
+	for _, count := range []struct {
+		what  string
+		holds func(Image) bool
+	}{
+		{"changed", func(i Image) bool { return i.State == Changed }},
+		{"added", func(i Image) bool { return i.State == Added }},
+		{"removed", func(i Image) bool { return i.State == Removed }},
+		{"not compared", func(i Image) bool { return i.State == Unread }},
+		{"with the same digest and another verdict, prediction or row", func(i Image) bool { return i.State == Same && !i.Same() }},
+		{"the same", Image.Same},
+	} {
+		n := 0
+		for _, i := range r.Images {
+			if count.holds(i) {
+				n++
+			}
+		}
+		if n > 0 {
+			all = append(all, Count{count.what, n})
+		}
+	}
+	return all
 }
 
 // Unread reports that something could not be compared.

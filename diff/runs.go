@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -34,6 +35,7 @@ func Runs(ctx context.Context, old, now Run) (*Result, error) {
 		o := built{}
 		if i >= 0 {
 			o = was[i]
+			was = slices.Delete(was, i, i+1)
 		}
 		r.Images = append(r.Images, c.image(ctx, o, n))
 		if ctx.Err() != nil {
@@ -41,9 +43,7 @@ func Runs(ctx context.Context, old, now Run) (*Result, error) {
 		}
 	}
 	for _, o := range was {
-		if !slices.ContainsFunc(is, o.same) {
-			r.Images = append(r.Images, c.image(ctx, o, built{}))
-		}
+		r.Images = append(r.Images, c.image(ctx, o, built{}))
 	}
 	r.finish(c.all)
 	return r, nil
@@ -104,7 +104,7 @@ func (m built) verdict() string {
 	case m.cell == nil:
 		return ""
 	case m.cell.Status == record.Failed:
-		return "failed at " + m.cell.Stage
+		return strings.TrimSuffix("failed at "+m.cell.Stage, " at ")
 	case m.cell.Status == record.Passed && m.report != nil && m.report.Verdict != verify.Pass:
 		return string(m.cell.Status) + ", " + string(m.report.Verdict)
 	}
@@ -143,6 +143,9 @@ func (c comparison) image(ctx context.Context, o, n built) Image {
 	is.Cell = n.cell.ID
 	is.Predictions, is.Rows = predictions(o.report, n.report), rows(*o.cell, *n.cell)
 	switch {
+	case is.OldDigest == "" && is.NewDigest == "" && (o.report != nil || n.report != nil):
+		is.State, is.Why = Unread, "no record has its digest"
+		return is
 	case is.OldDigest == is.NewDigest: // or none was built
 		return is
 	case is.OldDigest == "":
@@ -204,7 +207,7 @@ func rows(old, now record.Cell) []RowChange {
 	was, is := newest(old), newest(now)
 	all := []RowChange{}
 	for key, o := range was {
-		if n, ok := is[key]; ok && n != o {
+		if n := is[key]; n != o {
 			all = append(all, RowChange{key.Test, key.Engine, key.Driver, key.GPU, o, n})
 		}
 	}

@@ -82,6 +82,9 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 	if !known || f.out != "" && f.asJSON && form != ".json" {
 		return hint.Usage(fmt.Sprintf("-o %s: no form of differences", f.out), "name a file that ends in .html, .json or .txt")
 	}
+	if err := writesElsewhere(f.out, old, now); err != nil {
+		return err
+	}
 	catalog, err := recipes.Load(f.layers...)
 	if err != nil {
 		return tell(cmd, err, false)
@@ -93,7 +96,7 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 	}
 	var text bytes.Buffer
 	if err := write(&text, result); err != nil {
-		return err
+		return &exitError{code: exitUnknown, err: err}
 	}
 	if f.out != "" {
 		err = files.Write(f.out, text.Bytes())
@@ -110,6 +113,42 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 	}
 	return nil
 }
+
+// writesElsewhere refuses to write over what is compared: a record, an archive, or a file of a layout.
+func writesElsewhere(out string, sides ...string) error {
+	if out == "" {
+		return nil
+	}
+	here, err := filepath.Abs(out)
+	if err != nil {
+		return err
+	}
+	for _, side := range sides {
+		path := side
+		if image.OnDisk(side) {
+			_, path, _ = strings.Cut(side, ":")
+		}
+		for ; path != ""; path = withoutTag(path) { // a tag may stand behind
+			there, err := filepath.Abs(path)
+			if err != nil {
+				return err
+			}
+			info, err := os.Stat(there)
+			if err != nil {
+				continue
+			}
+			below, err := filepath.Rel(there, here)
+			if is, gone := os.Stat(here); gone == nil && os.SameFile(is, info) || info.IsDir() && err == nil && filepath.IsLocal(below) {
+				return hint.Usage(fmt.Sprintf("-o %s is of what is compared, %s", out, side), "name a file elsewhere")
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// withoutTag is a path up to its last colon, "" without one.
+func withoutTag(path string) string { return path[:max(0, strings.LastIndex(path, ":"))] }
 
 func (f *diffFlags) compare(ctx context.Context, old, now string) (*diff.Result, error) {
 	was, err := readRun(old)

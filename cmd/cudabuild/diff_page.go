@@ -35,7 +35,7 @@ func diffPage(w io.Writer, r *diff.Result) error {
 	}
 	same := 0
 	for _, i := range r.Images {
-		if i.State == diff.Same && i.OldVerdict == i.NewVerdict && len(i.Predictions)+len(i.Rows) == 0 {
+		if i.Same() {
 			same++
 			continue
 		}
@@ -60,12 +60,12 @@ func sideName(s diff.Side) string {
 
 func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
 	fmt.Fprintf(page, "\n%s: %s\n", strings.TrimSpace(oneLine(i.Cell)+" "+oneLine(i.Platform)), i.State)
-	fmt.Fprintf(page, "  digest  %s -> %s\n", cmp.Or(i.OldDigest, "none"), cmp.Or(i.NewDigest, "none"))
+	fmt.Fprintf(page, "  digest  %s -> %s\n", oneLine(cmp.Or(i.OldDigest, "none")), oneLine(cmp.Or(i.NewDigest, "none")))
 	if i.OldSize != i.NewSize {
 		fmt.Fprintf(page, "  size    %.1f MB -> %.1f MB\n", float64(i.OldSize)/1e6, float64(i.NewSize)/1e6)
 	}
 	if i.OldVerdict != i.NewVerdict {
-		fmt.Fprintf(page, "  verdict %s -> %s\n", cmp.Or(i.OldVerdict, "none"), cmp.Or(i.NewVerdict, "none"))
+		fmt.Fprintf(page, "  verdict %s -> %s\n", oneLine(cmp.Or(i.OldVerdict, "none")), oneLine(cmp.Or(i.NewVerdict, "none")))
 	}
 	if i.Why != "" {
 		fmt.Fprintf(page, "  not read: %s\n", line(i.Why))
@@ -91,10 +91,10 @@ func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
 		return fmt.Sprintf("%s\t%s -> %s\t%s", oneLine(v.Name), oneLine(v.Old), oneLine(v.New), r.Causes[v.Cause].Kind)
 	})
 	listed(page, "predictions", i.Predictions, func(p diff.Prediction) string {
-		return fmt.Sprintf("%s on %s\t%s -> %s\t%s", p.Driver, p.GPU, cmp.Or(p.Old, "none"), cmp.Or(p.New, "none"), oneLine(p.Why))
+		return fmt.Sprintf("%s on %s\t%s -> %s\t%s", oneLine(p.Driver), oneLine(p.GPU), oneLine(cmp.Or(p.Old, "none")), oneLine(cmp.Or(p.New, "none")), oneLine(p.Why))
 	})
 	listed(page, "rows", i.Rows, func(c diff.RowChange) string {
-		return fmt.Sprintf("%s, %s\tdriver %s on %s\t%s -> %s", oneLine(c.Test), oneLine(c.Engine), oneLine(c.Driver), oneLine(c.GPU), cmp.Or(c.Old, "none"), c.New)
+		return fmt.Sprintf("%s, %s\tdriver %s on %s\t%s -> %s", oneLine(c.Test), oneLine(c.Engine), oneLine(c.Driver), oneLine(c.GPU), oneLine(cmp.Or(c.Old, "none")), oneLine(cmp.Or(c.New, "none")))
 	})
 }
 

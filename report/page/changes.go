@@ -35,11 +35,9 @@ type changedImage struct {
 
 func changesOf(r *diff.Result, details bool) *changes {
 	c := &changes{Result: r, Details: details}
-	counts := map[diff.State]int{}
 	lines := 0
 	for _, image := range r.Images {
-		counts[image.State]++
-		if image.State == diff.Same {
+		if image.Same() {
 			continue
 		}
 		view := changedImage{Image: image, All: r.Causes}
@@ -58,17 +56,10 @@ func changesOf(r *diff.Result, details bool) *changes {
 		}
 		c.All = append(c.All, view)
 	}
-	for _, s := range []diff.State{diff.Changed, diff.Added, diff.Removed, diff.Unread, diff.Same} {
-		if counts[s] > 0 {
-			c.Counts = append(c.Counts, report.Count{What: changeWords[s], N: counts[s]})
-		}
+	for _, count := range r.Counts() {
+		c.Counts = append(c.Counts, report.Count{What: count.What, N: count.N})
 	}
 	return c
-}
-
-var changeWords = map[diff.State]string{
-	diff.Same: "the same", diff.Changed: "changed", diff.Added: "added", diff.Removed: "removed",
-	diff.Unread: "with another digest, not compared",
 }
 
 // link says which images stand on the page of a report.

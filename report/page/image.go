@@ -3,7 +3,6 @@
 package page
 
 import (
-	"github.com/cudabuild/cudabuild/diff"
 	"github.com/cudabuild/cudabuild/report"
 )
 
@@ -51,9 +50,7 @@ func viewer(d *report.Document) documentView {
 	if d.Changes != nil {
 		all := changesOf(d.Changes, true)
 		for _, i := range all.All {
-			if i.State != diff.Same {
-				v.changes[i.Cell] = append(v.changes[i.Cell], i)
-			}
+			v.changes[i.Cell] = append(v.changes[i.Cell], i)
 		}
 	}
 	return v

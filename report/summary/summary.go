@@ -8,12 +8,14 @@ package summary
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/cudabuild/cudabuild/diff"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/report"
 )
@@ -152,8 +154,17 @@ func changes(b *bytes.Buffer, d *report.Document) {
 		return
 	}
 	fmt.Fprintf(b, "\n### Changed since %s\n\n", text(d.Changes.Old.Name))
+	if d.Changes.Same() {
+		b.WriteString("Nothing has changed.\n")
+		return
+	}
+	var counts []string
+	for _, c := range d.Changes.Counts() {
+		counts = append(counts, fmt.Sprintf("%d %s", c.N, c.What))
+	}
+	fmt.Fprintf(b, "Images: %s.\n\n", strings.Join(counts, ", "))
+	judged(b, d.Changes)
 	if len(d.Changes.Causes) == 0 {
-		b.WriteString("Nothing is known to have changed.\n")
 		return
 	}
 	b.WriteString("| cause | place | changes |\n| --- | --- | ---: |\n")
@@ -162,6 +173,26 @@ func changes(b *bytes.Buffer, d *report.Document) {
 		fmt.Fprintf(b, "| %s: %s | %s | %d |\n", text(string(c.Kind)), text(c.What), text(c.Place), c.Changes)
 	}
 	leftOut(b, len(d.Changes.Causes)-len(list), "causes", "those shown have most changes")
+}
+
+// judged lists the images of which verdicts, predictions or rows changed, or that are there on one side alone.
+func judged(b *bytes.Buffer, r *diff.Result) {
+	list := slices.DeleteFunc(slices.Clone(r.Images), func(i diff.Image) bool {
+		return i.Same() || i.State == diff.Changed && i.OldVerdict == i.NewVerdict && len(i.Predictions)+len(i.Rows) == 0
+	})
+	if len(list) == 0 {
+		return
+	}
+	b.WriteString("| image | is | verdict | answers | rows |\n| --- | --- | --- | ---: | ---: |\n")
+	for _, i := range list[:min(len(list), mostRows)] {
+		verdict := text(i.NewVerdict)
+		if i.OldVerdict != i.NewVerdict {
+			verdict = fmt.Sprintf("%s → %s", text(cmp.Or(i.OldVerdict, "none")), text(cmp.Or(i.NewVerdict, "none")))
+		}
+		fmt.Fprintf(b, "| %s %s | %s | %s | %d | %d |\n", text(i.Cell), text(i.Platform), i.State, verdict, len(i.Predictions), len(i.Rows))
+	}
+	leftOut(b, len(list)-min(len(list), mostRows), "images", "those shown come first")
+	b.WriteString("\n")
 }
 
 func ends(b *bytes.Buffer, d *report.Document) {
