@@ -23,7 +23,6 @@ import (
 
 // Bounds of one layer, those of package verify where that has them.
 const (
-	maxEntries    = 5_000_000
 	maxOwned      = 5_000_000 // files that its records of packages list
 	maxLayerBytes = 256 << 30
 	maxRatio      = 500
@@ -37,6 +36,7 @@ type sheet struct {
 	hides   []hidden
 	records []record
 	owned   int
+	weight  int // of what is kept of it, in bytes
 	buf     []byte
 }
 
@@ -86,11 +86,11 @@ func parse(content io.Reader, seed maphash.Seed) (*sheet, error) {
 	var sum maphash.Hash
 	sum.SetSeed(seed)
 	err := archive.Tar(content, func(h *tar.Header, body io.Reader) error {
-		if len(s.entries)+len(s.hides) >= maxEntries {
-			return fmt.Errorf("a layer of more than %d entries", maxEntries)
-		}
 		if len(h.Name) > archive.MaxName || len(h.Linkname) > archive.MaxName {
 			return fmt.Errorf("a name of more than %d bytes", archive.MaxName)
+		}
+		if s.weight += weight + len(h.Name) + len(h.Linkname) + len(attributes(h)); s.weight > maxWeight {
+			return fmt.Errorf("its entries take more than %d MiB of memory", maxWeight>>20)
 		}
 		return s.add(h, body, &sum)
 	})
@@ -201,6 +201,9 @@ func (s *sheet) note(p string, body io.Reader, size int64) {
 		r.damaged = readRPM(body, s.sink(&r, db.Of))
 	default:
 		r.damaged = db.Read(body, s.sink(&r, db.Of))
+	}
+	if s.owned > maxOwned {
+		r.damaged = fmt.Errorf("the layer's records list more than %d files", maxOwned)
 	}
 	s.records = append(s.records, r)
 }
