@@ -88,8 +88,8 @@ func (p *pair) valueCause(name string) int {
 		return p.date
 	}
 	if name == "label "+baseLabel {
-		if len(p.packages) > 0 {
-			return p.packages[p.firstOfAll()].Cause
+		if p.firstOfAll != nil {
+			return p.firstOfAll.Cause
 		}
 		return p.base()
 	}

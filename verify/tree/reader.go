@@ -195,7 +195,7 @@ func (r *Reader) tree(layers []source) (*Tree, error) {
 	}
 	for _, rec := range t.records {
 		if rec.damaged != nil && t.visible(rec) {
-			t.Damaged = append(t.Damaged, fmt.Sprintf("%s: %v", rec.path, rec.damaged))
+			t.Damaged = append(t.Damaged, Damage{rec.of, fmt.Sprintf("%s: %v", rec.path, rec.damaged)})
 		}
 	}
 	return t, nil

@@ -119,7 +119,7 @@ func TestPackages(t *testing.T) {
 		owners := t.Owners()
 		got = append(got, fmt.Sprint(owners["usr/bin/bash"], owners["lib/ld.so"]))
 	}
-	want := []string{"{dpkg bash amd64 5.2}", "[bash] []", "{apk musl x86_64 1.2}", "{dpkg bash amd64 5.3}", "[bash] [musl]"}
+	want := []string{"{dpkg bash amd64 5.2}", "[{dpkg bash}] []", "{apk musl x86_64 1.2}", "{dpkg bash amd64 5.3}", "[{dpkg bash}] [{apk musl}]"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
