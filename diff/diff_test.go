@@ -150,6 +150,24 @@ func TestCauses(t *testing.T) {
 		{name: "a source", layers: steps(root, with(above, "bin/nbody", text("x"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("2", "1", "1", "1"), want: "source nbody.cu samples/nbody"},
 		{name: "a recipe", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "2", "1", "1"), want: "recipe it asks for something else recipes/cuda/x.yaml"},
 		{name: "a tool", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "2", "1"), want: "tool runc 1 -> 2 "},
+		{name: "a tool that made another layer", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "2", "1"), want: "file /etc/hosts content "},
+		{name: "a root, by digest", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "sha256:a"), newMade: notes("1", "1", "1", "sha256:b"), want: "base another root a -> b "},
+		{name: "a step without a layer", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.History = append(c.History, v1.History{CreatedBy: "RUN true", EmptyLayer: true})
+		}, want: "recipe new step: RUN true "},
+		{name: "a variable, as the history says too", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.Config.Env = append(c.Config.Env, "A=b")
+			c.History = append(c.History, v1.History{CreatedBy: "ENV A=b", EmptyLayer: true})
+		}, want: "environment env A "},
+		{name: "the date of a step", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.History[0].Created = v1.Time{Time: time.Unix(0, 0)}
+		}, want: "date date of a step 0001-01-01T00:00:00Z -> 1970-01-01T00:00:00Z "},
+		{name: "the label of the date", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.Config.Labels = map[string]string{"org.opencontainers.image.created": "today"}
+		}, want: "date label org.opencontainers.image.created -> today "},
+		{name: "spaces of a step", layers: []layer{{"bootstrap", 1, root}, {"install  a", 1, above}}, want: "recipe other spaces: install a "},
+		{name: "layers", layers: []layer{{"bootstrap", 1, root}, {"install a", 1, files{}}, {"install a", 1, above}}, want: "unexplained the same files, layers are cut otherwise "},
+		{name: "layers and compression", layers: []layer{{"bootstrap", 1, root}, {"install a", 1, files{}}, {"install a", 1, above}}, enc: imagetest.Plain, want: "tool compression zstd -> none "},
 		{name: "a root", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "2"), want: "base another root  -> "},
 		{name: "made of the same", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "1"), want: "unexplained made of the same parts by the same tools "},
 	} {

@@ -191,15 +191,26 @@ func (p *pair) base() int {
 	if old == now && !p.changed(record.RootPart) {
 		return none
 	}
-	if tools := p.tools(); tools != "" && !p.changed(record.ListsPart) && p.known {
+	if tools := p.tools(ofRoot); tools != "" && !p.changed(record.ListsPart) {
 		return p.of(Tool, tools, "")
+	}
+	if old == now {
+		old, now = p.roots()
 	}
 	return p.of(Base, strings.TrimSpace("another root "+shortDigest(old)+" -> "+shortDigest(now)), "")
 }
 
-// byTool: the same was asked for, and another program made it.
-func (p *pair) byTool(*change) int {
-	if tools := p.tools(); tools != "" {
+// byTool: the same was asked for, and another program made the layer.
+func (p *pair) byTool(c *change) int {
+	made := ofRoot
+	old, now := c.layers()
+	switch {
+	case p.ours(c):
+		made = ofSteps
+	case old >= 0 && p.old.steps[old].command == "" || now >= 0 && p.now.steps[now].command == "": // not known
+		made = ofAll
+	}
+	if tools := p.tools(made); tools != "" {
 		return p.of(Tool, tools, "")
 	}
 	return none

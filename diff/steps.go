@@ -12,22 +12,41 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// step is what made one layer, as the history says.
+// step is what made one layer, or none, as the history says.
 type step struct {
 	command string
 	ours    bool // of cudabuild, on top of what it starts from
 }
 
-// stepsOf returns a step for each layer; their commands are "" if the history does not fit the layers.
+// configures are the steps that only set what stands in the configuration, where it is seen.
+var configures = regexp.MustCompile(`#\(nop\)|^(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME|WORKDIR)\s`)
+
+// stepsOf returns a step for each layer, and then those that made none; their commands are "" if the history does not fit the
+// layers.
 func stepsOf(config *v1.ConfigFile, layers int) []step {
-	var all []step
+	var all, without []step
 	for _, h := range config.History {
-		if !h.EmptyLayer {
-			all = append(all, step{h.CreatedBy, h.Comment == "cudabuild"})
+		s := step{h.CreatedBy, h.Comment == "cudabuild"}
+		switch {
+		case !h.EmptyLayer:
+			all = append(all, s)
+		case !configures.MatchString(h.CreatedBy):
+			without = append(without, s)
 		}
 	}
 	if len(all) != layers {
 		return make([]step, layers)
+	}
+	return append(all, without...)
+}
+
+// stepDates are the dates of steps, by command; of one that was run twice that of the last.
+func stepDates(config *v1.ConfigFile) map[string]string {
+	all := map[string]string{}
+	for _, h := range config.History {
+		if h.CreatedBy != "" {
+			all[h.CreatedBy] = stamp(h.Created.Time)
+		}
 	}
 	return all
 }
@@ -35,7 +54,7 @@ func stepsOf(config *v1.ConfigFile, layers int) []step {
 // stepChange is a step that one side alone has, beside the one that stands for it on the other; "" is none.
 type stepChange struct{ old, now string }
 
-// compareSteps returns for each layer of both sides the index of the change of its step, -1 if it is as before.
+// compareSteps returns for each step of both sides the index of its change, -1 if it is as before.
 func compareSteps(old, now []step) (all []stepChange, ofOld, ofNow []int) {
 	only := func(these, others []step) (at []int) {
 		for i, s := range these {
@@ -125,6 +144,9 @@ func (c stepChange) String() string {
 		text = append(text, "-"+w)
 	}
 	head := strings.Fields(c.now)
+	if slices.Equal(strings.Fields(c.old), strings.Fields(c.now)) {
+		return short("other spaces: " + c.now)
+	}
 	if len(text) == 0 {
 		return short("other order of words: " + c.now)
 	}
