@@ -273,6 +273,12 @@ func TestCauseOfEach(t *testing.T) {
 			want: map[string]string{"bash": bash, "bin": "mode /bin 0755 -> 0711", "bin/bash": bash},
 		},
 		{
+			name: "a package that lost its record, and its file",
+			old:  []layer{{"root", 1, base}},
+			now:  []layer{{"root", 1, with(with(base, database, has("bash 5.2")), "bin/apt", text("by hand"))}},
+			want: map[string]string{"apt": "package apt 1 -> none", "bin/apt": "file /bin/apt content", database: "package apt 1 -> none"},
+		},
+		{
 			name: "a lost database, and a file",
 			old:  []layer{{"root", 1, base}},
 			now:  []layer{{"root", 1, with(with(base, database, text("")), "bin/apt", text("by hand"))}},

@@ -34,14 +34,15 @@ func (p *pair) fileCause(c *change) int {
 }
 
 // byPackage: a package that owns it changed, and the step of a later layer that differs has not put its own there. A folder that
-// stays is of all its packages.
+// stays is of all its packages; a file that stays is not what became of a package that is gone.
 func (p *pair) byPackage(c *change) int {
 	folder := c.old != nil && c.now != nil && c.now.Type == tar.TypeDir
 	if folder && (c.only("time") || slices.ContainsFunc(c.owners, func(o tree.Owner) bool { return p.packages[o] == nil })) {
 		return none
 	}
 	for _, owner := range c.owners {
-		if is := p.packages[owner]; is != nil && !p.later(c, is) {
+		is := p.packages[owner]
+		if stays := is != nil && is.New == "" && c.now != nil && !folder; is != nil && !stays && !p.later(c, is) {
 			return is.Cause
 		}
 	}
