@@ -300,8 +300,16 @@ restart() {
   local pid
   pid=$(cat "$home/pid/$1")
   kill -9 "$pid"
-  until [ ! -e "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status"; do sleep 0.05; done # its address is in use until then
+  until gone "$pid"; do sleep 0.05; done # its address is in use until then
   start "$1"
+  sleep 1
+  kill -0 "$(cat "$home/pid/$1")" || { say "error: $1 has ended again: $(tail -n 1 "$home/log/$1")"; exit 1; }
+}
+
+# gone PID: nothing of a killed process runs any more. The first of its threads is a zombie before the others have ended, and
+# with them its sockets.
+gone() {
+  [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status" && [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]
 }
 
 case ${1-} in

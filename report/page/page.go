@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
 	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "inc": func(i int) int { return i + 1 }, "legend": func() []mark { return marks }, "states": func() []stateMark { return states },
 	"spans":  spans,
+	"first":  first,
 	"style":  func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
 	"script": func() template.JS { return template.JS(asset("page.js")) },              //nolint:gosec // ours
 }).ParseFS(assets, "*.html"))
@@ -40,6 +42,14 @@ func asset(name string) string {
 		panic(err) // it is embedded
 	}
 	return string(data)
+}
+
+// first is the first item of a kind, nil if there is none.
+func first(kind string, all []report.Item) *report.Item {
+	if i := slices.IndexFunc(all, func(item report.Item) bool { return item.Kind == kind }); i >= 0 {
+		return &all[i]
+	}
+	return nil
 }
 
 // Write prints the page of a report. Errors are w's.

@@ -71,6 +71,7 @@ describe('every page', () => {
         await page.fill('#filter', 'nbody');
         await page.waitForFunction((all) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < all, all);
         const names = await rows(page).locator('th').allTextContents();
+        assert.ok(names.length > 0 && names.every((n) => n.includes('nbody')), `left: ${names.slice(0, 5)}`);
         await page.fill('#filter', '');
         await page.waitForFunction((all) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length === all, all);
       }));
