@@ -44,13 +44,13 @@ func (p *pair) values(files bool) []ValueChange {
 			add(fmt.Sprintf("layer %d", i), a+" "+was[i].Digest.String(), b+" "+l.Digest.String(), p.packed(a, b))
 		}
 	}
-	if a, b := encodings(p.old.manifest), encodings(p.now.manifest); !same && a != b {
-		add("compression", a, b, p.packed(a, b))
-	}
 	if len(all) > 0 || files {
 		return all
 	}
+	oldPacked, nowPacked := encodings(p.old.manifest), encodings(p.now.manifest)
 	switch a, b := len(p.old.manifest.Layers), len(p.now.manifest.Layers); {
+	case !same && oldPacked != nowPacked:
+		add("compression", oldPacked, nowPacked, p.packed(oldPacked, nowPacked))
 	case !same && a != b:
 		add("layers", fmt.Sprint(a), fmt.Sprint(b), p.unseen("the same files, layers are cut otherwise"))
 	case !same:
