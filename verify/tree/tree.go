@@ -148,8 +148,14 @@ func (t *Tree) stack(s *sheet, index int) error {
 			return t.wrong
 		}
 	}
-	for i := range s.records {
-		t.records = append(t.records, placed{&s.records[i], index})
+	last := map[string]int{} // of two of one path in a layer the later one is seen
+	for i, r := range s.records {
+		last[r.path] = i
+	}
+	for i, r := range s.records {
+		if last[r.path] == i {
+			t.records = append(t.records, placed{&s.records[i], index})
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package tree_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -122,6 +123,20 @@ func TestPackages(t *testing.T) {
 	want := []string{"{dpkg bash amd64 5.2}", "[{dpkg bash}] []", "{apk musl x86_64 1.2}", "{dpkg bash amd64 5.3}", "[{dpkg bash}] [{apk musl}]"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestRecordTwice: of two records of one path in one layer only the later one is seen, as of all files.
+func TestRecordTwice(t *testing.T) {
+	t.Parallel()
+	status := func(version string) []byte {
+		return imagetest.Files(files{"var/lib/dpkg/status": text("Package: bash\nStatus: install ok installed\nVersion: " + version + "\n\n")})
+	}
+	first := bytes.TrimRight(status("1"), "\x00")
+	twice := append(append(first, make([]byte, (512-len(first)%512)%512)...), status("2")...)
+	a, _ := pair(t, imagetest.New(imagetest.Layer(imagetest.Plain, twice)), imagetest.New())
+	if got := fmt.Sprint(a.Packages()); got != "[{dpkg bash  2}]" {
+		t.Errorf("packages %s, want bash 2 alone", got)
 	}
 }
 
