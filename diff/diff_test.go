@@ -150,6 +150,24 @@ func TestCauses(t *testing.T) {
 		{name: "a source", layers: steps(root, with(above, "bin/nbody", text("x"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("2", "1", "1", "1"), want: "source nbody.cu samples/nbody"},
 		{name: "a recipe", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "2", "1", "1"), want: "recipe it asks for something else recipes/cuda/x.yaml"},
 		{name: "a tool", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "2", "1"), want: "tool runc 1 -> 2 "},
+		{name: "a tool that made another layer", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "2", "1"), want: "file /etc/hosts content "},
+		{name: "a root, by digest", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "sha256:a"), newMade: notes("1", "1", "1", "sha256:b"), want: "base another root a -> b "},
+		{name: "a step without a layer", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.History = append(c.History, v1.History{CreatedBy: "RUN true", EmptyLayer: true})
+		}, want: "recipe new step: RUN true "},
+		{name: "a variable, as the history says too", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.Config.Env = append(c.Config.Env, "A=b")
+			c.History = append(c.History, v1.History{CreatedBy: "ENV A=b", EmptyLayer: true})
+		}, want: "environment env A "},
+		{name: "the date of a step", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.History[0].Created = v1.Time{Time: time.Unix(0, 0)}
+		}, want: "date date of a step 0001-01-01T00:00:00Z -> 1970-01-01T00:00:00Z "},
+		{name: "the label of the date", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.Config.Labels = map[string]string{"org.opencontainers.image.created": "today"}
+		}, want: "date label org.opencontainers.image.created -> today "},
+		{name: "spaces of a step", layers: []layer{{"bootstrap", 1, root}, {"install  a", 1, above}}, want: "recipe other spaces: install a "},
+		{name: "layers", layers: []layer{{"bootstrap", 1, root}, {"install a", 1, files{}}, {"install a", 1, above}}, want: "unexplained the same files, layers are cut otherwise "},
+		{name: "layers and compression", layers: []layer{{"bootstrap", 1, root}, {"install a", 1, files{}}, {"install a", 1, above}}, enc: imagetest.Plain, want: "tool compression zstd -> none "},
 		{name: "a root", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "2"), want: "base another root  -> "},
 		{name: "made of the same", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "1"), want: "unexplained made of the same parts by the same tools "},
 	} {
@@ -168,6 +186,134 @@ func TestCauses(t *testing.T) {
 			}
 			if same := c.want == ""; r.Same() != same {
 				t.Errorf("Same() = %v, want %v", r.Same(), same)
+			}
+		})
+	}
+}
+
+func has(packages ...string) imagetest.Entry { // "bash 5.2"
+	var all string
+	for _, p := range packages {
+		name, version, _ := strings.Cut(p, " ")
+		all += "Package: " + name + "\nStatus: install ok installed\nArchitecture: amd64\nVersion: " + version + "\n\n"
+	}
+	return text(all)
+}
+
+func listed(name string, paths ...string) imagetest.Entry {
+	return text("/.\n" + strings.Join(paths, "\n") + "\n")
+}
+
+// TestCauseOfEach has images with two causes at once, and wants that of each file and package.
+func TestCauseOfEach(t *testing.T) {
+	t.Parallel()
+	const info, database = "var/lib/dpkg/info/", "var/lib/dpkg/status"
+	base := files{"bin/bash": text("5.2"), "bin/apt": text("1"), database: has("bash 5.2", "apt 1"), info + "bash.list": listed("bash", "/bin", "/bin/bash"), info + "apt.list": listed("apt", "/bin", "/bin/apt")}
+	newer := with(with(base, "bin/bash", text("5.3")), database, has("bash 5.3", "apt 1"))
+	newApt := with(with(base, "bin/apt", text("2")), database, has("bash 5.2", "apt 2"))
+	installed := func(name, version string, more ...string) files { // a layer that installs a package
+		return files{"opt/" + name: text(version), database: has(append(more, name+" "+version)...), info + name + ".list": listed(name, "/opt", "/opt/"+name)}
+	}
+	wheel := func(version string) files {
+		return files{"usr/lib/python3/dist-packages/bash-1.dist-info/METADATA": text("Metadata-Version: 2.1\nName: bash\nVersion: " + version + "\n")}
+	}
+	const bash, apt = "package bash 5.2 -> 5.3", "package apt 1 -> 2"
+	for _, c := range []struct {
+		name     string
+		old, now []layer
+		why      string            // of the image
+		want     map[string]string // by path, or "NAME" of a package: cause
+	}{
+		{
+			name: "a package, and a step that writes caches and logs",
+			old:  []layer{{"root", 1, base}, {"RUN make A", 1, files{"var/cache/app/data": text("A"), "var/log/apt/x": text("A")}}},
+			now:  []layer{{"root", 1, newer}, {"RUN make B", 1, files{"var/cache/app/data": text("B"), "var/log/apt/x": text("B"), "var/log/backdoor": text("x")}}},
+			want: map[string]string{"bash": bash, "bin/bash": bash, database: bash, "var/cache/app/data": "recipe RUN make: +B -A", "var/log/apt/x": "recipe RUN make: +B -A", "var/log/backdoor": "recipe RUN make: +B -A"},
+		},
+		{
+			name: "a package, and files by hand that look like those of others",
+			old:  []layer{{"root", 1, with(base, info+"apt.postinst", text("1"))}, {"x", 1, files{"opt/x": text("x")}}},
+			now:  []layer{{"root", 1, with(newer, info+"apt.postinst", text("2"))}, {"x", 1, files{"opt/x": text("x"), "var/log/my.log": text("x")}}},
+			want: map[string]string{"bash": bash, "bin/bash": bash, database: bash, info + "apt.postinst": "file /var/lib/dpkg/info/apt.postinst content", "var/log/my.log": "file /var/log/my.log added"},
+		},
+		{
+			name: "a wheel, and a file of dpkg's package of that name",
+			old:  []layer{{"root", 1, base}, {"pip", 1, wheel("1")}},
+			now:  []layer{{"root", 1, with(base, "bin/bash", text("by hand"))}, {"pip", 1, wheel("2")}},
+			want: map[string]string{"bash": "package bash 1 -> 2", "bin/bash": "file /bin/bash content", "usr/lib/python3/dist-packages/bash-1.dist-info/METADATA": "package bash 1 -> 2"},
+		},
+		{
+			name: "a package of the root, and a new step whose command is called so",
+			old:  []layer{{"root", 1, base}},
+			now:  []layer{{"root", 1, newApt}, {"RUN apt install -y hello", 1, installed("hello", "3", "bash 5.2", "apt 2")}},
+			want: map[string]string{"apt": apt, "bin/apt": apt, "hello": "recipe new step: RUN apt install -y hello", "opt/hello": "recipe new step: RUN apt install -y hello", info + "hello.list": "recipe new step: RUN apt install -y hello"},
+		},
+		{
+			name: "the version of a package in a step, and one that moved with it",
+			old:  []layer{{"root", 1, base}, {"apt install hello=3", 1, installed("hello", "3", "bash 5.2", "apt 1")}},
+			now:  []layer{{"root", 1, newer}, {"apt install hello=4", 1, installed("hello", "4", "bash 5.3", "apt 1")}},
+			want: map[string]string{"bash": bash, "bin/bash": bash, "hello": "recipe apt install: +hello=4 -hello=3", "opt/hello": "recipe apt install: +hello=4 -hello=3"},
+		},
+		{
+			name: "another root and other steps",
+			old:  []layer{{"mmdebstrap x", 1, base}, {"apt install hello", 1, installed("hello", "3", "bash 5.2", "apt 1")}},
+			now:  []layer{{"ADD root.tar /", 1, files{"sbin/init": text("i"), database: has("busybox 1")}}, {"COPY app /app", 1, files{"app": text("a")}}},
+			want: map[string]string{"bash": "recipe step is gone: mmdebstrap x", "bin/bash": "recipe step is gone: mmdebstrap x", "opt/hello": "recipe step is gone: apt install hello", "sbin/init": "recipe new step: ADD root.tar /", "app": "recipe new step: COPY app /app"},
+		},
+		{
+			name: "a package, and a later step that writes over its file",
+			old:  []layer{{"root", 1, base}},
+			now:  []layer{{"root", 1, newer}, {"RUN patch", 1, files{"bin/bash": text("patched")}}},
+			want: map[string]string{"bash": bash, database: bash, "bin/bash": "recipe new step: RUN patch"},
+		},
+		{
+			name: "a package, and the mode of a folder that others have too",
+			old:  []layer{{"root", 1, with(base, "bin", imagetest.Entry{Dir: true, Mode: 0o755})}},
+			now:  []layer{{"root", 1, with(newer, "bin", imagetest.Entry{Dir: true, Mode: 0o711})}},
+			want: map[string]string{"bash": bash, "bin": "mode /bin 0755 -> 0711", "bin/bash": bash},
+		},
+		{
+			name: "a package that lost its record, and its file",
+			old:  []layer{{"root", 1, base}},
+			now:  []layer{{"root", 1, with(with(base, database, has("bash 5.2")), "bin/apt", text("by hand"))}},
+			want: map[string]string{"apt": "package apt 1 -> none", "bin/apt": "file /bin/apt content", database: "package apt 1 -> none"},
+		},
+		{
+			name: "a lost database, and a file",
+			old:  []layer{{"root", 1, base}},
+			now:  []layer{{"root", 1, with(with(base, database, text("")), "bin/apt", text("by hand"))}},
+			why:  "packages are not known: the new side has no packages of dpkg",
+			want: map[string]string{"bin/apt": "file /bin/apt content", database: "file /var/lib/dpkg/status content"},
+		},
+		{
+			name: "a damaged database, and a file",
+			old:  []layer{{"root", 1, base}},
+			now:  []layer{{"root", 1, with(with(base, database, text("\x00\x01 no record")), "bin/apt", text("by hand"))}},
+			why:  "packages are not known: ",
+			want: map[string]string{"bin/apt": "file /bin/apt content", database: "file /var/lib/dpkg/status content"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, err := diff.Images(t.Context(), diff.Version{Image: made(t, imagetest.Plain, nil, c.old...)}, diff.Version{Image: made(t, imagetest.Plain, nil, c.now...)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			why := func(name string, cause int) { got[name] = string(r.Causes[cause].Kind) + " " + r.Causes[cause].What }
+			for _, p := range r.Images[0].Packages {
+				why(p.Name, p.Cause)
+			}
+			for _, f := range r.Images[0].Files {
+				why(f.Path, f.Cause)
+			}
+			for name, want := range c.want {
+				if got[name] != want {
+					t.Errorf("%s: %q, want %q", name, got[name], want)
+				}
+			}
+			if why := r.Images[0].Why; c.why == "" && why != "" || !strings.HasPrefix(why, c.why) {
+				t.Errorf("why %q, want %q", why, c.why)
 			}
 		})
 	}

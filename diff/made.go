@@ -58,8 +58,15 @@ func (m made) asked() string {
 	return strings.Join(files, ", ")
 }
 
-// tools are the programs of other versions, "" if there are none, or nobody has noted them.
-func (m made) tools() string {
+// What a tool makes: the root, or layers on top of it. cudabuild itself has a part in both.
+var (
+	ofSteps = func(tool string) bool { return slices.Contains([]string{"cudabuild", "buildkitd", "runc"}, tool) }
+	ofRoot  = func(tool string) bool { return tool == "cudabuild" || !ofSteps(tool) }
+	ofAll   = func(string) bool { return true }
+)
+
+// tools are the programs of other versions that make something, "" if there are none, or nobody has noted them.
+func (m made) tools(of func(tool string) bool) string {
 	if !m.known || m.old.Tools == nil || m.now.Tools == nil {
 		return ""
 	}
@@ -67,7 +74,7 @@ func (m made) tools() string {
 	names := maps.Clone(m.old.Tools)
 	maps.Copy(names, m.now.Tools)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if a, b := m.old.Tools[name], m.now.Tools[name]; a != b {
+		if a, b := m.old.Tools[name], m.now.Tools[name]; a != b && of(name) {
 			all = append(all, fmt.Sprintf("%s %s -> %s", name, cmp.Or(a, "none"), cmp.Or(b, "none")))
 		}
 	}
@@ -82,6 +89,23 @@ func (m made) lists() (old, now time.Time) {
 	return listsDate(m.old), listsDate(m.now)
 }
 
+// roots are the digests of the roots, "" if they are not known.
+func (m made) roots() (old, now string) {
+	if !m.known {
+		return "", ""
+	}
+	return rootDigest(m.old), rootDigest(m.now)
+}
+
+func rootDigest(m *record.Made) (digest string) {
+	for _, p := range m.Parts {
+		if p.Kind == record.RootPart {
+			digest = p.Digest
+		}
+	}
+	return digest
+}
+
 func listsDate(m *record.Made) (date time.Time) {
 	for _, p := range m.Parts {
 		if p.Kind == record.ListsPart {
@@ -93,8 +117,9 @@ func listsDate(m *record.Made) (date time.Time) {
 
 // same reports that both were made of the same parts by the same tools.
 func (m made) same() bool {
-	return m.known && m.tools() == "" && m.old.Plan == m.now.Plan && m.old.Tools != nil && m.now.Tools != nil &&
-		!slices.ContainsFunc([]string{record.RootPart, record.ListsPart, record.SourcePart, record.RecipePart}, m.changed)
+	parts := []string{record.RootPart, record.ListsPart, record.RepositoryPart, record.KeyPart, record.SourcePart, record.RecipePart}
+	return m.known && m.tools(ofAll) == "" && m.old.Plan == m.now.Plan && m.old.Tools != nil && m.now.Tools != nil &&
+		!slices.ContainsFunc(parts, m.changed)
 }
 
 // causes are what the notes alone say of why two images differ.
@@ -113,7 +138,7 @@ func (m made) causes(c *causes) (all []int) {
 	} else if m.changed(record.RootPart) {
 		all = append(all, c.of(Base, "another root", ""))
 	}
-	if tools := m.tools(); tools != "" {
+	if tools := m.tools(ofAll); tools != "" {
 		all = append(all, c.of(Tool, tools, ""))
 	}
 	if m.old.Compression != m.now.Compression {

@@ -3,7 +3,6 @@
 package diff
 
 import (
-	"archive/tar"
 	"cmp"
 	"fmt"
 	"maps"
@@ -17,17 +16,21 @@ import (
 type moved struct {
 	PackageChange
 
-	layers [2]int // of the first of its files that changed, old and new; -1 if there is none
+	layers [2]int // those that brought it, old and new; -1 where that is not known
 }
 
-// packageChanges compares the packages, and finds the cause of each.
-func (p *pair) packageChanges(changes []*change) []PackageChange {
+// packageChanges compares the packages that both sides know, and finds the cause of each.
+func (p *pair) packageChanges() []PackageChange {
 	type key struct{ manager, name, arch string }
 	versions := [2]map[key][]string{{}, {}}
-	for i, t := range []*tree.Tree{p.old.tree, p.now.tree} {
+	var brought [2]map[tree.Owner]int
+	for i, t := range p.trees() {
+		brought[i] = t.Brought()
 		for _, is := range t.Packages() {
-			k := key{is.Manager, is.Name, is.Arch}
-			versions[i][k] = append(versions[i][k], is.Version)
+			if p.unknown[is.Manager] == "" {
+				k := key{is.Manager, is.Name, is.Arch}
+				versions[i][k] = append(versions[i][k], is.Version)
+			}
 		}
 	}
 	keys := maps.Clone(versions[0])
@@ -35,56 +38,78 @@ func (p *pair) packageChanges(changes []*change) []PackageChange {
 	var all []*moved
 	for k := range keys {
 		old, now := strings.Join(versions[0][k], ", "), strings.Join(versions[1][k], ", ")
-		if old != now {
-			all = append(all, &moved{PackageChange{k.manager, k.name, k.arch, old, now, 0}, [2]int{-1, -1}})
+		if old == now {
+			continue
 		}
+		is := &moved{PackageChange{k.manager, k.name, k.arch, old, now, 0}, [2]int{-1, -1}}
+		for i, version := range []string{old, now} {
+			if layer, ok := brought[i][tree.Owner{Manager: k.manager, Name: k.name}]; ok && version != "" {
+				is.layers[i] = layer
+			}
+		}
+		all = append(all, is)
 	}
 	slices.SortFunc(all, func(a, b *moved) int {
 		return cmp.Or(cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch))
 	})
-	for _, is := range all {
-		if p.packages[is.Name] == nil {
-			p.packages[is.Name] = is
-		}
-	}
-	p.layersOf(changes)
 	list := []PackageChange{}
 	for _, is := range all {
-		is.layers = p.packages[is.Name].layers
 		is.Cause = p.causeOf(is)
 		list = append(list, is.PackageChange)
-		if _, known := p.first[is.layers[1]]; !known {
-			p.first[is.layers[1]] = is.Name
+		if owner := is.owner(); p.packages[owner] == nil {
+			p.packages[owner] = is
 		}
+		for i, layer := range is.layers {
+			if p.first[i][layer] == nil {
+				p.first[i][layer] = is
+			}
+		}
+	}
+	if len(all) > 0 {
+		p.firstOfAll = all[0]
 	}
 	return list
 }
 
-// layersOf notes in which layers the packages changed.
-func (p *pair) layersOf(changes []*change) {
-	for _, c := range changes {
-		if c.only("time") {
+func (m *moved) owner() tree.Owner { return tree.Owner{Manager: m.Manager, Name: m.Name} }
+
+// causeOf is the recipe if the step of the layer that brought the package differs, and asks for it, or brought it where there
+// was none, or is gone with it; else it is the package itself.
+func (p *pair) causeOf(is *moved) int {
+	for i, stepAt := range [][]int{p.old.stepAt, p.now.stepAt} {
+		if is.layers[i] < 0 || stepAt[is.layers[i]] < 0 {
 			continue
 		}
-		for _, owner := range c.owners {
-			is := p.packages[owner]
-			if is == nil || c.now != nil && c.now.Type == tar.TypeDir {
-				continue
-			}
-			old, now := c.layers()
-			is.layers = [2]int{max(is.layers[0], old), max(is.layers[1], now)}
-		}
-	}
-}
-
-// causeOf is the recipe if a step that differs asks for the package, or the package is there or gone in the layer of such a
-// step; else it is the package itself.
-func (p *pair) causeOf(is *moved) int {
-	for i, s := range p.steps {
-		in := is.layers[0] >= 0 && p.old.stepAt[is.layers[0]] == i || is.layers[1] >= 0 && p.now.stepAt[is.layers[1]] == i
-		if s.names(is.Name) || in && (is.Old == "" || is.New == "") {
-			return p.stepCause(i)
+		if s := stepAt[is.layers[i]]; is.Old == "" || is.New == "" || p.steps[s].asks(is.Name) {
+			return p.stepCause(s)
 		}
 	}
 	return p.of(Package, fmt.Sprintf("%s %s -> %s", is.Name, cmp.Or(is.Old, "none"), cmp.Or(is.New, "none")), "")
+}
+
+// apart are the managers of which each package has a record of its own: that one has no package at all says that all are gone.
+var apart = []string{"wheel", "portage", "conda"}
+
+// unknownManagers says why packages of a manager cannot be compared: a record of it is damaged, or one side has no package in a
+// database in which the other has some, which is how a lost one looks.
+func (p *pair) unknownManagers() map[string]string {
+	has, why := [2]map[string]bool{{}, {}}, map[string]string{}
+	for i, t := range p.trees() {
+		for _, is := range t.Packages() {
+			has[i][is.Manager] = true
+		}
+		for _, d := range t.Damaged {
+			if !strings.Contains(why[d.Manager], d.Why) {
+				why[d.Manager] = strings.TrimPrefix(why[d.Manager]+"; "+d.Why, "; ")
+			}
+		}
+	}
+	for i, side := range []string{"old", "new"} {
+		for manager := range has[1-i] {
+			if !has[i][manager] && why[manager] == "" && !slices.Contains(apart, manager) {
+				why[manager] = fmt.Sprintf("the %s side has no packages of %s", side, manager)
+			}
+		}
+	}
+	return why
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -36,18 +37,23 @@ type pair struct {
 
 	old, now side
 	steps    []stepChange
-	date     int               // the cause that dates have moved, -1 if they have not
-	packages map[string]*moved // by name, those that changed
-	first    map[int]string    // by layer of the new image, the first package that changed in it
-	inside   map[string]int    // folders in which something was added or removed, with the cause of that
+	date     int                   // the cause that dates have moved, -1 if they have not
+	unknown  map[string]string     // managers whose packages cannot be compared, with why
+	packages map[tree.Owner]*moved // those that changed
+	first    [2]map[int]*moved     // by layer of the old image and of the new one, the first package that changed in it
+	// firstOfAll is the first package that changed, nil if none has.
+	firstOfAll *moved
+	inside     map[string]int // folders in which something was added or removed, with the cause of that
 }
+
+func (p *pair) trees() [2]*tree.Tree { return [2]*tree.Tree{p.old.tree, p.now.tree} }
 
 // change is a path that a container sees otherwise.
 type change struct {
 	path     string
 	how      []string
 	old, now *tree.Node
-	owners   []string
+	owners   []tree.Owner
 }
 
 func readSide(v Version) (s side, err error) {
@@ -90,7 +96,9 @@ func (s side) platform() string {
 
 // compare fills what differs between two images.
 func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old, now Version, notes made) error {
-	p := &pair{causes: c, made: notes, packages: map[string]*moved{}, first: map[int]string{}, inside: map[string]int{}}
+	p := &pair{
+		causes: c, made: notes, packages: map[tree.Owner]*moved{}, first: [2]map[int]*moved{{}, {}}, inside: map[string]int{},
+	}
 	var err, err2 error
 	p.old, err = readSide(old)
 	p.now, err2 = readSide(now)
@@ -109,25 +117,15 @@ func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old
 		if p.old.tree, p.now.tree, err = reader.Pair(ctx, old.Image, now.Image); err != nil {
 			return err
 		}
-		changes := p.changes()
-		is.Packages = p.packageChanges(changes)
-		is.Files = p.files(changes)
-		is.Why = damaged(p.old.tree, p.now.tree)
+		p.unknown = p.unknownManagers()
+		is.Packages = p.packageChanges()
+		is.Files = p.files(p.changes())
+		if len(p.unknown) > 0 {
+			is.Why = "packages are not known: " + strings.Join(slices.Sorted(maps.Values(p.unknown)), "; ")
+		}
 	}
 	is.Config = p.values(len(is.Files) > 0)
 	return nil
-}
-
-func damaged(trees ...*tree.Tree) string {
-	var all []string
-	for _, t := range trees {
-		all = append(all, t.Damaged...)
-	}
-	if all == nil {
-		return ""
-	}
-	slices.Sort(all)
-	return "packages are not known: " + strings.Join(slices.Compact(all), "; ")
 }
 
 // dates returns the cause of changed dates, -1 if none has changed.

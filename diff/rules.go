@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/record"
+	"github.com/cudabuild/cudabuild/verify/tree"
 )
 
 // rules find the cause of a change, the first that knows one; docs/diff.md has them as a table. none is -1.
 var rules = []func(*pair, *change) int{
-	(*pair).byPackage, (*pair).byDate, (*pair).byInside, (*pair).byRecords, (*pair).byStep, (*pair).byMode,
+	(*pair).byPackage, (*pair).byDate, (*pair).byInside, (*pair).byRecords, (*pair).byStep, (*pair).byDatabase, (*pair).byMode,
 	(*pair).bySource, (*pair).byRecipe, (*pair).byBase, (*pair).byTool, (*pair).byNothing,
 }
 
@@ -32,17 +33,32 @@ func (p *pair) fileCause(c *change) int {
 	return p.of(File, fmt.Sprintf("/%s %s", c.path, strings.Join(c.how, ", ")), "")
 }
 
-// byPackage: a package that owns it changed.
+// byPackage: a package that owns it changed, and the step of a later layer that differs has not put its own there. A folder that
+// stays is of all its packages; a file that stays is not what became of a package that is gone.
 func (p *pair) byPackage(c *change) int {
-	if c.now != nil && c.now.Type == tar.TypeDir && c.only("time") {
-		return none // many packages have a part in it
+	folder := c.old != nil && c.now != nil && c.now.Type == tar.TypeDir
+	if folder && (c.only("time") || slices.ContainsFunc(c.owners, func(o tree.Owner) bool { return p.packages[o] == nil })) {
+		return none
 	}
 	for _, owner := range c.owners {
-		if is := p.packages[owner]; is != nil {
+		is := p.packages[owner]
+		if stays := is != nil && is.New == "" && c.now != nil && !folder; is != nil && !stays && !p.later(c, is) {
 			return is.Cause
 		}
 	}
 	return none
+}
+
+// later reports whether a change comes from a step that differs, in another layer than the package.
+func (p *pair) later(c *change, is *moved) bool {
+	old, now := c.layers()
+	for i, layer := range []int{old, now} {
+		stepAt := [][]int{p.old.stepAt, p.now.stepAt}[i]
+		if layer >= 0 && is.layers[i] >= 0 && layer > is.layers[i] && stepAt[layer] >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // byDate: its time alone, or the days in etc/shadow alone, and dates have moved.
@@ -62,42 +78,53 @@ func (p *pair) byInside(c *change) int {
 	return none
 }
 
-// records are what package managers write when packages change, beside the files of these.
-var records = []string{
+// kept is what package managers write when packages change, beside the files of these.
+var kept = []string{
 	"var/lib/dpkg/", "var/lib/apt/", "var/lib/rpm/", "usr/lib/sysimage/rpm/", "usr/share/rpm/", "var/lib/dnf/", "var/lib/yum/", "lib/apk/db/",
-	"var/lib/pacman/", "var/db/pkg/", "var/cache/", "var/log/", "etc/ld.so.cache", "etc/alternatives/", "usr/share/info/dir", "usr/share/mime/",
+	"var/lib/pacman/", "var/db/pkg/", "etc/ld.so.cache", "etc/alternatives/", "usr/share/info/dir", "usr/share/mime/",
+	"var/cache/apt/", "var/cache/debconf/", "var/cache/ldconfig/", "var/cache/man/", "var/cache/dnf/", "var/cache/yum/",
+	"var/log/apt/", "var/log/dpkg.log", "var/log/alternatives.log", "var/log/dnf", "var/log/yum.log",
 }
 
 var infoFile = regexp.MustCompile(`^var/lib/dpkg/info/([^:]+?)(:[a-z0-9]+)?\.[a-z0-9]+$`)
 
-// byRecords: what the package manager writes changes with the packages: with the one that it is about, else with the first in
-// that layer, else with the first of all.
-func (p *pair) byRecords(c *change) int {
-	kept := slices.ContainsFunc(records, func(r string) bool { return strings.HasPrefix(c.path+"/", r) || c.path == r })
-	if len(p.packages) == 0 || !kept || c.only("mode", "owner", "attributes") {
-		return none
-	}
-	name := ""
+// isKept reports whether a package manager writes a file; about is the package that it is about, "" if it is about all.
+func (c *change) isKept() (about string, is bool) {
 	if m := infoFile.FindStringSubmatch(c.path); m != nil {
-		name = m[1]
+		about = m[1]
 	}
-	if p.packages[name] == nil {
-		_, now := c.layers()
-		name = p.first[now]
-	}
-	if p.packages[name] == nil {
-		name = p.firstOfAll()
-	}
-	return p.packages[name].Cause
+	is = slices.ContainsFunc(kept, func(k string) bool { return strings.HasPrefix(c.path+"/", k) || c.path == k })
+	return about, is && !c.only("mode", "owner", "attributes")
 }
 
-func (p *pair) firstOfAll() (first string) {
-	for name := range p.packages {
-		if first == "" || name < first {
-			first = name
+// byRecords: what the package manager writes changes with the packages: with the one that it is about, or with the first that
+// changed in that very layer.
+func (p *pair) byRecords(c *change) int {
+	about, is := c.isKept()
+	if !is {
+		return none
+	}
+	if about != "" {
+		if is := p.packages[tree.Owner{Manager: "dpkg", Name: about}]; is != nil {
+			return is.Cause
+		}
+		return none
+	}
+	old, now := c.layers()
+	for i, layer := range []int{old, now} {
+		if is := p.first[i][layer]; layer >= 0 && is != nil {
+			return is.Cause
 		}
 	}
-	return first
+	return none
+}
+
+// byDatabase: what the package manager writes of all packages, in a layer in which none changed, has those of layers below.
+func (p *pair) byDatabase(c *change) int {
+	if about, is := c.isKept(); !is || about != "" || p.firstOfAll == nil {
+		return none
+	}
+	return p.firstOfAll.Cause
 }
 
 // byStep: the step of its layer differs.
@@ -165,15 +192,26 @@ func (p *pair) base() int {
 	if old == now && !p.changed(record.RootPart) {
 		return none
 	}
-	if tools := p.tools(); tools != "" && !p.changed(record.ListsPart) && p.known {
+	if tools := p.tools(ofRoot); tools != "" && !p.changed(record.ListsPart) {
 		return p.of(Tool, tools, "")
+	}
+	if old == now {
+		old, now = p.roots()
 	}
 	return p.of(Base, strings.TrimSpace("another root "+shortDigest(old)+" -> "+shortDigest(now)), "")
 }
 
-// byTool: the same was asked for, and another program made it.
-func (p *pair) byTool(*change) int {
-	if tools := p.tools(); tools != "" {
+// byTool: the same was asked for, and another program made the layer.
+func (p *pair) byTool(c *change) int {
+	made := ofRoot
+	old, now := c.layers()
+	switch {
+	case p.ours(c):
+		made = ofSteps
+	case old >= 0 && p.old.steps[old].command == "" || now >= 0 && p.now.steps[now].command == "": // not known
+		made = ofAll
+	}
+	if tools := p.tools(made); tools != "" {
 		return p.of(Tool, tools, "")
 	}
 	return none

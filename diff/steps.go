@@ -4,36 +4,57 @@ package diff
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// step is what made one layer, as the history says.
+// step is what made one layer, or none, as the history says.
 type step struct {
 	command string
 	ours    bool // of cudabuild, on top of what it starts from
 }
 
-// stepsOf returns a step for each layer; their commands are "" if the history does not fit the layers.
+// configures are the steps that only set what stands in the configuration, where it is seen.
+var configures = regexp.MustCompile(`#\(nop\)|^(?:ARG|CMD|ENTRYPOINT|ENV|EXPOSE|HEALTHCHECK|LABEL|MAINTAINER|ONBUILD|SHELL|STOPSIGNAL|USER|VOLUME|WORKDIR)\s`)
+
+// stepsOf returns a step for each layer, and then those that made none; their commands are "" if the history does not fit the
+// layers.
 func stepsOf(config *v1.ConfigFile, layers int) []step {
-	var all []step
+	var all, without []step
 	for _, h := range config.History {
-		if !h.EmptyLayer {
-			all = append(all, step{h.CreatedBy, h.Comment == "cudabuild"})
+		s := step{h.CreatedBy, h.Comment == "cudabuild"}
+		switch {
+		case !h.EmptyLayer:
+			all = append(all, s)
+		case !configures.MatchString(h.CreatedBy):
+			without = append(without, s)
 		}
 	}
 	if len(all) != layers {
 		return make([]step, layers)
 	}
+	return append(all, without...)
+}
+
+// stepDates are the dates of steps, by command; of one that was run twice that of the last.
+func stepDates(config *v1.ConfigFile) map[string]string {
+	all := map[string]string{}
+	for _, h := range config.History {
+		if h.CreatedBy != "" {
+			all[h.CreatedBy] = stamp(h.Created.Time)
+		}
+	}
 	return all
 }
 
-// change is a step that one side alone has, beside the one that stands for it on the other; "" is none.
+// stepChange is a step that one side alone has, beside the one that stands for it on the other; "" is none.
 type stepChange struct{ old, now string }
 
-// compareSteps returns for each layer of both sides the index of the change of its step, -1 if it is as before.
+// compareSteps returns for each step of both sides the index of its change, -1 if it is as before.
 func compareSteps(old, now []step) (all []stepChange, ofOld, ofNow []int) {
 	only := func(these, others []step) (at []int) {
 		for i, s := range these {
@@ -44,18 +65,28 @@ func compareSteps(old, now []step) (all []stepChange, ofOld, ofNow []int) {
 		return at
 	}
 	ofOld, ofNow = slices.Repeat([]int{-1}, len(old)), slices.Repeat([]int{-1}, len(now))
-	gone, come := only(old, now), only(now, old)
-	for i := range max(len(gone), len(come)) {
-		var c stepChange
-		if i < len(gone) {
-			c.old, ofOld[gone[i]] = old[gone[i]].command, i
-		}
-		if i < len(come) {
-			c.now, ofNow[come[i]] = now[come[i]].command, i
+	come := only(now, old)
+	for _, g := range only(old, now) {
+		c := stepChange{old: old[g].command}
+		ofOld[g] = len(all)
+		alike := func(n int) bool { return program(now[n].command) == program(c.old) }
+		if i := slices.IndexFunc(come, alike); i >= 0 {
+			c.now, ofNow[come[i]] = now[come[i]].command, len(all)
+			come = slices.Delete(come, i, i+1)
 		}
 		all = append(all, c)
 	}
+	for _, n := range come {
+		ofNow[n] = len(all)
+		all = append(all, stepChange{now: now[n].command})
+	}
 	return all, ofOld, ofNow
+}
+
+// program is the first word of a step: steps of the same one stand for each other.
+func program(command string) string {
+	word, _, _ := strings.Cut(strings.TrimSpace(command), " ")
+	return word
 }
 
 // words are those that one of both steps alone has.
@@ -72,12 +103,24 @@ func (c stepChange) words() (gone, come []string) {
 	return only(old, now), only(now, old)
 }
 
-// names reports whether a word in which the steps differ is of a package: "bash", "bash=5.2".
-func (c stepChange) names(pkg string) bool {
-	gone, come := c.words()
-	return slices.ContainsFunc(slices.Concat(gone, come), func(w string) bool {
-		name := strings.FieldsFunc(w, func(r rune) bool { return r == '=' || r == ':' })
-		return len(name) > 0 && (name[0] == pkg || strings.HasPrefix(w, pkg+"-") && strings.ContainsAny(w, "0123456789"))
+// verb is what package managers are told to do with the packages that follow, as far as their command goes.
+var verb = regexp.MustCompile(`(?:^|\s)(?:install|reinstall|add|remove|purge|del|erase|upgrade|update|downgrade|-S\w*|-i)\s([^;&|]*)|--include=(\S+)`)
+
+// asked are the words of a step that tell a package manager what to install or remove: "bash", "bash=5.2".
+func asked(step string) (all []string) {
+	for _, m := range verb.FindAllStringSubmatch(step, -1) {
+		all = append(all, strings.FieldsFunc(m[1]+m[2], func(r rune) bool { return unicode.IsSpace(r) || r == ',' })...)
+	}
+	return all
+}
+
+// asks reports whether one of both steps alone asks for a package, or for that version of it.
+func (c stepChange) asks(pkg string) bool {
+	old, now := asked(c.old), asked(c.now)
+	return slices.ContainsFunc(slices.Concat(old, now), func(w string) bool {
+		name, _, _ := strings.Cut(strings.ReplaceAll(w, "=", ":"), ":")
+		is := name == pkg || strings.HasPrefix(w, pkg+"-") && strings.ContainsAny(w, "0123456789")
+		return is && slices.Contains(old, w) != slices.Contains(now, w)
 	})
 }
 
@@ -101,6 +144,9 @@ func (c stepChange) String() string {
 		text = append(text, "-"+w)
 	}
 	head := strings.Fields(c.now)
+	if slices.Equal(strings.Fields(c.old), strings.Fields(c.now)) {
+		return short("other spaces: " + c.now)
+	}
 	if len(text) == 0 {
 		return short("other order of words: " + c.now)
 	}

@@ -3,6 +3,7 @@
 package diff
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,9 +22,18 @@ func (p *pair) values(files bool) []ValueChange {
 	maps.Copy(names, now)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if old[name] != now[name] {
-			add(name, old[name], now[name], p.valueCause(name))
+			add(name, old[name], now[name], p.valueCause(name, old[name], now[name]))
 		}
 	}
+	dates := stepDates(p.now.config)
+	for command, was := range stepDates(p.old.config) {
+		if is := dates[command]; is != "" && is != was {
+			add("date of step "+short(command), was, is, p.dated("date of a step", was, is))
+		}
+	}
+	slices.SortFunc(all, func(a, b ValueChange) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Old, b.Old))
+	})
 	for i, s := range p.steps {
 		add("step", s.old, s.now, p.stepCause(i))
 	}
@@ -37,9 +47,14 @@ func (p *pair) values(files bool) []ValueChange {
 	if len(all) > 0 || files {
 		return all
 	}
-	switch {
+	oldPacked, nowPacked := encodings(p.old.manifest), encodings(p.now.manifest)
+	switch a, b := len(p.old.manifest.Layers), len(p.now.manifest.Layers); {
+	case !same && oldPacked != nowPacked:
+		add("compression", oldPacked, nowPacked, p.packed(oldPacked, nowPacked))
+	case !same && a != b:
+		add("layers", fmt.Sprint(a), fmt.Sprint(b), p.unseen("the same files, layers are cut otherwise"))
 	case !same:
-		add("layers", fmt.Sprint(len(p.old.manifest.Layers)), fmt.Sprint(len(p.now.manifest.Layers)), p.unseen("archives of the same files differ"))
+		add("layers", fmt.Sprint(a), fmt.Sprint(b), p.unseen("archives of the same files differ"))
 	case p.old.manifest.Config.Digest == p.now.manifest.Config.Digest:
 		add("manifest", string(p.old.manifest.MediaType), string(p.now.manifest.MediaType), p.packed("manifest", "manifest"))
 	default:
@@ -50,7 +65,7 @@ func (p *pair) values(files bool) []ValueChange {
 
 // unseen is the cause of what no container sees.
 func (p *pair) unseen(what string) int {
-	switch tools := p.tools(); {
+	switch tools := p.tools(ofAll); {
 	case tools != "":
 		return p.of(Tool, tools, "")
 	case p.date != none:
@@ -64,7 +79,7 @@ func (p *pair) packed(old, now string) int {
 	if old != now {
 		return p.of(Tool, fmt.Sprintf("compression %s -> %s", old, now), "")
 	}
-	if tools := p.tools(); tools != "" {
+	if tools := p.tools(ofSteps); tools != "" {
 		return p.of(Tool, tools, "")
 	}
 	return p.of(Tool, "the same content, written otherwise", "")
@@ -81,15 +96,35 @@ func encoding(d v1.Descriptor) string {
 	return "none"
 }
 
-// valueCause is the cause of a value of the configuration.
-func (p *pair) valueCause(name string) int {
-	dated := name == "created" || name == "label "+createdLabel || name == "label "+baseLabel
-	if dated && p.date != none {
+// encodings are those of all layers, each once.
+func encodings(m *v1.Manifest) string {
+	var all []string
+	for _, l := range m.Layers {
+		all = append(all, encoding(l))
+	}
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), ", ")
+}
+
+// dated is the cause of a date that moved: that of all dates, if they have, else itself.
+func (p *pair) dated(what, old, now string) int {
+	if p.date != none {
 		return p.date
 	}
-	if name == "label "+baseLabel {
-		if len(p.packages) > 0 {
-			return p.packages[p.firstOfAll()].Cause
+	return p.of(Date, short(fmt.Sprintf("%s %s -> %s", what, old, now)), "")
+}
+
+// valueCause is the cause of a value of the configuration.
+func (p *pair) valueCause(name, old, now string) int {
+	switch name {
+	case "created", "label " + createdLabel:
+		return p.dated(name, old, now)
+	case "label " + baseLabel:
+		if p.date != none {
+			return p.date
+		}
+		if p.firstOfAll != nil {
+			return p.firstOfAll.Cause
 		}
 		return p.base()
 	}

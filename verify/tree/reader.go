@@ -3,10 +3,13 @@
 package tree
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
+	"path"
 	"runtime"
 	"slices"
 	"sync"
@@ -61,7 +64,14 @@ func (r *Reader) Pair(ctx context.Context, old, now v1.Image) (*Tree, *Tree, err
 			return nil, nil, err
 		}
 	}
-	return r.tree(sides[0]), r.tree(sides[1]), nil
+	var trees [2]*Tree
+	for i := range sides {
+		var err error
+		if trees[i], err = r.tree(sides[i]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return trees[0], trees[1], nil
 }
 
 func sources(img v1.Image) (all []source, err error) {
@@ -144,44 +154,49 @@ func (r *Reader) forget(but []source) {
 	r.kept = kept
 }
 
-// covered reports whether two stacks of layers hide nothing and have the same paths.
+// covered reports whether two stacks of layers hide nothing that is not theirs, and have the same paths of the same types, with
+// none that lies beyond a link of theirs.
 func (r *Reader) covered(old, now []source) bool {
-	var paths [2]map[string]bool
+	var types [2]map[string]byte
 	for i, side := range [][]source{old, now} {
-		paths[i] = map[string]bool{}
+		types[i] = map[string]byte{}
 		for _, l := range side {
 			s := r.kept[l.diffID]
 			if len(s.hides) > 0 {
 				return false
 			}
 			for _, e := range s.entries {
-				paths[i][e.path] = true
-				if e.link != "" && !paths[i][e.link] {
+				if is, ok := types[i][e.path]; ok && is != e.Type || e.link != "" && types[i][e.link] == 0 {
 					return false
 				}
+				types[i][e.path] = e.Type
 			}
 		}
 	}
-	for p := range paths[0] {
-		if !paths[1][p] {
-			return false
+	for p := range types[0] {
+		for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
+			if is, ok := types[0][dir]; ok && is != tar.TypeDir {
+				return false
+			}
 		}
 	}
-	return len(paths[0]) == len(paths[1])
+	return maps.Equal(types[0], types[1])
 }
 
 // tree stacks the layers that were read.
-func (r *Reader) tree(layers []source) *Tree {
+func (r *Reader) tree(layers []source) (*Tree, error) {
 	t := newTree()
 	for i, l := range layers {
 		if s := r.kept[l.diffID]; s != nil {
-			t.stack(s, i)
+			if err := t.stack(s, i); err != nil {
+				return nil, fmt.Errorf("layer %s: %w", l.diffID, err)
+			}
 		}
 	}
 	for _, rec := range t.records {
 		if rec.damaged != nil && t.visible(rec) {
-			t.Damaged = append(t.Damaged, fmt.Sprintf("%s: %v", rec.path, rec.damaged))
+			t.Damaged = append(t.Damaged, Damage{rec.of, fmt.Sprintf("%s: %v", rec.path, rec.damaged)})
 		}
 	}
-	return t
+	return t, nil
 }

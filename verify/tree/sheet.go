@@ -23,7 +23,6 @@ import (
 
 // Bounds of one layer, those of package verify where that has them.
 const (
-	maxEntries    = 5_000_000
 	maxOwned      = 5_000_000 // files that its records of packages list
 	maxLayerBytes = 256 << 30
 	maxRatio      = 500
@@ -37,6 +36,7 @@ type sheet struct {
 	hides   []hidden
 	records []record
 	owned   int
+	weight  int // of what is kept of it, in bytes
 	buf     []byte
 }
 
@@ -56,6 +56,7 @@ type hidden struct {
 // record is a file of a package manager's.
 type record struct {
 	path      string
+	of        string // the manager
 	installed []Package
 	owned     []ownership
 	damaged   error
@@ -86,11 +87,11 @@ func parse(content io.Reader, seed maphash.Seed) (*sheet, error) {
 	var sum maphash.Hash
 	sum.SetSeed(seed)
 	err := archive.Tar(content, func(h *tar.Header, body io.Reader) error {
-		if len(s.entries)+len(s.hides) >= maxEntries {
-			return fmt.Errorf("a layer of more than %d entries", maxEntries)
-		}
 		if len(h.Name) > archive.MaxName || len(h.Linkname) > archive.MaxName {
 			return fmt.Errorf("a name of more than %d bytes", archive.MaxName)
+		}
+		if s.weight += weight + len(h.Name) + len(h.Linkname) + len(attributes(h)); s.weight > maxWeight {
+			return fmt.Errorf("its entries take more than %d MiB of memory", maxWeight>>20)
 		}
 		return s.add(h, body, &sum)
 	})
@@ -185,22 +186,32 @@ func attributes(h *tar.Header) string {
 
 // note reads a file as far as it is a record of packages. An error of the reader comes again to who reads on.
 func (s *sheet) note(p string, body io.Reader, size int64) {
-	r := record{path: strings.Clone(p)}
 	db, ok := pkgdb.Find(p, nil, true, false)
+	r := record{path: strings.Clone(p), of: string(db.Of)}
 	dir, isMetadata := pkgdb.MetadataDir(p)
-	switch _, name, version, isPortage := pkgdb.PortagePackage(p); {
-	case isPortage && path.Base(p) == "CONTENTS":
-		r.install(pkgdb.Portage, pkgdb.Package{Name: name, Version: version})
+	_, name, version, isPortage := pkgdb.PortagePackage(p)
+	isPortage = isPortage && path.Base(p) == "CONTENTS"
+	switch {
+	case isPortage:
+		r.of = string(pkgdb.Portage)
+		r.install(pkgdb.Package{Name: name, Version: version})
 	case isMetadata:
-		r.install(pkgdb.Wheel, pkgdb.Metadata(dir, io.LimitReader(body, maxRecord)))
+		r.of = string(pkgdb.Wheel)
+		r.install(pkgdb.Metadata(dir, io.LimitReader(body, maxRecord)))
 	case !ok || db.Aside:
 		return
 	case size > maxRecord:
 		r.damaged = fmt.Errorf("it is larger than %d bytes", maxRecord)
 	case db.Of == pkgdb.RPM:
-		r.damaged = readRPM(body, s.sink(&r, db.Of))
+		r.damaged = readRPM(body, s.sink(&r))
 	default:
-		r.damaged = db.Read(body, s.sink(&r, db.Of))
+		r.damaged = db.Read(body, s.sink(&r))
+	}
+	if isMetadata || isPortage { // of one package, which has at least this
+		r.owned = append(r.owned, ownership{r.installed[0].Name, r.path})
+	}
+	if s.owned > maxOwned {
+		r.damaged = fmt.Errorf("the layer's records list more than %d files", maxOwned)
 	}
 	s.records = append(s.records, r)
 }
@@ -217,16 +228,16 @@ func readRPM(body io.Reader, sink pkgdb.Sink) error {
 }
 
 // install notes a package, without what the texts that it was read from hold beside it.
-func (r *record) install(of pkgdb.Manager, p pkgdb.Package) {
-	r.installed = append(r.installed, Package{string(of), strings.Clone(p.Name), strings.Clone(p.Arch), strings.Clone(p.Version)})
+func (r *record) install(p pkgdb.Package) {
+	r.installed = append(r.installed, Package{r.of, strings.Clone(p.Name), strings.Clone(p.Arch), strings.Clone(p.Version)})
 }
 
 // sink keeps what a record holds. Files that stand before their package get its name when it comes.
-func (s *sheet) sink(r *record, of pkgdb.Manager) pkgdb.Sink {
+func (s *sheet) sink(r *record) pkgdb.Sink {
 	named := 0
 	return pkgdb.Sink{
 		Installed: func(p pkgdb.Package) {
-			r.install(of, p)
+			r.install(p)
 			for i := range r.owned[named:] {
 				r.owned[named+i].pkg = cmp.Or(r.owned[named+i].pkg, strings.Clone(p.Name))
 			}

@@ -11,9 +11,12 @@ package tree
 import (
 	"archive/tar"
 	"cmp"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/archive"
 )
 
 // Node is what stands at one path. Two are the same to a container if all but Layer is equal.
@@ -38,9 +41,11 @@ type Node struct {
 type Tree struct {
 	root    *folder
 	top     int      // the layer that is being put on
+	weight  int      // of all nodes that were made, in bytes
+	wrong   error    // it is too large
 	records []placed // of packages, as far as a container sees them
-	// Damaged names the records of packages that could not be read, in words; nil if all could.
-	Damaged []string
+	// Damaged are the records of packages that could not be read; nil if all could.
+	Damaged []Damage
 }
 
 // folder is a node with what is in it; of a file there is nothing in it.
@@ -49,6 +54,12 @@ type folder struct {
 
 	in map[string]*folder
 }
+
+// Bounds on what is kept of one layer, and of one image: a blob of some kB can ask for folders without end.
+const (
+	weight    = 256     // of a node, in bytes, beside its path and attributes
+	maxWeight = 1 << 30 // 3 million files with paths of 100 bytes
+)
 
 // maxHops is how many symbolic links are followed for one path, as Linux does.
 const maxHops = 40
@@ -60,58 +71,64 @@ func newTree() *Tree {
 // lookup returns what stands at a path and its path without links in it. A link at the path itself is followed if that ends in
 // a slash. With create, folders that are missing are made.
 func (t *Tree) lookup(p string, create bool) (clean string, at *folder) {
-	hops := 0
-	return t.from(strings.Split(p, "/"), create, &hops)
-}
-
-func (t *Tree) from(names []string, create bool, hops *int) (string, *folder) {
-	at, trail := t.root, []string{}
-	for i, name := range names {
-		if name == "" || name == "." {
+	names, hops := strings.Split(p, "/"), 0
+	trail, along := []string{}, []*folder{t.root} // the folders along it, the root first
+	for len(names) > 0 {
+		name, dir := names[0], along[len(along)-1]
+		names = names[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			up := max(0, len(trail)-1)
+			trail, along = trail[:up], along[:up+1]
 			continue
 		}
-		if name == ".." {
-			trail = trail[:max(0, len(trail)-1)]
-			_, at = t.from(slices.Clone(trail), false, hops)
-			if at == nil {
-				return "", nil
-			}
-			continue
+		next := dir.in[name]
+		if next == nil && create && dir.Type == tar.TypeDir {
+			next = t.put(dir, strings.Join(trail, "/"), name, Node{Type: tar.TypeDir, Mode: 0o755, Layer: t.top})
 		}
-		last := i == len(names)-1
-		next := at.in[name]
 		if next == nil {
-			if !create || at.Type != tar.TypeDir {
-				return "", nil
-			}
-			next = &folder{Node: Node{Type: tar.TypeDir, Mode: 0o755, Layer: t.top}}
-			at.put(name, next)
+			return "", nil
 		}
-		if next.Type == tar.TypeSymlink && !last {
-			if *hops++; *hops > maxHops {
-				return "", nil
-			}
-			to := next.Target
-			if !path.IsAbs(to) {
-				to = path.Join(strings.Join(trail, "/"), to)
-			}
-			rest := append(strings.Split(to, "/"), names[i+1:]...)
-			return t.from(rest, create, hops)
+		if next.Type != tar.TypeSymlink || len(names) == 0 {
+			trail, along = append(trail, name), append(along, next)
+			continue
 		}
-		trail, at = append(trail, name), next
+		if hops++; hops > maxHops {
+			return "", nil
+		}
+		if path.IsAbs(next.Target) {
+			trail, along = trail[:0], along[:1]
+		}
+		names = slices.Concat(strings.Split(next.Target, "/"), names)
 	}
-	return strings.Join(trail, "/"), at
+	return strings.Join(trail, "/"), along[len(along)-1]
 }
 
-func (f *folder) put(name string, n *folder) {
-	if f.in == nil {
-		f.in = map[string]*folder{}
+// put makes a node in a folder whose path is dir; nil, with t.wrong, if the tree has no room for it.
+func (t *Tree) put(in *folder, dir, name string, n Node) *folder {
+	length := len(dir) + 1 + len(name)
+	t.weight += weight + length + len(n.Attributes)
+	switch {
+	case length > archive.MaxName:
+		t.wrong = cmp.Or(t.wrong, fmt.Errorf("a path of more than %d bytes", archive.MaxName))
+	case t.weight > maxWeight:
+		t.wrong = cmp.Or(t.wrong, fmt.Errorf("its files and folders take more than %d MiB of memory", maxWeight>>20))
 	}
-	f.in[name] = n
+	if t.wrong != nil {
+		return nil
+	}
+	if in.in == nil {
+		in.in = map[string]*folder{}
+	}
+	at := &folder{Node: n}
+	in.in[name] = at
+	return at
 }
 
-// stack puts a layer on top, with an index: first what it hides below, then what it has.
-func (t *Tree) stack(s *sheet, index int) {
+// stack puts a layer on top, with an index: first what it hides below, then what it has. An error says that the tree is too large.
+func (t *Tree) stack(s *sheet, index int) error {
 	t.top = index
 	for _, h := range s.hides {
 		if h.inside {
@@ -126,11 +143,20 @@ func (t *Tree) stack(s *sheet, index int) {
 		}
 	}
 	for _, e := range s.entries {
-		t.place(e)
+		if t.place(e); t.wrong != nil {
+			return t.wrong
+		}
 	}
-	for i := range s.records {
-		t.records = append(t.records, placed{&s.records[i], index})
+	last := map[string]int{} // of two of one path in a layer the later one is seen
+	for i, r := range s.records {
+		last[r.path] = i
 	}
+	for i, r := range s.records {
+		if last[r.path] == i {
+			t.records = append(t.records, placed{&s.records[i], index})
+		}
+	}
+	return nil
 }
 
 func (t *Tree) place(e entry) {
@@ -148,7 +174,7 @@ func (t *Tree) place(e entry) {
 		return
 	}
 	dir, base := path.Split(e.path)
-	_, at := t.lookup(dir, true)
+	dir, at := t.lookup(dir, true)
 	if at == nil {
 		return
 	}
@@ -156,7 +182,7 @@ func (t *Tree) place(e entry) {
 		was.Node = n
 		return
 	}
-	at.put(base, &folder{Node: n})
+	t.put(at, dir, base, n)
 }
 
 // Compare calls each for every path at which two trees of one Reader differ, sorted; nil is a side that has
@@ -202,51 +228,4 @@ func (n Node) Same(other *Node) bool {
 	o := *other
 	o.Layer = n.Layer
 	return n == o
-}
-
-// Package is one installed package.
-type Package struct{ Manager, Name, Arch, Version string }
-
-func comparePackages(a, b Package) int {
-	return cmp.Or(cmp.Compare(a.Manager, b.Manager), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Version, b.Version))
-}
-
-// placed is a record as a layer has it.
-type placed struct {
-	*record
-
-	layer int
-}
-
-// visible reports whether a container sees a record.
-func (t *Tree) visible(r placed) bool {
-	_, at := t.lookup(r.path, false)
-	return at != nil && at.Layer == r.layer
-}
-
-// Packages are what the records that a container sees call installed, sorted; one may be in several versions.
-func (t *Tree) Packages() (all []Package) {
-	for _, r := range t.records {
-		if t.visible(r) {
-			all = append(all, r.installed...)
-		}
-	}
-	slices.SortFunc(all, comparePackages)
-	return slices.Compact(all)
-}
-
-// Owners returns the names of the packages that own each path, by the records that a container sees.
-func (t *Tree) Owners() map[string][]string {
-	owners := map[string][]string{}
-	for _, r := range t.records {
-		if !t.visible(r) {
-			continue
-		}
-		for _, o := range r.owned {
-			if clean, at := t.lookup(o.file, false); at != nil && !slices.Contains(owners[clean], o.pkg) {
-				owners[clean] = append(owners[clean], o.pkg)
-			}
-		}
-	}
-	return owners
 }

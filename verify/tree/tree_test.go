@@ -3,6 +3,7 @@
 package tree_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -58,6 +59,9 @@ func TestCompare(t *testing.T) {
 		{"links in a circle", []files{{"a": {Symlink: "b"}, "b": {Symlink: "a"}}}, []files{{"a": {Symlink: "b"}, "b": {Symlink: "a"}}, {"a/c": text("c")}}, nil},
 		{"a hard link and a copy", []files{{"a": text("1"), "b": {Link: "a"}}}, []files{{"a": text("1"), "b": text("1")}}, nil},
 		{"a hard link to a layer below", []files{{"a": text("1")}, {"b": text("1")}}, []files{{"a": text("1")}, {"b": {Link: "a"}}}, nil},
+		{"a link through what another link leads to", []files{{"p/q/f": text("1"), "a": {Symlink: "p/q"}, "l": {Symlink: "a/../g"}, "p/g/x": text("1")}}, []files{{"p/q/f": text("1"), "a": {Symlink: "p/q"}, "l": {Symlink: "a/../g"}, "p/g/x": text("1")}, {"l/x": text("2")}}, []string{"p/g/x"}},
+		{"a file over a folder of a common layer, and a folder", []files{{"x/y": text("y")}, {"x": text("x")}}, []files{{"x/y": text("y")}, {"x": {Dir: true, Mode: 0o755}}}, []string{"x", "+x/y"}},
+		{"a folder of a common layer made a link", []files{{"x/y": text("y"), "z/y": text("z")}, {"x": {Symlink: "z"}, "x/y": text("1")}}, []files{{"x/y": text("y"), "z/y": text("z")}, {"x": {Symlink: "z"}, "x/y": text("2")}}, []string{"z/y"}},
 		{"a target", []files{{"a": {Symlink: "x"}}}, []files{{"a": {Symlink: "y"}}}, []string{"a"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -116,13 +120,57 @@ func TestPackages(t *testing.T) {
 		owners := t.Owners()
 		got = append(got, fmt.Sprint(owners["usr/bin/bash"], owners["lib/ld.so"]))
 	}
-	want := []string{"{dpkg bash amd64 5.2}", "[bash] []", "{apk musl x86_64 1.2}", "{dpkg bash amd64 5.3}", "[bash] [musl]"}
+	want := []string{"{dpkg bash amd64 5.2}", "[{dpkg bash}] []", "{apk musl x86_64 1.2}", "{dpkg bash amd64 5.3}", "[{dpkg bash}] [{apk musl}]"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-// FuzzPair: whatever the archive of a layer holds, an image differs in nothing from itself, and comparing it ends.
+// TestRecordTwice: of two records of one path in one layer only the later one is seen, as of all files.
+func TestRecordTwice(t *testing.T) {
+	t.Parallel()
+	status := func(version string) []byte {
+		return imagetest.Files(files{"var/lib/dpkg/status": text("Package: bash\nStatus: install ok installed\nVersion: " + version + "\n\n")})
+	}
+	first := bytes.TrimRight(status("1"), "\x00")
+	twice := append(append(first, make([]byte, (512-len(first)%512)%512)...), status("2")...)
+	a, _ := pair(t, imagetest.New(imagetest.Layer(imagetest.Plain, twice)), imagetest.New())
+	if got := fmt.Sprint(a.Packages()); got != "[{dpkg bash  2}]" {
+		t.Errorf("packages %s, want bash 2 alone", got)
+	}
+}
+
+// TestBounds: a small blob that asks for folders without end is refused, before it takes memory.
+func TestBounds(t *testing.T) {
+	t.Parallel()
+	deep := strings.TrimSuffix(strings.Repeat("a/", 1990), "/")
+	wide, chain := files{}, files{}
+	for i := range 2000 {
+		wide[fmt.Sprintf("%d/%s/f", i, deep)] = text("")
+	}
+	for i, at := 0, ""; i < 3; i++ {
+		chain[at+deep] = imagetest.Entry{Dir: true, Mode: 0o755}
+		chain[fmt.Sprint("0l", i)] = imagetest.Entry{Symlink: at + deep} // sorted before what lies beyond it
+		at = fmt.Sprintf("0l%d/", i)
+	}
+	for name, c := range map[string]struct {
+		files files
+		want  string
+	}{
+		"many deep folders": {wide, "take more than 1024 MiB"},
+		"deep by links":     {chain, "a path of more than 4096 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := tree.NewReader().Pair(t.Context(), image(c.files), image(files{"end": text("1")}))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// FuzzPair: whatever the archive of a layer holds, an image differs in nothing from itself, comparing it ends, and what comes of it is within bounds.
 func FuzzPair(f *testing.F) {
 	f.Add(imagetest.Files(files{"a/b": text("1"), "c": {Symlink: "../a"}, "c/d": text("2"), "e": {Link: "a/b"}, "a/.wh.b": {}}))
 	f.Add(imagetest.Files(files{"var/lib/dpkg/status": text("Package: a\nVersion: 1\n\n"), "var/lib/rpm/Packages.db": text("RpmP")}))
@@ -142,5 +190,12 @@ func FuzzPair(f *testing.F) {
 		})
 		a.Packages()
 		a.Owners()
+		empty, _ := pair(t, imagetest.New(), imagetest.New())
+		total := 0
+		tree.Compare(empty, a, func(path string, _, _ *tree.Node) {
+			if total += len(path); len(path) > 4096 || total > 1<<30 {
+				t.Fatalf("a path of %d bytes, %d bytes of all", len(path), total)
+			}
+		})
 	})
 }
