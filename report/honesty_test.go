@@ -172,6 +172,9 @@ var mutations = map[string]struct {
 		no := false
 		r.Agrees = &no
 	}), report.Warned, "predicted otherwise"},
+	"a failure that its own row predicted and no rule does": {rowed(func(r *gpu.Row) {
+		r.Result, r.Prediction, r.Agrees = gpu.Failed, gpu.Prediction{Verdict: "no", Result: gpu.Failed}, nil
+	}), report.Warned, "predicted otherwise"},
 	"a pass where a failure was predicted": {rowed(func(r *gpu.Row) { r.Prediction.Result = gpu.Failed }), report.Warned, "predicted otherwise"},
 	"a newer pass beside a failure": {func(in *report.Input, c *record.Cell) {
 		failed := in.Ledgers[0].Rows[0]

@@ -186,7 +186,7 @@ func (m *maker) shown(at int) (all []fault) {
 		switch {
 		case s.against():
 			all = append(all, fault{Bad, "failed on a GPU: " + s.says(), ""})
-		case s.counts() && s.disagrees:
+		case s.counts() && (s.disagrees || s.otherwise):
 			all = append(all, fault{Warned, "was predicted otherwise than a GPU showed: " + s.says(), ""})
 		}
 	}

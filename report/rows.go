@@ -33,6 +33,7 @@ type seen struct {
 	platforms []int // that it is of
 	fails     bool  // it did not pass
 	disagrees bool  // with what was predicted for its very host
+	otherwise bool  // than is predicted, here and now, for its driver branch and GPU
 }
 
 // counts reports whether it was seen on a GPU by this very image.

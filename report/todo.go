@@ -148,7 +148,7 @@ func (m *maker) rowItems() []Item {
 			switch {
 			case s.against():
 				state = Bad
-			case !s.counts() || !s.disagrees:
+			case !s.counts() || !s.disagrees && !s.otherwise:
 				continue
 			}
 			do := "read the row: the image, or the rule that predicted it, is wrong"

@@ -27,7 +27,7 @@ const (
 // worse than what runs, so that it never looks like it.
 var marks = []mark{
 	{"dd", "seen otherwise than predicted", `<path fill-rule='evenodd' d='M12 2L23 21H1ZM11 8.5V14.5H13V8.5ZM11 16.3V18.5H13V16.3Z'/>`},
-	{"sn", "seen to fail, as predicted", `<path fill-rule='evenodd' d='M3 3H21V21H3Z` + cutCross + `'/>`},
+	{"sn", "seen to fail", `<path fill-rule='evenodd' d='M3 3H21V21H3Z` + cutCross + `'/>`},
 	{"pn", "predicted to fail", `<path d='M4 7L7 4 12 9 17 4 20 7 15 12 20 17 17 20 12 15 7 20 4 17 9 12Z' fill='none' stroke='black' stroke-width='2'/>`},
 	{"oo", "not known", dotted + asks},
 	{"pl", "predicted to run, newer functions fail", ring + `<path d='M12 4a8 8 0 0 0 0 16z'/>`},
