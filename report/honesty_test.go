@@ -159,6 +159,7 @@ var mutations = map[string]struct {
 	"evidence unread":                             {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
 	"evidence without a state":                    {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
 	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = []string{c.ID} }, report.Warned, "names another image in the registry"},
+	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = []string{c.ID} }, report.Warned, "no tag in the registry"},
 	"a failure seen by surprise": {rowed(func(r *gpu.Row) {
 		r.Result, r.Agrees, r.Reason = gpu.Failed, nil, "out of luck"
 	}), report.Bad, "out of luck"},

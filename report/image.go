@@ -213,6 +213,9 @@ func (m *maker) attached(c record.Cell) (all []fault) {
 	if slices.Contains(m.in.Elsewhere, c.ID) {
 		all = append(all, fault{Warned, "has a tag that names another image in the registry", "cudabuild push, if it is to name this one"})
 	}
+	if slices.Contains(m.in.Absent, c.ID) {
+		all = append(all, fault{Warned, "has no tag in the registry", "cudabuild push"})
+	}
 	e, known := m.in.Evidence[c.Digest]
 	if !known || c.Digest == "" {
 		return all

@@ -37,8 +37,10 @@ type Input struct {
 	NoEvidence string
 	// Elsewhere are the cells whose first tag names another image in the repository, by ID.
 	Elsewhere []string
-	Before    *record.Run  // an earlier run, nil if none was named
-	Changes   *diff.Result // since that
+	// Absent are the cells whose first tag is not in the repository, by ID.
+	Absent  []string
+	Before  *record.Run  // an earlier run, nil if none was named
+	Changes *diff.Result // since that
 }
 
 // Ledger is the rows of one folder.

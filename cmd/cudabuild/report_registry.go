@@ -50,7 +50,7 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 	}
 	slices.Sort(p.other)
 	slices.Sort(p.none)
-	in.Evidence, in.Elsewhere, in.NoEvidence = p.evidence, p.other, "it is not in "+s.written
+	in.Evidence, in.Elsewhere, in.Absent, in.NoEvidence = p.evidence, p.other, p.none, "it is not in "+s.written
 	for i, source := range in.Sources {
 		if source.Kind != "registry" {
 			continue

@@ -194,7 +194,9 @@ func (s *reportSources) unharmed(all outputs) error {
 			}
 		}
 		for _, l := range s.ledgers {
-			if below, err := filepath.Rel(l.Name, o.file); err == nil && filepath.IsLocal(below) {
+			ledger, err := filepath.Abs(l.Name)
+			file, gone := filepath.Abs(o.file)
+			if below, apart := filepath.Rel(ledger, file); errors.Join(err, gone, apart) != nil || filepath.IsLocal(below) {
 				return hint.Usage(fmt.Sprintf("-o %s is in the ledger %s, which holds rows alone", o.file, l.Name), "name a file elsewhere")
 			}
 		}
