@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/report"
 )
 
@@ -42,7 +43,7 @@ func grid(b *bytes.Buffer, d *report.Document) {
 	if len(lines) == 0 {
 		return
 	}
-	b.WriteString("\n### Where they run\n\nPredicted, unless it says seen; of several GPUs the worst.\n\n| images |")
+	b.WriteString("\n### Where they run\n\n○ ◐ × are predicted, ● ✖ ▲ were seen on a GPU; of several GPUs the worst.\n\n| images |")
 	for _, c := range columns {
 		driver := d.Drivers[c]
 		name := "R" + driver.Branch
@@ -60,18 +61,19 @@ func grid(b *bytes.Buffer, d *report.Document) {
 		fmt.Fprintf(b, "| %s | %s |\n", text(some(ids[i], 4)), lines[i])
 	}
 	leftOut(b, len(lines)-shown, "lines", "those shown come first")
+	leftOut(b, len(d.Drivers)-len(columns), "driver branches", "those shown have hosts here, or are R535 and newer")
 }
 
 // watched are the columns that are shown, oldest first.
 func watched(d *report.Document) (columns []int) {
 	room := mostColumns
 	for i := len(d.Drivers) - 1; i >= 0; i-- {
-		if len(d.Drivers[i].Seen) > 0 || room > 0 && (!d.Drivers[i].Ended || len(d.Drivers[i].Branch) == 3 && d.Drivers[i].Branch >= "535") {
+		if len(d.Drivers[i].Seen) > 0 || room > 0 && (!d.Drivers[i].Ended || compat.Compare(d.Drivers[i].Branch, "535") >= 0) {
 			columns = append([]int{i}, columns...)
 			room--
 		}
 	}
-	return columns[max(0, len(columns)-2*mostColumns):]
+	return columns
 }
 
 // column sums up what is known of an image on a driver branch.
@@ -83,7 +85,7 @@ func column(d *report.Document, p report.Platform, driver int) string {
 		}
 		return "? not known"
 	}
-	n, seen := map[string]int{}, 0
+	n, seen, failed := map[string]int{}, 0, 0
 	otherwise := false
 	for _, at := range p.Grid[width*driver : width*(driver+1)] {
 		if at < 0 {
@@ -93,28 +95,33 @@ func column(d *report.Document, p report.Platform, driver int) string {
 		n[a.Runs]++
 		if a.How == report.Seen || a.How == report.Disagrees {
 			seen++
+			if a.Runs == "no" {
+				failed++
+			}
 		}
 		otherwise = otherwise || a.How == report.Disagrees
 	}
-	word := "✓ yes"
 	all := n["yes"] + n["limited"] + n["no"] + n[""]
+	word := "○ yes"
 	switch {
 	case all == 0:
 		return "-"
 	case n["no"] == all:
-		word = "✗ no"
+		word = "× no"
 	case n["no"] > 0:
-		word = fmt.Sprintf("✗ not on %d of %d GPUs", n["no"], all)
+		word = fmt.Sprintf("× not on %d of %d GPUs", n["no"], all)
 	case n[""] > 0:
 		word = "? not known"
 	case n["limited"] > 0:
-		word = "! limited"
+		word = "◐ limited"
 	}
 	switch {
 	case otherwise:
-		word += ", seen otherwise than predicted"
+		word += ", ▲ seen otherwise than predicted"
+	case failed > 0:
+		word += fmt.Sprintf(", ✖ seen to fail on %d", failed)
 	case seen > 0:
-		word += fmt.Sprintf(", seen on %d of %d GPUs", seen, all)
+		word += fmt.Sprintf(", ● seen to run on %d of %d GPUs", seen, all)
 	}
 	return word
 }
