@@ -270,6 +270,28 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestEndsWhileFollowed: the container ends while its log is being followed, and of its end only the watch tells.
+func TestEndsWhileFollowed(t *testing.T) {
+	t.Parallel()
+	s := &standIn{endless: 9}
+	runner, plan := s.start(t)
+	job, running := plan.Tasks[0].Name, fmt.Sprintf(phase, "Running", "running", "{}")
+	s.pods = map[string]string{job: running}
+	s.fault = func(_ int, r *http.Request) int {
+		if at := "/api/v1/namespaces/ns/pods/" + job; r.URL.Path == at+"/log" {
+			s.there[at] = json.RawMessage(strings.Replace(string(s.there[at]), running, ended(), 1))
+			close(s.wake)
+			s.wake = make(chan struct{})
+		}
+		return 0
+	}
+	var got []Result
+	err := runner.Run(t.Context(), plan, func(r Result) error { got = append(got, r); return nil })
+	if err != nil || len(got) != 1 || got[0].Problem != "" || got[0].Row.Result != gpu.Passed {
+		t.Errorf("%v, results %+v", err, got)
+	}
+}
+
 // TestProblem: there is no row, and it is said why.
 func TestProblem(t *testing.T) {
 	t.Parallel()
