@@ -5,14 +5,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/spf13/cobra"
 
 	"github.com/cudabuild/cudabuild/diff"
@@ -161,7 +159,7 @@ func (f *diffFlags) compare(ctx context.Context, old, now string) (*diff.Result,
 	}
 	switch {
 	case was != nil && is != nil:
-		return diff.Runs(ctx, f.ofRun(old, was), f.ofRun(now, is))
+		return diff.Runs(ctx, was.side(f.where), is.side(f.where))
 	case was != nil || is != nil:
 		return nil, hint.Usage("a run record and an image cannot be compared", "name two images, or two files run.json")
 	}
@@ -179,26 +177,11 @@ func (f *diffFlags) compare(ctx context.Context, old, now string) (*diff.Result,
 }
 
 // readRun reads a record of a run, nil if name is that of no regular file, and then of an image.
-func readRun(name string) (*record.Run, error) {
+func readRun(name string) (*runFiles, error) {
 	if info, err := os.Stat(name); image.OnDisk(name) || err != nil || !info.Mode().IsRegular() {
 		return nil, nil
 	}
-	return record.Read(name)
-}
-
-// ofRun has the images of a run in the folders beside its record: those that passed, and those that did not.
-func (f *diffFlags) ofRun(name string, run *record.Run) diff.Run {
-	return diff.Run{Name: name, Record: run, Where: f.where, Open: func(ctx context.Context, digest string) (v1.Image, error) {
-		var all error
-		for _, folder := range []string{"images", "failed"} {
-			sources, _, err := image.Open(ctx, "oci:"+filepath.Join(filepath.Dir(name), folder)+"@"+digest, image.OpenOptions{})
-			if err == nil {
-				return sources[0].Image, nil
-			}
-			all = errors.Join(all, err)
-		}
-		return nil, all
-	}}
+	return readRunFiles(name, []string{name})
 }
 
 // version opens one image, with what the record beside it notes of how it was made.

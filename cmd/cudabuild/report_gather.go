@@ -3,7 +3,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -36,14 +40,18 @@ func (f *reportFlags) gather(cmd *cobra.Command, s *reportSources) (report.Input
 		return in, err
 	}
 	in.Before = s.since.Run
-	in.Changes, err = diff.Runs(ctx, s.since.side(), s.run.side())
+	where := askedAt(catalog)
+	in.Changes, err = diff.Runs(ctx, s.since.side(where), s.run.side(where))
 	return in, err
 }
 
-// side is a run as it is compared.
-func (r *runFiles) side() diff.Run {
-	return diff.Run{Name: r.name, Record: r.Run, Open: func(_ context.Context, digest string) (v1.Image, error) {
+// side is a run as it is compared; where says which lines ask for the steps of a cell.
+func (r *runFiles) side(where func(cell string) map[string]string) diff.Run {
+	return diff.Run{Name: r.name, Record: r.Run, Where: where, Open: func(_ context.Context, digest string) (v1.Image, error) {
 		img, _, err := r.built.find(digest)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = cmp.Or(r.built.problem, fmt.Errorf("%s is not beside %s", digest, r.name))
+		}
 		return img, err
 	}}
 }
