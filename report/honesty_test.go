@@ -158,8 +158,8 @@ var mutations = map[string]struct {
 	"evidence of another image":                   {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
 	"evidence unread":                             {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
 	"evidence without a state":                    {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
-	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = []string{c.ID} }, report.Warned, "names another image in the registry"},
-	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = []string{c.ID} }, report.Warned, "no tag in the registry"},
+	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = map[string][]string{c.ID: {"latest"}} }, report.Warned, "names another image in the registry: latest"},
+	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = map[string][]string{c.ID: {c.ID}} }, report.Warned, "is not in the registry: "},
 	"a failure seen by surprise": {rowed(func(r *gpu.Row) {
 		r.Result, r.Agrees, r.Reason = gpu.Failed, nil, "out of luck"
 	}), report.Bad, "out of luck"},
@@ -402,21 +402,40 @@ func TestUnreadSource(t *testing.T) {
 	}
 }
 
-// TestUncheckedSignature: evidence that nobody has checked is not valid.
+// TestUncheckedSignature: evidence whose signature nobody has checked is not valid. It makes no image worse, is told once, and
+// nothing claims that it is signed.
 func TestUncheckedSignature(t *testing.T) {
 	t.Parallel()
 	in := fine()
-	evidenced(func(r *attest.Report) {
-		r.Key = ""
+	delete(in.Evidence, reporttest.Digest("11.8-base-debian12 linux/amd64"))
+	at := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
+	evidenced(func(r *attest.Report) {})(&in, &in.Run.Cells[at])
+	for digest, r := range in.Evidence {
+		r.Key, r.Images = "", slices.Clone(r.Images)
+		r.Images[0].Documents = slices.Clone(r.Images[0].Documents)
 		for i := range r.Images[0].Documents {
 			r.Images[0].Documents[i].Verified = false
 		}
-		r.Images[0].Documents[0].Signer = ""
-	})(&in, &in.Run.Cells[slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })])
+		in.Evidence[digest] = r
+	}
+	in.Evidence[in.Run.Cells[at].Digest].Images[0].Documents[0].Signer = ""
 	p := write(t, in)
 	got := fmt.Sprint(p.image(subject).Platforms[0].Evidence)
 	if strings.Contains(got, "valid") || !strings.Contains(got, "unsigned") || !strings.Contains(got, report.Unchecked) {
 		t.Errorf("evidence %s, want unsigned and unchecked ones", got)
+	}
+	if img := p.image(subject); img.State != report.Good || img.Why != "" || p.Verdict.State != report.Good || strings.Contains(p.Verdict.Sentence, "sign") {
+		t.Errorf("the image is %s, %q, the verdict %+v, want good ones that say nothing of signatures", img.State, img.Why, p.Verdict)
+	}
+	var told []string
+	for _, i := range p.Todo {
+		if i.Kind == "evidence" {
+			told = append(told, i.Text)
+		}
+	}
+	want := "Nobody has checked who signed the evidence of 12.4-deviceQuery-debian13 and 12.4-runtime-debian13; that of 1 is not signed."
+	if !slices.Equal(told, []string{want}) || !strings.Contains(p.markdown, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }
 
