@@ -354,19 +354,24 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 			{Digest: "amd64", Platform: "linux/amd64", Verdict: verify.Pass}, {Digest: "arm64", Platform: "linux/arm64", Verdict: verify.Pass},
 		}}
 		c.Images[0].Portability.Predictions = []verify.DriverGPU{{Driver: "535.54.03", GPU: "sm_90"}}
-		c.Rows = []record.Row{{Row: gpu.Row{Sample: "nbody", Engine: "direct", Result: gpu.Passed}}}
+		c.Rows = []record.Row{{Row: gpu.Row{Digest: "d", Sample: "nbody", Engine: "direct", Result: gpu.Passed}, Host: gpu.Host{Driver: "535.54.03"}}}
 		return c
 	}
 	for name, tc := range map[string]struct {
 		edit func(*record.Cell)
 		want string
 	}{
-		"nothing":         {func(*record.Cell) {}, "2 the same"},
-		"verdict":         {func(c *record.Cell) { c.Images[1].Verdict = verify.Fail }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
-		"status":          {func(c *record.Cell) { c.Status = record.Failed }, "2 with the same digest and another verdict, prediction or row"},
-		"prediction":      {func(c *record.Cell) { c.Images[0].Portability.Predictions[0].Verdict = "no" }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
-		"row is gone":     {func(c *record.Cell) { c.Rows = nil }, "2 with the same digest and another verdict, prediction or row"},
-		"row fails":       {func(c *record.Cell) { c.Rows[0].Result = gpu.Failed }, "2 with the same digest and another verdict, prediction or row"},
+		"nothing":      {func(*record.Cell) {}, "2 the same"},
+		"verdict":      {func(c *record.Cell) { c.Images[1].Verdict = verify.Fail }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
+		"status":       {func(c *record.Cell) { c.Status = record.Failed }, "2 with the same digest and another verdict, prediction or row"},
+		"prediction":   {func(c *record.Cell) { c.Images[0].Portability.Predictions[0].Verdict = "no" }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
+		"row is gone":  {func(c *record.Cell) { c.Rows = nil }, "2 with the same digest and another verdict, prediction or row"},
+		"row fails":    {func(c *record.Cell) { c.Rows[0].Result = gpu.Failed }, "2 with the same digest and another verdict, prediction or row"},
+		"other driver": {func(c *record.Cell) { c.Rows[0].Seen = &gpu.Seen{Driver: "550.54.14"} }, "2 with the same digest and another verdict, prediction or row"},
+		"row of another": {func(c *record.Cell) {
+			c.Rows = append(c.Rows, c.Rows[0])
+			c.Rows[1].Digest, c.Rows[1].Result = "x", gpu.Failed
+		}, "2 the same"},
 		"platform":        {func(c *record.Cell) { c.Images = c.Images[:1] }, "1 removed, 1 the same"},
 		"was not built":   {func(c *record.Cell) { c.Images, c.Digest = nil, "" }, "2 removed"},
 		"has no digest":   {func(c *record.Cell) { c.Images[0].Digest = "" }, "1 removed, 1 the same"},
@@ -387,7 +392,7 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 			for _, c := range r.Counts() {
 				got = append(got, fmt.Sprintf("%d %s", c.N, c.What))
 			}
-			if all := strings.Join(got, ", "); all != tc.want || r.Same() != (name == "nothing") {
+			if all := strings.Join(got, ", "); all != tc.want || r.Same() != (tc.want == "2 the same") {
 				t.Errorf("%s, same %v, want %s", all, r.Same(), tc.want)
 			}
 		})
@@ -419,15 +424,15 @@ func TestRuns(t *testing.T) {
 		}
 		return record.Cell{ID: id, Status: record.Passed, Digest: digest, Images: []verify.Report{report}, Made: []record.Made{{Digest: digest, Plan: "p", Parts: []record.Part{part}}}}
 	}
-	row := func(result gpu.Result, standIn bool) record.Row {
-		return record.Row{Row: gpu.Row{Sample: "nbody", Engine: "direct", Result: result, StandIn: standIn}, Host: gpu.Host{Driver: "535.54.03"}}
+	row := func(c record.Cell, result gpu.Result, standIn bool) record.Row {
+		return record.Row{Row: gpu.Row{Digest: c.Digest, Sample: "nbody", Engine: "direct", Result: result, StandIn: standIn}, Host: gpu.Host{Driver: "535.54.03"}}
 	}
 	was := &record.Run{Cells: []record.Cell{cell("same", old, "", 1), cell("changed", old, "", 1), cell("gone-image", old, "", 1), cell("removed", old, "", 1)}}
 	is := &record.Run{Cells: []record.Cell{cell("added", now, "", 1), cell("same", old, "", 1), cell("changed", now, "no", 1), cell("gone-image", now, "", 2)}}
 	was.Cells = append(was.Cells, cell("no longer", old, "", 1))
 	is.Cells = append(is.Cells, record.Cell{ID: "no longer", Status: record.Failed, Stage: record.StageBuild})
-	was.Cells[1].Rows = []record.Row{row(gpu.Passed, false)}
-	is.Cells[2].Rows = []record.Row{row(gpu.Failed, false), row(gpu.Passed, true)}
+	was.Cells[1].Rows = []record.Row{row(was.Cells[1], gpu.Passed, false)}
+	is.Cells[2].Rows = []record.Row{row(is.Cells[2], gpu.Failed, false), row(is.Cells[2], gpu.Passed, true)}
 	open := func(_ context.Context, digest string) (v1.Image, error) {
 		if img := images[digest]; img != nil {
 			return img, nil

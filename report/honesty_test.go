@@ -295,15 +295,15 @@ var discounts = map[string]struct {
 	change func(*gpu.Observation)
 	why    string
 }{
-	"stand-in":              {func(o *gpu.Observation) { o.Row.StandIn = true }, report.StandIn},
-	"stand-in of a host":    {func(o *gpu.Observation) { o.Host.StandIn = true }, report.StandIn},
-	"dry":                   {func(o *gpu.Observation) { o.Row.Dry = true }, report.WithoutDriver},
-	"not ended":             {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, report.NotEnded},
-	"another result":        {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, report.OddResult},
+	"stand-in":              {func(o *gpu.Observation) { o.Row.StandIn = true }, gpu.StandIn},
+	"stand-in of a host":    {func(o *gpu.Observation) { o.Host.StandIn = true }, gpu.StandIn},
+	"dry":                   {func(o *gpu.Observation) { o.Row.Dry = true }, gpu.WithoutDriver},
+	"not ended":             {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, gpu.NotEnded},
+	"another result":        {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, gpu.OddResult},
 	"another image":         {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = reporttest.Digest("x"), reporttest.Digest("y") }, report.EarlierImage},
-	"no digest":             {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, report.NoDigest},
-	"configuration alone":   {func(o *gpu.Observation) { o.Row.Digest = "" }, report.NoDigest},
-	"no driver on the host": {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, report.WithoutDriver},
+	"no digest":             {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, gpu.NoDigest},
+	"configuration alone":   {func(o *gpu.Observation) { o.Row.Digest = "" }, gpu.NoDigest},
+	"no driver on the host": {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, gpu.WithoutDriver},
 }
 
 // TestDiscounts: rows that do not count are shown as such, and nothing is seen by them.
