@@ -186,9 +186,16 @@ func (m *maker) sourceItems() (all []Item) {
 
 func (m *maker) evidenceItems() []Item {
 	var g group
+	details := map[string]string{}
 	for _, c := range m.in.Run.Cells {
 		for _, f := range m.attached(c) {
 			g.add(string(f.state)+f.why, Item{State: f.state, Kind: "evidence", Text: f.why, Do: f.hint}, c.ID)
+			details[f.why] = f.says()
+		}
+	}
+	for i, item := range g.items {
+		if len(item.Images) == 1 {
+			g.items[i].Text = details[item.Text]
 		}
 	}
 	return append(g.told(), m.uncheckedItems()...)
