@@ -87,13 +87,14 @@ func (m *maker) place() {
 		case known:
 			at = map[int][]int{i: nil}
 		default:
-			outside["image that is not in the record"]++
+			outside["images that are not in the record"]++
 			return
 		}
 		for i, platforms := range at {
 			s := see(o, platforms)
+			s.row.ByConfig = s.counts() && len(digests[o.Row.Digest]) == 0
 			if s.row.Discount == EarlierImage {
-				outside["earlier image of "+cells[i].ID]++
+				outside["earlier images of "+cells[i].ID]++
 			}
 			m.rows[i] = append(m.rows[i], s)
 		}
