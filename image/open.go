@@ -251,16 +251,16 @@ func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
 			images = append(images, more...)
 		case d.MediaType.IsSchema1():
 			return nil, errSchema1
-		case !isAttestation(d):
+		case !IsAttestation(d):
 			images = append(images, indexed{d, index})
 		}
 	}
 	return images, nil
 }
 
-// isAttestation reports whether an entry is about an image and none itself: BuildKit gives
+// IsAttestation reports whether an entry is about an image and none itself: BuildKit gives
 // it a platform that no image has, and says what it is. One without the other may be an image.
-func isAttestation(d v1.Descriptor) bool {
+func IsAttestation(d v1.Descriptor) bool {
 	return platformOf(d) == "unknown/unknown" && d.Annotations["vnd.docker.reference.type"] == "attestation-manifest"
 }
 
