@@ -125,6 +125,11 @@ func TestCauses(t *testing.T) {
 		}
 		return &record.Made{Sample: "nbody", Plan: plan, Tools: map[string]string{"runc": tool}, Parts: parts}
 	}
+	of := func(kind string, day int64) *record.Made { // made from lists, or a repository, of a day
+		m := notes("1", "1", "1", "1")
+		m.Parts = append(m.Parts, record.Part{Kind: kind, Name: "x", Date: time.Unix(day, 0)})
+		return m
+	}
 	for _, c := range []struct {
 		name             string
 		layers           []layer
@@ -169,6 +174,8 @@ func TestCauses(t *testing.T) {
 		{name: "layers", layers: []layer{{"bootstrap", 1, root}, {"install a", 1, files{}}, {"install a", 1, above}}, want: "unexplained the same files, layers are cut otherwise "},
 		{name: "layers and compression", layers: []layer{{"bootstrap", 1, root}, {"install a", 1, files{}}, {"install a", 1, above}}, enc: imagetest.Plain, want: "tool compression zstd -> none "},
 		{name: "a root", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "2"), want: "base another root  -> "},
+		{name: "a repository of another day", layers: []layer{{"bootstrap", 1, root}, {"install a", 2, above}}, oldMade: of("repository", 1), newMade: of("repository", 2), want: "date x of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z "},
+		{name: "lists of another day", layers: []layer{{"bootstrap", 1, root}, {"install a", 2, above}}, oldMade: of("lists", 1), newMade: of("lists", 2), want: "date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z "},
 		{name: "made of the same", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "1"), want: "unexplained made of the same parts by the same tools "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -217,6 +224,15 @@ func TestCauseOfEach(t *testing.T) {
 	wheel := func(version string) files {
 		return files{"usr/lib/python3/dist-packages/bash-1.dist-info/METADATA": text("Metadata-Version: 2.1\nName: bash\nVersion: " + version + "\n")}
 	}
+	const packages = "usr/lib/python3/dist-packages/"
+	installedWheel := func(version string) files {
+		info := packages + "foo_bar-" + version + ".dist-info/"
+		return files{
+			info + "METADATA": text("Metadata-Version: 2.1\nName: Foo.Bar\nVersion: " + version + "\n"), packages + "foo_bar/a.py": text(version), "usr/bin/foo": text(version),
+			info + "RECORD": text("foo_bar/a.py,sha256=x,1\n../../../bin/foo,,\nfoo_bar-" + version + ".dist-info/METADATA,,\nfoo_bar-" + version + ".dist-info/RECORD,,\n"),
+		}
+	}
+	const foo = "package Foo.Bar 1 -> 2"
 	const bash, apt = "package bash 5.2 -> 5.3", "package apt 1 -> 2"
 	for _, c := range []struct {
 		name     string
@@ -241,6 +257,33 @@ func TestCauseOfEach(t *testing.T) {
 			old:  []layer{{"root", 1, base}, {"pip", 1, wheel("1")}},
 			now:  []layer{{"root", 1, with(base, "bin/bash", text("by hand"))}, {"pip", 1, wheel("2")}},
 			want: map[string]string{"bash": "package bash 1 -> 2", "bin/bash": "file /bin/bash content", "usr/lib/python3/dist-packages/bash-1.dist-info/METADATA": "package bash 1 -> 2"},
+		},
+		{
+			name: "a wheel of another version, and a file beside it",
+			old:  []layer{{"root", 1, base}, {"pip", 1, installedWheel("1")}},
+			now:  []layer{{"root", 1, base}, {"pip", 1, with(installedWheel("2"), packages+"other.py", text("x"))}},
+			want: map[string]string{
+				"Foo.Bar": foo, packages + "foo_bar/a.py": foo, packages + "foo_bar-1.dist-info/RECORD": foo, packages + "foo_bar-2.dist-info/METADATA": foo,
+				"usr/bin/foo": foo, packages + "other.py": "file /" + packages + "other.py added",
+			},
+		},
+		{
+			name: "a package whose file another one has diverted",
+			old:  []layer{{"root", 1, with(with(base, "bin/bash.real", text("5.2")), "var/lib/dpkg/diversions", text("/bin/bash\n/bin/bash.real\nwrapper\n"))}},
+			now:  []layer{{"root", 1, with(with(with(newer, "bin/bash.real", text("5.3")), "bin/bash", text("by hand")), "var/lib/dpkg/diversions", text("/bin/bash\n/bin/bash.real\nwrapper\n"))}},
+			want: map[string]string{"bash": bash, "bin/bash.real": bash, "bin/bash": "file /bin/bash content"},
+		},
+		{
+			name: "a hard link that was a copy",
+			old:  []layer{{"root", 1, with(base, "bin/rbash", text("5.2"))}},
+			now:  []layer{{"root", 1, with(base, "bin/rbash", imagetest.Entry{Link: "bin/bash"})}},
+			want: map[string]string{"bin/rbash": "file /bin/rbash hard link"},
+		},
+		{
+			name: "names that are no text",
+			old:  []layer{{"root", 1, with(base, "opt/a\xff", text("x"))}},
+			now:  []layer{{"root", 1, with(base, "opt/a\xfe", text("x"))}},
+			want: map[string]string{`opt/a\xff`: `file /opt/a\xff removed`, `opt/a\xfe`: `file /opt/a\xfe added`},
 		},
 		{
 			name: "a package of the root, and a new step whose command is called so",
@@ -354,19 +397,24 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 			{Digest: "amd64", Platform: "linux/amd64", Verdict: verify.Pass}, {Digest: "arm64", Platform: "linux/arm64", Verdict: verify.Pass},
 		}}
 		c.Images[0].Portability.Predictions = []verify.DriverGPU{{Driver: "535.54.03", GPU: "sm_90"}}
-		c.Rows = []record.Row{{Row: gpu.Row{Sample: "nbody", Engine: "direct", Result: gpu.Passed}}}
+		c.Rows = []record.Row{{Row: gpu.Row{Digest: "d", Sample: "nbody", Engine: "direct", Result: gpu.Passed}, Host: gpu.Host{Driver: "535.54.03"}}}
 		return c
 	}
 	for name, tc := range map[string]struct {
 		edit func(*record.Cell)
 		want string
 	}{
-		"nothing":         {func(*record.Cell) {}, "2 the same"},
-		"verdict":         {func(c *record.Cell) { c.Images[1].Verdict = verify.Fail }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
-		"status":          {func(c *record.Cell) { c.Status = record.Failed }, "2 with the same digest and another verdict, prediction or row"},
-		"prediction":      {func(c *record.Cell) { c.Images[0].Portability.Predictions[0].Verdict = "no" }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
-		"row is gone":     {func(c *record.Cell) { c.Rows = nil }, "2 with the same digest and another verdict, prediction or row"},
-		"row fails":       {func(c *record.Cell) { c.Rows[0].Result = gpu.Failed }, "2 with the same digest and another verdict, prediction or row"},
+		"nothing":      {func(*record.Cell) {}, "2 the same"},
+		"verdict":      {func(c *record.Cell) { c.Images[1].Verdict = verify.Fail }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
+		"status":       {func(c *record.Cell) { c.Status = record.Failed }, "2 with the same digest and another verdict, prediction or row"},
+		"prediction":   {func(c *record.Cell) { c.Images[0].Portability.Predictions[0].Verdict = "no" }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
+		"row is gone":  {func(c *record.Cell) { c.Rows = nil }, "2 with the same digest and another verdict, prediction or row"},
+		"row fails":    {func(c *record.Cell) { c.Rows[0].Result = gpu.Failed }, "2 with the same digest and another verdict, prediction or row"},
+		"other driver": {func(c *record.Cell) { c.Rows[0].Seen = &gpu.Seen{Driver: "550.54.14"} }, "2 with the same digest and another verdict, prediction or row"},
+		"row of another": {func(c *record.Cell) {
+			c.Rows = append(c.Rows, c.Rows[0])
+			c.Rows[1].Digest, c.Rows[1].Result = "x", gpu.Failed
+		}, "2 the same"},
 		"platform":        {func(c *record.Cell) { c.Images = c.Images[:1] }, "1 removed, 1 the same"},
 		"was not built":   {func(c *record.Cell) { c.Images, c.Digest = nil, "" }, "2 removed"},
 		"has no digest":   {func(c *record.Cell) { c.Images[0].Digest = "" }, "1 removed, 1 the same"},
@@ -387,7 +435,7 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 			for _, c := range r.Counts() {
 				got = append(got, fmt.Sprintf("%d %s", c.N, c.What))
 			}
-			if all := strings.Join(got, ", "); all != tc.want || r.Same() != (name == "nothing") {
+			if all := strings.Join(got, ", "); all != tc.want || r.Same() != (tc.want == "2 the same") {
 				t.Errorf("%s, same %v, want %s", all, r.Same(), tc.want)
 			}
 		})
@@ -419,15 +467,15 @@ func TestRuns(t *testing.T) {
 		}
 		return record.Cell{ID: id, Status: record.Passed, Digest: digest, Images: []verify.Report{report}, Made: []record.Made{{Digest: digest, Plan: "p", Parts: []record.Part{part}}}}
 	}
-	row := func(result gpu.Result, standIn bool) record.Row {
-		return record.Row{Row: gpu.Row{Sample: "nbody", Engine: "direct", Result: result, StandIn: standIn}, Host: gpu.Host{Driver: "535.54.03"}}
+	row := func(c record.Cell, result gpu.Result, standIn bool) record.Row {
+		return record.Row{Row: gpu.Row{Digest: c.Digest, Sample: "nbody", Engine: "direct", Result: result, StandIn: standIn}, Host: gpu.Host{Driver: "535.54.03"}}
 	}
 	was := &record.Run{Cells: []record.Cell{cell("same", old, "", 1), cell("changed", old, "", 1), cell("gone-image", old, "", 1), cell("removed", old, "", 1)}}
 	is := &record.Run{Cells: []record.Cell{cell("added", now, "", 1), cell("same", old, "", 1), cell("changed", now, "no", 1), cell("gone-image", now, "", 2)}}
 	was.Cells = append(was.Cells, cell("no longer", old, "", 1))
 	is.Cells = append(is.Cells, record.Cell{ID: "no longer", Status: record.Failed, Stage: record.StageBuild})
-	was.Cells[1].Rows = []record.Row{row(gpu.Passed, false)}
-	is.Cells[2].Rows = []record.Row{row(gpu.Failed, false), row(gpu.Passed, true)}
+	was.Cells[1].Rows = []record.Row{row(was.Cells[1], gpu.Passed, false)}
+	is.Cells[2].Rows = []record.Row{row(is.Cells[2], gpu.Failed, false), row(is.Cells[2], gpu.Passed, true)}
 	open := func(_ context.Context, digest string) (v1.Image, error) {
 		if img := images[digest]; img != nil {
 			return img, nil

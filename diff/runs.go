@@ -10,6 +10,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 	"github.com/cudabuild/cudabuild/verify/tree"
@@ -222,20 +223,24 @@ func rows(old, now record.Cell) []RowChange {
 	return all
 }
 
+// newest are the newest results of the tests of a cell's image.
 func newest(c record.Cell) map[RowChange]string {
 	all := map[RowChange]string{}
 	for _, r := range c.Rows { // oldest first
-		if r.StandIn || r.Dry || r.Host.StandIn || r.Result == "" {
+		o := gpu.Observation{Host: r.Host, Row: r.Row}
+		if o.Discount() != "" || !has(c, r.Row) {
 			continue
 		}
-		key := RowChange{Test: r.Sample, Engine: r.Engine, Driver: r.Host.Driver}
-		if r.Under != nil {
-			key.Driver, key.GPU = cmp.Or(r.Under.Driver, key.Driver), r.Under.GPU
-		}
-		if key.GPU == "" && len(r.Host.GPUs) > 0 {
-			key.GPU = r.Host.GPUs[0].Name
-		}
+		key := RowChange{Test: r.Sample, Engine: r.Engine, Driver: o.Driver()}
+		key.GPU, _ = o.Device()
 		all[key] = string(r.Result)
 	}
 	return all
+}
+
+// has reports whether a row is of the image that the cell has, not of an earlier one.
+func has(c record.Cell, r gpu.Row) bool {
+	return r.Digest == c.Digest || slices.ContainsFunc(c.Images, func(i verify.Report) bool {
+		return r.Digest == i.Digest || r.Config != "" && r.Config == i.Config
+	})
 }

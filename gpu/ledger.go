@@ -165,10 +165,3 @@ func ReadLedger(dir string) ([]Observation, error) {
 	})
 	return all, err
 }
-
-// Observation is a row and the host that it was seen on.
-type Observation struct {
-	Host Host
-	Row  Row
-	File string // of the ledger, relative to its directory, with slashes
-}

@@ -9,6 +9,7 @@
 package report
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/cudabuild/cudabuild/diff"
@@ -33,7 +34,8 @@ type Document struct {
 	Trends  []Trend  `json:"trends"`
 	Ends    []Ending `json:"ends"`   // what has ended, or ends within 90 days, the next first; then what has ended
 	Looser  []Looser `json:"looser"` // requirements that refuse drivers on which the image is predicted to run
-	// Outside counts rows that are of no image here, by why: "image that is not in the record", "earlier image of 12.4-nbody-debian13".
+	// Outside counts rows that are of no image here, by what they are of: "images that are not in the record", "earlier images of
+	// 12.4-nbody-debian13".
 	Outside []Count `json:"outside"`
 	// Changes are since an earlier run, nil if none was named.
 	Changes *diff.Result `json:"changes,omitempty"`
@@ -79,6 +81,14 @@ type Item struct {
 type Count struct {
 	What string `json:"what"`
 	N    int    `json:"n"`
+}
+
+// Rows is a number of rows of something, in words.
+func (c Count) Rows() string {
+	if c.N == 1 {
+		return "1 row is of " + c.What
+	}
+	return fmt.Sprintf("%d rows are of %s", c.N, c.What)
 }
 
 // Image is one cell of the matrix.
@@ -248,6 +258,9 @@ type Row struct {
 	Reason    string `json:"reason"`
 	CUDAError string `json:"cuda_error"`
 	Digest    string `json:"digest"` // of the image that ran
+	// ByConfig is whether it counts by the digest of its configuration: its manifest was another, as of the same layers packed
+	// in another way.
+	ByConfig bool `json:"by_config"`
 	Libcuda   string `json:"libcuda"`
 	Sharing   string `json:"sharing"` // in words, "" if it had its GPU to itself
 	File      string `json:"file"`    // of the ledger, "" of a row of the record

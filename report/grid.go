@@ -44,12 +44,12 @@ func (m *maker) columns() {
 		}
 	}
 	m.allRows(func(o gpu.Observation) {
-		version := driverOf(o)
+		version := o.Driver()
 		if o.Row.StandIn || o.Host.StandIn || o.Row.Dry || !compat.IsVersion(version) {
 			return
 		}
 		addTo(&driver(version).Seen, version)
-		if model, name := gpuOf(o); name != "" {
+		if model, name := o.Device(); name != "" {
 			addTo(&arch(name).Seen, model)
 		}
 	})

@@ -5,6 +5,8 @@ package report_test
 import (
 	"bytes"
 	"fmt"
+	"html"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/cudabuild/cudabuild/internal/reporttest"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/report"
+	"github.com/cudabuild/cudabuild/report/page"
 	"github.com/cudabuild/cudabuild/report/summary"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -41,20 +44,73 @@ type printed struct {
 	*report.Document
 
 	markdown, badge string
+	// page is what it shows without script, details what it unpacks.
+	page, details string
 }
 
 func write(t testing.TB, in report.Input) printed {
 	t.Helper()
 	p := printed{Document: report.New(in)}
-	var md, svg bytes.Buffer
+	var md, svg, written bytes.Buffer
 	if err := summary.Markdown(&md, p.Document); err != nil {
 		t.Fatal(err)
 	}
 	if err := summary.Badge(&svg, p.Document); err != nil {
 		t.Fatal(err)
 	}
+	if err := page.Write(&written, p.Document); err != nil {
+		t.Fatal(err)
+	}
 	p.markdown, p.badge = md.String(), svg.String()
+	p.page, _, _ = strings.Cut(written.String(), `<script type="application/octet-stream"`)
+	var err error
+	if p.details, err = reporttest.Unpack(written.String()); err != nil {
+		t.Fatal(err)
+	}
 	return p
+}
+
+// marks are the symbols of an image: in the page's verdict, its matrix, at the head of its line of the grid, in that line, and
+// on top of its details.
+func (p printed) marks(t testing.TB, id string) (verdict, matrix, row string, cells []string, details string) {
+	t.Helper()
+	first := func(text, pattern string) string {
+		found := regexp.MustCompile(pattern).FindStringSubmatch(text)
+		if found == nil {
+			t.Fatalf("the page has no %s", pattern)
+		}
+		return found[1]
+	}
+	id = regexp.QuoteMeta(id)
+	verdict = first(p.page, `<section id="verdict" class="([^"]*)"`)
+	matrix = first(p.page, `<a class="state s-(\w+)[^"]*" href="#image=`+id+`" title`)
+	row = first(p.page, `data-id="`+id+`" data-state="([^"]*)"`)
+	line := first(p.page, `data-id="`+id+`"(.*)`)
+	for _, cell := range regexp.MustCompile(`<i class="(\w+)">`).FindAllStringSubmatch(line, -1) {
+		cells = append(cells, cell[1])
+	}
+	at := slices.IndexFunc(p.Images, func(i report.Image) bool { return regexp.QuoteMeta(i.ID) == id })
+	own := regexp.MustCompile(`<p class="sentence"><span class="state s-(\w+)">`).FindAllStringSubmatch(p.details, -1)
+	if len(own) != len(p.Images) {
+		t.Fatalf("%d images are unpacked, want %d", len(own), len(p.Images))
+	}
+	return verdict, matrix, row, cells, own[at][1]
+}
+
+// shows wants the page to say of an image, in all places, that it is in a state.
+func (p printed) shows(t testing.TB, id string, state report.State) {
+	t.Helper()
+	verdict, matrix, row, cells, details := p.marks(t, id)
+	if got := []string{matrix, row, details}; !slices.Equal(got, []string{string(state), string(state), string(state)}) {
+		t.Errorf("the page shows %s as %q, want %s", id, got, state)
+	}
+	if verdict != string(p.Verdict.State) || !strings.Contains(p.page, html.EscapeString(p.Verdict.Sentence)) {
+		t.Errorf("the page's verdict is %s, want %+v", verdict, p.Verdict)
+	}
+	n, shown := p.answers(id), strings.Join(cells, " ")
+	if (n["disagrees"] > 0) != strings.Contains(shown, "dd") || n["seen"] == 0 && strings.Contains(shown, "s") {
+		t.Errorf("the grid shows %q, want symbols of %v", shown, n)
+	}
 }
 
 func (p printed) image(id string) report.Image {
@@ -89,6 +145,7 @@ func (p printed) answers(id string) map[string]int {
 func TestFine(t *testing.T) {
 	t.Parallel()
 	p := write(t, fine())
+	p.shows(t, subject, report.Good)
 	if p.Verdict.State != report.Good || p.Verdict.Sentence != "All 3 images are built, verified and tagged; 1 was seen to run on GPUs." || !strings.Contains(p.badge, "✓ good, 3 of 3") {
 		t.Errorf("verdict %+v, badge\n%s\nwant all good", p.Verdict, p.badge)
 	}
@@ -158,8 +215,8 @@ var mutations = map[string]struct {
 	"evidence of another image":                   {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
 	"evidence unread":                             {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
 	"evidence without a state":                    {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
-	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = []string{c.ID} }, report.Warned, "names another image in the registry"},
-	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = []string{c.ID} }, report.Warned, "no tag in the registry"},
+	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = map[string][]string{c.ID: {"latest"}} }, report.Warned, "names another image in the registry: latest"},
+	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = map[string][]string{c.ID: {c.ID}} }, report.Warned, "is not in the registry: "},
 	"a failure seen by surprise": {rowed(func(r *gpu.Row) {
 		r.Result, r.Agrees, r.Reason = gpu.Failed, nil, "out of luck"
 	}), report.Bad, "out of luck"},
@@ -220,7 +277,11 @@ func TestMutations(t *testing.T) {
 			in := fine()
 			m.change(&in, &in.Run.Cells[slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })])
 			p := write(t, in)
+			p.shows(t, subject, m.state)
 			img := p.image(subject)
+			if !strings.Contains(p.details, html.EscapeString(img.Why)) {
+				t.Errorf("the page does not say %q of the image", img.Why)
+			}
 			if img.State != m.state || !strings.Contains(img.Why, m.says) {
 				t.Errorf("the image is %s, %q, want %s, %q", img.State, img.Why, m.state, m.says)
 			}
@@ -295,15 +356,15 @@ var discounts = map[string]struct {
 	change func(*gpu.Observation)
 	why    string
 }{
-	"stand-in":              {func(o *gpu.Observation) { o.Row.StandIn = true }, report.StandIn},
-	"stand-in of a host":    {func(o *gpu.Observation) { o.Host.StandIn = true }, report.StandIn},
-	"dry":                   {func(o *gpu.Observation) { o.Row.Dry = true }, report.WithoutDriver},
-	"not ended":             {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, report.NotEnded},
-	"another result":        {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, report.OddResult},
+	"stand-in":              {func(o *gpu.Observation) { o.Row.StandIn = true }, gpu.StandIn},
+	"stand-in of a host":    {func(o *gpu.Observation) { o.Host.StandIn = true }, gpu.StandIn},
+	"dry":                   {func(o *gpu.Observation) { o.Row.Dry = true }, gpu.WithoutDriver},
+	"not ended":             {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, gpu.NotEnded},
+	"another result":        {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, gpu.OddResult},
 	"another image":         {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = reporttest.Digest("x"), reporttest.Digest("y") }, report.EarlierImage},
-	"no digest":             {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, report.NoDigest},
-	"configuration alone":   {func(o *gpu.Observation) { o.Row.Digest = "" }, report.NoDigest},
-	"no driver on the host": {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, report.WithoutDriver},
+	"no digest":             {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, gpu.NoDigest},
+	"configuration alone":   {func(o *gpu.Observation) { o.Row.Digest = "" }, gpu.NoDigest},
+	"no driver on the host": {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, gpu.WithoutDriver},
 }
 
 // TestDiscounts: rows that do not count are shown as such, and nothing is seen by them.
@@ -327,6 +388,10 @@ func TestDiscounts(t *testing.T) {
 				}
 				if n := p.answers(subject); n["seen"]+n["disagrees"] > 0 {
 					t.Errorf("answers %v, want none that was seen", n)
+				}
+				p.shows(t, subject, report.Good)
+				if !strings.Contains(p.details, `<tr class="off">`) || !strings.Contains(p.details, "<td>no: "+d.why) || strings.Contains(p.details, "<td>yes") {
+					t.Errorf("the page does not say that the row does not count, as it is %s", d.why)
 				}
 				if line := p.line(subject); strings.Contains(line, "1 passed") || !strings.Contains(line, "1 not counted") {
 					t.Errorf("the Markdown says %q, want a row that is not counted", line)
@@ -397,26 +462,48 @@ func TestUnreadSource(t *testing.T) {
 	in := fine()
 	in.Sources[1].Problem = "permission denied"
 	p := write(t, in)
+	if !strings.Contains(p.page, "permission denied") {
+		t.Error("the page does not say what could not be read")
+	}
 	if p.Verdict.State == report.Good || !strings.Contains(p.Verdict.Sentence, "could not be read") || strings.Contains(p.badge, "good") || !strings.Contains(p.markdown, "permission denied") {
 		t.Errorf("verdict %+v, badge\n%s\nwant both to say that a source is missing", p.Verdict, p.badge)
 	}
 }
 
-// TestUncheckedSignature: evidence that nobody has checked is not valid.
+// TestUncheckedSignature: evidence whose signature nobody has checked is not valid. It makes no image worse, is told once, and
+// nothing claims that it is signed.
 func TestUncheckedSignature(t *testing.T) {
 	t.Parallel()
 	in := fine()
-	evidenced(func(r *attest.Report) {
-		r.Key = ""
+	delete(in.Evidence, reporttest.Digest("11.8-base-debian12 linux/amd64"))
+	at := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
+	evidenced(func(r *attest.Report) {})(&in, &in.Run.Cells[at])
+	for digest, r := range in.Evidence {
+		r.Key, r.Images = "", slices.Clone(r.Images)
+		r.Images[0].Documents = slices.Clone(r.Images[0].Documents)
 		for i := range r.Images[0].Documents {
 			r.Images[0].Documents[i].Verified = false
 		}
-		r.Images[0].Documents[0].Signer = ""
-	})(&in, &in.Run.Cells[slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })])
+		in.Evidence[digest] = r
+	}
+	in.Evidence[in.Run.Cells[at].Digest].Images[0].Documents[0].Signer = ""
 	p := write(t, in)
 	got := fmt.Sprint(p.image(subject).Platforms[0].Evidence)
 	if strings.Contains(got, "valid") || !strings.Contains(got, "unsigned") || !strings.Contains(got, report.Unchecked) {
 		t.Errorf("evidence %s, want unsigned and unchecked ones", got)
+	}
+	if img := p.image(subject); img.State != report.Good || img.Why != "" || p.Verdict.State != report.Good || strings.Contains(p.Verdict.Sentence, "sign") {
+		t.Errorf("the image is %s, %q, the verdict %+v, want good ones that say nothing of signatures", img.State, img.Why, p.Verdict)
+	}
+	var told []string
+	for _, i := range p.Todo {
+		if i.Kind == "evidence" {
+			told = append(told, i.Text)
+		}
+	}
+	want := "Nobody has checked who signed the evidence of 12.4-deviceQuery-debian13 and 12.4-runtime-debian13; that of 1 is not signed."
+	if !slices.Equal(told, []string{want}) || !strings.Contains(p.markdown, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }
 

@@ -13,11 +13,15 @@ import (
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// fault is one thing that speaks against an image.
+// fault is one thing that speaks against an image. Images with one why and hint stand in one item of what is to do; detail is
+// what the page of the image says beside it.
 type fault struct {
-	state     State
-	why, hint string
+	state             State
+	why, hint, detail string
 }
+
+// says is a fault with its detail.
+func (f fault) says() string { return strings.TrimSuffix(f.why+": "+f.detail, ": ") }
 
 // worst is the first of the worst faults, a Good one if there is none.
 func worst(faults []fault) fault {
@@ -45,7 +49,7 @@ func (m *maker) image(at int, c record.Cell) Image {
 		img.Platforms = append(img.Platforms, m.platform(at, i, c, r))
 	}
 	w := worst(m.faults(at, c))
-	img.State, img.Why, img.Hint = w.state, w.why, w.hint
+	img.State, img.Why, img.Hint = w.state, w.says(), w.hint
 	return img
 }
 
@@ -84,7 +88,7 @@ func (m *maker) faults(at int, c record.Cell) []fault {
 // built is what the record itself says.
 func (m *maker) built(c record.Cell) (all []fault) {
 	not := func(state State, format string, args ...any) {
-		all = append(all, fault{state, fmt.Sprintf(format, args...), c.Hint})
+		all = append(all, fault{state: state, why: fmt.Sprintf(format, args...), hint: c.Hint})
 	}
 	switch c.Status {
 	case record.Passed:
@@ -185,9 +189,9 @@ func (m *maker) shown(at int) (all []fault) {
 	for _, s := range m.rows[at] {
 		switch {
 		case s.against():
-			all = append(all, fault{Bad, "failed on a GPU: " + s.says(), ""})
+			all = append(all, fault{state: Bad, why: "failed on a GPU: " + s.says()})
 		case s.counts() && (s.disagrees || s.otherwise):
-			all = append(all, fault{Warned, "was predicted otherwise than a GPU showed: " + s.says(), ""})
+			all = append(all, fault{state: Warned, why: "was predicted otherwise than a GPU showed: " + s.says()})
 		}
 	}
 	return all
@@ -208,20 +212,21 @@ func (s seen) says() string {
 	return line
 }
 
-// attached is what speaks against it in a registry, if that was read: what its tag names, and its evidence.
+// attached is what speaks against it in a registry, if that was read: what its tags name, and its evidence. That nobody has
+// checked its signatures is not among it: [maker.uncheckedItems].
 func (m *maker) attached(c record.Cell) (all []fault) {
-	if slices.Contains(m.in.Elsewhere, c.ID) {
-		all = append(all, fault{Warned, "has a tag that names another image in the registry", "cudabuild push, if it is to name this one"})
+	if tags := m.in.Elsewhere[c.ID]; len(tags) > 0 {
+		all = append(all, fault{Warned, "has a tag that names another image in the registry", "Run 'cudabuild push' if it is to name this one.", list(tags)})
 	}
-	if slices.Contains(m.in.Absent, c.ID) {
-		all = append(all, fault{Warned, "has no tag in the registry", "cudabuild push"})
+	if tags := m.in.Absent[c.ID]; len(tags) > 0 {
+		all = append(all, fault{Warned, "has a tag that is not in the registry", "Run 'cudabuild push'.", list(tags)})
 	}
 	e, known := m.in.Evidence[c.Digest]
 	if !known || c.Digest == "" {
 		return all
 	}
 	not := func(state State, why string) {
-		all = append(all, fault{state, why, "cudabuild verify --attestations " + e.Ref})
+		all = append(all, fault{state: state, why: why, hint: "cudabuild verify --attestations " + e.Ref})
 	}
 	switch {
 	case e.Error != "":

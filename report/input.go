@@ -35,10 +35,9 @@ type Input struct {
 	// was named", "not in registry.example/cuda".
 	Evidence   map[string]attest.Report
 	NoEvidence string
-	// Elsewhere are the cells whose first tag names another image in the repository, by ID.
-	Elsewhere []string
-	// Absent are the cells whose first tag is not in the repository, by ID.
-	Absent  []string
+	// Elsewhere and Absent are the tags, by the ID of their cell, that name another image in the repository, or nothing.
+	Elsewhere, Absent map[string][]string
+
 	Before  *record.Run  // an earlier run, nil if none was named
 	Changes *diff.Result // since that
 }

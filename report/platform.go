@@ -227,7 +227,7 @@ func (m *maker) evidence(c record.Cell, digest string) (all []Evidence, unread s
 		switch {
 		case d.State != attest.Valid || d.Verified:
 		case d.Signer == "":
-			one.State = string(attest.Unsigned)
+			one.State, one.Why = string(attest.Unsigned), "nobody has signed it"
 		default:
 			one.State, one.Why = Unchecked, "no key was given to check the signature with"
 		}

@@ -77,6 +77,37 @@ func TestRowsOnce(t *testing.T) {
 	}
 }
 
+// TestRowByConfiguration: the same configuration is the same image, however its layers were packed, and the row says so.
+func TestRowByConfiguration(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	in.Ledgers[0].Rows[0].Row.Digest = reporttest.Digest("packed in another way")
+	p := write(t, in)
+	if rows := p.image(subject).Rows; len(rows) != 1 || rows[0].Discount != "" || !rows[0].ByConfig || p.answers(subject)["seen yes"] != 1 {
+		t.Errorf("rows %+v, want one that counts by its configuration", rows)
+	}
+	if !strings.Contains(p.details, "<td>yes, by the same configuration in another manifest") {
+		t.Error("the page does not say by what the row counts")
+	}
+	if write(t, fine()).image(subject).Rows[0].ByConfig {
+		t.Error("a row of the very digest counts by its configuration")
+	}
+}
+
+// TestOutside: rows of no image here are counted, and said of what they are.
+func TestOutside(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	r := &in.Ledgers[0].Rows[0].Row
+	r.Digest, r.Config, r.Cell = reporttest.Digest("x"), "", "another-cell"
+	p := write(t, in)
+	for where, text := range map[string]string{"page": p.page, "Markdown": p.markdown} {
+		if !strings.Contains(text, "Not counted: 1 row is of images that are not in the record.") {
+			t.Errorf("the %s does not say which rows are not counted", where)
+		}
+	}
+}
+
 // TestRowOfAnIndex: of an index nobody knows which platform ran. A pass is then none, and a failure one of all platforms.
 func TestRowOfAnIndex(t *testing.T) {
 	t.Parallel()

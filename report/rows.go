@@ -14,14 +14,9 @@ import (
 	"github.com/cudabuild/cudabuild/gpu"
 )
 
-// Why a row does not count as seen.
+// Why a row does not count as seen, beside what [gpu.Observation.Discount] says.
 const (
-	StandIn       = "stand-in"
-	WithoutDriver = "without a driver"
-	NotEnded      = "not ended"
-	NoDigest      = "no digest"
 	EarlierImage  = "earlier image"
-	OddResult     = "result not known"
 	OtherPlatform = "platform not known" // it passed, and is of an index of several platforms
 )
 
@@ -92,13 +87,14 @@ func (m *maker) place() {
 		case known:
 			at = map[int][]int{i: nil}
 		default:
-			outside["image that is not in the record"]++
+			outside["images that are not in the record"]++
 			return
 		}
 		for i, platforms := range at {
 			s := see(o, platforms)
+			s.row.ByConfig = s.counts() && len(digests[o.Row.Digest]) == 0
 			if s.row.Discount == EarlierImage {
-				outside["earlier image of "+cells[i].ID]++
+				outside["earlier images of "+cells[i].ID]++
 			}
 			m.rows[i] = append(m.rows[i], s)
 		}
@@ -164,71 +160,26 @@ func see(o gpu.Observation, platforms []int) seen {
 	again.Judge()
 	s.disagrees = r.Agrees != nil && !*r.Agrees || again.Agrees != nil && !*again.Agrees
 	s.row = Row{
-		Test: r.Sample, Engine: r.Engine, Driver: driverOf(o), Started: r.Started.UTC(), Result: string(r.Result), Agrees: r.Agrees, Reason: r.Reason,
+		Test: r.Sample, Engine: r.Engine, Driver: o.Driver(), Started: r.Started.UTC(), Result: string(r.Result), Agrees: r.Agrees, Reason: r.Reason,
 		CUDAError: r.CUDAError, Digest: r.Digest, Libcuda: r.LoadedLibcuda, Sharing: sharing(r.Sharing), File: o.File,
 		Predicted: strings.TrimSuffix(r.Prediction.Verdict+": "+r.Prediction.Why, ": "),
 	}
-	s.row.GPU, s.row.Arch = gpuOf(o)
+	s.row.GPU, s.row.Arch = o.Device()
 	s.row.Discount = s.discount()
 	return s
 }
 
 func (s seen) discount() string {
-	r := s.Row
+	why := s.Discount()
 	switch {
-	case r.StandIn || s.Host.StandIn:
-		return StandIn
-	case r.Dry:
-		return WithoutDriver
-	case r.Result == "":
-		return NotEnded
-	case r.Digest == "":
-		return NoDigest
+	case why != "":
+		return why
 	case len(s.platforms) == 0:
 		return EarlierImage
-	case !slices.Contains([]gpu.Result{gpu.Passed, gpu.Failed, gpu.Waived, gpu.Refused}, r.Result):
-		return OddResult
-	case s.row.Driver == "":
-		return WithoutDriver
 	case s.platforms[0] < 0:
 		return OtherPlatform
 	}
 	return ""
-}
-
-func driverOf(o gpu.Observation) string {
-	driver := o.Host.Driver
-	if o.Row.Under != nil {
-		driver = cmp.Or(o.Row.Under.Driver, driver)
-	}
-	if o.Row.Seen != nil {
-		driver = cmp.Or(o.Row.Seen.Driver, driver)
-	}
-	return driver
-}
-
-// gpuOf is the model and the architecture of the first GPU that the program had.
-func gpuOf(o gpu.Observation) (model, arch string) {
-	if o.Row.Under != nil {
-		model = o.Row.Under.GPU
-	}
-	if len(o.Host.GPUs) == 0 {
-		return model, ""
-	}
-	i := slices.IndexFunc(o.Host.GPUs, func(g gpu.GPU) bool { return slices.Contains(o.Row.Devices, g.UUID) })
-	if i < 0 { // the file's host is that of its newest row: another machine of the same model
-		i = slices.IndexFunc(o.Host.GPUs, func(g gpu.GPU) bool { return g.Name == model })
-	}
-	if i < 0 && model != "" && len(o.Host.GPUs) > 0 && !strings.Contains(model, ",") {
-		return model, ""
-	}
-	g := o.Host.GPUs[max(0, i)]
-	if major, minor, ok := strings.Cut(g.Capability, "."); ok {
-		if target, err := compat.ParseTarget("sm_" + major + minor); err == nil {
-			arch = target.String()
-		}
-	}
-	return cmp.Or(model, g.Name), arch
 }
 
 func sharing(s *gpu.Sharing) string {
@@ -243,7 +194,7 @@ func hostOf(o gpu.Observation) string {
 	if o.Row.Node != nil && o.Row.Node.Name != "" {
 		return o.Row.Node.Name
 	}
-	name := driverOf(o)
+	name := o.Driver()
 	for _, g := range o.Host.GPUs {
 		name += " " + g.UUID
 	}
@@ -252,7 +203,7 @@ func hostOf(o gpu.Observation) string {
 
 // noteHost notes which hosts have a driver branch. Stand-ins are none.
 func (m *maker) noteHost(o gpu.Observation) {
-	driver := driverOf(o)
+	driver := o.Driver()
 	if o.Row.StandIn || o.Host.StandIn || o.Row.Dry || !compat.IsVersion(driver) {
 		return
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/cudabuild/cudabuild/attest"
 )
 
 // The kinds of items, the most urgent first.
@@ -184,12 +186,51 @@ func (m *maker) sourceItems() (all []Item) {
 
 func (m *maker) evidenceItems() []Item {
 	var g group
+	details := map[string]string{}
 	for _, c := range m.in.Run.Cells {
 		for _, f := range m.attached(c) {
 			g.add(string(f.state)+f.why, Item{State: f.state, Kind: "evidence", Text: f.why, Do: f.hint}, c.ID)
+			details[f.why] = f.says()
 		}
 	}
-	return g.told()
+	for i, item := range g.items {
+		if len(item.Images) == 1 {
+			g.items[i].Text = details[item.Text]
+		}
+	}
+	return append(g.told(), m.uncheckedItems()...)
+}
+
+// uncheckedItems say, in one item for all images, that no key was given to check signatures of evidence with. That makes no
+// image worse: who pushes without a key would have all of them warned for ever. Nothing else claims that evidence is signed.
+func (m *maker) uncheckedItems() []Item {
+	ids, unsigned := []string{}, 0
+	for _, img := range m.doc.Images {
+		var none, some bool // are signed, of those that hold
+		for _, p := range img.Platforms {
+			for _, e := range p.Evidence {
+				none, some = none || e.State == string(attest.Unsigned), some || e.State == Unchecked
+			}
+		}
+		switch {
+		case m.in.Evidence[img.Digest].Key != "" || !none && !some:
+			continue
+		case none:
+			unsigned++
+		}
+		ids = append(ids, img.ID)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("Nobody has checked who signed the evidence of %s", who(ids))
+	switch {
+	case unsigned == len(ids):
+		text = fmt.Sprintf("The evidence of %s is not signed", who(ids))
+	case unsigned > 0:
+		text += fmt.Sprintf("; that of %d is not signed", unsigned)
+	}
+	return []Item{{State: NotKnown, Kind: "evidence", Text: text + ".", Do: "Give --key and the public key that must have signed it, if somebody has to.", Images: ids}}
 }
 
 // staleItems are the images that have rows, none of which counts.

@@ -54,7 +54,7 @@ func trend(id string, h gpu.History, current func(digest string) bool) Trend {
 	}
 	var earlier, now []float64 // starts before the last point, and of it
 	for _, s := range h.Starts {
-		day, driver := s.Row.Started.UTC(), driverOf(s.Observation)
+		day, driver := s.Row.Started.UTC(), s.Driver()
 		n := len(t.Points)
 		if n == 0 || t.Points[n-1].Digest != s.Row.Digest || t.Points[n-1].Driver != driver ||
 			t.Points[n-1].When.Format(time.DateOnly) != day.Format(time.DateOnly) {

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -20,9 +21,9 @@ import (
 type published struct {
 	one      sync.Mutex
 	evidence map[string]attest.Report // by the digest of a cell
-	other    []string                 // cells whose tag names another image
-	none     []string                 // cells that have no tag there
-	same     int
+	// other and none are the tags that name another image, or nothing, by the ID of their cell.
+	other, none map[string][]string
+	same        int // cells all of whose tags name them
 }
 
 // readPublished reads which images of a record a repository has, and what is attached to them. That it cannot be read is a
@@ -38,7 +39,7 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 			cells = append(cells, c)
 		}
 	}
-	p := &published{evidence: map[string]attest.Report{}}
+	p := &published{evidence: map[string]attest.Report{}, other: map[string][]string{}, none: map[string][]string{}}
 	looker, err := attest.NewLooker(ctx, s.repo, o)
 	if err == nil {
 		m := show.Begin("evidence", len(cells), 0)
@@ -48,8 +49,6 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 		})
 		m.End(err)
 	}
-	slices.Sort(p.other)
-	slices.Sort(p.none)
 	in.Evidence, in.Elsewhere, in.Absent, in.NoEvidence = p.evidence, p.other, p.none, "it is not in "+s.written
 	for i, source := range in.Sources {
 		if source.Kind != "registry" {
@@ -66,10 +65,18 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 
 // look looks at one cell. The error means that the registry does not answer, and nothing more is to be asked of it.
 func (p *published) look(ctx context.Context, s *reportSources, looker *attest.Looker, cell record.Cell) error {
-	tag := cell.Tags[0][strings.LastIndexByte(cell.Tags[0], ':')+1:]
-	now, err := looker.Current(ctx, s.repo.Tag(tag))
-	if err != nil {
-		return err
+	var other, none []string
+	for _, tag := range cell.Tags {
+		tag = tag[strings.LastIndexByte(tag, ':')+1:]
+		now, err := looker.Current(ctx, s.repo.Tag(tag))
+		switch {
+		case err != nil:
+			return err
+		case now == nil:
+			none = append(none, tag)
+		case now.Digest.String() != cell.Digest:
+			other = append(other, tag)
+		}
 	}
 	found, err := looker.Look(ctx, s.repo.Digest(cell.Digest))
 	absent := registry.Absent(err)
@@ -84,12 +91,13 @@ func (p *published) look(ctx context.Context, s *reportSources, looker *attest.L
 	if !absent {
 		p.evidence[cell.Digest] = found
 	}
-	switch {
-	case now == nil:
-		p.none = append(p.none, cell.ID)
-	case now.Digest.String() != cell.Digest:
-		p.other = append(p.other, cell.ID)
-	default:
+	if len(other) > 0 {
+		p.other[cell.ID] = other
+	}
+	if len(none) > 0 {
+		p.none[cell.ID] = none
+	}
+	if len(other)+len(none) == 0 {
 		p.same++
 	}
 	return nil
@@ -97,19 +105,20 @@ func (p *published) look(ctx context.Context, s *reportSources, looker *attest.L
 
 // says what stands under the tags of so many cells.
 func (p *published) says(of int) string {
-	text := fmt.Sprintf("%d of %s are there under their tags", p.same, counted(of, "image"))
+	text := fmt.Sprintf("%d of %s are there under all their tags", p.same, counted(of, "image"))
 	if len(p.other) > 0 {
 		text += "; a tag names another image: " + few(p.other)
 	}
 	if len(p.none) > 0 {
-		text += "; no tag: " + few(p.none)
+		text += "; a tag is not there: " + few(p.none)
 	}
 	return text
 }
 
-// few names the first of many.
-func few(all []string) string {
+// few names the first of many cells.
+func few(of map[string][]string) string {
 	const most = 3
+	all := slices.Sorted(maps.Keys(of))
 	if len(all) <= most {
 		return strings.Join(all, ", ")
 	}

@@ -4,13 +4,10 @@ package page_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"html"
-	"io"
 	"reflect"
 	"regexp"
 	"strings"
@@ -86,27 +83,11 @@ func fill(v reflect.Value, text string) {
 // details are what a page unpacks, as text.
 func details(t *testing.T, html string) string {
 	t.Helper()
-	var all strings.Builder
-	for _, m := range regexp.MustCompile(`<script type="application/octet-stream" id="[^"]*">([^<]*)</script>`).FindAllStringSubmatch(html, -1) {
-		data, err := base64.StdEncoding.DecodeString(m[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(z)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var fragments []string
-		if json.Unmarshal(text, &fragments) == nil {
-			text = []byte(strings.Join(fragments, "\n"))
-		}
-		all.Write(text)
+	all, err := reporttest.Unpack(html)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all.String()
+	return all
 }
 
 var loads = regexp.MustCompile(`(?i)\s(?:src|href|action|srcset|poster)="([^"]*)`) // a stranger's quotes are never these

@@ -23,6 +23,8 @@ import (
 const (
 	// mostRows of a table are printed, those first that are not well: GitHub takes 1 MiB for a summary, and people read less.
 	mostRows = 250
+	// mostOutside images are named of which rows are not counted.
+	mostOutside = 12
 	// mostText is how many characters of one text of others are printed. An escaped one may have eight bytes.
 	mostText = 240
 )
@@ -59,8 +61,22 @@ func Markdown(w io.Writer, d *report.Document) error {
 		}
 	}
 	b.WriteString(".\n")
+	outside(&b, d)
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// outside says which rows are not counted, as they are of no image of the report.
+func outside(b *bytes.Buffer, d *report.Document) {
+	if len(d.Outside) == 0 {
+		return
+	}
+	var words []string
+	for _, c := range d.Outside[:min(len(d.Outside), mostOutside)] {
+		words = append(words, text(c.Rows()))
+	}
+	fmt.Fprintf(b, "\nNot counted: %s.\n", strings.Join(words, "; "))
+	leftOut(b, len(d.Outside)-len(words), "such images", "those shown have most rows")
 }
 
 func todo(b *bytes.Buffer, d *report.Document) {
