@@ -45,7 +45,7 @@ func changesOf(r *diff.Result, details bool) *changes {
 			view.By = append(view.By, r.Causes[cause])
 		}
 		view.Hidden = cut(&view.Packages) + cut(&view.Files) + cut(&view.Config) + cut(&view.Predictions) + cut(&view.Rows)
-		n := len(view.Packages) + len(view.Files) + len(view.Config) + len(view.Predictions) + len(view.Rows)
+		n := len(view.TagsAdded) + len(view.TagsRemoved) + len(view.Packages) + len(view.Files) + len(view.Config) + len(view.Predictions) + len(view.Rows)
 		switch {
 		case !details || n == 0:
 		case lines+n > mostLines:
