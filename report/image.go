@@ -22,8 +22,8 @@ type fault struct {
 	why, hint, detail string
 }
 
-// says is a fault with its detail.
-func (f fault) says() string { return strings.TrimSuffix(f.why+": "+f.detail, ": ") }
+// says is a fault with its detail, which begins with what joins it.
+func (f fault) says() string { return f.why + f.detail }
 
 // worst is the first of the worst faults, a Good one if there is none.
 func worst(faults []fault) fault {
@@ -213,13 +213,13 @@ func (m *maker) shown(at int) (all []fault) {
 
 // when is the day of a row, and of a failure whether it has passed there since.
 func (m *maker) when(at int, s seen) string {
-	day := "on " + s.row.Started.Format(time.DateOnly)
+	day := s.row.Started.Format(time.DateOnly)
 	if s.fails && slices.ContainsFunc(m.rows[at], func(later seen) bool {
 		return later.counts() && !later.fails && later.row.Started.After(s.row.Started) && later.row.Test == s.row.Test && later.row.GPU == s.row.GPU && later.row.Driver == s.row.Driver
 	}) {
-		day += ", and has passed there since"
+		day += ", and it has passed there since"
 	}
-	return day
+	return " (" + day + ")"
 }
 
 // says is one row in a line.
@@ -242,10 +242,10 @@ func (s seen) says() string {
 func (m *maker) attached(c record.Cell) (all []fault) {
 	push := strings.TrimSpace("cudabuild push " + m.repository())
 	if tags := m.in.Elsewhere[c.ID]; len(tags) > 0 {
-		all = append(all, fault{Warned, "has a tag that names another image in the registry", fmt.Sprintf("Run '%s' if it is to name this one.", push), list(tags)})
+		all = append(all, fault{Warned, "has a tag that names another image in the registry", fmt.Sprintf("Run '%s' if it is to name this one.", push), ": " + list(tags)})
 	}
 	if tags := m.in.Absent[c.ID]; len(tags) > 0 {
-		all = append(all, fault{Warned, "has a tag that is not in the registry", fmt.Sprintf("Run '%s'.", push), list(tags)})
+		all = append(all, fault{Warned, "has a tag that is not in the registry", fmt.Sprintf("Run '%s'.", push), ": " + list(tags)})
 	}
 	e, known := m.in.Evidence[c.Digest]
 	if !known || c.Digest == "" {

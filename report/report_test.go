@@ -133,7 +133,7 @@ func TestPassedSince(t *testing.T) {
 	failed := in.Ledgers[0].Rows[0]
 	failed.Row.Result, failed.Row.Reason, failed.Row.Started = gpu.Failed, "out of luck", failed.Row.Started.AddDate(0, 0, -60)
 	in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, failed)
-	if img := write(t, in).image(subject); img.State != report.Bad || !strings.HasSuffix(img.Why, ": on 2026-10-02, and has passed there since") {
+	if img := write(t, in).image(subject); img.State != report.Bad || !strings.HasSuffix(img.Why, " (2026-10-02, and it has passed there since)") {
 		t.Errorf("the image is %s, %q", img.State, img.Why)
 	}
 }
