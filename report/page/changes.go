@@ -17,6 +17,7 @@ const (
 type changes struct {
 	*diff.Result
 	Counts  []report.Count // of images, by what became of them
+	Of      []int          // how many images each cause holds for
 	All     []changedImage // in the order of the result, without those that are the same
 	Details bool           // what changed in each image is shown here too
 	Left    int            // images whose details are left out, because the page would be too long
@@ -34,7 +35,12 @@ type changedImage struct {
 }
 
 func changesOf(r *diff.Result, details bool) *changes {
-	c := &changes{Result: r, Details: details}
+	c := &changes{Result: r, Details: details, Of: make([]int, len(r.Causes))}
+	for _, image := range r.Images {
+		for _, cause := range image.Causes {
+			c.Of[cause]++
+		}
+	}
 	lines := 0
 	for _, image := range r.Images {
 		if image.Same() {

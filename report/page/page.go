@@ -10,7 +10,9 @@ package page
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
@@ -30,10 +32,11 @@ var assets embed.FS
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
 	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "inc": func(i int) int { return i + 1 }, "legend": legend, "marks": func() []mark { return marks }, "states": func() []stateMark { return states },
-	"spans":  spans,
-	"first":  first,
-	"style":  func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
-	"script": func() template.JS { return template.JS(asset("page.js")) },              //nolint:gosec // ours
+	"spans":      spans,
+	"first":      first,
+	"scriptHash": scriptHash,
+	"style":      func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
+	"script":     func() template.JS { return template.JS(script()) },                      //nolint:gosec // ours
 }).ParseFS(assets, "*.html"))
 
 func asset(name string) string {
@@ -42,6 +45,14 @@ func asset(name string) string {
 		panic(err) // it is embedded
 	}
 	return string(data)
+}
+
+func script() string { return asset("page.js") }
+
+// scriptHash is the one script that the policy of the page lets run: what slips through as markup does nothing.
+func scriptHash() string {
+	sum := sha256.Sum256([]byte(script()))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // first is the first item of a kind, nil if there is none.

@@ -32,8 +32,13 @@
       const bytes = Uint8Array.from(atob(by(id).textContent), (c) => c.charCodeAt(0));
       return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
     })());
+    kept.get(id).catch(() => kept.delete(id)); // another try may succeed
     return kept.get(id);
   };
+  const cannot = (reason) => window.DecompressionStream
+    ? `The details could not be unpacked: ${reason.message || reason}.`
+    : "This browser cannot unpack the details: it has no DecompressionStream, which browsers have since 2023.";
+  let problem = ""; // why something that was chosen is not shown
 
   // The address.
   const read = () => {
@@ -121,7 +126,7 @@
       if (out !== r.out) { r.out = out; r.row.classList.toggle("out", out); }
       if (!out) n++;
     }
-    by("found").textContent = n === rows.length ? `${n} images` : `${n} of ${rows.length} images`;
+    by("found").textContent = (n === rows.length ? `${n} images` : `${n} of ${rows.length} images`) + (problem && ". " + problem);
   };
 
   // One image.
@@ -185,11 +190,15 @@
     if (at < 0) inside.replaceChildren(make("p", {}, "There is no such image in this report. The link may be of another day's."));
     else {
       inside.replaceChildren(make("p", {}, "Unpacking."));
-      const [texts, data] = await Promise.all([unpack("data-images-" + Math.floor(at / perBundle)), unpack("data-grids")]);
+      const [texts, data] = await Promise.all([unpack("data-images-" + Math.floor(at / perBundle)), unpack("data-grids")]).catch((e) => [null, e]);
       if (read().image !== chosen.image) return;
-      inside.innerHTML = texts[at % perBundle];
-      own(data, chosen, at);
-      for (const box of inside.querySelectorAll(".packages")) box.ontoggle = () => { if (box.open && !box.querySelector("table")) list(box); };
+      if (texts) {
+        inside.innerHTML = texts[at % perBundle];
+        own(data, chosen, at);
+      } else inside.replaceChildren(make("p", {}, cannot(data)));
+      for (const box of inside.querySelectorAll(".packages")) box.ontoggle = () => {
+        if (box.open && !box.querySelector("table")) list(box).catch((e) => box.querySelector(".scroll").replaceChildren(cannot(e)));
+      };
     }
     section.dataset.shown = chosen.image;
     section.focus({ preventScroll: true });
@@ -203,8 +212,14 @@
       choices[name].value = chosen[name];
       if (name !== "q" && choices[name].value !== chosen[name]) choices[name].value = chosen[name] = "";
     }
-    const data = chosen.driver || chosen.gpu || chosen.state ? await unpack("data-grids") : null;
+    let data = null;
+    problem = "";
+    if (chosen.driver || chosen.gpu || marks.some((m) => m.name === chosen.state)) data = await unpack("data-grids").catch((e) => { problem = cannot(e); });
     if (mine !== asked) return;
+    if (problem) { // what cannot be shown does not stand there as chosen
+      for (const name of ["driver", "gpu", "state"]) choices[name].value = chosen[name] = "";
+      history.replaceState(null, "", address(chosen));
+    }
     filter(data, chosen);
     draw(data, chosen);
     await open(chosen);
@@ -214,8 +229,7 @@
   choices.q.form.onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", show);
   addEventListener("keydown", (event) => { if (event.key === "Escape" && read().image) choose({ image: "" }); });
-  addEventListener("error", () => by("found").textContent = "This browser cannot show the details.");
-  const ready = () => { document.body.dataset.ready = ""; };
-  show().then(ready, (e) => { ready(); by("found").textContent = "The details could not be unpacked: " + e; });
+  for (const kind of ["error", "unhandledrejection"]) addEventListener(kind, (event) => { by("found").textContent = "Something went wrong here: " + (event.message || event.reason); });
+  show().finally(() => { document.body.dataset.ready = ""; });
   (window.requestIdleCallback || setTimeout)(() => unpack("data-grids").catch(() => {}));
 })();

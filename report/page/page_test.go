@@ -4,7 +4,10 @@ package page_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
+	"html"
 	"reflect"
 	"regexp"
 	"strings"
@@ -141,6 +144,19 @@ func TestStrangers(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, "a difference", b.String())
+}
+
+// TestPolicy: the script that stands there is the one that the policy lets run, and the only one.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	page := written(t, one())
+	_, script, _ := strings.Cut(page, "<script>")
+	script, _, _ = strings.Cut(script, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	policy := html.UnescapeString(regexp.MustCompile(`http-equiv="Content-Security-Policy" content="([^"]*)"`).FindStringSubmatch(page)[1])
+	if want := "script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; script == "" || !strings.Contains(policy, want) {
+		t.Errorf("policy %q, want %q", policy, want)
+	}
 }
 
 // TestAnswers: each answer has a symbol of its own, and only rows make one that says seen.

@@ -8,11 +8,13 @@ export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--force-color-profile=srgb'] });
 
 // open returns a page whose script has set it up, its address, and complaints: what it logged, and asked for beside itself.
-// options are those of a context of playwright; hash is the state in the address.
-export async function open(browser, file, options = {}, hash = '') {
+// options are those of a context of playwright, and before, a function that runs in the page before its own script; hash is the
+// state in the address.
+export async function open(browser, file, { before, ...options } = {}, hash = '') {
   const context = await browser.newContext({ offline: true, viewport: { width: 1280, height: 900 }, ...options });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
+  if (before) await page.addInitScript(before);
   const address = pathToFileURL(file).href;
   const complaints = [];
   page.on('pageerror', (err) => complaints.push(`throws ${err.message}`));

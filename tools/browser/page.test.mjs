@@ -2,7 +2,8 @@
 
 // Looks at the pages in the folder PAGES as readers do (make browser). example.html has a bit of everything, the others are large.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test as endless } from 'node:test';
 import { launch, open } from './chromium.mjs';
@@ -171,6 +172,40 @@ describe('the example', () => {
     look(example, {}, '#image=1.0-none-nowhere', async (page) => {
       await page.getByText('1.0-none-nowhere').first().waitFor();
     }));
+
+  // says holds that neither a choice nor an image looks as if it were shown, where what they need cannot be unpacked.
+  const says = (file, options, reason) =>
+    look(file, options, '', async (page, { address }) => {
+      const id = await someImage(page), all = await rows(page).allTextContents();
+      const branch = await page.locator('#driver option').last().getAttribute('value');
+      await page.selectOption('#driver', branch);
+      await page.locator('#found').getByText(reason).waitFor();
+      assert.equal(await page.inputValue('#driver'), '', 'a driver stands there as chosen');
+      assert.equal(page.url(), `${address}#`);
+      assert.deepEqual(await rows(page).allTextContents(), all);
+      await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, id);
+      await page.locator('#image-body').getByText(reason).waitFor();
+      await page.fill('#filter', 'nbody');
+      await page.waitForFunction((all) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < all, all.length);
+      await page.selectOption('#state', 'failed'); // needs nothing that is packed
+      await page.waitForURL(/state=failed/);
+      assert.equal(await page.inputValue('#state'), 'failed');
+    });
+
+  test('says that a browser cannot unpack', () =>
+    says(example, { before: () => { delete window.DecompressionStream; } }, 'no DecompressionStream'));
+
+  test('says that what is packed is damaged', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'page-'));
+    const damaged = join(folder, 'damaged.html');
+    try {
+      const whole = readFileSync(example, 'utf8');
+      writeFileSync(damaged, whole.replace(/(id="data-(?:grids|images-0)">[^<]{100})[^<]*/g, '$1'));
+      await says(damaged, {}, 'could not be unpacked');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
   test('can be used with the keyboard alone', () =>
     look(example, {}, '', async (page) => {
