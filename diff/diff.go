@@ -74,7 +74,7 @@ type Image struct {
 	// Of what is not on that side all are empty.
 	OldDigest  string `json:"old_digest"`
 	NewDigest  string `json:"new_digest"`
-	OldSize    int64  `json:"old_size_bytes"`
+	OldSize    int64  `json:"old_size_bytes"` // 0 of an index too
 	NewSize    int64  `json:"new_size_bytes"`
 	OldVerdict string `json:"old_verdict"` // status of the cell and verdict of the verifier: "passed", "failed at verify"
 	NewVerdict string `json:"new_verdict"`
