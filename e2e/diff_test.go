@@ -5,7 +5,9 @@
 package e2e_test
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/cudabuild/cudabuild/diff"
 	"github.com/cudabuild/cudabuild/image"
@@ -146,6 +150,33 @@ func diffBuilt(t *testing.T, f fixture, all tally) {
 	}
 	if len(wants) > 0 {
 		t.Errorf("a mirror that moves on: no cause for %v", slices.Sorted(maps.Keys(wants)))
+	}
+}
+
+// testDifferences compares the largest image that there is with the smallest: every package is told, and every file has a cause that
+// is known.
+func testDifferences(t *testing.T, f fixture) {
+	old, now := f.oci(cells[0]), f.oci(cells[2])
+	r, res := diffOf(t, f.program, old, now)
+	if res.code != 1 || len(r.Images) != 1 || r.Images[0].Why != "" {
+		t.Fatalf("base against devel: exit %d, want 1 and one image that was read\n%s", res.code, res.stderr)
+	}
+	got, by := map[string]bool{}, map[diff.Kind]int{}
+	for _, p := range r.Images[0].Packages {
+		got[fmt.Sprintf("%s %s -> %s", p.Name, cmp.Or(p.Old, "none"), cmp.Or(p.New, "none"))] = true
+	}
+	if d := gocmp.Diff(moves(installed(t, old), installed(t, now)), got); d != "" {
+		t.Errorf("base against devel: packages (-want +got):\n%s", d)
+	}
+	for _, file := range r.Images[0].Files {
+		c := r.Causes[file.Cause]
+		if by[c.Kind]++; c.Kind == diff.File || c.Kind == diff.Unexplained {
+			t.Errorf("base against devel: /%s %s: %s %s", file.Path, file.How, c.Kind, c.What)
+		}
+	}
+	t.Logf("base against devel: %d packages, %d files by cause: %v", len(got), len(r.Images[0].Files), by)
+	if len(r.Images[0].Files) < 5000 {
+		t.Errorf("base against devel: %d files differ, want 5,000 or more", len(r.Images[0].Files))
 	}
 }
 
