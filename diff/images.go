@@ -70,13 +70,14 @@ func pairs(old, now []Version) (all [][2]*Version) {
 		return [][2]*Version{{&old[0], &now[0]}}
 	}
 	of, taken := make([]*Version, len(now)), make([]bool, len(old))
+	was, is := platforms(old), platforms(now)
 	for _, same := range []func(a, b string) bool{
 		func(a, b string) bool { return a == b },
 		func(a, b string) bool { return strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/") },
 	} {
 		for i := range now {
 			for k := range old {
-				if of[i] == nil && !taken[k] && same(old[k].platform(), now[i].platform()) {
+				if of[i] == nil && !taken[k] && same(was[k], is[i]) {
 					of[i], taken[k] = &old[k], true
 				}
 			}
@@ -89,6 +90,13 @@ func pairs(old, now []Version) (all [][2]*Version) {
 		if !taken[k] {
 			all = append(all, [2]*Version{&old[k], nil})
 		}
+	}
+	return all
+}
+
+func platforms(of []Version) (all []string) {
+	for _, v := range of {
+		all = append(all, v.platform())
 	}
 	return all
 }
