@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -27,10 +28,13 @@ type builtImages struct {
 	problem error // of a folder that is there and cannot be read
 }
 
+// imageDirs are the folders beside a record that hold its images, and those that failed.
+var imageDirs = []string{"images", "failed"}
+
 // openBuilt opens the folders beside records that have images, of failed ones as well.
 func openBuilt(records []string) (b builtImages) {
 	for _, file := range records {
-		for _, dir := range []string{"images", "failed"} {
+		for _, dir := range imageDirs {
 			layout, err := image.OpenLayout(filepath.Join(filepath.Dir(file), dir))
 			switch {
 			case err == nil:
@@ -83,7 +87,7 @@ func readBuilt(ctx context.Context, run *runFiles, verifier *verify.Verifier, sh
 				in.Unread[all[i]] = "no images lie beside the record"
 			}
 		case err != nil:
-			in.Unread[all[i]] = err.Error()
+			in.Unread[all[i]], in.Reports[all[i]] = err.Error(), verify.Unread(all[i], err)
 			problems[i] = err
 		default:
 			in.Contents[all[i]], in.Reports[all[i]] = held, judged
@@ -106,9 +110,14 @@ func (b builtImages) read(ctx context.Context, verifier *verify.Verifier, hash s
 	if err != nil {
 		return held, judged, err
 	}
-	if held, err = contents.Read(ctx, verifier, ref, img); err != nil {
-		return held, judged, err
+	if held, err = contents.Read(ctx, verifier, ref, img); err == nil {
+		judged, err = verifier.Image(ctx, ref, img)
 	}
-	judged, err = verifier.Image(ctx, ref, img)
+	if err == nil && judged.Verdict == verify.Unknown {
+		err = errors.New(judged.Error)
+	}
+	if err != nil { // its manifest is there
+		err = fmt.Errorf("the image is not whole: %s", strings.ReplaceAll(err.Error(), ref+": ", "")) //nolint:errorlint // it is not missing
+	}
 	return held, judged, err
 }

@@ -50,13 +50,13 @@ func parseOutputs(names []string) (all outputs, err error) {
 	return all, nil
 }
 
-// write writes all files, or none: they take their names when all of them are whole.
+// write writes the files, which take their names when all of them are whole.
 func (all outputs) write(ctx context.Context, doc *report.Document) (err error) {
 	var begun []*files.Output
 	defer func() {
 		for _, out := range begun {
-			if closed := out.Close(err); err == nil {
-				err = closed
+			if closed := out.Close(err); err == nil && closed != nil {
+				err = fmt.Errorf("-o: %w", closed)
 			}
 		}
 	}()

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,6 +59,9 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 		if err != nil {
 			in.NoEvidence = s.written + " could not be read"
 			in.Sources[i].Problem = err.Error()
+			if next := registry.Hint(err); next != "" {
+				in.Sources[i].Problem += "; " + next
+			}
 		}
 	}
 	return ctx.Err()
@@ -84,7 +88,8 @@ func (p *published) look(ctx context.Context, s *reportSources, looker *attest.L
 	case registry.Unread(err) && !absent:
 		return err
 	case err != nil:
-		found = attest.Unread(s.repo.Digest(cell.Digest).String(), err)
+		ref := s.repo.Digest(cell.Digest).String()
+		found = attest.Unread(ref, errors.New(strings.ReplaceAll(err.Error(), ref+": ", "")))
 	}
 	p.one.Lock()
 	defer p.one.Unlock()

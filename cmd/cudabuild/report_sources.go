@@ -3,18 +3,19 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
@@ -42,9 +43,21 @@ type runFiles struct {
 	built builtImages // beside them
 }
 
-// readRunFiles reads a record, or all those in a folder.
+// withImages are records, and the folders beside them that hold the images of the runs.
+func withImages(records []string) (all []string) {
+	for _, file := range records {
+		all = append(all, file)
+		for _, dir := range imageDirs {
+			all = append(all, filepath.Join(filepath.Dir(file), dir))
+		}
+	}
+	return all
+}
+
+// readRunFiles reads a record, or all those in a folder, which must not say two things of one cell.
 func readRunFiles(name string, files []string) (*runFiles, error) {
 	r := &runFiles{name: name, files: files}
+	in := map[string]string{}
 	for _, file := range files {
 		run, err := record.Read(file)
 		if err == nil && run == nil {
@@ -52,6 +65,14 @@ func readRunFiles(name string, files []string) (*runFiles, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		for _, c := range run.Cells {
+			if earlier, twice := in[c.ID]; twice {
+				return nil, hint.New(fmt.Sprintf("%s is in %s and in %s", c.ID, earlier, file), "which of them counts is not known: name one record, or a folder of those of one run")
+			}
+		}
+		for _, c := range run.Cells {
+			in[c.ID] = file
 		}
 		r.Run = run.Over(r.Run)
 	}
@@ -99,6 +120,8 @@ func (s *reportSources) add(arg string) error {
 	switch {
 	case arg == "":
 		return hint.Usage("an argument is empty", reportForms)
+	case image.OnDisk(arg):
+		return hint.Usage(arg+" is an image, and a report is of a run", reportForms)
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid):
 		return err
 	case err != nil:
@@ -123,14 +146,15 @@ func (s *reportSources) addRun(arg string, files []string) (err error) {
 
 func (s *reportSources) addLedger(dir string) error {
 	rows, err := gpu.ReadLedger(dir)
-	if err == nil && len(rows) == 0 && !mayHoldRows(dir) {
-		err = errors.New("no row in it")
-	}
-	if err != nil {
-		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, err), reportForms)
+	source := report.Source{Kind: "ledger", Name: dir}
+	switch {
+	case len(rows) == 0 && !mayHoldRows(dir):
+		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, cmp.Or(err, errors.New("no row in it"))), reportForms)
+	case err != nil: // the other rows are there
+		source.Problem = err.Error()
 	}
 	s.ledgers = append(s.ledgers, report.Ledger{Name: dir, Rows: rows})
-	s.list = append(s.list, report.Source{Kind: "ledger", Name: dir})
+	s.list = append(s.list, source)
 	return nil
 }
 
@@ -180,26 +204,14 @@ func (s *reportSources) addSince(name string) error {
 	return nil
 }
 
-// unharmed refuses to write over what the report is made of, or into a ledger.
-func (s *reportSources) unharmed(all outputs) error {
-	records := s.run.files
+// read are the files and folders that the report is made of.
+func (s *reportSources) read() []string {
+	all := withImages(s.run.files)
 	if s.since != nil {
-		records = slices.Concat(records, s.since.files)
+		all = append(all, withImages(s.since.files)...)
 	}
-	for _, o := range all {
-		here, err := os.Stat(o.file)
-		for _, file := range records {
-			if there, gone := os.Stat(file); err == nil && gone == nil && os.SameFile(here, there) {
-				return hint.Usage(fmt.Sprintf("-o %s is a record that the report is made of", o.file), "name another file")
-			}
-		}
-		for _, l := range s.ledgers {
-			ledger, err := filepath.Abs(l.Name)
-			file, gone := filepath.Abs(o.file)
-			if below, apart := filepath.Rel(ledger, file); errors.Join(err, gone, apart) != nil || filepath.IsLocal(below) {
-				return hint.Usage(fmt.Sprintf("-o %s is in the ledger %s, which holds rows alone", o.file, l.Name), "name a file elsewhere")
-			}
-		}
+	for _, l := range s.ledgers {
+		all = append(all, l.Name)
 	}
-	return nil
+	return all
 }
