@@ -96,7 +96,7 @@ type PackageChange struct {
 // FileChange is one path that a container sees otherwise.
 type FileChange struct {
 	Path string `json:"path"` // without a leading slash
-	// How is what changed: "added", "removed", "type", "content", "target", "mode", "owner", "attributes", "time", several with commas between.
+	// How is what changed: "added", "removed", "type", "content", "target", "hard link", "mode", "owner", "attributes", "time", several with commas between.
 	How   string `json:"how"`
 	Old   string `json:"old,omitempty"` // in words, where they are short: a mode, a size, a target
 	New   string `json:"new,omitempty"`

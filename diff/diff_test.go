@@ -125,6 +125,11 @@ func TestCauses(t *testing.T) {
 		}
 		return &record.Made{Sample: "nbody", Plan: plan, Tools: map[string]string{"runc": tool}, Parts: parts}
 	}
+	of := func(kind string, day int64) *record.Made { // made from lists, or a repository, of a day
+		m := notes("1", "1", "1", "1")
+		m.Parts = append(m.Parts, record.Part{Kind: kind, Name: "x", Date: time.Unix(day, 0)})
+		return m
+	}
 	for _, c := range []struct {
 		name             string
 		layers           []layer
@@ -169,6 +174,8 @@ func TestCauses(t *testing.T) {
 		{name: "layers", layers: []layer{{"bootstrap", 1, root}, {"install a", 1, files{}}, {"install a", 1, above}}, want: "unexplained the same files, layers are cut otherwise "},
 		{name: "layers and compression", layers: []layer{{"bootstrap", 1, root}, {"install a", 1, files{}}, {"install a", 1, above}}, enc: imagetest.Plain, want: "tool compression zstd -> none "},
 		{name: "a root", layers: steps(with(root, "etc/hosts", text("other")), above), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "2"), want: "base another root  -> "},
+		{name: "a repository of another day", layers: []layer{{"bootstrap", 1, root}, {"install a", 2, above}}, oldMade: of("repository", 1), newMade: of("repository", 2), want: "date x of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z "},
+		{name: "lists of another day", layers: []layer{{"bootstrap", 1, root}, {"install a", 2, above}}, oldMade: of("lists", 1), newMade: of("lists", 2), want: "date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z "},
 		{name: "made of the same", layers: steps(root, with(above, "opt/a", text("b"))), oldMade: notes("1", "1", "1", "1"), newMade: notes("1", "1", "1", "1"), want: "unexplained made of the same parts by the same tools "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -217,6 +224,15 @@ func TestCauseOfEach(t *testing.T) {
 	wheel := func(version string) files {
 		return files{"usr/lib/python3/dist-packages/bash-1.dist-info/METADATA": text("Metadata-Version: 2.1\nName: bash\nVersion: " + version + "\n")}
 	}
+	const packages = "usr/lib/python3/dist-packages/"
+	installedWheel := func(version string) files {
+		info := packages + "foo_bar-" + version + ".dist-info/"
+		return files{
+			info + "METADATA": text("Metadata-Version: 2.1\nName: Foo.Bar\nVersion: " + version + "\n"), packages + "foo_bar/a.py": text(version), "usr/bin/foo": text(version),
+			info + "RECORD": text("foo_bar/a.py,sha256=x,1\n../../../bin/foo,,\nfoo_bar-" + version + ".dist-info/METADATA,,\nfoo_bar-" + version + ".dist-info/RECORD,,\n"),
+		}
+	}
+	const foo = "package Foo.Bar 1 -> 2"
 	const bash, apt = "package bash 5.2 -> 5.3", "package apt 1 -> 2"
 	for _, c := range []struct {
 		name     string
@@ -241,6 +257,33 @@ func TestCauseOfEach(t *testing.T) {
 			old:  []layer{{"root", 1, base}, {"pip", 1, wheel("1")}},
 			now:  []layer{{"root", 1, with(base, "bin/bash", text("by hand"))}, {"pip", 1, wheel("2")}},
 			want: map[string]string{"bash": "package bash 1 -> 2", "bin/bash": "file /bin/bash content", "usr/lib/python3/dist-packages/bash-1.dist-info/METADATA": "package bash 1 -> 2"},
+		},
+		{
+			name: "a wheel of another version, and a file beside it",
+			old:  []layer{{"root", 1, base}, {"pip", 1, installedWheel("1")}},
+			now:  []layer{{"root", 1, base}, {"pip", 1, with(installedWheel("2"), packages+"other.py", text("x"))}},
+			want: map[string]string{
+				"Foo.Bar": foo, packages + "foo_bar/a.py": foo, packages + "foo_bar-1.dist-info/RECORD": foo, packages + "foo_bar-2.dist-info/METADATA": foo,
+				"usr/bin/foo": foo, packages + "other.py": "file /" + packages + "other.py added",
+			},
+		},
+		{
+			name: "a package whose file another one has diverted",
+			old:  []layer{{"root", 1, with(with(base, "bin/bash.real", text("5.2")), "var/lib/dpkg/diversions", text("/bin/bash\n/bin/bash.real\nwrapper\n"))}},
+			now:  []layer{{"root", 1, with(with(with(newer, "bin/bash.real", text("5.3")), "bin/bash", text("by hand")), "var/lib/dpkg/diversions", text("/bin/bash\n/bin/bash.real\nwrapper\n"))}},
+			want: map[string]string{"bash": bash, "bin/bash.real": bash, "bin/bash": "file /bin/bash content"},
+		},
+		{
+			name: "a hard link that was a copy",
+			old:  []layer{{"root", 1, with(base, "bin/rbash", text("5.2"))}},
+			now:  []layer{{"root", 1, with(base, "bin/rbash", imagetest.Entry{Link: "bin/bash"})}},
+			want: map[string]string{"bin/rbash": "file /bin/rbash hard link"},
+		},
+		{
+			name: "names that are no text",
+			old:  []layer{{"root", 1, with(base, "opt/a\xff", text("x"))}},
+			now:  []layer{{"root", 1, with(base, "opt/a\xfe", text("x"))}},
+			want: map[string]string{`opt/a\xff`: `file /opt/a\xff removed`, `opt/a\xfe`: `file /opt/a\xfe added`},
 		},
 		{
 			name: "a package of the root, and a new step whose command is called so",

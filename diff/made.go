@@ -28,7 +28,7 @@ func (m made) names(kind string) (names []string) {
 	if !m.known {
 		return nil
 	}
-	key := func(p record.Part) string { return p.Name + " " + p.Digest }
+	key := func(p record.Part) string { return p.Name + " " + p.Digest + " " + stamp(p.Date) }
 	for _, sides := range [][2]*record.Made{{m.old, m.now}, {m.now, m.old}} {
 		for _, p := range sides[0].Parts {
 			same := func(o record.Part) bool { return o.Kind == kind && key(o) == key(p) }
@@ -81,12 +81,21 @@ func (m made) tools(of func(tool string) bool) string {
 	return strings.Join(all, ", ")
 }
 
-// lists are the dates of the package lists, the zero times if they are the same or not known.
-func (m made) lists() (old, now time.Time) {
-	if !m.known || !m.changed(record.ListsPart) {
-		return time.Time{}, time.Time{}
+// lists says which package lists are of another day, or else which repository that steps install from; "" if none is.
+func (m made) lists() string {
+	for _, kind := range []string{record.ListsPart, record.RepositoryPart} {
+		for _, name := range m.names(kind) {
+			old, now := dateOf(m.old, kind, name), dateOf(m.now, kind, name)
+			switch {
+			case old.Equal(now):
+			case kind == record.ListsPart:
+				return fmt.Sprintf("package lists of %s -> %s", stamp(old), stamp(now))
+			default:
+				return fmt.Sprintf("%s of %s -> %s", name, stamp(old), stamp(now))
+			}
+		}
 	}
-	return listsDate(m.old), listsDate(m.now)
+	return ""
 }
 
 // roots are the digests of the roots, "" if they are not known.
@@ -106,9 +115,9 @@ func rootDigest(m *record.Made) (digest string) {
 	return digest
 }
 
-func listsDate(m *record.Made) (date time.Time) {
+func dateOf(m *record.Made, kind, name string) (date time.Time) {
 	for _, p := range m.Parts {
-		if p.Kind == record.ListsPart {
+		if p.Kind == kind && p.Name == name {
 			date = p.Date
 		}
 	}
@@ -133,8 +142,8 @@ func (m made) causes(c *causes) (all []int) {
 	if files := m.names(record.SourcePart); len(files) > 0 {
 		all = append(all, c.of(Source, strings.Join(files, ", "), ""))
 	}
-	if old, now := m.lists(); !old.Equal(now) {
-		all = append(all, c.of(Date, listsWords(old, now), ""))
+	if lists := m.lists(); lists != "" {
+		all = append(all, c.of(Date, lists, ""))
 	} else if m.changed(record.RootPart) {
 		all = append(all, c.of(Base, "another root", ""))
 	}
@@ -145,10 +154,6 @@ func (m made) causes(c *causes) (all []int) {
 		all = append(all, c.of(Tool, fmt.Sprintf("compression %s -> %s", m.old.Compression, m.now.Compression), ""))
 	}
 	return all
-}
-
-func listsWords(old, now time.Time) string {
-	return fmt.Sprintf("package lists of %s -> %s", stamp(old), stamp(now))
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -43,7 +43,7 @@ func (p *pair) packageChanges() []PackageChange {
 		}
 		is := &moved{PackageChange{k.manager, k.name, k.arch, old, now, 0}, [2]int{-1, -1}}
 		for i, version := range []string{old, now} {
-			if layer, ok := brought[i][tree.Owner{Manager: k.manager, Name: k.name}]; ok && version != "" {
+			if layer, ok := brought[i][is.owner()]; ok && version != "" {
 				is.layers[i] = layer
 			}
 		}
@@ -71,7 +71,7 @@ func (p *pair) packageChanges() []PackageChange {
 	return list
 }
 
-func (m *moved) owner() tree.Owner { return tree.Owner{Manager: m.Manager, Name: m.Name} }
+func (m *moved) owner() tree.Owner { return tree.Package{Manager: m.Manager, Name: m.Name}.Owner() }
 
 // causeOf is the recipe if the step of the layer that brought the package differs, and asks for it, or brought it where there
 // was none, or is gone with it; else it is the package itself.

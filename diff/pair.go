@@ -4,6 +4,7 @@ package diff
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,13 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/verify/tree"
 )
 
@@ -130,10 +134,9 @@ func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old
 
 // dates returns the cause of changed dates, -1 if none has changed.
 func (p *pair) dates() int {
-	old, now := p.lists()
-	switch {
-	case !old.Equal(now):
-		return p.of(Date, listsWords(old, now), "")
+	switch lists := p.lists(); {
+	case lists != "":
+		return p.of(Date, lists, "")
 	case !p.old.config.Created.Equal(p.now.config.Created.Time):
 		return p.of(Date, fmt.Sprintf("created %s -> %s", stamp(p.old.config.Created.Time), stamp(p.now.config.Created.Time)), "")
 	}
@@ -165,6 +168,7 @@ func how(old, now *tree.Node) (all []string) {
 	}{
 		{"content", old.Size != now.Size || old.Sum != now.Sum || old.Device != now.Device},
 		{"target", old.Target != now.Target},
+		{"hard link", old.Link != now.Link},
 		{"mode", old.Mode != now.Mode},
 		{"owner", old.UID != now.UID || old.GID != now.GID},
 		{"attributes", old.Attributes != now.Attributes},
@@ -198,7 +202,7 @@ func (c *change) layers() (old, now int) {
 func (p *pair) files(changes []*change) []FileChange {
 	all := make([]FileChange, len(changes))
 	for i, c := range slices.Backward(changes) {
-		f := FileChange{Path: c.path, How: strings.Join(c.how, ","), Old: words(c.how[0], c.old), New: words(c.how[0], c.now), Cause: p.fileCause(c)}
+		f := FileChange{Path: valid(c.path), How: strings.Join(c.how, ","), Old: words(c.how[0], c.old), New: words(c.how[0], c.now), Cause: p.fileCause(c)}
 		if dir := path.Dir(c.path); !c.only("content", "mode", "owner", "attributes", "time") {
 			p.inside[strings.TrimPrefix(dir, ".")] = f.Cause
 		}
@@ -218,16 +222,29 @@ func words(how string, n *tree.Node) string {
 	case "owner":
 		return fmt.Sprintf("%d:%d", n.UID, n.GID)
 	case "target":
-		return n.Target
+		return valid(n.Target)
+	case "hard link":
+		return cmp.Or(n.Link, "a file of its own")
 	case "time":
-		return unix(n.Time)
+		return time.Unix(n.Time[0], n.Time[1]).UTC().Format(time.RFC3339Nano)
 	case "attributes":
 		return strings.ReplaceAll(n.Attributes, "\x00", " ")
 	}
 	if n.Type == tar.TypeReg {
 		return fmt.Sprintf("%d bytes", n.Size)
 	}
+	if n.Device != [2]int64{} {
+		return fmt.Sprintf("%s %d:%d", typeNames[n.Type], n.Device[0], n.Device[1])
+	}
 	return typeNames[n.Type]
+}
+
+// valid is a name as JSON can have it: one that is no UTF-8 has escapes, as tar and ls show it.
+func valid(name string) string {
+	if utf8.ValidString(name) {
+		return name
+	}
+	return plain.Text(name)
 }
 
 var typeNames = map[byte]string{

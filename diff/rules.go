@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify/tree"
@@ -30,7 +29,7 @@ func (p *pair) fileCause(c *change) int {
 			return cause
 		}
 	}
-	return p.of(File, fmt.Sprintf("/%s %s", c.path, strings.Join(c.how, ", ")), "")
+	return p.of(File, fmt.Sprintf("/%s %s", valid(c.path), strings.Join(c.how, ", ")), "")
 }
 
 // byPackage: a package that owns it changed, and the step of a later layer that differs has not put its own there. A folder that
@@ -150,7 +149,7 @@ func (p *pair) stepCause(i int) int {
 // byMode: permissions, owner or attributes alone.
 func (p *pair) byMode(c *change) int {
 	if c.only("mode", "owner", "attributes", "time") && !c.only("time") {
-		return p.of(Mode, fmt.Sprintf("/%s %s -> %s", c.path, words(c.how[0], c.old), words(c.how[0], c.now)), "")
+		return p.of(Mode, fmt.Sprintf("/%s %s -> %s", valid(c.path), words(c.how[0], c.old), words(c.how[0], c.now)), "")
 	}
 	return none
 }
@@ -239,5 +238,3 @@ func shortDigest(d string) string {
 	_, hex, _ := strings.Cut(d, ":")
 	return hex[:min(12, len(hex))]
 }
-
-func unix(seconds int64) string { return stamp(time.Unix(seconds, 0)) }

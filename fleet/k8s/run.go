@@ -136,6 +136,7 @@ type state struct {
 	task      fleet.Task
 	pod       pod // without a UID there is none
 	at        *fleet.Place
+	placed    time.Time // when it was seen to have a node
 	following bool
 	unfollow  context.CancelFunc // ends the stream of its log
 	over      time.Time          // when its container was seen to have ended while its log was being followed
@@ -251,7 +252,7 @@ func (r *run) seen(s *state, p pod) error {
 			return err
 		}
 		at := s.task.At(node)
-		s.at = &at
+		s.at, s.placed = &at, time.Now()
 	}
 	if p.begun() {
 		ctx, unfollow := context.WithCancel(r.ctx)
@@ -316,33 +317,46 @@ const (
 	// drain is how long the stream of a log may go on after its container has ended. A kubelet that was
 	// killed meanwhile may never end it.
 	drain = 5 * time.Second
-	// reach is how long the log of a container that has ended is asked for while nobody gives it.
+	// reach is how long the log of a container is asked for while nobody gives it, and the server answers.
 	reach = 10 * time.Minute
+	// start is how long a pod may have a node without running its program. Images of tens of GB are pulled meanwhile.
+	start = time.Hour
 )
 
-// read follows a pod to its end. Where the server or the kubelet is away it waits for them, once the program has ended no
-// longer than reach. What it returns after the run's context has ended nobody reads.
+// read follows a pod to its end. Where the kubelet is away it waits for it no longer than reach. What it returns after the
+// run's context has ended nobody reads.
 func (r *run) read(following context.Context, t fleet.Task, at fleet.Place, name string) (f followed) {
-	var over time.Time
+	var silent time.Time // since when nobody gives the log
+	over := false
 	for cut := 0; r.ctx.Err() == nil; _ = sleep(r.ctx) {
-		log, unread := r.log(following, name, over.IsZero() && following.Err() == nil)
+		log, unread := r.log(following, name, !over && following.Err() == nil)
 		var p pod
+		asked := time.Now()
 		found, err := r.Client.get(r.ctx, pods, name, &p)
 		if err != nil {
 			f.Problem = err.Error()
 			return f
 		}
+		switch {
+		case !away(unread):
+			silent = time.Time{}
+		case silent.IsZero(), time.Since(asked) > patience: // else the server was away itself
+			silent = time.Now()
+		}
+		lost := !silent.IsZero() && time.Since(silent) > reach
 		ended := p.ended()
 		switch {
 		case found && p.taken():
 			return followed{gone: true}
+		case found && ended == nil && lost:
+			f.Problem = fmt.Sprintf("node %s has not answered for %s while the program ran: %v", at.Name, reach, unread)
+			return f
 		case found && ended == nil:
 			continue // the stream broke, or the kubelet is away
 		case !found:
 			ended = &terminated{}
-		case over.IsZero():
-			over = time.Now()
 		}
+		over = true
 		seen, err := observe.Read(log, []byte(ended.Message))
 		switch {
 		case err == nil && !seen.Stopped:
@@ -356,9 +370,9 @@ func (r *run) read(following context.Context, t fleet.Task, at fleet.Place, name
 		case err == nil:
 			f.Problem = fmt.Sprintf("on node %s: %s", at.Name, seen.Problem)
 			return f
-		case away(unread) && (over.IsZero() || time.Since(over) < reach):
+		case away(unread) && !lost:
 			continue
-		case away(unread):
+		case lost:
 			f.Problem = fmt.Sprintf("the log of pod %s on node %s cannot be read: %v", name, at.Name, unread)
 			return f
 		case errors.Is(err, observe.ErrNoRow):
@@ -503,6 +517,11 @@ func (r *run) late(now time.Time) error {
 			why = s.pod.hopeless().why
 		case s.at == nil && now.Sub(r.moved) > r.Wait:
 			why = r.unplaced(s)
+		case s.at != nil && now.Sub(s.placed) > start:
+			var err error
+			if why, err = r.unbegun(s); err != nil {
+				return err
+			}
 		}
 		if why == "" {
 			continue
@@ -543,6 +562,16 @@ func (r *run) unplaced(s *state) string {
 		why = fmt.Sprintf("the Job has no pod: 'kubectl -n %s describe job %s' says why", r.Client.Namespace, s.task.Name)
 	}
 	return fmt.Sprintf("no node within %s: %s", r.Wait, cmp.Or(why, "the scheduler has not said why"))
+}
+
+// unbegun says why the program of a task has not begun, "" if it has meanwhile: the server may have been away.
+func (r *run) unbegun(s *state) (why string, err error) {
+	var p pod
+	found, err := r.Client.get(r.ctx, pods, s.pod.Metadata.Name, &p)
+	if err != nil || !found || p.begun() || p.Metadata.UID != s.pod.Metadata.UID {
+		return "", err // the watch tells
+	}
+	return fmt.Sprintf("on node %s: its program has not begun within %s: 'kubectl -n %s describe pod %s' says why", s.at.Name, start, r.Client.Namespace, p.Metadata.Name), nil
 }
 
 func sleep(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -178,9 +179,11 @@ func (s *standIn) pod(job string, labels object) {
 	s.wake = make(chan struct{})
 }
 
-// watch sends all pods whenever there is another one.
+// watch sends all pods whenever there is another one, for as long as was asked for.
 func (s *standIn) watch(w http.ResponseWriter, r *http.Request) {
 	flush := w.(http.Flusher).Flush
+	seconds, _ := strconv.Atoi(r.URL.Query().Get("timeoutSeconds"))
+	end := time.After(time.Duration(seconds) * time.Second)
 	for {
 		s.mu.Lock()
 		all, wake := s.list("/api/v1/namespaces/ns/pods", r), s.wake
@@ -191,6 +194,8 @@ func (s *standIn) watch(w http.ResponseWriter, r *http.Request) {
 		flush()
 		select {
 		case <-wake:
+		case <-end:
+			return
 		case <-r.Context().Done():
 			return
 		}
@@ -200,14 +205,20 @@ func (s *standIn) watch(w http.ResponseWriter, r *http.Request) {
 // start returns a client of the server and a plan of one row that needs no GPU.
 func (s *standIn) start(t *testing.T) (*Runner, fleet.Plan) {
 	t.Helper()
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return s.at(t, server.URL)
+}
+
+// at is start for an address.
+func (s *standIn) at(t *testing.T, address string) (*Runner, fleet.Plan) {
+	t.Helper()
 	s.there, s.wake = map[string]json.RawMessage{"/api/v1/nodes/n1": json.RawMessage(`{"metadata":{"name":"n1"}}`)}, make(chan struct{})
 	if s.log == "" {
 		s.log = line + "\n"
 	}
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
 	config := filepath.Join(t.TempDir(), "config")
-	text := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c, namespace: ns}}]\ncurrent-context: c\n", server.URL)
+	text := fmt.Sprintf("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: %q}}]\ncontexts: [{name: c, context: {cluster: c, namespace: ns}}]\ncurrent-context: c\n", address)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

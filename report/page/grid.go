@@ -61,11 +61,12 @@ func summarize(d *report.Document) grid {
 	return g
 }
 
-// spans is what makes a cell as wide as the columns that it spans, where each row is a grid of its own (page.css).
+// spans tells page.css how many columns a cell spans: where each row is a grid of its own it has to be as wide, and it shows
+// its symbol once in each.
 func spans(g grid) template.CSS {
 	var b strings.Builder
 	for n := 2; n <= max(len(g.Drivers), len(g.GPUs)); n++ {
-		fmt.Fprintf(&b, "#answers [colspan=\"%d\"]{grid-column-end:span %d}\n", n, n)
+		fmt.Fprintf(&b, "#answers [colspan=\"%d\"]{--span:%d;grid-column-end:span %d}\n", n, n, n)
 	}
 	return template.CSS(b.String()) //nolint:gosec // numbers
 }

@@ -60,6 +60,28 @@ func rank(a report.Answer) int {
 	return open
 }
 
+// key is marks that mean the same kind of thing, for the legend.
+type key struct {
+	Word  string
+	Marks []mark
+}
+
+// legend has all marks, by what is known.
+func legend() []key {
+	of := func(word string, ranks ...int) key {
+		k := key{Word: word}
+		for _, r := range ranks {
+			k.Marks = append(k.Marks, marks[r])
+		}
+		return k
+	}
+	return []key{
+		of("Outlined: by rules alone, nobody has tried", 6, 4, 2),
+		of("Filled: on a GPU, by this very image", 7, 5, 1, 0),
+		of("Neither", open, nothing),
+	}
+}
+
 // seen says whether a mark is of what a GPU showed.
 func seen(rank int) bool { return marks[rank].Class[0] == 's' }
 

@@ -29,7 +29,7 @@ var assets embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
-	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "inc": func(i int) int { return i + 1 }, "legend": func() []mark { return marks }, "states": func() []stateMark { return states },
+	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "inc": func(i int) int { return i + 1 }, "legend": legend, "marks": func() []mark { return marks }, "states": func() []stateMark { return states },
 	"spans":  spans,
 	"first":  first,
 	"style":  func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
@@ -54,6 +54,7 @@ func first(kind string, all []report.Item) *report.Item {
 
 // Write prints the page of a report. Errors are w's.
 func Write(w io.Writer, d *report.Document) error {
+	d = inOrder(d)
 	view := struct {
 		*report.Document
 		Matrix  []system

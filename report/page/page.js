@@ -24,6 +24,8 @@
     return element;
   };
 
+  const ended = () => [" ", make("small", { class: "ended" }, "ended")];
+
   const kept = new Map();
   const unpack = (id) => {
     if (!kept.has(id)) kept.set(id, (async () => {
@@ -83,7 +85,7 @@
     const shown = data && columns(data, chosen), n = shown ? shown.length : branches.length || 1;
     head.replaceChildren(head.cells[0], ...(shown ? shown.map((c) => {
       const cell = make("th", { role: "columnheader", scope: "col" }, c.name);
-      if (c.ended) { cell.className = "e"; cell.append(make("span", { class: "v" }, " ended")); }
+      if (c.ended) { cell.className = "e"; cell.append(...ended()); }
       return cell;
     }) : branches));
     table.style.setProperty("--n", n);
@@ -131,7 +133,7 @@
       why.replaceChildren();
       const top = make("tr", {}, make("th", { scope: "col" }, "Driver"), ...data.gpus.map((g) => make("th", { scope: "col", title: g[1] }, g[0])));
       const lines = data.drivers.map((d, i) => make("tr", {},
-        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], make("span", { class: "v" }, d[2] ? " ended" : "")),
+        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], ...(d[2] ? ended() : [])),
         ...data.gpus.map((g, j) => {
           const answer = grid[i * data.gpus.length + j], mark = marks[rank(data, answer ?? -1)];
           const cell = make("td", d[2] ? { class: "e" } : {});

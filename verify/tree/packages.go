@@ -6,7 +6,11 @@ import (
 	"archive/tar"
 	"cmp"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/verify/internal/pkgdb"
 )
 
 // Package is one installed package.
@@ -21,6 +25,19 @@ type Damage struct{ Manager, Why string }
 
 // Owner is a package by its name, in whatever version.
 type Owner struct{ Manager, Name string }
+
+// Owner is the package in whatever version.
+func (p Package) Owner() Owner { return ownerOf(p.Manager, p.Name) }
+
+var separators = regexp.MustCompile(`[-_.]+`)
+
+// ownerOf writes names of Python packages as pip compares them: the one of a folder has other separators than that in its METADATA.
+func ownerOf(manager, name string) Owner {
+	if manager == string(pkgdb.Wheel) {
+		name = strings.ToLower(separators.ReplaceAllString(name, "-"))
+	}
+	return Owner{manager, name}
+}
 
 // placed is a record as a layer has it.
 type placed struct {
@@ -58,13 +75,22 @@ func (t *Tree) Owners() map[string][]Owner {
 }
 
 func (t *Tree) owned(each func(by placed, is Owner, path string, at *folder)) {
+	diverted := map[string]ownership{} // where dpkg puts a file, but for that of one package
+	for _, r := range t.records {
+		if len(r.diverted) > 0 && t.visible(r) {
+			maps.Copy(diverted, r.diverted)
+		}
+	}
 	for _, r := range t.records {
 		if !t.visible(r) {
 			continue
 		}
 		for _, o := range r.owned {
+			if to, ok := diverted[o.file]; ok && to.pkg != o.pkg {
+				o.file = to.file
+			}
 			if clean, at := t.lookup(o.file, false); at != nil {
-				each(r, Owner{r.of, o.pkg}, clean, at)
+				each(r, ownerOf(r.of, o.pkg), clean, at)
 			}
 		}
 	}
@@ -88,7 +114,7 @@ func (t *Tree) Brought() map[Owner]int {
 	all := map[Owner]int{}
 	for _, r := range t.records {
 		if len(r.installed) == 1 && t.visible(r) {
-			all[Owner{r.of, r.installed[0].Name}] = r.layer
+			all[r.installed[0].Owner()] = r.layer
 		}
 	}
 	for is, in := range files {

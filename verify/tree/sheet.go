@@ -4,6 +4,7 @@ package tree
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -59,6 +60,7 @@ type record struct {
 	of        string // the manager
 	installed []Package
 	owned     []ownership
+	diverted  map[string]ownership // see readDiversions
 	damaged   error
 }
 
@@ -128,7 +130,7 @@ func (s *sheet) add(h *tar.Header, body io.Reader, sum *maphash.Hash) error {
 		}
 		return nil
 	}
-	e := entry{path: p, Node: Node{Type: kind, Mode: h.Mode & 0o7777, UID: h.Uid, GID: h.Gid, Time: h.ModTime.Unix(), Attributes: attributes(h)}}
+	e := entry{path: p, Node: Node{Type: kind, Mode: h.Mode & 0o7777, UID: h.Uid, GID: h.Gid, Time: [2]int64{h.ModTime.Unix(), int64(h.ModTime.Nanosecond())}, Attributes: attributes(h)}}
 	switch {
 	case h.Typeflag == tar.TypeLink:
 		e.link = layer.Clean(h.Linkname)
@@ -192,6 +194,9 @@ func (s *sheet) note(p string, body io.Reader, size int64) {
 	_, name, version, isPortage := pkgdb.PortagePackage(p)
 	isPortage = isPortage && path.Base(p) == "CONTENTS"
 	switch {
+	case p == diversions && size <= maxRecord:
+		r.of = string(pkgdb.Dpkg)
+		r.diverted = readDiversions(body)
 	case isPortage:
 		r.of = string(pkgdb.Portage)
 		r.install(pkgdb.Package{Name: name, Version: version})
@@ -214,6 +219,27 @@ func (s *sheet) note(p string, body io.Reader, size int64) {
 		r.damaged = fmt.Errorf("the layer's records list more than %d files", maxOwned)
 	}
 	s.records = append(s.records, r)
+}
+
+// diversions has three lines for each file that dpkg puts elsewhere: the file, its place, and the package whose own file stays
+// (dpkg-divert(1)).
+const diversions = "var/lib/dpkg/diversions"
+
+func readDiversions(body io.Reader) map[string]ownership {
+	all := map[string]ownership{}
+	lines := bufio.NewScanner(body)
+	for lines.Scan() {
+		from := layer.Clean(lines.Text())
+		if !lines.Scan() {
+			break
+		}
+		to := layer.Clean(lines.Text())
+		if !lines.Scan() {
+			break
+		}
+		all[from] = ownership{pkg: lines.Text(), file: to}
+	}
+	return all
 }
 
 func readRPM(body io.Reader, sink pkgdb.Sink) error {

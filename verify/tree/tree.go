@@ -21,17 +21,19 @@ import (
 
 // Node is what stands at one path. Two are the same to a container if all but Layer is equal.
 type Node struct {
-	Type byte // of package archive/tar: TypeReg, TypeDir, TypeSymlink, TypeChar, TypeBlock, TypeFifo; hard links are what they lead to
+	Type byte // of package archive/tar: TypeReg, TypeDir, TypeSymlink, TypeChar, TypeBlock, TypeFifo
 	Mode int64
 	UID  int
 	GID  int
-	Time int64 // of the last change, in seconds since 1970
+	Time [2]int64 // of the last change: seconds since 1970, and nanoseconds
 	Size int64
 	Sum  uint64 // of a file's content, to be compared within one Reader
 	// Undated is of etc/shadow: the sum without the days on which passwords changed, which is when the image was made. Else 0.
 	Undated uint64
 	Target  string // of a symbolic link
-	Device  [2]int64
+	// Link is the first path of the same file, of hard links but for that one. [Compare] sets it.
+	Link   string
+	Device [2]int64
 	// Attributes are the extended ones, "name=value" each, sorted and joined; "" if there are none.
 	Attributes string
 	Layer      int // the one that it comes from, from the bottom
@@ -42,6 +44,7 @@ type Tree struct {
 	root    *folder
 	top     int      // the layer that is being put on
 	weight  int      // of all nodes that were made, in bytes
+	links   int      // files with hard links
 	wrong   error    // it is too large
 	records []placed // of packages, as far as a container sees them
 	// Damaged are the records of packages that could not be read; nil if all could.
@@ -52,7 +55,8 @@ type Tree struct {
 type folder struct {
 	Node
 
-	in map[string]*folder
+	in   map[string]*folder
+	file int // the same number for all hard links of a file, 0 if there are none
 }
 
 // Bounds on what is kept of one layer, and of one image: a blob of some kB can ask for folders without end.
@@ -160,13 +164,17 @@ func (t *Tree) stack(s *sheet, index int) error {
 }
 
 func (t *Tree) place(e entry) {
-	n := e.Node
+	n, file := e.Node, 0
 	if e.link != "" {
 		_, to := t.lookup(e.link, false)
 		if to == nil {
 			return // no container runtime would unpack it
 		}
-		n = to.Node
+		if to.file == 0 {
+			t.links++
+			to.file = t.links
+		}
+		n, file = to.Node, to.file
 	}
 	n.Layer = t.top
 	if e.path == "" {
@@ -182,16 +190,27 @@ func (t *Tree) place(e entry) {
 		was.Node = n
 		return
 	}
-	t.put(at, dir, base, n)
+	if is := t.put(at, dir, base, n); is != nil {
+		is.file = file
+	}
 }
 
 // Compare calls each for every path at which two trees of one Reader differ, sorted; nil is a side that has
 // nothing there. What is below a folder that one side lacks is named too.
 func Compare(old, now *Tree, each func(path string, old, now *Node)) {
-	compare("", old.root, now.root, each)
+	compare("", old.root, now.root, [2]map[int]string{{}, {}}, each)
 }
 
-func compare(at string, a, b *folder, each func(string, *Node, *Node)) {
+// compare has in first the first path of each file with hard links, of both sides.
+func compare(at string, a, b *folder, first [2]map[int]string, each func(string, *Node, *Node)) {
+	for i, f := range []*folder{a, b} {
+		if f == nil || f.file == 0 {
+			continue
+		}
+		if f.Link = first[i][f.file]; f.Link == "" {
+			first[i][f.file] = at
+		}
+	}
 	if x, y := a.node(), b.node(); x == nil || y == nil || !x.Same(y) {
 		each(at, x, y)
 	}
@@ -205,7 +224,7 @@ func compare(at string, a, b *folder, each func(string, *Node, *Node)) {
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		compare(strings.TrimPrefix(at+"/"+name, "/"), a.child(name), b.child(name), each)
+		compare(strings.TrimPrefix(at+"/"+name, "/"), a.child(name), b.child(name), first, each)
 	}
 }
 

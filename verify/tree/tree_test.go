@@ -3,10 +3,13 @@
 package tree_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -57,8 +60,9 @@ func TestCompare(t *testing.T) {
 		{"through a linked folder", []files{{"usr/lib/z": text("1"), "lib": {Symlink: "usr/lib"}}}, []files{{"usr/lib/z": text("1"), "lib": {Symlink: "usr/lib"}}, {"lib/z": text("2")}}, []string{"usr/lib/z"}},
 		{"hidden through a linked folder", []files{{"usr/lib/z": text("1"), "lib": {Symlink: "/usr/lib"}}}, []files{{"usr/lib/z": text("1"), "lib": {Symlink: "/usr/lib"}}, {"lib/.wh.z": {}}}, []string{"-usr/lib/z"}},
 		{"links in a circle", []files{{"a": {Symlink: "b"}, "b": {Symlink: "a"}}}, []files{{"a": {Symlink: "b"}, "b": {Symlink: "a"}}, {"a/c": text("c")}}, nil},
-		{"a hard link and a copy", []files{{"a": text("1"), "b": {Link: "a"}}}, []files{{"a": text("1"), "b": text("1")}}, nil},
-		{"a hard link to a layer below", []files{{"a": text("1")}, {"b": text("1")}}, []files{{"a": text("1")}, {"b": {Link: "a"}}}, nil},
+		{"a hard link and a copy", []files{{"a": text("1"), "b": {Link: "a"}}}, []files{{"a": text("1"), "b": text("1")}}, []string{"b"}},
+		{"hard links, named otherwise", []files{{"a": text("1")}, {"b": {Link: "a"}}}, []files{{"b": text("1")}, {"a": {Link: "b"}}}, nil},
+		{"a hard link to a layer below", []files{{"a": text("1")}, {"b": text("1")}}, []files{{"a": text("1")}, {"b": {Link: "a"}}}, []string{"b"}},
 		{"a link through what another link leads to", []files{{"p/q/f": text("1"), "a": {Symlink: "p/q"}, "l": {Symlink: "a/../g"}, "p/g/x": text("1")}}, []files{{"p/q/f": text("1"), "a": {Symlink: "p/q"}, "l": {Symlink: "a/../g"}, "p/g/x": text("1")}, {"l/x": text("2")}}, []string{"p/g/x"}},
 		{"a file over a folder of a common layer, and a folder", []files{{"x/y": text("y")}, {"x": text("x")}}, []files{{"x/y": text("y")}, {"x": {Dir: true, Mode: 0o755}}}, []string{"x", "+x/y"}},
 		{"a folder of a common layer made a link", []files{{"x/y": text("y"), "z/y": text("z")}, {"x": {Symlink: "z"}, "x/y": text("1")}}, []files{{"x/y": text("y"), "z/y": text("z")}, {"x": {Symlink: "z"}, "x/y": text("2")}}, []string{"z/y"}},
@@ -198,4 +202,23 @@ func FuzzPair(f *testing.F) {
 			}
 		})
 	})
+}
+
+// TestNanoseconds: container runtimes keep the part of a second that a PAX header has.
+func TestNanoseconds(t *testing.T) {
+	t.Parallel()
+	at := func(nanos int64) v1.Image {
+		var archive bytes.Buffer
+		w := tar.NewWriter(&archive)
+		if err := errors.Join(w.WriteHeader(&tar.Header{Name: "a", Mode: 0o644, ModTime: time.Unix(1, nanos), Format: tar.FormatPAX}), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return imagetest.New(imagetest.Layer(imagetest.Plain, archive.Bytes()))
+	}
+	old, now := pair(t, at(0), at(5))
+	var got [][2]int64
+	tree.Compare(old, now, func(_ string, a, b *tree.Node) { got = append(got, a.Time, b.Time) })
+	if want := [][2]int64{{1, 0}, {1, 5}}; !cmp.Equal(got, want) {
+		t.Errorf("times that differ %v, want %v", got, want)
+	}
 }

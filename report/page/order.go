@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import (
+	"slices"
+
+	"github.com/cudabuild/cudabuild/report"
+)
+
+// inOrder is a document with its driver branches in the order in which a reader needs them, and all grids with them: first those
+// that get updates or that a host here has, then the others; the newest first in both.
+func inOrder(d *report.Document) *report.Document {
+	order := make([]int, len(d.Drivers)) // indexes into d.Drivers, which has the oldest first
+	for i := range order {
+		order[i] = len(order) - 1 - i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return compareBool(over(d.Drivers[a]), over(d.Drivers[b])) })
+
+	sorted := *d
+	sorted.Drivers = make([]report.Driver, len(order))
+	for to, from := range order {
+		sorted.Drivers[to] = d.Drivers[from]
+	}
+	n := len(d.GPUs)
+	sorted.Images = slices.Clone(d.Images)
+	for i := range sorted.Images {
+		image := &sorted.Images[i]
+		image.Platforms = slices.Clone(image.Platforms)
+		for j := range image.Platforms {
+			p := &image.Platforms[j]
+			if len(p.Grid) != len(order)*n {
+				continue // of other drivers and GPUs: it is not shown
+			}
+			grid := make([]int, 0, len(p.Grid))
+			for _, from := range order {
+				grid = append(grid, p.Grid[from*n:(from+1)*n]...)
+			}
+			p.Grid = grid
+		}
+	}
+	return &sorted
+}
+
+// over says whether a branch gets no updates, and no host here has it.
+func over(d report.Driver) bool { return d.Ended && len(d.Seen) == 0 }
