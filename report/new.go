@@ -83,7 +83,7 @@ func title(in Input) string {
 func (m *maker) sources() []Source {
 	all := slices.Clone(m.in.Sources)
 	for i, s := range all {
-		if s.Says != "" || s.Problem != "" {
+		if s.Says != "" {
 			continue
 		}
 		switch s.Kind {

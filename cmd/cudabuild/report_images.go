@@ -16,6 +16,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/contents"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/report"
 	"github.com/cudabuild/cudabuild/verify"
@@ -93,7 +94,7 @@ func readBuilt(ctx context.Context, run *runFiles, verifier *verify.Verifier, sh
 	source.Says = fmt.Sprintf("%d of %s read", len(in.Contents), counted(len(all), "image"))
 	for _, err := range append(problems, built.problem) {
 		if err != nil {
-			source.Problem = err.Error()
+			source.Problem, source.Do = err.Error(), hint.Of(err)
 			break
 		}
 	}

@@ -3,13 +3,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -123,14 +123,19 @@ func (s *reportSources) addRun(arg string, files []string) (err error) {
 
 func (s *reportSources) addLedger(dir string) error {
 	rows, err := gpu.ReadLedger(dir)
-	if err == nil && len(rows) == 0 && !mayHoldRows(dir) {
-		err = errors.New("no row in it")
-	}
-	if err != nil {
-		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, err), reportForms)
+	source := report.Source{Kind: "ledger", Name: dir}
+	switch {
+	case len(rows) == 0 && (err != nil || !mayHoldRows(dir)):
+		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, cmp.Or(err, errors.New("no row in it"))), reportForms)
+	case err != nil:
+		first, more, _ := strings.Cut(err.Error(), "\n")
+		if n := strings.Count(more, "\n"); more != "" {
+			first += fmt.Sprintf(", and %s more", counted(n+1, "file"))
+		}
+		source.Problem, source.Do = first, "mend or remove what cannot be read"
 	}
 	s.ledgers = append(s.ledgers, report.Ledger{Name: dir, Rows: rows})
-	s.list = append(s.list, report.Source{Kind: "ledger", Name: dir})
+	s.list = append(s.list, source)
 	return nil
 }
 
@@ -146,12 +151,13 @@ func mayHoldRows(dir string) bool {
 var registryHost = regexp.MustCompile(`^(localhost|[^/]*[.:][^/]*|\[[^/]*\](:\d+)?)/`)
 
 func (s *reportSources) addRepository(arg string) error {
-	if strings.HasSuffix(arg, ".json") || strings.HasPrefix(arg, ".") || !registryHost.MatchString(arg) {
-		next := reportForms
-		if strings.HasSuffix(arg, "run.json") {
-			next = "'cudabuild matrix' builds the images, and writes it"
-		}
-		return hint.New(arg+": no such file or folder, and no repository with the name of its registry in front", next)
+	first, _, _ := strings.Cut(arg, "/")
+	_, err := os.Stat(first)
+	switch {
+	case strings.HasSuffix(arg, "run.json"):
+		return hint.New(arg+": no such file or folder", "'cudabuild matrix' builds the images, and writes it")
+	case err == nil, strings.HasSuffix(arg, ".json"), strings.HasPrefix(arg, "."), !registryHost.MatchString(arg):
+		return hint.New(arg+": no such file or folder, and no repository with the name of its registry in front", reportForms+", as in ghcr.io/acme/cuda")
 	}
 	if s.written != "" {
 		return hint.Usage(fmt.Sprintf("%s and %s are both repositories, and a report is of one", s.written, arg), "make a report of each")
@@ -180,26 +186,51 @@ func (s *reportSources) addSince(name string) error {
 	return nil
 }
 
-// unharmed refuses to write over what the report is made of, or into a ledger.
+// unharmed refuses to write over what the report is made of, or into a ledger or the images of a run.
 func (s *reportSources) unharmed(all outputs) error {
-	records := s.run.files
+	runs := []*runFiles{s.run}
 	if s.since != nil {
-		records = slices.Concat(records, s.since.files)
+		runs = append(runs, s.since)
 	}
 	for _, o := range all {
-		here, err := os.Stat(o.file)
-		for _, file := range records {
-			if there, gone := os.Stat(file); err == nil && gone == nil && os.SameFile(here, there) {
-				return hint.Usage(fmt.Sprintf("-o %s is a record that the report is made of", o.file), "name another file")
+		for _, run := range runs {
+			for _, file := range run.files {
+				here, err := os.Stat(o.file)
+				if there, gone := os.Stat(file); err == nil && gone == nil && os.SameFile(here, there) {
+					return hint.Usage(fmt.Sprintf("-o %s is a record that the report is made of", o.file), "name another file")
+				}
+			}
+			for _, layout := range run.built.layouts {
+				if within(o.file, layout.Dir()) {
+					return hint.Usage(fmt.Sprintf("-o %s is in %s, which holds images alone", o.file, layout.Dir()), "name a file elsewhere")
+				}
 			}
 		}
 		for _, l := range s.ledgers {
-			ledger, err := filepath.Abs(l.Name)
-			file, gone := filepath.Abs(o.file)
-			if below, apart := filepath.Rel(ledger, file); errors.Join(err, gone, apart) != nil || filepath.IsLocal(below) {
+			if within(o.file, l.Name) {
 				return hint.Usage(fmt.Sprintf("-o %s is in the ledger %s, which holds rows alone", o.file, l.Name), "name a file elsewhere")
 			}
 		}
 	}
 	return nil
+}
+
+// within reports whether a file is below a folder, by whatever links and names it is reached, or would be if it were made.
+func within(file, dir string) bool {
+	whole, err := filepath.EvalSymlinks(file)
+	if err != nil {
+		above, gone := filepath.EvalSymlinks(filepath.Dir(file))
+		if gone != nil {
+			return false // nothing can be written there
+		}
+		whole = filepath.Join(above, filepath.Base(file))
+	}
+	folder, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	whole, err = filepath.Abs(whole)
+	folder, gone := filepath.Abs(folder)
+	below, apart := filepath.Rel(folder, whole)
+	return errors.Join(err, gone, apart) != nil || filepath.IsLocal(below)
 }
