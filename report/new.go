@@ -53,6 +53,7 @@ type maker struct {
 	answers map[string]int
 	layers  map[string]int // by digest
 	rules   map[string]verify.Rule
+	ids     map[string]int // how many cells have one
 	// oldestDriver is by the digest of an image.
 	oldestDriver map[string]string
 }

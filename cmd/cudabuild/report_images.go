@@ -83,11 +83,14 @@ func readBuilt(ctx context.Context, run *runFiles, verifier *verify.Verifier, sh
 			if len(built.layouts) == 0 {
 				in.Unread[all[i]] = "no images lie beside the record"
 			}
-		case err != nil:
-			in.Unread[all[i]] = err.Error()
+		case err != nil: // it is there, and not whole: what the record says of it holds no longer
+			in.Unread[all[i]], in.Reports[all[i]] = err.Error(), verify.Unread(all[i], err)
 			problems[i] = err
 		default:
 			in.Contents[all[i]], in.Reports[all[i]] = held, judged
+			if judged.Error != "" {
+				problems[i] = errors.New(judged.Error)
+			}
 		}
 	})
 	m.End(ctx.Err())
@@ -102,14 +105,17 @@ func readBuilt(ctx context.Context, run *runFiles, verifier *verify.Verifier, sh
 	return ctx.Err()
 }
 
+// read reads an image. The error is fs.ErrNotExist if it is not there; another one, or one in what is judged, if it is not whole.
 func (b builtImages) read(ctx context.Context, verifier *verify.Verifier, hash string) (held contents.Image, judged verify.Report, err error) {
 	img, ref, err := b.find(hash)
 	if err != nil {
 		return held, judged, err
 	}
-	if held, err = contents.Read(ctx, verifier, ref, img); err != nil {
-		return held, judged, err
+	if held, err = contents.Read(ctx, verifier, ref, img); err == nil {
+		judged, err = verifier.Image(ctx, ref, img)
 	}
-	judged, err = verifier.Image(ctx, ref, img)
+	if err != nil { // also of a blob that is not there, as the image is
+		err = fmt.Errorf("%s is not whole: %v", ref, err)
+	}
 	return held, judged, err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -45,18 +46,34 @@ type runFiles struct {
 // readRunFiles reads a record, or all those in a folder.
 func readRunFiles(name string, files []string) (*runFiles, error) {
 	r := &runFiles{name: name, files: files}
+	had := map[string]string{} // the file of a cell
 	for _, file := range files {
 		run, err := record.Read(file)
-		if err == nil && run == nil {
-			err = fmt.Errorf("%s: no such file", file)
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case run == nil:
+			return nil, fmt.Errorf("%s: no such file", file)
+		case run.Cells == nil:
+			return nil, hint.New(file+" is not the record of a run: it has no cells", reportForms)
+		}
+		for _, cell := range run.Cells {
+			if other := had[cell.ID]; other != "" && r.differs(cell) {
+				return nil, hint.Usage(fmt.Sprintf("%s says one thing of %s, and %s another: a report is of one run", other, cell.ID, file), "leave out the one that is older")
+			}
+			had[cell.ID] = file
 		}
 		r.Run = run.Over(r.Run)
 	}
 	r.built = openBuilt(files)
 	return r, nil
+}
+
+// differs reports whether the cells that were read say something else of one.
+func (r *runFiles) differs(cell record.Cell) bool {
+	return slices.ContainsFunc(r.Cells, func(c record.Cell) bool {
+		return c.ID == cell.ID && (c.Status != cell.Status || c.Digest != cell.Digest)
+	})
 }
 
 // What is taken if no argument says otherwise: the default --out of matrix, and where our documents put rows.
