@@ -16,16 +16,18 @@ import (
 // soon is how many days before an end it is to be known.
 const soon = 90
 
-// ends are the ends of images, and of the driver branches: those that hosts have, or that end soon.
+// ends are the ends of images, and of the driver branches: those that hosts have, or that end soon. If none is near, that is
+// the next one of an image or of a branch that hosts have.
 func (m *maker) ends() []Ending {
 	all, at := []Ending{}, map[support.End]int{}
+	horizon := m.horizon()
 	add := func(end *support.End, ids, hosts []string) {
 		if end == nil {
 			return
 		}
 		days, dated := daysUntil(end, m.in.Today)
 		ended := end.Past(m.in.Today)
-		if !ended && (!dated || days > soon) {
+		if !ended && (!dated || days > horizon) {
 			return
 		}
 		i, known := at[*end]
@@ -40,7 +42,8 @@ func (m *maker) ends() []Ending {
 		add(img.Ends, []string{img.ID}, nil)
 	}
 	for _, d := range m.doc.Drivers {
-		if len(d.Seen) > 0 || !d.Ended {
+		days, _ := daysUntil(d.Ends, m.in.Today)
+		if len(d.Seen) > 0 || !d.Ended && days <= soon {
 			add(d.Ends, nil, d.Hosts)
 		}
 	}
@@ -54,6 +57,25 @@ func (m *maker) ends() []Ending {
 	return all
 }
 
+// horizon is how many days ahead ends are looked for: so many that there is one, if any is known.
+func (m *maker) horizon() int {
+	next := -1
+	look := func(end *support.End) {
+		if days, dated := daysUntil(end, m.in.Today); dated && days >= 0 && (next < 0 || days < next) {
+			next = days
+		}
+	}
+	for _, img := range m.doc.Images {
+		look(img.Ends)
+	}
+	for _, d := range m.doc.Drivers {
+		if len(d.Hosts) > 0 {
+			look(d.Ends)
+		}
+	}
+	return max(next, soon)
+}
+
 func b2i(b bool) int {
 	if b {
 		return 1
@@ -63,6 +85,9 @@ func b2i(b bool) int {
 
 // daysUntil is false of an end without a date.
 func daysUntil(end *support.End, today time.Time) (days int, dated bool) {
+	if end == nil {
+		return 0, false
+	}
 	last, err := time.Parse(time.DateOnly, end.Date)
 	if err != nil {
 		return 0, false

@@ -58,10 +58,7 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 		in.Sources[i].Says = p.says(len(cells))
 		if err != nil {
 			in.NoEvidence = s.written + " could not be read"
-			in.Sources[i].Problem = err.Error()
-			if next := registry.Hint(err); next != "" {
-				in.Sources[i].Problem += "; " + next
-			}
+			in.Sources[i].Problem, in.Sources[i].Do = err.Error(), registry.Hint(err)
 		}
 	}
 	return ctx.Err()

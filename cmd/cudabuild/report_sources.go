@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -57,27 +58,32 @@ func withImages(records []string) (all []string) {
 // readRunFiles reads a record, or all those in a folder, which must not say two things of one cell.
 func readRunFiles(name string, files []string) (*runFiles, error) {
 	r := &runFiles{name: name, files: files}
-	in := map[string]string{}
+	had := map[string]string{} // the file of a cell
 	for _, file := range files {
 		run, err := record.Read(file)
-		if err == nil && run == nil {
-			err = fmt.Errorf("%s: no such file", file)
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case run == nil:
+			return nil, fmt.Errorf("%s: no such file", file)
 		}
-		for _, c := range run.Cells {
-			if earlier, twice := in[c.ID]; twice {
-				return nil, hint.New(fmt.Sprintf("%s is in %s and in %s", c.ID, earlier, file), "which of them counts is not known: name one record, or a folder of those of one run")
+		for _, cell := range run.Cells {
+			if other := had[cell.ID]; other != "" && r.differs(cell) {
+				return nil, hint.Usage(fmt.Sprintf("%s says one thing of %s, and %s another: a report is of one run", other, cell.ID, file), "leave out the one that is older")
 			}
-		}
-		for _, c := range run.Cells {
-			in[c.ID] = file
+			had[cell.ID] = file
 		}
 		r.Run = run.Over(r.Run)
 	}
 	r.built = openBuilt(files)
 	return r, nil
+}
+
+// differs reports whether the cells that were read say something else of one.
+func (r *runFiles) differs(cell record.Cell) bool {
+	return slices.ContainsFunc(r.Cells, func(c record.Cell) bool {
+		return c.ID == cell.ID && (c.Status != cell.Status || c.Digest != cell.Digest)
+	})
 }
 
 // What is taken if no argument says otherwise: the default --out of matrix, and where our documents put rows.
@@ -150,8 +156,8 @@ func (s *reportSources) addLedger(dir string) error {
 	switch {
 	case len(rows) == 0 && !mayHoldRows(dir):
 		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, cmp.Or(err, errors.New("no row in it"))), reportForms)
-	case err != nil: // the other rows are there
-		source.Problem = err.Error()
+	case err != nil:
+		source.Problem, source.Do = strings.ReplaceAll(err.Error(), "\n", "; "), "mend or remove what cannot be read"
 	}
 	s.ledgers = append(s.ledgers, report.Ledger{Name: dir, Rows: rows})
 	s.list = append(s.list, source)
@@ -170,12 +176,13 @@ func mayHoldRows(dir string) bool {
 var registryHost = regexp.MustCompile(`^(localhost|[^/]*[.:][^/]*|\[[^/]*\](:\d+)?)/`)
 
 func (s *reportSources) addRepository(arg string) error {
-	if strings.HasSuffix(arg, ".json") || strings.HasPrefix(arg, ".") || !registryHost.MatchString(arg) {
-		next := reportForms
-		if strings.HasSuffix(arg, "run.json") {
-			next = "'cudabuild matrix' builds the images, and writes it"
-		}
-		return hint.New(arg+": no such file or folder, and no repository with the name of its registry in front", next)
+	first, _, _ := strings.Cut(arg, "/")
+	_, err := os.Stat(first)
+	switch {
+	case strings.HasSuffix(arg, "run.json"):
+		return hint.New(arg+": no such file or folder", "'cudabuild matrix' builds the images, and writes it")
+	case err == nil, strings.HasSuffix(arg, ".json"), strings.HasPrefix(arg, "."), !registryHost.MatchString(arg):
+		return hint.New(arg+": no such file or folder, and no repository with the name of its registry in front", reportForms+", as in ghcr.io/acme/cuda")
 	}
 	if s.written != "" {
 		return hint.Usage(fmt.Sprintf("%s and %s are both repositories, and a report is of one", s.written, arg), "make a report of each")
