@@ -76,9 +76,9 @@ func legend() []key {
 		return k
 	}
 	return []key{
-		of("Outlined: by rules alone, nobody has tried", 6, 4, 2),
-		of("Filled: on a GPU, by this very image", 7, 5, 1, 0),
-		of("Neither", open, nothing),
+		of("Outlined: predicted by rules, nobody has tried", 6, 4, 2),
+		of("Filled: seen on a GPU, with this very image", 7, 5, 1, 0),
+		of("No answer", open, nothing),
 	}
 }
 

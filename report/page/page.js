@@ -24,7 +24,7 @@
     return element;
   };
 
-  const ended = () => [" ", make("small", { class: "ended" }, "ended")];
+  const notes = (driver) => [driver[3] && make("small", {}, driver[3]), driver[2] && make("small", { class: "ended" }, driver[2])].filter(Boolean).flatMap((n) => [" ", n]);
 
   const kept = new Map();
   const unpack = (id) => {
@@ -61,11 +61,11 @@
   const rank = (data, answer) => answer === -2 ? unknown : answer < 0 ? nothing : data.answers[answer][0];
   const columns = (data, chosen) => {
     const d = data.drivers.findIndex((x) => x[0] === chosen.driver), g = data.gpus.findIndex((x) => x[0] === chosen.gpu);
-    const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2] });
+    const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2], driver: data.drivers[i] });
     const pair = (i, j) => i * data.gpus.length + j;
     if (d >= 0 && g >= 0) return [{ ...branch(d), name: branch(d).name + " " + chosen.gpu, at: pair(d, g) }];
     if (g >= 0) return data.drivers.map((_, i) => ({ ...branch(i), at: pair(i, g) }));
-    if (d >= 0) return data.gpus.map((x, j) => ({ ...branch(d), name: x[0], at: pair(d, j) }));
+    if (d >= 0) return data.gpus.map((x, j) => ({ name: x[0], ended: data.drivers[d][2], at: pair(d, j) }));
     return null;
   };
   const ends = (column) => column.ended ? " class=e" : "";
@@ -90,7 +90,8 @@
     const shown = data && columns(data, chosen), n = shown ? shown.length : branches.length || 1;
     head.replaceChildren(head.cells[0], ...(shown ? shown.map((c) => {
       const cell = make("th", { role: "columnheader", scope: "col" }, c.name);
-      if (c.ended) { cell.className = "e"; cell.append(...ended()); }
+      if (c.ended) cell.className = "e";
+      if (c.driver) cell.append(...notes(c.driver));
       return cell;
     }) : branches));
     table.style.setProperty("--n", n);
@@ -138,7 +139,7 @@
       why.replaceChildren();
       const top = make("tr", {}, make("th", { scope: "col" }, "Driver"), ...data.gpus.map((g) => make("th", { scope: "col", title: g[1] }, g[0])));
       const lines = data.drivers.map((d, i) => make("tr", {},
-        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], ...(d[2] ? ended() : [])),
+        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], ...notes(d)),
         ...data.gpus.map((g, j) => {
           const answer = grid[i * data.gpus.length + j], mark = marks[rank(data, answer ?? -1)];
           const cell = make("td", d[2] ? { class: "e" } : {});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Looks at the pages in the folder PAGES as readers do (make browser). example.html has a bit of everything, the others are large.
+// Looks at the pages in the folder PAGES as readers do (make browser). example.html has a bit of everything, cells-*.html are large;
+// difference.html is of `cudabuild diff`.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +12,8 @@ import { alike, barriers, outside } from './looks.mjs';
 
 const folder = resolve(process.env.PAGES ?? 'out/pages');
 const example = join(folder, 'example.html');
-const pages = readdirSync(folder).filter((name) => name.endsWith('.html')).map((name) => join(folder, name));
+const difference = join(folder, 'difference.html');
+const pages = readdirSync(folder).filter((name) => /^(example|cells-.*)\.html$/.test(name)).map((name) => join(folder, name));
 assert.ok(pages.includes(example) && pages.length > 2, `${folder}: want example.html and large pages`);
 
 const schemes = {
@@ -102,6 +104,17 @@ describe('no barrier that axe-core knows', () => {
           assert.deepEqual(await barriers(page), [], 'with an image open');
         }));
     }
+  }
+});
+
+describe('a difference', () => {
+  for (const [scheme, options] of Object.entries(schemes)) {
+    test(`has no barrier, in ${scheme}, and nothing reaches outside of a phone`, () =>
+      look(difference, { ...options, ...widths['320 px'] }, '', async (page) => {
+        await page.locator('details').evaluateAll((all) => all.forEach((d) => { d.open = true; }));
+        assert.deepEqual(await barriers(page), []);
+        assert.deepEqual(await outside(page), []);
+      }));
   }
 });
 
