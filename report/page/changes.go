@@ -50,7 +50,7 @@ func changesOf(r *diff.Result, details bool) *changes {
 			view.By = append(view.By, r.Causes[cause])
 		}
 		view.Hidden = cut(&view.Packages) + cut(&view.Files) + cut(&view.Config) + cut(&view.Predictions) + cut(&view.Rows)
-		n := len(view.Packages) + len(view.Files) + len(view.Config) + len(view.Predictions) + len(view.Rows)
+		n := len(view.TagsAdded) + len(view.TagsRemoved) + len(view.Packages) + len(view.Files) + len(view.Config) + len(view.Predictions) + len(view.Rows)
 		switch {
 		case !details || n == 0:
 		case lines+n > mostLines:
@@ -120,6 +120,9 @@ func says(i diff.Image) string {
 	}
 	if lists != nil {
 		all = append(all, list(lists))
+	}
+	if i.Retagged() {
+		all = append(all, fmt.Sprintf("tags: %d came, %d went", len(i.TagsAdded), len(i.TagsRemoved)))
 	}
 	none := func(s string) string {
 		if s == "" {

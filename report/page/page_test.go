@@ -364,13 +364,14 @@ func TestDifference(t *testing.T) {
 	for i := range 1000 { // more than are shown
 		r.Images[len(r.Images)-1].Files = append(r.Images[len(r.Images)-1].Files, diff.FileChange{Path: fmt.Sprint(i), How: "added"})
 	}
+	r.Images[2].TagsAdded = []string{"cuda:12.8"}
 	if err := page.WriteDiff(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	rest := b.String()
 	for _, want := range []string{ // in this order
 		"example-5 1.0-1 -&gt; 1.0-2</p>", "<summary>54 more causes</summary>", `id="changed"`,
-		"12.8-base-ubuntu22.04", "added; build and verification: none → failed at build",
+		"12.8-base-ubuntu22.04", "added; tags: 1 came, 0 went; build and verification: none → failed at build",
 		"12.4-devel-debian13", "changed; 60 packages, 1002 files, 1 result on a GPU; build and verification: passed", "; and 57 more", "502 more lines are left out here",
 	} {
 		_, after, found := strings.Cut(rest, want)
