@@ -19,11 +19,13 @@ import (
 // Document is the report as data, `report --json`.
 type Document struct {
 	Version int       `json:"version"` // 1
-	Made    time.Time `json:"made"`    // the day that it is of
-	Program string    `json:"program"` // version of cudabuild
-	Title   string    `json:"title"`   // the repository of the tags, "cuda"
-	Sources []Source  `json:"sources"` // in the order of the arguments; never null, as all lists
-	Verdict Verdict   `json:"verdict"`
+	Made    time.Time `json:"made"`    // the day that it was made
+	// Packages is the newest day of the package lists that the images are made of, the zero value if it is not known.
+	Packages time.Time `json:"packages,omitzero"`
+	Program  string    `json:"program"` // version of cudabuild
+	Title    string    `json:"title"`   // the repository of the tags, "cuda"
+	Sources  []Source  `json:"sources"` // in the order of the arguments; never null, as all lists
+	Verdict  Verdict   `json:"verdict"`
 	// Todo is what somebody should do or know, the most urgent first.
 	Todo    []Item   `json:"todo"`
 	Images  []Image  `json:"images"`  // in the order of the record
@@ -60,20 +62,27 @@ const (
 	Skipped   State = "skipped"   // not built, because another failed
 	Cancelled State = "cancelled" // not built, because the run ended
 	Bad       State = "failed"    // build or verification failed, or a GPU showed a failure that was not predicted
+
+	// Noted is an item's alone: it is to be known, and no image is worse for it.
+	Noted State = "note"
 )
 
 // Verdict is the answer for the whole run.
 type Verdict struct {
 	State    State  `json:"state"`
 	Sentence string `json:"sentence"` // with a full stop
+	// FailsOn says how many images do not run on which driver branches, of those that hosts have or that a host may have; "" if
+	// all run on all.
+	FailsOn string `json:"fails_on"`
 }
 
 // Item is something to do or to know.
 type Item struct {
-	State  State    `json:"state"`
-	Kind   string   `json:"kind"`   // "cell", "finding", "disagrees", "fails-on", "slower", "changed", "ended", "ends", "stale", "evidence", "looser"
+	State State `json:"state"`
+	// Kind is "disagrees", "finding", "cell", "evidence", "slower", "source", "fails-on", "changed", "ends", "ended" or "stale".
+	Kind   string   `json:"kind"`
 	Text   string   `json:"text"`   // one sentence: what, and why
-	Do     string   `json:"do"`     // the next step, "" if there is none
+	Do     string   `json:"do"`     // the next step in sentences, "" if there is none
 	Images []string `json:"images"` // IDs
 }
 
@@ -209,7 +218,8 @@ type Driver struct {
 	Version string       `json:"version"` // that predictions are for, "535.54.03"; "" of a branch that was only seen
 	Ends    *support.End `json:"ends"`
 	Ended   bool         `json:"ended"`
-	Seen    []string     `json:"seen"` // versions of it on hosts whose rows are here, sorted
+	Seen    []string     `json:"seen"`  // versions of it on hosts whose rows are here, sorted
+	Hosts   []string     `json:"hosts"` // that have it, sorted: "gpu-7", or "a host with NVIDIA H200" of one without a name
 }
 
 // GPU is an architecture.
@@ -260,10 +270,10 @@ type Row struct {
 	Digest    string `json:"digest"` // of the image that ran
 	// ByConfig is whether it counts by the digest of its configuration: its manifest was another, as of the same layers packed
 	// in another way.
-	ByConfig bool `json:"by_config"`
-	Libcuda   string `json:"libcuda"`
-	Sharing   string `json:"sharing"` // in words, "" if it had its GPU to itself
-	File      string `json:"file"`    // of the ledger, "" of a row of the record
+	ByConfig bool   `json:"by_config"`
+	Libcuda  string `json:"libcuda"`
+	Sharing  string `json:"sharing"` // in words, "" if it had its GPU to itself
+	File     string `json:"file"`    // of the ledger, "" of a row of the record
 }
 
 // Trend is one figure over time, of one test, engine and GPU model.
@@ -301,6 +311,7 @@ type Ending struct {
 	Ended  bool        `json:"ended"`
 	Days   int         `json:"days"` // until the end, negative since it; 0 if there is no date
 	Images []string    `json:"images"`
+	Hosts  []string    `json:"hosts"` // of a driver branch, as Driver.Hosts
 }
 
 // Looser is a requirement that refuses drivers on which the image is predicted to run.

@@ -19,7 +19,7 @@ const soon = 90
 // ends are the ends of images, and of the driver branches: those that hosts have, or that end soon.
 func (m *maker) ends() []Ending {
 	all, at := []Ending{}, map[support.End]int{}
-	add := func(end *support.End, ids []string) {
+	add := func(end *support.End, ids, hosts []string) {
 		if end == nil {
 			return
 		}
@@ -32,16 +32,16 @@ func (m *maker) ends() []Ending {
 		if !known {
 			i = len(all)
 			at[*end] = i
-			all = append(all, Ending{End: *end, Ended: ended, Days: days, Images: []string{}})
+			all = append(all, Ending{End: *end, Ended: ended, Days: days, Images: []string{}, Hosts: []string{}})
 		}
-		all[i].Images = append(all[i].Images, ids...)
+		all[i].Images, all[i].Hosts = append(all[i].Images, ids...), append(all[i].Hosts, hosts...)
 	}
 	for _, img := range m.doc.Images {
-		add(img.Ends, []string{img.ID})
+		add(img.Ends, []string{img.ID}, nil)
 	}
 	for _, d := range m.doc.Drivers {
 		if len(d.Seen) > 0 || !d.Ended {
-			add(d.Ends, m.seenOn(d.Branch))
+			add(d.Ends, nil, d.Hosts)
 		}
 	}
 	slices.SortStableFunc(all, func(a, b Ending) int {
@@ -68,17 +68,6 @@ func daysUntil(end *support.End, today time.Time) (days int, dated bool) {
 		return 0, false
 	}
 	return int(last.Sub(today.UTC().Truncate(24*time.Hour)).Hours() / 24), true
-}
-
-// seenOn are the images that were seen on a driver branch.
-func (m *maker) seenOn(branch string) []string {
-	ids := []string{}
-	for i, rows := range m.rows {
-		if slices.ContainsFunc(rows, func(s seen) bool { return s.counts() && branchOf(s.row.Driver) == branch }) {
-			ids = append(ids, m.in.Run.Cells[i].ID)
-		}
-	}
-	return ids
 }
 
 // looser are the requirements of an image that refuse drivers on which it is predicted to run without them.

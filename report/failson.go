@@ -11,27 +11,19 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 )
 
-// oldest is the branch from which on it is worth a word that an image does not run, even where no host has it.
-const oldest = 535
-
 // failing is why an image does not run on a branch, and what to do.
 type failing struct{ why, do string }
 
 // failsOn says which images do not run on driver branches that hosts have, or may have. Images with one reason on the same
 // branches are in one item. First come branches on which an image runs with no GPU at all, those that most hosts have before the others.
 func (m *maker) failsOn() []Item {
-	var watched []int
-	for i, d := range m.doc.Drivers {
-		if len(m.hosts[d.Branch]) > 0 || d.Ends != nil && !d.Ended || compat.Major(d.Branch) >= oldest {
-			watched = append(watched, i)
-		}
-	}
 	var g group
-	urgent, models, why := map[string]int{}, map[string][]string{}, map[string]string{}
+	watched := m.watched()
+	urgent, models, ids, why := map[string]int{}, map[string][]string{}, map[string][]string{}, map[string]string{}
 	for _, img := range m.doc.Images {
 		for _, p := range img.Platforms {
 			for _, f := range m.fails(img, p, watched) {
-				g.add(f.text, Item{State: Warned, Kind: "fails-on", Text: f.text, Do: f.do}, img.ID)
+				g.add(f.text, Item{State: Noted, Text: f.text, Do: f.do}, img.ID)
 				urgent[f.text] = f.urgent
 				switch first, known := why[f.text]; {
 				case !known:
@@ -39,11 +31,12 @@ func (m *maker) failsOn() []Item {
 				case first != f.why && !strings.HasPrefix(first, "for instance "):
 					why[f.text] = "for instance " + first
 				}
+				on, of := models[f.text], ids[f.text]
 				for _, model := range f.seen {
-					list := models[f.text]
-					addTo(&list, model)
-					models[f.text] = list
+					addTo(&on, model)
+					addTo(&of, img.ID)
 				}
+				models[f.text], ids[f.text] = on, of
 			}
 		}
 	}
@@ -55,7 +48,7 @@ func (m *maker) failsOn() []Item {
 			g.items[i].Text += ": " + why[item.Text]
 		}
 		if seen := models[item.Text]; len(seen) > 0 {
-			g.items[i].Text += "; so it was seen on " + list(seen)
+			g.items[i].Text += fmt.Sprintf("; seen on %s with %s", list(seen), who(ids[item.Text]))
 		}
 	}
 	return g.told()
@@ -115,17 +108,17 @@ func (m *maker) fails(img Image, p Platform, watched []int) (all []failure) {
 		}
 	}
 	for _, f := range reasons {
-		branches, hosts := m.named(whole[f].columns)
-		one := failure{text: "does not run on " + branches, why: f.why, do: f.do, urgent: 3 + 2*hosts, seen: whole[f].seen}
+		columns := whole[f].columns
+		one := failure{text: "does not run on " + m.named(columns), why: f.why, do: f.do, urgent: 3 + 2*m.haveOne(columns), seen: whole[f].seen}
 		if f.do != "" { // drivers that are too old: how old is what tells images apart
 			one.text, one.why = one.text+": "+f.why, ""
 		}
 		all = append(all, one)
 	}
 	if len(limited) > 0 {
-		branches, hosts := m.named(limited)
 		all = append(all, failure{
-			text: "runs on " + branches + " but for functions that are newer than the driver", why: "they fail with error 36", urgent: min(hosts, 2),
+			text: "runs on " + m.named(limited) + ", but functions that are newer than the driver fail there", why: "CUDA error 36",
+			do: "update the driver of hosts whose programs call such functions", urgent: min(m.haveOne(limited), 2),
 		})
 	}
 	return append(all, m.failingGPUs(not, known, why, seen)...)
@@ -133,28 +126,55 @@ func (m *maker) fails(img Image, p Platform, watched []int) (all []failure) {
 
 // failingGPUs puts GPUs that fail on the same branches together.
 func (m *maker) failingGPUs(not [][]int, known []int, why []string, seen [][]string) (all []failure) {
-	at := map[string]int{}
-	var names [][]string
+	of := map[string][]int{} // GPUs by branches
+	var order []string
 	for g, columns := range not {
 		if len(columns) == 0 {
 			continue
 		}
-		branches, _ := m.named(columns)
+		branches := m.named(columns)
 		if len(columns) == known[g] {
-			branches = "any driver that knows them"
+			branches = "any driver"
 		}
-		i, there := at[branches]
-		if !there {
-			i = len(all)
-			at[branches] = i
-			all, names = append(all, failure{}), append(names, nil)
+		if of[branches] == nil {
+			order = append(order, branches)
 		}
-		names[i] = append(names[i], fmt.Sprintf("%s (%s)", m.doc.GPUs[g].Arch, m.doc.GPUs[g].Name))
-		all[i].seen = append(all[i].seen, seen[g]...)
-		all[i].urgent = len(all[i].seen)
-		all[i].text, all[i].why = "does not run on "+list(names[i])+" with "+branches, why[g]
+		of[branches] = append(of[branches], g)
+	}
+	for _, branches := range order {
+		f := failure{text: "does not run on " + m.gpuNames(of[branches]) + " with " + branches, do: "compile it for these GPUs too, or with PTX, if hosts have them"}
+		for i, g := range of[branches] {
+			// What a file lacks is said of each GPU alike, but for its architecture.
+			reason := strings.ReplaceAll(why[g], m.doc.GPUs[g].Arch, "them")
+			switch {
+			case i == 0:
+				f.why = reason
+			case f.why != reason:
+				f.why = "for instance " + why[of[branches][0]]
+			}
+			f.seen = append(f.seen, seen[g]...)
+		}
+		if len(of[branches]) == 1 {
+			f.why = why[of[branches][0]]
+		}
+		f.urgent = len(f.seen)
+		all = append(all, f)
 	}
 	return all
+}
+
+// gpuNames is "Maxwell (sm_52) and Blackwell (sm_100, sm_120)".
+func (m *maker) gpuNames(gpus []int) string {
+	var names, words []string
+	archs := map[string][]string{}
+	for _, g := range gpus {
+		addTo(&names, m.doc.GPUs[g].Name)
+		archs[m.doc.GPUs[g].Name] = append(archs[m.doc.GPUs[g].Name], m.doc.GPUs[g].Arch)
+	}
+	for _, name := range names {
+		words = append(words, fmt.Sprintf("%s (%s)", name, strings.Join(archs[name], ", ")))
+	}
+	return list(words)
 }
 
 // column is on which GPUs of a driver an image does not run, and for how many that is not so.
@@ -204,23 +224,4 @@ func (m *maker) minDriver(digest string) string {
 		}
 	}
 	return m.oldestDriver[digest]
-}
-
-// named is "R535 (which 3 hosts here have) and R550" of columns, and how many hosts that are.
-func (m *maker) named(drivers []int) (branches string, hosts int) {
-	var words []string
-	for _, d := range drivers {
-		branch := m.doc.Drivers[d].Branch
-		word := "R" + branch
-		if n := len(m.hosts[branch]); n > 0 {
-			hosts += n
-			have := "have"
-			if n == 1 {
-				have = "has"
-			}
-			word += fmt.Sprintf(" (which %s here %s)", count(n, "host"), have)
-		}
-		words = append(words, word)
-	}
-	return list(words), hosts
 }

@@ -56,6 +56,7 @@ func (m *maker) columns() {
 	m.doc.Drivers, m.doc.GPUs = []Driver{}, []GPU{}
 	for _, d := range drivers {
 		slices.SortFunc(d.Seen, compat.Compare)
+		d.Hosts = m.hosts(d.Branch)
 		m.doc.Drivers = append(m.doc.Drivers, *d)
 	}
 	for _, g := range archs {

@@ -15,12 +15,12 @@ import (
 
 // New makes the document. Nothing in it is shared with the input that would change with it, and no list is nil.
 func New(in Input) *Document {
-	m := &maker{in: in, answers: map[string]int{}, layers: map[string]int{}, rules: map[string]verify.Rule{}}
+	m := &maker{in: in, answers: map[string]int{}, newest: map[string]gpu.Observation{}, layers: map[string]int{}, rules: map[string]verify.Rule{}}
 	for _, rule := range verify.Rules() {
 		m.rules[rule.ID] = rule
 	}
 	m.doc = &Document{
-		Version: 1, Made: in.Today.UTC(), Program: in.Program, Title: title(in), Changes: in.Changes,
+		Version: 1, Made: in.Today.UTC(), Packages: newest(in.Run), Program: in.Program, Title: title(in), Changes: in.Changes,
 		Images: []Image{}, Answers: []Answer{}, Layers: []Layer{}, Trends: []Trend{}, Looser: []Looser{},
 	}
 	m.place()
@@ -34,10 +34,12 @@ func New(in Input) *Document {
 		}
 	}
 	m.doc.Trends = trends(m.doc.Images, m.rows)
+	m.slow()
 	m.doc.Ends = m.ends()
 	m.doc.Sources = m.sources()
 	m.doc.Todo = m.todo()
 	m.doc.Verdict = m.verdict()
+	m.doc.Verdict.FailsOn = m.failsOnBranches()
 	return m.doc
 }
 
@@ -45,14 +47,22 @@ func New(in Input) *Document {
 type maker struct {
 	in      Input
 	doc     *Document
-	rows    [][]seen // by image, newest first, as Image.Rows
-	hosts   map[string]map[string]bool
-	exists  []bool // by driver and GPU, as a grid: the pair is known to somebody
+	rows    [][]seen                   // by image, newest first, as Image.Rows
+	newest  map[string]gpu.Observation // by host
+	exists  []bool                     // by driver and GPU, as a grid: the pair is known to somebody
 	answers map[string]int
 	layers  map[string]int // by digest
 	rules   map[string]verify.Rule
 	// oldestDriver is by the digest of an image.
 	oldestDriver map[string]string
+}
+
+// repository is the one that the images were looked for in, as the user wrote it; "" if none was.
+func (m *maker) repository() string {
+	if i := slices.IndexFunc(m.in.Sources, func(s Source) bool { return s.Kind == "registry" }); i >= 0 {
+		return m.in.Sources[i].Name
+	}
+	return ""
 }
 
 func title(in Input) string {
@@ -93,17 +103,21 @@ func (m *maker) sources() []Source {
 }
 
 func runSays(run *record.Run) string {
-	var newest time.Time
-	for _, in := range run.Inputs {
-		if in.Date.After(newest) {
-			newest = in.Date
-		}
-	}
 	says := count(len(run.Cells), "cell")
-	if !newest.IsZero() {
-		says += ", packages of " + newest.UTC().Format(time.DateOnly)
+	if day := newest(run); !day.IsZero() {
+		says += ", packages of " + day.Format(time.DateOnly)
 	}
 	return says
+}
+
+// newest is the newest day of the package lists of a run.
+func newest(run *record.Run) (day time.Time) {
+	for _, in := range run.Inputs {
+		if in.Date.After(day) {
+			day = in.Date.UTC()
+		}
+	}
+	return day
 }
 
 func ledgerSays(rows []gpu.Observation) string {
@@ -139,7 +153,7 @@ func orEmpty[T any](list []T) []T {
 
 // rank orders states, the worst last.
 func (s State) rank() int {
-	order := []State{Good, Warned, NotKnown, Skipped, Cancelled, Bad}
+	order := []State{Good, Noted, Warned, NotKnown, Skipped, Cancelled, Bad}
 	if i := slices.Index(order, s); i >= 0 {
 		return i
 	}

@@ -77,6 +77,76 @@ func TestRowsOnce(t *testing.T) {
 	}
 }
 
+// TestHostHasItsNewestDriver: a host that was updated has its old driver no more, and rows of two hosts are two.
+func TestHostHasItsNewestDriver(t *testing.T) {
+	t.Parallel()
+	for _, named := range []bool{true, false} {
+		in := fine()
+		old := reporttest.Row(reporttest.Host("gpu1", "535.161.07", "NVIDIA H200", "9.0"), "example-gpu1", subject, "deviceQuery", "direct", reporttest.Today.AddDate(0, -6, 0))
+		in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, old)
+		if !named {
+			for i := range in.Ledgers[0].Rows {
+				in.Ledgers[0].Rows[i].Row.Node = nil
+			}
+		}
+		d := report.New(in)
+		for _, driver := range d.Drivers {
+			if want := map[string]int{"580": 1}[driver.Branch]; len(driver.Hosts) != want {
+				t.Errorf("R%s has hosts %q, want %d", driver.Branch, driver.Hosts, want)
+			}
+		}
+		if says := d.Sources[1].Says; says != "2 rows of 1 host" {
+			t.Errorf("the ledger has %s, want 2 rows of 1 host", says)
+		}
+	}
+	in := fine()
+	one := in.Ledgers[0].Rows[0]
+	one.Row.Started, one.Row.Devices, one.Row.Under = time.Time{}, []string{}, nil
+	two := one
+	two.Host.Driver = "550.54.14"
+	in.Ledgers[0].Rows = []gpu.Observation{one, two}
+	if rows := write(t, in).image(subject).Rows; len(rows) != 2 {
+		t.Errorf("%d rows of two hosts without a start time, want 2", len(rows))
+	}
+}
+
+// TestNotTagged: where the repository lacks tags, no sentence says that images are tagged.
+func TestNotTagged(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	in.Sources = append(in.Sources, report.Source{Kind: "registry", Name: "registry.example/cuda", Says: "nothing"})
+	in.Absent = map[string][]string{}
+	for _, c := range in.Run.Cells {
+		in.Absent[c.ID] = []string{c.ID}
+	}
+	p := write(t, in)
+	want := "All 3 images are built and verified, and 1 was seen to run on GPUs; 3 have warnings; above all 12.4-base-debian13 has a tag that is not in the registry: 12.4-base-debian13."
+	if p.Verdict.Sentence != want || !slices.ContainsFunc(p.Todo, func(i report.Item) bool { return i.Do == "Run 'cudabuild push registry.example/cuda'." }) {
+		t.Errorf("the verdict is %q, want %q, and how to push there", p.Verdict.Sentence, want)
+	}
+}
+
+// TestPassedSince: a failure stays one, and says when it was and that it has passed since.
+func TestPassedSince(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	failed := in.Ledgers[0].Rows[0]
+	failed.Row.Result, failed.Row.Reason, failed.Row.Started = gpu.Failed, "out of luck", failed.Row.Started.AddDate(0, 0, -60)
+	in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, failed)
+	if img := write(t, in).image(subject); img.State != report.Bad || !strings.HasSuffix(img.Why, " (2026-10-02, and it has passed there since)") {
+		t.Errorf("the image is %s, %q", img.State, img.Why)
+	}
+}
+
+// TestFailsOnBranches counts images of all items, not of the first alone.
+func TestFailsOnBranches(t *testing.T) {
+	t.Parallel()
+	want := "8 images fail on R470 (on example-gpu3), 3 on R535 (on example-gpu2), R550 and R570; newer functions of 2 images fail on R470, 5 on R535"
+	if got := reporttest.Document().Verdict.FailsOn; got != want {
+		t.Errorf("it fails on %q, want %q", got, want)
+	}
+}
+
 // TestRowByConfiguration: the same configuration is the same image, however its layers were packed, and the row says so.
 func TestRowByConfiguration(t *testing.T) {
 	t.Parallel()
@@ -142,7 +212,7 @@ func TestFailsOn(t *testing.T) {
 		t.Errorf("the item is %+v", item)
 	}
 	in = reporttest.Run()
-	if text := fmt.Sprint(report.New(in).Todo); !strings.Contains(text, "R535 (which 1 host here has)") {
+	if text := fmt.Sprint(report.New(in).Todo); !strings.Contains(text, "R535 (on example-gpu2)") {
 		t.Errorf("no item says that a host has R535:\n%s", text)
 	}
 }
@@ -189,7 +259,7 @@ func TestEnds(t *testing.T) {
 		d := report.New(in)
 		got := ""
 		for _, i := range d.Todo {
-			if strings.HasPrefix(i.Text, "an example ") {
+			if strings.HasPrefix(i.Text, "An example ") {
 				got = i.Kind
 			}
 		}

@@ -18,6 +18,7 @@ import (
 const (
 	EarlierImage  = "earlier image"
 	OtherPlatform = "platform not known" // it passed, and is of an index of several platforms
+	FromTheFuture = "date in the future"
 )
 
 // seen is a row of an image, beside what the document says of it.
@@ -45,6 +46,7 @@ type found struct{ image, platform int } // platform -1 is an index
 // once tells rows apart that stand both in a ledger and in the record.
 type once struct {
 	digest, cell, sample, test, engine, devices, result, prediction string
+	host                                                            string
 	agrees                                                          string
 	started                                                         time.Time
 	standIn, dry                                                    bool
@@ -54,7 +56,7 @@ type once struct {
 // place gives every row its image, and counts those that have none.
 func (m *maker) place() {
 	cells := m.in.Run.Cells
-	m.rows, m.hosts = make([][]seen, len(cells)), map[string]map[string]bool{}
+	m.rows = make([][]seen, len(cells))
 	ids, digests := map[string]int{}, map[string][]found{}
 	note := func(digest string, at found) {
 		if digest != "" && !slices.Contains(digests[digest], at) {
@@ -78,7 +80,7 @@ func (m *maker) place() {
 			return
 		}
 		had[k] = true
-		m.noteHost(o)
+		m.seenHost(o)
 		at := m.imagesOf(o.Row, digests)
 		switch i, known := ids[o.Row.Cell]; {
 		case len(at) > 0:
@@ -91,7 +93,7 @@ func (m *maker) place() {
 			return
 		}
 		for i, platforms := range at {
-			s := see(o, platforms)
+			s := m.see(o, platforms)
 			s.row.ByConfig = s.counts() && len(digests[o.Row.Digest]) == 0
 			if s.row.Discount == EarlierImage {
 				outside["earlier images of "+cells[i].ID]++
@@ -143,7 +145,7 @@ func (m *maker) imagesOf(r gpu.Row, digests map[string][]found) map[int][]int {
 func onceOf(o gpu.Observation) once {
 	r := o.Row
 	k := once{
-		digest: r.Digest, cell: r.Cell, sample: r.Sample, test: r.Test, engine: r.Engine, devices: strings.Join(r.Devices, " "), result: string(r.Result),
+		host: hostOf(o) + " " + o.Driver(), digest: r.Digest, cell: r.Cell, sample: r.Sample, test: r.Test, engine: r.Engine, devices: strings.Join(r.Devices, " "), result: string(r.Result),
 		prediction: r.Prediction.Verdict + " " + string(r.Prediction.Result), agrees: fmt.Sprint(r.Agrees == nil, r.Agrees != nil && *r.Agrees),
 		started: r.Started.UTC(), standIn: r.StandIn || o.Host.StandIn, dry: r.Dry,
 	}
@@ -153,7 +155,7 @@ func onceOf(o gpu.Observation) once {
 	return k
 }
 
-func see(o gpu.Observation, platforms []int) seen {
+func (m *maker) see(o gpu.Observation, platforms []int) seen {
 	r := o.Row
 	s := seen{Observation: o, platforms: platforms, fails: r.Result != gpu.Passed}
 	again := r
@@ -165,11 +167,11 @@ func see(o gpu.Observation, platforms []int) seen {
 		Predicted: strings.TrimSuffix(r.Prediction.Verdict+": "+r.Prediction.Why, ": "),
 	}
 	s.row.GPU, s.row.Arch = o.Device()
-	s.row.Discount = s.discount()
+	s.row.Discount = s.discount(m.in.Today)
 	return s
 }
 
-func (s seen) discount() string {
+func (s seen) discount(today time.Time) string {
 	why := s.Discount()
 	switch {
 	case why != "":
@@ -178,6 +180,10 @@ func (s seen) discount() string {
 		return EarlierImage
 	case s.platforms[0] < 0:
 		return OtherPlatform
+	case !compat.IsVersion(s.row.Driver):
+		return gpu.WithoutDriver
+	case s.row.Started.After(today.AddDate(0, 0, 1)):
+		return FromTheFuture
 	}
 	return ""
 }
@@ -194,24 +200,45 @@ func hostOf(o gpu.Observation) string {
 	if o.Row.Node != nil && o.Row.Node.Name != "" {
 		return o.Row.Node.Name
 	}
-	name := o.Driver()
+	if len(o.Host.GPUs) == 0 {
+		return o.Driver()
+	}
+	name := ""
 	for _, g := range o.Host.GPUs {
 		name += " " + g.UUID
 	}
 	return name
 }
 
-// noteHost notes which hosts have a driver branch. Stand-ins are none.
-func (m *maker) noteHost(o gpu.Observation) {
-	driver := o.Driver()
-	if o.Row.StandIn || o.Host.StandIn || o.Row.Dry || !compat.IsVersion(driver) {
+// hostName is how people call a host.
+func hostName(o gpu.Observation) string {
+	if o.Row.Node != nil && o.Row.Node.Name != "" {
+		return o.Row.Node.Name
+	}
+	model, _ := o.Device()
+	return "a host with " + cmp.Or(model, "a GPU")
+}
+
+// seenHost notes the newest row of a host. Stand-ins are none.
+func (m *maker) seenHost(o gpu.Observation) {
+	if o.Row.StandIn || o.Host.StandIn || o.Row.Dry || !compat.IsVersion(o.Driver()) {
 		return
 	}
-	branch := branchOf(driver)
-	if m.hosts[branch] == nil {
-		m.hosts[branch] = map[string]bool{}
+	if newest, known := m.newest[hostOf(o)]; !known || o.Row.Started.After(newest.Row.Started) {
+		m.newest[hostOf(o)] = o
 	}
-	m.hosts[branch][hostOf(o)] = true
+}
+
+// hosts are the hosts that have a driver branch, by their newest rows: they may have had another before.
+func (m *maker) hosts(branch string) []string {
+	names := []string{}
+	for _, o := range m.newest {
+		if branchOf(o.Driver()) == branch {
+			names = append(names, hostName(o))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func branchOf(driver string) string { return strconv.Itoa(compat.Major(driver)) }

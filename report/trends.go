@@ -5,6 +5,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cudabuild/cudabuild/gpu"
@@ -76,4 +77,31 @@ func trend(id string, h gpu.History, current func(digest string) bool) Trend {
 // label names a trend in a sentence.
 func (t Trend) label() string {
 	return fmt.Sprintf("%s of %s by %s on %s", t.Figure, t.Test, t.Engine, cmp.Or(t.GPU, "a GPU"))
+}
+
+// slower reports whether the figures of the very image are beyond the limit.
+func (t Trend) slower() bool { return t.Worse && t.Points[len(t.Points)-1].Now }
+
+// fault is what a trend that is slower says against its image.
+func (t Trend) fault() fault {
+	beyond := "below"
+	if t.Better == gpu.Lower {
+		beyond = "above"
+	}
+	return fault{
+		state: Warned, hint: "Run it again with --repeat 10, and look what changed.",
+		why: fmt.Sprintf("is slower than before: %s is %.6g, %s the limit %.6g (median of %s %.6g)",
+			t.label(), t.Points[len(t.Points)-1].Median, beyond, t.Limit, count(t.Starts, "start"), t.Median),
+	}
+}
+
+// slow warns of images that are slower than before, if nothing worse is known of them.
+func (m *maker) slow() {
+	for _, t := range m.doc.Trends {
+		i := slices.IndexFunc(m.doc.Images, func(img Image) bool { return img.ID == t.Image })
+		if img := &m.doc.Images[i]; t.slower() && Warned.Worse(img.State) {
+			f := t.fault()
+			img.State, img.Why, img.Hint = f.state, f.why, sentence(f.hint)
+		}
+	}
 }

@@ -8,43 +8,51 @@ import (
 	"strings"
 )
 
-const (
-	mostTold = 2   // states of which the sentence says more than how many images are in them
-	mostWhy  = 240 // characters of a reason in it
-)
+// mostWhy is how many characters of a reason the sentence has.
+const mostWhy = 200
 
-// verdict counts what is well, and names what is not, the worst first.
+// verdict counts what is well and what is not, and says of the worst what it is: three clauses, to be read on a phone.
 func (m *maker) verdict() Verdict {
 	images := m.doc.Images
 	if len(images) == 0 {
-		return Verdict{NotKnown, "The run has no images."}
+		return Verdict{State: NotKnown, Sentence: "The run has no images."}
 	}
 	v := Verdict{State: Good}
-	of := map[State][]Image{}
+	of := map[State]int{}
 	for _, img := range images {
-		of[img.State] = append(of[img.State], img)
+		of[img.State]++
 		if img.State.Worse(v.State) {
 			v.State = img.State
 		}
 	}
-	well := len(of[Good]) + len(of[Warned])
-	parts := []string{fmt.Sprintf("%d of %s %s built, verified and tagged", well, count(len(images), "image"), are(len(images)))}
-	if well == len(images) && well > 1 {
-		parts[0] = fmt.Sprintf("All %d images are built, verified and tagged", well)
+	well, done := of[Good]+of[Warned], "built, verified and tagged"
+	if len(m.in.Absent)+len(m.in.Elsewhere) > 0 { // in the record they are, and not where they were pushed
+		done = "built and verified"
 	}
-	told := 0
-	for _, state := range []State{Bad, Cancelled, Skipped, NotKnown, Warned} {
-		switch list := of[state]; {
-		case len(list) == 0:
-		case told < mostTold:
-			told++
-			parts = append(parts, tell(state, list))
-		default:
-			parts = append(parts, counted(state, len(list)))
-		}
+	first := fmt.Sprintf("%d of %s %s %s", well, count(len(images), "image"), are(len(images)), done)
+	if well == len(images) && well > 1 {
+		first = fmt.Sprintf("All %d images are %s", well, done)
 	}
 	if n := m.seenRunning(); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d %s seen to run on GPUs", n, were(n)))
+		first += fmt.Sprintf(", and %d %s seen to run on GPUs", n, were(n))
+	}
+	var counts []string
+	for _, c := range []struct {
+		n         int
+		one, many string
+	}{
+		{of[Bad], "failed", "failed"},
+		{of[Cancelled] + of[Skipped], "was not built", "were not built"},
+		{of[NotKnown], "is not known", "are not known"},
+		{of[Warned], "has a warning", "have warnings"},
+	} {
+		switch c.n {
+		case 0:
+		case 1:
+			counts = append(counts, "1 "+c.one)
+		default:
+			counts = append(counts, fmt.Sprintf("%d %s", c.n, c.many))
+		}
 	}
 	unread := 0
 	for _, s := range m.doc.Sources {
@@ -53,46 +61,52 @@ func (m *maker) verdict() Verdict {
 		}
 	}
 	if unread > 0 {
-		parts = append(parts, count(unread, "source")+" of this report could not be read")
-		if Warned.Worse(v.State) {
-			v.State = Warned
-		}
+		counts = append(counts, count(unread, "source")+" could not be read")
 	}
-	v.Sentence = strings.Join(parts, "; ") + "."
+	clauses := []string{first}
+	switch one := of[Good] == len(images)-1 && unread == 0; {
+	case one: // it is told alone
+		clauses = append(clauses, m.worst(v.State))
+	case v.State != Good:
+		clauses = append(clauses, strings.Join(counts, ", "), "above all "+m.worst(v.State))
+	case len(counts) > 0:
+		clauses = append(clauses, strings.Join(counts, ", "))
+	}
+	if unread > 0 && Warned.Worse(v.State) {
+		v.State = Warned
+	}
+	v.Sentence = strings.Join(clauses, "; ") + "."
 	return v
 }
 
-// seenRunning counts images that a GPU has run, and none failed otherwise than predicted.
+// worst says what is wrong with one of the images of the worst state: that which is told first of what is to do.
+func (m *maker) worst(state State) string {
+	is := func(id string) bool {
+		return slices.ContainsFunc(m.doc.Images, func(img Image) bool { return img.ID == id && img.State == state })
+	}
+	id := m.doc.Images[slices.IndexFunc(m.doc.Images, func(img Image) bool { return img.State == state })].ID
+	for _, item := range slices.Backward(m.doc.Todo) {
+		if i := slices.IndexFunc(item.Images, is); i >= 0 && item.State == state {
+			id = item.Images[i]
+		}
+	}
+	img := m.doc.Images[slices.IndexFunc(m.doc.Images, func(img Image) bool { return img.ID == id })]
+	why := strings.TrimSuffix(img.Why, ".")
+	if runes := []rune(why); len(runes) > mostWhy {
+		why = string(runes[:mostWhy]) + "…"
+	}
+	return id + " " + why
+}
+
+// seenRunning counts images that are well, and that a GPU has run.
 func (m *maker) seenRunning() (n int) {
-	for _, rows := range m.rows {
-		passed := slices.ContainsFunc(rows, func(s seen) bool { return s.counts() && !s.fails })
-		if passed && !slices.ContainsFunc(rows, seen.against) {
+	for i, rows := range m.rows {
+		state := m.doc.Images[i].State
+		if (state == Good || state == Warned) && slices.ContainsFunc(rows, func(s seen) bool { return s.counts() && !s.fails }) {
 			n++
 		}
 	}
 	return n
-}
-
-// tell says of images of one state how many there are, and of the first what it is.
-func tell(state State, list []Image) string {
-	first := list[0]
-	why := strings.TrimSuffix(first.Why, ".")
-	if runes := []rune(why); len(runes) > mostWhy {
-		why = string(runes[:mostWhy]) + "…"
-	}
-	if len(list) == 1 {
-		return first.ID + " " + why
-	}
-	return fmt.Sprintf("%s, the first of them %s, which %s", counted(state, len(list)), first.ID, why)
-}
-
-// counted is "2 were skipped".
-func counted(state State, n int) string {
-	words := map[State][2]string{
-		Bad: {"failed", "failed"}, Cancelled: {"was cancelled", "were cancelled"}, Skipped: {"was skipped", "were skipped"},
-		NotKnown: {"is not known to be well", "are not known to be well"}, Warned: {"has a warning", "have warnings"},
-	}[state]
-	return fmt.Sprintf("%d %s", n, words[min(n, 2)-1])
 }
 
 func were(n int) string {

@@ -75,7 +75,7 @@ func (p *published) look(ctx context.Context, s *reportSources, looker *attest.L
 		case now == nil:
 			none = append(none, tag)
 		case now.Digest.String() != cell.Digest:
-			other = append(other, tag)
+			other = append(other, fmt.Sprintf("%s is %.19s now", tag, now.Digest))
 		}
 	}
 	found, err := looker.Look(ctx, s.repo.Digest(cell.Digest))

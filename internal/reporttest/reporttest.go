@@ -27,13 +27,13 @@ func Document() *report.Document { return report.New(Run()) }
 // Run is what the example is made of. Each call makes it anew.
 func Run() report.Input {
 	in := report.Input{
-		Today: Today, Program: "example", Title: "cuda",
+		Today: Today, Program: "0.2.0", Title: "cuda",
 		Sources: []report.Source{
 			{Kind: "run", Name: "out/run.json"},
 			{Kind: "ledger", Name: "example-ledger"},
 			{Kind: "registry", Name: "registry.example/cuda", Says: "2 images with evidence"},
 			{Kind: "since", Name: "last-week/run.json"},
-			{Kind: "ledger", Name: "example-lost", Problem: "open example-lost: no such file or directory"},
+			{Kind: "images", Name: "out/images", Says: "11 of 13 images read", Problem: "out/images: 12.4-devel-debian13: layer 3: unexpected EOF"},
 		},
 		Run:      &record.Run{Version: 1, Inputs: []record.Input{{OS: "debian13", Platform: "linux/amd64", Date: Today.AddDate(0, 0, -2)}}},
 		Contents: map[string]contents.Image{}, Reports: map[string]verify.Report{}, Unread: map[string]string{}, Ends: map[string]*support.End{},
@@ -51,10 +51,10 @@ func Run() report.Input {
 	}
 	unread := Digest("12.4-devel-debian13 linux/amd64")
 	delete(in.Contents, unread)
-	in.Unread[unread] = "out/images has no such image"
+	in.Unread[unread] = "out/images: 12.4-devel-debian13: layer 3: unexpected EOF"
 	end := func(date, what string, ids ...string) {
 		for _, id := range ids {
-			in.Ends[id] = &support.End{Date: date, What: what, Source: "an example, no source"}
+			in.Ends[id] = &support.End{Date: date, What: what, Source: "made up for this example"}
 		}
 	}
 	end("2026-08-31", "Debian 11", "11.2-nbody-debian11")
@@ -78,10 +78,11 @@ func cells() []record.Cell {
 	devel := cell("12.4-devel-debian13", nil, "linux/amd64")
 	devel.Images[0].Verdict = verify.Warn
 	devel.Images[0].Findings = []verify.Finding{{
-		Rule: "search-path", Severity: verify.SeverityWarn, Path: "etc/ld.so.conf.d/example.conf", Layer: &verify.Layer{Index: 1}, Detail: "an example of a warning",
+		Rule: "stub-search-path", Severity: verify.SeverityWarn, Path: "usr/local/bin/train", Layer: &verify.Layer{Index: 1},
+		Detail: "its RUNPATH names usr/local/cuda-12.4/lib64/stubs, which holds stubs",
 	}}
 	leaks := cell("11.8-runtime-debian12", nil, "linux/amd64")
-	leaks.Status, leaks.Stage, leaks.Reason = record.Failed, record.StageVerify, "1 file of the driver"
+	leaks.Status, leaks.Stage, leaks.Reason = record.Failed, record.StageVerify, "driver-library usr/lib/x86_64-linux-gnu/libcuda.so.550.54.14 in layer 2"
 	leaks.Hint = "install the CUDA libraries without the driver packages"
 	leaks.Images[0].Verdict = verify.Fail
 	leaks.Images[0].Findings = []verify.Finding{{
@@ -94,7 +95,7 @@ func cells() []record.Cell {
 	}
 	unsure := cell("13.0-runtime-ubuntu24.04", nil, "linux/amd64") // where it runs nobody can tell
 	p := &unsure.Images[0].Portability
-	p.Unsure = "a file of an example could not be understood"
+	p.Unsure = "the device code of usr/lib/x86_64-linux-gnu/libcublas.so.13 could not be read"
 	for i := range p.Predictions {
 		if p.Predictions[i].Verdict.Runs() {
 			p.Predictions[i].Prediction = compat.Prediction{Verdict: compat.Unknown, Why: p.Unsure}
@@ -109,7 +110,7 @@ func cells() []record.Cell {
 		cell("11.8-base-debian12", nil, "linux/amd64"),
 		leaks,
 		lost("11.8-nbody-debian12", record.Skipped, "", "11.8-runtime-debian12 failed"),
-		lost("12.8-base-ubuntu22.04", record.Failed, record.StageBuild, "install cuda-cudart-12-8: 404 Not Found"),
+		lost("12.8-base-ubuntu22.04", record.Failed, record.StageBuild, "[ubuntu22.04 cuda 12.8] install cuda-cudart-12-8: 404 Not Found"),
 		lost("12.8-nbody-ubuntu22.04", record.Cancelled, "", "interrupted"),
 		unread,
 		cell("11.2-nbody-debian11", code(), "linux/amd64"),
@@ -158,8 +159,12 @@ func judged(id, digest, platform, cuda string, sass []compat.Target) verify.Repo
 		value = "cuda>=11.2" // looser would do
 	}
 	requirement, _ := compat.ParseRequirement("NVIDIA_REQUIRE_CUDA", value)
+	part := "usr/lib/x86_64-linux-gnu/libcudart.so." + cuda
+	if len(sass) > 0 {
+		part = "usr/local/bin/nbody"
+	}
 	needs := compat.Needs{
-		Parts:   []compat.Part{{Name: "usr/lib/libcudart.so." + cuda, Runtime: cuda, SASS: sass}},
+		Parts:   []compat.Part{{Name: part, Runtime: cuda, SASS: sass}},
 		Require: []compat.Requirement{requirement},
 	}
 	r := verify.Report{
@@ -222,23 +227,38 @@ func changes() *diff.Result {
 			Files:    []diff.FileChange{}, Config: []diff.ValueChange{}, Predictions: []diff.Prediction{}, Rows: []diff.RowChange{},
 		}
 	}
-	changed := image("12.4-nbody-debian13", diff.Changed)
-	changed.OldDigest, changed.NewDigest = Digest("last week's 12.4-nbody-debian13"), Digest("12.4-nbody-debian13 linux/amd64")
-	changed.Causes = []int{0, 1}
-	changed.Packages = []diff.PackageChange{{Manager: "dpkg", Name: "bash", Arch: "amd64", Old: "5.2.37-2+b9", New: "5.2.37-2+b10"}}
-	changed.Files = []diff.FileChange{{Path: "usr/bin/bash", How: "content"}, {Path: "usr/local/bin/nbody", How: "content", Cause: 1}}
-	changed.Rows = []diff.RowChange{{Test: "nbody", Engine: "direct", Driver: "580.65.06", GPU: "NVIDIA H200", Old: "pass", New: "fail"}}
-	worse := image("11.8-runtime-debian12", diff.Changed)
-	worse.NewVerdict, worse.Causes = "failed at verify", []int{0}
-	added := image("12.8-base-ubuntu22.04", diff.Added)
-	added.OldVerdict, added.NewVerdict = "", "failed at build"
+	var all []diff.Image
+	for _, c := range cells() {
+		i := image(c.ID, diff.Same)
+		i.NewVerdict = string(c.Status)
+		if c.Stage != "" {
+			i.NewVerdict += " at " + c.Stage
+		}
+		i.OldVerdict, i.NewSize, i.OldSize, i.NewDigest, i.OldDigest = i.NewVerdict, c.SizeBytes, c.SizeBytes, c.Digest, c.Digest
+		switch c.ID {
+		case "12.4-nbody-debian13":
+			i.State, i.OldDigest, i.OldSize = diff.Changed, Digest("last week's 12.4-nbody-debian13"), c.SizeBytes-1e6
+			i.Causes = []int{0, 1}
+			i.Packages = []diff.PackageChange{{Manager: "dpkg", Name: "bash", Arch: "amd64", Old: "5.2.37-2+b9", New: "5.2.37-2+b10"}}
+			i.Files = []diff.FileChange{{Path: "usr/bin/bash", How: "content"}, {Path: "usr/local/bin/nbody", How: "content", Cause: 1}}
+			i.Rows = []diff.RowChange{{Test: "nbody", Engine: "direct", Driver: "580.65.06", GPU: "NVIDIA H200", Old: "pass", New: "fail"}}
+		case "11.8-runtime-debian12":
+			i.State, i.OldVerdict, i.OldDigest = diff.Changed, "passed", Digest("last week's 11.8-runtime-debian12")
+			i.Causes = []int{2}
+			i.Files = []diff.FileChange{{Path: "usr/lib/x86_64-linux-gnu/libcuda.so.550.54.14", How: "added", Cause: 2}}
+		case "12.8-base-ubuntu22.04", "12.8-nbody-ubuntu22.04":
+			i.State, i.OldVerdict, i.OldSize, i.OldDigest = diff.Added, "", 0, ""
+		}
+		all = append(all, i)
+	}
 	return &diff.Result{
 		Version: 1, Old: diff.Side{Name: "last-week/run.json", Date: Today.AddDate(0, 0, -9)}, New: diff.Side{Name: "out/run.json", Date: Today.AddDate(0, 0, -2)},
 		Causes: []diff.Cause{
 			{Kind: diff.Package, What: "bash 5.2.37-2+b9 -> 5.2.37-2+b10", Place: "package lists of debian13", Changes: 2},
 			{Kind: diff.Source, What: "nbody.cu changed", Place: "samples/nbody/nbody.cu", Changes: 1},
+			{Kind: diff.Recipe, What: "+COPY libcuda.so.550.54.14 /usr/lib/x86_64-linux-gnu/", Place: "matrix.yaml:14", Changes: 1},
 		},
-		Images: []diff.Image{changed, worse, added, image("12.4-base-debian13", diff.Same)},
+		Images: all,
 	}
 }
 

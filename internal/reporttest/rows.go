@@ -75,12 +75,12 @@ func observations() (all []gpu.Observation) {
 	day := func(n int) time.Time { return Today.AddDate(0, 0, n) }
 
 	for i := range 12 { // a baseline of an earlier image, and slower since
-		o := Row(h200, "example-gpu1", "12.4-deviceQuery-debian13", "nbody", "nvidia", day(-30+i))
+		o := Row(h200, "example-gpu1", "13.0-nbody-ubuntu24.04", "nbody", "nvidia", day(-30+i))
 		o.Row.Figures = gpu.Figures{Bodies: 135168, Precision: "float", GFLOPS: 36000 + float64(i%4)*50}
-		o.Row.Digest, o.Row.Config = Digest("last week's 12.4-deviceQuery-debian13"), ""
+		o.Row.Digest, o.Row.Config = Digest("last week's 13.0-nbody-ubuntu24.04"), ""
 		all = append(all, o)
 	}
-	slower := Row(h200, "example-gpu1", "12.4-deviceQuery-debian13", "nbody", "nvidia", day(-1))
+	slower := Row(h200, "example-gpu1", "13.0-nbody-ubuntu24.04", "nbody", "nvidia", day(-1))
 	slower.Row.Figures = gpu.Figures{Bodies: 135168, Precision: "float", GFLOPS: 31000}
 
 	failed := Row(h200, "example-gpu1", "12.4-nbody-debian13", "nbody", "direct", day(-1))
@@ -93,7 +93,7 @@ func observations() (all []gpu.Observation) {
 	refused.Row.Result, refused.Row.Reason = gpu.Refused, "driver>=525.60.13: the driver is 470.57.02"
 
 	better := Row(old, "example-gpu3", "11.2-nbody-debian11", "nbody", "direct", day(-2)) // runs where it was predicted not to
-	better.Row.Prediction = gpu.Prediction{Verdict: "no", Why: "an example of a wrong prediction", Result: gpu.Failed}
+	better.Row.Prediction = gpu.Prediction{Verdict: "no", Why: "usr/local/bin/nbody has no code for sm_75", Result: gpu.Failed}
 	better.Row.Agrees = &disagrees
 
 	standIn := Row(a100, "example-gpu2", "12.4-runtime-debian13", "cublas", "direct", day(-1))

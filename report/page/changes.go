@@ -22,9 +22,16 @@ const (
 type changes struct {
 	*diff.Result
 	Counts  []report.Count // of images, by what became of them
+	Why     []cause
 	All     []changedImage // in the order of the result, without those that are the same
 	Details bool           // what changed in each image is shown here too
 	Left    int            // images whose details are left out, because the page would be too long
+}
+
+// cause is one with the number of images that it holds for.
+type cause struct {
+	diff.Cause
+	Of int
 }
 
 // changedImage is one image with its causes in words, and its lists as far as they are shown.
@@ -40,6 +47,14 @@ type changedImage struct {
 
 func changesOf(r *diff.Result, details bool) *changes {
 	c := &changes{Result: r, Details: details}
+	for _, known := range r.Causes {
+		c.Why = append(c.Why, cause{Cause: known})
+	}
+	for _, image := range r.Images {
+		for _, cause := range image.Causes {
+			c.Why[cause].Of++
+		}
+	}
 	lines := 0
 	for _, image := range r.Images {
 		if image.Same() {
@@ -79,8 +94,8 @@ func (c *changes) link(d *report.Document) {
 }
 
 // AtOnce and Further are causes, and the same of images: those that stand there, and those for which a reader has to ask.
-func (c *changes) AtOnce() []diff.Cause  { return c.Causes[:min(mostCauses, len(c.Causes))] }
-func (c *changes) Further() []diff.Cause { return c.Causes[len(c.AtOnce()):] }
+func (c *changes) AtOnce() []cause  { return c.Why[:min(mostCauses, len(c.Why))] }
+func (c *changes) Further() []cause { return c.Why[len(c.AtOnce()):] }
 
 func (c *changes) ImagesAtOnce() []changedImage  { return c.All[:min(mostImages, len(c.All))] }
 func (c *changes) ImagesFurther() []changedImage { return c.All[len(c.ImagesAtOnce()):] }

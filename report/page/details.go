@@ -101,7 +101,7 @@ func gridsOf(d *report.Document) grids {
 		if driver.Ended {
 			ended = "ended"
 		}
-		if len(driver.Seen) > 0 {
+		if len(driver.Hosts) > 0 {
 			here = "here"
 		}
 		g.Drivers = append(g.Drivers, []string{plain.Text(driver.Branch), plain.Text(driver.Version), ended, here})

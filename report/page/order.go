@@ -46,4 +46,4 @@ func inOrder(d *report.Document) *report.Document {
 }
 
 // over says whether a branch gets no updates, and no host here has it.
-func over(d report.Driver) bool { return d.Ended && len(d.Seen) == 0 }
+func over(d report.Driver) bool { return d.Ended && len(d.Hosts) == 0 }

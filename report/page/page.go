@@ -31,9 +31,8 @@ var assets embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
-	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "ended": ended, "counts": counts, "inc": func(i int) int { return i + 1 }, "legend": legend, "marks": func() []mark { return marks }, "states": func() []stateMark { return states },
+	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "ended": ended, "counts": counts, "inc": func(i int) int { return i + 1 }, "legend": legend, "marks": func() []mark { return marks }, "states": imageStates,
 	"spans":      spans,
-	"first":      first,
 	"scriptHash": scriptHash,
 	"style":      func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
 	"script":     func() template.JS { return template.JS(script()) },                      //nolint:gosec // ours
@@ -58,14 +57,6 @@ func scriptHash() string {
 // ended says whether something of the images gets no updates.
 func ended(images []report.Image) bool {
 	return slices.ContainsFunc(images, func(i report.Image) bool { return i.Ended })
-}
-
-// first is the first item of a kind, nil if there is none.
-func first(kind string, all []report.Item) *report.Item {
-	if i := slices.IndexFunc(all, func(item report.Item) bool { return item.Kind == kind }); i >= 0 {
-		return &all[i]
-	}
-	return nil
 }
 
 // Write prints the page of a report. Errors are w's.

@@ -31,7 +31,7 @@ const (
 
 // symbols stand beside the words of states.
 var symbols = map[report.State]string{
-	report.Good: "✓", report.Warned: "!", report.NotKnown: "?", report.Skipped: "–", report.Cancelled: "–", report.Bad: "✗",
+	report.Good: "✓", report.Noted: "•", report.Warned: "!", report.NotKnown: "?", report.Skipped: "–", report.Cancelled: "–", report.Bad: "✗",
 }
 
 // said is a state with its symbol; of a state that nobody knows it says so.
@@ -46,11 +46,15 @@ func said(s report.State) string {
 func Markdown(w io.Writer, d *report.Document) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "## %s: %s\n\n%s\n", text(d.Title), said(d.Verdict.State), cut(d.Verdict.Sentence, 4*mostText))
+	if d.Verdict.FailsOn != "" {
+		fmt.Fprintf(&b, "\nDoes not run everywhere: %s.\n", cut(d.Verdict.FailsOn, 4*mostText))
+	}
 	todo(&b, d)
 	images(&b, d)
 	grid(&b, d)
 	changes(&b, d)
 	ends(&b, d)
+	looser(&b, d)
 	fmt.Fprintf(&b, "\nMade on %s by cudabuild %s", d.Made.Format(time.DateOnly), text(d.Program))
 	for _, s := range d.Sources {
 		fmt.Fprintf(&b, "; %s %s", text(s.Kind), text(s.Name))
@@ -178,15 +182,23 @@ func changes(b *bytes.Buffer, d *report.Document) {
 	for _, c := range d.Changes.Counts() {
 		counts = append(counts, fmt.Sprintf("%d %s", c.N, c.What))
 	}
-	fmt.Fprintf(b, "Images: %s.\n\n", strings.Join(counts, ", "))
+	fmt.Fprintf(b, "Of %d images: %s.\n\n", len(d.Changes.Images), strings.Join(counts, ", "))
 	judged(b, d.Changes)
 	if len(d.Changes.Causes) == 0 {
 		return
 	}
-	b.WriteString("| cause | place | changes |\n| --- | --- | ---: |\n")
+	of := make([][]string, len(d.Changes.Causes)) // images by cause
+	for _, i := range d.Changes.Images {
+		for _, c := range i.Causes {
+			if !slices.Contains(of[c], i.Cell) {
+				of[c] = append(of[c], i.Cell)
+			}
+		}
+	}
+	b.WriteString("| cause | place | images | changes |\n| --- | --- | --- | ---: |\n")
 	list := d.Changes.Causes[:min(len(d.Changes.Causes), mostRows)]
-	for _, c := range list {
-		fmt.Fprintf(b, "| %s: %s | %s | %d |\n", text(string(c.Kind)), text(c.What), text(c.Place), c.Changes)
+	for n, c := range list {
+		fmt.Fprintf(b, "| %s: %s | %s | %s | %d |\n", text(string(c.Kind)), text(c.What), text(c.Place), text(some(of[n], 4)), c.Changes)
 	}
 	leftOut(b, len(d.Changes.Causes)-len(list), "causes", "those shown have most changes")
 }
@@ -199,7 +211,7 @@ func judged(b *bytes.Buffer, r *diff.Result) {
 	if len(list) == 0 {
 		return
 	}
-	b.WriteString("| image | is | verdict | answers | rows |\n| --- | --- | --- | ---: | ---: |\n")
+	b.WriteString("| image | is | built and verified | answers that changed | rows that changed |\n| --- | --- | --- | ---: | ---: |\n")
 	for _, i := range list[:min(len(list), mostRows)] {
 		is, verdict := string(i.State), text(i.NewVerdict)
 		if i.Retagged() {
@@ -218,16 +230,36 @@ func ends(b *bytes.Buffer, d *report.Document) {
 	if len(d.Ends) == 0 {
 		return
 	}
-	b.WriteString("\n### Ends\n\n| what | ends | images |\n| --- | --- | ---: |\n")
+	b.WriteString("\n### Ends\n\n| what | ends | concerns |\n| --- | --- | --- |\n")
 	list := d.Ends[:min(len(d.Ends), mostRows)]
 	for _, e := range list {
 		when := fmt.Sprintf("%s, in %d days", e.End.Date, e.Days)
 		if e.Ended {
 			when = strings.TrimSuffix("✗ ended "+e.End.Date, " ")
 		}
-		fmt.Fprintf(b, "| %s | %s | %d |\n", text(e.End.What), text(when), len(e.Images))
+		concerns := fmt.Sprintf("%d images", len(e.Images))
+		if len(e.Images) == 0 {
+			concerns = cmp.Or(some(e.Hosts, 4), "no host here")
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |\n", text(e.End.What), text(when), text(concerns))
 	}
 	leftOut(b, len(d.Ends)-len(list), "ends", "those shown come first")
+}
+
+func looser(b *bytes.Buffer, d *report.Document) {
+	if len(d.Looser) == 0 {
+		return
+	}
+	b.WriteString("\n### Looser requirements\n\nThese refuse driver branches on which the image is predicted to run.\n\n| image | requires | could require | would admit |\n| --- | --- | --- | --- |\n")
+	list := d.Looser[:min(len(d.Looser), mostRows)]
+	for _, l := range list {
+		admits := "R" + strings.Join(l.Drivers, ", R")
+		if len(l.Seen) > 0 {
+			admits += ", seen to run on R" + strings.Join(l.Seen, ", R")
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", text(l.Image), text(l.Requires), text(l.Could), text(admits))
+	}
+	leftOut(b, len(d.Looser)-len(list), "requirements", "those shown come first")
 }
 
 // leftOut says what a table does not show.

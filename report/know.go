@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cudabuild/cudabuild/diff"
+)
+
+// changedItems are the images of which nobody can tell what changed. What changed stands in a section of its own, and what got
+// worse is told with what is wrong.
+func (m *maker) changedItems() []Item {
+	if m.in.Changes == nil {
+		return nil
+	}
+	var ids []string
+	for _, img := range m.in.Changes.Images {
+		if img.State == diff.Unread {
+			addTo(&ids, img.Cell)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return []Item{{
+		State: Noted, Text: fmt.Sprintf("%s changed since %s, and what changed could not be read.", who(ids), m.in.Changes.Old.Name), Images: ids,
+		Do: "keep the folder of images of the earlier run beside its record",
+	}}
+}
+
+// staleItems are the images that have rows, none of which counts.
+func (m *maker) staleItems() []Item {
+	var g group
+	for i, rows := range m.rows {
+		if len(rows) == 0 || slices.ContainsFunc(rows, seen.counts) {
+			continue
+		}
+		n := map[string]int{}
+		for _, s := range rows {
+			n[s.row.Discount]++
+		}
+		var why []string
+		for _, c := range counts(n) {
+			why = append(why, fmt.Sprintf("%d %s", c.N, c.What))
+		}
+		text := fmt.Sprintf("has not been seen on a GPU: of %s none counts (%s)", count(len(rows), "row"), strings.Join(why, ", "))
+		g.add(text, Item{State: Noted, Text: text, Do: "Run 'cudabuild gpu --ledger ledger oci:out/images:TAG' on a host with a GPU."}, m.in.Run.Cells[i].ID)
+	}
+	return g.told()
+}
+
+// endItems are what ends within 90 days, and then what has ended.
+func (m *maker) endItems() []Item {
+	var all []Item
+	for _, e := range m.doc.Ends {
+		branch, what := m.branchThatEnds(e) != "", strings.ToUpper(e.End.What[:min(1, len(e.End.What))])+e.End.What[min(1, len(e.End.What)):]
+		item := Item{State: Noted, Kind: "ends", Text: fmt.Sprintf("%s ends on %s, in %s", what, e.End.Date, count(e.Days, "day")), Images: e.Images}
+		if e.Ended {
+			item.Kind, item.Text = "ended", fmt.Sprintf("%s has ended%s", what, strings.TrimSuffix(" on "+e.End.Date, " on "))
+		}
+		switch {
+		case branch && len(e.Hosts) == 0:
+			item.Text += ": no host here has it."
+		case branch:
+			item.Text += ": " + hosts(e.Hosts) + " " + has(len(e.Hosts)) + " it."
+			item.Do = "update the driver there"
+		case e.Ended:
+			item.Text += ": it concerns " + who(e.Images) + "."
+			item.Do = "'cudabuild matrix --supported' leaves such images out, 'cudabuild retire --ended' takes their tags away"
+		default:
+			item.Text += ": it concerns " + who(e.Images) + "."
+			item.Do = "move those who use them to a newer release"
+		}
+		all = append(all, item)
+	}
+	return all
+}
+
+func has(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
+}
+
+// branchThatEnds is the driver branch whose end it is, "" if it is that of something else.
+func (m *maker) branchThatEnds(e Ending) string {
+	for _, d := range m.doc.Drivers {
+		if d.Ends != nil && *d.Ends == e.End {
+			return d.Branch
+		}
+	}
+	return ""
+}
