@@ -87,7 +87,7 @@ func words() map[any][]string {
 		diff.State(""):   {string(diff.Same), string(diff.Changed), string(diff.Added), string(diff.Removed), string(diff.Unread)},
 		attest.State(""): {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
 		report.State(""): {
-			string(report.Good), string(report.Warned), string(report.NotKnown), string(report.Skipped), string(report.Cancelled), string(report.Bad),
+			string(report.Good), string(report.Noted), string(report.Warned), string(report.NotKnown), string(report.Skipped), string(report.Cancelled), string(report.Bad),
 		},
 		report.How(""): {string(report.Predicted), string(report.Seen), string(report.Disagrees), string(report.Open)},
 		gpu.State(""):  {string(gpu.Broken), string(gpu.Slower), string(gpu.Flaky)},
