@@ -133,6 +133,8 @@
   // One image.
   const section = by("image"), inside = by("image-body"), title = by("image-h");
   const own = (data, chosen, at) => {
+    const shown = inside.querySelector("table.rows"), rowAt = new Map(); // by their places among all rows of the image
+    if (shown) shown.dataset.rows.split(" ").forEach((n, i) => rowAt.set(Number(n), shown.tBodies[0].rows[i]));
     for (const place of inside.querySelectorAll(".own")) {
       const grid = data.grids[data.images[at][1 + Number(place.dataset.platform)]] || [];
       const why = place.previousElementSibling;
@@ -149,10 +151,9 @@
             link.setAttribute("aria-current", "true");
             const of = data.answers[answer];
             why.append(make("p", {}, make("strong", {}, `R${d[0]}${d[1] ? " (" + d[1] + ")" : ""}${d[2] ? ", ended" : ""}, ${g[0]} ${g[1]}: ${mark.word}. `), of ? of[2] : "Of one platform nothing is known."));
-            for (const n of (of && of[3]) || []) {
-              const row = inside.querySelectorAll("table.rows tbody tr")[n];
-              if (row) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
-            }
+            const seen = (of && of[3]) || [], here = seen.map((n) => rowAt.get(n)).filter(Boolean).slice(0, 5);
+            for (const row of here) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
+            if (seen.length > here.length) why.append(make("p", { class: "note" }, `${seen.length - here.length} more rows.`));
           }
           cell.append(link);
           return cell;

@@ -380,3 +380,25 @@ func TestDifference(t *testing.T) {
 		rest = after
 	}
 }
+
+// TestManyRows: of many rows the newest are shown, and of each answer one that failed, if any did.
+func TestManyRows(t *testing.T) {
+	t.Parallel()
+	d := one(report.Answer{How: report.Disagrees, Runs: "no", Rows: []int{700, 701, 702}}, report.Answer{How: report.Seen, Runs: "yes", Rows: []int{99, 800}},
+		report.Answer{How: report.Seen, Runs: "yes", Rows: []int{900}}, report.Answer{How: report.Seen, Runs: "yes", Rows: []int{5000}})
+	for i := range 1000 {
+		d.Images[0].Rows = append(d.Images[0].Rows, report.Row{Result: "pass", Reason: fmt.Sprintf("row-%d.", i)})
+	}
+	d.Images[0].Rows[701].Result = "fail"
+	text := details(t, written(t, d))
+	for i := range 1000 {
+		if shown, want := strings.Contains(text, fmt.Sprintf("row-%d.", i)), i < 100 || i == 701 || i == 900; shown != want {
+			t.Errorf("row %d is there: %t, want %t", i, shown, want)
+		}
+	}
+	for _, want := range []string{" 99 701 900\"", "102 of 1000"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("want %q", want)
+		}
+	}
+}

@@ -181,6 +181,13 @@ describe('the example', () => {
       }));
   }
 
+  test('says why, and shows what was seen, of a driver and a GPU', () =>
+    look(example, {}, '#image=12.4-nbody-debian13&driver=580&gpu=sm_90', async (page) => {
+      await page.locator('#image .why').getByText('R580').waitFor();
+      assert.match(await page.locator('#image .why').innerText(), /Row: .*NVIDIA H200.*fail/);
+      assert.equal(await page.locator('#image [aria-current]').count(), 1);
+    }));
+
   test('says that there is no such image', () =>
     look(example, {}, '#image=1.0-none-nowhere', async (page) => {
       await page.getByText('1.0-none-nowhere').first().waitFor();
