@@ -34,7 +34,7 @@ type Document struct {
 	Answers []Answer `json:"answers"` // distinct ones, to which the grids of platforms refer
 	Layers  []Layer  `json:"layers"`  // distinct ones, to which platforms refer
 	Trends  []Trend  `json:"trends"`
-	Ends    []Ending `json:"ends"`   // what has ended, or ends within 90 days, the next first; then what has ended
+	Ends    []Ending `json:"ends"`   // what ends within 90 days, or the next end if nothing does, the next first; then what has ended
 	Looser  []Looser `json:"looser"` // requirements that refuse drivers on which the image is predicted to run
 	// Outside counts rows that are of no image here, by what they are of: "images that are not in the record", "earlier images of
 	// 12.4-nbody-debian13".
@@ -49,6 +49,7 @@ type Source struct {
 	Name    string `json:"name"`
 	Says    string `json:"says"`    // "10 cells, built 2026-11-30", "109 rows of 3 hosts"
 	Problem string `json:"problem"` // what could not be read, "" if all was
+	Do      string `json:"do"`      // what to do about that, "" if it is not known
 }
 
 // State is how something stands, worst last.

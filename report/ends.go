@@ -16,7 +16,8 @@ import (
 // soon is how many days before an end it is to be known.
 const soon = 90
 
-// ends are the ends of images, and of the driver branches: those that hosts have, or that end soon.
+// ends are the ends of images, and of the driver branches: those that hosts have, or that end soon. Where nothing ends soon the
+// next end is there.
 func (m *maker) ends() []Ending {
 	all, at := []Ending{}, map[support.End]int{}
 	add := func(end *support.End, ids, hosts []string) {
@@ -25,7 +26,7 @@ func (m *maker) ends() []Ending {
 		}
 		days, dated := daysUntil(end, m.in.Today)
 		ended := end.Past(m.in.Today)
-		if !ended && (!dated || days > soon) {
+		if !ended && !dated {
 			return
 		}
 		i, known := at[*end]
@@ -40,7 +41,8 @@ func (m *maker) ends() []Ending {
 		add(img.Ends, []string{img.ID}, nil)
 	}
 	for _, d := range m.doc.Drivers {
-		if len(d.Seen) > 0 || !d.Ended {
+		days, _ := daysUntil(cmp.Or(d.Ends, &support.End{}), m.in.Today)
+		if len(d.Seen) > 0 || !d.Ended && days <= soon {
 			add(d.Ends, nil, d.Hosts)
 		}
 	}
@@ -51,7 +53,12 @@ func (m *maker) ends() []Ending {
 		}
 		return cmp.Or(cmp.Compare(b2i(a.Ended), b2i(b.Ended)), order, cmp.Compare(a.End.What, b.End.What))
 	})
-	return all
+	near, ahead := 0, 0
+	for _, e := range all {
+		ahead += b2i(!e.Ended)
+		near += b2i(!e.Ended && e.Days <= soon)
+	}
+	return slices.Delete(all, min(ahead, max(1, near)), ahead)
 }
 
 func b2i(b bool) int {
@@ -63,6 +70,9 @@ func b2i(b bool) int {
 
 // daysUntil is false of an end without a date.
 func daysUntil(end *support.End, today time.Time) (days int, dated bool) {
+	if end == nil {
+		return 0, false
+	}
 	last, err := time.Parse(time.DateOnly, end.Date)
 	if err != nil {
 		return 0, false

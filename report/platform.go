@@ -89,7 +89,7 @@ func (m *maker) findings(r verify.Report) []Finding {
 	all := []Finding{}
 	for _, f := range list[:min(len(list), mostFindings)] {
 		rule := m.rules[f.Rule]
-		found := Finding{Rule: f.Rule, Severity: string(f.Severity), Path: f.Path, Layer: -1, Detail: f.Detail, Why: rule.Reason, Fix: rule.Fix}
+		found := Finding{Rule: f.Rule, Severity: string(f.Severity), Path: f.Path, Layer: -1, Detail: f.Detail, Why: sentence(rule.Reason), Fix: sentence(rule.Fix)}
 		if f.Layer != nil {
 			found.Layer = f.Layer.Index
 		}
@@ -229,7 +229,7 @@ func (m *maker) evidence(c record.Cell, digest string) (all []Evidence, unread s
 		case d.Signer == "":
 			one.State, one.Why = string(attest.Unsigned), "nobody has signed it"
 		default:
-			one.State, one.Why = Unchecked, "no key was given to check the signature with"
+			one.State, one.Signer, one.Why = Unchecked, "", fmt.Sprintf("it says that %s has signed it, and no key was given to check that with", d.Signer)
 		}
 		all = append(all, one)
 	}

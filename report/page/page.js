@@ -12,6 +12,7 @@
   const branches = [...head.cells].slice(1);
   const marks = [...document.querySelectorAll("#state optgroup:last-child option")].map((o) => ({ name: o.value, word: o.text }));
   const nothing = marks.length - 1, unknown = marks.findIndex((m) => m.name === "oo");
+  const many = 300; // rows; more are drawn as they come into sight (page.css)
   const rows = [...body.rows].map((row, at) => ({
     row, at, id: row.dataset.id, state: row.dataset.state, cells: [...row.cells].slice(1),
     text: (row.dataset.id + " " + row.dataset.state).toLowerCase(), out: false,
@@ -24,7 +25,7 @@
     return element;
   };
 
-  const ended = () => [" ", make("small", { class: "ended" }, "ended")];
+  const notes = (driver) => [driver[3] && make("small", {}, driver[3]), driver[2] && make("small", { class: "ended" }, driver[2])].filter(Boolean).flatMap((n) => [" ", n]);
 
   const kept = new Map();
   const unpack = (id) => {
@@ -61,11 +62,11 @@
   const rank = (data, answer) => answer === -2 ? unknown : answer < 0 ? nothing : data.answers[answer][0];
   const columns = (data, chosen) => {
     const d = data.drivers.findIndex((x) => x[0] === chosen.driver), g = data.gpus.findIndex((x) => x[0] === chosen.gpu);
-    const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2] });
+    const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2], driver: data.drivers[i] });
     const pair = (i, j) => i * data.gpus.length + j;
     if (d >= 0 && g >= 0) return [{ ...branch(d), name: branch(d).name + " " + chosen.gpu, at: pair(d, g) }];
     if (g >= 0) return data.drivers.map((_, i) => ({ ...branch(i), at: pair(i, g) }));
-    if (d >= 0) return data.gpus.map((x, j) => ({ ...branch(d), name: x[0], at: pair(d, j) }));
+    if (d >= 0) return data.gpus.map((x, j) => ({ name: x[0], ended: data.drivers[d][2], at: pair(d, j) }));
     return null;
   };
   const ends = (column) => column.ended ? " class=e" : "";
@@ -90,7 +91,8 @@
     const shown = data && columns(data, chosen), n = shown ? shown.length : branches.length || 1;
     head.replaceChildren(head.cells[0], ...(shown ? shown.map((c) => {
       const cell = make("th", { role: "columnheader", scope: "col" }, c.name);
-      if (c.ended) { cell.className = "e"; cell.append(...ended()); }
+      if (c.ended) cell.className = "e";
+      if (c.driver) cell.append(...notes(c.driver));
       return cell;
     }) : branches));
     table.style.setProperty("--n", n);
@@ -126,19 +128,22 @@
       if (out !== r.out) { r.out = out; r.row.classList.toggle("out", out); }
       if (!out) n++;
     }
+    table.classList.toggle("many", n > many);
     by("found").textContent = (n === rows.length ? `${n} images` : `${n} of ${rows.length} images`) + (problem && ". " + problem);
   };
 
   // One image.
   const section = by("image"), inside = by("image-body"), title = by("image-h");
   const own = (data, chosen, at) => {
+    const shown = inside.querySelector("table.rows"), rowAt = new Map(); // by their places among all rows of the image
+    if (shown) shown.dataset.rows.split(" ").forEach((n, i) => rowAt.set(Number(n), shown.tBodies[0].rows[i]));
     for (const place of inside.querySelectorAll(".own")) {
       const grid = data.grids[data.images[at][1 + Number(place.dataset.platform)]] || [];
       const why = place.previousElementSibling;
       why.replaceChildren();
       const top = make("tr", {}, make("th", { scope: "col" }, "Driver"), ...data.gpus.map((g) => make("th", { scope: "col", title: g[1] }, g[0])));
       const lines = data.drivers.map((d, i) => make("tr", {},
-        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], ...(d[2] ? ended() : [])),
+        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], ...notes(d)),
         ...data.gpus.map((g, j) => {
           const answer = grid[i * data.gpus.length + j], mark = marks[rank(data, answer ?? -1)];
           const cell = make("td", d[2] ? { class: "e" } : {});
@@ -148,10 +153,9 @@
             link.setAttribute("aria-current", "true");
             const of = data.answers[answer];
             why.append(make("p", {}, make("strong", {}, `R${d[0]}${d[1] ? " (" + d[1] + ")" : ""}${d[2] ? ", ended" : ""}, ${g[0]} ${g[1]}: ${mark.word}. `), of ? of[2] : "Of one platform nothing is known."));
-            for (const n of (of && of[3]) || []) {
-              const row = inside.querySelectorAll("table.rows tbody tr")[n];
-              if (row) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
-            }
+            const seen = (of && of[3]) || [], here = seen.map((n) => rowAt.get(n)).filter(Boolean).slice(0, 5);
+            for (const row of here) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
+            if (seen.length > here.length) why.append(make("p", { class: "note" }, `${seen.length - here.length} more rows.`));
           }
           cell.append(link);
           return cell;

@@ -24,6 +24,6 @@ export async function open(browser, file, { before, ...options } = {}, hash = ''
     if (url.split('#')[0] !== address && !url.startsWith('data:')) complaints.push(`asks for ${url}`);
   });
   await page.goto(address + hash);
-  if (options.javaScriptEnabled !== false) await page.waitForSelector('body[data-ready]', { state: 'attached' });
+  if (options.javaScriptEnabled !== false && await page.locator('script').count()) await page.waitForSelector('body[data-ready]', { state: 'attached' });
   return { page, address, complaints };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Looks at the pages in the folder PAGES as readers do (make browser). example.html has a bit of everything, the others are large.
+// Looks at the pages in the folder PAGES as readers do (make browser). example.html has a bit of everything, cells-*.html are large;
+// difference.html is of `cudabuild diff`.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +12,8 @@ import { alike, barriers, outside } from './looks.mjs';
 
 const folder = resolve(process.env.PAGES ?? 'out/pages');
 const example = join(folder, 'example.html');
-const pages = readdirSync(folder).filter((name) => name.endsWith('.html')).map((name) => join(folder, name));
+const difference = join(folder, 'difference.html');
+const pages = readdirSync(folder).filter((name) => /^(example|cells-.*)\.html$/.test(name)).map((name) => join(folder, name));
 assert.ok(pages.includes(example) && pages.length > 2, `${folder}: want example.html and large pages`);
 
 const schemes = {
@@ -105,6 +107,17 @@ describe('no barrier that axe-core knows', () => {
   }
 });
 
+describe('a difference', () => {
+  for (const [scheme, options] of Object.entries(schemes)) {
+    test(`has no barrier, in ${scheme}, and nothing reaches outside of a phone`, () =>
+      look(difference, { ...options, ...widths['320 px'] }, '', async (page) => {
+        await page.locator('details').evaluateAll((all) => all.forEach((d) => { d.open = true; }));
+        assert.deepEqual(await barriers(page), []);
+        assert.deepEqual(await outside(page), []);
+      }));
+  }
+});
+
 describe('the example', () => {
   test('says the verdict, the matrix and the grid without script', () =>
     look(example, { javaScriptEnabled: false }, '', async (page) => {
@@ -123,6 +136,15 @@ describe('the example', () => {
       const names = await rows(page).locator('th').allTextContents();
       assert.ok(names.length > 0);
       assert.deepEqual(names.filter((n) => !heads.includes(n)), []);
+    }));
+
+  test('is a table to a screen reader where a filter leaves few rows of many', () =>
+    look(join(folder, 'cells-600.html'), {}, '', async (page) => {
+      await page.fill('#filter', 'deviceQuery');
+      await page.waitForFunction(() => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < 300);
+      const { nodes } = await (await page.context().newCDPSession(page)).send('Accessibility.getFullAXTree');
+      const heads = nodes.filter((n) => n.role?.value === 'rowheader').map((n) => n.name?.value);
+      assert.deepEqual((await rows(page).locator('a').allTextContents()).filter((id) => !heads.some((h) => h.includes(id))), []);
     }));
 
   test('goes back and forward', () =>
@@ -167,6 +189,13 @@ describe('the example', () => {
         }
       }));
   }
+
+  test('says why, and shows what was seen, of a driver and a GPU', () =>
+    look(example, {}, '#image=12.4-nbody-debian13&driver=580&gpu=sm_90', async (page) => {
+      await page.locator('#image .why').getByText('R580').waitFor();
+      assert.match(await page.locator('#image .why').innerText(), /Row: .*NVIDIA H200.*fail/);
+      assert.equal(await page.locator('#image [aria-current]').count(), 1);
+    }));
 
   test('says that there is no such image', () =>
     look(example, {}, '#image=1.0-none-nowhere', async (page) => {
