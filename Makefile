@@ -95,7 +95,7 @@ bench-fleet: matrix tools cluster ## time rows by `cudabuild fleet` against `cud
 	scripts/cluster.sh run go run ./bench/fleet
 bench-report: tools/browser/node_modules ## time large pages of `cudabuild report` in Chromium
 	go run ./bench/pages out/pages
-	node tools/browser/bench.mjs out/pages/*.html
+	node tools/browser/bench.mjs out/pages/example.html out/pages/cells-*.html
 corpus: ## measure what verify finds of the drivers that Debian carries (8 GB to download): bench/corpus/recall.md
 corpus: REPORT = -o bench/corpus/recall.md
 repro bench-bake bench-verify corpus:

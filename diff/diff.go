@@ -13,8 +13,8 @@ type Result struct {
 	New     Side `json:"new"`
 	// Causes are the distinct causes of all changes, those of most changes first; never null.
 	Causes []Cause `json:"causes"`
-	// Images are those of both sides, in the order of the new side and then what only the old one has; of two
-	// images it is one. Never null.
+	// Images are those of both sides, in the order of the new side and then what only the old one has; a list of images that
+	// differs though these do not say why is one of them, see [IndexPlatform]. Never null.
 	Images []Image `json:"images"`
 }
 
@@ -38,6 +38,7 @@ const (
 	Date        Kind = "date"        // the mirror's lists are of another day: the times of files
 	Tool        Kind = "tool"        // a program that made it has another version; a blob is compressed otherwise
 	Base        Kind = "base"        // the root that it starts from
+	Index       Kind = "index"       // the list of the images of several platforms: its annotations, their order, attestations
 	Unexplained Kind = "unexplained" // nothing that is known explains it
 )
 
@@ -58,15 +59,18 @@ const (
 	Changed State = "changed"
 	Added   State = "added"   // only the new side has it
 	Removed State = "removed" // only the old side has it
-	Unread  State = "unread"  // the digest differs, and what is in it could not be compared
+	Unread  State = "unread"  // the digest differs, and its files could not be compared; the configuration is, where it can be read
 )
+
+// IndexPlatform is the Platform of what is no image but the list of those of several platforms.
+const IndexPlatform = "index"
 
 // Image is what changed of one image of one platform.
 type Image struct {
-	Cell     string `json:"cell"` // its ID; "" of two images that are not of a record
-	Platform string `json:"platform"`
+	Cell     string `json:"cell"`     // its ID; "" of two images that are not of a record
+	Platform string `json:"platform"` // "linux/amd64", or "index"
 	State    State  `json:"state"`
-	Why      string `json:"why,omitempty"` // of unread; of changed, which records of packages are damaged
+	Why      string `json:"why,omitempty"` // of unread; of changed, which records of packages or of runs are damaged
 	// Of what is not on that side all are empty.
 	OldDigest  string `json:"old_digest"`
 	NewDigest  string `json:"new_digest"`
@@ -74,6 +78,9 @@ type Image struct {
 	NewSize    int64  `json:"new_size_bytes"`
 	OldVerdict string `json:"old_verdict"` // status of the cell and verdict of the verifier: "passed", "failed at verify"
 	NewVerdict string `json:"new_verdict"`
+	// Full names that one side's cell alone has, sorted; never null.
+	TagsAdded   []string `json:"tags_added"`
+	TagsRemoved []string `json:"tags_removed"`
 	// Causes are indexes into Result.Causes of what explains that the digest changed, most files first; never null.
 	Causes      []int           `json:"causes"`
 	Packages    []PackageChange `json:"packages"`    // never null, as the others

@@ -183,8 +183,8 @@ func TestCauses(t *testing.T) {
 			if c.enc == "" {
 				c.enc = imagetest.Zstd
 			}
-			r, err := diff.Images(t.Context(), diff.Version{Image: made(t, imagetest.Zstd, nil, steps(root, above)...), Made: c.oldMade},
-				diff.Version{Image: made(t, c.enc, c.config, c.layers...), Made: c.newMade})
+			r, err := diff.Images(t.Context(), alone(diff.Version{Image: made(t, imagetest.Zstd, nil, steps(root, above)...), Made: c.oldMade}),
+				alone(diff.Version{Image: made(t, c.enc, c.config, c.layers...), Made: c.newMade}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -338,7 +338,7 @@ func TestCauseOfEach(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := diff.Images(t.Context(), diff.Version{Image: made(t, imagetest.Plain, nil, c.old...)}, diff.Version{Image: made(t, imagetest.Plain, nil, c.now...)})
+			r, err := diff.Images(t.Context(), alone(diff.Version{Image: made(t, imagetest.Plain, nil, c.old...)}), alone(diff.Version{Image: made(t, imagetest.Plain, nil, c.now...)}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -371,7 +371,7 @@ func TestWhere(t *testing.T) {
 		}, layer{step, 1, files{"opt/" + step: text(step)}})
 	}
 	where := func(cell string) map[string]string { return map[string]string{"install b": "recipes/" + cell + ":7"} }
-	r, err := diff.Images(t.Context(), diff.Version{Image: titled("install a")}, diff.Version{Image: titled("install b"), Where: where})
+	r, err := diff.Images(t.Context(), alone(diff.Version{Image: titled("install a")}), alone(diff.Version{Image: titled("install b"), Where: where}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,6 +379,9 @@ func TestWhere(t *testing.T) {
 		t.Errorf("causes %q, want %q", got, want)
 	}
 }
+
+// alone is what a reference names that is of one image.
+func alone(v diff.Version) diff.Reference { return diff.Reference{Images: []diff.Version{v}} }
 
 func said(r *diff.Result) string {
 	var all []string
@@ -405,12 +408,14 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 		want string
 	}{
 		"nothing":      {func(*record.Cell) {}, "2 the same"},
-		"verdict":      {func(c *record.Cell) { c.Images[1].Verdict = verify.Fail }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
-		"status":       {func(c *record.Cell) { c.Status = record.Failed }, "2 with the same digest and another verdict, prediction or row"},
-		"prediction":   {func(c *record.Cell) { c.Images[0].Portability.Predictions[0].Verdict = "no" }, "1 with the same digest and another verdict, prediction or row, 1 the same"},
-		"row is gone":  {func(c *record.Cell) { c.Rows = nil }, "2 with the same digest and another verdict, prediction or row"},
-		"row fails":    {func(c *record.Cell) { c.Rows[0].Result = gpu.Failed }, "2 with the same digest and another verdict, prediction or row"},
-		"other driver": {func(c *record.Cell) { c.Rows[0].Seen = &gpu.Seen{Driver: "550.54.14"} }, "2 with the same digest and another verdict, prediction or row"},
+		"verdict":      {func(c *record.Cell) { c.Images[1].Verdict = verify.Fail }, "1 with the same digest and another verdict, tag, prediction or row, 1 the same"},
+		"status":       {func(c *record.Cell) { c.Status = record.Failed }, "2 with the same digest and another verdict, tag, prediction or row"},
+		"prediction":   {func(c *record.Cell) { c.Images[0].Portability.Predictions[0].Verdict = "no" }, "1 with the same digest and another verdict, tag, prediction or row, 1 the same"},
+		"row is gone":  {func(c *record.Cell) { c.Rows = nil }, "2 with the same digest and another verdict, tag, prediction or row"},
+		"row fails":    {func(c *record.Cell) { c.Rows[0].Result = gpu.Failed }, "2 with the same digest and another verdict, tag, prediction or row"},
+		"other driver": {func(c *record.Cell) { c.Rows[0].Seen = &gpu.Seen{Driver: "550.54.14"} }, "2 with the same digest and another verdict, tag, prediction or row"},
+		"tag":          {func(c *record.Cell) { c.Tags = []string{"cuda:x"} }, "2 with the same digest and another verdict, tag, prediction or row"},
+		"list":         {func(c *record.Cell) { c.Digest = "e"; c.Rows[0].Digest = "e" }, "1 changed, 2 the same"},
 		"row of another": {func(c *record.Cell) {
 			c.Rows = append(c.Rows, c.Rows[0])
 			c.Rows[1].Digest, c.Rows[1].Result = "x", gpu.Failed
@@ -502,7 +507,7 @@ func TestRuns(t *testing.T) {
 	}
 	want := []string{
 		"added added ", "same same ", "changed changed ; file /etc/hosts content; 535.54.03 on sm_90 native -> no: too new; nbody pass -> fail",
-		"gone-image unread no such image; date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z", "no longer removed ", "removed removed ",
+		"gone-image unread old image: no such image; new image: no such image; date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z", "no longer removed ", "removed removed ",
 	}
 	if d := gocmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -17,22 +17,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/plain"
 	"github.com/cudabuild/cudabuild/verify/tree"
 )
-
-// side is one of two images.
-type side struct {
-	digest   string
-	manifest *v1.Manifest
-	raw      []byte // the manifest
-	config   *v1.ConfigFile
-	steps    []step
-	stepAt   []int // by layer, see compareSteps
-	tree     *tree.Tree
-	where    map[string]string // by step
-}
 
 // pair is what is known of two images when the causes of their differences are looked for.
 type pair struct {
@@ -60,76 +47,79 @@ type change struct {
 	owners   []tree.Owner
 }
 
-func readSide(v Version) (s side, err error) {
-	img := v.Image
-	digest, err := img.Digest()
-	if err != nil {
-		return s, err
-	}
-	s.digest = digest.String()
-	if s.manifest, err = img.Manifest(); err != nil {
-		return s, err
-	}
-	if s.raw, err = img.RawManifest(); err != nil {
-		return s, err
-	}
-	s.config, err = image.Config(img)
-	if err == nil && len(s.config.RootFS.DiffIDs) != len(s.manifest.Layers) {
-		err = fmt.Errorf("the manifest names %d layers, the config %d", len(s.manifest.Layers), len(s.config.RootFS.DiffIDs))
-	}
-	if err == nil {
-		s.steps = stepsOf(s.config, len(s.manifest.Layers))
-		if v.Where != nil {
-			s.where = v.Where(s.config.Config.Labels[titleLabel])
-		}
-	}
-	return s, err
-}
-
-func (s side) size() int64 {
-	n := s.manifest.Config.Size + int64(len(s.raw))
-	for _, l := range s.manifest.Layers {
-		n += l.Size
-	}
-	return n
-}
-
-func (s side) platform() string {
-	return strings.TrimSuffix(s.config.OS+"/"+s.config.Architecture+"/"+s.config.Variant, "/")
-}
-
-// compare fills what differs between two images.
+// compare fills what differs between two images, as far as they can be read. Its only error is that of ctx.
 func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old, now Version, notes made) error {
 	p := &pair{
 		causes: c, made: notes, packages: map[tree.Owner]*moved{}, first: [2]map[int]*moved{{}, {}}, inside: map[string]int{},
 	}
-	var err, err2 error
-	p.old, err = readSide(old)
-	p.now, err2 = readSide(now)
-	if err := errors.Join(err, err2); err != nil {
-		return err
-	}
-	is.Platform, is.OldDigest, is.NewDigest = p.now.platform(), p.old.digest, p.now.digest
-	is.OldSize, is.NewSize = p.old.size(), p.now.size()
-	if is.State = Same; p.old.digest == p.now.digest {
-		return nil
-	}
+	var oldErr, nowErr error
+	p.old, oldErr = readSide(old)
+	p.now, nowErr = readSide(now)
+	is.Platform = cmp.Or(p.now.platform(), p.old.platform())
+	is.OldDigest, is.NewDigest = p.old.digest, p.now.digest
+	is.OldSize, is.NewSize = cmp.Or(p.old.size(), is.OldSize), cmp.Or(p.now.size(), is.NewSize)
 	is.State = Changed
+	switch {
+	case p.old.digest == p.now.digest && p.old.digest != "":
+		is.State = Same
+		return nil
+	case oldErr != nil || nowErr != nil:
+		is.unread(oldErr, nowErr)
+		is.Causes = notes.causes(c)
+		return context.Cause(ctx)
+	}
+	p.old.where, p.now.where = old.askedAt(p.old.config), now.askedAt(p.now.config)
 	p.steps, p.old.stepAt, p.now.stepAt = compareSteps(p.old.steps, p.now.steps)
 	p.date = p.dates()
 	if !slices.Equal(p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs) {
-		if p.old.tree, p.now.tree, err = reader.Pair(ctx, old.Image, now.Image); err != nil {
-			return err
-		}
-		p.unknown = p.unknownManagers()
-		is.Packages = p.packageChanges()
-		is.Files = p.files(p.changes())
-		if len(p.unknown) > 0 {
-			is.Why = "packages are not known: " + strings.Join(slices.Sorted(maps.Values(p.unknown)), "; ")
+		p.compareTrees(ctx, reader, is, old, now)
+	}
+	is.Config = p.values(len(is.Files) > 0 || is.State == Unread)
+	for _, side := range []struct {
+		name string
+		err  error
+	}{{"old", old.MadeErr}, {"new", now.MadeErr}} {
+		if side.err != nil {
+			is.Why = strings.TrimPrefix(fmt.Sprintf("%s; how the %s image was made is not known: %v", is.Why, side.name, side.err), "; ")
 		}
 	}
-	is.Config = p.values(len(is.Files) > 0)
-	return nil
+	return context.Cause(ctx)
+}
+
+// compareTrees fills what differs in the files.
+func (p *pair) compareTrees(ctx context.Context, reader *tree.Reader, is *Image, old, now Version) {
+	var err error
+	if p.old.tree, p.now.tree, err = reader.Pair(ctx, old.Image, now.Image); err != nil {
+		of := func(d v1.Hash) bool {
+			layer := (*tree.LayerError)(nil)
+			return errors.As(err, &layer) && layer.DiffID == d.String()
+		}
+		if slices.ContainsFunc(p.old.config.RootFS.DiffIDs, of) { // of a layer that both have the old side's is read
+			is.unread(err, nil)
+		} else {
+			is.unread(nil, err)
+		}
+		is.Causes = p.made.causes(p.causes)
+		return
+	}
+	p.unknown = p.unknownManagers()
+	is.Packages = p.packageChanges()
+	is.Files = p.files(p.changes())
+	if len(p.unknown) > 0 {
+		is.Why = "packages are not known: " + strings.Join(slices.Sorted(maps.Values(p.unknown)), "; ")
+	}
+}
+
+// unread notes of which side what cannot be read, and why.
+func (i *Image) unread(old, now error) {
+	var why []string
+	if old != nil {
+		why = append(why, "old image: "+old.Error())
+	}
+	if now != nil {
+		why = append(why, "new image: "+now.Error())
+	}
+	i.State, i.Why = Unread, strings.Join(why, "; ")
 }
 
 // dates returns the cause of changed dates, -1 if none has changed.

@@ -31,7 +31,7 @@ func Runs(ctx context.Context, old, now Run) (*Result, error) {
 	c := comparison{&causes{}, tree.NewReader(), old, now}
 	r := &Result{Version: 1, Old: old.side(), New: now.side(), Images: []Image{}}
 	was, is := cellsOf(old.Record), cellsOf(now.Record)
-	for _, n := range is {
+	for at, n := range is {
 		i := slices.IndexFunc(was, n.same)
 		o := built{}
 		if i >= 0 {
@@ -41,6 +41,9 @@ func Runs(ctx context.Context, old, now Run) (*Result, error) {
 		r.Images = append(r.Images, c.image(ctx, o, n))
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		if at+1 == len(is) || is[at+1].cell != n.cell {
+			r.Images = c.appendList(r.Images, n.cell)
 		}
 	}
 	for _, o := range was {
@@ -143,6 +146,7 @@ func (c comparison) image(ctx context.Context, o, n built) Image {
 	}
 	is.Cell = n.cell.ID
 	is.Predictions, is.Rows = predictions(o.report, n.report), rows(*o.cell, *n.cell)
+	is.TagsAdded, is.TagsRemoved = without(n.cell.Tags, o.cell.Tags), without(o.cell.Tags, n.cell.Tags)
 	switch {
 	case is.OldDigest == "" && is.NewDigest == "" && (o.report != nil || n.report != nil):
 		is.State, is.Why = Unread, "no record has its digest"
@@ -156,26 +160,38 @@ func (c comparison) image(ctx context.Context, o, n built) Image {
 		is.State = Removed
 		return is
 	}
-	notes, read := compareMade(o.notes(), n.notes()), is
-	if err := c.read(ctx, &read, notes); err != nil {
-		is.State, is.Why, is.Causes = Unread, err.Error(), notes.causes(c.causes)
-		return is
-	}
-	read.Platform = is.Platform
-	return read
+	platform := is.Platform
+	_ = compare(ctx, c.causes, c.reader, &is, c.old.version(ctx, is.OldDigest), c.now.version(ctx, is.NewDigest), compareMade(o.notes(), n.notes()))
+	is.Platform = platform
+	return is
 }
 
-// read opens both images and compares what is in them.
-func (c comparison) read(ctx context.Context, is *Image, notes made) error {
-	old, err := c.old.Open(ctx, is.OldDigest)
-	if err != nil {
-		return err
+// appendList adds that a cell lists its images otherwise, where all of them are the same and its digest is another one.
+func (c comparison) appendList(all []Image, cell *record.Cell) []Image {
+	old := slices.IndexFunc(c.old.Record.Cells, func(o record.Cell) bool { return o.ID == cell.ID })
+	differs := func(i Image) bool { return i.Cell == cell.ID && i.State != Same }
+	if old < 0 || slices.ContainsFunc(all, differs) {
+		return all
 	}
-	now, err := c.now.Open(ctx, is.NewDigest)
-	if err != nil {
-		return err
+	was := c.old.Record.Cells[old]
+	if was.Digest == cell.Digest || was.Digest == "" || cell.Digest == "" || len(was.Images) != len(cell.Images) {
+		return all
 	}
-	return compare(ctx, c.causes, c.reader, is, Version{Image: old, Where: c.old.Where}, Version{Image: now, Where: c.now.Where}, notes)
+	is := listImage(was.Digest, cell.Digest)
+	is.Cell, is.Config = cell.ID, append(is.Config, c.otherwise())
+	return append(all, is)
+}
+
+func (r Run) version(ctx context.Context, digest string) Version {
+	img, err := r.Open(ctx, digest)
+	return Version{Image: img, Err: err, Digest: digest, Where: r.Where}
+}
+
+// without are the words of one list that another lacks, sorted.
+func without(these, others []string) []string {
+	all := slices.DeleteFunc(slices.Clone(these), func(s string) bool { return slices.Contains(others, s) })
+	slices.Sort(all)
+	return append([]string{}, slices.Compact(all)...)
 }
 
 // predictions are those that changed.

@@ -51,7 +51,8 @@ func TestDiff(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range planted(t, sources[0].Image) {
-			r, err := diff.Images(t.Context(), diff.Version{Image: sources[0].Image, Made: p.oldMade}, diff.Version{Image: p.image, Made: p.newMade})
+			r, err := diff.Images(t.Context(),
+				diff.Reference{Images: []diff.Version{{Image: sources[0].Image, Made: p.oldMade}}}, diff.Reference{Images: []diff.Version{{Image: p.image, Made: p.newMade}}})
 			if err != nil {
 				t.Errorf("%s, %s: %v", cell, p.name, err)
 				continue

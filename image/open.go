@@ -36,6 +36,10 @@ type Source struct {
 	Digest   v1.Hash  // of its manifest
 	Platform string   // "linux/amd64", "linux/arm64/v8"; "" if its index says nothing
 	Image    v1.Image // reads lazily, with the context that Open was given
+	// Index is what the reference names, where that is an index; nil of an image that stands alone.
+	Index v1.ImageIndex
+	// Err is why there is no Image, with OpenOptions.Partial alone.
+	Err error
 }
 
 // OpenOptions tunes [Open]. The zero value takes linux on the architecture of
@@ -45,6 +49,7 @@ type OpenOptions struct {
 	// from an index, and an image that stands alone whatever its platform.
 	Platform     string
 	AllPlatforms bool             // every platform of an index; Platform is ignored
+	Partial      bool             // with AllPlatforms: what cannot be opened of an index is a Source with an Err
 	Registry     registry.Options // for references to registries
 }
 
@@ -104,6 +109,16 @@ const (
 func OnDisk(ref string) bool {
 	transport, _, _ := strings.Cut(ref, ":")
 	return slices.Contains([]string{ociLayout, ociArchive, dockerArchive}, transport)
+}
+
+// Split parts a reference to an image on this machine into the folder or file, and the name in it with the ":" or "@" in front,
+// "" if it has none. Of any other reference the path is "".
+func Split(ref string) (path, name string) {
+	if !OnDisk(ref) {
+		return "", ""
+	}
+	_, rest, _ := strings.Cut(ref, ":")
+	return splitRef(rest)
 }
 
 // explained returns a better error for a file that is of none of the transports.
@@ -173,14 +188,11 @@ func fromIndex(index v1.ImageIndex, opts OpenOptions, ref func(v1.Descriptor) st
 	}
 	var sources []Source
 	for _, e := range chosen {
-		if !e.MediaType.IsImage() {
-			return nil, fmt.Errorf("%s of its index has media type %q, which is not known as that of an image", e.Digest, e.MediaType)
-		}
-		img, err := imageIn(e.index, e.Descriptor)
-		if err != nil {
+		img, err := e.open()
+		if err != nil && !opts.Partial {
 			return nil, err
 		}
-		sources = append(sources, Source{Ref: ref(e.Descriptor), Digest: e.Digest, Platform: platformOf(e.Descriptor), Image: img})
+		sources = append(sources, Source{Ref: ref(e.Descriptor), Digest: e.Digest, Platform: platformOf(e.Descriptor), Image: img, Index: index, Err: err})
 	}
 	return sources, nil
 }
@@ -197,6 +209,17 @@ type indexed struct {
 	v1.Descriptor
 
 	index v1.ImageIndex
+}
+
+func (e indexed) open() (v1.Image, error) {
+	if !e.MediaType.IsImage() {
+		return nil, fmt.Errorf("%s of its index has media type %q, which is not known as that of an image", e.Digest, e.MediaType)
+	}
+	img, err := imageIn(e.index, e.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	return img, nil
 }
 
 // imagesOf returns the images of an index and of the indexes in it, in their order, with what
@@ -228,16 +251,16 @@ func imagesOf(index v1.ImageIndex, depth int, left *int) ([]indexed, error) {
 			images = append(images, more...)
 		case d.MediaType.IsSchema1():
 			return nil, errSchema1
-		case !isAttestation(d):
+		case !IsAttestation(d):
 			images = append(images, indexed{d, index})
 		}
 	}
 	return images, nil
 }
 
-// isAttestation reports whether an entry is about an image and none itself: BuildKit gives
+// IsAttestation reports whether an entry is about an image and none itself: BuildKit gives
 // it a platform that no image has, and says what it is. One without the other may be an image.
-func isAttestation(d v1.Descriptor) bool {
+func IsAttestation(d v1.Descriptor) bool {
 	return platformOf(d) == "unknown/unknown" && d.Annotations["vnd.docker.reference.type"] == "attestation-manifest"
 }
 

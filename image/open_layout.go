@@ -116,7 +116,11 @@ func (i *layoutIndex) severally(tag, ref string, opts OpenOptions) ([]Source, er
 	if !whole {
 		return nil, ambiguous(tag, digests)
 	}
-	return fromIndex(&one, opts, func(d v1.Descriptor) string { return ref + "@" + d.Digest.String() })
+	sources, err := fromIndex(&one, opts, func(d v1.Descriptor) string { return ref + "@" + d.Digest.String() })
+	for k := range sources {
+		sources[k].Index = nil // there is no such document
+	}
+	return sources, err
 }
 
 // NameError is an image that is not under the name that was asked for, where there are
@@ -135,9 +139,9 @@ func (e *NameError) Unwrap() error { return ErrNoImage }
 // Hint is how to name an image that is there.
 func (e *NameError) Hint() string {
 	if len(e.Have) == 0 {
-		return "leave the tag out to judge all"
+		return "'cudabuild verify' judges all if the tag is left out"
 	}
-	return "name one of these, or leave the tag out to judge all"
+	return "name one of these; 'cudabuild verify' judges all if the tag is left out"
 }
 
 // fromDescriptor opens an image, or what opts asks for of an index.

@@ -34,7 +34,7 @@ type Document struct {
 	Answers []Answer `json:"answers"` // distinct ones, to which the grids of platforms refer
 	Layers  []Layer  `json:"layers"`  // distinct ones, to which platforms refer
 	Trends  []Trend  `json:"trends"`
-	Ends    []Ending `json:"ends"`   // what ends within 90 days, or else next, the first first; then what has ended
+	Ends    []Ending `json:"ends"`   // what ends within 90 days, or the next end if nothing does, the next first; then what has ended
 	Looser  []Looser `json:"looser"` // requirements that refuse drivers on which the image is predicted to run
 	// Outside counts rows that are of no image here, by what they are of: "images that are not in the record", "earlier images of
 	// 12.4-nbody-debian13".

@@ -16,18 +16,17 @@ import (
 // soon is how many days before an end it is to be known.
 const soon = 90
 
-// ends are the ends of images, and of the driver branches: those that hosts have, or that end soon. If none is near, that is
-// the next one of an image or of a branch that hosts have.
+// ends are the ends of images, and of the driver branches: those that hosts have, or that end soon. Where nothing ends soon the
+// next end is there.
 func (m *maker) ends() []Ending {
 	all, at := []Ending{}, map[support.End]int{}
-	horizon := m.horizon()
 	add := func(end *support.End, ids, hosts []string) {
 		if end == nil {
 			return
 		}
 		days, dated := daysUntil(end, m.in.Today)
 		ended := end.Past(m.in.Today)
-		if !ended && (!dated || days > horizon) {
+		if !ended && !dated {
 			return
 		}
 		i, known := at[*end]
@@ -42,7 +41,7 @@ func (m *maker) ends() []Ending {
 		add(img.Ends, []string{img.ID}, nil)
 	}
 	for _, d := range m.doc.Drivers {
-		days, _ := daysUntil(d.Ends, m.in.Today)
+		days, _ := daysUntil(cmp.Or(d.Ends, &support.End{}), m.in.Today)
 		if len(d.Seen) > 0 || !d.Ended && days <= soon {
 			add(d.Ends, nil, d.Hosts)
 		}
@@ -54,26 +53,12 @@ func (m *maker) ends() []Ending {
 		}
 		return cmp.Or(cmp.Compare(b2i(a.Ended), b2i(b.Ended)), order, cmp.Compare(a.End.What, b.End.What))
 	})
-	return all
-}
-
-// horizon is how many days ahead ends are looked for: so many that there is one, if any is known.
-func (m *maker) horizon() int {
-	next := -1
-	look := func(end *support.End) {
-		if days, dated := daysUntil(end, m.in.Today); dated && days >= 0 && (next < 0 || days < next) {
-			next = days
-		}
+	near, ahead := 0, 0
+	for _, e := range all {
+		ahead += b2i(!e.Ended)
+		near += b2i(!e.Ended && e.Days <= soon)
 	}
-	for _, img := range m.doc.Images {
-		look(img.Ends)
-	}
-	for _, d := range m.doc.Drivers {
-		if len(d.Hosts) > 0 {
-			look(d.Ends)
-		}
-	}
-	return max(next, soon)
+	return slices.Delete(all, min(ahead, max(1, near)), ahead)
 }
 
 func b2i(b bool) int {
@@ -85,9 +70,6 @@ func b2i(b bool) int {
 
 // daysUntil is false of an end without a date.
 func daysUntil(end *support.End, today time.Time) (days int, dated bool) {
-	if end == nil {
-		return 0, false
-	}
 	last, err := time.Parse(time.DateOnly, end.Date)
 	if err != nil {
 		return 0, false

@@ -89,7 +89,7 @@ func (m *maker) findings(r verify.Report) []Finding {
 	all := []Finding{}
 	for _, f := range list[:min(len(list), mostFindings)] {
 		rule := m.rules[f.Rule]
-		found := Finding{Rule: f.Rule, Severity: string(f.Severity), Path: f.Path, Layer: -1, Detail: f.Detail, Why: rule.Reason, Fix: rule.Fix}
+		found := Finding{Rule: f.Rule, Severity: string(f.Severity), Path: f.Path, Layer: -1, Detail: f.Detail, Why: sentence(rule.Reason), Fix: sentence(rule.Fix)}
 		if f.Layer != nil {
 			found.Layer = f.Layer.Index
 		}

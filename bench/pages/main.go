@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command pages writes pages of `cudabuild report` into a folder, for Chromium to look at (make browser) and to time
+// Command pages writes pages of `cudabuild report`, and one of `cudabuild diff`, into a folder, for Chromium to look at (make browser) and to time
 // (make bench-report): of a small document with a bit of everything, and of large ones. All of them are stand-ins.
 package main
 
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -30,13 +31,17 @@ func write(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the folder is the caller's
 		return err
 	}
-	for name, document := range map[string]*report.Document{
-		"example.html":    reporttest.Document(),
-		"cells-600.html":  reporttest.Big(600, 40, 8),
-		"cells-2196.html": reporttest.Big(2196, 19, 8),
+	report := func(d *report.Document) func(io.Writer) error {
+		return func(w io.Writer) error { return page.Write(w, d) }
+	}
+	for name, draw := range map[string]func(io.Writer) error{
+		"example.html":    report(reporttest.Document()),
+		"cells-600.html":  report(reporttest.Big(600, 40, 8)),
+		"cells-2196.html": report(reporttest.Big(2196, 19, 8)),
+		"difference.html": func(w io.Writer) error { return page.WriteDiff(w, reporttest.Difference()) },
 	} {
 		var b bytes.Buffer
-		if err := page.Write(&b, document); err != nil {
+		if err := draw(&b); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if err := os.WriteFile(filepath.Join(folder, name), b.Bytes(), 0o600); err != nil { //nolint:gosec // the folder is the caller's

@@ -4,11 +4,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,8 +45,9 @@ func newDiff() *cobra.Command {
 package, a file, permissions, the environment, a recipe, a sample's source, the date of the
 package lists, a tool, the root. What nothing explains it calls unexplained.
 
-OLD and NEW are images as verify takes them, or both the run.json of a run, whose images lie
-beside it. Of images in an --out folder the record there tells more causes.
+OLD and NEW are images as verify takes them, or both the run.json of a run, or a folder with
+some, whose images lie beside them. Of images in an --out folder the record there tells more
+causes. Of an index each platform is compared with its own.
 
 Exit code: 0 the same, 1 they differ, 2 usage, 3 something could not be read.`,
 		Args: cobra.ExactArgs(2),
@@ -54,8 +57,8 @@ Exit code: 0 the same, 1 they differ, 2 usage, 3 something could not be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0], args[1]) },
 	}
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
-	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`FILE` to write, .html, .json or .txt, in place of stdout")
-	cmd.Flags().StringVar(&f.platform, "platform", "", "`PLATFORM` of images of several, such as linux/arm64 (default: this machine's)")
+	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`FILE` to write, .html, .json or .txt, in place of stdout (-)")
+	cmd.Flags().StringVar(&f.platform, "platform", "", "compare this `PLATFORM` of images of several alone, such as linux/arm64 (default: all)")
 	cmd.Flags().StringArrayVar(&f.layers, "recipes", nil, "`DIR` with recipes of the new side, for the lines that ask for its steps (repeatable)")
 	f.addRegistry(cmd)
 	return cmd
@@ -69,19 +72,14 @@ var diffForms = map[string]func(io.Writer, *diff.Result) error{
 }
 
 func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
-	form := ".txt"
-	switch {
-	case f.out != "":
-		form = filepath.Ext(f.out)
-	case f.asJSON:
-		form = ".json"
+	write, err := f.form()
+	if err != nil {
+		return unknown(err)
 	}
-	write, known := diffForms[form]
-	if !known || f.out != "" && f.asJSON && form != ".json" {
-		return hint.Usage(fmt.Sprintf("-o %s: no form of differences", f.out), "name a file that ends in .html, .json or .txt")
-	}
-	if err := writesElsewhere(f.out, old, now); err != nil {
-		return err
+	if f.platform != "" {
+		if err := image.CheckPlatform(f.platform); err != nil {
+			return err
+		}
 	}
 	catalog, err := recipes.Load(f.layers...)
 	if err != nil {
@@ -96,7 +94,7 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 	if err := write(&text, result); err != nil {
 		return &exitError{code: exitUnknown, err: err}
 	}
-	if f.out != "" {
+	if f.toFile() {
 		err = files.Write(f.out, text.Bytes())
 	} else {
 		_, err = cmd.OutOrStdout().Write(text.Bytes())
@@ -112,108 +110,169 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 	return nil
 }
 
-// writesElsewhere refuses to write over what is compared: a record, an archive, or a file of a layout.
-func writesElsewhere(out string, sides ...string) error {
-	if out == "" {
-		return nil
+// toFile reports whether the result is not for stdout.
+func (f *diffFlags) toFile() bool { return f.out != "" && f.out != "-" }
+
+// form is how the result is printed: by the name of the file, else for people.
+func (f *diffFlags) form() (func(io.Writer, *diff.Result) error, error) {
+	form := filepath.Ext(f.out)
+	switch {
+	case f.toFile() && diffForms[form] == nil:
+		return nil, hint.Usage(fmt.Sprintf("-o %s: no form of differences", f.out), "name a file that ends in .html, .json or .txt")
+	case f.asJSON && f.toFile() && form != ".json":
+		return nil, hint.Usage(fmt.Sprintf("--json prints the document, and -o %s is another form", f.out), "name a file that ends in .json, or leave --json out")
+	case f.asJSON:
+		form = ".json"
+	case !f.toFile():
+		form = ".txt"
 	}
+	return diffForms[form], nil
+}
+
+// diffSide is what an argument names: the records of a run, or, without any, an image.
+type diffSide struct {
+	name    string
+	records []string
+}
+
+// sideOf takes an argument for what it is. A record that is not there is not looked for in a registry.
+func sideOf(name string) (diffSide, error) {
+	info, err := os.Stat(name)
+	switch {
+	case image.OnDisk(name):
+		return diffSide{name: name}, nil
+	case err == nil && info.IsDir():
+		records, err := recordFiles([]string{name})
+		if err != nil {
+			return diffSide{}, hint.Usage(name+": no record of a run is in that folder", "an image of a layout is oci:"+name+":TAG")
+		}
+		return diffSide{name, records}, nil
+	case err == nil || filepath.Ext(name) == ".json":
+		return diffSide{name, []string{name}}, nil
+	}
+	return diffSide{name: name}, nil
+}
+
+// files are those on this machine that the side is read from, folders with all that is in them.
+func (s diffSide) files() (all []string) {
+	if path, _ := image.Split(s.name); path != "" {
+		return []string{path}
+	}
+	for _, record := range s.records {
+		all = append(all, record, filepath.Join(filepath.Dir(record), "images"), filepath.Join(filepath.Dir(record), "failed"))
+	}
+	return all
+}
+
+// spares refuses to write over what is compared: a record, an archive, or a file of a layout.
+func (s diffSide) spares(out string) error {
 	here, err := filepath.Abs(out)
 	if err != nil {
 		return err
 	}
-	for _, side := range sides {
-		path := side
-		if image.OnDisk(side) {
-			_, path, _ = strings.Cut(side, ":")
+	for _, file := range s.files() {
+		there, err := filepath.Abs(file)
+		if err != nil {
+			return err
 		}
-		for ; path != ""; path = withoutTag(path) { // a tag may stand behind
-			there, err := filepath.Abs(path)
-			if err != nil {
-				return err
-			}
-			info, err := os.Stat(there)
-			if err != nil {
-				continue
-			}
-			below, err := filepath.Rel(there, here)
-			if is, gone := os.Stat(here); gone == nil && os.SameFile(is, info) || info.IsDir() && err == nil && filepath.IsLocal(below) {
-				return hint.Usage(fmt.Sprintf("-o %s is of what is compared, %s", out, side), "name a file elsewhere")
-			}
-			break
+		info, err := os.Stat(there)
+		if err != nil {
+			continue
+		}
+		below, err := filepath.Rel(there, here)
+		if is, gone := os.Stat(here); gone == nil && os.SameFile(is, info) || info.IsDir() && err == nil && filepath.IsLocal(below) {
+			return hint.Usage(fmt.Sprintf("-o %s is of what is compared, %s", out, s.name), "name a file elsewhere")
 		}
 	}
 	return nil
 }
 
-// withoutTag is a path up to its last colon, "" without one.
-func withoutTag(path string) string { return path[:max(0, strings.LastIndex(path, ":"))] }
-
-func (f *diffFlags) compare(ctx context.Context, old, now string) (*diff.Result, error) {
-	was, err := readRun(old)
+func (f *diffFlags) compare(ctx context.Context, oldName, nowName string) (*diff.Result, error) {
+	old, err := sideOf(oldName)
 	if err != nil {
 		return nil, err
 	}
-	is, err := readRun(now)
+	now, err := sideOf(nowName)
 	if err != nil {
 		return nil, err
+	}
+	if f.toFile() {
+		if err := cmp.Or(old.spares(f.out), now.spares(f.out)); err != nil {
+			return nil, err
+		}
 	}
 	switch {
-	case was != nil && is != nil:
-		return diff.Runs(ctx, was.side(f.where), is.side(f.where))
-	case was != nil || is != nil:
+	case (old.records == nil) != (now.records == nil):
 		return nil, hint.Usage("a run record and an image cannot be compared", "name two images, or two files run.json")
+	case old.records == nil:
+		return f.images(ctx, old.name, now.name)
+	case f.platform != "":
+		return nil, hint.Usage("--platform is for images, and these are records of runs", "leave it out: all platforms are compared")
 	}
-	oldImage, closeOld, err := f.version(ctx, old)
+	was, err := readRunFiles(old.name, old.records)
+	if err != nil {
+		return nil, err
+	}
+	is, err := readRunFiles(now.name, now.records)
+	if err != nil {
+		return nil, err
+	}
+	return diff.Runs(ctx, was.side(f.where), is.side(f.where))
+}
+
+func (f *diffFlags) images(ctx context.Context, old, now string) (*diff.Result, error) {
+	was, closeOld, err := f.reference(ctx, old)
 	if err != nil {
 		return nil, err
 	}
 	defer closeOld.Close()
-	nowImage, closeNow, err := f.version(ctx, now)
+	is, closeNow, err := f.reference(ctx, now)
 	if err != nil {
 		return nil, err
 	}
 	defer closeNow.Close()
-	return diff.Images(ctx, oldImage, nowImage)
+	return diff.Images(ctx, was, is)
 }
 
-// readRun reads a record of a run, nil if name is that of no regular file, and then of an image.
-func readRun(name string) (*runFiles, error) {
-	if info, err := os.Stat(name); image.OnDisk(name) || err != nil || !info.Mode().IsRegular() {
-		return nil, nil
-	}
-	return readRunFiles(name, []string{name})
-}
-
-// version opens one image, with what the record beside it notes of how it was made.
-func (f *diffFlags) version(ctx context.Context, ref string) (diff.Version, io.Closer, error) {
-	sources, closer, err := image.Open(ctx, ref, image.OpenOptions{Platform: f.platform, Registry: f.registry()})
+// reference opens an image, or all of an index, or that of --platform, with what the record beside it notes of how they were made.
+func (f *diffFlags) reference(ctx context.Context, ref string) (diff.Reference, io.Closer, error) {
+	all := f.platform == ""
+	sources, closer, err := image.Open(ctx, ref, image.OpenOptions{Platform: f.platform, AllPlatforms: all, Partial: all, Registry: f.registry()})
 	if err != nil {
-		return diff.Version{}, nil, err
+		return diff.Reference{}, nil, err
 	}
-	if len(sources) > 1 {
+	r := diff.Reference{Name: ref}
+	if all {
+		r.Index = sources[0].Index
+	}
+	path, tag := image.Split(ref)
+	another := func(s image.Source) bool { return s.Index == nil || s.Index != sources[0].Index }
+	if path != "" && tag == "" && slices.ContainsFunc(sources[1:], another) {
 		_ = closer.Close()
-		return diff.Version{}, nil, hint.Usage(fmt.Sprintf("%s: %d images", ref, len(sources)), "name one of them: "+ref+":TAG")
+		return diff.Reference{}, nil, hint.Usage(fmt.Sprintf("%s: %d images", ref, len(sources)), "name one of them: "+ref+":TAG")
 	}
-	v := diff.Version{Name: ref, Image: sources[0].Image, Where: f.where}
-	if folder, ok := strings.CutPrefix(sources[0].Ref, "oci:"); ok {
-		folder, _, _ = strings.Cut(folder, "@")
-		v.Made = noted(filepath.Join(filepath.Dir(folder), "run.json"), sources[0].Digest.String())
+	for _, s := range sources {
+		v := diff.Version{Image: s.Image, Err: s.Err, Digest: s.Digest.String(), Platform: s.Platform, Where: f.where}
+		if strings.HasPrefix(ref, "oci:") {
+			v.Made, v.MadeErr = noted(filepath.Join(filepath.Dir(path), "run.json"), v.Digest)
+		}
+		r.Images = append(r.Images, v)
 	}
-	return v, closer, nil
+	return r, closer, nil
 }
 
 // noted is what the record of a run says of how an image was made, nil if that is not known.
-func noted(file, digest string) *record.Made {
+func noted(file, digest string) (*record.Made, error) {
 	run, err := record.Read(file)
 	if err != nil || run == nil {
-		return nil
+		return nil, err
 	}
 	for _, c := range run.Cells {
 		for _, made := range c.MadeOf(digest) {
 			if made.Digest == digest {
-				return &made
+				return &made, nil
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }

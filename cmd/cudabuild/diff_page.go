@@ -75,8 +75,10 @@ func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
 		return fmt.Sprintf("%s: %s", r.Causes[n].Kind, string(what[:min(len(what), maxDiffCause)]))
 	}
 	if i.State == diff.Unread {
-		listed(page, "causes that the records know", i.Causes, cause)
+		listed(page, "causes that are known", i.Causes, cause)
 	}
+	listed(page, "tags added", i.TagsAdded, oneLine)
+	listed(page, "tags removed", i.TagsRemoved, oneLine)
 	listed(page, "packages", i.Packages, func(p diff.PackageChange) string {
 		return fmt.Sprintf("%s\t%s -> %s\t%s", oneLine(p.Name), oneLine(cmp.Or(p.Old, "none")), oneLine(cmp.Or(p.New, "none")), r.Causes[p.Cause].Kind)
 	})

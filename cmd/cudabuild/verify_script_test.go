@@ -20,7 +20,8 @@ import (
 )
 
 // mkImage is the scripts' command `mkimage DIR [REPOSITORY:]KIND...`: an OCI layout with one
-// image for each KIND, tagged with it as cuda:KIND; multi is an index of two.
+// image for each KIND, tagged with it as cuda:KIND; multi is an index of two, wide one of three, and noted is
+// multi with an annotation.
 func mkImage() {
 	path, err := layout.Write(os.Args[1], empty.Index)
 	for _, name := range os.Args[2:] {
@@ -36,8 +37,12 @@ func mkImage() {
 		}
 		tag := layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": kind, image.FullNameAnnotation: repository + ":" + kind})
 		img := imagetest.WithEnv(imagetest.New(layers...), scriptEnv[kind]...)
-		if kind == "multi" {
-			err = errors.Join(err, path.AppendIndex(twoPlatforms(img), tag))
+		if archs := scriptArchs[kind]; archs != nil {
+			index := indexOf(img, archs...)
+			if kind == "noted" {
+				index = mutate.Annotations(index, map[string]string{"org.opencontainers.image.url": "https://example.com"}).(v1.ImageIndex)
+			}
+			err = errors.Join(err, path.AppendIndex(index, tag))
 			continue
 		}
 		err = errors.Join(err, path.AppendImage(img, tag))
@@ -48,10 +53,13 @@ func mkImage() {
 	}
 }
 
-// twoPlatforms is an index of the image for amd64 and for arm64.
-func twoPlatforms(img v1.Image) v1.ImageIndex {
+// scriptArchs are the architectures of kinds that are indexes.
+var scriptArchs = map[string][]string{"multi": {"amd64", "arm64"}, "noted": {"amd64", "arm64"}, "wide": {"amd64", "arm64", "s390x"}}
+
+// indexOf is an index of the image for several architectures.
+func indexOf(img v1.Image, archs ...string) v1.ImageIndex {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, arch := range []string{"amd64", "arm64"} {
+	for _, arch := range archs {
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
 			Add: imagetest.ForArch(img, arch), Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: arch}},
 		})
@@ -62,6 +70,8 @@ func twoPlatforms(img v1.Image) v1.ImageIndex {
 var scriptImages = map[string][]map[string]imagetest.Entry{
 	"clean": {{"etc/os-release": {Data: "ID=debian\n"}}},
 	"multi": {{"etc/os-release": {Data: "ID=debian\n"}}},
+	"noted": {{"etc/os-release": {Data: "ID=debian\n"}}},
+	"wide":  {{"etc/os-release": {Data: "ID=debian\n"}}},
 	"leak": {
 		{"etc/os-release": {Data: "ID=debian\n"}},
 		{"usr/lib/libnvidia-ml.so.550.54.15": {Data: "x"}, "usr/bin/nvidia-smi": {Mode: 0o755}},

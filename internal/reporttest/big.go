@@ -80,7 +80,7 @@ func (b *big) columns(drivers, gpus int) {
 		d.Ends = compat.DriverEnd(d.Version)
 		d.Ended = d.Ends != nil && past(*d.Ends)
 		if m == 535 || m == 580 {
-			d.Seen = []string{fmt.Sprintf("%d.159.04", m)}
+			d.Seen, d.Hosts = []string{fmt.Sprintf("%d.159.04", m)}, []string{"stand-in"}
 		}
 		b.Drivers = append(b.Drivers, d)
 	}

@@ -222,8 +222,9 @@ func before(now *record.Run) *record.Run {
 func changes() *diff.Result {
 	image := func(id string, state diff.State) diff.Image {
 		return diff.Image{
-			Cell: id, Platform: "linux/amd64", State: state, OldVerdict: "passed", NewVerdict: "passed", Causes: []int{}, Packages: []diff.PackageChange{},
-			Files: []diff.FileChange{}, Config: []diff.ValueChange{}, Predictions: []diff.Prediction{}, Rows: []diff.RowChange{},
+			Cell: id, Platform: "linux/amd64", State: state, OldVerdict: "passed", NewVerdict: "passed", TagsAdded: []string{}, TagsRemoved: []string{}, Causes: []int{},
+			Packages: []diff.PackageChange{},
+			Files:    []diff.FileChange{}, Config: []diff.ValueChange{}, Predictions: []diff.Prediction{}, Rows: []diff.RowChange{},
 		}
 	}
 	var all []diff.Image

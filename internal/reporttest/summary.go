@@ -105,7 +105,7 @@ func (b *big) changes() {
 		for _, p := range i.Platforms {
 			c := diff.Image{
 				Cell: i.ID, Platform: p.Platform, State: diff.Same, OldDigest: p.Digest, NewDigest: p.Digest, OldSize: i.Before.SizeBytes, NewSize: i.SizeBytes,
-				OldVerdict: "passed", NewVerdict: i.Status, Causes: []int{}, Packages: []diff.PackageChange{}, Files: []diff.FileChange{},
+				OldVerdict: "passed", NewVerdict: i.Status, TagsAdded: []string{}, TagsRemoved: []string{}, Causes: []int{}, Packages: []diff.PackageChange{}, Files: []diff.FileChange{},
 				Config: []diff.ValueChange{}, Predictions: []diff.Prediction{}, Rows: []diff.RowChange{},
 			}
 			if at%10 == 0 {

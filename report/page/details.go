@@ -81,7 +81,7 @@ func pack(v any) (template.HTML, error) {
 
 // grids is the answers as the script wants them. Equal grids stand in it once.
 type grids struct {
-	Drivers [][]string `json:"drivers"` // branch, version, "ended" or ""
+	Drivers [][]string `json:"drivers"` // branch, version, "ended" or "", "here" if a host has it or ""
 	GPUs    [][]string `json:"gpus"`    // architecture, name, models that were seen
 	Answers [][]any    `json:"answers"` // index into marks, verdict, why, indexes of rows
 	Grids   [][]int    `json:"grids"`
@@ -97,11 +97,14 @@ func gridsOf(d *report.Document) grids {
 		g.Answers = append(g.Answers, []any{ranks[i], plain.Text(a.Verdict), plain.Text(a.Why), a.Rows})
 	}
 	for _, driver := range d.Drivers {
-		ended := ""
+		ended, here := "", ""
 		if driver.Ended {
 			ended = "ended"
 		}
-		g.Drivers = append(g.Drivers, []string{plain.Text(driver.Branch), plain.Text(driver.Version), ended})
+		if len(driver.Hosts) > 0 {
+			here = "here"
+		}
+		g.Drivers = append(g.Drivers, []string{plain.Text(driver.Branch), plain.Text(driver.Version), ended, here})
 	}
 	for _, gpu := range d.GPUs {
 		g.GPUs = append(g.GPUs, []string{plain.Text(gpu.Arch), plain.Text(gpu.Name), plain.Text(list(gpu.Seen))})

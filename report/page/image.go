@@ -3,15 +3,21 @@
 package page
 
 import (
+	"slices"
+
 	"github.com/cudabuild/cudabuild/report"
 )
 
-// mostShared bounds the images that a layer names as its others.
-const mostShared = 12
+// mostShared bounds the images that a layer names as its others, mostRows the newest rows that an image shows.
+const (
+	mostShared = 12
+	mostRows   = 100
+)
 
 // imageView is everything of one image.
 type imageView struct {
 	report.Image
+	Shown   []int // indexes into Rows
 	Parts   []platformView
 	Plots   []plot
 	Changes []changedImage // one for each platform that an earlier run had too
@@ -57,7 +63,7 @@ func viewer(d *report.Document) documentView {
 }
 
 func (v documentView) image(i int) imageView {
-	image := imageView{Image: v.Images[i], Plots: v.plots[v.Images[i].ID], Changes: v.changes[v.Images[i].ID]}
+	image := imageView{Image: v.Images[i], Shown: v.rows(v.Images[i]), Plots: v.plots[v.Images[i].ID], Changes: v.changes[v.Images[i].ID]}
 	for n, p := range image.Platforms {
 		part := platformView{Platform: p, At: n, Answer: len(p.Grid) > 0}
 		var total int64
@@ -81,4 +87,26 @@ func (v documentView) image(i int) imageView {
 		image.Parts = append(image.Parts, part)
 	}
 	return image
+}
+
+// rows are those of an image that are shown: the newest, and of each answer of its grids one, a failure if there is any.
+func (v documentView) rows(image report.Image) []int {
+	var shown []int
+	for i := range min(mostRows, len(image.Rows)) {
+		shown = append(shown, i)
+	}
+	for _, p := range image.Platforms {
+		for _, at := range p.Grid {
+			if at < 0 || at >= len(v.Answers) || len(v.Answers[at].Rows) == 0 {
+				continue
+			}
+			of := v.Answers[at].Rows
+			one := max(0, slices.IndexFunc(of, func(r int) bool { return r < len(image.Rows) && image.Rows[r].Result == "fail" }))
+			if of[one] < len(image.Rows) {
+				shown = append(shown, of[one])
+			}
+		}
+	}
+	slices.Sort(shown)
+	return slices.Compact(shown)
 }

@@ -3,6 +3,7 @@
 package page
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/report"
@@ -76,16 +77,16 @@ func legend() []key {
 		return k
 	}
 	return []key{
-		of("Outlined: by rules alone, nobody has tried", 6, 4, 2),
-		of("Filled: on a GPU, by this very image", 7, 5, 1, 0),
-		of("Neither", open, nothing),
+		of("Outlined: predicted by rules, nobody has tried", 6, 4, 2),
+		of("Filled: seen on a GPU, with this very image", 7, 5, 1, 0),
+		of("No answer", open, nothing),
 	}
 }
 
 // seen says whether a mark is of what a GPU showed.
 func seen(rank int) bool { return marks[rank].Class[0] == 's' }
 
-// stateMark is a symbol of an image's state.
+// stateMark is a symbol of the state of an image or of something to do.
 type stateMark struct {
 	State report.State
 	Word  string
@@ -94,11 +95,17 @@ type stateMark struct {
 
 var states = []stateMark{
 	{report.Good, "good", `<path d='M3 12.5L6 9.5 10 13.5 18.5 5 21.5 8 10 19.5Z'/>`},
+	{report.Noted, "to know", `<path fill-rule='evenodd' d='M12 2a10 10 0 1 0 0 20a10 10 0 1 0 0-20ZM12 4a8 8 0 1 1 0 16a8 8 0 1 1 0-16Z'/><path d='M11 10.5H13V17H11ZM11 7H13V9H11Z'/>`},
 	{report.Warned, "warned", `<path d='M12 4L21 20H3Z' fill='none' stroke='black' stroke-width='2'/><path d='M11 9H13V15H11ZM11 16.5H13V18.5H11Z'/>`},
 	{report.NotKnown, "not known", dotted + asks},
 	{report.Skipped, "skipped", `<path d='M4 5L11 12 4 19M12 5L19 12 12 19' fill='none' stroke='black' stroke-width='2.6'/>`},
 	{report.Cancelled, "cancelled", `<path d='M5 5H19V19H5Z' fill='none' stroke='black' stroke-width='2.6'/>`},
 	{report.Bad, "failed", `<path fill-rule='evenodd' d='M8 1.5H16L22.5 8V16L16 22.5H8L1.5 16V8Z` + cutCross + `'/>`},
+}
+
+// imageStates are those that an image can have.
+func imageStates() []stateMark {
+	return slices.DeleteFunc(slices.Clone(states), func(s stateMark) bool { return s.State == report.Noted })
 }
 
 // symbol is the mark of a state. A state that nobody told us of is not known.
@@ -108,7 +115,7 @@ func symbol(s report.State) stateMark {
 			return m
 		}
 	}
-	return states[2]
+	return symbol(report.NotKnown)
 }
 
 // rules are the shapes as a style sheet: masks, so that a cell of the grid is one element and takes the colour of its text.

@@ -8,8 +8,8 @@ import (
 	"github.com/cudabuild/cudabuild/report"
 )
 
-// inOrder is a document with its driver branches in the order in which a reader needs them, and all grids with them: first those
-// that get updates or that a host here has, then the others; the newest first in both.
+// inOrder is a document with its driver branches and GPUs in the order in which a reader needs them, and all grids with them: of
+// branches first those that get updates or that a host here has, then the others; of all the newest first.
 func inOrder(d *report.Document) *report.Document {
 	order := make([]int, len(d.Drivers)) // indexes into d.Drivers, which has the oldest first
 	for i := range order {
@@ -22,6 +22,8 @@ func inOrder(d *report.Document) *report.Document {
 	for to, from := range order {
 		sorted.Drivers[to] = d.Drivers[from]
 	}
+	sorted.GPUs = slices.Clone(d.GPUs)
+	slices.Reverse(sorted.GPUs)
 	n := len(d.GPUs)
 	sorted.Images = slices.Clone(d.Images)
 	for i := range sorted.Images {
@@ -35,6 +37,7 @@ func inOrder(d *report.Document) *report.Document {
 			grid := make([]int, 0, len(p.Grid))
 			for _, from := range order {
 				grid = append(grid, p.Grid[from*n:(from+1)*n]...)
+				slices.Reverse(grid[len(grid)-n:])
 			}
 			p.Grid = grid
 		}
@@ -43,4 +46,4 @@ func inOrder(d *report.Document) *report.Document {
 }
 
 // over says whether a branch gets no updates, and no host here has it.
-func over(d report.Driver) bool { return d.Ended && len(d.Seen) == 0 }
+func over(d report.Driver) bool { return d.Ended && len(d.Hosts) == 0 }

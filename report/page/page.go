@@ -10,7 +10,9 @@ package page
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
@@ -29,11 +31,11 @@ var assets embed.FS
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
-	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "inc": func(i int) int { return i + 1 }, "legend": legend, "marks": func() []mark { return marks }, "states": func() []stateMark { return states },
-	"spans":  spans,
-	"first":  first,
-	"style":  func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
-	"script": func() template.JS { return template.JS(asset("page.js")) },              //nolint:gosec // ours
+	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "ended": ended, "counts": counts, "inc": func(i int) int { return i + 1 }, "legend": legend, "marks": func() []mark { return marks }, "states": imageStates,
+	"spans":      spans,
+	"scriptHash": scriptHash,
+	"style":      func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
+	"script":     func() template.JS { return template.JS(script()) },                      //nolint:gosec // ours
 }).ParseFS(assets, "*.html"))
 
 func asset(name string) string {
@@ -44,12 +46,17 @@ func asset(name string) string {
 	return string(data)
 }
 
-// first is the first item of a kind, nil if there is none.
-func first(kind string, all []report.Item) *report.Item {
-	if i := slices.IndexFunc(all, func(item report.Item) bool { return item.Kind == kind }); i >= 0 {
-		return &all[i]
-	}
-	return nil
+func script() string { return asset("page.js") }
+
+// scriptHash is the one script that the policy of the page lets run: what slips through as markup does nothing.
+func scriptHash() string {
+	sum := sha256.Sum256([]byte(script()))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// ended says whether something of the images gets no updates.
+func ended(images []report.Image) bool {
+	return slices.ContainsFunc(images, func(i report.Image) bool { return i.Ended })
 }
 
 // Write prints the page of a report. Errors are w's.
@@ -57,6 +64,8 @@ func Write(w io.Writer, d *report.Document) error {
 	d = inOrder(d)
 	view := struct {
 		*report.Document
+		Todo    []line // at once, and
+		Further []line // when asked for
 		Matrix  []system
 		Grid    grid
 		Plots   []plot
@@ -64,6 +73,7 @@ func Write(w io.Writer, d *report.Document) error {
 		Changes *changes
 		Data    []bundle
 	}{Document: d, Matrix: matrix(d), Grid: summarize(d)}
+	view.Todo, view.Further = lines(d.Todo)
 	view.Plots, view.More = plots(d)
 	if d.Changes != nil {
 		view.Changes = changesOf(d.Changes, false)
@@ -113,12 +123,16 @@ func delta(old, now int64) string {
 	return "the same"
 }
 
-// number has three digits that say something, or all before the point.
+// number has three digits that say something, or all before the point, thousands apart.
 func number(f float64) string {
-	if f >= 1000 || f <= -1000 {
-		return strconv.FormatFloat(f, 'f', 0, 64)
+	if f > -1000 && f < 1000 {
+		return strconv.FormatFloat(f, 'g', 3, 64)
 	}
-	return strconv.FormatFloat(f, 'g', 3, 64)
+	text := strconv.FormatFloat(f, 'f', 0, 64)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 func day(t time.Time) string {

@@ -24,7 +24,7 @@
     return element;
   };
 
-  const ended = () => [" ", make("small", { class: "ended" }, "ended")];
+  const notes = (driver) => [driver[3] && make("small", {}, driver[3]), driver[2] && make("small", { class: "ended" }, driver[2])].filter(Boolean).flatMap((n) => [" ", n]);
 
   const kept = new Map();
   const unpack = (id) => {
@@ -32,8 +32,13 @@
       const bytes = Uint8Array.from(atob(by(id).textContent), (c) => c.charCodeAt(0));
       return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
     })());
+    kept.get(id).catch(() => kept.delete(id)); // another try may succeed
     return kept.get(id);
   };
+  const cannot = (reason) => window.DecompressionStream
+    ? `The details could not be unpacked: ${reason.message || reason}.`
+    : "This browser cannot unpack the details: it has no DecompressionStream, which browsers have since 2023.";
+  let problem = ""; // why something that was chosen is not shown
 
   // The address.
   const read = () => {
@@ -56,11 +61,11 @@
   const rank = (data, answer) => answer === -2 ? unknown : answer < 0 ? nothing : data.answers[answer][0];
   const columns = (data, chosen) => {
     const d = data.drivers.findIndex((x) => x[0] === chosen.driver), g = data.gpus.findIndex((x) => x[0] === chosen.gpu);
-    const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2] });
+    const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2], driver: data.drivers[i] });
     const pair = (i, j) => i * data.gpus.length + j;
     if (d >= 0 && g >= 0) return [{ ...branch(d), name: branch(d).name + " " + chosen.gpu, at: pair(d, g) }];
     if (g >= 0) return data.drivers.map((_, i) => ({ ...branch(i), at: pair(i, g) }));
-    if (d >= 0) return data.gpus.map((x, j) => ({ ...branch(d), name: x[0], at: pair(d, j) }));
+    if (d >= 0) return data.gpus.map((x, j) => ({ name: x[0], ended: data.drivers[d][2], at: pair(d, j) }));
     return null;
   };
   const ends = (column) => column.ended ? " class=e" : "";
@@ -85,7 +90,8 @@
     const shown = data && columns(data, chosen), n = shown ? shown.length : branches.length || 1;
     head.replaceChildren(head.cells[0], ...(shown ? shown.map((c) => {
       const cell = make("th", { role: "columnheader", scope: "col" }, c.name);
-      if (c.ended) { cell.className = "e"; cell.append(...ended()); }
+      if (c.ended) cell.className = "e";
+      if (c.driver) cell.append(...notes(c.driver));
       return cell;
     }) : branches));
     table.style.setProperty("--n", n);
@@ -121,19 +127,21 @@
       if (out !== r.out) { r.out = out; r.row.classList.toggle("out", out); }
       if (!out) n++;
     }
-    by("found").textContent = n === rows.length ? `${n} images` : `${n} of ${rows.length} images`;
+    by("found").textContent = (n === rows.length ? `${n} images` : `${n} of ${rows.length} images`) + (problem && ". " + problem);
   };
 
   // One image.
   const section = by("image"), inside = by("image-body"), title = by("image-h");
   const own = (data, chosen, at) => {
+    const shown = inside.querySelector("table.rows"), rowAt = new Map(); // by their places among all rows of the image
+    if (shown) shown.dataset.rows.split(" ").forEach((n, i) => rowAt.set(Number(n), shown.tBodies[0].rows[i]));
     for (const place of inside.querySelectorAll(".own")) {
       const grid = data.grids[data.images[at][1 + Number(place.dataset.platform)]] || [];
       const why = place.previousElementSibling;
       why.replaceChildren();
       const top = make("tr", {}, make("th", { scope: "col" }, "Driver"), ...data.gpus.map((g) => make("th", { scope: "col", title: g[1] }, g[0])));
       const lines = data.drivers.map((d, i) => make("tr", {},
-        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], ...(d[2] ? ended() : [])),
+        make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], ...notes(d)),
         ...data.gpus.map((g, j) => {
           const answer = grid[i * data.gpus.length + j], mark = marks[rank(data, answer ?? -1)];
           const cell = make("td", d[2] ? { class: "e" } : {});
@@ -143,10 +151,9 @@
             link.setAttribute("aria-current", "true");
             const of = data.answers[answer];
             why.append(make("p", {}, make("strong", {}, `R${d[0]}${d[1] ? " (" + d[1] + ")" : ""}${d[2] ? ", ended" : ""}, ${g[0]} ${g[1]}: ${mark.word}. `), of ? of[2] : "Of one platform nothing is known."));
-            for (const n of (of && of[3]) || []) {
-              const row = inside.querySelectorAll("table.rows tbody tr")[n];
-              if (row) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
-            }
+            const seen = (of && of[3]) || [], here = seen.map((n) => rowAt.get(n)).filter(Boolean).slice(0, 5);
+            for (const row of here) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
+            if (seen.length > here.length) why.append(make("p", { class: "note" }, `${seen.length - here.length} more rows.`));
           }
           cell.append(link);
           return cell;
@@ -185,11 +192,15 @@
     if (at < 0) inside.replaceChildren(make("p", {}, "There is no such image in this report. The link may be of another day's."));
     else {
       inside.replaceChildren(make("p", {}, "Unpacking."));
-      const [texts, data] = await Promise.all([unpack("data-images-" + Math.floor(at / perBundle)), unpack("data-grids")]);
+      const [texts, data] = await Promise.all([unpack("data-images-" + Math.floor(at / perBundle)), unpack("data-grids")]).catch((e) => [null, e]);
       if (read().image !== chosen.image) return;
-      inside.innerHTML = texts[at % perBundle];
-      own(data, chosen, at);
-      for (const box of inside.querySelectorAll(".packages")) box.ontoggle = () => { if (box.open && !box.querySelector("table")) list(box); };
+      if (texts) {
+        inside.innerHTML = texts[at % perBundle];
+        own(data, chosen, at);
+      } else inside.replaceChildren(make("p", {}, cannot(data)));
+      for (const box of inside.querySelectorAll(".packages")) box.ontoggle = () => {
+        if (box.open && !box.querySelector("table")) list(box).catch((e) => box.querySelector(".scroll").replaceChildren(cannot(e)));
+      };
     }
     section.dataset.shown = chosen.image;
     section.focus({ preventScroll: true });
@@ -203,8 +214,14 @@
       choices[name].value = chosen[name];
       if (name !== "q" && choices[name].value !== chosen[name]) choices[name].value = chosen[name] = "";
     }
-    const data = chosen.driver || chosen.gpu || chosen.state ? await unpack("data-grids") : null;
+    let data = null;
+    problem = "";
+    if (chosen.driver || chosen.gpu || marks.some((m) => m.name === chosen.state)) data = await unpack("data-grids").catch((e) => { problem = cannot(e); });
     if (mine !== asked) return;
+    if (problem) { // what cannot be shown does not stand there as chosen
+      for (const name of ["driver", "gpu", "state"]) choices[name].value = chosen[name] = "";
+      history.replaceState(null, "", address(chosen));
+    }
     filter(data, chosen);
     draw(data, chosen);
     await open(chosen);
@@ -214,8 +231,7 @@
   choices.q.form.onsubmit = (event) => event.preventDefault();
   addEventListener("hashchange", show);
   addEventListener("keydown", (event) => { if (event.key === "Escape" && read().image) choose({ image: "" }); });
-  addEventListener("error", () => by("found").textContent = "This browser cannot show the details.");
-  const ready = () => { document.body.dataset.ready = ""; };
-  show().then(ready, (e) => { ready(); by("found").textContent = "The details could not be unpacked: " + e; });
+  for (const kind of ["error", "unhandledrejection"]) addEventListener(kind, (event) => { by("found").textContent = "Something went wrong here: " + (event.message || event.reason); });
+  show().finally(() => { document.body.dataset.ready = ""; });
   (window.requestIdleCallback || setTimeout)(() => unpack("data-grids").catch(() => {}));
 })();

@@ -4,7 +4,10 @@ package page_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
+	"html"
 	"reflect"
 	"regexp"
 	"strings"
@@ -143,6 +146,19 @@ func TestStrangers(t *testing.T) {
 	check(t, "a difference", b.String())
 }
 
+// TestPolicy: the script that stands there is the one that the policy lets run, and the only one.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	page := written(t, one())
+	_, script, _ := strings.Cut(page, "<script>")
+	script, _, _ = strings.Cut(script, "</script>")
+	sum := sha256.Sum256([]byte(script))
+	policy := html.UnescapeString(regexp.MustCompile(`http-equiv="Content-Security-Policy" content="([^"]*)"`).FindStringSubmatch(page)[1])
+	if want := "script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "';"; script == "" || !strings.Contains(policy, want) {
+		t.Errorf("policy %q, want %q", policy, want)
+	}
+}
+
 // TestAnswers: each answer has a symbol of its own, and only rows make one that says seen.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
@@ -195,7 +211,7 @@ func TestWorst(t *testing.T) {
 		{[]report.Answer{seen, yes}, `<i class="py">predicted to run</i><small>seen sm_70</small>`},
 		{[]report.Answer{seen, seen}, `<i class="sy">seen to run</i>`},
 		{[]report.Answer{seen, open}, `<i class="oo">not known</i><small>sm_80</small>`},
-		{[]report.Answer{yes, no, no}, `<i class="pn">predicted to fail</i><small>sm_80 &#43;1</small>`},
+		{[]report.Answer{yes, no, no}, `<i class="pn">predicted to fail</i><small>sm_90 &#43;1</small>`},
 		{[]report.Answer{no, bad}, `<i class="dd">seen otherwise than predicted</i><small>sm_80</small>`},
 	} {
 		if html := written(t, one(tt.answers...)); !strings.Contains(html, `<td role="cell">`+tt.want) {
@@ -262,6 +278,11 @@ func TestTrend(t *testing.T) {
 	for name, points := range map[string][]report.Point{"none": nil, "one": {point}, "two": {point, now}, "nothing but zero": {{}, {}}} {
 		d.Trends = []report.Trend{{Image: d.Images[0].ID, Test: "nbody", Figure: "GFLOP/s", Better: "higher", Points: points, Starts: 3, Median: 100, Limit: 95}}
 		html, _, _ := strings.Cut(written(t, d), `<script type="application/octet-stream"`)
+		for _, m := range regexp.MustCompile(`text-anchor="end">([^<]*)</text>`).FindAllStringSubmatch(html, -1) {
+			if !regexp.MustCompile(`^-?[0-9.,]*[125][0,]*$|^-?[0-9.,]*0$|^2026-11-08$`).MatchString(m[1]) {
+				t.Errorf("%s: %s on the axis is no round number", name, m[1])
+			}
+		}
 		if strings.Contains(html, "NaN") || strings.Contains(html, "Inf") {
 			t.Errorf("%s: a place that is no number", name)
 		}
@@ -280,7 +301,7 @@ func TestOrder(t *testing.T) {
 	yes, no := report.Answer{How: report.Predicted, Runs: "yes"}, report.Answer{How: report.Predicted, Runs: "no"}
 	d := one(yes)
 	d.Answers = append(d.Answers, no)
-	d.Drivers = []report.Driver{{Branch: "470", Ended: true}, {Branch: "535", Ended: true, Seen: []string{"535.54.03"}}, {Branch: "570", Ended: true}, {Branch: "580"}}
+	d.Drivers = []report.Driver{{Branch: "470", Ended: true}, {Branch: "535", Ended: true, Hosts: []string{"gpu-1"}}, {Branch: "570", Ended: true}, {Branch: "580"}}
 	d.Images[0].Platforms[0].Grid = []int{1, 0, 1, 0}
 	html := written(t, d)
 	var branches []string
@@ -299,5 +320,85 @@ func TestOrder(t *testing.T) {
 	}
 	if d.Drivers[0].Branch != "470" || d.Images[0].Platforms[0].Grid[0] != 1 {
 		t.Error("the document was changed")
+	}
+}
+
+// TestNamed: an image that a sentence names is a link there, in no other name, and the others stand below.
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	link := func(id string) string { return `<a href="#image=` + id + `">` + id + `</a>` }
+	d := one()
+	for _, tt := range []struct {
+		text   string
+		images []string
+		want   string
+	}{
+		{"12.4-base-debian13 failed.", []string{"12.4-base-debian13"}, "<p>" + link("12.4-base-debian13") + " failed.</p></div>"},
+		{"a and b.", []string{"b", "a"}, "<p>" + link("a") + " and " + link("b") + ".</p></div>"},
+		{"b-1 and c fail", []string{"b", "c", "b-1"}, "<p>" + link("b-1") + " and " + link("c") + ` fail</p><div class="of">` + link("b") + "</div>"},
+		{"x22.04, x22. nx22", []string{"x22"}, "<p>x22.04, " + link("x22") + ". nx22</p></div>"},
+		{"nothing", []string{""}, `<p>nothing</p><div class="of">` + link("") + "</div>"},
+	} {
+		d.Todo = []report.Item{{Text: tt.text, Images: tt.images}}
+		if html := written(t, d); !strings.Contains(html, tt.want) {
+			t.Errorf("%s of %v: want %s", tt.text, tt.images, tt.want)
+		}
+	}
+
+	d.Todo = make([]report.Item, 19)
+	for i := range d.Todo {
+		d.Todo[i].State, d.Todo[i].Text = report.Warned, fmt.Sprintf("the item %d.", i+1)
+	}
+	html := written(t, d)
+	at, above, below := strings.Index(html, "<summary>3 more: 3 warned</summary>"), strings.Index(html, "the item 16."), strings.Index(html, "the item 17.")
+	if at < above || below < at || above < 0 {
+		t.Errorf("the 16 first stand at %d, the others at %d and behind, want %d between them", above, below, at)
+	}
+}
+
+// TestDifference: few causes stand before the images, and an image says in a sentence what became of it.
+func TestDifference(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	r := reporttest.Difference()
+	for i := range 1000 { // more than are shown
+		r.Images[len(r.Images)-1].Files = append(r.Images[len(r.Images)-1].Files, diff.FileChange{Path: fmt.Sprint(i), How: "added"})
+	}
+	if err := page.WriteDiff(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	rest := html.UnescapeString(b.String())
+	for _, want := range []string{ // in this order
+		"example-2 1.0-1 -> 1.0-2</p>", fmt.Sprintf("<summary>%d more causes</summary>", len(r.Causes)-8), `id="changed"`,
+		"12.8-base-ubuntu22.04", "added; tags: 1 came, 0 went; build and verification: none → failed at build",
+		"12.4-example-debian13", "changed; size 27.9 MB, +1 MB; 60 packages, 1002 files, 1 result on a GPU; build and verification: passed", "; and 57 more", "502 more lines are left out here",
+	} {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Fatalf("there is no %q behind what was wanted before it", want)
+		}
+		rest = after
+	}
+}
+
+// TestManyRows: of many rows the newest are shown, and of each answer one that failed, if any did.
+func TestManyRows(t *testing.T) {
+	t.Parallel()
+	d := one(report.Answer{How: report.Disagrees, Runs: "no", Rows: []int{700, 701, 702}}, report.Answer{How: report.Seen, Runs: "yes", Rows: []int{99, 800}},
+		report.Answer{How: report.Seen, Runs: "yes", Rows: []int{900}}, report.Answer{How: report.Seen, Runs: "yes", Rows: []int{5000}})
+	for i := range 1000 {
+		d.Images[0].Rows = append(d.Images[0].Rows, report.Row{Result: "pass", Reason: fmt.Sprintf("row-%d.", i)})
+	}
+	d.Images[0].Rows[701].Result = "fail"
+	text := details(t, written(t, d))
+	for i := range 1000 {
+		if shown, want := strings.Contains(text, fmt.Sprintf("row-%d.", i)), i < 100 || i == 701 || i == 900; shown != want {
+			t.Errorf("row %d is there: %t, want %t", i, shown, want)
+		}
+	}
+	for _, want := range []string{" 99 701 900\"", "102 of 1000"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("want %q", want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ package page
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -57,6 +58,25 @@ func plots(d *report.Document) (shown []plot, more int) {
 	return shown, len(trends) - len(shown)
 }
 
+// round are two to five round numbers between two others: 1, 2 or 5 with noughts apart.
+func round(low, high float64) (all []float64) {
+	step := math.Pow(10, math.Floor(math.Log10(high-low)))
+	switch n := (high - low) / step; { // 1 to 10
+	case n < 2:
+		step /= 2
+	case n < 5:
+	default:
+		step *= 2
+	}
+	first := math.Ceil(low / step)
+	for i := range 6 { // where numbers are too large to tell such steps apart, too
+		if v := (first + float64(i)) * step; v <= high {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
 func compareBool(a, b bool) int {
 	if a == b {
 		return 0
@@ -102,7 +122,7 @@ func newPlot(t report.Trend) plot {
 		p.Changed = p.Changed || other
 		p.Marks = append(p.Marks, plotPoint{Point: point, X: x(point.When), Y: y(point.Median), Low: y(point.Low), High: y(point.High), Other: other})
 	}
-	for _, v := range []float64{low + room, (low + high) / 2, high - room} {
+	for _, v := range round(low, high) {
 		p.Ticks = append(p.Ticks, tick{y(v), number(v)})
 	}
 	p.First, p.Last = day(first), day(last)

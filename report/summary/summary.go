@@ -207,21 +207,24 @@ func changes(b *bytes.Buffer, d *report.Document) {
 	leftOut(b, len(d.Changes.Causes)-len(list), "causes", "those shown have most changes")
 }
 
-// judged lists the images of which verdicts, predictions or rows changed, or that are there on one side alone.
+// judged lists the images of which tags, verdicts, predictions or rows changed, or that are there on one side alone.
 func judged(b *bytes.Buffer, r *diff.Result) {
 	list := slices.DeleteFunc(slices.Clone(r.Images), func(i diff.Image) bool {
-		return i.Same() || i.State == diff.Changed && i.OldVerdict == i.NewVerdict && len(i.Predictions)+len(i.Rows) == 0
+		return i.Same() || i.State == diff.Changed && !i.Retagged() && !i.Rejudged()
 	})
 	if len(list) == 0 {
 		return
 	}
 	b.WriteString("| image | is | built and verified | answers that changed | rows that changed |\n| --- | --- | --- | ---: | ---: |\n")
 	for _, i := range list[:min(len(list), mostRows)] {
-		verdict := text(i.NewVerdict)
+		is, verdict := string(i.State), text(i.NewVerdict)
+		if i.Retagged() {
+			is += ", other tags"
+		}
 		if i.OldVerdict != i.NewVerdict {
 			verdict = fmt.Sprintf("%s → %s", text(cmp.Or(i.OldVerdict, "none")), text(cmp.Or(i.NewVerdict, "none")))
 		}
-		fmt.Fprintf(b, "| %s %s | %s | %s | %d | %d |\n", text(i.Cell), text(i.Platform), i.State, verdict, len(i.Predictions), len(i.Rows))
+		fmt.Fprintf(b, "| %s %s | %s | %s | %d | %d |\n", text(i.Cell), text(i.Platform), is, verdict, len(i.Predictions), len(i.Rows))
 	}
 	leftOut(b, len(list)-min(len(list), mostRows), "images", "those shown come first")
 	b.WriteString("\n")

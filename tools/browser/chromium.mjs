@@ -8,11 +8,13 @@ export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--force-color-profile=srgb'] });
 
 // open returns a page whose script has set it up, its address, and complaints: what it logged, and asked for beside itself.
-// options are those of a context of playwright; hash is the state in the address.
-export async function open(browser, file, options = {}, hash = '') {
+// options are those of a context of playwright, and before, a function that runs in the page before its own script; hash is the
+// state in the address.
+export async function open(browser, file, { before, ...options } = {}, hash = '') {
   const context = await browser.newContext({ offline: true, viewport: { width: 1280, height: 900 }, ...options });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
+  if (before) await page.addInitScript(before);
   const address = pathToFileURL(file).href;
   const complaints = [];
   page.on('pageerror', (err) => complaints.push(`throws ${err.message}`));
@@ -22,6 +24,6 @@ export async function open(browser, file, options = {}, hash = '') {
     if (url.split('#')[0] !== address && !url.startsWith('data:')) complaints.push(`asks for ${url}`);
   });
   await page.goto(address + hash);
-  if (options.javaScriptEnabled !== false) await page.waitForSelector('body[data-ready]', { state: 'attached' });
+  if (options.javaScriptEnabled !== false && await page.locator('script').count()) await page.waitForSelector('body[data-ready]', { state: 'attached' });
   return { page, address, complaints };
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Looks at the pages in the folder PAGES as readers do (make browser). example.html has a bit of everything, the others are large.
+// Looks at the pages in the folder PAGES as readers do (make browser). example.html has a bit of everything, cells-*.html are large;
+// difference.html is of `cudabuild diff`.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test as endless } from 'node:test';
 import { launch, open } from './chromium.mjs';
@@ -10,7 +12,8 @@ import { alike, barriers, outside } from './looks.mjs';
 
 const folder = resolve(process.env.PAGES ?? 'out/pages');
 const example = join(folder, 'example.html');
-const pages = readdirSync(folder).filter((name) => name.endsWith('.html')).map((name) => join(folder, name));
+const difference = join(folder, 'difference.html');
+const pages = readdirSync(folder).filter((name) => /^(example|cells-.*)\.html$/.test(name)).map((name) => join(folder, name));
 assert.ok(pages.includes(example) && pages.length > 2, `${folder}: want example.html and large pages`);
 
 const schemes = {
@@ -104,6 +107,17 @@ describe('no barrier that axe-core knows', () => {
   }
 });
 
+describe('a difference', () => {
+  for (const [scheme, options] of Object.entries(schemes)) {
+    test(`has no barrier, in ${scheme}, and nothing reaches outside of a phone`, () =>
+      look(difference, { ...options, ...widths['320 px'] }, '', async (page) => {
+        await page.locator('details').evaluateAll((all) => all.forEach((d) => { d.open = true; }));
+        assert.deepEqual(await barriers(page), []);
+        assert.deepEqual(await outside(page), []);
+      }));
+  }
+});
+
 describe('the example', () => {
   test('says the verdict, the matrix and the grid without script', () =>
     look(example, { javaScriptEnabled: false }, '', async (page) => {
@@ -167,10 +181,51 @@ describe('the example', () => {
       }));
   }
 
+  test('says why, and shows what was seen, of a driver and a GPU', () =>
+    look(example, {}, '#image=12.4-nbody-debian13&driver=580&gpu=sm_90', async (page) => {
+      await page.locator('#image .why').getByText('R580').waitFor();
+      assert.match(await page.locator('#image .why').innerText(), /Row: .*NVIDIA H200.*fail/);
+      assert.equal(await page.locator('#image [aria-current]').count(), 1);
+    }));
+
   test('says that there is no such image', () =>
     look(example, {}, '#image=1.0-none-nowhere', async (page) => {
       await page.getByText('1.0-none-nowhere').first().waitFor();
     }));
+
+  // says holds that neither a choice nor an image looks as if it were shown, where what they need cannot be unpacked.
+  const says = (file, options, reason) =>
+    look(file, options, '', async (page, { address }) => {
+      const id = await someImage(page), all = await rows(page).allTextContents();
+      const branch = await page.locator('#driver option').last().getAttribute('value');
+      await page.selectOption('#driver', branch);
+      await page.locator('#found').getByText(reason).waitFor();
+      assert.equal(await page.inputValue('#driver'), '', 'a driver stands there as chosen');
+      assert.equal(page.url(), `${address}#`);
+      assert.deepEqual(await rows(page).allTextContents(), all);
+      await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, id);
+      await page.locator('#image-body').getByText(reason).waitFor();
+      await page.fill('#filter', 'nbody');
+      await page.waitForFunction((all) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < all, all.length);
+      await page.selectOption('#state', 'failed'); // needs nothing that is packed
+      await page.waitForURL(/state=failed/);
+      assert.equal(await page.inputValue('#state'), 'failed');
+    });
+
+  test('says that a browser cannot unpack', () =>
+    says(example, { before: () => { delete window.DecompressionStream; } }, 'no DecompressionStream'));
+
+  test('says that what is packed is damaged', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'page-'));
+    const damaged = join(folder, 'damaged.html');
+    try {
+      const whole = readFileSync(example, 'utf8');
+      writeFileSync(damaged, whole.replace(/(id="data-(?:grids|images-0)">[^<]{100})[^<]*/g, '$1'));
+      await says(damaged, {}, 'could not be unpacked');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 
   test('can be used with the keyboard alone', () =>
     look(example, {}, '', async (page) => {

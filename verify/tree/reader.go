@@ -28,6 +28,16 @@ type Reader struct {
 // NewReader returns a Reader that has read nothing.
 func NewReader() *Reader { return &Reader{maphash.MakeSeed(), map[string]*sheet{}} }
 
+// LayerError is a layer that cannot be read.
+type LayerError struct {
+	DiffID string // by which the configurations of its images name it
+	Err    error
+}
+
+func (e *LayerError) Error() string { return fmt.Sprintf("layer %s: %v", e.DiffID, e.Err) }
+
+func (e *LayerError) Unwrap() error { return e.Err }
+
 // maxKept is how many entries of layers are kept for further images.
 const maxKept = 2_000_000
 
@@ -41,7 +51,8 @@ type source struct {
 }
 
 // Pair returns the trees of two images. Their layers are read at the same time, but for the lowest ones that both have: these
-// only if one side has above them what the other lacks there, as nothing else can tell what was there before.
+// only if one side has above them what the other lacks there, as nothing else can tell what was there before. The error is a
+// [*LayerError] where a layer cannot be read.
 func (r *Reader) Pair(ctx context.Context, old, now v1.Image) (*Tree, *Tree, error) {
 	var sides [2][]source
 	for i, img := range []v1.Image{old, now} {
@@ -117,7 +128,7 @@ func (r *Reader) read(ctx context.Context, layers []source) error {
 			defer func() { <-slots }()
 			s, err := l.read(ctx, r.seed)
 			if err != nil {
-				cancel(fmt.Errorf("layer %s: %w", l.diffID, err))
+				cancel(&LayerError{l.diffID, err})
 				return
 			}
 			mu.Lock()
@@ -189,7 +200,7 @@ func (r *Reader) tree(layers []source) (*Tree, error) {
 	for i, l := range layers {
 		if s := r.kept[l.diffID]; s != nil {
 			if err := t.stack(s, i); err != nil {
-				return nil, fmt.Errorf("layer %s: %w", l.diffID, err)
+				return nil, &LayerError{l.diffID, err}
 			}
 		}
 	}

@@ -166,9 +166,14 @@ func TestBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, _, err := tree.NewReader().Pair(t.Context(), image(c.files), image(files{"end": text("1")}))
+			bad := image(c.files)
+			_, _, err := tree.NewReader().Pair(t.Context(), bad, image(files{"end": text("1")}))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
+			}
+			config, failed := bad.ConfigFile()
+			if layer := (*tree.LayerError)(nil); failed != nil || !errors.As(err, &layer) || layer.DiffID != config.RootFS.DiffIDs[0].String() {
+				t.Errorf("error %v, want a LayerError of the first image", err)
 			}
 		})
 	}
