@@ -164,6 +164,15 @@ func TestRowByConfiguration(t *testing.T) {
 	}
 }
 
+// TestStarts: what a container starts stands on the page of its image.
+func TestStarts(t *testing.T) {
+	t.Parallel()
+	p := write(t, fine())
+	if got := p.image(subject).Platforms[0].Starts; got != "deviceQuery, as root, in /" || !strings.Contains(p.details, "A container starts <code>"+got) {
+		t.Errorf("it starts %q", got)
+	}
+}
+
 // TestOutside: rows of no image here are counted, and said of what they are.
 func TestOutside(t *testing.T) {
 	t.Parallel()
@@ -189,7 +198,7 @@ func TestRowOfAnIndex(t *testing.T) {
 		p := write(t, in)
 		n, img := p.answers(two), p.image(two)
 		switch {
-		case result == gpu.Passed && (n["seen"] > 0 || img.State != report.Good || img.Rows[0].Discount != report.OtherPlatform):
+		case result == gpu.Passed && (n["seen"] > 0 || img.State != report.Good || img.Rows[0].Discount != "platform not known"):
 			t.Errorf("passed: %v, %s, %+v, want nothing seen", n, img.State, img.Rows)
 		case result == gpu.Failed && (n["disagrees no"] != 2 || img.State != report.Bad):
 			t.Errorf("failed: %v, %s, want a failure on both platforms", n, img.State)

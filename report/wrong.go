@@ -159,7 +159,7 @@ func (m *maker) uncheckedItems() []Item {
 		var none, some bool // are signed, of those that hold
 		for _, p := range img.Platforms {
 			for _, e := range p.Evidence {
-				none, some = none || e.State == string(attest.Unsigned), some || e.State == Unchecked
+				none, some = none || e.State == string(attest.Unsigned), some || e.State == unchecked
 			}
 		}
 		switch {
