@@ -136,7 +136,7 @@ func readFile(name string) (File, error) {
 }
 
 // ReadLedger returns every finished row of the ledger in dir, or where dir is a link to, with
-// its host, in the order of the files' names. The error names all files that could not be read; rows are those of the others.
+// its host, in the order of the files' names. Where files cannot be read the rows of all others come with the error.
 func ReadLedger(dir string) ([]Observation, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -165,5 +165,11 @@ func ReadLedger(dir string) ([]Observation, error) {
 		}
 		return nil
 	})
+	if more := len(unread) - mostUnread; more > 0 {
+		unread = append(unread[:mostUnread], fmt.Errorf("and %d files more", more))
+	}
 	return all, errors.Join(append(unread, err)...)
 }
+
+// mostUnread is how many files of a ledger that cannot be read are named.
+const mostUnread = 3

@@ -71,8 +71,10 @@ func (f *reportFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return unknown(err)
 	}
-	if err := s.unharmed(outputs); err != nil {
-		return unknown(err)
+	for _, o := range outputs {
+		if err := spares(o.file, s.read()); err != nil {
+			return unknown(err)
+		}
 	}
 	in, err := f.gather(cmd, s)
 	if err != nil {

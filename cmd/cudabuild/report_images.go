@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -28,10 +29,13 @@ type builtImages struct {
 	problem error // of a folder that is there and cannot be read
 }
 
+// imageDirs are the folders beside a record that hold its images, and those that failed.
+var imageDirs = []string{"images", "failed"}
+
 // openBuilt opens the folders beside records that have images, of failed ones as well.
 func openBuilt(records []string) (b builtImages) {
 	for _, file := range records {
-		for _, dir := range []string{"images", "failed"} {
+		for _, dir := range imageDirs {
 			layout, err := image.OpenLayout(filepath.Join(filepath.Dir(file), dir))
 			switch {
 			case err == nil:
@@ -114,8 +118,11 @@ func (b builtImages) read(ctx context.Context, verifier *verify.Verifier, hash s
 	if held, err = contents.Read(ctx, verifier, ref, img); err == nil {
 		judged, err = verifier.Image(ctx, ref, img)
 	}
+	if err == nil && judged.Verdict == verify.Unknown {
+		err = errors.New(judged.Error)
+	}
 	if err != nil { // also of a blob that is not there, as the image is
-		err = fmt.Errorf("%s is not whole: %v", ref, err)
+		err = fmt.Errorf("%s is not whole: %s", ref, strings.ReplaceAll(err.Error(), ref+": ", "")) //nolint:errorlint // it is there
 	}
 	return held, judged, err
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -84,7 +85,8 @@ func (p *published) look(ctx context.Context, s *reportSources, looker *attest.L
 	case registry.Unread(err) && !absent:
 		return err
 	case err != nil:
-		found = attest.Unread(s.repo.Digest(cell.Digest).String(), err)
+		ref := s.repo.Digest(cell.Digest).String()
+		found = attest.Unread(ref, errors.New(strings.ReplaceAll(err.Error(), ref+": ", "")))
 	}
 	p.one.Lock()
 	defer p.one.Unlock()

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
@@ -43,7 +44,18 @@ type runFiles struct {
 	built builtImages // beside them
 }
 
-// readRunFiles reads a record, or all those in a folder.
+// withImages are records, and the folders beside them that hold the images of the runs.
+func withImages(records []string) (all []string) {
+	for _, file := range records {
+		all = append(all, file)
+		for _, dir := range imageDirs {
+			all = append(all, filepath.Join(filepath.Dir(file), dir))
+		}
+	}
+	return all
+}
+
+// readRunFiles reads a record, or all those in a folder, which must not say two things of one cell.
 func readRunFiles(name string, files []string) (*runFiles, error) {
 	r := &runFiles{name: name, files: files}
 	had := map[string]string{} // the file of a cell
@@ -54,8 +66,6 @@ func readRunFiles(name string, files []string) (*runFiles, error) {
 			return nil, err
 		case run == nil:
 			return nil, fmt.Errorf("%s: no such file", file)
-		case run.Cells == nil:
-			return nil, hint.New(file+" is not the record of a run: it has no cells", reportForms)
 		}
 		for _, cell := range run.Cells {
 			if other := had[cell.ID]; other != "" && r.differs(cell) {
@@ -116,6 +126,8 @@ func (s *reportSources) add(arg string) error {
 	switch {
 	case arg == "":
 		return hint.Usage("an argument is empty", reportForms)
+	case image.OnDisk(arg):
+		return hint.Usage(arg+" is an image, and a report is of a run", reportForms)
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid):
 		return err
 	case err != nil:
@@ -142,14 +154,10 @@ func (s *reportSources) addLedger(dir string) error {
 	rows, err := gpu.ReadLedger(dir)
 	source := report.Source{Kind: "ledger", Name: dir}
 	switch {
-	case len(rows) == 0 && (err != nil || !mayHoldRows(dir)):
+	case len(rows) == 0 && !mayHoldRows(dir):
 		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, cmp.Or(err, errors.New("no row in it"))), reportForms)
 	case err != nil:
-		first, more, _ := strings.Cut(err.Error(), "\n")
-		if n := strings.Count(more, "\n"); more != "" {
-			first += fmt.Sprintf(", and %s more", counted(n+1, "file"))
-		}
-		source.Problem, source.Do = first, "mend or remove what cannot be read"
+		source.Problem, source.Do = strings.ReplaceAll(err.Error(), "\n", "; "), "mend or remove what cannot be read"
 	}
 	s.ledgers = append(s.ledgers, report.Ledger{Name: dir, Rows: rows})
 	s.list = append(s.list, source)
@@ -203,51 +211,14 @@ func (s *reportSources) addSince(name string) error {
 	return nil
 }
 
-// unharmed refuses to write over what the report is made of, or into a ledger or the images of a run.
-func (s *reportSources) unharmed(all outputs) error {
-	runs := []*runFiles{s.run}
+// read are the files and folders that the report is made of.
+func (s *reportSources) read() []string {
+	all := withImages(s.run.files)
 	if s.since != nil {
-		runs = append(runs, s.since)
+		all = append(all, withImages(s.since.files)...)
 	}
-	for _, o := range all {
-		for _, run := range runs {
-			for _, file := range run.files {
-				here, err := os.Stat(o.file)
-				if there, gone := os.Stat(file); err == nil && gone == nil && os.SameFile(here, there) {
-					return hint.Usage(fmt.Sprintf("-o %s is a record that the report is made of", o.file), "name another file")
-				}
-			}
-			for _, layout := range run.built.layouts {
-				if within(o.file, layout.Dir()) {
-					return hint.Usage(fmt.Sprintf("-o %s is in %s, which holds images alone", o.file, layout.Dir()), "name a file elsewhere")
-				}
-			}
-		}
-		for _, l := range s.ledgers {
-			if within(o.file, l.Name) {
-				return hint.Usage(fmt.Sprintf("-o %s is in the ledger %s, which holds rows alone", o.file, l.Name), "name a file elsewhere")
-			}
-		}
+	for _, l := range s.ledgers {
+		all = append(all, l.Name)
 	}
-	return nil
-}
-
-// within reports whether a file is below a folder, by whatever links and names it is reached, or would be if it were made.
-func within(file, dir string) bool {
-	whole, err := filepath.EvalSymlinks(file)
-	if err != nil {
-		above, gone := filepath.EvalSymlinks(filepath.Dir(file))
-		if gone != nil {
-			return false // nothing can be written there
-		}
-		whole = filepath.Join(above, filepath.Base(file))
-	}
-	folder, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return false
-	}
-	whole, err = filepath.Abs(whole)
-	folder, gone := filepath.Abs(folder)
-	below, apart := filepath.Rel(folder, whole)
-	return errors.Join(err, gone, apart) != nil || filepath.IsLocal(below)
+	return all
 }
