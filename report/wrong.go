@@ -37,8 +37,23 @@ func (m *maker) cellItems() []Item {
 		}
 		g.add(string(w.state)+w.why+do, Item{State: w.state, Text: w.why, Do: do}, c.ID)
 	}
+	for i, item := range g.items {
+		if len(item.Images) == 1 {
+			g.items[i].Do = strings.Replace(item.Do, "'cudabuild verify' on the image", fmt.Sprintf("'cudabuild verify oci:%s:%s'", m.folder(), item.Images[0]), 1)
+		}
+	}
 	m.since(&g)
 	return g.told()
+}
+
+// folder is where the images of the run are.
+func (m *maker) folder() string {
+	for _, s := range m.doc.Sources {
+		if s.Kind == "images" {
+			return s.Name
+		}
+	}
+	return "out/images"
 }
 
 // found reports whether an image has findings of a severity.
