@@ -136,13 +136,14 @@ func readFile(name string) (File, error) {
 }
 
 // ReadLedger returns every finished row of the ledger in dir, or where dir is a link to, with
-// its host, in the order of the files' names.
+// its host, in the order of the files' names. Where files cannot be read the rows of all others come with the error.
 func ReadLedger(dir string) ([]Observation, error) {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return nil, err
 	}
 	var all []Observation
+	var unread []error
 	err = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err == nil && name == dir && !d.IsDir() {
 			return &fs.PathError{Op: "read ledger", Path: dir, Err: syscall.ENOTDIR}
@@ -152,7 +153,8 @@ func ReadLedger(dir string) ([]Observation, error) {
 		}
 		file, err := readFile(name)
 		if err != nil {
-			return err
+			unread = append(unread, err)
+			return nil
 		}
 		rel, err := filepath.Rel(dir, name)
 		if err != nil {
@@ -163,5 +165,11 @@ func ReadLedger(dir string) ([]Observation, error) {
 		}
 		return nil
 	})
-	return all, err
+	if more := len(unread) - mostUnread; more > 0 {
+		unread = append(unread[:mostUnread], fmt.Errorf("and %d files more", more))
+	}
+	return all, errors.Join(append(unread, err)...)
 }
+
+// mostUnread is how many files of a ledger that cannot be read are named.
+const mostUnread = 3

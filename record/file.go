@@ -32,6 +32,9 @@ func Read(path string) (*Run, error) {
 	if err == nil && run.Version != 1 {
 		err = fmt.Errorf("version %d, want 1", run.Version)
 	}
+	if err == nil && run.Cells == nil {
+		err = errors.New("it has no cells")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s is not the record of a run: %w", path, err)
 	}

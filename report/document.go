@@ -49,6 +49,7 @@ type Source struct {
 	Name    string `json:"name"`
 	Says    string `json:"says"`    // "10 cells, built 2026-11-30", "109 rows of 3 hosts"
 	Problem string `json:"problem"` // what could not be read, "" if all was
+	Do      string `json:"do"`      // what to do about that, "" if it is not known
 }
 
 // State is how something stands, worst last.

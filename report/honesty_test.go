@@ -184,6 +184,9 @@ var mutations = map[string]struct {
 	"warning beside a pass": {func(_ *report.Input, c *record.Cell) {
 		c.Images[0].Findings = []verify.Finding{{Rule: "search-path", Severity: verify.SeverityWarn, Path: "etc/ld.so.conf"}}
 	}, report.Warned, "etc/ld.so.conf"},
+	"a finding of a severity that nobody knows": {func(_ *report.Input, c *record.Cell) {
+		c.Images[0].Findings = []verify.Finding{{Rule: "driver-library", Severity: "grave", Path: "usr/lib/libcuda.so.1"}}
+	}, report.NotKnown, "usr/lib/libcuda.so.1"},
 	"no digest of a platform": {func(_ *report.Input, c *record.Cell) {
 		c.Images = append(c.Images, c.Images[0])
 		c.Images[1].Digest, c.Images[1].Platform = "", "linux/arm64"
@@ -506,6 +509,17 @@ func TestUncheckedSignature(t *testing.T) {
 	want := "Nobody has checked who signed the evidence of 12.4-deviceQuery-debian13 and 12.4-runtime-debian13; that of 1 is not signed."
 	if !slices.Equal(told, []string{want}) || !strings.Contains(p.markdown, want) {
 		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// TestTwice: of two cells of one ID nobody knows which is meant.
+func TestTwice(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	in.Run.Cells = append(in.Run.Cells, in.Run.Cells[0])
+	p := write(t, in)
+	if img := p.Images[0]; img.State != report.NotKnown || !strings.Contains(img.Why, "stands twice") || p.Verdict.State != report.NotKnown {
+		t.Errorf("the image is %s, %q, the verdict %+v, want unknown ones", img.State, img.Why, p.Verdict)
 	}
 }
 

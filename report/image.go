@@ -103,6 +103,9 @@ func (m *maker) built(c record.Cell) (all []fault) {
 	default:
 		not(NotKnown, "has a status that is not known: %q", c.Status)
 	}
+	if m.in.Run != nil && !m.once(c.ID) {
+		not(NotKnown, "stands twice in the record")
+	}
 	if c.Status != record.Passed && len(c.Images) == 0 {
 		return all
 	}
@@ -138,6 +141,17 @@ func (m *maker) built(c record.Cell) (all []fault) {
 	return all
 }
 
+// once reports whether no two cells of the record have an ID.
+func (m *maker) once(id string) bool {
+	if m.ids == nil {
+		m.ids = map[string]int{}
+		for _, c := range m.in.Run.Cells {
+			m.ids[c.ID]++
+		}
+	}
+	return m.ids[id] < 2
+}
+
 // firstFinding says what was found first, of that severity if there is one.
 func (m *maker) firstFinding(r verify.Report, severity verify.Severity) string {
 	for _, f := range slices.Concat(r.Findings, m.report(r).Findings) {
@@ -169,6 +183,9 @@ func judged(r verify.Report) string {
 			verdict = worseOf(verdict, string(verify.Fail))
 		case verify.SeverityWarn:
 			verdict = worseOf(verdict, string(verify.Warn))
+		case verify.SeverityInfo:
+		default: // of a newer cudabuild: nobody here knows how grave it is
+			verdict = worseOf(verdict, string(verify.Unknown))
 		}
 	}
 	return verdict

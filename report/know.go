@@ -61,6 +61,9 @@ func (m *maker) endItems() []Item {
 		}
 		branch, what := m.branchThatEnds(e) != "", strings.ToUpper(e.End.What[:min(1, len(e.End.What))])+e.End.What[min(1, len(e.End.What)):]
 		item := Item{State: Noted, Kind: "ends", Text: fmt.Sprintf("%s ends on %s, in %s", what, e.End.Date, count(e.Days, "day")), Images: e.Images}
+		if e.Days == 0 {
+			item.Text = what + " ends today"
+		}
 		if e.Ended {
 			item.Kind, item.Text = "ended", fmt.Sprintf("%s has ended%s", what, strings.TrimSuffix(" on "+e.End.Date, " on "))
 		}

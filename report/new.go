@@ -53,6 +53,7 @@ type maker struct {
 	answers map[string]int
 	layers  map[string]int // by digest
 	rules   map[string]verify.Rule
+	ids     map[string]int // how many cells have one
 	// oldestDriver is by the digest of an image.
 	oldestDriver map[string]string
 }
@@ -83,7 +84,7 @@ func title(in Input) string {
 func (m *maker) sources() []Source {
 	all := slices.Clone(m.in.Sources)
 	for i, s := range all {
-		if s.Says != "" || s.Problem != "" {
+		if s.Says != "" {
 			continue
 		}
 		switch s.Kind {

@@ -229,7 +229,7 @@ func (m *maker) evidence(c record.Cell, digest string) (all []Evidence, unread s
 		case d.Signer == "":
 			one.State, one.Why = string(attest.Unsigned), "nobody has signed it"
 		default:
-			one.State, one.Why = Unchecked, "no key was given to check the signature with"
+			one.State, one.Signer, one.Why = Unchecked, "", fmt.Sprintf("it says that %s has signed it, and no key was given to check that with", d.Signer)
 		}
 		all = append(all, one)
 	}

@@ -273,6 +273,19 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestNextEnd: if nothing ends soon, what ends next is known, and nothing is to do about it.
+func TestNextEnd(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	day := func(n int) string { return in.Today.AddDate(0, 0, n).Format(time.DateOnly) }
+	in.Ledgers = nil
+	in.Ends = map[string]*support.End{subject: {Date: day(900), What: "the next"}, in.Run.Cells[0].ID: {Date: day(901), What: "the one after"}}
+	d := report.New(in)
+	if len(d.Ends) != 1 || d.Ends[0].End.What != "the next" || slices.ContainsFunc(d.Todo, func(i report.Item) bool { return i.Kind == "ends" }) {
+		t.Errorf("ends %+v, want the next one, and no item", d.Ends)
+	}
+}
+
 // TestLooserAdmitsNothingThatFails: what a requirement could be admits no driver on which the image would fail with every GPU.
 func TestLooserAdmitsNothingThatFails(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,7 @@ const (
 	EarlierImage  = "earlier image"
 	OtherPlatform = "platform not known" // it passed, and is of an index of several platforms
 	FromTheFuture = "date in the future"
+	Unverified    = "image not verified"
 )
 
 // seen is a row of an image, beside what the document says of it.
@@ -95,7 +96,11 @@ func (m *maker) place() {
 		for i, platforms := range at {
 			s := m.see(o, platforms)
 			s.row.ByConfig = s.counts() && len(digests[o.Row.Digest]) == 0
-			if s.row.Discount == EarlierImage {
+			switch {
+			case s.row.Discount != EarlierImage:
+			case o.Row.Digest == cells[i].Digest:
+				s.row.Discount = Unverified
+			default:
 				outside["earlier images of "+cells[i].ID]++
 			}
 			m.rows[i] = append(m.rows[i], s)

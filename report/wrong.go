@@ -55,7 +55,7 @@ func (m *maker) findingItems() []Item {
 	for _, img := range m.doc.Images {
 		for _, p := range img.Platforms {
 			for _, f := range p.Findings {
-				if f.Severity == "info" || f.Rule == "" {
+				if f.Severity != string(verify.SeverityWarn) && f.Severity != string(verify.SeverityFail) || f.Rule == "" {
 					continue
 				}
 				item := Item{State: Warned, Text: "has a warning of the verifier", Do: cmp.Or(f.Fix, next[Warned])}
@@ -131,7 +131,7 @@ func (m *maker) sourceItems() (all []Item) {
 		if s.Problem != "" {
 			all = append(all, Item{
 				State: NotKnown, Text: fmt.Sprintf("%s %s could not be read whole: %s.", sourceNames[s.Kind], s.Name, s.Problem),
-				Do: "make the report again when it can be read: here it is missing", Images: []string{},
+				Do: strings.TrimSpace(sentence(s.Do) + " Make the report again when it can be read: here it is missing."), Images: []string{},
 			})
 		}
 	}
@@ -173,12 +173,12 @@ func (m *maker) uncheckedItems() []Item {
 	if len(ids) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("Nobody has checked who signed the evidence of %s", who(ids))
+	text, do := fmt.Sprintf("Nobody has checked who signed the evidence of %s", who(ids)), "Give --key and the public key that must have signed it."
 	switch {
 	case unsigned == len(ids):
-		text = fmt.Sprintf("The evidence of %s is not signed", who(ids))
+		text, do = fmt.Sprintf("The evidence of %s is not signed", who(ids)), "Push with --sign-key if somebody is to check it."
 	case unsigned > 0:
 		text += fmt.Sprintf("; that of %d is not signed", unsigned)
 	}
-	return []Item{{State: Noted, Text: text + ".", Do: "Give --key and the public key that must have signed it, if somebody has to.", Images: ids}}
+	return []Item{{State: Noted, Text: text + ".", Do: do, Images: ids}}
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -153,38 +152,12 @@ func sideOf(name string) (diffSide, error) {
 	return diffSide{name: name}, nil
 }
 
-// files are those on this machine that the side is read from, folders with all that is in them.
-func (s diffSide) files() (all []string) {
+// read are the files and folders on this machine that the side is read from.
+func (s diffSide) read() []string {
 	if path, _ := image.Split(s.name); path != "" {
 		return []string{path}
 	}
-	for _, record := range s.records {
-		all = append(all, record, filepath.Join(filepath.Dir(record), "images"), filepath.Join(filepath.Dir(record), "failed"))
-	}
-	return all
-}
-
-// spares refuses to write over what is compared: a record, an archive, or a file of a layout.
-func (s diffSide) spares(out string) error {
-	here, err := filepath.Abs(out)
-	if err != nil {
-		return err
-	}
-	for _, file := range s.files() {
-		there, err := filepath.Abs(file)
-		if err != nil {
-			return err
-		}
-		info, err := os.Stat(there)
-		if err != nil {
-			continue
-		}
-		below, err := filepath.Rel(there, here)
-		if is, gone := os.Stat(here); gone == nil && os.SameFile(is, info) || info.IsDir() && err == nil && filepath.IsLocal(below) {
-			return hint.Usage(fmt.Sprintf("-o %s is of what is compared, %s", out, s.name), "name a file elsewhere")
-		}
-	}
-	return nil
+	return withImages(s.records)
 }
 
 func (f *diffFlags) compare(ctx context.Context, oldName, nowName string) (*diff.Result, error) {
@@ -197,13 +170,17 @@ func (f *diffFlags) compare(ctx context.Context, oldName, nowName string) (*diff
 		return nil, err
 	}
 	if f.toFile() {
-		if err := cmp.Or(old.spares(f.out), now.spares(f.out)); err != nil {
+		if err := spares(f.out, slices.Concat(old.read(), now.read())); err != nil {
 			return nil, err
 		}
 	}
 	switch {
 	case (old.records == nil) != (now.records == nil):
-		return nil, hint.Usage("a run record and an image cannot be compared", "name two images, or two files run.json")
+		record, other := old.name, now.name
+		if old.records == nil {
+			record, other = other, record
+		}
+		return nil, hint.Usage(fmt.Sprintf("a run record and an image cannot be compared: %s is one, and %s is not", record, other), "name two images, or two files run.json")
 	case old.records == nil:
 		return f.images(ctx, old.name, now.name)
 	case f.platform != "":

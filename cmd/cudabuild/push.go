@@ -309,7 +309,7 @@ func recordFiles(paths []string) (files []string, err error) {
 			return err
 		})
 		if err == nil && len(files) == before {
-			err = fmt.Errorf("--record %s: no file run.json in it", path)
+			err = fmt.Errorf("%s: no file run.json in it", path)
 		}
 		if err != nil {
 			return nil, err

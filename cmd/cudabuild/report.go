@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"os"
 
@@ -41,8 +42,8 @@ Without arguments they are out/run.json, and ledger if there is one.
 FILE is a page if its name ends in .html, Markdown for the summary of a CI job in .md, a badge in
 .svg, the document in .json. Without -o the Markdown is printed, with --json the document.
 
-Exit code: 0 it is written, whatever the verdict; 2 usage; 3 the record, a ledger or an image could
-not be read, or no registry answers: in the last two cases the report is written and says so.`,
+Exit code: 0 it is written, whatever the verdict; 2 usage; 3 the record could not be read, or a file
+of a ledger, an image or a registry: but for the record the report is written and says so.`,
 		Example: `  cudabuild report -o report.html
   cudabuild report -o report.html -o badge.svg out/run.json ledger
   cudabuild report -o report.html --since last/run.json --key cosign.pub out/run.json ghcr.io/acme/cuda
@@ -70,8 +71,10 @@ func (f *reportFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return unknown(err)
 	}
-	if err := s.unharmed(outputs); err != nil {
-		return unknown(err)
+	for _, o := range outputs {
+		if err := spares(o.file, s.read()); err != nil {
+			return unknown(err)
+		}
 	}
 	in, err := f.gather(cmd, s)
 	if err != nil {
@@ -108,7 +111,7 @@ func unreadSources(all []report.Source) error {
 	var problems []error
 	for _, s := range all {
 		if s.Problem != "" {
-			problems = append(problems, hint.New(s.Name+": "+s.Problem, "the report says what it lacks"))
+			problems = append(problems, hint.New(s.Name+": "+s.Problem, cmp.Or(s.Do, "the report says what it lacks")))
 		}
 	}
 	if len(problems) == 0 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/cudabuild/cudabuild/contents"
 	"github.com/cudabuild/cudabuild/image"
+	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/report"
 	"github.com/cudabuild/cudabuild/verify"
@@ -27,10 +29,13 @@ type builtImages struct {
 	problem error // of a folder that is there and cannot be read
 }
 
+// imageDirs are the folders beside a record that hold its images, and those that failed.
+var imageDirs = []string{"images", "failed"}
+
 // openBuilt opens the folders beside records that have images, of failed ones as well.
 func openBuilt(records []string) (b builtImages) {
 	for _, file := range records {
-		for _, dir := range []string{"images", "failed"} {
+		for _, dir := range imageDirs {
 			layout, err := image.OpenLayout(filepath.Join(filepath.Dir(file), dir))
 			switch {
 			case err == nil:
@@ -82,18 +87,21 @@ func readBuilt(ctx context.Context, run *runFiles, verifier *verify.Verifier, sh
 			if len(built.layouts) == 0 {
 				in.Unread[all[i]] = "no images lie beside the record"
 			}
-		case err != nil:
-			in.Unread[all[i]] = err.Error()
+		case err != nil: // it is there, and not whole: what the record says of it holds no longer
+			in.Unread[all[i]], in.Reports[all[i]] = err.Error(), verify.Unread(all[i], err)
 			problems[i] = err
 		default:
 			in.Contents[all[i]], in.Reports[all[i]] = held, judged
+			if judged.Error != "" {
+				problems[i] = errors.New(judged.Error)
+			}
 		}
 	})
 	m.End(ctx.Err())
 	source.Says = fmt.Sprintf("%d of %s read", len(in.Contents), counted(len(all), "image"))
 	for _, err := range append(problems, built.problem) {
 		if err != nil {
-			source.Problem = err.Error()
+			source.Problem, source.Do = err.Error(), hint.Of(err)
 			break
 		}
 	}
@@ -101,14 +109,20 @@ func readBuilt(ctx context.Context, run *runFiles, verifier *verify.Verifier, sh
 	return ctx.Err()
 }
 
+// read reads an image. The error is fs.ErrNotExist if it is not there; another one, or one in what is judged, if it is not whole.
 func (b builtImages) read(ctx context.Context, verifier *verify.Verifier, hash string) (held contents.Image, judged verify.Report, err error) {
 	img, ref, err := b.find(hash)
 	if err != nil {
 		return held, judged, err
 	}
-	if held, err = contents.Read(ctx, verifier, ref, img); err != nil {
-		return held, judged, err
+	if held, err = contents.Read(ctx, verifier, ref, img); err == nil {
+		judged, err = verifier.Image(ctx, ref, img)
 	}
-	judged, err = verifier.Image(ctx, ref, img)
+	if err == nil && judged.Verdict == verify.Unknown {
+		err = errors.New(judged.Error)
+	}
+	if err != nil { // also of a blob that is not there, as the image is
+		err = fmt.Errorf("%s is not whole: %s", ref, strings.ReplaceAll(err.Error(), ref+": ", "")) //nolint:errorlint // it is there
+	}
 	return held, judged, err
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/cudabuild/cudabuild/internal/disk"
 	"github.com/cudabuild/cudabuild/internal/files"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/internal/plain"
@@ -50,20 +51,20 @@ func parseOutputs(names []string) (all outputs, err error) {
 	return all, nil
 }
 
-// write writes all files, or none: they take their names when all of them are whole.
+// write writes each file whole or not at all: they take their names one after the other, when all of them are whole.
 func (all outputs) write(ctx context.Context, doc *report.Document) (err error) {
 	var begun []*files.Output
 	defer func() {
-		for _, out := range begun {
-			if closed := out.Close(err); err == nil {
-				err = closed
+		for i, out := range begun {
+			if closed := out.Close(err); err == nil && closed != nil {
+				err = all[i].failed(closed)
 			}
 		}
 	}()
 	for _, o := range all {
 		out, err := files.Create(ctx, o.file)
 		if err != nil {
-			return fmt.Errorf("-o %s: %w", o.file, err)
+			return o.failed(err)
 		}
 		begun = append(begun, out)
 		var text bytes.Buffer // a page is written in many small pieces
@@ -71,8 +72,17 @@ func (all outputs) write(ctx context.Context, doc *report.Document) (err error) 
 			return fmt.Errorf("%s: %w", o.file, err)
 		}
 		if _, err := out.Write(text.Bytes()); err != nil {
-			return err
+			return o.failed(err)
 		}
 	}
 	return nil
+}
+
+// failed says which file could not be written, and what to do.
+func (o output) failed(err error) error {
+	next := "name another file"
+	if disk.Full(err) {
+		next = "free some space, or name a file on another disk"
+	}
+	return hint.New(fmt.Sprintf("-o %s: %v", o.file, err), next)
 }

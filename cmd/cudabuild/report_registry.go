@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -57,7 +58,7 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 		in.Sources[i].Says = p.says(len(cells))
 		if err != nil {
 			in.NoEvidence = s.written + " could not be read"
-			in.Sources[i].Problem = err.Error()
+			in.Sources[i].Problem, in.Sources[i].Do = err.Error(), registry.Hint(err)
 		}
 	}
 	return ctx.Err()
@@ -84,7 +85,8 @@ func (p *published) look(ctx context.Context, s *reportSources, looker *attest.L
 	case registry.Unread(err) && !absent:
 		return err
 	case err != nil:
-		found = attest.Unread(s.repo.Digest(cell.Digest).String(), err)
+		ref := s.repo.Digest(cell.Digest).String()
+		found = attest.Unread(ref, errors.New(strings.ReplaceAll(err.Error(), ref+": ", "")))
 	}
 	p.one.Lock()
 	defer p.one.Unlock()

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/cudabuild/cudabuild/gpu"
+	"github.com/cudabuild/cudabuild/image"
 	"github.com/cudabuild/cudabuild/internal/hint"
 	"github.com/cudabuild/cudabuild/publish"
 	"github.com/cudabuild/cudabuild/record"
@@ -42,21 +44,46 @@ type runFiles struct {
 	built builtImages // beside them
 }
 
-// readRunFiles reads a record, or all those in a folder.
+// withImages are records, and the folders beside them that hold the images of the runs.
+func withImages(records []string) (all []string) {
+	for _, file := range records {
+		all = append(all, file)
+		for _, dir := range imageDirs {
+			all = append(all, filepath.Join(filepath.Dir(file), dir))
+		}
+	}
+	return all
+}
+
+// readRunFiles reads a record, or all those in a folder, which must not say two things of one cell.
 func readRunFiles(name string, files []string) (*runFiles, error) {
 	r := &runFiles{name: name, files: files}
+	had := map[string]string{} // the file of a cell
 	for _, file := range files {
 		run, err := record.Read(file)
-		if err == nil && run == nil {
-			err = fmt.Errorf("%s: no such file", file)
-		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case run == nil:
+			return nil, fmt.Errorf("%s: no such file", file)
+		}
+		for _, cell := range run.Cells {
+			if other := had[cell.ID]; other != "" && r.differs(cell) {
+				return nil, hint.Usage(fmt.Sprintf("%s says one thing of %s, and %s another: a report is of one run", other, cell.ID, file), "leave out the one that is older")
+			}
+			had[cell.ID] = file
 		}
 		r.Run = run.Over(r.Run)
 	}
 	r.built = openBuilt(files)
 	return r, nil
+}
+
+// differs reports whether the cells that were read say something else of one.
+func (r *runFiles) differs(cell record.Cell) bool {
+	return slices.ContainsFunc(r.Cells, func(c record.Cell) bool {
+		return c.ID == cell.ID && (c.Status != cell.Status || c.Digest != cell.Digest)
+	})
 }
 
 // What is taken if no argument says otherwise: the default --out of matrix, and where our documents put rows.
@@ -99,6 +126,8 @@ func (s *reportSources) add(arg string) error {
 	switch {
 	case arg == "":
 		return hint.Usage("an argument is empty", reportForms)
+	case image.OnDisk(arg):
+		return hint.Usage(arg+" is an image, and a report is of a run", reportForms)
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid):
 		return err
 	case err != nil:
@@ -123,14 +152,15 @@ func (s *reportSources) addRun(arg string, files []string) (err error) {
 
 func (s *reportSources) addLedger(dir string) error {
 	rows, err := gpu.ReadLedger(dir)
-	if err == nil && len(rows) == 0 && !mayHoldRows(dir) {
-		err = errors.New("no row in it")
-	}
-	if err != nil {
-		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, err), reportForms)
+	source := report.Source{Kind: "ledger", Name: dir}
+	switch {
+	case len(rows) == 0 && !mayHoldRows(dir):
+		return hint.New(fmt.Sprintf("%s has no run.json, and is no ledger: %v", dir, cmp.Or(err, errors.New("no row in it"))), reportForms)
+	case err != nil:
+		source.Problem, source.Do = strings.ReplaceAll(err.Error(), "\n", "; "), "mend or remove what cannot be read"
 	}
 	s.ledgers = append(s.ledgers, report.Ledger{Name: dir, Rows: rows})
-	s.list = append(s.list, report.Source{Kind: "ledger", Name: dir})
+	s.list = append(s.list, source)
 	return nil
 }
 
@@ -146,12 +176,13 @@ func mayHoldRows(dir string) bool {
 var registryHost = regexp.MustCompile(`^(localhost|[^/]*[.:][^/]*|\[[^/]*\](:\d+)?)/`)
 
 func (s *reportSources) addRepository(arg string) error {
-	if strings.HasSuffix(arg, ".json") || strings.HasPrefix(arg, ".") || !registryHost.MatchString(arg) {
-		next := reportForms
-		if strings.HasSuffix(arg, "run.json") {
-			next = "'cudabuild matrix' builds the images, and writes it"
-		}
-		return hint.New(arg+": no such file or folder, and no repository with the name of its registry in front", next)
+	first, _, _ := strings.Cut(arg, "/")
+	_, err := os.Stat(first)
+	switch {
+	case strings.HasSuffix(arg, "run.json"):
+		return hint.New(arg+": no such file or folder", "'cudabuild matrix' builds the images, and writes it")
+	case err == nil, strings.HasSuffix(arg, ".json"), strings.HasPrefix(arg, "."), !registryHost.MatchString(arg):
+		return hint.New(arg+": no such file or folder, and no repository with the name of its registry in front", reportForms+", as in ghcr.io/acme/cuda")
 	}
 	if s.written != "" {
 		return hint.Usage(fmt.Sprintf("%s and %s are both repositories, and a report is of one", s.written, arg), "make a report of each")
@@ -180,26 +211,14 @@ func (s *reportSources) addSince(name string) error {
 	return nil
 }
 
-// unharmed refuses to write over what the report is made of, or into a ledger.
-func (s *reportSources) unharmed(all outputs) error {
-	records := s.run.files
+// read are the files and folders that the report is made of.
+func (s *reportSources) read() []string {
+	all := withImages(s.run.files)
 	if s.since != nil {
-		records = slices.Concat(records, s.since.files)
+		all = append(all, withImages(s.since.files)...)
 	}
-	for _, o := range all {
-		here, err := os.Stat(o.file)
-		for _, file := range records {
-			if there, gone := os.Stat(file); err == nil && gone == nil && os.SameFile(here, there) {
-				return hint.Usage(fmt.Sprintf("-o %s is a record that the report is made of", o.file), "name another file")
-			}
-		}
-		for _, l := range s.ledgers {
-			ledger, err := filepath.Abs(l.Name)
-			file, gone := filepath.Abs(o.file)
-			if below, apart := filepath.Rel(ledger, file); errors.Join(err, gone, apart) != nil || filepath.IsLocal(below) {
-				return hint.Usage(fmt.Sprintf("-o %s is in the ledger %s, which holds rows alone", o.file, l.Name), "name a file elsewhere")
-			}
-		}
+	for _, l := range s.ledgers {
+		all = append(all, l.Name)
 	}
-	return nil
+	return all
 }

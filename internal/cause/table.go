@@ -30,7 +30,7 @@ var kinds = map[string]kind{
 	"silent":      {says: "the server does not answer", outage: true, hint: network},
 	"cut":         {says: "the connection broke off", outage: true, hint: network},
 	"certificate": {says: "the server's certificate is not trusted", outage: true, hint: "install the certificate authority of the mirror on this machine (update-ca-certificates), or name the mirror with http://: its packages are signed; look at the clock too"},
-	"full":        {says: "the disk is full", outage: true, err: unix.ENOSPC, hint: "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir or --out"},
+	"full":        {says: "the disk is full", outage: true, err: unix.ENOSPC, hint: "free some space ('cudabuild prune --all' drops build caches), or write elsewhere (--state-dir, --out, -o)"},
 	"absent":      {says: "the repositories have no such package", hint: "is the name right in the recipe? --refresh looks whether the repositories have it by now"},
 	"version":     {says: "the repositories have not that version", hint: "is the version right in the recipe? --refresh looks whether the repositories have it by now"},
 	"unmet":       {says: "it asks for what cannot be installed", hint: "the package that is asked for must be in a repository of this OS and must not be held or in conflict: look at the packages of the recipe"},

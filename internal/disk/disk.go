@@ -12,7 +12,7 @@ import (
 )
 
 // Hint is how to have more room.
-const Hint = "free some space ('cudabuild prune --all' drops build caches), or choose another --state-dir or --out"
+const Hint = "free some space ('cudabuild prune --all' drops build caches), or write elsewhere (--state-dir, --out, -o)"
 
 // Full reports whether an error comes from a full disk. Those of other programs and
 // daemons say so in words alone.

@@ -29,7 +29,7 @@ func Badge(w io.Writer, d *report.Document) error {
 			well++
 		}
 	}
-	left, right := label(d.Title), fmt.Sprintf("%s %s, %d of %d", symbols[state], state, well, len(d.Images))
+	left, right := label(d.Title), fmt.Sprintf("%s %s, %d of %d passed", symbols[state], state, well, len(d.Images))
 	l, r := width(left), width(right)
 	const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="%[1]d" height="20" role="img" aria-label="%[4]s: %[5]s">
 <title>%[4]s: %[5]s</title>

@@ -127,7 +127,11 @@ func images(b *bytes.Buffer, d *report.Document) {
 				size += fmt.Sprintf(" (%+.1f)", float64(img.SizeBytes-img.Before.SizeBytes)/1e6)
 			}
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", text(img.ID), said(img.State), size, text(short(img.Digest)), text(seen(d, img)), text(img.Why))
+		state := said(img.State)
+		if img.Ended {
+			state += ", ended"
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", text(img.ID), state, size, text(short(img.Digest)), text(seen(d, img)), text(img.Why))
 	}
 	leftOut(b, len(d.Images)-len(list), "images", "those shown are the worst")
 }
@@ -234,7 +238,10 @@ func ends(b *bytes.Buffer, d *report.Document) {
 	list := d.Ends[:min(len(d.Ends), mostRows)]
 	for _, e := range list {
 		when := fmt.Sprintf("%s, in %d days", e.End.Date, e.Days)
-		if e.Ended {
+		switch {
+		case !e.Ended && e.Days == 0:
+			when = e.End.Date + ", today"
+		case e.Ended:
 			when = strings.TrimSuffix("✗ ended "+e.End.Date, " ")
 		}
 		concerns := fmt.Sprintf("%d images", len(e.Images))
