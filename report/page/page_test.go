@@ -208,7 +208,7 @@ func TestWorst(t *testing.T) {
 		want    string
 	}{
 		{[]report.Answer{yes, yes}, `<i class="py">predicted to run</i>`},
-		{[]report.Answer{seen, yes}, `<i class="py">predicted to run</i><small>seen sm_70</small>`},
+		{[]report.Answer{seen, yes}, `<i class="py">predicted to run</i><small class="sy">seen sm_70</small>`},
 		{[]report.Answer{seen, seen}, `<i class="sy">seen to run</i>`},
 		{[]report.Answer{seen, open}, `<i class="oo">not known</i><small>sm_80</small>`},
 		{[]report.Answer{yes, no, no}, `<i class="pn">predicted to fail</i><small>sm_90 &#43;1</small>`},
