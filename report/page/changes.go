@@ -108,7 +108,7 @@ func says(i diff.Image) string {
 	}
 	all := []string{is}
 	switch {
-	case i.NewSize == 0:
+	case i.NewSize == 0 || i.State == diff.Removed:
 	case i.OldSize != 0:
 		all = append(all, "size "+size(i.NewSize)+", "+delta(i.OldSize, i.NewSize))
 	default:

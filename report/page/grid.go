@@ -27,7 +27,8 @@ type gridRow struct {
 // gridCell is the same answer on some neighbouring driver branches.
 type gridCell struct {
 	mark
-	Note  string // "sm_120", the worst GPU where others are better; "seen sm_90" where it is the best that is seen
+	Note  string // "sm_120", the worst GPU where others are better; "seen sm_90" where it is the best that is seen, and then
+	Seen  string // the class of the worst mark of these, "" else
 	Span  int
 	Ended bool // the branch gets no updates
 }
@@ -72,7 +73,7 @@ func spans(g grid) template.CSS {
 }
 
 func (c gridCell) same(next gridCell) bool {
-	return c.Class == next.Class && c.Note == next.Note && c.Ended == next.Ended
+	return c.Class == next.Class && c.Note == next.Note && c.Seen == next.Seen && c.Ended == next.Ended
 }
 
 // nothingKnown says why an image has no answers, "" if a platform of it has.
@@ -131,7 +132,7 @@ func rankAt(ranks []int, at int) int {
 
 // worst is the cell of one driver branch.
 func worst(d *report.Document, answers, ranks []int) gridCell {
-	at, differ := nothing, false
+	at, low, differ := nothing, nothing, false // the worst, and the worst that is seen
 	var archs, shown []string
 	for i, answer := range answers {
 		r := rankAt(ranks, answer)
@@ -139,7 +140,7 @@ func worst(d *report.Document, answers, ranks []int) gridCell {
 			continue
 		}
 		if seen(r) {
-			shown = append(shown, d.GPUs[i].Arch)
+			shown, low = append(shown, d.GPUs[i].Arch), min(low, r)
 		}
 		differ = differ || len(archs) > 0 && r != at
 		if r < at {
@@ -158,7 +159,7 @@ func worst(d *report.Document, answers, ranks []int) gridCell {
 			cell.Note += " +" + number(float64(len(archs)-1))
 		}
 	case len(shown) > 0:
-		cell.Note = "seen " + strings.Join(shown, " ")
+		cell.Note, cell.Seen = "seen "+strings.Join(shown, " "), marks[low].Class
 	}
 	return cell
 }

@@ -208,7 +208,7 @@ func TestWorst(t *testing.T) {
 		want    string
 	}{
 		{[]report.Answer{yes, yes}, `<i class="py">predicted to run</i>`},
-		{[]report.Answer{seen, yes}, `<i class="py">predicted to run</i><small>seen sm_70</small>`},
+		{[]report.Answer{seen, yes}, `<i class="py">predicted to run</i><small class="sy">seen sm_70</small>`},
 		{[]report.Answer{seen, seen}, `<i class="sy">seen to run</i>`},
 		{[]report.Answer{seen, open}, `<i class="oo">not known</i><small>sm_80</small>`},
 		{[]report.Answer{yes, no, no}, `<i class="pn">predicted to fail</i><small>sm_90 &#43;1</small>`},
@@ -236,23 +236,6 @@ func TestWorst(t *testing.T) {
 	}
 }
 
-// TestDisagreement: a row says whether it agrees, and why it does not count.
-func TestDisagreement(t *testing.T) {
-	t.Parallel()
-	no := false
-	d := one(report.Answer{How: report.Predicted, Runs: "yes"})
-	d.Images[0].Rows = []report.Row{{Result: "fail", Agrees: &no}, {Result: "pass", Discount: "stand-in"}, {Discount: "not ended"}}
-	text := details(t, written(t, d))
-	for _, want := range []string{"<strong>disagrees</strong>", `<tr class="off">`, "no: stand-in", "<td>not ended"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the image has no %q", want)
-		}
-	}
-	if strings.Contains(text, "<strong>agrees") {
-		t.Error("a row that disagrees stands as one that agrees")
-	}
-}
-
 // TestEnded: what has ended says so in a word, in the header and in the cell.
 func TestEnded(t *testing.T) {
 	t.Parallel()
@@ -263,142 +246,6 @@ func TestEnded(t *testing.T) {
 	for _, want := range []string{`class="e" title="">R535 <small class="ended">ended</small>`, `<td role="cell" class="e"><i class="py">`, `good <small class="ended">ended</small></a>`, `debian13</a> <small class="ended">ended</small>`, "has ended"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page has no %q", want)
-		}
-	}
-}
-
-// TestTrend: a plot has its figures as a table too, whatever they are.
-func TestTrend(t *testing.T) {
-	t.Parallel()
-	d := one()
-	when := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	point := report.Point{When: when, Driver: "550", Digest: "sha256:0", Starts: 3, Median: 100, Low: 90, High: 110}
-	now := point
-	now.When, now.Now, now.Driver = when.AddDate(0, 0, 7), true, "580"
-	for name, points := range map[string][]report.Point{"none": nil, "one": {point}, "two": {point, now}, "nothing but zero": {{}, {}}} {
-		d.Trends = []report.Trend{{Image: d.Images[0].ID, Test: "nbody", Figure: "GFLOP/s", Better: "higher", Points: points, Starts: 3, Median: 100, Limit: 95}}
-		html, _, _ := strings.Cut(written(t, d), `<script type="application/octet-stream"`)
-		for _, m := range regexp.MustCompile(`text-anchor="end">([^<]*)</text>`).FindAllStringSubmatch(html, -1) {
-			if !regexp.MustCompile(`^-?[0-9.,]*[125][0,]*$|^-?[0-9.,]*0$|^2026-11-08$`).MatchString(m[1]) {
-				t.Errorf("%s: %s on the axis is no round number", name, m[1])
-			}
-		}
-		if strings.Contains(html, "NaN") || strings.Contains(html, "Inf") {
-			t.Errorf("%s: a place that is no number", name)
-		}
-		if strings.Count(html, `<th scope="row">2026-11`) != len(points) && name != "nothing but zero" {
-			t.Errorf("%s: want a line of the table for each point", name)
-		}
-		if strings.Contains(html, `class="driver" d=`) != (name == "two") {
-			t.Errorf("%s: another driver is to be marked, and only that", name)
-		}
-	}
-}
-
-// TestOrder: branches that get updates or that a host has come first, the newest before the others, and grids with them.
-func TestOrder(t *testing.T) {
-	t.Parallel()
-	yes, no := report.Answer{How: report.Predicted, Runs: "yes"}, report.Answer{How: report.Predicted, Runs: "no"}
-	d := one(yes)
-	d.Answers = append(d.Answers, no)
-	d.Drivers = []report.Driver{{Branch: "470", Ended: true}, {Branch: "535", Ended: true, Hosts: []string{"gpu-1"}}, {Branch: "570", Ended: true}, {Branch: "580"}}
-	d.Images[0].Platforms[0].Grid = []int{1, 0, 1, 0}
-	html := written(t, d)
-	var branches []string
-	for _, m := range regexp.MustCompile(`<th role="columnheader"[^>]*>(R\d+)`).FindAllStringSubmatch(html, -1) {
-		branches = append(branches, m[1])
-	}
-	if got, want := strings.Join(branches, " "), "R580 R535 R570 R470"; got != want {
-		t.Errorf("columns %s, want %s", got, want)
-	}
-	if want := `<td role="cell"><i class="py">predicted to run</i><td role="cell" class="e"><i class="py">predicted to run</i>` +
-		`<td role="cell" colspan="2" class="e"><i class="pn">predicted to fail</i>`; !strings.Contains(html, want) {
-		t.Errorf("want the cells %s", want)
-	}
-	if text := details(t, html); !strings.Contains(text, `"grids":[[0,0,1,1]]`) {
-		t.Error("what is unpacked has another order than the columns")
-	}
-	if d.Drivers[0].Branch != "470" || d.Images[0].Platforms[0].Grid[0] != 1 {
-		t.Error("the document was changed")
-	}
-}
-
-// TestNamed: an image that a sentence names is a link there, in no other name, and the others stand below.
-func TestNamed(t *testing.T) {
-	t.Parallel()
-	link := func(id string) string { return `<a href="#image=` + id + `">` + id + `</a>` }
-	d := one()
-	for _, tt := range []struct {
-		text   string
-		images []string
-		want   string
-	}{
-		{"12.4-base-debian13 failed.", []string{"12.4-base-debian13"}, "<p>" + link("12.4-base-debian13") + " failed.</p></div>"},
-		{"a and b.", []string{"b", "a"}, "<p>" + link("a") + " and " + link("b") + ".</p></div>"},
-		{"b-1 and c fail", []string{"b", "c", "b-1"}, "<p>" + link("b-1") + " and " + link("c") + ` fail</p><div class="of">` + link("b") + "</div>"},
-		{"x22.04, x22. nx22", []string{"x22"}, "<p>x22.04, " + link("x22") + ". nx22</p></div>"},
-		{"nothing", []string{""}, `<p>nothing</p><div class="of">` + link("") + "</div>"},
-	} {
-		d.Todo = []report.Item{{Text: tt.text, Images: tt.images}}
-		if html := written(t, d); !strings.Contains(html, tt.want) {
-			t.Errorf("%s of %v: want %s", tt.text, tt.images, tt.want)
-		}
-	}
-
-	d.Todo = make([]report.Item, 19)
-	for i := range d.Todo {
-		d.Todo[i].State, d.Todo[i].Text = report.Warned, fmt.Sprintf("the item %d.", i+1)
-	}
-	html := written(t, d)
-	at, above, below := strings.Index(html, "<summary>3 more: 3 warned</summary>"), strings.Index(html, "the item 16."), strings.Index(html, "the item 17.")
-	if at < above || below < at || above < 0 {
-		t.Errorf("the 16 first stand at %d, the others at %d and behind, want %d between them", above, below, at)
-	}
-}
-
-// TestDifference: few causes stand before the images, and an image says in a sentence what became of it.
-func TestDifference(t *testing.T) {
-	t.Parallel()
-	var b bytes.Buffer
-	r := reporttest.Difference()
-	for i := range 1000 { // more than are shown
-		r.Images[len(r.Images)-1].Files = append(r.Images[len(r.Images)-1].Files, diff.FileChange{Path: fmt.Sprint(i), How: "added"})
-	}
-	if err := page.WriteDiff(&b, r); err != nil {
-		t.Fatal(err)
-	}
-	rest := html.UnescapeString(b.String())
-	for _, want := range []string{ // in this order
-		"example-2 1.0-1 -> 1.0-2</p>", fmt.Sprintf("<summary>%d more causes</summary>", len(r.Causes)-8), `id="changed"`,
-		"12.8-base-ubuntu22.04", "added; tags: 1 came, 0 went; build and verification: none → failed at build",
-		"12.4-example-debian13", "changed; size 27.9 MB, +1 MB; 60 packages, 1002 files, 1 result on a GPU; build and verification: passed", "; and 57 more", "502 more lines are left out here",
-	} {
-		_, after, found := strings.Cut(rest, want)
-		if !found {
-			t.Fatalf("there is no %q behind what was wanted before it", want)
-		}
-		rest = after
-	}
-}
-
-// TestManyRows: of many rows the newest are shown, and of each answer one that failed, if any did.
-func TestManyRows(t *testing.T) {
-	t.Parallel()
-	d := one(report.Answer{How: report.Disagrees, Runs: "no", Rows: []int{700, 701, 702}}, report.Answer{How: report.Seen, Runs: "yes", Rows: []int{99, 800}},
-		report.Answer{How: report.Seen, Runs: "yes", Rows: []int{900}}, report.Answer{How: report.Seen, Runs: "yes", Rows: []int{5000}})
-	for i := range 1000 {
-		d.Images[0].Rows = append(d.Images[0].Rows, report.Row{Result: "pass", Reason: fmt.Sprintf("row-%d.", i)})
-	}
-	d.Images[0].Rows[701].Result = "fail"
-	text := details(t, written(t, d))
-	for i := range 1000 {
-		if shown, want := strings.Contains(text, fmt.Sprintf("row-%d.", i)), i < 100 || i == 701 || i == 900; shown != want {
-			t.Errorf("row %d is there: %t, want %t", i, shown, want)
-		}
-	}
-	for _, want := range []string{" 99 701 900\"", "102 of 1000"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("want %q", want)
 		}
 	}
 }

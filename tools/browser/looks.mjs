@@ -39,6 +39,20 @@ export const outside = (page) =>
     return found;
   });
 
+// light returns how light a picture (PNG) is on average, from 0 to 255.
+export async function light(browser, png) {
+  const page = await browser.newPage();
+  const mean = await page.evaluate(async (data) => {
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${data}`)).blob());
+    const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+    context.drawImage(bitmap, 0, 0);
+    const { data: rgba } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+    return rgba.reduce((sum, v, i) => sum + (i % 4 === 3 ? 0 : v), 0) / (rgba.length / 4 * 3);
+  }, png.toString('base64'));
+  await page.close();
+  return mean;
+}
+
 // alike returns pairs of pictures (PNG) whose ink, whatever its colour, is the same on more than nine of ten pixels that
 // either has.
 export async function alike(browser, pictures) {

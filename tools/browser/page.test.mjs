@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test as endless } from 'node:test';
 import { launch, open } from './chromium.mjs';
-import { alike, barriers, outside } from './looks.mjs';
+import { alike, barriers, light, outside } from './looks.mjs';
 
 const folder = resolve(process.env.PAGES ?? 'out/pages');
 const example = join(folder, 'example.html');
@@ -145,6 +145,20 @@ describe('the example', () => {
       const { nodes } = await (await page.context().newCDPSession(page)).send('Accessibility.getFullAXTree');
       const heads = nodes.filter((n) => n.role?.value === 'rowheader').map((n) => n.name?.value);
       assert.deepEqual((await rows(page).locator('a').allTextContents()).filter((id) => !heads.some((h) => h.includes(id))), []);
+    }));
+
+  test('shows on a phone that the grid goes on, and keeps the names of images', () =>
+    look(example, { viewport: { width: 390, height: 844 }, reducedMotion: 'reduce' }, '', async (page) => {
+      const grid = page.locator('#grid .grid'), name = rows(page).locator('th').first();
+      const edge = async () => {
+        const box = await grid.boundingBox();
+        return light(browser, await page.screenshot({ clip: { x: box.x + box.width - 5, y: box.y + 80, width: 3, height: 200 } }));
+      };
+      await grid.evaluate((e) => e.scrollIntoView());
+      const begun = await edge(), at = (await name.boundingBox()).x;
+      await grid.evaluate((e) => { e.scrollLeft = e.scrollWidth; });
+      assert.ok(begun < await edge() - 50, `the edge has the light ${begun}, and at the end ${await edge()}`);
+      assert.equal((await name.boundingBox()).x, at, 'the names scroll away');
     }));
 
   test('goes back and forward', () =>

@@ -6,18 +6,18 @@ import { launch, open } from './chromium.mjs';
 
 const [file, folder] = process.argv.slice(2);
 const shots = {
-  'report-wide': { viewport: { width: 1280, height: 1000 }, colorScheme: 'light' },
+  'report-wide': { viewport: { width: 1280, height: 1640 }, colorScheme: 'light' },
   'report-phone': { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, colorScheme: 'dark', isMobile: true },
   'report-image': { viewport: { width: 1280, height: 1000 }, colorScheme: 'light' },
 };
 
 const browser = await launch();
 for (const [name, options] of Object.entries(shots)) {
-  const { page } = await open(browser, file, options);
+  const { page } = await open(browser, file, { ...options, reducedMotion: 'reduce' });
   if (name === 'report-image') {
     const id = await page.locator('#matrix a[href*="#image="]').last().getAttribute('href');
     await page.evaluate((hash) => { location.hash = hash; }, id.slice(id.indexOf('#')));
-    await page.locator('#image').waitFor();
+    await page.locator('#image[data-shown]').waitFor();
     await page.locator('#image').evaluate((e) => e.scrollIntoView());
   }
   await page.screenshot({ path: join(folder, `${name}.png`) });
