@@ -55,11 +55,13 @@ type State string
 
 // The states.
 const (
-	Same    State = "same" // the same digest, or none was built; see [Image.Same]
-	Changed State = "changed"
-	Added   State = "added"   // only the new side has it
-	Removed State = "removed" // only the old side has it
-	Unread  State = "unread"  // the digest differs, and its files could not be compared; the configuration is, where it can be read
+	Same     State = "same" // the same digest, or none was built; see [Image.Same]
+	Changed  State = "changed"
+	Added    State = "added"     // only the new side has it
+	Removed  State = "removed"   // only the old side has it
+	Built    State = "built"     // both sides have the cell, the old one without an image, as of one that failed
+	NotBuilt State = "not built" // the other way round
+	Unread   State = "unread"    // the digest differs, and its files could not be compared; the configuration is, where it can be read
 )
 
 // IndexPlatform is the Platform of what is no image but the list of those of several platforms.
@@ -74,7 +76,7 @@ type Image struct {
 	// Of what is not on that side all are empty.
 	OldDigest  string `json:"old_digest"`
 	NewDigest  string `json:"new_digest"`
-	OldSize    int64  `json:"old_size_bytes"`
+	OldSize    int64  `json:"old_size_bytes"` // 0 of an index too
 	NewSize    int64  `json:"new_size_bytes"`
 	OldVerdict string `json:"old_verdict"` // status of the cell and verdict of the verifier: "passed", "failed at verify"
 	NewVerdict string `json:"new_verdict"`

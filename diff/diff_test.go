@@ -5,6 +5,7 @@ package diff_test
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -421,8 +422,8 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 			c.Rows[1].Digest, c.Rows[1].Result = "x", gpu.Failed
 		}, "2 the same"},
 		"platform":        {func(c *record.Cell) { c.Images = c.Images[:1] }, "1 removed, 1 the same"},
-		"was not built":   {func(c *record.Cell) { c.Images, c.Digest = nil, "" }, "2 removed"},
-		"has no digest":   {func(c *record.Cell) { c.Images[0].Digest = "" }, "1 removed, 1 the same"},
+		"was not built":   {func(c *record.Cell) { c.Images, c.Digest = nil, "" }, "2 not built now"},
+		"has no digest":   {func(c *record.Cell) { c.Images[0].Digest = "" }, "1 not compared, 1 the same"},
 		"another is made": {func(c *record.Cell) { c.Images[0].Digest = "other" }, "1 not compared, 1 the same"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -442,6 +443,16 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 			}
 			if all := strings.Join(got, ", "); all != tc.want || r.Same() != (tc.want == "2 the same") {
 				t.Errorf("%s, same %v, want %s", all, r.Same(), tc.want)
+			}
+			back, err := diff.Runs(t.Context(), run(now), run(base()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := map[diff.State]diff.State{diff.Added: diff.Removed, diff.Removed: diff.Added, diff.Built: diff.NotBuilt, diff.NotBuilt: diff.Built}
+			for i, is := range back.Images {
+				if want := cmp.Or(other[r.Images[i].State], r.Images[i].State); is.Platform != r.Images[i].Platform || is.State != want {
+					t.Errorf("the other way round %s is %s, want %s %s", is.Platform, is.State, r.Images[i].Platform, want)
+				}
 			}
 		})
 	}
@@ -507,7 +518,7 @@ func TestRuns(t *testing.T) {
 	}
 	want := []string{
 		"added added ", "same same ", "changed changed ; file /etc/hosts content; 535.54.03 on sm_90 native -> no: too new; nbody pass -> fail",
-		"gone-image unread old image: no such image; new image: no such image; date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z", "no longer removed ", "removed removed ",
+		"gone-image unread old image: no such image; new image: no such image; date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z", "no longer not built ", "removed removed ",
 	}
 	if d := gocmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

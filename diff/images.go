@@ -159,6 +159,8 @@ func (r *Result) Counts() (all []Count) {
 		{"changed", func(i Image) bool { return i.State == Changed }},
 		{"added", func(i Image) bool { return i.State == Added }},
 		{"removed", func(i Image) bool { return i.State == Removed }},
+		{"built now", func(i Image) bool { return i.State == Built }},
+		{"not built now", func(i Image) bool { return i.State == NotBuilt }},
 		{"not compared", func(i Image) bool { return i.State == Unread }},
 		{"with the same digest and another verdict, tag, prediction or row", func(i Image) bool { return i.State == Same && !i.Same() }},
 		{"the same", Image.Same},

@@ -33,7 +33,7 @@ func Runs(ctx context.Context, old, now Run) (*Result, error) {
 	was, is := cellsOf(old.Record), cellsOf(now.Record)
 	for at, n := range is {
 		i := slices.IndexFunc(was, n.same)
-		o := built{}
+		o := unbuilt(old.Record, n)
 		if i >= 0 {
 			o = was[i]
 			was = slices.Delete(was, i, i+1)
@@ -47,7 +47,7 @@ func Runs(ctx context.Context, old, now Run) (*Result, error) {
 		}
 	}
 	for _, o := range was {
-		r.Images = append(r.Images, c.image(ctx, o, built{}))
+		r.Images = append(r.Images, c.image(ctx, o, unbuilt(now.Record, o)))
 	}
 	r.finish(c.all)
 	return r, nil
@@ -88,6 +88,16 @@ func cellsOf(run *record.Run) (all []built) {
 	return all
 }
 
+// unbuilt is the cell of an image in another record where that has none of its images; without such a cell it is empty.
+func unbuilt(run *record.Run, m built) built {
+	for i := range run.Cells {
+		if c := &run.Cells[i]; c.ID == m.cell.ID && len(c.Images) == 0 {
+			return built{cell: c}
+		}
+	}
+	return built{}
+}
+
 func (m built) digest() string {
 	if m.report == nil {
 		return ""
@@ -115,8 +125,9 @@ func (m built) verdict() string {
 	return string(m.cell.Status)
 }
 
+// size is 0 where there is no image, or nobody noted the sizes of those of several platforms.
 func (m built) size() int64 {
-	if m.cell == nil {
+	if m.cell == nil || m.digest() == "" || len(m.cell.Images) > 1 {
 		return 0
 	}
 	return m.cell.SizeBytes
@@ -148,16 +159,16 @@ func (c comparison) image(ctx context.Context, o, n built) Image {
 	is.Predictions, is.Rows = predictions(o.report, n.report), rows(*o.cell, *n.cell)
 	is.TagsAdded, is.TagsRemoved = without(n.cell.Tags, o.cell.Tags), without(o.cell.Tags, n.cell.Tags)
 	switch {
-	case is.OldDigest == "" && is.NewDigest == "" && (o.report != nil || n.report != nil):
-		is.State, is.Why = Unread, "no record has its digest"
+	case o.report != nil && is.OldDigest == "", n.report != nil && is.NewDigest == "":
+		is.State, is.Why = Unread, "a record does not have its digest"
 		return is
 	case is.OldDigest == is.NewDigest: // or none was built
 		return is
 	case is.OldDigest == "":
-		is.State = Added
+		is.State = Built
 		return is
 	case is.NewDigest == "":
-		is.State = Removed
+		is.State = NotBuilt
 		return is
 	}
 	platform := is.Platform

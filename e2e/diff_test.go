@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"github.com/cudabuild/cudabuild/diff"
 	"github.com/cudabuild/cudabuild/image"
 )
@@ -129,36 +131,52 @@ func diffBuilt(t *testing.T, f fixture, all tally) {
 		t.Fatalf("a mirror that is behind: exit %d\n%s", r.code, r.stderr)
 	}
 	moved, _ := diffOf(t, f.program, filepath.Join(behind.out, "run.json"), filepath.Join(f.out, "run.json"))
-	wants := map[string]bool{}
-	for _, i := range moved.Images {
-		if i.Cell != cell {
-			continue
-		}
-		t.Logf("a mirror that moves on: %d packages, %d files, %d values", len(i.Packages), len(i.Files), len(i.Config))
-		for _, f := range i.Files {
-			if kind := moved.Causes[f.Cause].Kind; kind != diff.Package && kind != diff.Date {
-				t.Logf("/%s %s: %s", f.Path, f.How, kind)
-			}
-		}
-		for _, p := range i.Packages {
-			wants[fmt.Sprintf("%s %s -> %s", p.Name, cmp.Or(p.Old, "none"), cmp.Or(p.New, "none"))] = true
-		}
-	}
+	wants := moves(installed(t, behind.oci(cell)), installed(t, f.oci(cell)))
 	if len(wants) == 0 {
 		t.Error("a mirror that moves on: no package has changed")
 	}
-	dated := 0
+	all.planted[diff.Package] += len(wants)
+	all.planted[diff.Date]++
 	for _, c := range moved.Causes {
-		all.planted[c.Kind]++
 		switch {
-		case c.Kind == diff.Package && wants[c.What], c.Kind == diff.Date && dated == 0:
+		case c.Kind == diff.Package && wants[c.What]:
+			delete(wants, c.What)
+			all.right[c.Kind]++
+		case c.Kind == diff.Date && all.right[diff.Date] < all.planted[diff.Date]:
 			all.right[c.Kind]++
 		default:
 			t.Errorf("a mirror that moves on: cause %+v, want packages and one date", c)
 		}
-		if c.Kind == diff.Date {
-			dated++
+	}
+	if len(wants) > 0 {
+		t.Errorf("a mirror that moves on: no cause for %v", slices.Sorted(maps.Keys(wants)))
+	}
+}
+
+// testDifferences compares the largest image that there is with the smallest: every package is told, and every file has a cause that
+// is known.
+func testDifferences(t *testing.T, f fixture) {
+	old, now := f.oci(cells[0]), f.oci(cells[2])
+	r, res := diffOf(t, f.program, old, now)
+	if res.code != 1 || len(r.Images) != 1 || r.Images[0].Why != "" {
+		t.Fatalf("base against devel: exit %d, want 1 and one image that was read\n%s", res.code, res.stderr)
+	}
+	got, by := map[string]bool{}, map[diff.Kind]int{}
+	for _, p := range r.Images[0].Packages {
+		got[fmt.Sprintf("%s %s -> %s", p.Name, cmp.Or(p.Old, "none"), cmp.Or(p.New, "none"))] = true
+	}
+	if d := gocmp.Diff(moves(installed(t, old), installed(t, now)), got); d != "" {
+		t.Errorf("base against devel: packages (-want +got):\n%s", d)
+	}
+	for _, file := range r.Images[0].Files {
+		c := r.Causes[file.Cause]
+		if by[c.Kind]++; c.Kind == diff.File || c.Kind == diff.Unexplained {
+			t.Errorf("base against devel: /%s %s: %s %s", file.Path, file.How, c.Kind, c.What)
 		}
+	}
+	t.Logf("base against devel: %d packages, %d files by cause: %v", len(got), len(r.Images[0].Files), by)
+	if len(r.Images[0].Files) < 5000 {
+		t.Errorf("base against devel: %d files differ, want 5,000 or more", len(r.Images[0].Files))
 	}
 }
 

@@ -32,6 +32,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("libraries", func(t *testing.T) { testLibraries(t, f) })
 	t.Run("layout", func(t *testing.T) { testLayout(t, f, first) })
 	t.Run("packages", func(t *testing.T) { testPackages(t, f, cells...) })
+	t.Run("differences", func(t *testing.T) { testDifferences(t, f) })
 	t.Run("nothing changed", func(t *testing.T) { testWarm(t, f, first) })
 	t.Run("blob deleted", func(t *testing.T) { testDeletedBlob(t, f, first) })
 	t.Run("package list changed", func(t *testing.T) { testChangedRecipe(t, f, first) })

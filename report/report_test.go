@@ -307,8 +307,12 @@ func TestEnds(t *testing.T) {
 				got = i.Kind
 			}
 		}
-		if got != want || want != "" && !slices.ContainsFunc(d.Ends, func(e report.Ending) bool { return e.End.What == "an example" && e.Days == days }) {
-			t.Errorf("%d days: item %q, ends %+v, want %q", days, got, d.Ends, want)
+		var ends []int // the next is there, however far: that of the driver branch, behind the example's
+		for _, e := range d.Ends {
+			ends = append(ends, e.Days)
+		}
+		if wants := map[bool][]int{false: {days}, true: {577, -1}}[days < 0]; got != want || !slices.Equal(ends, wants) {
+			t.Errorf("%d days: item %q, ends in %v days, want %q, %v", days, got, ends, want, wants)
 		}
 	}
 }

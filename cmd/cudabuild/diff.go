@@ -176,7 +176,11 @@ func (f *diffFlags) compare(ctx context.Context, oldName, nowName string) (*diff
 	}
 	switch {
 	case (old.records == nil) != (now.records == nil):
-		return nil, hint.Usage("a run record and an image cannot be compared", "name two images, or two files run.json")
+		record, other := old.name, now.name
+		if old.records == nil {
+			record, other = other, record
+		}
+		return nil, hint.Usage(fmt.Sprintf("a run record and an image cannot be compared: %s is one, and %s is not", record, other), "name two images, or two files run.json")
 	case old.records == nil:
 		return f.images(ctx, old.name, now.name)
 	case f.platform != "":

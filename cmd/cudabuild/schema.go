@@ -84,7 +84,7 @@ func words() map[any][]string {
 			string(diff.Package), string(diff.File), string(diff.Mode), string(diff.Environment), string(diff.Recipe), string(diff.Source),
 			string(diff.Date), string(diff.Tool), string(diff.Base), string(diff.Index), string(diff.Unexplained),
 		},
-		diff.State(""):   {string(diff.Same), string(diff.Changed), string(diff.Added), string(diff.Removed), string(diff.Unread)},
+		diff.State(""):   {string(diff.Same), string(diff.Changed), string(diff.Added), string(diff.Removed), string(diff.Built), string(diff.NotBuilt), string(diff.Unread)},
 		attest.State(""): {string(attest.Valid), string(attest.Incomplete), string(attest.Unsigned), string(attest.Stale), string(attest.Failed), string(attest.Strange), string(attest.Damaged)},
 		report.State(""): {
 			string(report.Good), string(report.Noted), string(report.Warned), string(report.NotKnown), string(report.Skipped), string(report.Cancelled), string(report.Bad),

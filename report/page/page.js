@@ -12,6 +12,7 @@
   const branches = [...head.cells].slice(1);
   const marks = [...document.querySelectorAll("#state optgroup:last-child option")].map((o) => ({ name: o.value, word: o.text }));
   const nothing = marks.length - 1, unknown = marks.findIndex((m) => m.name === "oo");
+  const many = 300; // rows; more are drawn as they come into sight (page.css)
   const rows = [...body.rows].map((row, at) => ({
     row, at, id: row.dataset.id, state: row.dataset.state, cells: [...row.cells].slice(1),
     text: (row.dataset.id + " " + row.dataset.state).toLowerCase(), out: false,
@@ -127,6 +128,7 @@
       if (out !== r.out) { r.out = out; r.row.classList.toggle("out", out); }
       if (!out) n++;
     }
+    table.classList.toggle("many", n > many);
     by("found").textContent = (n === rows.length ? `${n} images` : `${n} of ${rows.length} images`) + (problem && ". " + problem);
   };
 

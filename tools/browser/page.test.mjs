@@ -138,6 +138,15 @@ describe('the example', () => {
       assert.deepEqual(names.filter((n) => !heads.includes(n)), []);
     }));
 
+  test('is a table to a screen reader where a filter leaves few rows of many', () =>
+    look(join(folder, 'cells-600.html'), {}, '', async (page) => {
+      await page.fill('#filter', 'deviceQuery');
+      await page.waitForFunction(() => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < 300);
+      const { nodes } = await (await page.context().newCDPSession(page)).send('Accessibility.getFullAXTree');
+      const heads = nodes.filter((n) => n.role?.value === 'rowheader').map((n) => n.name?.value);
+      assert.deepEqual((await rows(page).locator('a').allTextContents()).filter((id) => !heads.some((h) => h.includes(id))), []);
+    }));
+
   test('goes back and forward', () =>
     look(example, {}, '', async (page, { address }) => {
       const [first, second] = [await someImage(page, 0), await someImage(page, 1)];
