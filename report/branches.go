@@ -55,7 +55,7 @@ func (m *maker) failsOnBranches() string {
 	}
 	words := []string{
 		perBranch(none, m.named, "1 image fails on %s", "%d images fail on %s"),
-		perBranch(some, bare, "newer functions of 1 image fail on %s", "newer functions of %d images fail on %s"),
+		perBranch(some, bare, "functions newer than the driver fail in 1 image on %s", "functions newer than the driver fail in %d images on %s"),
 	}
 	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), "; ")
 }

@@ -147,7 +147,7 @@ func (m *maker) failingGPUs(not [][]int, known []int, why []string, seen [][]str
 		of[branches] = append(of[branches], g)
 	}
 	for _, branches := range order {
-		f := failure{text: "does not run on " + m.gpuNames(of[branches]) + " with " + branches, do: "compile it for these GPUs too, or with PTX, if hosts have them"}
+		f := failure{text: "does not run on " + m.gpuNames(of[branches]) + " with " + branches, do: "compile it for these GPUs too, or with PTX, or take a newer CUDA release, if hosts have them"}
 		for i, g := range of[branches] {
 			// What a file lacks is said of each GPU alike, but for its architecture.
 			reason := strings.ReplaceAll(why[g], m.doc.GPUs[g].Arch, "them")

@@ -141,7 +141,7 @@ func TestPassedSince(t *testing.T) {
 // TestFailsOnBranches counts images of all items, not of the first alone.
 func TestFailsOnBranches(t *testing.T) {
 	t.Parallel()
-	want := "8 images fail on R470 (on example-gpu3), 3 on R535 (on example-gpu2), R550 and R570; newer functions of 2 images fail on R470, 5 on R535"
+	want := "8 images fail on R470 (on example-gpu3), 3 on R535 (on example-gpu2), R550 and R570; functions newer than the driver fail in 2 images on R470, 5 on R535"
 	if got := reporttest.Document().Verdict.FailsOn; got != want {
 		t.Errorf("it fails on %q, want %q", got, want)
 	}

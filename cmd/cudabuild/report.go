@@ -22,9 +22,9 @@ import (
 type reportFlags struct {
 	registryFlags
 
-	outputs, recipes     []string
-	since, key, stateDir string
-	asJSON, silent       bool
+	outputs, recipes, since []string
+	key, stateDir           string
+	asJSON, silent          bool
 }
 
 func newReport() *cobra.Command {
@@ -52,7 +52,7 @@ of a ledger, an image or a registry: but for the record the report is written an
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "`FILE` to write, a page, Markdown, a badge or JSON by its name (repeatable)")
-	flags.StringVar(&f.since, "since", "", "`RUN.json` of an earlier run, or a folder with it, to say what changed")
+	flags.StringArrayVar(&f.since, "since", nil, "`RUN.json` of an earlier run, or a folder with it, to say what changed")
 	flags.StringVar(&f.key, "key", "", "public key in `FILE`, in PEM, that must have signed the evidence")
 	flags.StringArrayVar(&f.recipes, "recipes", nil, "`DIR` with recipes that say when an OS or a CUDA release ends, too (repeatable)")
 	flags.StringVar(&f.stateDir, "state-dir", defaultState(), "`DIR` where matrix has kept what it knows about layers (env CUDABUILD_STATE_DIR)")

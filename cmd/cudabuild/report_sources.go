@@ -196,9 +196,17 @@ func (s *reportSources) addRepository(arg string) error {
 	return nil
 }
 
-func (s *reportSources) addSince(name string) error {
-	if name == "" {
+func (s *reportSources) addSince(names []string) error {
+	switch len(names) {
+	case 0:
 		return nil
+	case 1:
+	default:
+		return hint.Usage(fmt.Sprintf("--since is given %d times, and what changed is since one run", len(names)), "name the one before this")
+	}
+	name := names[0]
+	if name == "" {
+		return hint.Usage("--since is empty", "it is RUN.json of an earlier run, or a folder with it")
 	}
 	files, err := recordFiles([]string{name})
 	if err == nil {
