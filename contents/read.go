@@ -3,7 +3,6 @@
 package contents
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -37,15 +36,13 @@ func Read(ctx context.Context, lister Lister, ref string, img v1.Image) (Image, 
 	}
 	read := Image{
 		Digest:   digest.String(),
-		Platform: platform(config),
-		Created:  config.Created.UTC(),
 		Layers:   make([]Layer, 0, len(manifest.Layers)),
 		History:  steps(config.History, len(manifest.Layers)),
 		Config:   configOf(config.Config),
 		Packages: []verify.Package{},
 	}
 	for i, layer := range manifest.Layers {
-		read.Layers = append(read.Layers, Layer{layer.Digest.String(), config.RootFS.DiffIDs[i].String(), layer.Size, string(layer.MediaType)})
+		read.Layers = append(read.Layers, Layer{layer.Digest.String(), config.RootFS.DiffIDs[i].String(), layer.Size})
 	}
 	list, err := lister.Inventory(ctx, ref, img)
 	switch {
@@ -75,15 +72,6 @@ func documents(img v1.Image) (digest v1.Hash, manifest *v1.Manifest, config *v1.
 	return digest, manifest, config, err
 }
 
-// platform is written as in a [verify.Report].
-func platform(c *v1.ConfigFile) string {
-	platform := cmp.Or(c.OS, "unknown") + "/" + cmp.Or(c.Architecture, "unknown")
-	if c.Variant != "" {
-		platform += "/" + c.Variant
-	}
-	return platform
-}
-
 // steps are the entries of a history. Where it does not have one for each layer, as of images that were squashed, nobody
 // can tell which entry made which.
 func steps(history []v1.History, layers int) []Step {
@@ -95,7 +83,7 @@ func steps(history []v1.History, layers int) []Step {
 	}
 	all, next := []Step{}, 0
 	for _, h := range history[:min(len(history), maxSteps)] {
-		step := Step{CreatedBy: short(h.CreatedBy), Comment: short(h.Comment), Created: h.Created.UTC(), Layer: -1}
+		step := Step{CreatedBy: short(h.CreatedBy), Layer: -1}
 		if !h.EmptyLayer && made == layers {
 			step.Layer = next
 			next++

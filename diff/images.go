@@ -37,22 +37,37 @@ type Version struct {
 // are. The list of the images is an image of its own in the result where it differs and they do not say why. The only error
 // is that of ctx: images that cannot be read say so.
 func Images(ctx context.Context, old, now Reference) (*Result, error) {
+	return images(ctx, old, now, maxPaths)
+}
+
+// maxPaths bounds the paths that changed in all images of an index together, in bytes: a layer of some kilobytes may change
+// millions of them, and an index may name a thousand images.
+const maxPaths = 1 << 30
+
+func images(ctx context.Context, old, now Reference, left int) (*Result, error) {
 	c, reader := &causes{}, tree.NewReader()
 	r := &Result{Version: 1, Old: old.side(), New: now.side(), Images: []Image{}}
 	for _, pair := range pairs(old.Images, now.Images) {
 		is := blank()
-		o, n := pair[0], pair[1]
-		switch {
-		case o == nil:
-			is.Platform, is.State = n.platform(), Added
-			is.NewDigest, is.NewSize = n.alone()
-		case n == nil:
+		if o := pair[0]; o != nil {
 			is.Platform, is.State = o.platform(), Removed
 			is.OldDigest, is.OldSize = o.alone()
+		}
+		if n := pair[1]; n != nil {
+			is.Platform, is.State = n.platform(), Added
+			is.NewDigest, is.NewSize = n.alone()
+		}
+		switch o, n := pair[0], pair[1]; {
+		case o == nil || n == nil:
+		case left <= 0 && is.OldDigest != is.NewDigest:
+			is.State, is.Why = Unread, "so much changed in the images before it that it is to be compared alone, with --platform"
 		default:
 			if err := compare(ctx, c, reader, &is, *o, *n, compareMade(o.Made, n.Made)); err != nil {
 				return nil, err
 			}
+		}
+		for _, f := range is.Files {
+			left -= len(f.Path)
 		}
 		r.Images = append(r.Images, is)
 	}
@@ -70,13 +85,14 @@ func pairs(old, now []Version) (all [][2]*Version) {
 		return [][2]*Version{{&old[0], &now[0]}}
 	}
 	of, taken := make([]*Version, len(now)), make([]bool, len(old))
+	was, is := platforms(old), platforms(now)
 	for _, same := range []func(a, b string) bool{
 		func(a, b string) bool { return a == b },
 		func(a, b string) bool { return strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/") },
 	} {
 		for i := range now {
 			for k := range old {
-				if of[i] == nil && !taken[k] && same(old[k].platform(), now[i].platform()) {
+				if of[i] == nil && !taken[k] && same(was[k], is[i]) {
 					of[i], taken[k] = &old[k], true
 				}
 			}
@@ -89,6 +105,13 @@ func pairs(old, now []Version) (all [][2]*Version) {
 		if !taken[k] {
 			all = append(all, [2]*Version{&old[k], nil})
 		}
+	}
+	return all
+}
+
+func platforms(of []Version) (all []string) {
+	for _, v := range of {
+		all = append(all, v.platform())
 	}
 	return all
 }

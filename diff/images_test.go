@@ -128,6 +128,33 @@ func TestIndexes(t *testing.T) {
 	}
 }
 
+// TestManyPaths: when too much has changed, further images are not compared, if they are not the same.
+func TestManyPaths(t *testing.T) {
+	t.Parallel()
+	one := func(arch, text string) entry { return entry{arch: arch, text: text} }
+	old := indexOf(t, nil, one("amd64", "1"), one("arm64", "1"), one("riscv64", "1"))
+	now := indexOf(t, nil, one("amd64", "2"), one("arm64", "2"), one("riscv64", "1"))
+	for bound, want := range map[int]string{
+		len("etc/text"):     "changed unread same",
+		len("etc/text") + 1: "changed changed same",
+	} {
+		r, err := diff.ImagesWithin(t.Context(), old, now, bound)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, i := range r.Images {
+			got = append(got, string(i.State))
+			if i.OldDigest == "" || i.NewDigest == "" || i.Platform == "" || i.State == diff.Unread && !strings.Contains(i.Why, "--platform") {
+				t.Errorf("%+v, want its digests, its platform and how to go on", i)
+			}
+		}
+		if all := strings.Join(got, " "); all != want {
+			t.Errorf("bound %d: %s, want %s", bound, all, want)
+		}
+	}
+}
+
 // TestUnread: of an image with a layer that cannot be read, what its configuration says is compared.
 func TestUnread(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ package diff
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -53,14 +54,22 @@ func (c *causes) index(old, now Reference, images []Image) *Image {
 		return nil
 	}
 	if len(is.Config) == 0 {
-		is.Config = append(is.Config, c.otherwise())
+		is.Config = append(is.Config, c.otherwise(bytesOf(old.Index), bytesOf(now.Index)))
 	}
 	return &is
 }
 
 // otherwise is what is known of a list that is another one, where nothing that is compared differs.
-func (c *causes) otherwise() ValueChange {
-	return ValueChange{Name: "list", Cause: c.of(Index, "the same images, listed otherwise", "")}
+func (c *causes) otherwise(old, now string) ValueChange {
+	return ValueChange{"list", old, now, c.of(Index, "the same images, listed otherwise", "")}
+}
+
+func bytesOf(index v1.ImageIndex) string {
+	n, err := index.Size()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes", n)
 }
 
 func readIndex(index v1.ImageIndex) (digest string, list *v1.IndexManifest, err error) {

@@ -189,7 +189,7 @@ func (c comparison) appendList(all []Image, cell *record.Cell) []Image {
 		return all
 	}
 	is := listImage(was.Digest, cell.Digest)
-	is.Cell, is.Config = cell.ID, append(is.Config, c.otherwise())
+	is.Cell, is.Config = cell.ID, append(is.Config, c.otherwise("", ""))
 	return append(all, is)
 }
 

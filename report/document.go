@@ -142,6 +142,8 @@ type Platform struct {
 	Unread  string   `json:"unread"`
 	History []Step   `json:"history"`
 	Env     []string `json:"env"`
+	// Starts says in words what a container of it starts, "" where that is not known.
+	Starts string `json:"starts"`
 	// Requires says the requirements in words, one each.
 	Requires []Requirement `json:"requires"`
 	// Needs says in sentences what it needs of a host: the oldest driver and why, device code, whose libcuda.
@@ -207,9 +209,12 @@ type Part struct {
 
 // Evidence is one document, or signature, attached to an image.
 type Evidence struct {
-	Kind   string `json:"kind"`
-	State  string `json:"state"` // attest's
-	Signer string `json:"signer"`
+	Kind string `json:"kind"`
+	// State is attest's: "valid", of a document that the key which was given has signed, "unsigned", "stale", "failed", "foreign"
+	// or "damaged"; or "unchecked", of one whose signature nobody has checked for want of a key, or "missing", of a kind of which
+	// there is no valid document.
+	State  string `json:"state"`
+	Signer string `json:"signer"` // "" if nobody has signed it, or nobody has checked that
 	Why    string `json:"why"`
 }
 
@@ -262,8 +267,9 @@ type Row struct {
 	Started time.Time `json:"started"`
 	Result  string    `json:"result"` // gpu's: pass, fail, waived, refused; "" if it has not ended
 	Agrees  *bool     `json:"agrees"`
-	// Discount says why the row does not count as seen: "stand-in", "earlier image", "without a driver", "not ended",
-	// "no digest"; "" if it does.
+	// Discount says why the row does not count as seen: "stand-in", "without a driver", "not ended", "no digest", "result not
+	// known", "earlier image", "image not verified", "platform not known" of a pass of an index, or "date in the future"; "" if it
+	// does.
 	Discount  string `json:"discount"`
 	Predicted string `json:"predicted"`
 	Reason    string `json:"reason"`

@@ -70,9 +70,6 @@ func b2i(b bool) int {
 
 // daysUntil is false of an end without a date.
 func daysUntil(end *support.End, today time.Time) (days int, dated bool) {
-	if end == nil {
-		return 0, false
-	}
 	last, err := time.Parse(time.DateOnly, end.Date)
 	if err != nil {
 		return 0, false

@@ -25,6 +25,9 @@ func (m *maker) failsOn() []Item {
 			for _, f := range m.fails(img, p, watched) {
 				g.add(f.text, Item{State: Noted, Text: f.text, Do: f.do}, img.ID)
 				urgent[f.text] = f.urgent
+				if f.here { // else nobody is known to have such a host
+					g.items[g.at[f.text]].State = Warned
+				}
 				switch first, known := why[f.text]; {
 				case !known:
 					why[f.text] = f.why
@@ -58,6 +61,7 @@ func (m *maker) failsOn() []Item {
 type failure struct {
 	text, why, do string
 	urgent        int      // more is more urgent
+	here          bool     // hosts have it
 	seen          []string // models of GPUs
 }
 
@@ -109,7 +113,8 @@ func (m *maker) fails(img Image, p Platform, watched []int) (all []failure) {
 	}
 	for _, f := range reasons {
 		columns := whole[f].columns
-		one := failure{text: "does not run on " + m.named(columns), why: f.why, do: f.do, urgent: 3 + 2*m.haveOne(columns), seen: whole[f].seen}
+		here := m.haveOne(columns)
+		one := failure{text: "does not run on " + m.named(columns), why: f.why, do: f.do, urgent: 3 + 2*here, here: here > 0, seen: whole[f].seen}
 		if f.do != "" { // drivers that are too old: how old is what tells images apart
 			one.text, one.why = one.text+": "+f.why, ""
 		}
@@ -157,7 +162,7 @@ func (m *maker) failingGPUs(not [][]int, known []int, why []string, seen [][]str
 		if len(of[branches]) == 1 {
 			f.why = why[of[branches][0]]
 		}
-		f.urgent = len(f.seen)
+		f.urgent, f.here = len(f.seen), len(f.seen) > 0
 		all = append(all, f)
 	}
 	return all

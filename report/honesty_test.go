@@ -364,11 +364,11 @@ var discounts = map[string]struct {
 	"dry":                    {func(o *gpu.Observation) { o.Row.Dry = true }, gpu.WithoutDriver},
 	"not ended":              {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, gpu.NotEnded},
 	"another result":         {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, gpu.OddResult},
-	"another image":          {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = reporttest.Digest("x"), reporttest.Digest("y") }, report.EarlierImage},
+	"another image":          {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = reporttest.Digest("x"), reporttest.Digest("y") }, "earlier image"},
 	"no digest":              {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, gpu.NoDigest},
 	"configuration alone":    {func(o *gpu.Observation) { o.Row.Digest = "" }, gpu.NoDigest},
 	"no version of a driver": {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "abc", nil }, gpu.WithoutDriver},
-	"of the future":          {func(o *gpu.Observation) { o.Row.Started = reporttest.Today.AddDate(70, 0, 0) }, report.FromTheFuture},
+	"of the future":          {func(o *gpu.Observation) { o.Row.Started = reporttest.Today.AddDate(70, 0, 0) }, "date in the future"},
 	"no driver on the host":  {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, gpu.WithoutDriver},
 }
 
@@ -494,7 +494,7 @@ func TestUncheckedSignature(t *testing.T) {
 	in.Evidence[in.Run.Cells[at].Digest].Images[0].Documents[0].Signer = ""
 	p := write(t, in)
 	got := fmt.Sprint(p.image(subject).Platforms[0].Evidence)
-	if strings.Contains(got, "valid") || !strings.Contains(got, "unsigned") || !strings.Contains(got, report.Unchecked) {
+	if strings.Contains(got, "valid") || !strings.Contains(got, "unsigned") || !strings.Contains(got, "unchecked") {
 		t.Errorf("evidence %s, want unsigned and unchecked ones", got)
 	}
 	if img := p.image(subject); img.State != report.Good || img.Why != "" || p.Verdict.State != report.Good || strings.Contains(p.Verdict.Sentence, "sign") {

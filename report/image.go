@@ -231,6 +231,9 @@ func (m *maker) shown(at int) (all []fault) {
 // when is the day of a row, and of a failure whether it has passed there since.
 func (m *maker) when(at int, s seen) string {
 	day := s.row.Started.Format(time.DateOnly)
+	if s.row.Started.IsZero() {
+		day = "no date"
+	}
 	if s.fails && slices.ContainsFunc(m.rows[at], func(later seen) bool {
 		return later.counts() && !later.fails && later.row.Started.After(s.row.Started) && later.row.Test == s.row.Test && later.row.GPU == s.row.GPU && later.row.Driver == s.row.Driver
 	}) {

@@ -10,11 +10,19 @@ import (
 	"github.com/cudabuild/cudabuild/diff"
 )
 
-// changedItems are the images of which nobody can tell what changed. What changed stands in a section of its own, and what got
-// worse is told with what is wrong.
-func (m *maker) changedItems() []Item {
+// changedItems are what nobody can tell, or may not know: what else changed stands in a section of its own, and what got worse is
+// told with what is wrong.
+func (m *maker) changedItems() (all []Item) {
+	if gone := m.gone(); len(gone) > 0 {
+		named := gone[:min(len(gone), 4)]
+		text := fmt.Sprintf("%s of the earlier run %s not in this one: %s", count(len(gone), "image"), are(len(gone)), list(named))
+		if more := len(gone) - len(named); more > 0 {
+			text = strings.Replace(text, " and ", ", ", 1) + fmt.Sprintf(" and %d more", more)
+		}
+		all = append(all, Item{State: Warned, Text: text + ".", Do: "if they are not meant to go, add the record of the job that builds them", Images: []string{}})
+	}
 	if m.in.Changes == nil {
-		return nil
+		return all
 	}
 	var ids []string
 	for _, img := range m.in.Changes.Images {
@@ -23,12 +31,25 @@ func (m *maker) changedItems() []Item {
 		}
 	}
 	if len(ids) == 0 {
-		return nil
+		return all
 	}
-	return []Item{{
+	return append(all, Item{
 		State: Noted, Text: fmt.Sprintf("%s changed since %s, and what changed could not be read.", who(ids), m.in.Changes.Old.Name), Images: ids,
 		Do: "keep the folder of images of the earlier run beside its record",
-	}}
+	})
+}
+
+// gone are the images of the earlier run that are not in this one.
+func (m *maker) gone() (ids []string) {
+	if m.in.Before == nil {
+		return nil
+	}
+	for _, c := range m.in.Before.Cells {
+		if !slices.ContainsFunc(m.doc.Images, func(img Image) bool { return img.ID == c.ID }) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
 }
 
 // staleItems are the images that have rows, none of which counts.

@@ -54,6 +54,7 @@ func (m *maker) contents(p *Platform, at int, holds contents.Image) {
 			made[s.Layer] = s.CreatedBy
 		}
 	}
+	p.Starts = starts(holds.Config)
 	p.Env, p.Unread = orEmpty(slices.Clone(holds.Config.Env)), holds.Unlisted
 	packages := make([][]Package, len(holds.Layers))
 	for _, pkg := range holds.Packages {
@@ -75,6 +76,12 @@ func (m *maker) contents(p *Platform, at int, holds contents.Image) {
 		}
 		p.Layers = append(p.Layers, j)
 	}
+}
+
+// starts is "nbody, as root, in /".
+func starts(c contents.Config) string {
+	command := strings.Join(slices.Concat(c.Entrypoint, c.Cmd), " ")
+	return fmt.Sprintf("%s, as %s, in %s", cmp.Or(command, "nothing"), cmp.Or(c.User, "root"), cmp.Or(c.WorkingDir, "/"))
 }
 
 // findings are those of the worse of the reports on an image, what fails first if there are too many.
@@ -197,11 +204,10 @@ func list(words []string) string {
 	}
 }
 
-// Unchecked is the state of evidence whose signature nobody has checked, for want of a key; the others are attest's, and
-// Missing is that of a kind of which there is no valid document.
+// States of evidence beside attest's.
 const (
-	Unchecked = "unchecked"
-	Missing   = "missing"
+	unchecked = "unchecked" // for want of a key nobody has checked the signature
+	missing   = "missing"   // there is no valid document of the kind
 )
 
 // evidence is what is attached to one platform's image, or why that is not known.
@@ -229,12 +235,12 @@ func (m *maker) evidence(c record.Cell, digest string) (all []Evidence, unread s
 		case d.Signer == "":
 			one.State, one.Why = string(attest.Unsigned), "nobody has signed it"
 		default:
-			one.State, one.Signer, one.Why = Unchecked, "", fmt.Sprintf("it says that %s has signed it, and no key was given to check that with", d.Signer)
+			one.State, one.Signer, one.Why = unchecked, "", fmt.Sprintf("it says that %s has signed it, and no key was given to check that with", d.Signer)
 		}
 		all = append(all, one)
 	}
 	for _, kind := range e.Images[i].Missing {
-		all = append(all, Evidence{Kind: string(kind), State: Missing, Why: "no valid document of this kind is there"})
+		all = append(all, Evidence{Kind: string(kind), State: missing, Why: "no valid document of this kind is there"})
 	}
 	for _, why := range e.Images[i].Bad {
 		all = append(all, Evidence{State: string(attest.Damaged), Why: why})

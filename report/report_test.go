@@ -164,6 +164,50 @@ func TestRowByConfiguration(t *testing.T) {
 	}
 }
 
+// TestGone: images of the earlier run that this one has not may be of a job that left no record.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	before := *in.Run
+	in.Before = &before
+	in.Run = &record.Run{Version: 1, Cells: slices.DeleteFunc(slices.Clone(before.Cells), func(c record.Cell) bool { return c.ID == "12.4-runtime-debian13" })}
+	p := write(t, in)
+	want := "All 2 images are built, verified and tagged, and 1 was seen to run on GPUs; 1 of the earlier run is missing."
+	if p.Verdict.State != report.Warned || p.Verdict.Sentence != want {
+		t.Errorf("the verdict is %+v, want %q", p.Verdict, want)
+	}
+	if !slices.ContainsFunc(p.Todo, func(i report.Item) bool {
+		return i.Text == "1 image of the earlier run is not in this one: 12.4-runtime-debian13." && i.State == report.Warned
+	}) {
+		t.Errorf("no item says that it is gone: %+v", p.Todo)
+	}
+}
+
+// TestFailsHere: images that do not run where hosts are make a warning, elsewhere a note.
+func TestFailsHere(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	o := reporttest.Row(reporttest.Host("gpu3", "470.57.02", "Tesla T4", "7.5"), "example-gpu3", "another-cell", "nbody", "direct", reporttest.Today)
+	o.Row.Digest, o.Row.Config = reporttest.Digest("x"), ""
+	in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, o)
+	for _, want := range []report.State{report.Warned, report.Good} {
+		p := write(t, in)
+		if p.Verdict.State != want || strings.Contains(p.Verdict.Sentence, "3 fail on driver branches that hosts here have") != (want == report.Warned) {
+			t.Errorf("with %d rows the verdict is %+v, want %s", len(in.Ledgers[0].Rows), p.Verdict, want)
+		}
+		in.Ledgers[0].Rows = in.Ledgers[0].Rows[:1]
+	}
+}
+
+// TestStarts: what a container starts stands on the page of its image.
+func TestStarts(t *testing.T) {
+	t.Parallel()
+	p := write(t, fine())
+	if got := p.image(subject).Platforms[0].Starts; got != "deviceQuery, as root, in /" || !strings.Contains(p.details, "A container starts <code>"+got) {
+		t.Errorf("it starts %q", got)
+	}
+}
+
 // TestOutside: rows of no image here are counted, and said of what they are.
 func TestOutside(t *testing.T) {
 	t.Parallel()
@@ -189,7 +233,7 @@ func TestRowOfAnIndex(t *testing.T) {
 		p := write(t, in)
 		n, img := p.answers(two), p.image(two)
 		switch {
-		case result == gpu.Passed && (n["seen"] > 0 || img.State != report.Good || img.Rows[0].Discount != report.OtherPlatform):
+		case result == gpu.Passed && (n["seen"] > 0 || img.State != report.Good || img.Rows[0].Discount != "platform not known"):
 			t.Errorf("passed: %v, %s, %+v, want nothing seen", n, img.State, img.Rows)
 		case result == gpu.Failed && (n["disagrees no"] != 2 || img.State != report.Bad):
 			t.Errorf("failed: %v, %s, want a failure on both platforms", n, img.State)

@@ -16,10 +16,10 @@ import (
 
 // Why a row does not count as seen, beside what [gpu.Observation.Discount] says.
 const (
-	EarlierImage  = "earlier image"
-	OtherPlatform = "platform not known" // it passed, and is of an index of several platforms
-	FromTheFuture = "date in the future"
-	Unverified    = "image not verified"
+	earlierImage  = "earlier image"
+	otherPlatform = "platform not known" // it passed, and is of an index of several platforms
+	fromTheFuture = "date in the future"
+	unverified    = "image not verified"
 )
 
 // seen is a row of an image, beside what the document says of it.
@@ -97,9 +97,9 @@ func (m *maker) place() {
 			s := m.see(o, platforms)
 			s.row.ByConfig = s.counts() && len(digests[o.Row.Digest]) == 0
 			switch {
-			case s.row.Discount != EarlierImage:
+			case s.row.Discount != earlierImage:
 			case o.Row.Digest == cells[i].Digest:
-				s.row.Discount = Unverified
+				s.row.Discount = unverified
 			default:
 				outside["earlier images of "+cells[i].ID]++
 			}
@@ -182,13 +182,13 @@ func (s seen) discount(today time.Time) string {
 	case why != "":
 		return why
 	case len(s.platforms) == 0:
-		return EarlierImage
+		return earlierImage
 	case s.platforms[0] < 0:
-		return OtherPlatform
+		return otherPlatform
 	case !compat.IsVersion(s.row.Driver):
 		return gpu.WithoutDriver
 	case s.row.Started.After(today.AddDate(0, 0, 1)):
-		return FromTheFuture
+		return fromTheFuture
 	}
 	return ""
 }

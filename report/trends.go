@@ -22,7 +22,7 @@ func trends(images []Image, rows [][]seen) []Trend {
 		}
 		var of []gpu.Observation
 		for _, s := range rows[i] {
-			if d := s.row.Discount; d == "" || d == EarlierImage {
+			if d := s.row.Discount; d == "" || d == earlierImage {
 				o := s.Observation
 				o.Row.Cell = img.ID // rows without one are of the same image
 				of = append(of, o)

@@ -63,8 +63,16 @@ func (m *maker) verdict() Verdict {
 	if unread > 0 {
 		counts = append(counts, count(unread, "source")+" could not be read")
 	}
+	more := len(counts)
+	if n := len(m.gone()); n > 0 {
+		counts = append(counts, fmt.Sprintf("%d of the earlier run %s missing", n, are(n)))
+	}
+	if n := m.failHere(); n > 0 {
+		counts = append(counts, fmt.Sprintf("%d %s on driver branches that hosts here have", n, fails(n)))
+	}
+	warned := unread > 0 || len(counts) > more
 	clauses := []string{first}
-	switch one := of[Good] == len(images)-1 && unread == 0; {
+	switch one := of[Good] == len(images)-1 && !warned; {
 	case one: // it is told alone
 		clauses = append(clauses, m.worst(v.State))
 	case v.State != Good:
@@ -72,7 +80,7 @@ func (m *maker) verdict() Verdict {
 	case len(counts) > 0:
 		clauses = append(clauses, strings.Join(counts, ", "))
 	}
-	if unread > 0 && Warned.Worse(v.State) {
+	if warned && Warned.Worse(v.State) {
 		v.State = Warned
 	}
 	v.Sentence = strings.Join(clauses, "; ") + "."
@@ -107,6 +115,26 @@ func (m *maker) seenRunning() (n int) {
 		}
 	}
 	return n
+}
+
+// failHere counts the images that do not run where hosts here are.
+func (m *maker) failHere() int {
+	var ids []string
+	for _, item := range m.doc.Todo {
+		if item.Kind == "fails-on" && item.State == Warned {
+			for _, id := range item.Images {
+				addTo(&ids, id)
+			}
+		}
+	}
+	return len(ids)
+}
+
+func fails(n int) string {
+	if n == 1 {
+		return "fails"
+	}
+	return "fail"
 }
 
 func were(n int) string {

@@ -37,8 +37,23 @@ func (m *maker) cellItems() []Item {
 		}
 		g.add(string(w.state)+w.why+do, Item{State: w.state, Text: w.why, Do: do}, c.ID)
 	}
+	for i, item := range g.items {
+		if len(item.Images) == 1 {
+			g.items[i].Do = strings.Replace(item.Do, "'cudabuild verify' on the image", fmt.Sprintf("'cudabuild verify oci:%s:%s'", m.folder(), item.Images[0]), 1)
+		}
+	}
 	m.since(&g)
 	return g.told()
+}
+
+// folder is where the images of the run are.
+func (m *maker) folder() string {
+	for _, s := range m.doc.Sources {
+		if s.Kind == "images" {
+			return s.Name
+		}
+	}
+	return "out/images"
 }
 
 // found reports whether an image has findings of a severity.
@@ -159,7 +174,7 @@ func (m *maker) uncheckedItems() []Item {
 		var none, some bool // are signed, of those that hold
 		for _, p := range img.Platforms {
 			for _, e := range p.Evidence {
-				none, some = none || e.State == string(attest.Unsigned), some || e.State == Unchecked
+				none, some = none || e.State == string(attest.Unsigned), some || e.State == unchecked
 			}
 		}
 		switch {

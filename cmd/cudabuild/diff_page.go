@@ -90,7 +90,11 @@ func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
 		fmt.Fprintf(page, "  in their time alone: %d\n", times)
 	}
 	listed(page, "configuration", i.Config, func(v diff.ValueChange) string {
-		return fmt.Sprintf("%s\t%s\t%s -> %s", oneLine(v.Name), r.Causes[v.Cause].Kind, oneLine(cmp.Or(v.Old, "none")), oneLine(cmp.Or(v.New, "none")))
+		text := fmt.Sprintf("%s\t%s", oneLine(v.Name), r.Causes[v.Cause].Kind)
+		if v.Old != v.New { // else the cause says it
+			text += fmt.Sprintf("\t%s -> %s", oneLine(cmp.Or(v.Old, "none")), oneLine(cmp.Or(v.New, "none")))
+		}
+		return text
 	})
 	listed(page, "predictions", i.Predictions, func(p diff.Prediction) string {
 		return fmt.Sprintf("%s on %s\t%s -> %s\t%s", oneLine(p.Driver), oneLine(p.GPU), oneLine(cmp.Or(p.Old, "none")), oneLine(cmp.Or(p.New, "none")), oneLine(p.Why))

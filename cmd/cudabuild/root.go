@@ -65,7 +65,7 @@ func usage(cmd *cobra.Command, err error) error {
 	if path := (*fs.PathError)(nil); errors.As(err, &path) && path.Op == "write" || disk.Full(err) {
 		return &exitError{code: exitUnknown, err: err} // the answer itself could not be written
 	}
-	return &exitError{code: exitUsage, err: err, hint: "run '" + cmd.CommandPath() + " --help'"}
+	return &exitError{code: exitUsage, err: err, hint: cmp.Or(hint.Of(err), "run '"+cmd.CommandPath()+" --help'")}
 }
 
 // unknown gives an error that kept a command from its work an exit code: its own, else 3.

@@ -21,7 +21,7 @@ func split(id string) (system, cuda, kind string) {
 // holds is what is in an image: a root that all of an OS share, the runtime that all of a CUDA release share, and its own layer.
 func holds(id string, r verify.Report) contents.Image {
 	system, cuda, kind := split(id)
-	img := contents.Image{Digest: r.Digest, Platform: r.Platform, Created: Today.AddDate(0, 0, -2)}
+	img := contents.Image{Digest: r.Digest}
 	add := func(name, by string, size int64, packages ...string) {
 		n := len(img.Layers)
 		img.Layers = append(img.Layers, contents.Layer{Digest: Digest(name + r.Platform), DiffID: Digest("unpacked " + name + r.Platform), SizeBytes: size})
@@ -43,9 +43,18 @@ func holds(id string, r verify.Report) contents.Image {
 	img.History = append(img.History, contents.Step{CreatedBy: "environment", Layer: -1})
 	img.Config = contents.Config{
 		Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "CUDA_VERSION=" + cuda, "NVIDIA_REQUIRE_CUDA=" + r.Portability.Needs.Require[0].Value},
-		Cmd: []string{kind}, Labels: map[string]string{"org.opencontainers.image.title": id},
+		Cmd: []string{command(kind)}, Labels: map[string]string{"org.opencontainers.image.title": id},
 	}
 	return img
+}
+
+// command is what an image starts.
+func command(kind string) string {
+	switch kind {
+	case "base", "runtime", "devel":
+		return "bash"
+	}
+	return kind
 }
 
 // Host is a stand-in for a machine, which nobody has seen.

@@ -5,6 +5,7 @@ package summary
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cudabuild/cudabuild/compat"
@@ -64,15 +65,22 @@ func grid(b *bytes.Buffer, d *report.Document) {
 	leftOut(b, len(d.Drivers)-len(columns), "driver branches", "those shown have hosts here, or are R535 and newer")
 }
 
-// watched are the columns that are shown, oldest first.
+// watched are the columns that are shown, as on the page: newest first, and last what has ended and no host has.
 func watched(d *report.Document) (columns []int) {
 	room := mostColumns
 	for i := len(d.Drivers) - 1; i >= 0; i-- {
 		if len(d.Drivers[i].Seen) > 0 || room > 0 && (!d.Drivers[i].Ended || compat.Compare(d.Drivers[i].Branch, "535") >= 0) {
-			columns = append([]int{i}, columns...)
+			columns = append(columns, i)
 			room--
 		}
 	}
+	over := func(i int) int {
+		if d.Drivers[i].Ended && len(d.Drivers[i].Seen) == 0 {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(columns, func(a, b int) int { return over(a) - over(b) })
 	return columns
 }
 
