@@ -122,7 +122,7 @@ func (b builtImages) read(ctx context.Context, verifier *verify.Verifier, hash s
 		err = errors.New(judged.Error)
 	}
 	if err != nil { // also of a blob that is not there, as the image is
-		err = fmt.Errorf("%s is not whole: %s", ref, strings.ReplaceAll(err.Error(), ref+": ", "")) //nolint:errorlint // it is there
+		err = fmt.Errorf("%s is not whole: %s", ref, strings.ReplaceAll(err.Error(), ref+": ", ""))
 	}
 	return held, judged, err
 }
