@@ -65,9 +65,10 @@
     const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2], driver: data.drivers[i] });
     const pair = (i, j) => i * data.gpus.length + j;
     if (d >= 0 && g >= 0) return [{ ...branch(d), name: branch(d).name + " " + chosen.gpu, at: pair(d, g) }];
-    if (g >= 0) return data.drivers.map((_, i) => ({ ...branch(i), at: pair(i, g) }));
-    if (d >= 0) return data.gpus.map((x, j) => ({ name: x[0], ended: data.drivers[d][2], at: pair(d, j) }));
-    return null;
+    const all = g >= 0 ? data.drivers.map((_, i) => ({ ...branch(i), at: pair(i, g) }))
+      : d >= 0 ? data.gpus.map((x, j) => ({ name: x[0], ended: data.drivers[d][2], at: pair(d, j) })) : null;
+    const some = all && all.filter((c) => data.grids.some((grid) => rank(data, grid[c.at]) !== nothing)); // others are no pair with what was chosen
+    return some && some.length ? some : all;
   };
   const ends = (column) => column.ended ? " class=e" : "";
   const cells = (data, shown, grid) => {
