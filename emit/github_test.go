@@ -156,12 +156,13 @@ func TestDestination(t *testing.T) {
 	}
 }
 
-// TestPermissions: no job may write but those that push, and these no more than packages.
+// TestPermissions: no job may write but those that push, and these no more than packages. What ran before is read by the one that reports.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	_, w := github(t, cells(t, catalog(t)))
-	push := map[string]string{"contents": "read", "packages": "write"}
-	want := map[string]map[string]string{"tools": nil, "family": push, "publish": push}
+	want := map[string]map[string]string{
+		"tools": nil, "family": {"contents": "read", "packages": "write"}, "publish": {"actions": "read", "contents": "read", "packages": "write"},
+	}
 	got := map[string]map[string]string{}
 	for name, job := range w.Jobs {
 		got[name] = job.Permissions

@@ -180,7 +180,7 @@ func indent(text string) string {
 func (h *host) environ(env, files map[string]string) []string {
 	all := append([]string{}, h.Env...)
 	github := h.github()
-	for _, key := range []string{"event_name", "repository", "repository_owner", "actor", "run_id", "run_attempt", "ref", "ref_name"} {
+	for _, key := range []string{"event_name", "repository", "repository_owner", "actor", "run_id", "run_attempt", "ref", "ref_name", "workflow_ref"} {
 		all = append(all, "GITHUB_"+strings.ToUpper(key)+"="+asText(github[key]))
 	}
 	all = append(all, "CI=true", "GITHUB_ACTIONS=true", "GITHUB_WORKSPACE="+h.work, "HOME="+h.home, "PATH="+h.path,

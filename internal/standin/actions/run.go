@@ -106,7 +106,8 @@ func (m *Machine) github() map[string]any {
 	return map[string]any{
 		"event_name": m.Event, "repository": m.Repository, "repository_owner": owner, "actor": "octocat", "token": "the token of the run",
 		"run_id": "4711", "run_attempt": fmt.Sprint(m.attempt), "ref": ref, "ref_name": strings.SplitN(ref, "/", 3)[2],
-		"event": map[string]any{"repository": map[string]any{"default_branch": "main"}},
+		"workflow_ref": m.Repository + "/.github/workflows/cuda.yml@" + ref,
+		"event":        map[string]any{"repository": map[string]any{"default_branch": "main"}},
 	}
 }
 

@@ -46,7 +46,7 @@ while [ $# -gt 0 ]; do
     --promote) promote=$2; shift ;;
     --record) record=$2; shift ;;
     --sign-key) echo "$(stat -c %a "$2") $(cat "$2") $COSIGN_PASSWORD" >>"$world/keys"; shift ;;
-    --file | --group | --recipes | --release | --ledger | --cache-from | --cache-to) shift ;;
+    --file | --group | --recipes | --release | --ledger | --since | --cache-from | --cache-to) shift ;;
     --*) ;;
     *) to=$1 ;;
   esac
@@ -249,6 +249,42 @@ func (w *world) leavesReports(t *testing.T, families []string) {
 	}
 	if got := w.asked(t, "report -o report.html -o report.md runs ghcr.io/acme/cuda"); len(got) != 1 {
 		t.Errorf("asked %q, want one report of all families", w.asked(t, "report"))
+	}
+}
+
+// lastStandIn has a run that succeeded, whose artifact report is the one that the workflow left before.
+const lastStandIn = `#!/bin/sh
+# Stand-in for gh.
+set -eu
+[ "$GH_TOKEN $GH_REPO" = 'the token of the run Acme/images' ]
+case $* in
+  'run list -w cuda.yml -b main -s success -L 1 --json databaseId -q .[].databaseId') echo 4710 ;;
+  'run download 4710 -n report -D last') cp -r 'WORLD/machine/artifacts/report' last ;;
+  *) exit 2 ;;
+esac
+`
+
+// TestSince: the report of a run says what changed since the one before.
+func TestSince(t *testing.T) {
+	t.Parallel()
+	for name, reusable := range map[string]bool{"emitted": false, "reusable": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "schedule")
+			file, want := emitted, ends(Success, Success, Success)
+			if reusable {
+				file, want = w.user(t), called(Success)
+			}
+			w.must(t, file, nil, want)
+			program(t, filepath.Join(w.dir, "machine", "bin", "gh"), strings.ReplaceAll(lastStandIn, "WORLD", w.dir))
+			w.must(t, file, nil, want)
+			got := w.asked(t, "report -o report.html")
+			for i, command := range []string{"runs ghcr.io/acme/cuda", "runs --since last/runs ghcr.io/acme/cuda"} {
+				if len(got) != 2 || got[i] != "report -o report.html -o report.md "+command {
+					t.Errorf("asked %q, want one report of each run, and that of the second since the first", got)
+				}
+			}
+		})
 	}
 }
 
