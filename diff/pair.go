@@ -193,8 +193,8 @@ func (p *pair) files(changes []*change) []FileChange {
 	all := make([]FileChange, len(changes))
 	for i, c := range slices.Backward(changes) {
 		f := FileChange{Path: valid(c.path), How: strings.Join(c.how, ","), Old: words(c.how[0], c.old), New: words(c.how[0], c.now), Cause: p.fileCause(c)}
-		if dir := path.Dir(c.path); !c.only("content", "mode", "owner", "attributes", "time") {
-			p.inside[strings.TrimPrefix(dir, ".")] = f.Cause
+		if dir, _ := path.Split(c.path); !c.only("content", "mode", "owner", "attributes", "time") {
+			p.inside[strings.TrimSuffix(dir, "/")] = f.Cause
 		}
 		all[i] = f
 	}

@@ -200,9 +200,7 @@ func (r Run) version(ctx context.Context, digest string) Version {
 
 // without are the words of one list that another lacks, sorted.
 func without(these, others []string) []string {
-	all := slices.DeleteFunc(slices.Clone(these), func(s string) bool { return slices.Contains(others, s) })
-	slices.Sort(all)
-	return append([]string{}, slices.Compact(all)...)
+	return append([]string{}, slices.Compact(slices.Sorted(slices.Values(only(these, others))))...)
 }
 
 // predictions are those that changed.
