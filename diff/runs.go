@@ -28,7 +28,7 @@ type Run struct {
 
 // Runs compares what two runs made. Its only error is that of ctx: images that cannot be read say so.
 func Runs(ctx context.Context, old, now Run) (*Result, error) {
-	c := comparison{&causes{}, tree.NewReader(), old, now}
+	c := runs{&comparison{&causes{}, tree.NewReader(), maxPaths}, old, now}
 	r := &Result{Version: 1, Old: old.side(), New: now.side(), Images: []Image{}}
 	was, is := cellsOf(old.Record), cellsOf(now.Record)
 	for at, n := range is {
@@ -133,16 +133,15 @@ func (m built) size() int64 {
 	return m.cell.SizeBytes
 }
 
-// comparison is what images of two runs are compared with.
-type comparison struct {
-	*causes
+// runs are two runs that are compared.
+type runs struct {
+	*comparison
 
-	reader   *tree.Reader
 	old, now Run
 }
 
 // image compares what two runs made of one cell; a side that has no such cell is empty.
-func (c comparison) image(ctx context.Context, o, n built) Image {
+func (c runs) image(ctx context.Context, o, n built) Image {
 	is := blank()
 	is.Platform = cmp.Or(n.platform, o.platform)
 	is.OldDigest, is.NewDigest, is.OldVerdict, is.NewVerdict = o.digest(), n.digest(), o.verdict(), n.verdict()
@@ -172,13 +171,13 @@ func (c comparison) image(ctx context.Context, o, n built) Image {
 		return is
 	}
 	platform := is.Platform
-	_ = compare(ctx, c.causes, c.reader, &is, c.old.version(ctx, is.OldDigest), c.now.version(ctx, is.NewDigest), compareMade(o.notes(), n.notes()))
+	_ = c.compare(ctx, &is, c.old.version(ctx, is.OldDigest), c.now.version(ctx, is.NewDigest), compareMade(o.notes(), n.notes()))
 	is.Platform = platform
 	return is
 }
 
 // appendList adds that a cell lists its images otherwise, where all of them are the same and its digest is another one.
-func (c comparison) appendList(all []Image, cell *record.Cell) []Image {
+func (c runs) appendList(all []Image, cell *record.Cell) []Image {
 	old := slices.IndexFunc(c.old.Record.Cells, func(o record.Cell) bool { return o.ID == cell.ID })
 	differs := func(i Image) bool { return i.Cell == cell.ID && i.State != Same }
 	if old < 0 || slices.ContainsFunc(all, differs) {
