@@ -495,6 +495,25 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 	}
 }
 
+// TestRowsOfAPlatform: a row that says which configuration ran is of that platform alone.
+func TestRowsOfAPlatform(t *testing.T) {
+	t.Parallel()
+	run := func(result gpu.Result) diff.Run {
+		return diff.Run{Record: &record.Run{Cells: []record.Cell{{
+			ID: "base", Status: record.Passed, Digest: "d",
+			Images: []verify.Report{{Digest: "1", Config: "a", Platform: "linux/amd64"}, {Digest: "2", Config: "b", Platform: "linux/arm64"}},
+			Rows:   []record.Row{{Row: gpu.Row{Digest: "d", Config: "b", Sample: "nbody", Result: result}, Host: gpu.Host{Driver: "535.54.03"}}},
+		}}}}
+	}
+	r, err := diff.Runs(t.Context(), run(gpu.Passed), run(gpu.Failed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if amd64, arm64 := r.Images[0].Rows, r.Images[1].Rows; len(amd64) != 0 || len(arm64) != 1 {
+		t.Errorf("rows %v of amd64 and %v of arm64, want one of arm64", amd64, arm64)
+	}
+}
+
 // TestRuns compares two records: a cell more, one less, one whose image is there, one whose image is not, one as it was.
 func TestRuns(t *testing.T) {
 	t.Parallel()

@@ -155,7 +155,7 @@ func (c runs) image(ctx context.Context, o, n built) Image {
 		return is
 	}
 	is.Cell = n.cell.ID
-	is.Predictions, is.Rows = predictions(o.report, n.report), rows(*o.cell, *n.cell)
+	is.Predictions, is.Rows = predictions(o.report, n.report), rows(o, n)
 	is.TagsAdded, is.TagsRemoved = without(n.cell.Tags, o.cell.Tags), without(o.cell.Tags, n.cell.Tags)
 	switch {
 	case o.report != nil && is.OldDigest == "", n.report != nil && is.NewDigest == "":
@@ -228,7 +228,7 @@ func predictions(old, now *verify.Report) []Prediction {
 }
 
 // rows are the tests whose newest result on a GPU changed. What was not seen on a GPU says nothing.
-func rows(old, now record.Cell) []RowChange {
+func rows(old, now built) []RowChange {
 	was, is := newest(old), newest(now)
 	all := []RowChange{}
 	for key, o := range was {
@@ -247,12 +247,12 @@ func rows(old, now record.Cell) []RowChange {
 	return all
 }
 
-// newest are the newest results of the tests of a cell's image.
-func newest(c record.Cell) map[RowChange]string {
+// newest are the newest results of the tests of an image.
+func newest(m built) map[RowChange]string {
 	all := map[RowChange]string{}
-	for _, r := range c.Rows { // oldest first
+	for _, r := range m.cell.Rows { // oldest first
 		o := gpu.Observation{Host: r.Host, Row: r.Row}
-		if o.Discount() != "" || !has(c, r.Row) {
+		if o.Discount() != "" || !m.has(r.Row) {
 			continue
 		}
 		key := RowChange{Test: r.Sample, Engine: r.Engine, Driver: o.Driver()}
@@ -262,9 +262,14 @@ func newest(c record.Cell) map[RowChange]string {
 	return all
 }
 
-// has reports whether a row is of the image that the cell has, not of an earlier one.
-func has(c record.Cell, r gpu.Row) bool {
-	return r.Digest == c.Digest || slices.ContainsFunc(c.Images, func(i verify.Report) bool {
-		return r.Digest == i.Digest || r.Config != "" && r.Config == i.Config
-	})
+// has reports whether a row is of the image, not of an earlier one of the cell or one of another platform. Of a row that names
+// but the index, as old ones do, nobody knows the platform: it is of all.
+func (m built) has(r gpu.Row) bool {
+	if m.report == nil {
+		return false
+	}
+	if r.Config != "" && m.report.Config != "" {
+		return r.Config == m.report.Config
+	}
+	return r.Digest == m.report.Digest || r.Digest == m.cell.Digest
 }
