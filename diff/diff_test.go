@@ -168,6 +168,19 @@ func TestCauses(t *testing.T) {
 		{name: "the date of a step", layers: steps(root, above), config: func(c *v1.ConfigFile) {
 			c.History[0].Created = v1.Time{Time: time.Unix(0, 0)}
 		}, want: "date date of a step 0001-01-01T00:00:00Z -> 1970-01-01T00:00:00Z "},
+		{name: "dates of steps", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			for i := range c.History {
+				c.History[i].Created = v1.Time{Time: time.Unix(int64(i), 0)}
+			}
+		}, want: "date date of a step 0001-01-01T00:00:00Z -> 1970-01-01T00:00:00Z ; date date of a step 0001-01-01T00:00:00Z -> 1970-01-01T00:00:01Z "},
+		{name: "the label of the root, and another date", layers: steps(root, above), config: func(c *v1.ConfigFile) {
+			c.Created = v1.Time{Time: time.Unix(1e9, 0)}
+			c.Config.Labels = map[string]string{"org.opencontainers.image.base.digest": "sha256:b"}
+		}, want: "date created 0001-01-01T00:00:00Z -> 2001-09-09T01:46:40Z ; base another root  -> b "},
+		{name: "the label of the root, and another step that made it", layers: []layer{{"bootstrap x", 1, root}, {"install a", 1, above}}, config: func(c *v1.ConfigFile) {
+			c.Config.Labels = map[string]string{"org.opencontainers.image.base.digest": "sha256:b"}
+		}, want: "recipe bootstrap x: +x "},
+		{name: "a file, and another layer in another compression", layers: steps(root, with(above, "opt/a", text("b"))), enc: imagetest.Gzip, want: "file /opt/a content ; tool compression zstd -> gzip "},
 		{name: "the label of the date", layers: steps(root, above), config: func(c *v1.ConfigFile) {
 			c.Config.Labels = map[string]string{"org.opencontainers.image.created": "today"}
 		}, want: "date label org.opencontainers.image.created -> today "},
@@ -297,6 +310,30 @@ func TestCauseOfEach(t *testing.T) {
 			old:  []layer{{"root", 1, base}, {"apt install hello=3", 1, installed("hello", "3", "bash 5.2", "apt 1")}},
 			now:  []layer{{"root", 1, newer}, {"apt install hello=4", 1, installed("hello", "4", "bash 5.3", "apt 1")}},
 			want: map[string]string{"bash": bash, "bin/bash": bash, "hello": "recipe apt install: +hello=4 -hello=3", "opt/hello": "recipe apt install: +hello=4 -hello=3"},
+		},
+		{
+			name: "a package, and a step that asks for another one whose name goes on",
+			old:  []layer{{"root", 1, files{}}, {"RUN apt install x", 1, installed("hello", "3", "x 1")}},
+			now:  []layer{{"root", 1, files{}}, {"RUN apt install x hello-dev1", 1, installed("hello", "4", "x 1")}},
+			want: map[string]string{"hello": "package hello 3 -> 4"},
+		},
+		{
+			name: "a version as rpm writes it",
+			old:  []layer{{"root", 1, files{}}, {"RUN dnf install hello-3-1.el9", 1, installed("hello", "3")}},
+			now:  []layer{{"root", 1, files{}}, {"RUN dnf install hello-4-1.el9", 1, installed("hello", "4")}},
+			want: map[string]string{"hello": "recipe RUN dnf: +hello-4-1.el9 -hello-3-1.el9"},
+		},
+		{
+			name: "a version as pip writes it, in quotes",
+			old:  []layer{{"root", 1, files{}}, {"pip install 'bash[x]>=1'", 1, wheel("1")}},
+			now:  []layer{{"root", 1, files{}}, {"pip install 'bash[x]>=2'", 1, wheel("2")}},
+			want: map[string]string{"bash": "recipe pip install: +'bash[x]>=2' -'bash[x]>=1'"},
+		},
+		{
+			name: "a file in a hidden folder, and the time of another one",
+			old:  []layer{{"root", 1, files{".cache": {Dir: true, Mode: 0o755}, "cache": {Dir: true, Mode: 0o755}, "z/a": text("")}}, {"x", 1, files{"cache": {Dir: true, Mode: 0o755}}}},
+			now:  []layer{{"root", 2, files{".cache": {Dir: true, Mode: 0o755}, ".cache/a": text("x"), "cache": {Dir: true, Mode: 0o755}, "z/a": text("")}}, {"x", 3, files{"cache": {Dir: true, Mode: 0o755}}}},
+			want: map[string]string{".cache": "file /.cache/a added", "cache": "unexplained times of files alone"},
 		},
 		{
 			name: "another root and other steps",
@@ -458,6 +495,25 @@ func TestRunsOfTheSameDigests(t *testing.T) {
 	}
 }
 
+// TestRowsOfAPlatform: a row that says which configuration ran is of that platform alone.
+func TestRowsOfAPlatform(t *testing.T) {
+	t.Parallel()
+	run := func(result gpu.Result) diff.Run {
+		return diff.Run{Record: &record.Run{Cells: []record.Cell{{
+			ID: "base", Status: record.Passed, Digest: "d",
+			Images: []verify.Report{{Digest: "1", Config: "a", Platform: "linux/amd64"}, {Digest: "2", Config: "b", Platform: "linux/arm64"}},
+			Rows:   []record.Row{{Row: gpu.Row{Digest: "d", Config: "b", Sample: "nbody", Result: result}, Host: gpu.Host{Driver: "535.54.03"}}},
+		}}}}
+	}
+	r, err := diff.Runs(t.Context(), run(gpu.Passed), run(gpu.Failed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if amd64, arm64 := r.Images[0].Rows, r.Images[1].Rows; len(amd64) != 0 || len(arm64) != 1 {
+		t.Errorf("rows %v of amd64 and %v of arm64, want one of arm64", amd64, arm64)
+	}
+}
+
 // TestRuns compares two records: a cell more, one less, one whose image is there, one whose image is not, one as it was.
 func TestRuns(t *testing.T) {
 	t.Parallel()
@@ -525,5 +581,26 @@ func TestRuns(t *testing.T) {
 	}
 	if !r.Unread() || r.Same() {
 		t.Errorf("Unread() = %v, Same() = %v, want true, false", r.Unread(), r.Same())
+	}
+}
+
+// TestLongStep: steps of many words that made many files are compared in a moment; word by word, file by file it would take minutes.
+func TestLongStep(t *testing.T) {
+	t.Parallel()
+	long := func(word string) v1.Image {
+		step, all := "RUN", files{}
+		for i := range 200 {
+			all[fmt.Sprint("f", i)] = text(word)
+		}
+		for i := range 10_000 {
+			step += fmt.Sprintf(" %s%d", word, i)
+		}
+		return made(t, imagetest.Plain, nil, layer{step, 1, all})
+	}
+	old, now := long("a"), long("b")
+	begun := time.Now()
+	is := compared(t, old, now)
+	if len(is.Causes) != 1 || time.Since(begun) > 10*time.Second {
+		t.Errorf("%d causes after %s, want one in a moment", len(is.Causes), time.Since(begun))
 	}
 }

@@ -40,12 +40,20 @@ func Images(ctx context.Context, old, now Reference) (*Result, error) {
 	return images(ctx, old, now, maxPaths)
 }
 
-// maxPaths bounds the paths that changed in all images of an index together, in bytes: a layer of some kilobytes may change
+// maxPaths bounds what is said of the paths that changed in all images together, in bytes: a layer of some kilobytes may change
 // millions of them, and an index may name a thousand images.
 const maxPaths = 1 << 30
 
+// comparison is what several images are compared with.
+type comparison struct {
+	*causes
+
+	reader *tree.Reader
+	left   int // of maxPaths
+}
+
 func images(ctx context.Context, old, now Reference, left int) (*Result, error) {
-	c, reader := &causes{}, tree.NewReader()
+	c := &comparison{&causes{}, tree.NewReader(), left}
 	r := &Result{Version: 1, Old: old.side(), New: now.side(), Images: []Image{}}
 	for _, pair := range pairs(old.Images, now.Images) {
 		is := blank()
@@ -57,17 +65,10 @@ func images(ctx context.Context, old, now Reference, left int) (*Result, error) 
 			is.Platform, is.State = n.platform(), Added
 			is.NewDigest, is.NewSize = n.alone()
 		}
-		switch o, n := pair[0], pair[1]; {
-		case o == nil || n == nil:
-		case left <= 0 && is.OldDigest != is.NewDigest:
-			is.State, is.Why = Unread, "so much changed in the images before it that it is to be compared alone, with --platform"
-		default:
-			if err := compare(ctx, c, reader, &is, *o, *n, compareMade(o.Made, n.Made)); err != nil {
+		if o, n := pair[0], pair[1]; o != nil && n != nil {
+			if err := c.compare(ctx, &is, *o, *n, compareMade(o.Made, n.Made)); err != nil {
 				return nil, err
 			}
-		}
-		for _, f := range is.Files {
-			left -= len(f.Path)
 		}
 		r.Images = append(r.Images, is)
 	}

@@ -17,40 +17,43 @@ import (
 type made struct {
 	old, now *record.Made
 	known    bool
+	parts    map[string][]string // by kind, the names of those that one side alone has, sorted
 }
 
 func compareMade(old, now *record.Made) made {
-	return made{old, now, old != nil && now != nil && len(old.Parts) > 0 && len(now.Parts) > 0}
-}
-
-// names are those of the parts of a kind that one side alone has, sorted.
-func (m made) names(kind string) (names []string) {
+	m := made{old, now, old != nil && now != nil && len(old.Parts) > 0 && len(now.Parts) > 0, map[string][]string{}}
 	if !m.known {
-		return nil
+		return m
 	}
-	key := func(p record.Part) string { return p.Name + " " + p.Digest + " " + stamp(p.Date) }
-	for _, sides := range [][2]*record.Made{{m.old, m.now}, {m.now, m.old}} {
-		for _, p := range sides[0].Parts {
-			same := func(o record.Part) bool { return o.Kind == kind && key(o) == key(p) }
-			if p.Kind == kind && !slices.ContainsFunc(sides[1].Parts, same) {
-				names = append(names, p.Name)
-			}
+	sides := map[record.Part]int{} // 1 for the old one, 2 for the new one, 3 for both
+	for i, side := range []*record.Made{old, now} {
+		for _, p := range side.Parts {
+			p.Date = p.Date.UTC().Truncate(time.Second)
+			sides[p] |= 1 << i
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	for p, on := range sides {
+		if on != 3 {
+			m.parts[p.Kind] = append(m.parts[p.Kind], p.Name)
+		}
+	}
+	for kind, names := range m.parts {
+		slices.Sort(names)
+		m.parts[kind] = slices.Compact(names)
+	}
+	return m
 }
 
-func (m made) changed(kind string) bool { return len(m.names(kind)) > 0 }
+func (m made) changed(kind string) bool { return len(m.parts[kind]) > 0 }
 
 // asked names the files that ask for something else: recipes and the matrix, "" if there are none.
 func (m made) asked() string {
 	if m.known && m.old.Plan == m.now.Plan {
 		return ""
 	}
-	files := m.names(record.RecipePart)
-	for i, f := range files {
-		files[i] = "recipes/" + f
+	var files []string
+	for _, f := range m.parts[record.RecipePart] {
+		files = append(files, "recipes/"+f)
 	}
 	if m.changed(record.MatrixPart) && len(files) == 0 {
 		files = []string{"matrix.yaml"}
@@ -84,7 +87,7 @@ func (m made) tools(of func(tool string) bool) string {
 // lists says which package lists are of another day, or else which repository that steps install from; "" if none is.
 func (m made) lists() string {
 	for _, kind := range []string{record.ListsPart, record.RepositoryPart} {
-		for _, name := range m.names(kind) {
+		for _, name := range m.parts[kind] {
 			old, now := dateOf(m.old, kind, name), dateOf(m.now, kind, name)
 			switch {
 			case old.Equal(now):
@@ -139,7 +142,7 @@ func (m made) causes(c *causes) (all []int) {
 	if asked := m.asked(); asked != "" {
 		all = append(all, c.of(Recipe, "it asks for something else", asked))
 	}
-	if files := m.names(record.SourcePart); len(files) > 0 {
+	if files := m.parts[record.SourcePart]; len(files) > 0 {
 		all = append(all, c.of(Source, strings.Join(files, ", "), ""))
 	}
 	if lists := m.lists(); lists != "" {

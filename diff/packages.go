@@ -80,7 +80,7 @@ func (p *pair) causeOf(is *moved) int {
 		if is.layers[i] < 0 || stepAt[is.layers[i]] < 0 {
 			continue
 		}
-		if s := stepAt[is.layers[i]]; is.Old == "" || is.New == "" || p.steps[s].asks(is.Name) {
+		if s := stepAt[is.layers[i]]; is.Old == "" || is.New == "" || p.steps[s].packages[is.Name] {
 			return p.stepCause(s)
 		}
 	}

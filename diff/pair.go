@@ -48,9 +48,9 @@ type change struct {
 }
 
 // compare fills what differs between two images, as far as they can be read. Its only error is that of ctx.
-func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old, now Version, notes made) error {
+func (c *comparison) compare(ctx context.Context, is *Image, old, now Version, notes made) error {
 	p := &pair{
-		causes: c, made: notes, packages: map[tree.Owner]*moved{}, first: [2]map[int]*moved{{}, {}}, inside: map[string]int{},
+		causes: c.causes, made: notes, packages: map[tree.Owner]*moved{}, first: [2]map[int]*moved{{}, {}}, inside: map[string]int{},
 	}
 	var oldErr, nowErr error
 	p.old, oldErr = readSide(old)
@@ -65,14 +65,21 @@ func compare(ctx context.Context, c *causes, reader *tree.Reader, is *Image, old
 		return nil
 	case oldErr != nil || nowErr != nil:
 		is.unread(oldErr, nowErr)
-		is.Causes = notes.causes(c)
+		is.Causes = notes.causes(c.causes)
 		return context.Cause(ctx)
+	case c.left <= 0:
+		is.State, is.Why = Unread, "so much changed in the images before it that it is to be compared alone"
+		is.Causes = notes.causes(c.causes)
+		return nil
 	}
 	p.old.where, p.now.where = old.askedAt(p.old.config), now.askedAt(p.now.config)
 	p.steps, p.old.stepAt, p.now.stepAt = compareSteps(p.old.steps, p.now.steps)
 	p.date = p.dates()
 	if !slices.Equal(p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs) {
-		p.compareTrees(ctx, reader, is, old, now)
+		p.compareTrees(ctx, c.reader, is, old, now)
+		for _, f := range is.Files {
+			c.left -= len(f.Path) + len(f.Old) + len(f.New)
+		}
 	}
 	is.Config = p.values(len(is.Files) > 0 || is.State == Unread)
 	for _, side := range []struct {
@@ -193,8 +200,8 @@ func (p *pair) files(changes []*change) []FileChange {
 	all := make([]FileChange, len(changes))
 	for i, c := range slices.Backward(changes) {
 		f := FileChange{Path: valid(c.path), How: strings.Join(c.how, ","), Old: words(c.how[0], c.old), New: words(c.how[0], c.now), Cause: p.fileCause(c)}
-		if dir := path.Dir(c.path); !c.only("content", "mode", "owner", "attributes", "time") {
-			p.inside[strings.TrimPrefix(dir, ".")] = f.Cause
+		if dir, _ := path.Split(c.path); !c.only("content", "mode", "owner", "attributes", "time") {
+			p.inside[strings.TrimSuffix(dir, "/")] = f.Cause
 		}
 		all[i] = f
 	}

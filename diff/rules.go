@@ -142,8 +142,11 @@ func (p *pair) byStep(c *change) int {
 
 // stepCause is the recipe that asks for a step that differs: the line if that is known, else its file.
 func (p *pair) stepCause(i int) int {
-	s := p.steps[i]
-	return p.of(Recipe, s.String(), cmp.Or(p.now.where[s.now], p.old.where[s.old], p.asked()))
+	s := &p.steps[i]
+	if s.cause == none {
+		s.cause = p.of(Recipe, s.String(), cmp.Or(p.now.where[s.now], p.old.where[s.old], p.asked()))
+	}
+	return s.cause
 }
 
 // byMode: permissions, owner or attributes alone.
@@ -156,7 +159,7 @@ func (p *pair) byMode(c *change) int {
 
 // bySource: the program of a sample whose source changed.
 func (p *pair) bySource(c *change) int {
-	files := p.names(record.SourcePart)
+	files := p.parts[record.SourcePart]
 	if len(files) > 0 && path.Base(c.path) == p.made.now.Sample {
 		return p.of(Source, strings.Join(files, ", "), "samples/"+p.made.now.Sample)
 	}

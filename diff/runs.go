@@ -28,7 +28,7 @@ type Run struct {
 
 // Runs compares what two runs made. Its only error is that of ctx: images that cannot be read say so.
 func Runs(ctx context.Context, old, now Run) (*Result, error) {
-	c := comparison{&causes{}, tree.NewReader(), old, now}
+	c := runs{&comparison{&causes{}, tree.NewReader(), maxPaths}, old, now}
 	r := &Result{Version: 1, Old: old.side(), New: now.side(), Images: []Image{}}
 	was, is := cellsOf(old.Record), cellsOf(now.Record)
 	for at, n := range is {
@@ -133,16 +133,15 @@ func (m built) size() int64 {
 	return m.cell.SizeBytes
 }
 
-// comparison is what images of two runs are compared with.
-type comparison struct {
-	*causes
+// runs are two runs that are compared.
+type runs struct {
+	*comparison
 
-	reader   *tree.Reader
 	old, now Run
 }
 
 // image compares what two runs made of one cell; a side that has no such cell is empty.
-func (c comparison) image(ctx context.Context, o, n built) Image {
+func (c runs) image(ctx context.Context, o, n built) Image {
 	is := blank()
 	is.Platform = cmp.Or(n.platform, o.platform)
 	is.OldDigest, is.NewDigest, is.OldVerdict, is.NewVerdict = o.digest(), n.digest(), o.verdict(), n.verdict()
@@ -156,7 +155,7 @@ func (c comparison) image(ctx context.Context, o, n built) Image {
 		return is
 	}
 	is.Cell = n.cell.ID
-	is.Predictions, is.Rows = predictions(o.report, n.report), rows(*o.cell, *n.cell)
+	is.Predictions, is.Rows = predictions(o.report, n.report), rows(o, n)
 	is.TagsAdded, is.TagsRemoved = without(n.cell.Tags, o.cell.Tags), without(o.cell.Tags, n.cell.Tags)
 	switch {
 	case o.report != nil && is.OldDigest == "", n.report != nil && is.NewDigest == "":
@@ -172,13 +171,13 @@ func (c comparison) image(ctx context.Context, o, n built) Image {
 		return is
 	}
 	platform := is.Platform
-	_ = compare(ctx, c.causes, c.reader, &is, c.old.version(ctx, is.OldDigest), c.now.version(ctx, is.NewDigest), compareMade(o.notes(), n.notes()))
+	_ = c.compare(ctx, &is, c.old.version(ctx, is.OldDigest), c.now.version(ctx, is.NewDigest), compareMade(o.notes(), n.notes()))
 	is.Platform = platform
 	return is
 }
 
 // appendList adds that a cell lists its images otherwise, where all of them are the same and its digest is another one.
-func (c comparison) appendList(all []Image, cell *record.Cell) []Image {
+func (c runs) appendList(all []Image, cell *record.Cell) []Image {
 	old := slices.IndexFunc(c.old.Record.Cells, func(o record.Cell) bool { return o.ID == cell.ID })
 	differs := func(i Image) bool { return i.Cell == cell.ID && i.State != Same }
 	if old < 0 || slices.ContainsFunc(all, differs) {
@@ -200,9 +199,7 @@ func (r Run) version(ctx context.Context, digest string) Version {
 
 // without are the words of one list that another lacks, sorted.
 func without(these, others []string) []string {
-	all := slices.DeleteFunc(slices.Clone(these), func(s string) bool { return slices.Contains(others, s) })
-	slices.Sort(all)
-	return append([]string{}, slices.Compact(all)...)
+	return append([]string{}, slices.Compact(slices.Sorted(slices.Values(only(these, others))))...)
 }
 
 // predictions are those that changed.
@@ -231,7 +228,7 @@ func predictions(old, now *verify.Report) []Prediction {
 }
 
 // rows are the tests whose newest result on a GPU changed. What was not seen on a GPU says nothing.
-func rows(old, now record.Cell) []RowChange {
+func rows(old, now built) []RowChange {
 	was, is := newest(old), newest(now)
 	all := []RowChange{}
 	for key, o := range was {
@@ -250,12 +247,12 @@ func rows(old, now record.Cell) []RowChange {
 	return all
 }
 
-// newest are the newest results of the tests of a cell's image.
-func newest(c record.Cell) map[RowChange]string {
+// newest are the newest results of the tests of an image.
+func newest(m built) map[RowChange]string {
 	all := map[RowChange]string{}
-	for _, r := range c.Rows { // oldest first
+	for _, r := range m.cell.Rows { // oldest first
 		o := gpu.Observation{Host: r.Host, Row: r.Row}
-		if o.Discount() != "" || !has(c, r.Row) {
+		if o.Discount() != "" || !m.has(r.Row) {
 			continue
 		}
 		key := RowChange{Test: r.Sample, Engine: r.Engine, Driver: o.Driver()}
@@ -265,9 +262,14 @@ func newest(c record.Cell) map[RowChange]string {
 	return all
 }
 
-// has reports whether a row is of the image that the cell has, not of an earlier one.
-func has(c record.Cell, r gpu.Row) bool {
-	return r.Digest == c.Digest || slices.ContainsFunc(c.Images, func(i verify.Report) bool {
-		return r.Digest == i.Digest || r.Config != "" && r.Config == i.Config
-	})
+// has reports whether a row is of the image, not of an earlier one of the cell or one of another platform. Of a row that names
+// but the index, as old ones do, nobody knows the platform: it is of all.
+func (m built) has(r gpu.Row) bool {
+	if m.report == nil {
+		return false
+	}
+	if r.Config != "" && m.report.Config != "" {
+		return r.Config == m.report.Config
+	}
+	return r.Digest == m.report.Digest || r.Digest == m.cell.Digest
 }

@@ -3,7 +3,6 @@
 package diff
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -52,35 +51,56 @@ func stepDates(config *v1.ConfigFile) map[string]string {
 }
 
 // stepChange is a step that one side alone has, beside the one that stands for it on the other; "" is none.
-type stepChange struct{ old, now string }
+type stepChange struct {
+	old, now string
+	cause    int             // none until it is asked for
+	packages map[string]bool // that one of both alone asks for, or in another version
+}
 
-// compareSteps returns for each step of both sides the index of its change, -1 if it is as before.
+// compareSteps returns for each step of both sides the index of its change, -1 if it is as before. A step stands for the next one
+// of the same program.
 func compareSteps(old, now []step) (all []stepChange, ofOld, ofNow []int) {
-	only := func(these, others []step) (at []int) {
-		for i, s := range these {
-			if s.command != "" && !slices.ContainsFunc(others, func(o step) bool { return o.command == s.command || o.command == "" }) {
-				at = append(at, i)
-			}
-		}
-		return at
+	ofOld, ofNow = slices.Repeat([]int{none}, len(old)), slices.Repeat([]int{none}, len(now))
+	come, waiting := onlySteps(now, old), map[string][]int{}
+	for _, n := range come {
+		p := program(now[n].command)
+		waiting[p] = append(waiting[p], n)
 	}
-	ofOld, ofNow = slices.Repeat([]int{-1}, len(old)), slices.Repeat([]int{-1}, len(now))
-	come := only(now, old)
-	for _, g := range only(old, now) {
-		c := stepChange{old: old[g].command}
+	add := func(old, now string) {
+		all = append(all, stepChange{old, now, none, askedByOne(old, now)})
+	}
+	for _, g := range onlySteps(old, now) {
 		ofOld[g] = len(all)
-		alike := func(n int) bool { return program(now[n].command) == program(c.old) }
-		if i := slices.IndexFunc(come, alike); i >= 0 {
-			c.now, ofNow[come[i]] = now[come[i]].command, len(all)
-			come = slices.Delete(come, i, i+1)
+		p, is := program(old[g].command), ""
+		if next := waiting[p]; len(next) > 0 {
+			is, ofNow[next[0]], waiting[p] = now[next[0]].command, len(all), next[1:]
 		}
-		all = append(all, c)
+		add(old[g].command, is)
 	}
 	for _, n := range come {
-		ofNow[n] = len(all)
-		all = append(all, stepChange{now: now[n].command})
+		if ofNow[n] == none {
+			ofNow[n] = len(all)
+			add("", now[n].command)
+		}
 	}
 	return all, ofOld, ofNow
+}
+
+// onlySteps are the indexes of steps that others lack, none if one of these is not known.
+func onlySteps(these, others []step) (at []int) {
+	has := map[string]bool{"": true}
+	for _, o := range others {
+		if o.command == "" {
+			return nil
+		}
+		has[o.command] = true
+	}
+	for i, s := range these {
+		if !has[s.command] {
+			at = append(at, i)
+		}
+	}
+	return at
 }
 
 // program is the first word of a step: steps of the same one stand for each other.
@@ -89,18 +109,13 @@ func program(command string) string {
 	return word
 }
 
-// words are those that one of both steps alone has.
-func (c stepChange) words() (gone, come []string) {
-	old, now := strings.Fields(c.old), strings.Fields(c.now)
-	only := func(these, others []string) (all []string) {
-		for _, w := range these {
-			if !slices.Contains(others, w) {
-				all = append(all, w)
-			}
-		}
-		return all
+// only are the words of one list that another lacks, in their order.
+func only(these, others []string) []string {
+	has := map[string]bool{}
+	for _, w := range others {
+		has[w] = true
 	}
-	return only(old, now), only(now, old)
+	return slices.DeleteFunc(slices.Clone(these), func(w string) bool { return has[w] })
 }
 
 // verb is what package managers are told to do with the packages that follow, as far as their command goes.
@@ -109,19 +124,36 @@ var verb = regexp.MustCompile(`(?:^|\s)(?:install|reinstall|add|remove|purge|del
 // asked are the words of a step that tell a package manager what to install or remove: "bash", "bash=5.2".
 func asked(step string) (all []string) {
 	for _, m := range verb.FindAllStringSubmatch(step, -1) {
-		all = append(all, strings.FieldsFunc(m[1]+m[2], func(r rune) bool { return unicode.IsSpace(r) || r == ',' })...)
+		all = append(all, strings.FieldsFunc(m[1]+m[2], func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`,"'`, r) })...)
 	}
 	return all
 }
 
-// asks reports whether one of both steps alone asks for a package, or for that version of it.
-func (c stepChange) asks(pkg string) bool {
-	old, now := asked(c.old), asked(c.now)
-	return slices.ContainsFunc(slices.Concat(old, now), func(w string) bool {
-		name, _, _ := strings.Cut(strings.ReplaceAll(w, "=", ":"), ":")
-		is := name == pkg || strings.HasPrefix(w, pkg+"-") && strings.ContainsAny(w, "0123456789")
-		return is && slices.Contains(old, w) != slices.Contains(now, w)
-	})
+// In a word, what may follow the name of a package: a version as apt, apk, pip and conda write it, an architecture, a suite; and a
+// version as rpm writes it, where the name alone tells which of the dashes it is.
+var (
+	afterName  = regexp.MustCompile(`[=~<>!:/@\[].*`)
+	rpmVersion = regexp.MustCompile(`-[0-9]`)
+)
+
+// maxPackage is the longest word that is taken for a package, in bytes.
+const maxPackage = 256
+
+// askedByOne are the packages that one of two steps alone asks for, or in another version.
+func askedByOne(old, now string) map[string]bool {
+	all := map[string]bool{}
+	a, b := asked(old), asked(now)
+	for _, word := range slices.Concat(only(a, b), only(b, a)) {
+		if len(word) > maxPackage {
+			continue
+		}
+		name := afterName.ReplaceAllString(word, "")
+		all[name] = true
+		for _, at := range rpmVersion.FindAllStringIndex(name, -1) {
+			all[name[:at[0]]] = true
+		}
+	}
+	return all
 }
 
 // maxWords is how much of a step is shown, in characters.
@@ -135,22 +167,21 @@ func (c stepChange) String() string {
 	case c.now == "":
 		return short("step is gone: " + c.old)
 	}
-	gone, come := c.words()
-	var text []string
-	for _, w := range come {
+	old, now := strings.Fields(c.old), strings.Fields(c.now)
+	text := []string{strings.Join(now[:min(2, len(now))], " ") + ":"}
+	for _, w := range only(now, old) {
 		text = append(text, "+"+w)
 	}
-	for _, w := range gone {
+	for _, w := range only(old, now) {
 		text = append(text, "-"+w)
 	}
-	head := strings.Fields(c.now)
-	if slices.Equal(strings.Fields(c.old), strings.Fields(c.now)) {
+	switch {
+	case slices.Equal(old, now):
 		return short("other spaces: " + c.now)
-	}
-	if len(text) == 0 {
+	case len(text) == 1:
 		return short("other order of words: " + c.now)
 	}
-	return short(fmt.Sprintf("%s: %s", strings.Join(head[:min(2, len(head))], " "), strings.Join(text, " ")))
+	return short(strings.Join(text, " "))
 }
 
 func short(text string) string {

@@ -13,54 +13,75 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// values compares what stands in manifest and configuration, and the blobs of layers whose content is the same.
+// values compares what stands in manifest and configuration, and the blobs of layers whose content is the same; and if neither
+// these nor files differ, it says what is left.
 func (p *pair) values(files bool) []ValueChange {
-	all := []ValueChange{}
-	add := func(name, old, now string, cause int) { all = append(all, ValueChange{name, old, now, cause}) }
+	all := append([]ValueChange{}, slices.Concat(p.named(), p.stepDates())...)
+	slices.SortStableFunc(all, func(a, b ValueChange) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Old, b.Old))
+	})
+	for i, s := range p.steps {
+		all = append(all, ValueChange{"step", s.old, s.now, p.stepCause(i)})
+	}
+	all = append(all, p.repacked()...)
+	if len(all) > 0 || files {
+		return all
+	}
+	return []ValueChange{p.rest()}
+}
+
+// named are the values of [valuesOf] that differ, sorted.
+func (p *pair) named() (all []ValueChange) {
 	old, now := valuesOf(p.old), valuesOf(p.now)
 	names := maps.Clone(old)
 	maps.Copy(names, now)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if old[name] != now[name] {
-			add(name, old[name], now[name], p.valueCause(name, old[name], now[name]))
+		if a, b := old[name], now[name]; a != b {
+			all = append(all, ValueChange{name, a, b, p.valueCause(name, a, b)})
 		}
 	}
-	dates := stepDates(p.now.config)
-	for command, was := range stepDates(p.old.config) {
-		if is := dates[command]; is != "" && is != was {
-			add("date of step "+short(command), was, is, p.dated("date of a step", was, is))
+	return all
+}
+
+// stepDates are the dates of steps that both sides have, sorted by step.
+func (p *pair) stepDates() (all []ValueChange) {
+	old, now := stepDates(p.old.config), stepDates(p.now.config)
+	for _, command := range slices.Sorted(maps.Keys(old)) {
+		if was, is := old[command], now[command]; is != "" && is != was {
+			all = append(all, ValueChange{"date of step " + short(command), was, is, p.dated("date of a step", was, is)})
 		}
 	}
-	slices.SortFunc(all, func(a, b ValueChange) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Old, b.Old))
-	})
-	for i, s := range p.steps {
-		add("step", s.old, s.now, p.stepCause(i))
+	return all
+}
+
+// repacked are the layers of the same content in another blob.
+func (p *pair) repacked() (all []ValueChange) {
+	was, is := p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs
+	for i := range min(len(was), len(is)) {
+		old, now := p.old.manifest.Layers[i], p.now.manifest.Layers[i]
+		if was[i] == is[i] && old.Digest != now.Digest {
+			a, b := encoding(old), encoding(now)
+			all = append(all, ValueChange{fmt.Sprintf("layer %d", i), a + " " + old.Digest.String(), b + " " + now.Digest.String(), p.packed(a, b)})
+		}
 	}
+	return all
+}
+
+// rest is what is known of two images of which all that is compared is the same.
+func (p *pair) rest() ValueChange {
 	same := slices.Equal(p.old.config.RootFS.DiffIDs, p.now.config.RootFS.DiffIDs)
-	for i, l := range p.now.manifest.Layers {
-		if was := p.old.manifest.Layers; same && was[i].Digest != l.Digest {
-			a, b := encoding(was[i]), encoding(l)
-			add(fmt.Sprintf("layer %d", i), a+" "+was[i].Digest.String(), b+" "+l.Digest.String(), p.packed(a, b))
-		}
-	}
-	if len(all) > 0 || files {
-		return all
-	}
 	oldPacked, nowPacked := encodings(p.old.manifest), encodings(p.now.manifest)
 	switch a, b := len(p.old.manifest.Layers), len(p.now.manifest.Layers); {
 	case !same && oldPacked != nowPacked:
-		add("compression", oldPacked, nowPacked, p.packed(oldPacked, nowPacked))
+		return ValueChange{"compression", oldPacked, nowPacked, p.packed(oldPacked, nowPacked)}
 	case !same && a != b:
-		add("layers", fmt.Sprint(a), fmt.Sprint(b), p.unseen("the same files, layers are cut otherwise"))
+		return ValueChange{"layers", fmt.Sprint(a), fmt.Sprint(b), p.unseen("the same files, layers are cut otherwise")}
 	case !same:
-		add("layers", fmt.Sprint(a), fmt.Sprint(b), p.unseen("archives of the same files differ"))
+		return ValueChange{"layers", fmt.Sprint(a), fmt.Sprint(b), p.unseen("archives of the same files differ")}
 	case p.old.manifest.Config.Digest == p.now.manifest.Config.Digest:
-		add("manifest", string(p.old.manifest.MediaType), string(p.now.manifest.MediaType), p.packed("manifest", "manifest"))
-	default:
-		add("config", "", "", p.unseen("nothing that is compared differs"))
+		return ValueChange{"manifest", string(p.old.manifest.MediaType), string(p.now.manifest.MediaType), p.packed("manifest", "manifest")}
 	}
-	return all
+	return ValueChange{"config", "", "", p.unseen("nothing that is compared differs")}
 }
 
 // unseen is the cause of what no container sees.
@@ -120,18 +141,26 @@ func (p *pair) valueCause(name, old, now string) int {
 	case "created", "label " + createdLabel:
 		return p.dated(name, old, now)
 	case "label " + baseLabel:
-		if p.date != none {
-			return p.date
-		}
-		if p.firstOfAll != nil {
-			return p.firstOfAll.Cause
-		}
-		return p.base()
+		return p.rootCause()
 	}
 	if asked := p.asked(); asked != "" {
 		return p.of(Recipe, name, asked)
 	}
 	return p.of(Environment, name, "")
+}
+
+// rootCause is why it starts from another root: the step that made it, the lists that it was made from, a package that changed, or
+// nobody knows.
+func (p *pair) rootCause() int {
+	switch {
+	case len(p.now.stepAt) > 0 && p.now.stepAt[0] != none:
+		return p.stepCause(p.now.stepAt[0])
+	case p.lists() != "":
+		return p.date
+	case p.firstOfAll != nil:
+		return p.firstOfAll.Cause
+	}
+	return p.base()
 }
 
 // valuesOf are what containers start with and what else an image says of itself, by name.

@@ -26,7 +26,7 @@ func diffPage(w io.Writer, r *diff.Result) error {
 	var page bytes.Buffer
 	fmt.Fprintf(&page, "%s -> %s\n", sideName(r.Old), sideName(r.New))
 	if len(r.Causes) > 0 {
-		page.WriteString("\ncauses\n")
+		page.WriteString("\ncauses, and how many changes each explains\n")
 		table := tabwriter.NewWriter(&page, 0, 0, 2, ' ', 0)
 		capped(table, r.Causes, func(c diff.Cause) string {
 			return fmt.Sprintf("%s\t%d\t%s", c.Kind, c.Changes, strings.TrimSuffix(oneLine(c.What)+"  "+oneLine(c.Place), "  "))
@@ -62,7 +62,7 @@ func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
 	fmt.Fprintf(page, "\n%s: %s\n", strings.TrimSpace(oneLine(i.Cell)+" "+oneLine(i.Platform)), i.State)
 	fmt.Fprintf(page, "  digest  %s -> %s\n", oneLine(cmp.Or(i.OldDigest, "none")), oneLine(cmp.Or(i.NewDigest, "none")))
 	if i.OldSize != i.NewSize {
-		fmt.Fprintf(page, "  size    %.1f MB -> %.1f MB\n", float64(i.OldSize)/1e6, float64(i.NewSize)/1e6)
+		fmt.Fprintf(page, "  size    %s -> %s\n", sizeText(i.OldDigest, i.OldSize), sizeText(i.NewDigest, i.NewSize))
 	}
 	if i.OldVerdict != i.NewVerdict {
 		fmt.Fprintf(page, "  verdict %s -> %s\n", oneLine(cmp.Or(i.OldVerdict, "none")), oneLine(cmp.Or(i.NewVerdict, "none")))
@@ -102,6 +102,19 @@ func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
 	listed(page, "rows", i.Rows, func(c diff.RowChange) string {
 		return fmt.Sprintf("%s, %s\tdriver %s on %s\t%s -> %s", oneLine(c.Test), oneLine(c.Engine), oneLine(c.Driver), oneLine(c.GPU), oneLine(cmp.Or(c.Old, "none")), oneLine(cmp.Or(c.New, "none")))
 	})
+}
+
+// sizeText is the size of an image of a digest, in kB where MB would hide it.
+func sizeText(digest string, size int64) string {
+	switch {
+	case digest == "":
+		return "none"
+	case size == 0:
+		return "not known"
+	case size < 1e6:
+		return fmt.Sprintf("%.1f kB", float64(size)/1e3)
+	}
+	return fmt.Sprintf("%.3f MB", float64(size)/1e6)
 }
 
 // listed prints the first of all, below a heading with their number.

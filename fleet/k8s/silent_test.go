@@ -21,7 +21,7 @@ type pipe struct{ to http.Handler }
 
 func (p pipe) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, w := io.Pipe()
-	a := &answer{header: http.Header{}, body: w, begun: make(chan int)}
+	a := &answer{header: http.Header{}, body: w, begun: make(chan int, 1)}
 	go func() {
 		p.to.ServeHTTP(a, r)
 		a.WriteHeader(http.StatusOK)
@@ -31,6 +31,7 @@ func (p pipe) RoundTrip(r *http.Request) (*http.Response, error) {
 	case status := <-a.begun:
 		return &http.Response{StatusCode: status, Header: a.header, Body: body, Request: r}, nil
 	case <-r.Context().Done():
+		_ = body.Close() // or the server would write to nobody, without end
 		return nil, r.Context().Err()
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -23,10 +24,14 @@ import (
 type Reader struct {
 	seed maphash.Seed
 	kept map[string]*sheet // by diff ID
+	most int               // that all layers of a pair may take of memory, in bytes
+	room atomic.Int64      // what is left of that
 }
 
 // NewReader returns a Reader that has read nothing.
-func NewReader() *Reader { return &Reader{maphash.MakeSeed(), map[string]*sheet{}} }
+func NewReader() *Reader {
+	return &Reader{seed: maphash.MakeSeed(), kept: map[string]*sheet{}, most: 2 * maxWeight}
+}
 
 // LayerError is a layer that cannot be read.
 type LayerError struct {
@@ -37,9 +42,6 @@ type LayerError struct {
 func (e *LayerError) Error() string { return fmt.Sprintf("layer %s: %v", e.DiffID, e.Err) }
 
 func (e *LayerError) Unwrap() error { return e.Err }
-
-// maxKept is how many entries of layers are kept for further images.
-const maxKept = 2_000_000
 
 // source is a layer of an image.
 type source struct {
@@ -65,7 +67,7 @@ func (r *Reader) Pair(ctx context.Context, old, now v1.Image) (*Tree, *Tree, err
 	for common < min(len(sides[0]), len(sides[1])) && sides[0][common].diffID == sides[1][common].diffID {
 		common++
 	}
-	r.forget(slices.Concat(sides[:]...))
+	r.room.Store(int64(r.most - r.forget(slices.Concat(sides[:]...))))
 	above := slices.Concat(sides[0][common:], sides[1][common:])
 	if err := r.read(ctx, above); err != nil {
 		return nil, nil, err
@@ -126,7 +128,7 @@ func (r *Reader) read(ctx context.Context, layers []source) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			s, err := l.read(ctx, r.seed)
+			s, err := l.read(ctx, r.seed, &r.room)
 			if err != nil {
 				cancel(&LayerError{l.diffID, err})
 				return
@@ -140,29 +142,32 @@ func (r *Reader) read(ctx context.Context, layers []source) error {
 	return context.Cause(ctx)
 }
 
-func (l source) read(ctx context.Context, seed maphash.Seed) (*sheet, error) {
+func (l source) read(ctx context.Context, seed maphash.Seed, room *atomic.Int64) (*sheet, error) {
 	if l.foreign {
 		return nil, errors.New("its content lies outside the registry, at addresses in the manifest, which are not followed")
 	}
-	return read(ctx, l.Compressed, l.size, seed)
+	return read(ctx, l.Compressed, l.size, seed, room)
 }
 
-// forget makes room, but for those layers.
-func (r *Reader) forget(but []source) {
-	n := 0
-	for _, s := range r.kept {
-		n += len(s.entries) + s.owned
-	}
-	if n < maxKept {
-		return
-	}
+// forget makes room, but for those layers, whose weight it returns.
+func (r *Reader) forget(but []source) int {
 	kept := map[string]*sheet{}
 	for _, l := range but {
 		if s := r.kept[l.diffID]; s != nil {
 			kept[l.diffID] = s
 		}
 	}
-	r.kept = kept
+	if weigh(r.kept) > maxWeight {
+		r.kept = kept
+	}
+	return weigh(kept)
+}
+
+func weigh(sheets map[string]*sheet) (n int) {
+	for _, s := range sheets {
+		n += s.weight
+	}
+	return n
 }
 
 // covered reports whether two stacks of layers hide nothing that is not theirs, and have the same paths of the same types, with

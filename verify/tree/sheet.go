@@ -8,12 +8,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cudabuild/cudabuild/verify/internal/archive"
 	"github.com/cudabuild/cudabuild/verify/internal/blob"
@@ -24,7 +26,6 @@ import (
 
 // Bounds of one layer, those of package verify where that has them.
 const (
-	maxOwned      = 5_000_000 // files that its records of packages list
 	maxLayerBytes = 256 << 30
 	maxRatio      = 500
 	maxRatioAfter = 4 << 30
@@ -36,9 +37,23 @@ type sheet struct {
 	entries []entry
 	hides   []hidden
 	records []record
-	owned   int
-	weight  int // of what is kept of it, in bytes
+	weight  int           // of what is kept of it, in bytes
+	room    *atomic.Int64 // for all layers that are read beside it
+	wrong   error         // it is too large
 	buf     []byte
+}
+
+// keep reports whether there is room for one thing more, with texts of that many bytes.
+func (s *sheet) keep(texts int) bool {
+	n := weight + texts
+	s.weight += n
+	switch left := s.room.Add(-int64(n)); {
+	case s.weight > maxWeight:
+		s.wrong = cmp.Or(s.wrong, fmt.Errorf("its entries, and what its records of packages list, take more than %d MiB of memory", maxWeight>>20))
+	case left < 0:
+		s.wrong = cmp.Or(s.wrong, errors.New("with the other layers of both images it takes too much memory"))
+	}
+	return s.wrong == nil
 }
 
 type entry struct {
@@ -67,7 +82,7 @@ type record struct {
 type ownership struct{ pkg, file string }
 
 // read reads a layer's blob of that many bytes to its end.
-func read(ctx context.Context, open func() (io.ReadCloser, error), size int64, seed maphash.Seed) (*sheet, error) {
+func read(ctx context.Context, open func() (io.ReadCloser, error), size int64, seed maphash.Seed, room *atomic.Int64) (*sheet, error) {
 	var s *sheet
 	var wrong error
 	options := blob.Options{
@@ -75,7 +90,7 @@ func read(ctx context.Context, open func() (io.ReadCloser, error), size int64, s
 		Acquire: func(context.Context, int) (func(), error) { return func() {}, nil },
 	}
 	_, err := blob.Read(ctx, blob.Source{Open: open, Size: size}, options, func(content io.Reader) {
-		s, wrong = parse(content, seed)
+		s, wrong = parse(content, seed, room)
 	})
 	if err == nil {
 		err = wrong
@@ -84,18 +99,21 @@ func read(ctx context.Context, open func() (io.ReadCloser, error), size int64, s
 }
 
 // parse reads the archive of a layer.
-func parse(content io.Reader, seed maphash.Seed) (*sheet, error) {
-	s := &sheet{buf: make([]byte, 256<<10)}
+func parse(content io.Reader, seed maphash.Seed, room *atomic.Int64) (*sheet, error) {
+	s := &sheet{room: room, buf: make([]byte, 256<<10)}
 	var sum maphash.Hash
 	sum.SetSeed(seed)
 	err := archive.Tar(content, func(h *tar.Header, body io.Reader) error {
 		if len(h.Name) > archive.MaxName || len(h.Linkname) > archive.MaxName {
 			return fmt.Errorf("a name of more than %d bytes", archive.MaxName)
 		}
-		if s.weight += weight + len(h.Name) + len(h.Linkname) + len(attributes(h)); s.weight > maxWeight {
-			return fmt.Errorf("its entries take more than %d MiB of memory", maxWeight>>20)
+		if !s.keep(len(h.Name) + len(h.Linkname) + len(attributes(h))) {
+			return s.wrong
 		}
-		return s.add(h, body, &sum)
+		if err := s.add(h, body, &sum); err != nil {
+			return err
+		}
+		return s.wrong
 	})
 	if err == nil {
 		err = archive.End(content)
@@ -196,13 +214,13 @@ func (s *sheet) note(p string, body io.Reader, size int64) {
 	switch {
 	case p == diversions && size <= maxRecord:
 		r.of = string(pkgdb.Dpkg)
-		r.diverted = readDiversions(body)
+		r.diverted = s.readDiversions(body)
 	case isPortage:
 		r.of = string(pkgdb.Portage)
-		r.install(pkgdb.Package{Name: name, Version: version})
+		s.install(&r, pkgdb.Package{Name: name, Version: version})
 	case isMetadata:
 		r.of = string(pkgdb.Wheel)
-		r.install(pkgdb.Metadata(dir, io.LimitReader(body, maxRecord)))
+		s.install(&r, pkgdb.Metadata(dir, io.LimitReader(body, maxRecord)))
 	case !ok || db.Aside:
 		return
 	case size > maxRecord:
@@ -212,11 +230,8 @@ func (s *sheet) note(p string, body io.Reader, size int64) {
 	default:
 		r.damaged = db.Read(body, s.sink(&r))
 	}
-	if isMetadata || isPortage { // of one package, which has at least this
+	if (isMetadata || isPortage) && s.wrong == nil { // of one package, which has at least this
 		r.owned = append(r.owned, ownership{r.installed[0].Name, r.path})
-	}
-	if s.owned > maxOwned {
-		r.damaged = fmt.Errorf("the layer's records list more than %d files", maxOwned)
 	}
 	s.records = append(s.records, r)
 }
@@ -225,7 +240,7 @@ func (s *sheet) note(p string, body io.Reader, size int64) {
 // (dpkg-divert(1)).
 const diversions = "var/lib/dpkg/diversions"
 
-func readDiversions(body io.Reader) map[string]ownership {
+func (s *sheet) readDiversions(body io.Reader) map[string]ownership {
 	all := map[string]ownership{}
 	lines := bufio.NewScanner(body)
 	for lines.Scan() {
@@ -237,7 +252,9 @@ func readDiversions(body io.Reader) map[string]ownership {
 		if !lines.Scan() {
 			break
 		}
-		all[from] = ownership{pkg: lines.Text(), file: to}
+		if pkg := lines.Text(); s.keep(len(from) + len(to) + len(pkg)) {
+			all[from] = ownership{pkg, to}
+		}
 	}
 	return all
 }
@@ -254,8 +271,10 @@ func readRPM(body io.Reader, sink pkgdb.Sink) error {
 }
 
 // install notes a package, without what the texts that it was read from hold beside it.
-func (r *record) install(p pkgdb.Package) {
-	r.installed = append(r.installed, Package{r.of, strings.Clone(p.Name), strings.Clone(p.Arch), strings.Clone(p.Version)})
+func (s *sheet) install(r *record, p pkgdb.Package) {
+	if s.keep(len(p.Name) + len(p.Arch) + len(p.Version)) {
+		r.installed = append(r.installed, Package{r.of, strings.Clone(p.Name), strings.Clone(p.Arch), strings.Clone(p.Version)})
+	}
 }
 
 // sink keeps what a record holds. Files that stand before their package get its name when it comes.
@@ -263,7 +282,7 @@ func (s *sheet) sink(r *record) pkgdb.Sink {
 	named := 0
 	return pkgdb.Sink{
 		Installed: func(p pkgdb.Package) {
-			r.install(p)
+			s.install(r, p)
 			for i := range r.owned[named:] {
 				r.owned[named+i].pkg = cmp.Or(r.owned[named+i].pkg, strings.Clone(p.Name))
 			}
@@ -271,7 +290,7 @@ func (s *sheet) sink(r *record) pkgdb.Sink {
 		},
 		Known: func(string, string) {},
 		Owns: func(pkg, file string) {
-			if s.owned++; s.owned <= maxOwned {
+			if s.keep(len(pkg) + len(file)) {
 				r.owned = append(r.owned, ownership{strings.Clone(pkg), strings.Clone(layer.Clean(file))})
 			}
 		},

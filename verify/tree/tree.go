@@ -61,12 +61,16 @@ type folder struct {
 
 // Bounds on what is kept of one layer, and of one image: a blob of some kB can ask for folders without end.
 const (
-	weight    = 256     // of a node, in bytes, beside its path and attributes
+	weight    = 256     // of a node, of a package or of a file that it lists, in bytes, beside names and attributes
 	maxWeight = 1 << 30 // 3 million files with paths of 100 bytes
 )
 
-// maxHops is how many symbolic links are followed for one path, as Linux does.
-const maxHops = 40
+// Bounds on what is followed for one path. Linux has that of links, and one that much greater for names, which a layer of many
+// entries can make hours of.
+const (
+	maxHops  = 40   // symbolic links
+	maxNames = 4096 // names on the way, those in links too
+)
 
 func newTree() *Tree {
 	return &Tree{root: &folder{Node: Node{Type: tar.TypeDir, Mode: 0o755}}}
@@ -75,11 +79,14 @@ func newTree() *Tree {
 // lookup returns what stands at a path and its path without links in it. A link at the path itself is followed if that ends in
 // a slash. With create, folders that are missing are made.
 func (t *Tree) lookup(p string, create bool) (clean string, at *folder) {
-	names, hops := strings.Split(p, "/"), 0
+	names, hops, passed := strings.Split(p, "/"), 0, 0
 	trail, along := []string{}, []*folder{t.root} // the folders along it, the root first
 	for len(names) > 0 {
 		name, dir := names[0], along[len(along)-1]
 		names = names[1:]
+		if passed++; passed > maxNames {
+			return "", nil
+		}
 		switch name {
 		case "", ".":
 			continue

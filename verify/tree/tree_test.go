@@ -161,7 +161,7 @@ func TestBounds(t *testing.T) {
 		files files
 		want  string
 	}{
-		"many deep folders": {wide, "take more than 1024 MiB"},
+		"many deep folders": {wide, "take more than 1024 MiB of memory"},
 		"deep by links":     {chain, "a path of more than 4096 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,6 +174,44 @@ func TestBounds(t *testing.T) {
 			config, failed := bad.ConfigFile()
 			if layer := (*tree.LayerError)(nil); failed != nil || !errors.As(err, &layer) || layer.DiffID != config.RootFS.DiffIDs[0].String() {
 				t.Errorf("error %v, want a LayerError of the first image", err)
+			}
+		})
+	}
+}
+
+// TestPairBound: all layers of both images together are bounded, with the files that records of packages list; layers that are
+// known from an earlier pair count, those of other images do not.
+func TestPairBound(t *testing.T) {
+	t.Parallel()
+	layer := func(name string, n int) files {
+		all := files{}
+		for i := range n {
+			all[fmt.Sprint(name, i)] = text("")
+		}
+		return all
+	}
+	list := files{"var/lib/dpkg/info/a.list": text(strings.Repeat("/a\n", 40))}
+	old := image(layer("a", 10), layer("b", 10))
+	for name, c := range map[string]struct {
+		now  v1.Image
+		most int
+		want string
+	}{
+		"room for all":        {image(layer("c", 10), layer("d", 10)), 40 * 260, ""},
+		"too many layers":     {image(layer("c", 10), layer("d", 10)), 40*260 - 100, "takes too much memory"},
+		"too long a list":     {image(list), 60 * 260, "takes too much memory"},
+		"room for the list":   {image(list), 62 * 260, ""},
+		"layers in both once": {image(layer("c", 10), layer("b", 10)), 30 * 260, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := tree.NewReaderWithin(c.most)
+			for range 2 { // the second time nothing, or what failed, is to be read
+				_, _, err := r.Pair(t.Context(), old, c.now)
+				layer := (*tree.LayerError)(nil)
+				if got := fmt.Sprint(err); (err == nil) != (c.want == "") || err != nil && (!strings.Contains(got, c.want) || !errors.As(err, &layer)) {
+					t.Errorf("error %v, want %q", err, c.want)
+				}
 			}
 		})
 	}
