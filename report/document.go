@@ -268,8 +268,8 @@ type Row struct {
 	Result  string    `json:"result"` // gpu's: pass, fail, waived, refused; "" if it has not ended
 	Agrees  *bool     `json:"agrees"`
 	// Discount says why the row does not count as seen: "stand-in", "without a driver", "not ended", "no digest", "result not
-	// known", "earlier image", "image not verified", "platform not known" of a pass of an index, or "date in the future"; "" if it
-	// does.
+	// known", "earlier image", "image not verified", "platform not known" of a pass of an index, "no date" or "date in the future"; ""
+	// if it does.
 	Discount  string `json:"discount"`
 	Predicted string `json:"predicted"`
 	Reason    string `json:"reason"`

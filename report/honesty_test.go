@@ -218,8 +218,8 @@ var mutations = map[string]struct {
 	"evidence of another image":                   {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
 	"evidence unread":                             {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
 	"evidence without a state":                    {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
-	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = map[string][]string{c.ID: {"latest"}} }, report.Warned, "names another image in the registry: latest"},
-	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = map[string][]string{c.ID: {c.ID}} }, report.Warned, "is not in the registry: "},
+	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = map[string][]string{c.ID: {"latest"}} }, report.Warned, "names another image in the registry (latest)"},
+	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = map[string][]string{c.ID: {c.ID}} }, report.Warned, "is not in the registry ("},
 	"a failure seen by surprise": {rowed(func(r *gpu.Row) {
 		r.Result, r.Agrees, r.Reason = gpu.Failed, nil, "out of luck"
 	}), report.Bad, "out of luck"},
@@ -359,17 +359,19 @@ var discounts = map[string]struct {
 	change func(*gpu.Observation)
 	why    string
 }{
-	"stand-in":               {func(o *gpu.Observation) { o.Row.StandIn = true }, gpu.StandIn},
-	"stand-in of a host":     {func(o *gpu.Observation) { o.Host.StandIn = true }, gpu.StandIn},
-	"dry":                    {func(o *gpu.Observation) { o.Row.Dry = true }, gpu.WithoutDriver},
-	"not ended":              {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, gpu.NotEnded},
-	"another result":         {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, gpu.OddResult},
-	"another image":          {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = reporttest.Digest("x"), reporttest.Digest("y") }, "earlier image"},
-	"no digest":              {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, gpu.NoDigest},
-	"configuration alone":    {func(o *gpu.Observation) { o.Row.Digest = "" }, gpu.NoDigest},
-	"no version of a driver": {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "abc", nil }, gpu.WithoutDriver},
-	"of the future":          {func(o *gpu.Observation) { o.Row.Started = reporttest.Today.AddDate(70, 0, 0) }, "date in the future"},
-	"no driver on the host":  {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, gpu.WithoutDriver},
+	"stand-in":                     {func(o *gpu.Observation) { o.Row.StandIn = true }, gpu.StandIn},
+	"stand-in of a host":           {func(o *gpu.Observation) { o.Host.StandIn = true }, gpu.StandIn},
+	"dry":                          {func(o *gpu.Observation) { o.Row.Dry = true }, gpu.WithoutDriver},
+	"not ended":                    {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, gpu.NotEnded},
+	"another result":               {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, gpu.OddResult},
+	"another image":                {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = reporttest.Digest("x"), reporttest.Digest("y") }, "earlier image"},
+	"no digest":                    {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, gpu.NoDigest},
+	"configuration alone":          {func(o *gpu.Observation) { o.Row.Digest = "" }, gpu.NoDigest},
+	"no version of a driver":       {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "abc", nil }, gpu.WithoutDriver},
+	"no date":                      {func(o *gpu.Observation) { o.Row.Started = time.Time{} }, "no date"},
+	"of a clock without a battery": {func(o *gpu.Observation) { o.Row.Started = time.Unix(100, 0) }, "no date"},
+	"of the future":                {func(o *gpu.Observation) { o.Row.Started = reporttest.Today.AddDate(70, 0, 0) }, "date in the future"},
+	"no driver on the host":        {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, gpu.WithoutDriver},
 }
 
 // TestDiscounts: rows that do not count are shown as such, and nothing is seen by them.

@@ -120,7 +120,7 @@ func TestNotTagged(t *testing.T) {
 		in.Absent[c.ID] = []string{c.ID}
 	}
 	p := write(t, in)
-	want := "All 3 images are built and verified, and 1 was seen to run on GPUs; 3 have warnings; above all 12.4-base-debian13 has a tag that is not in the registry: 12.4-base-debian13."
+	want := "All 3 images are built and verified, and 1 was seen to run on GPUs; 3 have warnings; above all 12.4-base-debian13 has a tag that is not in the registry (12.4-base-debian13)."
 	if p.Verdict.Sentence != want || !slices.ContainsFunc(p.Todo, func(i report.Item) bool { return i.Do == "Run 'cudabuild push registry.example/cuda'." }) {
 		t.Errorf("the verdict is %q, want %q, and how to push there", p.Verdict.Sentence, want)
 	}
@@ -135,6 +135,21 @@ func TestPassedSince(t *testing.T) {
 	in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, failed)
 	if img := write(t, in).image(subject); img.State != report.Bad || !strings.HasSuffix(img.Why, " (2026-10-02, and it has passed there since)") {
 		t.Errorf("the image is %s, %q", img.State, img.Why)
+	}
+	failed.Row.Started = in.Ledgers[0].Rows[0].Row.Started.Add(time.Minute)
+	in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, failed)
+	if text := fmt.Sprint(write(t, in).Todo); strings.Contains(text, "passed there since") || !strings.Contains(text, "(2026-12-01)") {
+		t.Errorf("the newest row has failed, and the items are\n%s", text)
+	}
+}
+
+// TestDetails: an item about several images has what is said of each, up to three.
+func TestDetails(t *testing.T) {
+	t.Parallel()
+	in := fine()
+	in.Absent = map[string][]string{in.Run.Cells[0].ID: {"a"}, in.Run.Cells[1].ID: {"b"}}
+	if text := fmt.Sprint(write(t, in).Todo); !strings.Contains(text, "12.4-base-debian13 and 12.4-deviceQuery-debian13 have a tag that is not in the registry (a; b).") {
+		t.Errorf("the items are\n%s", text)
 	}
 }
 

@@ -71,8 +71,9 @@ func sentence(s string) string {
 
 // group is items by what they say, in the order of their first images.
 type group struct {
-	items []Item
-	at    map[string]int
+	items   []Item
+	at      map[string]int
+	details map[string][]string // by text, one of each image
 }
 
 // add adds an image to the item of a reason, whose text begins with a verb.
@@ -90,6 +91,23 @@ func (g *group) add(reason string, item Item, id string) {
 	addTo(&g.items[i].Images, id)
 }
 
+// mostDetails of an item are told.
+const mostDetails = 3
+
+// fault adds a fault of an image. Of several that are alike the first one's detail counts.
+func (g *group) fault(f fault, id string) {
+	reason := string(f.state) + f.why
+	if i, known := g.at[reason]; !known || !slices.Contains(g.items[i].Images, id) {
+		if g.details == nil {
+			g.details = map[string][]string{}
+		}
+		details := g.details[f.why]
+		addTo(&details, f.detail)
+		g.details[f.why] = details
+	}
+	g.add(reason, Item{State: f.state, Text: f.why, Do: f.hint}, id)
+}
+
 // who names the images of an item: one or two by their IDs, more by their number.
 func who(ids []string) string {
 	if len(ids) == 1 || len(ids) == 2 {
@@ -101,6 +119,11 @@ func who(ids []string) string {
 // told are the items, each with who they are about before the rest of its text.
 func (g *group) told() []Item {
 	for i, item := range g.items {
+		details := g.details[item.Text]
+		if more := len(details) - mostDetails; more > 0 {
+			details = append(details[:mostDetails:mostDetails], fmt.Sprintf("%d more", more))
+		}
+		item.Text += inBrackets(details...)
 		verb, rest, _ := strings.Cut(strings.TrimSuffix(item.Text, "."), " ")
 		if many, known := plural[verb]; known && len(item.Images) > 1 {
 			verb = many
@@ -108,16 +131,6 @@ func (g *group) told() []Item {
 		g.items[i].Text = who(item.Images) + " " + verb + " " + rest + "."
 	}
 	return g.items
-}
-
-// detailed are the items as told, with what is said of one image where there is but one.
-func (g *group) detailed(details map[string]string) []Item {
-	for i, item := range g.items {
-		if len(item.Images) == 1 {
-			g.items[i].Text = details[item.Text]
-		}
-	}
-	return g.told()
 }
 
 var plural = map[string]string{"has": "have", "was": "were", "is": "are", "does": "do", "stands": "stand", "runs": "run"}

@@ -114,16 +114,12 @@ func (m *maker) since(g *group) {
 // rowItems are what GPUs showed and nobody had predicted.
 func (m *maker) rowItems() []Item {
 	var g group
-	details := map[string]string{}
 	for i := range m.rows {
 		for _, f := range m.shown(i) {
-			g.add(f.why, Item{State: f.state, Text: f.why, Do: f.hint}, m.in.Run.Cells[i].ID)
-			if details[f.why] == "" { // the newest of an image comes first
-				details[f.why] = f.says()
-			}
+			g.fault(f, m.in.Run.Cells[i].ID)
 		}
 	}
-	return g.detailed(details)
+	return g.told()
 }
 
 // slowerItems are images with figures beyond their limit.
@@ -131,8 +127,7 @@ func (m *maker) slowerItems() []Item {
 	var g group
 	for _, t := range m.doc.Trends {
 		if t.slower() {
-			f := t.fault()
-			g.add(t.Image+f.why, Item{State: f.state, Text: f.why, Do: f.hint}, t.Image)
+			g.fault(t.fault(), t.Image)
 		}
 	}
 	return g.told()
@@ -156,14 +151,12 @@ func (m *maker) sourceItems() (all []Item) {
 // evidenceItems are what is wrong in a registry.
 func (m *maker) evidenceItems() []Item {
 	var g group
-	details := map[string]string{}
 	for _, c := range m.in.Run.Cells {
 		for _, f := range m.attached(c) {
-			g.add(string(f.state)+f.why, Item{State: f.state, Text: f.why, Do: f.hint}, c.ID)
-			details[f.why] = f.says()
+			g.fault(f, c.ID)
 		}
 	}
-	return append(g.detailed(details), m.uncheckedItems()...)
+	return append(g.told(), m.uncheckedItems()...)
 }
 
 // uncheckedItems say, in one item for all images, that no key was given to check signatures of evidence with. That makes no
