@@ -217,6 +217,7 @@ var mutations = map[string]struct {
 	}), report.Warned, "evidence that is incomplete"},
 	"evidence of another image":                   {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
 	"evidence unread":                             {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
+	"evidence hidden in an index":                 {evidenced(func(r *attest.Report) { r.State = attest.Incomplete }), report.Warned, "evidence that is incomplete as a whole"},
 	"evidence without a state":                    {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
 	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = map[string][]string{c.ID: {"latest"}} }, report.Warned, "names another image in the registry (latest)"},
 	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = map[string][]string{c.ID: {c.ID}} }, report.Warned, "is not in the registry ("},
@@ -508,9 +509,37 @@ func TestUncheckedSignature(t *testing.T) {
 			told = append(told, i.Text)
 		}
 	}
-	want := "Nobody has checked who signed the evidence of 12.4-deviceQuery-debian13 and 12.4-runtime-debian13; that of 1 is not signed."
+	want := "Nobody has checked who signed the evidence of 12.4-deviceQuery-debian13 and 12.4-runtime-debian13; of that of 1 not all is signed."
 	if !slices.Equal(told, []string{want}) || !strings.Contains(p.markdown, want) {
 		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// TestSigner: who signed something is told of what the key has signed alone.
+func TestSigner(t *testing.T) {
+	t.Parallel()
+	for _, state := range []attest.State{attest.Unsigned, attest.Stale, attest.Damaged} {
+		in := fine()
+		at := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
+		evidenced(func(r *attest.Report) {
+			spoil(r, state)
+			r.Images[0].Documents[0].Signer, r.Images[0].Documents[0].Verified = "another", false
+		})(&in, &in.Run.Cells[at])
+		if e := write(t, in).image(subject).Platforms[0].Evidence[0]; e.State != string(state) || e.Signer != "" {
+			t.Errorf("%s evidence is %+v, want no signer", state, e)
+		}
+	}
+}
+
+// TestUnreadLedger: of a ledger of which nothing could be read nobody knows how many rows it has.
+func TestUnreadLedger(t *testing.T) {
+	t.Parallel()
+	for problem, want := range map[string]string{"": "no rows", "permission denied": ""} {
+		in := fine()
+		in.Ledgers[0].Rows, in.Sources[1].Problem = nil, problem
+		if got := write(t, in).Sources[1].Says; got != want {
+			t.Errorf("problem %q: the ledger has %q, want %q", problem, got, want)
+		}
 	}
 }
 

@@ -287,8 +287,8 @@ func (m *maker) attached(c record.Cell) (all []fault) {
 		not(Warned, "has evidence that could not be read: "+strings.ReplaceAll(strings.TrimPrefix(e.Error, e.Ref+": "), e.Ref, "it"))
 	case e.Digest != c.Digest:
 		not(Warned, "has evidence of another image alone")
-	case e.State != attest.Valid && len(e.Images) == 0:
-		not(Warned, "has evidence that is "+cmp.Or(string(e.State), "not known"))
+	case e.State != attest.Valid && !slices.ContainsFunc(e.Images, incomplete):
+		not(Warned, "has evidence that is "+cmp.Or(string(e.State), "not known")+" as a whole")
 	}
 	for _, img := range e.Images {
 		for _, d := range img.Documents {
@@ -296,12 +296,14 @@ func (m *maker) attached(c record.Cell) (all []fault) {
 				not(Bad, fmt.Sprintf("has evidence that speaks against it: %s: %s", d.Kind, d.Why))
 			}
 		}
-		if img.State != attest.Valid || len(img.Missing) > 0 {
+		if incomplete(img) {
 			not(Warned, strings.TrimSuffix(fmt.Sprintf("has evidence that is %s: %s", cmp.Or(string(img.State), "not known"), evidenceWhy(img)), ": "))
 		}
 	}
 	return all
 }
+
+func incomplete(img attest.Image) bool { return img.State != attest.Valid || len(img.Missing) > 0 }
 
 // evidenceWhy says what does not hold, and of which kinds nothing is there.
 func evidenceWhy(img attest.Image) string {

@@ -95,7 +95,7 @@ func (m *maker) sources() []Source {
 				all[i].Says = runSays(m.in.Before)
 			}
 		case "ledger":
-			if j := slices.IndexFunc(m.in.Ledgers, func(l Ledger) bool { return l.Name == s.Name }); j >= 0 {
+			if j := slices.IndexFunc(m.in.Ledgers, func(l Ledger) bool { return l.Name == s.Name && (len(l.Rows) > 0 || s.Problem == "") }); j >= 0 {
 				all[i].Says = ledgerSays(m.in.Ledgers[j].Rows)
 			}
 		}
@@ -122,6 +122,9 @@ func newest(run *record.Run) (day time.Time) {
 }
 
 func ledgerSays(rows []gpu.Observation) string {
+	if len(rows) == 0 {
+		return "no rows"
+	}
 	hosts, standIns := map[string]bool{}, 0
 	for _, o := range rows {
 		hosts[hostOf(o)] = true

@@ -217,6 +217,8 @@ func (m *maker) evidence(c record.Cell, digest string) (all []Evidence, unread s
 	switch {
 	case c.Digest == "":
 		return all, "the record has no digest of the image"
+	case !known && c.Status != record.Passed:
+		return all, "it has not passed, and nobody has looked"
 	case !known:
 		return all, cmp.Or(m.in.NoEvidence, "nobody has looked")
 	case e.Error != "":
@@ -229,13 +231,15 @@ func (m *maker) evidence(c record.Cell, digest string) (all []Evidence, unread s
 		return all, "the repository has nothing of this platform"
 	}
 	for _, d := range e.Images[i].Documents {
-		one := Evidence{Kind: string(d.Kind), State: string(d.State), Signer: d.Signer, Why: d.Why}
+		one := Evidence{Kind: string(d.Kind), State: string(d.State), Why: d.Why}
 		switch {
-		case d.State != attest.Valid || d.Verified:
+		case d.Verified:
+			one.Signer = d.Signer
+		case d.State != attest.Valid:
 		case d.Signer == "":
 			one.State, one.Why = string(attest.Unsigned), "nobody has signed it"
 		default:
-			one.State, one.Signer, one.Why = unchecked, "", fmt.Sprintf("it says that %s has signed it, and no key was given to check that with", d.Signer)
+			one.State, one.Why = unchecked, fmt.Sprintf("it says that %s has signed it, and no key was given to check that with", d.Signer)
 		}
 		all = append(all, one)
 	}

@@ -162,7 +162,7 @@ func (m *maker) evidenceItems() []Item {
 // uncheckedItems say, in one item for all images, that no key was given to check signatures of evidence with. That makes no
 // image worse: who pushes without a key would have all of them warned for ever. Nothing else claims that evidence is signed.
 func (m *maker) uncheckedItems() []Item {
-	ids, unsigned := []string{}, 0
+	ids, unsigned, signed := []string{}, 0, false
 	for _, img := range m.doc.Images {
 		var none, some bool // are signed, of those that hold
 		for _, p := range img.Platforms {
@@ -170,12 +170,11 @@ func (m *maker) uncheckedItems() []Item {
 				none, some = none || e.State == string(attest.Unsigned), some || e.State == unchecked
 			}
 		}
-		switch {
-		case m.in.Evidence[img.Digest].Key != "" || !none && !some:
+		if m.in.Evidence[img.Digest].Key != "" || !none && !some {
 			continue
-		case none:
-			unsigned++
 		}
+		signed = signed || some
+		unsigned += b2i(none)
 		ids = append(ids, img.ID)
 	}
 	if len(ids) == 0 {
@@ -183,10 +182,10 @@ func (m *maker) uncheckedItems() []Item {
 	}
 	text, do := fmt.Sprintf("Nobody has checked who signed the evidence of %s", who(ids)), "Give --key and the public key that must have signed it."
 	switch {
-	case unsigned == len(ids):
+	case !signed:
 		text, do = fmt.Sprintf("The evidence of %s is not signed", who(ids)), "Push with --sign-key if somebody is to check it."
 	case unsigned > 0:
-		text += fmt.Sprintf("; that of %d is not signed", unsigned)
+		text += fmt.Sprintf("; of that of %d not all is signed", unsigned)
 	}
 	return []Item{{State: Noted, Text: text + ".", Do: do, Images: ids}}
 }
