@@ -73,7 +73,7 @@ type Verdict struct {
 	State    State  `json:"state"`
 	Sentence string `json:"sentence"` // with a full stop
 	// FailsOn says how many images do not run on which driver branches, of those that hosts have or that a host may have; "" if
-	// all run on all.
+	// that is known of none.
 	FailsOn string `json:"fails_on"`
 }
 

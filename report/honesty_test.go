@@ -543,6 +543,29 @@ func TestUnreadLedger(t *testing.T) {
 	}
 }
 
+// TestNothingPredicted: a record without predictions is not one of an image that needs nothing of a driver.
+func TestNothingPredicted(t *testing.T) {
+	t.Parallel()
+	for _, silent := range []bool{true, false} {
+		in := fine()
+		at := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
+		r := &in.Run.Cells[at].Images[0]
+		r.Portability = verify.Portability{Predictions: []verify.DriverGPU{}}
+		if silent {
+			r.Portability.Predictions = nil
+		}
+		delete(in.Reports, r.Digest)
+		in.Ledgers = nil
+		p := write(t, in)
+		if n := p.answers(subject); (n["unknown"] > 0) != silent {
+			t.Errorf("silent %v: answers %v", silent, n)
+		}
+		if got := fmt.Sprint(p.image(subject).Platforms[0].Needs); strings.Contains(got, "needs nothing") == silent {
+			t.Errorf("silent %v: it is said to need %s", silent, got)
+		}
+	}
+}
+
 // TestTwice: of two cells of one ID nobody knows which is meant.
 func TestTwice(t *testing.T) {
 	t.Parallel()

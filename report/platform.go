@@ -163,6 +163,8 @@ func needs(r verify.Report) []string {
 		say("It needs driver %s or newer: on older ones %s.", p.MinDriver, p.MinDriverWhy)
 	case p.MinDriver != "":
 		say("It needs driver %s or newer.", p.MinDriver)
+	case p.Predictions == nil: // not even an empty list: the record does not say
+		return all
 	case len(p.Predictions) == 0 && len(p.Parts) == 0:
 		return append(all, "It needs nothing of a driver.")
 	}

@@ -120,8 +120,8 @@ func (m *maker) seenRunning() (n int) {
 // failHere counts the images that do not run where hosts here are.
 func (m *maker) failHere() int {
 	var ids []string
-	for _, item := range m.doc.Todo {
-		if item.Kind == "fails-on" && item.State == Warned {
+	for _, item := range m.failsOn() { // and not those of Todo, which puts many into one
+		if item.State == Warned {
 			for _, id := range item.Images {
 				addTo(&ids, id)
 			}
