@@ -15,7 +15,7 @@ import (
 
 // New makes the document. Nothing in it is shared with the input that would change with it, and no list is nil.
 func New(in Input) *Document {
-	m := &maker{in: in, answers: map[string]int{}, newest: map[string]gpu.Observation{}, layers: map[string]int{}, rules: map[string]verify.Rule{}}
+	m := &maker{in: in, answers: map[string]int{}, newest: map[string]gpu.Observation{}, layers: map[string]int{}, rules: map[string]verify.Rule{}, failHere: map[string]bool{}}
 	for _, rule := range verify.Rules() {
 		m.rules[rule.ID] = rule
 	}
@@ -56,6 +56,7 @@ type maker struct {
 	ids     map[string]int // how many cells have one
 	// oldestDriver is by the digest of an image.
 	oldestDriver map[string]string
+	failHere     map[string]bool // IDs of images that do not run where hosts are; known with what is to do
 }
 
 // repository is the one that the images were looked for in, as the user wrote it; "" if none was.

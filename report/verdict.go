@@ -67,7 +67,7 @@ func (m *maker) verdict() Verdict {
 	if n := len(m.gone()); n > 0 {
 		counts = append(counts, fmt.Sprintf("%d of the earlier run %s missing", n, are(n)))
 	}
-	if n := m.failHere(); n > 0 {
+	if n := len(m.failHere); n > 0 {
 		counts = append(counts, fmt.Sprintf("%d %s on driver branches that hosts here have", n, fails(n)))
 	}
 	warned := unread > 0 || len(counts) > more
@@ -115,19 +115,6 @@ func (m *maker) seenRunning() (n int) {
 		}
 	}
 	return n
-}
-
-// failHere counts the images that do not run where hosts here are.
-func (m *maker) failHere() int {
-	var ids []string
-	for _, item := range m.failsOn() { // and not those of Todo, which puts many into one
-		if item.State == Warned {
-			for _, id := range item.Images {
-				addTo(&ids, id)
-			}
-		}
-	}
-	return len(ids)
 }
 
 func fails(n int) string {
