@@ -23,7 +23,7 @@ const mostFindings = 100
 func (m *maker) platform(at, i int, c record.Cell, r verify.Report) Platform {
 	p := Platform{
 		Platform: r.Platform, Digest: r.Digest, Verdict: m.verdictOf(r), Findings: m.findings(r),
-		Layers: []int{}, History: []Step{}, Env: []string{}, From: madeFrom(c, r.Digest), Grid: []int{},
+		Layers: []int{}, History: []contents.Step{}, Env: []string{}, From: madeFrom(c, r.Digest), Grid: []int{},
 	}
 	p.Requires, p.Needs = m.requires(r), []string{}
 	untrusted := ""
@@ -48,8 +48,8 @@ func (m *maker) platform(at, i int, c record.Cell, r verify.Report) Platform {
 // contents fills in what is in the image.
 func (m *maker) contents(p *Platform, at int, holds contents.Image) {
 	made := make([]string, len(holds.Layers))
+	p.History = append(p.History, holds.History...)
 	for _, s := range holds.History {
-		p.History = append(p.History, Step{s.CreatedBy, s.Layer})
 		if s.Layer >= 0 && s.Layer < len(made) {
 			made[s.Layer] = s.CreatedBy
 		}
@@ -68,7 +68,7 @@ func (m *maker) contents(p *Platform, at int, holds contents.Image) {
 			j = len(m.doc.Layers)
 			m.layers[l.Digest] = j
 			m.doc.Layers = append(m.doc.Layers, Layer{
-				Digest: l.Digest, DiffID: l.DiffID, SizeBytes: l.SizeBytes, CreatedBy: made[i], Images: []int{}, Packages: orEmpty(packages[i]),
+				Digest: l.Digest, SizeBytes: l.SizeBytes, CreatedBy: made[i], Images: []int{}, Packages: orEmpty(packages[i]),
 			})
 		}
 		if !slices.Contains(m.doc.Layers[j].Images, at) {
