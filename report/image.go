@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
@@ -23,14 +22,6 @@ type fault struct {
 }
 
 func (f fault) says() string { return f.why + inBrackets(f.detail) }
-
-// inBrackets is " (a; b)", or nothing of no words.
-func inBrackets(words ...string) string {
-	if text := strings.Join(words, "; "); text != "" {
-		return " (" + text + ")"
-	}
-	return ""
-}
 
 // worst is the first of the worst faults, a Good one if there is none.
 func worst(faults []fault) fault {
@@ -259,82 +250,4 @@ func (s seen) says() string {
 		return line + ", of which nothing was predicted"
 	}
 	return line + ", predicted: " + string(s.Row.Prediction.Result)
-}
-
-// attached is what speaks against it in a registry, if that was read: what its tags name, and its evidence. That nobody has
-// checked its signatures is not among it: [maker.uncheckedItems].
-func (m *maker) attached(c record.Cell) (all []fault) {
-	push := strings.TrimSpace("cudabuild push " + m.repository())
-	if tags := m.in.Elsewhere[c.ID]; len(tags) > 0 {
-		all = append(all, fault{Warned, "has a tag that names another image in the registry", fmt.Sprintf("Run '%s' if it is to name this one.", push), list(tags)})
-	}
-	if tags := m.in.Absent[c.ID]; len(tags) > 0 {
-		all = append(all, fault{Warned, "has a tag that is not in the registry", fmt.Sprintf("Run '%s'.", push), list(tags)})
-	}
-	e, known := m.in.Evidence[c.Digest]
-	if !known || c.Digest == "" {
-		return all
-	}
-	key := ""
-	if e.Key != "" {
-		key = "--key FILE "
-	}
-	not := func(state State, why string) {
-		all = append(all, fault{state: state, why: why, hint: fmt.Sprintf("'cudabuild verify --attestations %s%s' says more.", key, e.Ref)})
-	}
-	switch {
-	case e.Error != "":
-		not(Warned, "has evidence that could not be read: "+strings.ReplaceAll(strings.TrimPrefix(e.Error, e.Ref+": "), e.Ref, "it"))
-	case e.Digest != c.Digest:
-		not(Warned, "has evidence of another image alone")
-	case e.State != attest.Valid && !slices.ContainsFunc(e.Images, incomplete):
-		not(Warned, "has evidence that is "+cmp.Or(string(e.State), "not known")+" as a whole")
-	}
-	for _, img := range e.Images {
-		for _, d := range img.Documents {
-			if d.State == attest.Failed {
-				not(Bad, fmt.Sprintf("has evidence that speaks against it: %s: %s", d.Kind, d.Why))
-			}
-		}
-		if incomplete(img) {
-			not(Warned, strings.TrimSuffix(fmt.Sprintf("has evidence that is %s: %s", cmp.Or(string(img.State), "not known"), evidenceWhy(img)), ": "))
-		}
-	}
-	return all
-}
-
-func incomplete(img attest.Image) bool { return img.State != attest.Valid || len(img.Missing) > 0 }
-
-// evidenceWhy says what does not hold, and of which kinds nothing is there.
-func evidenceWhy(img attest.Image) string {
-	var words, none, reasons []string
-	told, of := map[string]bool{}, map[string][]string{} // of: kinds by what they are
-	for _, d := range img.Documents {
-		if d.State == attest.Valid {
-			continue
-		}
-		kind, reason := string(d.Kind), strings.TrimSuffix(string(d.State)+": "+d.Why, ": ")
-		if told[kind] = true; of[reason] == nil {
-			reasons = append(reasons, reason)
-		}
-		of[reason] = append(of[reason], documentName(kind))
-	}
-	for _, reason := range reasons {
-		words = append(words, fmt.Sprintf("its %s %s %s", list(of[reason]), are(len(of[reason])), reason))
-	}
-	for _, kind := range img.Missing {
-		if !told[string(kind)] {
-			none = append(none, documentName(string(kind)))
-		}
-	}
-	if len(none) > 0 {
-		words = append(words, "it has no valid "+list(none))
-	}
-	return strings.Join(append(words, img.Bad...), "; ")
-}
-
-// documentName is what a kind of evidence is called.
-func documentName(kind string) string {
-	names := map[string]string{"sbom": "SBOM", "report": "report of the verifier", "vsa": "verification summary (VSA)", "rows": "rows of GPUs", "": "document"}
-	return cmp.Or(names[kind], kind)
 }

@@ -18,7 +18,7 @@ func (m *maker) changedItems() (all []Item) {
 		if more := len(gone) - 4; more > 0 {
 			named = append(gone[:4:4], fmt.Sprintf("%d more", more))
 		}
-		text := fmt.Sprintf("%s of the earlier run %s not in this one: %s", count(len(gone), "image"), are(len(gone)), list(named))
+		text := fmt.Sprintf("%s of the earlier run %s not in this one: %s", count(len(gone), "image"), verb("is", len(gone)), list(named))
 		all = append(all, Item{State: Warned, Text: text + ".", Do: "if they are not meant to go, add the record of the job that builds them", Images: []string{}})
 	}
 	if m.in.Changes == nil {
@@ -92,7 +92,7 @@ func (m *maker) endItems() []Item {
 		case branch && len(e.Hosts) == 0:
 			item.Text += ": no host is known here that has it."
 		case branch:
-			item.Text += ": " + hosts(e.Hosts) + " " + has(len(e.Hosts)) + " it."
+			item.Text += ": " + hosts(e.Hosts) + " " + verb("has", len(e.Hosts)) + " it."
 			item.Do = "update the driver there"
 		case e.Ended:
 			item.Text += ": it concerns " + who(e.Images) + "."
@@ -104,13 +104,6 @@ func (m *maker) endItems() []Item {
 		all = append(all, item)
 	}
 	return all
-}
-
-func has(n int) string {
-	if n == 1 {
-		return "has"
-	}
-	return "have"
 }
 
 // branchThatEnds is the driver branch whose end it is, "" if it is that of something else.

@@ -140,14 +140,6 @@ func ledgerSays(rows []gpu.Observation) string {
 	return says
 }
 
-// count is "1 image", "3 images".
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // orEmpty is a list that is never nil.
 func orEmpty[T any](list []T) []T {
 	if list == nil {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/contents"
 	"github.com/cudabuild/cudabuild/record"
@@ -192,64 +191,4 @@ func needs(r verify.Report) []string {
 		say("It cannot be told where it runs: %s.", p.Unsure)
 	}
 	return all
-}
-
-// list is "a, b and c", or "none".
-func list(words []string) string {
-	switch n := len(words); n {
-	case 0:
-		return "none"
-	case 1:
-		return words[0]
-	default:
-		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
-	}
-}
-
-// States of evidence beside attest's.
-const (
-	unchecked = "unchecked" // for want of a key nobody has checked the signature
-	missing   = "missing"   // there is no valid document of the kind
-)
-
-// evidence is what is attached to one platform's image, or why that is not known.
-func (m *maker) evidence(c record.Cell, digest string) (all []Evidence, unread string) {
-	all = []Evidence{}
-	e, known := m.in.Evidence[c.Digest]
-	switch {
-	case c.Digest == "":
-		return all, "the record has no digest of the image"
-	case !known && c.Status != record.Passed:
-		return all, "it has not passed, and nobody has looked"
-	case !known:
-		return all, cmp.Or(m.in.NoEvidence, "nobody has looked")
-	case e.Error != "":
-		return all, e.Error
-	case e.Digest != c.Digest:
-		return all, "what was read is about another image"
-	}
-	i := slices.IndexFunc(e.Images, func(img attest.Image) bool { return img.Digest == digest })
-	if i < 0 {
-		return all, "the repository has nothing of this platform"
-	}
-	for _, d := range e.Images[i].Documents {
-		one := Evidence{Kind: string(d.Kind), State: string(d.State), Why: d.Why}
-		switch {
-		case d.Verified:
-			one.Signer = d.Signer
-		case d.State != attest.Valid:
-		case d.Signer == "":
-			one.State, one.Why = string(attest.Unsigned), "nobody has signed it"
-		default:
-			one.State, one.Why = unchecked, fmt.Sprintf("it says that %s has signed it, and no key was given to check that with", d.Signer)
-		}
-		all = append(all, one)
-	}
-	for _, kind := range e.Images[i].Missing {
-		all = append(all, Evidence{Kind: string(kind), State: missing, Why: "no valid document of this kind is there"})
-	}
-	for _, why := range e.Images[i].Bad {
-		all = append(all, Evidence{State: string(attest.Damaged), Why: why})
-	}
-	return all, ""
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // kinds are what items are about, the most urgent first: an image that fails where it is used before one that was never tagged.
@@ -56,19 +54,6 @@ func (m *maker) todo() []Item {
 	return orEmpty(all)
 }
 
-// sentence is an instruction, ours or a hint of others, with a capital and a full stop. A path or a command keeps its letters.
-func sentence(s string) string {
-	word, _, _ := strings.Cut(s, " ")
-	plain := !strings.ContainsFunc(strings.TrimRight(word, ",:;"), func(r rune) bool { return !unicode.IsLower(r) }) && !strings.HasPrefix(s, "cudabuild ")
-	if first, n := utf8.DecodeRuneInString(s); plain && n > 0 {
-		s = string(unicode.ToUpper(first)) + s[n:]
-	}
-	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
-		return s
-	}
-	return s + "."
-}
-
 // group is items by what they say, in the order of their first images.
 type group struct {
 	items   []Item
@@ -108,14 +93,6 @@ func (g *group) fault(f fault, id string) {
 	g.add(reason, Item{State: f.state, Text: f.why, Do: f.hint}, id)
 }
 
-// who names the images of an item: one or two by their IDs, more by their number.
-func who(ids []string) string {
-	if len(ids) == 1 || len(ids) == 2 {
-		return list(ids)
-	}
-	return fmt.Sprintf("%d images", len(ids))
-}
-
 // told are the items, each with who they are about before the rest of its text.
 func (g *group) told() []Item {
 	for i, item := range g.items {
@@ -124,13 +101,8 @@ func (g *group) told() []Item {
 			details = append(details[:mostDetails:mostDetails], fmt.Sprintf("%d more", more))
 		}
 		item.Text += inBrackets(details...)
-		verb, rest, _ := strings.Cut(strings.TrimSuffix(item.Text, "."), " ")
-		if many, known := plural[verb]; known && len(item.Images) > 1 {
-			verb = many
-		}
-		g.items[i].Text = who(item.Images) + " " + verb + " " + rest + "."
+		does, rest, _ := strings.Cut(strings.TrimSuffix(item.Text, "."), " ")
+		g.items[i].Text = who(item.Images) + " " + verb(does, len(item.Images)) + " " + rest + "."
 	}
 	return g.items
 }
-
-var plural = map[string]string{"has": "have", "was": "were", "is": "are", "does": "do", "stands": "stand", "runs": "run"}

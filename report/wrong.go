@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -146,46 +145,4 @@ func (m *maker) sourceItems() (all []Item) {
 		}
 	}
 	return all
-}
-
-// evidenceItems are what is wrong in a registry.
-func (m *maker) evidenceItems() []Item {
-	var g group
-	for _, c := range m.in.Run.Cells {
-		for _, f := range m.attached(c) {
-			g.fault(f, c.ID)
-		}
-	}
-	return append(g.told(), m.uncheckedItems()...)
-}
-
-// uncheckedItems say, in one item for all images, that no key was given to check signatures of evidence with. That makes no
-// image worse: who pushes without a key would have all of them warned for ever. Nothing else claims that evidence is signed.
-func (m *maker) uncheckedItems() []Item {
-	ids, unsigned, signed := []string{}, 0, false
-	for _, img := range m.doc.Images {
-		var none, some bool // are signed, of those that hold
-		for _, p := range img.Platforms {
-			for _, e := range p.Evidence {
-				none, some = none || e.State == string(attest.Unsigned), some || e.State == unchecked
-			}
-		}
-		if m.in.Evidence[img.Digest].Key != "" || !none && !some {
-			continue
-		}
-		signed = signed || some
-		unsigned += b2i(none)
-		ids = append(ids, img.ID)
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	text, do := fmt.Sprintf("Nobody has checked who signed the evidence of %s", who(ids)), "Give --key and the public key that must have signed it."
-	switch {
-	case !signed:
-		text, do = fmt.Sprintf("The evidence of %s is not signed", who(ids)), "Push with --sign-key if somebody is to check it."
-	case unsigned > 0:
-		text += fmt.Sprintf("; of that of %d not all is signed", unsigned)
-	}
-	return []Item{{State: Noted, Text: text + ".", Do: do, Images: ids}}
 }
