@@ -218,52 +218,6 @@ func sharing(s *gpu.Sharing) string {
 	return fmt.Sprintf("%d of %d clients by %s, %d %% of the threads", s.Client+1, s.Clients, s.By, s.Threads)
 }
 
-// hostOf names a host, as far as rows tell hosts apart: by its node, or its GPUs.
-func hostOf(o gpu.Observation) string {
-	if o.Row.Node != nil && o.Row.Node.Name != "" {
-		return o.Row.Node.Name
-	}
-	if len(o.Host.GPUs) == 0 {
-		return o.Driver()
-	}
-	name := ""
-	for _, g := range o.Host.GPUs {
-		name += " " + g.UUID
-	}
-	return name
-}
-
-// hostName is how people call a host.
-func hostName(o gpu.Observation) string {
-	if o.Row.Node != nil && o.Row.Node.Name != "" {
-		return o.Row.Node.Name
-	}
-	model, _ := o.Device()
-	return "a host with " + cmp.Or(model, "a GPU")
-}
-
-// seenHost notes the newest row of a host. Stand-ins are none.
-func (m *maker) seenHost(o gpu.Observation) {
-	if o.Row.StandIn || o.Host.StandIn || o.Row.Dry || !compat.IsVersion(o.Driver()) || oddDate(o.Row.Started, m.in.Today) != "" {
-		return
-	}
-	if newest, known := m.newest[hostOf(o)]; !known || o.Row.Started.After(newest.Row.Started) {
-		m.newest[hostOf(o)] = o
-	}
-}
-
-// hosts are the hosts that have a driver branch, by their newest rows: they may have had another before.
-func (m *maker) hosts(branch string) []string {
-	names := []string{}
-	for _, o := range m.newest {
-		if branchOf(o.Driver()) == branch {
-			names = append(names, hostName(o))
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 func branchOf(driver string) string { return strconv.Itoa(compat.Major(driver)) }
 
 func counts(of map[string]int) []Count {
