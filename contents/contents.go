@@ -9,7 +9,6 @@ import "github.com/cudabuild/cudabuild/verify"
 
 // Image is what one image of one platform holds.
 type Image struct {
-	Digest  string  // of the manifest
 	Layers  []Layer // bottom first; never nil
 	History []Step  // in order, with the entries that made no layer; never nil
 	Config  Config
@@ -22,14 +21,13 @@ type Image struct {
 // Layer is one layer's blob.
 type Layer struct {
 	Digest    string
-	DiffID    string
 	SizeBytes int64 // compressed, as stored
 }
 
 // Step is one entry of the history.
 type Step struct {
-	CreatedBy string
-	Layer     int // index of the layer that it made, -1 if none
+	CreatedBy string `json:"created_by"`
+	Layer     int    `json:"layer"` // index of the layer that it made, -1 if none
 }
 
 // Config is what containers start with.

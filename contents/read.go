@@ -30,19 +30,18 @@ const (
 // Read says what img holds; ref is what errors call it. The error means that manifest or configuration cannot be read, or
 // that ctx has ended. Packages that cannot be told are none, and Unlisted says why.
 func Read(ctx context.Context, lister Lister, ref string, img v1.Image) (Image, error) {
-	digest, manifest, config, err := documents(img)
+	manifest, config, err := documents(img)
 	if err != nil {
 		return Image{}, fmt.Errorf("%s: %w", ref, err)
 	}
 	read := Image{
-		Digest:   digest.String(),
 		Layers:   make([]Layer, 0, len(manifest.Layers)),
 		History:  steps(config.History, len(manifest.Layers)),
 		Config:   configOf(config.Config),
 		Packages: []verify.Package{},
 	}
-	for i, layer := range manifest.Layers {
-		read.Layers = append(read.Layers, Layer{layer.Digest.String(), config.RootFS.DiffIDs[i].String(), layer.Size})
+	for _, layer := range manifest.Layers {
+		read.Layers = append(read.Layers, Layer{layer.Digest.String(), layer.Size})
 	}
 	list, err := lister.Inventory(ctx, ref, img)
 	switch {
@@ -56,20 +55,17 @@ func Read(ctx context.Context, lister Lister, ref string, img v1.Image) (Image, 
 	return read, nil
 }
 
-func documents(img v1.Image) (digest v1.Hash, manifest *v1.Manifest, config *v1.ConfigFile, err error) {
-	if digest, err = img.Digest(); err != nil {
-		return digest, nil, nil, fmt.Errorf("manifest: %w", err)
-	}
+func documents(img v1.Image) (manifest *v1.Manifest, config *v1.ConfigFile, err error) {
 	if manifest, err = img.Manifest(); err != nil {
-		return digest, nil, nil, fmt.Errorf("manifest: %w", err)
+		return nil, nil, fmt.Errorf("manifest: %w", err)
 	}
 	if config, err = image.Config(img); err != nil {
-		return digest, nil, nil, err
+		return nil, nil, err
 	}
 	if ids := len(config.RootFS.DiffIDs); ids != len(manifest.Layers) {
 		err = fmt.Errorf("the manifest names %d layers, the config %d", len(manifest.Layers), ids)
 	}
-	return digest, manifest, config, err
+	return manifest, config, err
 }
 
 // steps are the entries of a history. Where it does not have one for each layer, as of images that were squashed, nobody

@@ -51,7 +51,7 @@ func many(cells, drivers, gpus int) report.Input {
 		id := fmt.Sprintf("12.%d-nbody-debian13", i)
 		c := first
 		c.ID, c.Digest = id, reporttest.Digest(id+" linux/amd64")
-		r.Digest, r.Config, holds.Digest = c.Digest, reporttest.Digest("configuration of "+c.Digest), c.Digest
+		r.Digest, r.Config = c.Digest, reporttest.Digest("configuration of "+c.Digest)
 		c.Images = []verify.Report{r}
 		in.Run.Cells = append(in.Run.Cells, c)
 		in.Reports[c.Digest], in.Contents[c.Digest] = r, holds

@@ -102,11 +102,3 @@ func (m *maker) haveOne(columns []int) (n int) {
 	}
 	return n
 }
-
-// hosts names one or two hosts, and counts more.
-func hosts(names []string) string {
-	if len(names) <= 2 {
-		return list(names)
-	}
-	return fmt.Sprintf("%d hosts", len(names))
-}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cudabuild/cudabuild/contents"
 	"github.com/cudabuild/cudabuild/diff"
 	"github.com/cudabuild/cudabuild/support"
 )
@@ -73,7 +74,7 @@ type Verdict struct {
 	State    State  `json:"state"`
 	Sentence string `json:"sentence"` // with a full stop
 	// FailsOn says how many images do not run on which driver branches, of those that hosts have or that a host may have; "" if
-	// all run on all.
+	// that is known of none.
 	FailsOn string `json:"fails_on"`
 }
 
@@ -138,10 +139,10 @@ type Platform struct {
 	Verdict  string    `json:"verdict"`
 	Findings []Finding `json:"findings"`
 	// Layers are indexes into Document.Layers, bottom first; Unread says why what is in the image is not shown.
-	Layers  []int    `json:"layers"`
-	Unread  string   `json:"unread"`
-	History []Step   `json:"history"`
-	Env     []string `json:"env"`
+	Layers  []int           `json:"layers"`
+	Unread  string          `json:"unread"`
+	History []contents.Step `json:"history"`
+	Env     []string        `json:"env"`
 	// Starts says in words what a container of it starts, "" where that is not known.
 	Starts string `json:"starts"`
 	// Requires says the requirements in words, one each.
@@ -171,7 +172,6 @@ type Finding struct {
 // Layer is one layer.
 type Layer struct {
 	Digest    string    `json:"digest"`
-	DiffID    string    `json:"diff_id"`
 	SizeBytes int64     `json:"size_bytes"` // compressed
 	CreatedBy string    `json:"created_by"`
 	Images    []int     `json:"images"`   // indexes into Document.Images of those that have it
@@ -184,12 +184,6 @@ type Package struct {
 	Version string `json:"version"`
 	Arch    string `json:"arch"`
 	Manager string `json:"manager"`
-}
-
-// Step is one entry of the history.
-type Step struct {
-	CreatedBy string `json:"created_by"`
-	Layer     int    `json:"layer"` // -1 if it made none
 }
 
 // Requirement is one NVIDIA_REQUIRE_* variable.
@@ -268,8 +262,8 @@ type Row struct {
 	Result  string    `json:"result"` // gpu's: pass, fail, waived, refused; "" if it has not ended
 	Agrees  *bool     `json:"agrees"`
 	// Discount says why the row does not count as seen: "stand-in", "without a driver", "not ended", "no digest", "result not
-	// known", "earlier image", "image not verified", "platform not known" of a pass of an index, or "date in the future"; "" if it
-	// does.
+	// known", "earlier image", "image not verified", "platform not known" of a pass of an index, "no date" or "date in the future"; ""
+	// if it does.
 	Discount  string `json:"discount"`
 	Predicted string `json:"predicted"`
 	Reason    string `json:"reason"`

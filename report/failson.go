@@ -27,6 +27,7 @@ func (m *maker) failsOn() []Item {
 				urgent[f.text] = f.urgent
 				if f.here { // else nobody is known to have such a host
 					g.items[g.at[f.text]].State = Warned
+					m.failHere[img.ID] = true
 				}
 				switch first, known := why[f.text]; {
 				case !known:

@@ -34,12 +34,11 @@ func (m *maker) columns() {
 	for _, c := range m.in.Run.Cells {
 		for _, r := range c.Images {
 			for _, p := range m.report(r).Portability.Predictions {
-				key := [2]string{branchOf(p.Driver), p.GPU}
-				if d := driver(p.Driver); !predicted[key] || compat.Compare(p.Driver, d.Version) > 0 {
+				if d := driver(p.Driver); compat.Compare(p.Driver, d.Version) > 0 {
 					d.Version = p.Driver
 				}
 				arch(p.GPU)
-				predicted[key] = true
+				predicted[[2]string{branchOf(p.Driver), p.GPU}] = true
 			}
 		}
 	}
@@ -120,7 +119,8 @@ func (m *maker) grid(image, platform int, r verify.Report, untrusted string) []i
 			predictions[at] = &fresh.Portability.Predictions[i].Prediction
 		}
 	}
-	rows, some := map[int][]int{}, len(fresh.Portability.Predictions) > 0
+	silent := fresh.Portability.Predictions == nil && untrusted == "" // else the list is there, be it empty
+	rows, some := map[int][]int{}, silent || len(fresh.Portability.Predictions) > 0
 	for i, s := range m.rows[image] {
 		if s.counts() && slices.Contains(s.platforms, platform) {
 			if at := m.at(s.row.Driver, s.row.Arch); at >= 0 {

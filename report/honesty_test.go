@@ -217,9 +217,10 @@ var mutations = map[string]struct {
 	}), report.Warned, "evidence that is incomplete"},
 	"evidence of another image":                   {evidenced(func(r *attest.Report) { r.Digest = reporttest.Digest("x") }), report.Warned, "evidence of another image"},
 	"evidence unread":                             {evidenced(func(r *attest.Report) { r.Error = "connection refused" }), report.Warned, "connection refused"},
+	"evidence hidden in an index":                 {evidenced(func(r *attest.Report) { r.State = attest.Incomplete }), report.Warned, "evidence that is incomplete as a whole"},
 	"evidence without a state":                    {evidenced(func(r *attest.Report) { r.Images[0].State = "" }), report.Warned, "evidence that is not known"},
-	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = map[string][]string{c.ID: {"latest"}} }, report.Warned, "names another image in the registry: latest"},
-	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = map[string][]string{c.ID: {c.ID}} }, report.Warned, "is not in the registry: "},
+	"its tag names another image in the registry": {func(in *report.Input, c *record.Cell) { in.Elsewhere = map[string][]string{c.ID: {"latest"}} }, report.Warned, "names another image in the registry (latest)"},
+	"its tag is not in the registry":              {func(in *report.Input, c *record.Cell) { in.Absent = map[string][]string{c.ID: {c.ID}} }, report.Warned, "is not in the registry ("},
 	"a failure seen by surprise": {rowed(func(r *gpu.Row) {
 		r.Result, r.Agrees, r.Reason = gpu.Failed, nil, "out of luck"
 	}), report.Bad, "out of luck"},
@@ -247,24 +248,6 @@ var mutations = map[string]struct {
 		failed.Row.Result, failed.Row.Reason = gpu.Failed, "out of luck"
 		c.Rows = append(c.Rows, record.Row{Row: failed.Row, Host: failed.Host})
 	}, report.Bad, "out of luck"},
-}
-
-// evidenced changes evidence that is attached to the subject, and was valid.
-func evidenced(change func(*attest.Report)) func(*report.Input, *record.Cell) {
-	return func(in *report.Input, c *record.Cell) {
-		r := in.Evidence[reporttest.Digest("12.4-runtime-debian13 linux/amd64")]
-		r.Digest = c.Digest
-		r.Images = slices.Clone(r.Images)
-		r.Images[0].Digest = c.Digest
-		r.Images[0].Documents = slices.Clone(r.Images[0].Documents)
-		change(&r)
-		in.Evidence[c.Digest] = r
-	}
-}
-
-// spoil gives a document another state, as attest would judge the image then.
-func spoil(r *attest.Report, state attest.State) {
-	r.State, r.Images[0].State, r.Images[0].Documents[0].State = attest.Incomplete, attest.Incomplete, state
 }
 
 func rowed(change func(*gpu.Row)) func(*report.Input, *record.Cell) {
@@ -340,127 +323,6 @@ func TestWorst(t *testing.T) {
 	}
 }
 
-// TestWorstOfSeveralRows: a failure is not forgotten for a pass before or after it.
-func TestWorstOfSeveralRows(t *testing.T) {
-	t.Parallel()
-	for _, hours := range []int{-48, 20} {
-		in := fine()
-		failed := in.Ledgers[0].Rows[0]
-		failed.Row.Result, failed.Row.Started = gpu.Failed, failed.Row.Started.Add(time.Duration(hours)*time.Hour)
-		in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, failed)
-		if n := write(t, in).answers(subject); n["disagrees no"] != 1 || n["seen yes"] > 0 {
-			t.Errorf("a failure %d hours from a pass: %v, want an answer that disagrees", hours, n)
-		}
-	}
-}
-
-// discounts are changes after which a row does not count, and why.
-var discounts = map[string]struct {
-	change func(*gpu.Observation)
-	why    string
-}{
-	"stand-in":               {func(o *gpu.Observation) { o.Row.StandIn = true }, gpu.StandIn},
-	"stand-in of a host":     {func(o *gpu.Observation) { o.Host.StandIn = true }, gpu.StandIn},
-	"dry":                    {func(o *gpu.Observation) { o.Row.Dry = true }, gpu.WithoutDriver},
-	"not ended":              {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "", nil }, gpu.NotEnded},
-	"another result":         {func(o *gpu.Observation) { o.Row.Result, o.Row.Agrees = "PASS", nil }, gpu.OddResult},
-	"another image":          {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = reporttest.Digest("x"), reporttest.Digest("y") }, "earlier image"},
-	"no digest":              {func(o *gpu.Observation) { o.Row.Digest, o.Row.Config = "", "" }, gpu.NoDigest},
-	"configuration alone":    {func(o *gpu.Observation) { o.Row.Digest = "" }, gpu.NoDigest},
-	"no version of a driver": {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "abc", nil }, gpu.WithoutDriver},
-	"of the future":          {func(o *gpu.Observation) { o.Row.Started = reporttest.Today.AddDate(70, 0, 0) }, "date in the future"},
-	"no driver on the host":  {func(o *gpu.Observation) { o.Host.Driver, o.Row.Under = "", nil }, gpu.WithoutDriver},
-}
-
-// TestDiscounts: rows that do not count are shown as such, and nothing is seen by them.
-func TestDiscounts(t *testing.T) {
-	t.Parallel()
-	for name, d := range discounts {
-		for _, where := range []string{"ledger", "record"} {
-			t.Run(name+" in the "+where, func(t *testing.T) {
-				t.Parallel()
-				in := fine()
-				o := &in.Ledgers[0].Rows[0]
-				d.change(o)
-				if where == "record" {
-					i := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
-					in.Run.Cells[i].Rows = []record.Row{{Row: o.Row, Host: o.Host}}
-					in.Ledgers = nil
-				}
-				p := write(t, in)
-				if rows := p.image(subject).Rows; len(rows) != 1 || rows[0].Discount != d.why {
-					t.Errorf("rows %+v, want one discounted as %q", rows, d.why)
-				}
-				if n := p.answers(subject); n["seen"]+n["disagrees"] > 0 {
-					t.Errorf("answers %v, want none that was seen", n)
-				}
-				p.shows(t, subject, report.Good)
-				if !strings.Contains(p.details, `<tr class="off">`) || !strings.Contains(p.details, "<td>no: "+d.why) || strings.Contains(p.details, "<td>yes") {
-					t.Errorf("the page does not say that the row does not count, as it is %s", d.why)
-				}
-				if line := p.line(subject); strings.Contains(line, "1 passed") || !strings.Contains(line, "1 not counted") {
-					t.Errorf("the Markdown says %q, want a row that is not counted", line)
-				}
-				if strings.Contains(p.markdown, ", seen") || strings.Contains(p.Verdict.Sentence, "seen") {
-					t.Errorf("the Markdown says that something was seen:\n%s", p.markdown)
-				}
-				if !slices.ContainsFunc(p.Todo, func(i report.Item) bool {
-					return i.Kind == "stale" && slices.Contains(i.Images, subject) && strings.Contains(i.Text, d.why)
-				}) {
-					t.Errorf("no item says that nobody has seen it: %+v", p.Todo)
-				}
-			})
-		}
-	}
-}
-
-// TestNothingGetsBetter: whatever is made of a row of the example, there is never more that was seen, and where the row had
-// passed as predicted no image and no answer gets better.
-func TestNothingGetsBetter(t *testing.T) {
-	t.Parallel()
-	base := write(t, reporttest.Run())
-	for i, o := range reporttest.Run().Ledgers[0].Rows {
-		passed := o.Row.Figures.GFLOPS == 0 && o.Row.Result == gpu.Passed && o.Row.Agrees != nil && *o.Row.Agrees && base.counts(o)
-		for name, d := range discounts {
-			in := reporttest.Run()
-			d.change(&in.Ledgers[0].Rows[i])
-			p := printed{Document: report.New(in)}
-			for at, img := range p.Images {
-				was := base.Images[at]
-				if passed && was.State.Worse(img.State) {
-					t.Errorf("row %d, %s: %s was %s and is %s, want nothing better", i, name, img.ID, was.State, img.State)
-				}
-				a, b := counting(img), counting(was)
-				if a > b || a == b && base.counts(o) && img.ID == o.Row.Cell {
-					t.Errorf("row %d, %s: %d rows of %s count, %d before", i, name, a, img.ID, b)
-				}
-				before, now := base.answers(img.ID), p.answers(img.ID)
-				if now["seen"]+now["disagrees"] > before["seen"]+before["disagrees"] || now["seen yes"] > before["seen yes"] {
-					t.Errorf("row %d, %s: of %s more was seen than before: %v, %v", i, name, img.ID, now, before)
-				}
-			}
-		}
-	}
-}
-
-func counting(img report.Image) (n int) {
-	for _, r := range img.Rows {
-		if r.Discount == "" {
-			n++
-		}
-	}
-	return n
-}
-
-// counts reports whether a row counts.
-func (p printed) counts(o gpu.Observation) bool {
-	return slices.ContainsFunc(p.Images, func(img report.Image) bool {
-		return slices.ContainsFunc(img.Rows, func(r report.Row) bool {
-			return r.Discount == "" && img.ID == o.Row.Cell && r.Started.Equal(o.Row.Started) && r.Test == o.Row.Sample && r.Engine == o.Row.Engine && r.Driver == o.Host.Driver
-		})
-	})
-}
-
 // TestUnreadSource: what could not be read is missing, and that is no good news.
 func TestUnreadSource(t *testing.T) {
 	t.Parallel()
@@ -475,40 +337,38 @@ func TestUnreadSource(t *testing.T) {
 	}
 }
 
-// TestUncheckedSignature: evidence whose signature nobody has checked is not valid. It makes no image worse, is told once, and
-// nothing claims that it is signed.
-func TestUncheckedSignature(t *testing.T) {
+// TestUnreadLedger: of a ledger of which nothing could be read nobody knows how many rows it has.
+func TestUnreadLedger(t *testing.T) {
 	t.Parallel()
-	in := fine()
-	delete(in.Evidence, reporttest.Digest("11.8-base-debian12 linux/amd64"))
-	at := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
-	evidenced(func(r *attest.Report) {})(&in, &in.Run.Cells[at])
-	for digest, r := range in.Evidence {
-		r.Key, r.Images = "", slices.Clone(r.Images)
-		r.Images[0].Documents = slices.Clone(r.Images[0].Documents)
-		for i := range r.Images[0].Documents {
-			r.Images[0].Documents[i].Verified = false
-		}
-		in.Evidence[digest] = r
-	}
-	in.Evidence[in.Run.Cells[at].Digest].Images[0].Documents[0].Signer = ""
-	p := write(t, in)
-	got := fmt.Sprint(p.image(subject).Platforms[0].Evidence)
-	if strings.Contains(got, "valid") || !strings.Contains(got, "unsigned") || !strings.Contains(got, "unchecked") {
-		t.Errorf("evidence %s, want unsigned and unchecked ones", got)
-	}
-	if img := p.image(subject); img.State != report.Good || img.Why != "" || p.Verdict.State != report.Good || strings.Contains(p.Verdict.Sentence, "sign") {
-		t.Errorf("the image is %s, %q, the verdict %+v, want good ones that say nothing of signatures", img.State, img.Why, p.Verdict)
-	}
-	var told []string
-	for _, i := range p.Todo {
-		if i.Kind == "evidence" {
-			told = append(told, i.Text)
+	for problem, want := range map[string]string{"": "no rows", "permission denied": ""} {
+		in := fine()
+		in.Ledgers[0].Rows, in.Sources[1].Problem = nil, problem
+		if got := write(t, in).Sources[1].Says; got != want {
+			t.Errorf("problem %q: the ledger has %q, want %q", problem, got, want)
 		}
 	}
-	want := "Nobody has checked who signed the evidence of 12.4-deviceQuery-debian13 and 12.4-runtime-debian13; that of 1 is not signed."
-	if !slices.Equal(told, []string{want}) || !strings.Contains(p.markdown, want) {
-		t.Errorf("told %q, want %q", told, want)
+}
+
+// TestNothingPredicted: a record without predictions is not one of an image that needs nothing of a driver.
+func TestNothingPredicted(t *testing.T) {
+	t.Parallel()
+	for _, silent := range []bool{true, false} {
+		in := fine()
+		at := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
+		r := &in.Run.Cells[at].Images[0]
+		r.Portability = verify.Portability{Predictions: []verify.DriverGPU{}}
+		if silent {
+			r.Portability.Predictions = nil
+		}
+		delete(in.Reports, r.Digest)
+		in.Ledgers = nil
+		p := write(t, in)
+		if n := p.answers(subject); (n["unknown"] > 0) != silent {
+			t.Errorf("silent %v: answers %v", silent, n)
+		}
+		if got := fmt.Sprint(p.image(subject).Platforms[0].Needs); strings.Contains(got, "needs nothing") == silent {
+			t.Errorf("silent %v: it is said to need %s", silent, got)
+		}
 	}
 }
 

@@ -9,21 +9,19 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/gpu"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 )
 
-// fault is one thing that speaks against an image. Images with one why and hint stand in one item of what is to do; detail is
-// what the page of the image says beside it.
+// fault is one thing that speaks against an image. Images with one why stand in one item of what is to do, with the details of
+// the first of them.
 type fault struct {
 	state             State
 	why, hint, detail string
 }
 
-// says is a fault with its detail, which begins with what joins it.
-func (f fault) says() string { return f.why + f.detail }
+func (f fault) says() string { return f.why + inBrackets(f.detail) }
 
 // worst is the first of the worst faults, a Good one if there is none.
 func worst(faults []fault) fault {
@@ -206,7 +204,7 @@ func worseOf(a, b string) string {
 // shown is what GPUs showed of it that nobody had predicted.
 func (m *maker) shown(at int) (all []fault) {
 	for _, s := range m.rows[at] {
-		f := fault{state: Warned, detail: m.when(at, s)}
+		f := fault{state: Warned}
 		switch {
 		case s.against():
 			f.state, f.why = Bad, "failed on a GPU: "+s.says()
@@ -223,28 +221,25 @@ func (m *maker) shown(at int) (all []fault) {
 			f.why = "passed on a GPU as its row had predicted, and is predicted otherwise today: " + s.says()
 			f.hint = "The rules of today are too strict, or the row is of another host than it says."
 		}
+		f.detail = m.when(at, s)
 		all = append(all, f)
 	}
 	return all
 }
 
-// when is the day of a row, and of a failure whether it has passed there since.
+// when is the day of a row that counts, and of a failure whether the newest row of its place has passed.
 func (m *maker) when(at int, s seen) string {
 	day := s.row.Started.Format(time.DateOnly)
-	if s.row.Started.IsZero() {
-		day = "no date"
-	}
-	if s.fails && slices.ContainsFunc(m.rows[at], func(later seen) bool {
-		return later.counts() && !later.fails && later.row.Started.After(s.row.Started) && later.row.Test == s.row.Test && later.row.GPU == s.row.GPU && later.row.Driver == s.row.Driver
-	}) {
+	newest := slices.IndexFunc(m.rows[at], func(other seen) bool { return other.counts() && other.place() == s.place() })
+	if s.fails && !m.rows[at][newest].fails {
 		day += ", and it has passed there since"
 	}
-	return " (" + day + ")"
+	return day
 }
 
 // says is one row in a line.
 func (s seen) says() string {
-	line := fmt.Sprintf("%s on %s with driver %s", s.row.Test, cmp.Or(s.row.GPU, "a GPU"), s.row.Driver)
+	line := fmt.Sprintf("%s on %s with driver %s", cmp.Or(s.row.Test, "a test"), cmp.Or(s.row.GPU, "a GPU"), s.row.Driver)
 	if s.Row.Result != gpu.Passed && s.Row.Result != gpu.Failed {
 		line += " was " + s.row.Result
 	}
@@ -255,80 +250,4 @@ func (s seen) says() string {
 		return line + ", of which nothing was predicted"
 	}
 	return line + ", predicted: " + string(s.Row.Prediction.Result)
-}
-
-// attached is what speaks against it in a registry, if that was read: what its tags name, and its evidence. That nobody has
-// checked its signatures is not among it: [maker.uncheckedItems].
-func (m *maker) attached(c record.Cell) (all []fault) {
-	push := strings.TrimSpace("cudabuild push " + m.repository())
-	if tags := m.in.Elsewhere[c.ID]; len(tags) > 0 {
-		all = append(all, fault{Warned, "has a tag that names another image in the registry", fmt.Sprintf("Run '%s' if it is to name this one.", push), ": " + list(tags)})
-	}
-	if tags := m.in.Absent[c.ID]; len(tags) > 0 {
-		all = append(all, fault{Warned, "has a tag that is not in the registry", fmt.Sprintf("Run '%s'.", push), ": " + list(tags)})
-	}
-	e, known := m.in.Evidence[c.Digest]
-	if !known || c.Digest == "" {
-		return all
-	}
-	key := ""
-	if e.Key != "" {
-		key = "--key FILE "
-	}
-	not := func(state State, why string) {
-		all = append(all, fault{state: state, why: why, hint: fmt.Sprintf("'cudabuild verify --attestations %s%s' says more.", key, e.Ref)})
-	}
-	switch {
-	case e.Error != "":
-		not(Warned, "has evidence that could not be read: "+strings.ReplaceAll(strings.TrimPrefix(e.Error, e.Ref+": "), e.Ref, "it"))
-	case e.Digest != c.Digest:
-		not(Warned, "has evidence of another image alone")
-	case e.State != attest.Valid && len(e.Images) == 0:
-		not(Warned, "has evidence that is "+cmp.Or(string(e.State), "not known"))
-	}
-	for _, img := range e.Images {
-		for _, d := range img.Documents {
-			if d.State == attest.Failed {
-				not(Bad, fmt.Sprintf("has evidence that speaks against it: %s: %s", d.Kind, d.Why))
-			}
-		}
-		if img.State != attest.Valid || len(img.Missing) > 0 {
-			not(Warned, strings.TrimSuffix(fmt.Sprintf("has evidence that is %s: %s", cmp.Or(string(img.State), "not known"), evidenceWhy(img)), ": "))
-		}
-	}
-	return all
-}
-
-// evidenceWhy says what does not hold, and of which kinds nothing is there.
-func evidenceWhy(img attest.Image) string {
-	var words, none, reasons []string
-	told, of := map[string]bool{}, map[string][]string{} // of: kinds by what they are
-	for _, d := range img.Documents {
-		if d.State == attest.Valid {
-			continue
-		}
-		kind, reason := string(d.Kind), strings.TrimSuffix(string(d.State)+": "+d.Why, ": ")
-		if told[kind] = true; of[reason] == nil {
-			reasons = append(reasons, reason)
-		}
-		of[reason] = append(of[reason], documentName(kind))
-	}
-	for _, reason := range reasons {
-		words = append(words, fmt.Sprintf("its %s %s %s", list(of[reason]), are(len(of[reason])), reason))
-	}
-	for _, kind := range img.Missing {
-		if !told[string(kind)] {
-			none = append(none, documentName(string(kind)))
-		}
-	}
-	if len(none) > 0 {
-		words = append(words, "it has no valid "+list(none))
-	}
-	return strings.Join(append(words, img.Bad...), "; ")
-}
-
-// documentName is what a kind of evidence is called.
-func documentName(kind string) string {
-	names := map[string]string{"sbom": "SBOM", "report": "report of the verifier", "vsa": "verification summary (VSA)", "rows": "rows of GPUs", "": "document"}
-	return cmp.Or(names[kind], kind)
 }

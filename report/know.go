@@ -14,11 +14,11 @@ import (
 // told with what is wrong.
 func (m *maker) changedItems() (all []Item) {
 	if gone := m.gone(); len(gone) > 0 {
-		named := gone[:min(len(gone), 4)]
-		text := fmt.Sprintf("%s of the earlier run %s not in this one: %s", count(len(gone), "image"), are(len(gone)), list(named))
-		if more := len(gone) - len(named); more > 0 {
-			text = strings.Replace(text, " and ", ", ", 1) + fmt.Sprintf(" and %d more", more)
+		named := gone
+		if more := len(gone) - 4; more > 0 {
+			named = append(gone[:4:4], fmt.Sprintf("%d more", more))
 		}
+		text := fmt.Sprintf("%s of the earlier run %s not in this one: %s", count(len(gone), "image"), verb("is", len(gone)), list(named))
 		all = append(all, Item{State: Warned, Text: text + ".", Do: "if they are not meant to go, add the record of the job that builds them", Images: []string{}})
 	}
 	if m.in.Changes == nil {
@@ -68,7 +68,7 @@ func (m *maker) staleItems() []Item {
 			why = append(why, fmt.Sprintf("%d %s", c.N, c.What))
 		}
 		text := fmt.Sprintf("has not been seen on a GPU: of %s none counts (%s)", count(len(rows), "row"), strings.Join(why, ", "))
-		g.add(text, Item{State: Noted, Text: text, Do: "Run 'cudabuild gpu --ledger ledger oci:out/images:TAG' on a host with a GPU."}, m.in.Run.Cells[i].ID)
+		g.add(text, Item{State: Noted, Text: text, Do: fmt.Sprintf("Run 'cudabuild gpu --ledger ledger oci:%s:TAG' on a host with a GPU.", m.folder())}, m.in.Run.Cells[i].ID)
 	}
 	return g.told()
 }
@@ -90,9 +90,9 @@ func (m *maker) endItems() []Item {
 		}
 		switch {
 		case branch && len(e.Hosts) == 0:
-			item.Text += ": no host here has it."
+			item.Text += ": no host is known here that has it."
 		case branch:
-			item.Text += ": " + hosts(e.Hosts) + " " + has(len(e.Hosts)) + " it."
+			item.Text += ": " + hosts(e.Hosts) + " " + verb("has", len(e.Hosts)) + " it."
 			item.Do = "update the driver there"
 		case e.Ended:
 			item.Text += ": it concerns " + who(e.Images) + "."
@@ -104,13 +104,6 @@ func (m *maker) endItems() []Item {
 		all = append(all, item)
 	}
 	return all
-}
-
-func has(n int) string {
-	if n == 1 {
-		return "has"
-	}
-	return "have"
 }
 
 // branchThatEnds is the driver branch whose end it is, "" if it is that of something else.

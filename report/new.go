@@ -15,7 +15,7 @@ import (
 
 // New makes the document. Nothing in it is shared with the input that would change with it, and no list is nil.
 func New(in Input) *Document {
-	m := &maker{in: in, answers: map[string]int{}, newest: map[string]gpu.Observation{}, layers: map[string]int{}, rules: map[string]verify.Rule{}}
+	m := &maker{in: in, answers: map[string]int{}, newest: map[string]gpu.Observation{}, layers: map[string]int{}, rules: map[string]verify.Rule{}, failHere: map[string]bool{}}
 	for _, rule := range verify.Rules() {
 		m.rules[rule.ID] = rule
 	}
@@ -56,6 +56,7 @@ type maker struct {
 	ids     map[string]int // how many cells have one
 	// oldestDriver is by the digest of an image.
 	oldestDriver map[string]string
+	failHere     map[string]bool // IDs of images that do not run where hosts are; known with what is to do
 }
 
 // repository is the one that the images were looked for in, as the user wrote it; "" if none was.
@@ -95,7 +96,7 @@ func (m *maker) sources() []Source {
 				all[i].Says = runSays(m.in.Before)
 			}
 		case "ledger":
-			if j := slices.IndexFunc(m.in.Ledgers, func(l Ledger) bool { return l.Name == s.Name }); j >= 0 {
+			if j := slices.IndexFunc(m.in.Ledgers, func(l Ledger) bool { return l.Name == s.Name && (len(l.Rows) > 0 || s.Problem == "") }); j >= 0 {
 				all[i].Says = ledgerSays(m.in.Ledgers[j].Rows)
 			}
 		}
@@ -122,6 +123,9 @@ func newest(run *record.Run) (day time.Time) {
 }
 
 func ledgerSays(rows []gpu.Observation) string {
+	if len(rows) == 0 {
+		return "no rows"
+	}
 	hosts, standIns := map[string]bool{}, 0
 	for _, o := range rows {
 		hosts[hostOf(o)] = true
@@ -134,14 +138,6 @@ func ledgerSays(rows []gpu.Observation) string {
 		says += fmt.Sprintf(", %d of them of stand-ins", standIns)
 	}
 	return says
-}
-
-// count is "1 image", "3 images".
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // orEmpty is a list that is never nil.

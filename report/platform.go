@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/compat"
 	"github.com/cudabuild/cudabuild/contents"
 	"github.com/cudabuild/cudabuild/record"
@@ -23,7 +22,7 @@ const mostFindings = 100
 func (m *maker) platform(at, i int, c record.Cell, r verify.Report) Platform {
 	p := Platform{
 		Platform: r.Platform, Digest: r.Digest, Verdict: m.verdictOf(r), Findings: m.findings(r),
-		Layers: []int{}, History: []Step{}, Env: []string{}, From: madeFrom(c, r.Digest), Grid: []int{},
+		Layers: []int{}, History: []contents.Step{}, Env: []string{}, From: madeFrom(c, r.Digest), Grid: []int{},
 	}
 	p.Requires, p.Needs = m.requires(r), []string{}
 	untrusted := ""
@@ -48,8 +47,8 @@ func (m *maker) platform(at, i int, c record.Cell, r verify.Report) Platform {
 // contents fills in what is in the image.
 func (m *maker) contents(p *Platform, at int, holds contents.Image) {
 	made := make([]string, len(holds.Layers))
+	p.History = append(p.History, holds.History...)
 	for _, s := range holds.History {
-		p.History = append(p.History, Step{s.CreatedBy, s.Layer})
 		if s.Layer >= 0 && s.Layer < len(made) {
 			made[s.Layer] = s.CreatedBy
 		}
@@ -68,7 +67,7 @@ func (m *maker) contents(p *Platform, at int, holds contents.Image) {
 			j = len(m.doc.Layers)
 			m.layers[l.Digest] = j
 			m.doc.Layers = append(m.doc.Layers, Layer{
-				Digest: l.Digest, DiffID: l.DiffID, SizeBytes: l.SizeBytes, CreatedBy: made[i], Images: []int{}, Packages: orEmpty(packages[i]),
+				Digest: l.Digest, SizeBytes: l.SizeBytes, CreatedBy: made[i], Images: []int{}, Packages: orEmpty(packages[i]),
 			})
 		}
 		if !slices.Contains(m.doc.Layers[j].Images, at) {
@@ -163,6 +162,8 @@ func needs(r verify.Report) []string {
 		say("It needs driver %s or newer: on older ones %s.", p.MinDriver, p.MinDriverWhy)
 	case p.MinDriver != "":
 		say("It needs driver %s or newer.", p.MinDriver)
+	case p.Predictions == nil: // not even an empty list: the record does not say
+		return all
 	case len(p.Predictions) == 0 && len(p.Parts) == 0:
 		return append(all, "It needs nothing of a driver.")
 	}
@@ -190,60 +191,4 @@ func needs(r verify.Report) []string {
 		say("It cannot be told where it runs: %s.", p.Unsure)
 	}
 	return all
-}
-
-// list is "a, b and c", or "none".
-func list(words []string) string {
-	switch n := len(words); n {
-	case 0:
-		return "none"
-	case 1:
-		return words[0]
-	default:
-		return strings.Join(words[:n-1], ", ") + " and " + words[n-1]
-	}
-}
-
-// States of evidence beside attest's.
-const (
-	unchecked = "unchecked" // for want of a key nobody has checked the signature
-	missing   = "missing"   // there is no valid document of the kind
-)
-
-// evidence is what is attached to one platform's image, or why that is not known.
-func (m *maker) evidence(c record.Cell, digest string) (all []Evidence, unread string) {
-	all = []Evidence{}
-	e, known := m.in.Evidence[c.Digest]
-	switch {
-	case c.Digest == "":
-		return all, "the record has no digest of the image"
-	case !known:
-		return all, cmp.Or(m.in.NoEvidence, "nobody has looked")
-	case e.Error != "":
-		return all, e.Error
-	case e.Digest != c.Digest:
-		return all, "what was read is about another image"
-	}
-	i := slices.IndexFunc(e.Images, func(img attest.Image) bool { return img.Digest == digest })
-	if i < 0 {
-		return all, "the repository has nothing of this platform"
-	}
-	for _, d := range e.Images[i].Documents {
-		one := Evidence{Kind: string(d.Kind), State: string(d.State), Signer: d.Signer, Why: d.Why}
-		switch {
-		case d.State != attest.Valid || d.Verified:
-		case d.Signer == "":
-			one.State, one.Why = string(attest.Unsigned), "nobody has signed it"
-		default:
-			one.State, one.Signer, one.Why = unchecked, "", fmt.Sprintf("it says that %s has signed it, and no key was given to check that with", d.Signer)
-		}
-		all = append(all, one)
-	}
-	for _, kind := range e.Images[i].Missing {
-		all = append(all, Evidence{Kind: string(kind), State: missing, Why: "no valid document of this kind is there"})
-	}
-	for _, why := range e.Images[i].Bad {
-		all = append(all, Evidence{State: string(attest.Damaged), Why: why})
-	}
-	return all, ""
 }

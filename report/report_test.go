@@ -64,52 +64,6 @@ func TestNoListIsNull(t *testing.T) {
 	}
 }
 
-// TestRowsOnce: a row that stands in two ledgers and in the record is one.
-func TestRowsOnce(t *testing.T) {
-	t.Parallel()
-	in := fine()
-	again := in.Ledgers[0].Rows[0]
-	in.Ledgers = append(in.Ledgers, report.Ledger{Name: "example-copy", Rows: []gpu.Observation{again}})
-	i := slices.IndexFunc(in.Run.Cells, func(c record.Cell) bool { return c.ID == subject })
-	in.Run.Cells[i].Rows = []record.Row{{Row: again.Row, Host: again.Host}}
-	if rows := write(t, in).image(subject).Rows; len(rows) != 1 || rows[0].File == "" {
-		t.Errorf("rows %+v, want one, of the ledger", rows)
-	}
-}
-
-// TestHostHasItsNewestDriver: a host that was updated has its old driver no more, and rows of two hosts are two.
-func TestHostHasItsNewestDriver(t *testing.T) {
-	t.Parallel()
-	for _, named := range []bool{true, false} {
-		in := fine()
-		old := reporttest.Row(reporttest.Host("gpu1", "535.161.07", "NVIDIA H200", "9.0"), "example-gpu1", subject, "deviceQuery", "direct", reporttest.Today.AddDate(0, -6, 0))
-		in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, old)
-		if !named {
-			for i := range in.Ledgers[0].Rows {
-				in.Ledgers[0].Rows[i].Row.Node = nil
-			}
-		}
-		d := report.New(in)
-		for _, driver := range d.Drivers {
-			if want := map[string]int{"580": 1}[driver.Branch]; len(driver.Hosts) != want {
-				t.Errorf("R%s has hosts %q, want %d", driver.Branch, driver.Hosts, want)
-			}
-		}
-		if says := d.Sources[1].Says; says != "2 rows of 1 host" {
-			t.Errorf("the ledger has %s, want 2 rows of 1 host", says)
-		}
-	}
-	in := fine()
-	one := in.Ledgers[0].Rows[0]
-	one.Row.Started, one.Row.Devices, one.Row.Under = time.Time{}, []string{}, nil
-	two := one
-	two.Host.Driver = "550.54.14"
-	in.Ledgers[0].Rows = []gpu.Observation{one, two}
-	if rows := write(t, in).image(subject).Rows; len(rows) != 2 {
-		t.Errorf("%d rows of two hosts without a start time, want 2", len(rows))
-	}
-}
-
 // TestNotTagged: where the repository lacks tags, no sentence says that images are tagged.
 func TestNotTagged(t *testing.T) {
 	t.Parallel()
@@ -120,21 +74,19 @@ func TestNotTagged(t *testing.T) {
 		in.Absent[c.ID] = []string{c.ID}
 	}
 	p := write(t, in)
-	want := "All 3 images are built and verified, and 1 was seen to run on GPUs; 3 have warnings; above all 12.4-base-debian13 has a tag that is not in the registry: 12.4-base-debian13."
+	want := "All 3 images are built and verified, and 1 was seen to run on GPUs; 3 have warnings; above all 12.4-base-debian13 has a tag that is not in the registry (12.4-base-debian13)."
 	if p.Verdict.Sentence != want || !slices.ContainsFunc(p.Todo, func(i report.Item) bool { return i.Do == "Run 'cudabuild push registry.example/cuda'." }) {
 		t.Errorf("the verdict is %q, want %q, and how to push there", p.Verdict.Sentence, want)
 	}
 }
 
-// TestPassedSince: a failure stays one, and says when it was and that it has passed since.
-func TestPassedSince(t *testing.T) {
+// TestDetails: an item about several images has what is said of each, up to three.
+func TestDetails(t *testing.T) {
 	t.Parallel()
 	in := fine()
-	failed := in.Ledgers[0].Rows[0]
-	failed.Row.Result, failed.Row.Reason, failed.Row.Started = gpu.Failed, "out of luck", failed.Row.Started.AddDate(0, 0, -60)
-	in.Ledgers[0].Rows = append(in.Ledgers[0].Rows, failed)
-	if img := write(t, in).image(subject); img.State != report.Bad || !strings.HasSuffix(img.Why, " (2026-10-02, and it has passed there since)") {
-		t.Errorf("the image is %s, %q", img.State, img.Why)
+	in.Absent = map[string][]string{in.Run.Cells[0].ID: {"a"}, in.Run.Cells[1].ID: {"b"}}
+	if text := fmt.Sprint(write(t, in).Todo); !strings.Contains(text, "12.4-base-debian13 and 12.4-deviceQuery-debian13 have a tag that is not in the registry (a; b).") {
+		t.Errorf("the items are\n%s", text)
 	}
 }
 
@@ -144,23 +96,6 @@ func TestFailsOnBranches(t *testing.T) {
 	want := "8 images fail on R470 (on example-gpu3), 3 on R535 (on example-gpu2), R550 and R570; functions newer than the driver fail in 2 images on R470, 5 on R535"
 	if got := reporttest.Document().Verdict.FailsOn; got != want {
 		t.Errorf("it fails on %q, want %q", got, want)
-	}
-}
-
-// TestRowByConfiguration: the same configuration is the same image, however its layers were packed, and the row says so.
-func TestRowByConfiguration(t *testing.T) {
-	t.Parallel()
-	in := fine()
-	in.Ledgers[0].Rows[0].Row.Digest = reporttest.Digest("packed in another way")
-	p := write(t, in)
-	if rows := p.image(subject).Rows; len(rows) != 1 || rows[0].Discount != "" || !rows[0].ByConfig || p.answers(subject)["seen yes"] != 1 {
-		t.Errorf("rows %+v, want one that counts by its configuration", rows)
-	}
-	if !strings.Contains(p.details, "<td>yes, by the same configuration in another manifest") {
-		t.Error("the page does not say by what the row counts")
-	}
-	if write(t, fine()).image(subject).Rows[0].ByConfig {
-		t.Error("a row of the very digest counts by its configuration")
 	}
 }
 
@@ -205,39 +140,6 @@ func TestStarts(t *testing.T) {
 	p := write(t, fine())
 	if got := p.image(subject).Platforms[0].Starts; got != "deviceQuery, as root, in /" || !strings.Contains(p.details, "A container starts <code>"+got) {
 		t.Errorf("it starts %q", got)
-	}
-}
-
-// TestOutside: rows of no image here are counted, and said of what they are.
-func TestOutside(t *testing.T) {
-	t.Parallel()
-	in := fine()
-	r := &in.Ledgers[0].Rows[0].Row
-	r.Digest, r.Config, r.Cell = reporttest.Digest("x"), "", "another-cell"
-	p := write(t, in)
-	for where, text := range map[string]string{"page": p.page, "Markdown": p.markdown} {
-		if !strings.Contains(text, "Not counted: 1 row is of images that are not in the record.") {
-			t.Errorf("the %s does not say which rows are not counted", where)
-		}
-	}
-}
-
-// TestRowOfAnIndex: of an index nobody knows which platform ran. A pass is then none, and a failure one of all platforms.
-func TestRowOfAnIndex(t *testing.T) {
-	t.Parallel()
-	const two = "12.4-base-debian13"
-	for _, result := range []gpu.Result{gpu.Passed, gpu.Failed} {
-		in := fine()
-		r := &in.Ledgers[0].Rows[0].Row
-		r.Cell, r.Digest, r.Config, r.Result = two, reporttest.Digest("index of "+two), "", result
-		p := write(t, in)
-		n, img := p.answers(two), p.image(two)
-		switch {
-		case result == gpu.Passed && (n["seen"] > 0 || img.State != report.Good || img.Rows[0].Discount != "platform not known"):
-			t.Errorf("passed: %v, %s, %+v, want nothing seen", n, img.State, img.Rows)
-		case result == gpu.Failed && (n["disagrees no"] != 2 || img.State != report.Bad):
-			t.Errorf("failed: %v, %s, want a failure on both platforms", n, img.State)
-		}
 	}
 }
 

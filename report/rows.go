@@ -18,6 +18,7 @@ import (
 const (
 	earlierImage  = "earlier image"
 	otherPlatform = "platform not known" // it passed, and is of an index of several platforms
+	undated       = "no date"            // or that of a clock that was never set
 	fromTheFuture = "date in the future"
 	unverified    = "image not verified"
 )
@@ -39,6 +40,11 @@ func (s seen) counts() bool { return s.row.Discount == "" }
 // against reports whether it is a failure that nobody predicted.
 func (s seen) against() bool {
 	return s.counts() && s.fails && (s.disagrees || s.Row.Prediction.Result == "")
+}
+
+// place is where a row was seen, and what ran there.
+func (s seen) place() [6]string {
+	return [...]string{hostOf(s.Observation), s.row.GPU, s.row.Driver, s.row.Test, s.row.Engine, s.row.Sharing}
 }
 
 // found is where a digest is in the record.
@@ -177,17 +183,29 @@ func (m *maker) see(o gpu.Observation, platforms []int) seen {
 }
 
 func (s seen) discount(today time.Time) string {
-	why := s.Discount()
-	switch {
+	date := oddDate(s.row.Started, today)
+	switch why := s.Discount(); {
 	case why != "":
 		return why
+	case date != "":
+		return date
 	case len(s.platforms) == 0:
 		return earlierImage
 	case s.platforms[0] < 0:
 		return otherPlatform
 	case !compat.IsVersion(s.row.Driver):
 		return gpu.WithoutDriver
-	case s.row.Started.After(today.AddDate(0, 0, 1)):
+	}
+	return ""
+}
+
+// oddDate is why nobody can tell when a row was seen, "" if its date can be one.
+func oddDate(started, today time.Time) string {
+	const firstCUDA = 2007
+	switch {
+	case started.Year() < firstCUDA:
+		return undated
+	case started.After(today.AddDate(0, 0, 1)):
 		return fromTheFuture
 	}
 	return ""
@@ -198,52 +216,6 @@ func sharing(s *gpu.Sharing) string {
 		return ""
 	}
 	return fmt.Sprintf("%d of %d clients by %s, %d %% of the threads", s.Client+1, s.Clients, s.By, s.Threads)
-}
-
-// hostOf names a host, as far as rows tell hosts apart: by its node, or its GPUs.
-func hostOf(o gpu.Observation) string {
-	if o.Row.Node != nil && o.Row.Node.Name != "" {
-		return o.Row.Node.Name
-	}
-	if len(o.Host.GPUs) == 0 {
-		return o.Driver()
-	}
-	name := ""
-	for _, g := range o.Host.GPUs {
-		name += " " + g.UUID
-	}
-	return name
-}
-
-// hostName is how people call a host.
-func hostName(o gpu.Observation) string {
-	if o.Row.Node != nil && o.Row.Node.Name != "" {
-		return o.Row.Node.Name
-	}
-	model, _ := o.Device()
-	return "a host with " + cmp.Or(model, "a GPU")
-}
-
-// seenHost notes the newest row of a host. Stand-ins are none.
-func (m *maker) seenHost(o gpu.Observation) {
-	if o.Row.StandIn || o.Host.StandIn || o.Row.Dry || !compat.IsVersion(o.Driver()) {
-		return
-	}
-	if newest, known := m.newest[hostOf(o)]; !known || o.Row.Started.After(newest.Row.Started) {
-		m.newest[hostOf(o)] = o
-	}
-}
-
-// hosts are the hosts that have a driver branch, by their newest rows: they may have had another before.
-func (m *maker) hosts(branch string) []string {
-	names := []string{}
-	for _, o := range m.newest {
-		if branchOf(o.Driver()) == branch {
-			names = append(names, hostName(o))
-		}
-	}
-	slices.Sort(names)
-	return names
 }
 
 func branchOf(driver string) string { return strconv.Itoa(compat.Major(driver)) }

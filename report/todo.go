@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // kinds are what items are about, the most urgent first: an image that fails where it is used before one that was never tagged.
@@ -56,23 +54,11 @@ func (m *maker) todo() []Item {
 	return orEmpty(all)
 }
 
-// sentence is an instruction, ours or a hint of others, with a capital and a full stop. A path or a command keeps its letters.
-func sentence(s string) string {
-	word, _, _ := strings.Cut(s, " ")
-	plain := !strings.ContainsFunc(strings.TrimRight(word, ",:;"), func(r rune) bool { return !unicode.IsLower(r) }) && !strings.HasPrefix(s, "cudabuild ")
-	if first, n := utf8.DecodeRuneInString(s); plain && n > 0 {
-		s = string(unicode.ToUpper(first)) + s[n:]
-	}
-	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
-		return s
-	}
-	return s + "."
-}
-
 // group is items by what they say, in the order of their first images.
 type group struct {
-	items []Item
-	at    map[string]int
+	items   []Item
+	at      map[string]int
+	details map[string][]string // by text, one of each image
 }
 
 // add adds an image to the item of a reason, whose text begins with a verb.
@@ -90,34 +76,33 @@ func (g *group) add(reason string, item Item, id string) {
 	addTo(&g.items[i].Images, id)
 }
 
-// who names the images of an item: one or two by their IDs, more by their number.
-func who(ids []string) string {
-	if len(ids) == 1 || len(ids) == 2 {
-		return list(ids)
+// mostDetails of an item are told.
+const mostDetails = 3
+
+// fault adds a fault of an image. Of several that are alike the first one's detail counts.
+func (g *group) fault(f fault, id string) {
+	reason := string(f.state) + f.why
+	if i, known := g.at[reason]; !known || !slices.Contains(g.items[i].Images, id) {
+		if g.details == nil {
+			g.details = map[string][]string{}
+		}
+		details := g.details[f.why]
+		addTo(&details, f.detail)
+		g.details[f.why] = details
 	}
-	return fmt.Sprintf("%d images", len(ids))
+	g.add(reason, Item{State: f.state, Text: f.why, Do: f.hint}, id)
 }
 
 // told are the items, each with who they are about before the rest of its text.
 func (g *group) told() []Item {
 	for i, item := range g.items {
-		verb, rest, _ := strings.Cut(strings.TrimSuffix(item.Text, "."), " ")
-		if many, known := plural[verb]; known && len(item.Images) > 1 {
-			verb = many
+		details := g.details[item.Text]
+		if more := len(details) - mostDetails; more > 0 {
+			details = append(details[:mostDetails:mostDetails], fmt.Sprintf("%d more", more))
 		}
-		g.items[i].Text = who(item.Images) + " " + verb + " " + rest + "."
+		item.Text += inBrackets(details...)
+		does, rest, _ := strings.Cut(strings.TrimSuffix(item.Text, "."), " ")
+		g.items[i].Text = who(item.Images) + " " + verb(does, len(item.Images)) + " " + rest + "."
 	}
 	return g.items
 }
-
-// detailed are the items as told, with what is said of one image where there is but one.
-func (g *group) detailed(details map[string]string) []Item {
-	for i, item := range g.items {
-		if len(item.Images) == 1 {
-			g.items[i].Text = details[item.Text]
-		}
-	}
-	return g.told()
-}
-
-var plural = map[string]string{"has": "have", "was": "were", "is": "are", "does": "do", "stands": "stand", "runs": "run"}

@@ -29,12 +29,12 @@ func (m *maker) verdict() Verdict {
 	if len(m.in.Absent)+len(m.in.Elsewhere) > 0 { // in the record they are, and not where they were pushed
 		done = "built and verified"
 	}
-	first := fmt.Sprintf("%d of %s %s %s", well, count(len(images), "image"), are(len(images)), done)
+	first := fmt.Sprintf("%d of %s %s %s", well, count(len(images), "image"), verb("is", len(images)), done)
 	if well == len(images) && well > 1 {
 		first = fmt.Sprintf("All %d images are %s", well, done)
 	}
 	if n := m.seenRunning(); n > 0 {
-		first += fmt.Sprintf(", and %d %s seen to run on GPUs", n, were(n))
+		first += fmt.Sprintf(", and %d %s seen to run on GPUs", n, verb("was", n))
 	}
 	var counts []string
 	for _, c := range []struct {
@@ -65,10 +65,10 @@ func (m *maker) verdict() Verdict {
 	}
 	more := len(counts)
 	if n := len(m.gone()); n > 0 {
-		counts = append(counts, fmt.Sprintf("%d of the earlier run %s missing", n, are(n)))
+		counts = append(counts, fmt.Sprintf("%d of the earlier run %s missing", n, verb("is", n)))
 	}
-	if n := m.failHere(); n > 0 {
-		counts = append(counts, fmt.Sprintf("%d %s on driver branches that hosts here have", n, fails(n)))
+	if n := len(m.failHere); n > 0 {
+		counts = append(counts, fmt.Sprintf("%d %s on driver branches that hosts here have", n, verb("fails", n)))
 	}
 	warned := unread > 0 || len(counts) > more
 	clauses := []string{first}
@@ -115,38 +115,4 @@ func (m *maker) seenRunning() (n int) {
 		}
 	}
 	return n
-}
-
-// failHere counts the images that do not run where hosts here are.
-func (m *maker) failHere() int {
-	var ids []string
-	for _, item := range m.doc.Todo {
-		if item.Kind == "fails-on" && item.State == Warned {
-			for _, id := range item.Images {
-				addTo(&ids, id)
-			}
-		}
-	}
-	return len(ids)
-}
-
-func fails(n int) string {
-	if n == 1 {
-		return "fails"
-	}
-	return "fail"
-}
-
-func were(n int) string {
-	if n == 1 {
-		return "was"
-	}
-	return "were"
-}
-
-func are(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/cudabuild/cudabuild/attest"
 	"github.com/cudabuild/cudabuild/record"
 	"github.com/cudabuild/cudabuild/verify"
 )
@@ -114,16 +113,12 @@ func (m *maker) since(g *group) {
 // rowItems are what GPUs showed and nobody had predicted.
 func (m *maker) rowItems() []Item {
 	var g group
-	details := map[string]string{}
 	for i := range m.rows {
 		for _, f := range m.shown(i) {
-			g.add(f.why, Item{State: f.state, Text: f.why, Do: f.hint}, m.in.Run.Cells[i].ID)
-			if details[f.why] == "" { // the newest of an image comes first
-				details[f.why] = f.says()
-			}
+			g.fault(f, m.in.Run.Cells[i].ID)
 		}
 	}
-	return g.detailed(details)
+	return g.told()
 }
 
 // slowerItems are images with figures beyond their limit.
@@ -131,8 +126,7 @@ func (m *maker) slowerItems() []Item {
 	var g group
 	for _, t := range m.doc.Trends {
 		if t.slower() {
-			f := t.fault()
-			g.add(t.Image+f.why, Item{State: f.state, Text: f.why, Do: f.hint}, t.Image)
+			g.fault(t.fault(), t.Image)
 		}
 	}
 	return g.told()
@@ -151,49 +145,4 @@ func (m *maker) sourceItems() (all []Item) {
 		}
 	}
 	return all
-}
-
-// evidenceItems are what is wrong in a registry.
-func (m *maker) evidenceItems() []Item {
-	var g group
-	details := map[string]string{}
-	for _, c := range m.in.Run.Cells {
-		for _, f := range m.attached(c) {
-			g.add(string(f.state)+f.why, Item{State: f.state, Text: f.why, Do: f.hint}, c.ID)
-			details[f.why] = f.says()
-		}
-	}
-	return append(g.detailed(details), m.uncheckedItems()...)
-}
-
-// uncheckedItems say, in one item for all images, that no key was given to check signatures of evidence with. That makes no
-// image worse: who pushes without a key would have all of them warned for ever. Nothing else claims that evidence is signed.
-func (m *maker) uncheckedItems() []Item {
-	ids, unsigned := []string{}, 0
-	for _, img := range m.doc.Images {
-		var none, some bool // are signed, of those that hold
-		for _, p := range img.Platforms {
-			for _, e := range p.Evidence {
-				none, some = none || e.State == string(attest.Unsigned), some || e.State == unchecked
-			}
-		}
-		switch {
-		case m.in.Evidence[img.Digest].Key != "" || !none && !some:
-			continue
-		case none:
-			unsigned++
-		}
-		ids = append(ids, img.ID)
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	text, do := fmt.Sprintf("Nobody has checked who signed the evidence of %s", who(ids)), "Give --key and the public key that must have signed it."
-	switch {
-	case unsigned == len(ids):
-		text, do = fmt.Sprintf("The evidence of %s is not signed", who(ids)), "Push with --sign-key if somebody is to check it."
-	case unsigned > 0:
-		text += fmt.Sprintf("; that of %d is not signed", unsigned)
-	}
-	return []Item{{State: Noted, Text: text + ".", Do: do, Images: ids}}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -71,6 +72,13 @@ func readBuilt(ctx context.Context, run *runFiles, verifier *verify.Verifier, sh
 			}
 		}
 	}
+	gone := "the image is not beside the record any more"
+	switch {
+	case built.problem != nil:
+		gone = "images beside the record could not be read"
+	case len(built.layouts) == 0:
+		gone = "no images lie beside the record"
+	}
 	source := report.Source{Kind: "images", Name: filepath.Join(filepath.Dir(run.files[0]), "images")}
 	in.Contents, in.Reports, in.Unread = map[string]contents.Image{}, map[string]verify.Report{}, map[string]string{}
 	var one sync.Mutex
@@ -83,27 +91,28 @@ func readBuilt(ctx context.Context, run *runFiles, verifier *verify.Verifier, sh
 		defer one.Unlock()
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			in.Unread[all[i]] = "the image is not beside the record any more"
-			if len(built.layouts) == 0 {
-				in.Unread[all[i]] = "no images lie beside the record"
-			}
+			in.Unread[all[i]] = gone
 		case err != nil: // it is there, and not whole: what the record says of it holds no longer
 			in.Unread[all[i]], in.Reports[all[i]] = err.Error(), verify.Unread(all[i], err)
-			problems[i] = err
+			problems[i] = fmt.Errorf("%s: %w", all[i], err)
 		default:
 			in.Contents[all[i]], in.Reports[all[i]] = held, judged
 			if judged.Error != "" {
-				problems[i] = errors.New(judged.Error)
+				problems[i] = fmt.Errorf("%s: %s", all[i], judged.Error)
 			}
 		}
 	})
 	m.End(ctx.Err())
-	source.Says = fmt.Sprintf("%d of %s read", len(in.Contents), counted(len(all), "image"))
-	for _, err := range append(problems, built.problem) {
-		if err != nil {
-			source.Problem, source.Do = err.Error(), hint.Of(err)
-			break
-		}
+	source.Says = "there is none to read"
+	if len(all) > 0 {
+		source.Says = fmt.Sprintf("%d of %s read", len(in.Contents), counted(len(all), "image"))
+	}
+	problems = slices.DeleteFunc(append(problems, built.problem), func(err error) bool { return err == nil })
+	if len(problems) > 0 {
+		source.Problem, source.Do = problems[0].Error(), hint.Of(problems[0])
+	}
+	if more := len(problems) - 1; more > 0 {
+		source.Problem += fmt.Sprintf(", and %d more", more)
 	}
 	in.Sources = append(in.Sources, source)
 	return ctx.Err()
@@ -121,8 +130,8 @@ func (b builtImages) read(ctx context.Context, verifier *verify.Verifier, hash s
 	if err == nil && judged.Verdict == verify.Unknown {
 		err = errors.New(judged.Error)
 	}
-	if err != nil { // also of a blob that is not there, as the image is
-		err = fmt.Errorf("%s is not whole: %s", ref, strings.ReplaceAll(err.Error(), ref+": ", ""))
+	if err != nil { // also of a blob that is not there, as the image is. Without its name: images that lack one layer have one reason
+		err = errors.New("it is not whole: " + strings.ReplaceAll(err.Error(), ref+": ", ""))
 	}
 	return held, judged, err
 }

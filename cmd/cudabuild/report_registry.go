@@ -36,7 +36,7 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 	}
 	var cells []record.Cell
 	for _, c := range in.Run.Cells {
-		if c.Digest != "" && len(c.Tags) > 0 {
+		if c.Status == record.Passed && c.Digest != "" && len(c.Tags) > 0 { // tags of others stay where they were
 			cells = append(cells, c)
 		}
 	}
@@ -55,11 +55,12 @@ func (s *reportSources) readPublished(ctx context.Context, o attest.Options, sho
 		if source.Kind != "registry" {
 			continue
 		}
-		in.Sources[i].Says = p.says(len(cells))
-		if err != nil {
-			in.NoEvidence = s.written + " could not be read"
-			in.Sources[i].Problem, in.Sources[i].Do = err.Error(), registry.Hint(err)
+		if err == nil {
+			in.Sources[i].Says = p.says(len(cells))
+			continue
 		}
+		in.NoEvidence = s.written + " could not be read"
+		in.Sources[i].Problem, in.Sources[i].Do = err.Error(), registry.Hint(err)
 	}
 	return ctx.Err()
 }
@@ -107,6 +108,9 @@ func (p *published) look(ctx context.Context, s *reportSources, looker *attest.L
 
 // says what stands under the tags of so many cells.
 func (p *published) says(of int) string {
+	if of == 0 {
+		return "it was not asked: no image has passed"
+	}
 	text := fmt.Sprintf("%d of %s are there under all their tags", p.same, counted(of, "image"))
 	if len(p.other) > 0 {
 		text += "; a tag names another image: " + few(p.other)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cudabuild/cudabuild/compat"
+	"github.com/cudabuild/cudabuild/contents"
 	"github.com/cudabuild/cudabuild/recipes"
 	"github.com/cudabuild/cudabuild/report"
 	"github.com/cudabuild/cudabuild/support"
@@ -130,7 +131,7 @@ func (b *big) image(r *recipes.Recipe, kind string, chain []recipes.Flavor, samp
 	for _, platform := range r.Release.Platforms {
 		p := report.Platform{
 			Platform: platform, Digest: img.Digest, Verdict: img.Verdict, Findings: findings, EvidenceUnread: "no repository was named",
-			Evidence: []report.Evidence{}, Layers: []int{}, History: []report.Step{}, Env: []string{}, Grid: []int{},
+			Evidence: []report.Evidence{}, Layers: []int{}, History: []contents.Step{}, Env: []string{}, Grid: []int{},
 			Requires: []report.Requirement{}, Needs: []string{}, From: []report.Part{},
 		}
 		if len(r.Release.Platforms) > 1 && p.Digest != "" {
@@ -166,9 +167,9 @@ func (b *big) fill(p *report.Platform, r *recipes.Recipe, id string, chain []rec
 		p.Layers = append(p.Layers, b.layer("place "+id+p.Platform, p.Platform, 1<<20, nil))
 	}
 	for i, l := range p.Layers {
-		p.History = append(p.History, report.Step{CreatedBy: b.Layers[l].CreatedBy, Layer: i})
+		p.History = append(p.History, contents.Step{CreatedBy: b.Layers[l].CreatedBy, Layer: i})
 	}
-	p.History = append(p.History, report.Step{CreatedBy: "ENV NVIDIA_VISIBLE_DEVICES=all", Layer: -1})
+	p.History = append(p.History, contents.Step{CreatedBy: "ENV NVIDIA_VISIBLE_DEVICES=all", Layer: -1})
 	require := r.Release.RequireFor(p.Platform)
 	p.Env = append(p.Env, "NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_DRIVER_CAPABILITIES=compute,utility", "NVIDIA_REQUIRE_CUDA="+require,
 		"CUDA_VERSION="+r.Release.Version, "LD_LIBRARY_PATH=/usr/local/cuda/lib64")
@@ -189,7 +190,7 @@ func (b *big) layer(name, platform string, size int64, names []string) int {
 	at = len(b.Layers)
 	b.layers[name] = at
 	_, arch, _ := strings.Cut(platform, "/")
-	l := report.Layer{Digest: digest(name), DiffID: digest("tar of " + name), SizeBytes: size + int64(number(name)%100_000), CreatedBy: name, Packages: []report.Package{}}
+	l := report.Layer{Digest: digest(name), SizeBytes: size + int64(number(name)%100_000), CreatedBy: name, Packages: []report.Package{}}
 	for _, p := range names {
 		n, version, _ := strings.Cut(p, "=")
 		l.Packages = append(l.Packages, report.Package{Name: n, Version: version, Arch: arch, Manager: "dpkg"})

@@ -21,10 +21,10 @@ func split(id string) (system, cuda, kind string) {
 // holds is what is in an image: a root that all of an OS share, the runtime that all of a CUDA release share, and its own layer.
 func holds(id string, r verify.Report) contents.Image {
 	system, cuda, kind := split(id)
-	img := contents.Image{Digest: r.Digest}
+	img := contents.Image{}
 	add := func(name, by string, size int64, packages ...string) {
 		n := len(img.Layers)
-		img.Layers = append(img.Layers, contents.Layer{Digest: Digest(name + r.Platform), DiffID: Digest("unpacked " + name + r.Platform), SizeBytes: size})
+		img.Layers = append(img.Layers, contents.Layer{Digest: Digest(name + r.Platform), SizeBytes: size})
 		img.History = append(img.History, contents.Step{CreatedBy: by, Layer: n})
 		for _, p := range packages {
 			name, version, _ := strings.Cut(p, " ")

@@ -12,8 +12,12 @@ import (
 	"github.com/cudabuild/cudabuild/report"
 )
 
-// mostColumns are the newest driver branches, and those that hosts have.
-const mostColumns = 8
+const (
+	// mostColumns of driver branches are shown, and all of which there are rows.
+	mostColumns = 10
+	// oldest is the branch before which those that get no updates are shown only if there are rows of them.
+	oldest = "535"
+)
 
 // grid says where images run, by driver branch; images of which the same is known stand in one line.
 func grid(b *bytes.Buffer, d *report.Document) {
@@ -51,7 +55,7 @@ func grid(b *bytes.Buffer, d *report.Document) {
 		if driver.Ended {
 			name += " (ended)"
 		}
-		if len(driver.Seen) > 0 {
+		if len(driver.Hosts) > 0 {
 			name += " (here)"
 		}
 		fmt.Fprintf(b, " %s |", text(name))
@@ -61,27 +65,27 @@ func grid(b *bytes.Buffer, d *report.Document) {
 	for i := range shown {
 		fmt.Fprintf(b, "| %s | %s |\n", text(some(ids[i], 4)), lines[i])
 	}
-	leftOut(b, len(lines)-shown, "lines", "those shown come first")
-	leftOut(b, len(d.Drivers)-len(columns), "driver branches", "those shown have hosts here, or are R535 and newer")
+	leftOut(b, len(lines)-shown, "line", "those shown come first")
+	leftOut(b, len(d.Drivers)-len(columns), "column", "those shown are of driver branches that rows here are of, or that are R535 and newer")
 }
 
-// watched are the columns that are shown, as on the page: newest first, and last what has ended and no host has.
-func watched(d *report.Document) (columns []int) {
+// watched are the columns that are shown, in the order of the page: first the branches that get updates or that a host here has,
+// then the others, the newest first.
+func watched(d *report.Document) []int {
+	var kept, over []int
+	for i, driver := range slices.Backward(d.Drivers) {
+		if driver.Ended && len(driver.Hosts) == 0 {
+			over = append(over, i)
+		} else {
+			kept = append(kept, i)
+		}
+	}
 	room := mostColumns
-	for i := len(d.Drivers) - 1; i >= 0; i-- {
-		if len(d.Drivers[i].Seen) > 0 || room > 0 && (!d.Drivers[i].Ended || compat.Compare(d.Drivers[i].Branch, "535") >= 0) {
-			columns = append(columns, i)
-			room--
-		}
-	}
-	over := func(i int) int {
-		if d.Drivers[i].Ended && len(d.Drivers[i].Seen) == 0 {
-			return 1
-		}
-		return 0
-	}
-	slices.SortStableFunc(columns, func(a, b int) int { return over(a) - over(b) })
-	return columns
+	return slices.DeleteFunc(append(kept, over...), func(i int) bool {
+		driver := d.Drivers[i]
+		room--
+		return len(driver.Seen) == 0 && (room < 0 || driver.Ended && compat.Compare(driver.Branch, oldest) < 0)
+	})
 }
 
 // column sums up what is known of an image on a driver branch.
@@ -110,14 +114,14 @@ func column(d *report.Document, p report.Platform, driver int) string {
 		otherwise = otherwise || a.How == report.Disagrees
 	}
 	all := n["yes"] + n["limited"] + n["no"] + n[""]
-	word := "○ yes"
+	gpus, word := counted(all, "GPU"), "○ yes"
 	switch {
 	case all == 0:
 		return "-"
 	case n["no"] == all:
 		word = "× no"
 	case n["no"] > 0:
-		word = fmt.Sprintf("× not on %d of %d GPUs", n["no"], all)
+		word = fmt.Sprintf("× not on %d of %s", n["no"], gpus)
 	case n[""] > 0:
 		word = "? not known"
 	case n["limited"] > 0:
@@ -129,7 +133,7 @@ func column(d *report.Document, p report.Platform, driver int) string {
 	case failed > 0:
 		word += fmt.Sprintf(", ✖ seen to fail on %d", failed)
 	case seen > 0:
-		word += fmt.Sprintf(", ● seen to run on %d of %d GPUs", seen, all)
+		word += fmt.Sprintf(", ● seen to run on %d of %s", seen, gpus)
 	}
 	return word
 }

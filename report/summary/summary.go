@@ -80,7 +80,7 @@ func outside(b *bytes.Buffer, d *report.Document) {
 		words = append(words, text(c.Rows()))
 	}
 	fmt.Fprintf(b, "\nNot counted: %s.\n", strings.Join(words, "; "))
-	leftOut(b, len(d.Outside)-len(words), "such images", "those shown have most rows")
+	leftOut(b, len(d.Outside)-len(words), "such image", "those shown have most rows")
 }
 
 func todo(b *bytes.Buffer, d *report.Document) {
@@ -133,7 +133,7 @@ func images(b *bytes.Buffer, d *report.Document) {
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", text(img.ID), state, size, text(short(img.Digest)), text(seen(d, img)), text(img.Why))
 	}
-	leftOut(b, len(d.Images)-len(list), "images", "those shown are the worst")
+	leftOut(b, len(d.Images)-len(list), "image", "those shown are the worst")
 }
 
 // seen says what rows of this very image showed.
@@ -186,7 +186,7 @@ func changes(b *bytes.Buffer, d *report.Document) {
 	for _, c := range d.Changes.Counts() {
 		counts = append(counts, fmt.Sprintf("%d %s", c.N, c.What))
 	}
-	fmt.Fprintf(b, "Of %d images: %s.\n\n", len(d.Changes.Images), strings.Join(counts, ", "))
+	fmt.Fprintf(b, "Of %s: %s.\n\n", counted(len(d.Changes.Images), "image"), strings.Join(counts, ", "))
 	judged(b, d.Changes)
 	if len(d.Changes.Causes) == 0 {
 		return
@@ -204,7 +204,7 @@ func changes(b *bytes.Buffer, d *report.Document) {
 	for n, c := range list {
 		fmt.Fprintf(b, "| %s: %s | %s | %s | %d |\n", text(string(c.Kind)), text(c.What), text(c.Place), text(some(of[n], 4)), c.Changes)
 	}
-	leftOut(b, len(d.Changes.Causes)-len(list), "causes", "those shown have most changes")
+	leftOut(b, len(d.Changes.Causes)-len(list), "cause", "those shown have most changes")
 }
 
 // judged lists the images of which tags, verdicts, predictions or rows changed, or that are there on one side alone.
@@ -226,7 +226,7 @@ func judged(b *bytes.Buffer, r *diff.Result) {
 		}
 		fmt.Fprintf(b, "| %s %s | %s | %s | %d | %d |\n", text(i.Cell), text(i.Platform), is, verdict, len(i.Predictions), len(i.Rows))
 	}
-	leftOut(b, len(list)-min(len(list), mostRows), "images", "those shown come first")
+	leftOut(b, len(list)-min(len(list), mostRows), "image", "those shown come first")
 	b.WriteString("\n")
 }
 
@@ -237,20 +237,20 @@ func ends(b *bytes.Buffer, d *report.Document) {
 	b.WriteString("\n### Ends\n\n| what | ends | concerns |\n| --- | --- | --- |\n")
 	list := d.Ends[:min(len(d.Ends), mostRows)]
 	for _, e := range list {
-		when := fmt.Sprintf("%s, in %d days", e.End.Date, e.Days)
+		when := fmt.Sprintf("%s, in %s", e.End.Date, counted(e.Days, "day"))
 		switch {
 		case !e.Ended && e.Days == 0:
 			when = e.End.Date + ", today"
 		case e.Ended:
 			when = strings.TrimSuffix("✗ ended "+e.End.Date, " ")
 		}
-		concerns := fmt.Sprintf("%d images", len(e.Images))
+		concerns := counted(len(e.Images), "image")
 		if len(e.Images) == 0 {
-			concerns = cmp.Or(some(e.Hosts, 4), "no host here")
+			concerns = cmp.Or(some(e.Hosts, 4), "no host that is known here")
 		}
 		fmt.Fprintf(b, "| %s | %s | %s |\n", text(e.End.What), text(when), text(concerns))
 	}
-	leftOut(b, len(d.Ends)-len(list), "ends", "those shown come first")
+	leftOut(b, len(d.Ends)-len(list), "end", "those shown come first")
 }
 
 func looser(b *bytes.Buffer, d *report.Document) {
@@ -266,14 +266,22 @@ func looser(b *bytes.Buffer, d *report.Document) {
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", text(l.Image), text(l.Requires), text(l.Could), text(admits))
 	}
-	leftOut(b, len(d.Looser)-len(list), "requirements", "those shown come first")
+	leftOut(b, len(d.Looser)-len(list), "requirement", "those shown come first")
 }
 
 // leftOut says what a table does not show.
 func leftOut(b *bytes.Buffer, n int, what, which string) {
 	if n > 0 {
-		fmt.Fprintf(b, "\n**%d %s more are left out here**; %s. The page has all.\n", n, what, which)
+		fmt.Fprintf(b, "\n**Left out here: %s**; %s. The page has all.\n", counted(n, "more "+what), which)
 	}
+}
+
+// counted is "1 image", "3 images".
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // some are the first of a list, and how many more there are.

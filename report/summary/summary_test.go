@@ -53,13 +53,43 @@ func TestMarkdownSaysWhatItLeavesOut(t *testing.T) {
 	t.Parallel()
 	d := reporttest.Big(2196, 19, 8)
 	got := markdown(t, d)
-	if len(got) > 1<<20 || !strings.Contains(got, fmt.Sprintf("%d images more are left out", len(d.Images)-250)) {
+	if len(got) > 1<<20 || !strings.Contains(got, fmt.Sprintf("Left out here: %d more images", len(d.Images)-250)) {
 		t.Errorf("%d bytes of Markdown for %d images, want less than 1 MiB that say what is left out", len(got), len(d.Images))
 	}
 	last := d.Images[len(d.Images)-1].ID
 	d.Images[len(d.Images)-1].State = report.Bad
 	if got := markdown(t, d); !strings.Contains(got, "| "+last+" | ✗ failed") {
 		t.Errorf("the failed image %s is left out, want the worst first", last)
+	}
+}
+
+// TestOneOfAKind: of one thing no sentence speaks as of many.
+func TestOneOfAKind(t *testing.T) {
+	t.Parallel()
+	d := reporttest.Document()
+	d.Ends[0].Days, d.GPUs, d.Changes.Images = 1, d.GPUs[:1], d.Changes.Images[:1]
+	for i := range d.Images {
+		for j := range d.Images[i].Platforms {
+			d.Images[i].Platforms[j].Grid = nil
+		}
+	}
+	got := markdown(t, d)
+	if many := regexp.MustCompile(`\b1 (more )?(images|days|columns|GPUs)\b`).FindString(got); many != "" || !strings.Contains(got, ", in 1 day |") {
+		t.Errorf("the Markdown says %q:\n%s", many, got)
+	}
+}
+
+// TestColumns stand in the order of the page, also where a host has had a branch and has it no more.
+func TestColumns(t *testing.T) {
+	t.Parallel()
+	d := reporttest.Document()
+	for i := range d.Drivers {
+		if d.Drivers[i].Branch == "535" {
+			d.Drivers[i].Hosts = nil
+		}
+	}
+	if want := "| images | R620 | R595 | R580 (here) | R470 (ended) (here) | R610 (ended) | R590 (ended) | R570 (ended) | R550 (ended) | R535 (ended) |"; !strings.Contains(markdown(t, d), want) {
+		t.Errorf("the columns are not %s:\n%s", want, markdown(t, d))
 	}
 }
 

@@ -252,14 +252,14 @@ func (w *world) leavesReports(t *testing.T, families []string) {
 	}
 }
 
-// lastStandIn has a run that succeeded, whose artifact report is the one that the workflow left before.
+// lastStandIn has a run that succeeded, whose artifacts are those that the workflow left before.
 const lastStandIn = `#!/bin/sh
 # Stand-in for gh.
 set -eu
 [ "$GH_TOKEN $GH_REPO" = 'the token of the run Acme/images' ]
 case $* in
   'run list -w cuda.yml -b main -s success -L 1 --json databaseId -q .[].databaseId') echo 4710 ;;
-  'run download 4710 -n report -D last') cp -r 'WORLD/machine/artifacts/report' last ;;
+  'run download 4710 -p run-* -D last') mkdir last && cp -r 'WORLD/machine/artifacts/'run-* last ;;
   *) exit 2 ;;
 esac
 `
@@ -279,7 +279,7 @@ func TestSince(t *testing.T) {
 			program(t, filepath.Join(w.dir, "machine", "bin", "gh"), strings.ReplaceAll(lastStandIn, "WORLD", w.dir))
 			w.must(t, file, nil, want)
 			got := w.asked(t, "report -o report.html")
-			for i, command := range []string{"runs ghcr.io/acme/cuda", "runs --since last/runs ghcr.io/acme/cuda"} {
+			for i, command := range []string{"runs ghcr.io/acme/cuda", "runs --since last ghcr.io/acme/cuda"} {
 				if len(got) != 2 || got[i] != "report -o report.html -o report.md "+command {
 					t.Errorf("asked %q, want one report of each run, and that of the second since the first", got)
 				}
