@@ -21,7 +21,6 @@ const (
 // changes is a difference as the page shows it.
 type changes struct {
 	*diff.Result
-	Counts  []report.Count // of images, by what became of them
 	Why     []cause
 	All     []changedImage // in the order of the result, without those that are the same
 	Details bool           // what changed in each image is shown here too
@@ -75,9 +74,6 @@ func changesOf(r *diff.Result, details bool) *changes {
 			lines += n
 		}
 		c.All = append(c.All, view)
-	}
-	for _, count := range r.Counts() {
-		c.Counts = append(c.Counts, report.Count{What: count.What, N: count.N})
 	}
 	return c
 }
