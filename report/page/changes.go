@@ -119,14 +119,10 @@ func says(i diff.Image) string {
 		{len(i.Files), "file"},
 		{len(i.Config), "setting"},
 		{len(i.Predictions), "prediction"},
-		{len(i.Rows), "result on a GPU"},
+		{len(i.Rows), "GPU result"},
 	} {
-		switch {
-		case l.n == 1:
-			lists = append(lists, "1 "+l.what)
-		case l.n > 1:
-			one, on, _ := strings.Cut(l.what, " ")
-			lists = append(lists, strings.TrimSpace(fmt.Sprintf("%d %ss %s", l.n, one, on)))
+		if l.n > 0 {
+			lists = append(lists, many(l.n, l.what))
 		}
 	}
 	if lists != nil {

@@ -36,8 +36,9 @@ var (
 )
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"size": size, "delta": delta, "day": day, "short": short, "list": list, "number": number, "numbers": numbers, "agreement": agreement,
+	"size": size, "delta": delta, "day": day, "short": short, "list": list, "number": number, "numbers": numbers, "many": many, "agreement": agreement,
 	"symbol": symbol, "states": imageStates, "ended": ended, "counts": counts, "spans": spans, "legend": legend, "scriptHash": scriptHash,
+	"at":     func(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) },
 	"inc":    func(i int) int { return i + 1 },
 	"marks":  func() []mark { return marks },
 	"per":    func() int { return perBundle },
@@ -145,6 +146,14 @@ func short(digest string) string {
 		return digest
 	}
 	return kind + ":" + hex[:12]
+}
+
+// many is a number of things: "1 image", "2 images".
+func many(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return strconv.Itoa(n) + " " + what
 }
 
 // numbers are some with blanks between them, as the script splits them.
