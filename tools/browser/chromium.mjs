@@ -34,5 +34,5 @@ export const ids = (page) => page.locator('#grid tbody tr').evaluateAll((rows) =
 // show asks for an image, as a link to it does, and waits until it is there.
 export async function show(page, id) {
   await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, id);
-  await page.locator('#image').getByText(id).first().waitFor();
+  await page.locator(`#image[data-shown="${id}"]`).waitFor();
 }

@@ -266,7 +266,7 @@ describe('the example', () => {
       const id = await page.evaluate(() => document.activeElement.textContent);
       assert.match(id, /nbody/);
       await page.keyboard.press('Enter');
-      await page.locator('#image').getByText(id).first().waitFor();
+      await page.locator(`#image[data-shown="${id}"]`).waitFor();
       assert.ok(await page.evaluate(() => document.querySelector('#image').contains(document.activeElement)), 'focus stays outside of the image');
       await page.keyboard.press('Escape');
       await page.locator('#image').waitFor({ state: 'hidden' });

@@ -16,7 +16,6 @@ for (const [name, options] of Object.entries(shots)) {
   const { page } = await open(browser, file, { ...options, reducedMotion: 'reduce' });
   if (name === 'report-image') {
     await show(page, (await ids(page)).at(-1));
-    await page.locator('#image[data-shown]').waitFor();
     await page.locator('#image').evaluate((e) => e.scrollIntoView());
   }
   await page.screenshot({ path: join(folder, `${name}.png`) });
