@@ -21,7 +21,6 @@ const (
 // changes is a difference as the page shows it.
 type changes struct {
 	*diff.Result
-	Counts  []report.Count // of images, by what became of them
 	Why     []cause
 	All     []changedImage // in the order of the result, without those that are the same
 	Details bool           // what changed in each image is shown here too
@@ -76,9 +75,6 @@ func changesOf(r *diff.Result, details bool) *changes {
 		}
 		c.All = append(c.All, view)
 	}
-	for _, count := range r.Counts() {
-		c.Counts = append(c.Counts, report.Count{What: count.What, N: count.N})
-	}
 	return c
 }
 
@@ -123,14 +119,10 @@ func says(i diff.Image) string {
 		{len(i.Files), "file"},
 		{len(i.Config), "setting"},
 		{len(i.Predictions), "prediction"},
-		{len(i.Rows), "result on a GPU"},
+		{len(i.Rows), "GPU result"},
 	} {
-		switch {
-		case l.n == 1:
-			lists = append(lists, "1 "+l.what)
-		case l.n > 1:
-			one, on, _ := strings.Cut(l.what, " ")
-			lists = append(lists, strings.TrimSpace(fmt.Sprintf("%d %ss %s", l.n, one, on)))
+		if l.n > 0 {
+			lists = append(lists, many(l.n, l.what))
 		}
 	}
 	if lists != nil {

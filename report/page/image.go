@@ -26,17 +26,13 @@ type imageView struct {
 // platformView is the image of one platform.
 type platformView struct {
 	report.Platform
-	At     int // its number
-	Answer bool
 	Layers []layerView
 }
 
 // layerView is a layer in an image.
 type layerView struct {
 	report.Layer
-	At     int   // index into the report's layers
-	Number int   // from the bottom, 1 first
-	Share  int64 // of the image's size in percent, 1 at least
+	Share  int64 // of the image's size in percent, 1 at least, so that the smallest can be seen
 	Others []string
 	More   int // others that are not named
 }
@@ -54,8 +50,7 @@ func viewer(d *report.Document) documentView {
 		v.plots[t.Image] = append(v.plots[t.Image], newPlot(t))
 	}
 	if d.Changes != nil {
-		all := changesOf(d.Changes, true)
-		for _, i := range all.All {
+		for _, i := range changesOf(d.Changes, true).All {
 			v.changes[i.Cell] = append(v.changes[i.Cell], i)
 		}
 	}
@@ -64,15 +59,15 @@ func viewer(d *report.Document) documentView {
 
 func (v documentView) image(i int) imageView {
 	image := imageView{Image: v.Images[i], Shown: v.rows(v.Images[i]), Plots: v.plots[v.Images[i].ID], Changes: v.changes[v.Images[i].ID]}
-	for n, p := range image.Platforms {
-		part := platformView{Platform: p, At: n, Answer: len(p.Grid) > 0}
+	for _, p := range image.Platforms {
+		part := platformView{Platform: p}
 		var total int64
 		for _, l := range p.Layers {
 			total += v.Layers[l].SizeBytes
 		}
-		for n, l := range p.Layers {
-			layer := layerView{Layer: v.Layers[l], At: l, Number: n + 1}
-			layer.Share = share(layer.SizeBytes, total)
+		for _, l := range p.Layers {
+			layer := layerView{Layer: v.Layers[l]}
+			layer.Share = max(1, layer.SizeBytes*100/max(1, total))
 			for _, other := range layer.Images {
 				switch {
 				case other == i:

@@ -11,11 +11,15 @@ import (
 // inOrder is a document with its driver branches and GPUs in the order in which a reader needs them, and all grids with them: of
 // branches first those that get updates or that a host here has, then the others; of all the newest first.
 func inOrder(d *report.Document) *report.Document {
-	order := make([]int, len(d.Drivers)) // indexes into d.Drivers, which has the oldest first
-	for i := range order {
-		order[i] = len(order) - 1 - i
+	var order, last []int // indexes into d.Drivers, which has the oldest first
+	for i, driver := range slices.Backward(d.Drivers) {
+		if driver.Ended && len(driver.Hosts) == 0 {
+			last = append(last, i)
+		} else {
+			order = append(order, i)
+		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return compareBool(over(d.Drivers[a]), over(d.Drivers[b])) })
+	order = append(order, last...)
 
 	sorted := *d
 	sorted.Drivers = make([]report.Driver, len(order))
@@ -44,6 +48,3 @@ func inOrder(d *report.Document) *report.Document {
 	}
 	return &sorted
 }
-
-// over says whether a branch gets no updates, and no host here has it.
-func over(d report.Driver) bool { return d.Ended && len(d.Hosts) == 0 }

@@ -26,31 +26,29 @@ import (
 	"github.com/cudabuild/cudabuild/report"
 )
 
-//go:embed page.html image.html changes.html page.css page.js
-var assets embed.FS
+var (
+	//go:embed *.html
+	templates embed.FS
+	//go:embed page.css
+	style string
+	//go:embed page.js
+	script string
+)
 
 var pages = template.Must(template.New("").Funcs(template.FuncMap{
-	"size": size, "delta": delta, "day": day, "short": short, "share": share, "list": list,
-	"number": number, "agreement": agreement, "per": func() int { return perBundle }, "symbol": symbol, "ended": ended, "counts": counts, "inc": func(i int) int { return i + 1 }, "legend": legend, "marks": func() []mark { return marks }, "states": imageStates,
-	"spans":      spans,
-	"scriptHash": scriptHash,
-	"style":      func() template.CSS { return template.CSS(asset("page.css") + rules()) }, //nolint:gosec // ours
-	"script":     func() template.JS { return template.JS(script()) },                      //nolint:gosec // ours
-}).ParseFS(assets, "*.html"))
-
-func asset(name string) string {
-	data, err := assets.ReadFile(name)
-	if err != nil {
-		panic(err) // it is embedded
-	}
-	return string(data)
-}
-
-func script() string { return asset("page.js") }
+	"size": size, "delta": delta, "day": day, "short": short, "list": list, "number": number, "numbers": numbers, "many": many, "agreement": agreement,
+	"symbol": symbol, "states": imageStates, "ended": ended, "counts": counts, "spans": spans, "legend": legend, "scriptHash": scriptHash,
+	"at":     func(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) },
+	"inc":    func(i int) int { return i + 1 },
+	"marks":  func() []mark { return marks },
+	"per":    func() int { return perBundle },
+	"style":  func() template.CSS { return template.CSS(style + rules()) }, //nolint:gosec // ours
+	"script": func() template.JS { return template.JS(script) },            //nolint:gosec // ours
+}).ParseFS(templates, "*.html"))
 
 // scriptHash is the one script that the policy of the page lets run: what slips through as markup does nothing.
 func scriptHash() string {
-	sum := sha256.Sum256([]byte(script()))
+	sum := sha256.Sum256([]byte(script))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
@@ -79,11 +77,10 @@ func Write(w io.Writer, d *report.Document) error {
 		view.Changes = changesOf(d.Changes, false)
 		view.Changes.link(d)
 	}
-	data, err := bundles(d)
-	if err != nil {
+	var err error
+	if view.Data, err = bundles(d); err != nil {
 		return err
 	}
-	view.Data = data
 	return render(w, "page", view)
 }
 
@@ -151,13 +148,16 @@ func short(digest string) string {
 	return kind + ":" + hex[:12]
 }
 
-// share is n of all in percent, and 1 at least, so that the smallest can be seen.
-func share(n, all int64) int64 {
-	if all <= 0 {
-		return 1
+// many is a number of things: "1 image", "2 images".
+func many(n int, what string) string {
+	if n != 1 {
+		what += "s"
 	}
-	return max(1, n*100/all)
+	return strconv.Itoa(n) + " " + what
 }
+
+// numbers are some with blanks between them, as the script splits them.
+func numbers(n []int) string { return strings.Trim(fmt.Sprint(n), "[]") }
 
 func list(s []string) string { return strings.Join(s, ", ") }
 

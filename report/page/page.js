@@ -15,7 +15,7 @@
   const many = 300; // rows; more are drawn as they come into sight (page.css)
   const rows = [...body.rows].map((row, at) => ({
     row, at, id: row.dataset.id, state: row.dataset.state, cells: [...row.cells].slice(1),
-    text: (row.dataset.id + " " + row.dataset.state).toLowerCase(), out: false,
+    text: (row.dataset.id + " " + row.dataset.state).toLowerCase(),
   }));
 
   const make = (name, attributes, ...children) => {
@@ -25,7 +25,7 @@
     return element;
   };
 
-  const notes = (driver) => [driver[3] && make("small", {}, driver[3]), driver[2] && make("small", { class: "ended" }, driver[2])].filter(Boolean).flatMap((n) => [" ", n]);
+  const notes = ([, , ended, here]) => [...(here ? [" ", make("small", {}, here)] : []), ...(ended ? [" ", make("small", { class: "ended" }, ended)] : [])];
 
   const kept = new Map();
   const unpack = (id) => {
@@ -42,11 +42,11 @@
   let problem = ""; // why something that was chosen is not shown
 
   // The address.
+  let said = new URLSearchParams();
   const read = () => {
     const text = location.hash.slice(1);
-    const said = new URLSearchParams(text.includes("=") ? text : "");
-    const of = (name) => said.get(name) || "";
-    return { image: of("image"), q: of("q"), driver: of("driver"), gpu: of("gpu"), state: of("state") };
+    if (!text || text.includes("=")) said = new URLSearchParams(text); // else it is a part of the page, and what was chosen stays
+    return Object.fromEntries(["image", ...Object.keys(choices)].map((name) => [name, said.get(name) || ""]));
   };
   const address = (chosen) => {
     const said = new URLSearchParams();
@@ -62,13 +62,12 @@
   const rank = (data, answer) => answer === -2 ? unknown : answer < 0 ? nothing : data.answers[answer][0];
   const columns = (data, chosen) => {
     const d = data.drivers.findIndex((x) => x[0] === chosen.driver), g = data.gpus.findIndex((x) => x[0] === chosen.gpu);
-    const branch = (i) => ({ name: "R" + data.drivers[i][0], ended: data.drivers[i][2], driver: data.drivers[i] });
-    const pair = (i, j) => i * data.gpus.length + j;
-    if (d >= 0 && g >= 0) return [{ ...branch(d), name: branch(d).name + " " + chosen.gpu, at: pair(d, g) }];
-    const all = g >= 0 ? data.drivers.map((_, i) => ({ ...branch(i), at: pair(i, g) }))
-      : d >= 0 ? data.gpus.map((x, j) => ({ name: x[0], ended: data.drivers[d][2], at: pair(d, j) })) : null;
-    const some = all && all.filter((c) => data.grids.some((grid) => rank(data, grid[c.at]) !== nothing)); // others are no pair with what was chosen
-    return some && some.length ? some : all;
+    const column = (i, j, name, driver) => ({ name, ended: data.drivers[i][2], driver, at: i * data.gpus.length + j });
+    if (d < 0 && g < 0) return null;
+    if (d >= 0 && g >= 0) return [column(d, g, `R${chosen.driver} ${chosen.gpu}`, data.drivers[d])];
+    const all = d >= 0 ? data.gpus.map((x, j) => column(d, j, x[0])) : data.drivers.map((x, i) => column(i, g, "R" + x[0], x));
+    const some = all.filter((c) => data.grids.some((grid) => rank(data, grid[c.at]) !== nothing)); // others are no pair with what was chosen
+    return some.length ? some : all;
   };
   const ends = (column) => column.ended ? " class=e" : "";
   const cells = (data, shown, grid) => {
@@ -91,18 +90,16 @@
     drawn = key;
     const shown = data && columns(data, chosen), n = shown ? shown.length : branches.length || 1;
     head.replaceChildren(head.cells[0], ...(shown ? shown.map((c) => {
-      const cell = make("th", { role: "columnheader", scope: "col" }, c.name);
+      const cell = make("th", { role: "columnheader", scope: "col" }, c.name, ...(c.driver ? notes(c.driver) : []));
       if (c.ended) cell.className = "e";
-      if (c.driver) cell.append(...notes(c.driver));
       return cell;
     }) : branches));
     table.style.setProperty("--n", n);
     const made = new Map(); // few grids are different
     for (const r of rows) {
-      const g = data ? data.images[r.at][0] : -1;
-      if (shown && g >= 0 && !made.has(g)) made.set(g, cells(data, shown, data.grids[g]));
-      const its = shown && g >= 0 ? [made.get(g).cloneNode(true)] : r.cells;
-      r.row.replaceChildren(r.row.cells[0], ...its);
+      const g = shown ? data.images[r.at][0] : -1;
+      if (g >= 0 && !made.has(g)) made.set(g, cells(data, shown, data.grids[g]));
+      r.row.replaceChildren(r.row.cells[0], ...(g >= 0 ? [made.get(g).cloneNode(true)] : r.cells));
       if (r.cells.length === 1 && r.cells[0].className === "none") r.cells[0].colSpan = n;
     }
   };
@@ -114,19 +111,16 @@
     if (mark >= 0) {
       const shown = columns(data, chosen), known = new Map();
       has = (r) => {
-        const g = data.images[r.at][0];
+        const g = data.images[r.at][0], grid = data.grids[g];
         if (g < 0) return mark === unknown && r.cells[0].textContent.startsWith("not known");
-        if (!known.has(g)) {
-          const grid = data.grids[g];
-          known.set(g, shown ? shown.some((c) => rank(data, grid[c.at]) === mark) : grid.some((a) => rank(data, a) === mark));
-        }
+        if (!known.has(g)) known.set(g, (shown ? shown.map((c) => grid[c.at]) : grid).some((answer) => rank(data, answer) === mark));
         return known.get(g);
       };
     } else if (chosen.state) has = (r) => r.state === chosen.state;
     let n = 0;
     for (const r of rows) {
       const out = !(words.every((w) => r.text.includes(w)) && has(r));
-      if (out !== r.out) { r.out = out; r.row.classList.toggle("out", out); }
+      if (out !== r.row.hidden) r.row.hidden = out;
       if (!out) n++;
     }
     table.classList.toggle("many", n > many);
@@ -140,35 +134,36 @@
     if (shown) shown.dataset.rows.split(" ").forEach((n, i) => rowAt.set(Number(n), shown.tBodies[0].rows[i]));
     for (const place of inside.querySelectorAll(".own")) {
       const grid = data.grids[data.images[at][1 + Number(place.dataset.platform)]] || [];
-      const why = place.previousElementSibling;
+      const why = place.previousElementSibling, held = place.contains(document.activeElement);
       why.replaceChildren();
       const top = make("tr", {}, make("th", { scope: "col" }, "Driver"), ...data.gpus.map((g) => make("th", { scope: "col", title: g[1] }, g[0])));
       const lines = data.drivers.map((d, i) => make("tr", {},
         make("th", { scope: "row", class: d[2] ? "e" : "" }, "R" + d[0], ...notes(d)),
         ...data.gpus.map((g, j) => {
           const answer = grid[i * data.gpus.length + j], mark = marks[rank(data, answer ?? -1)];
-          const cell = make("td", d[2] ? { class: "e" } : {});
+          const cell = make("td", { class: d[2] ? "e" : "" });
           if (mark === marks[nothing]) { cell.append(make("i", { class: mark.name }, mark.word)); return cell; }
           const link = make("a", { href: address({ ...chosen, driver: d[0], gpu: g[0] }) }, make("i", { class: mark.name }, `R${d[0]} ${g[0]}: ${mark.word}`));
           if (d[0] === chosen.driver && g[0] === chosen.gpu) {
             link.setAttribute("aria-current", "true");
             const of = data.answers[answer];
             why.append(make("p", {}, make("strong", {}, `R${d[0]}${d[1] ? " (" + d[1] + ")" : ""}${d[2] ? ", ended" : ""}, ${g[0]} ${g[1]}: ${mark.word}. `), of ? of[2] : "Of one platform nothing is known."));
-            const seen = (of && of[3]) || [], here = seen.map((n) => rowAt.get(n)).filter(Boolean).slice(0, 5);
-            for (const row of here) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
+            const seen = of?.[3] || [], here = seen.map((n) => rowAt.get(n)).filter(Boolean).slice(0, 5);
+            for (const row of here) why.append(make("p", { class: "note" }, "Row: " + [...row.cells].filter((_, i) => i !== 6 /* it counts */).map((c) => c.textContent.trim()).filter(Boolean).join(", ")));
             if (seen.length > here.length) why.append(make("p", { class: "note" }, `${seen.length - here.length} more rows.`));
           }
           cell.append(link);
           return cell;
         })));
       place.replaceChildren(make("table", {}, make("caption", {}, "Choose one to see why"), make("thead", {}, top), make("tbody", {}, ...lines)));
+      if (held) place.querySelector("[aria-current]")?.focus({ preventScroll: true });
     }
   };
   const list = async (box) => {
     const { packages, layers } = await unpack("data-packages");
     const all = box.dataset.layers.split(" ").flatMap((l, i) => layers[l].map((p) => [i + 1, packages[p]]));
     const place = box.querySelector(".scroll"), find = box.querySelector("input");
-    const lines = all.map(([layer, p]) => make("tr", {}, make("th", { scope: "row" }, p[0]), make("td", {}, p[1]), make("td", {}, p[2]), make("td", {}, p[3]), make("td", {}, String(layer))));
+    const lines = all.map(([layer, [name, ...rest]]) => make("tr", {}, make("th", { scope: "row" }, name), ...[...rest, layer].map((text) => make("td", {}, text))));
     const names = ["Package", "Version", "Architecture", "Manager", "Layer"];
     place.replaceChildren(make("table", {}, make("caption", {}, `${all.length} packages, by the layer that brings them`),
       make("thead", {}, make("tr", {}, ...names.map((n) => make("th", { scope: "col" }, n)))), make("tbody", {}, ...lines)));
@@ -177,8 +172,10 @@
   const perBundle = Number(section.dataset.per);
   let from = null; // who had the focus before
   const open = async (chosen) => {
+    const at = rows.findIndex((r) => r.id === chosen.image);
     if (section.dataset.shown === chosen.image && chosen.image) {
-      if (inside.querySelector(".own")) own(await unpack("data-grids"), chosen, rows.findIndex((r) => r.id === chosen.image));
+      if (inside.querySelector(".own")) own(await unpack("data-grids"), chosen, at);
+      inside.querySelector(".why:not(:empty)")?.scrollIntoView({ block: "nearest" });
       return;
     }
     const held = section.contains(document.activeElement), last = rows.find((r) => r.id === section.dataset.shown);
@@ -191,11 +188,10 @@
       return;
     }
     title.textContent = chosen.image;
-    const at = rows.findIndex((r) => r.id === chosen.image);
     if (at < 0) inside.replaceChildren(make("p", {}, "There is no such image in this report. The link may be of another day's."));
     else {
       inside.replaceChildren(make("p", {}, "Unpacking."));
-      const [texts, data] = await Promise.all([unpack("data-images-" + Math.floor(at / perBundle)), unpack("data-grids")]).catch((e) => [null, e]);
+      const [texts, data] = await Promise.all([unpack(`data-images-${Math.floor(at / perBundle)}`), unpack("data-grids")]).catch((e) => [null, e]);
       if (read().image !== chosen.image) return;
       if (texts) {
         inside.innerHTML = texts[at % perBundle];

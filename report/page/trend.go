@@ -32,7 +32,6 @@ type plot struct {
 	First, Last   string // days
 	Based         bool   // there is a baseline
 	Base, Edge    float64
-	Changed       bool // another driver came in
 }
 
 type plotPoint struct {
@@ -49,8 +48,9 @@ type tick struct {
 // plots are those of the page, what is worse first, and how many there are beside these.
 func plots(d *report.Document) (shown []plot, more int) {
 	trends := slices.Clone(d.Trends)
+	last := map[bool]int{true: 0, false: 1}
 	slices.SortStableFunc(trends, func(a, b report.Trend) int {
-		return cmp.Or(-compareBool(a.Worse, b.Worse), -cmp.Compare(len(a.Points), len(b.Points)))
+		return cmp.Or(last[a.Worse]-last[b.Worse], len(b.Points)-len(a.Points))
 	})
 	for _, t := range trends[:min(mostPlots, len(trends))] {
 		shown = append(shown, newPlot(t))
@@ -75,16 +75,6 @@ func round(low, high float64) (all []float64) {
 		}
 	}
 	return all
-}
-
-func compareBool(a, b bool) int {
-	if a == b {
-		return 0
-	}
-	if a {
-		return 1
-	}
-	return -1
 }
 
 func newPlot(t report.Trend) plot {
@@ -119,7 +109,6 @@ func newPlot(t report.Trend) plot {
 	}
 	for i, point := range t.Points {
 		other := i > 0 && t.Points[i-1].Driver != point.Driver
-		p.Changed = p.Changed || other
 		p.Marks = append(p.Marks, plotPoint{Point: point, X: x(point.When), Y: y(point.Median), Low: y(point.Low), High: y(point.High), Other: other})
 	}
 	for _, v := range round(low, high) {

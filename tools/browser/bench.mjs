@@ -3,7 +3,7 @@
 // Times the pages that are named: medians of five openings and eleven filters (make bench-report).
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
-import { launch, open } from './chromium.mjs';
+import { ids, launch, open } from './chromium.mjs';
 
 const median = (all) => all.sort((a, b) => a - b)[all.length >> 1];
 const ms = (n) => `${Math.round(n)} ms`;
@@ -49,8 +49,8 @@ for (const file of process.argv.slice(2)) {
     }));
     paints.push(paint);
     readies.push(ready);
-    const links = await page.locator('#matrix a[href*="#image="]').evaluateAll((all) => all.map((a) => decodeURIComponent(a.getAttribute('href').split('image=')[1])));
-    images.push(await unpack(page, links[Math.floor((links.length - 1) * i / 4)]));
+    const all = await ids(page);
+    images.push(await unpack(page, all[Math.floor((all.length - 1) * i / 4)]));
     if (i === 4) {
       await page.evaluate(() => { location.hash = ''; });
       for (const word of words) filters.push(await filter(page, word));

@@ -27,3 +27,12 @@ export async function open(browser, file, { before, ...options } = {}, hash = ''
   if (options.javaScriptEnabled !== false && await page.locator('script').count()) await page.waitForSelector('body[data-ready]', { state: 'attached' });
   return { page, address, complaints };
 }
+
+// ids are those of all images of a page, in its order.
+export const ids = (page) => page.locator('#grid tbody tr').evaluateAll((rows) => rows.map((r) => r.dataset.id));
+
+// show asks for an image, as a link to it does, and waits until it is there.
+export async function show(page, id) {
+  await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, id);
+  await page.locator(`#image[data-shown="${id}"]`).waitFor();
+}

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, before, describe, test as endless } from 'node:test';
-import { launch, open } from './chromium.mjs';
+import { ids, launch, open, show } from './chromium.mjs';
 import { alike, barriers, light, outside } from './looks.mjs';
 
 const folder = resolve(process.env.PAGES ?? 'out/pages');
@@ -48,11 +48,15 @@ async function look(file, options, hash, judge) {
 }
 
 const rows = (page) => page.locator('#grid tbody tr:visible');
-const idOf = (href) => decodeURIComponent(href.match(/[#&]image=([^&]+)/)?.[1] ?? `no image in ${href}`);
+const longest = async (page) => (await ids(page)).sort((a, b) => b.length - a.length)[0];
 
-// someImage is the ID of the image that the matrix links to at that place.
-async function someImage(page, at = 0) {
-  return idOf(await page.locator('#matrix a[href*="#image="]').nth(at).getAttribute('href'));
+// fewer waits until the grid shows fewer rows than that.
+const fewer = (page, n) => page.waitForFunction((n) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < n, n);
+
+// heads are the names of rows as a screen reader has them.
+async function heads(page) {
+  const { nodes } = await (await page.context().newCDPSession(page)).send('Accessibility.getFullAXTree');
+  return nodes.filter((n) => n.role?.value === 'rowheader').map((n) => n.name?.value);
 }
 
 describe('every page', () => {
@@ -63,8 +67,7 @@ describe('every page', () => {
         look(file, options, '', async (page) => {
           assert.deepEqual(await outside(page), []);
           const id = await longest(page);
-          await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, id);
-          await page.locator('#image').getByText(id).first().waitFor();
+          await show(page, id);
           assert.deepEqual(await outside(page), [], `with ${id} open`);
         }));
     }
@@ -72,7 +75,7 @@ describe('every page', () => {
       look(file, {}, '', async (page) => {
         const all = await rows(page).count();
         await page.fill('#filter', 'nbody');
-        await page.waitForFunction((all) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < all, all);
+        await fewer(page, all);
         const names = await rows(page).locator('th').allTextContents();
         assert.ok(names.length > 0 && names.every((n) => n.includes('nbody')), `left: ${names.slice(0, 5)}`);
         await page.fill('#filter', '');
@@ -88,19 +91,13 @@ describe('every page', () => {
   }
 });
 
-// longest is the ID of the image with the longest name.
-const longest = (page) =>
-  page.locator('#matrix a[href*="#image="]').evaluateAll((links) =>
-    links.map((a) => decodeURIComponent(a.getAttribute('href').split('image=')[1])).sort((a, b) => b.length - a.length)[0]);
-
 describe('no barrier that axe-core knows', () => {
   for (const [scheme, options] of Object.entries(schemes)) {
     for (const [width, size] of Object.entries({ wide: {}, phone: widths['320 px'] })) {
       test(`in ${scheme}, ${width}`, () =>
         look(example, { ...options, ...size }, '', async (page) => {
           assert.deepEqual(await barriers(page), []);
-          await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, await someImage(page));
-          await page.locator('#image').waitFor();
+          await show(page, (await ids(page))[0]);
           assert.deepEqual(await barriers(page), [], 'with an image open');
         }));
     }
@@ -131,20 +128,17 @@ describe('the example', () => {
 
   test('is a table to a screen reader where each row is drawn as a grid', () =>
     look(example, {}, '', async (page) => {
-      const { nodes } = await (await page.context().newCDPSession(page)).send('Accessibility.getFullAXTree');
-      const heads = nodes.filter((n) => n.role?.value === 'rowheader').map((n) => n.name?.value);
-      const names = await rows(page).locator('th').allTextContents();
+      const read = await heads(page), names = await rows(page).locator('th').allTextContents();
       assert.ok(names.length > 0);
-      assert.deepEqual(names.filter((n) => !heads.includes(n)), []);
+      assert.deepEqual(names.filter((n) => !read.includes(n)), []);
     }));
 
   test('is a table to a screen reader where a filter leaves few rows of many', () =>
     look(join(folder, 'cells-600.html'), {}, '', async (page) => {
       await page.fill('#filter', 'deviceQuery');
-      await page.waitForFunction(() => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < 300);
-      const { nodes } = await (await page.context().newCDPSession(page)).send('Accessibility.getFullAXTree');
-      const heads = nodes.filter((n) => n.role?.value === 'rowheader').map((n) => n.name?.value);
-      assert.deepEqual((await rows(page).locator('a').allTextContents()).filter((id) => !heads.some((h) => h.includes(id))), []);
+      await fewer(page, 300);
+      const read = await heads(page);
+      assert.deepEqual((await rows(page).locator('a').allTextContents()).filter((id) => !read.some((h) => h.includes(id))), []);
     }));
 
   test('shows on a phone that the grid goes on, and keeps the names of images', () =>
@@ -163,12 +157,11 @@ describe('the example', () => {
 
   test('goes back and forward', () =>
     look(example, {}, '', async (page, { address }) => {
-      const [first, second] = [await someImage(page, 0), await someImage(page, 1)];
+      const [first, second] = await ids(page);
       const image = page.locator('#image');
       await page.locator('#matrix a[href*="#image="]').nth(0).click();
       await image.getByText(first).first().waitFor();
-      await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, second);
-      await image.getByText(second).first().waitFor();
+      await show(page, second);
       await page.goBack();
       await image.getByText(first).first().waitFor();
       await page.goBack();
@@ -190,6 +183,9 @@ describe('the example', () => {
       assert.equal(await page.inputValue('#filter'), 'nbody');
       assert.deepEqual(await rows(page).allTextContents(), left);
       assert.notEqual(copied, address);
+      await page.locator('nav a').last().click();
+      await page.waitForURL(/#[a-z]+$/);
+      assert.deepEqual(await rows(page).allTextContents(), left, 'a link to a part of the page undoes what was chosen');
     }));
 
   for (const select of ['#driver', '#gpu', '#state']) {
@@ -209,6 +205,10 @@ describe('the example', () => {
       await page.locator('#image .why').getByText('R580').waitFor();
       assert.match(await page.locator('#image .why').innerText(), /Row: .*NVIDIA H200.*fail/);
       assert.equal(await page.locator('#image [aria-current]').count(), 1);
+      await page.locator('#image .own a').last().focus();
+      await page.keyboard.press('Enter');
+      await page.locator('#image .own a[aria-current]:focus').last().waitFor();
+      assert.doesNotMatch(await page.locator('#image .why').innerText(), /R580/);
     }));
 
   test('says that there is no such image', () =>
@@ -219,7 +219,7 @@ describe('the example', () => {
   // says holds that neither a choice nor an image looks as if it were shown, where what they need cannot be unpacked.
   const says = (file, options, reason) =>
     look(file, options, '', async (page, { address }) => {
-      const id = await someImage(page), all = await rows(page).allTextContents();
+      const [id] = await ids(page), all = await rows(page).allTextContents();
       const branch = await page.locator('#driver option').last().getAttribute('value');
       await page.selectOption('#driver', branch);
       await page.locator('#found').getByText(reason).waitFor();
@@ -229,7 +229,7 @@ describe('the example', () => {
       await page.evaluate((id) => { location.hash = `#image=${encodeURIComponent(id)}`; }, id);
       await page.locator('#image-body').getByText(reason).waitFor();
       await page.fill('#filter', 'nbody');
-      await page.waitForFunction((all) => [...document.querySelectorAll('#grid tbody tr')].filter((r) => r.checkVisibility()).length < all, all.length);
+      await fewer(page, all.length);
       await page.selectOption('#state', 'failed'); // needs nothing that is packed
       await page.waitForURL(/state=failed/);
       assert.equal(await page.inputValue('#state'), 'failed');
@@ -263,14 +263,14 @@ describe('the example', () => {
       await tabTo('#filter');
       await page.keyboard.type('nbody');
       await tabTo('#grid a[href*="#image="]');
-      const id = idOf(await page.evaluate(() => document.activeElement.getAttribute('href')));
+      const id = await page.evaluate(() => document.activeElement.textContent);
       assert.match(id, /nbody/);
       await page.keyboard.press('Enter');
-      await page.locator('#image').getByText(id).first().waitFor();
+      await page.locator(`#image[data-shown="${id}"]`).waitFor();
       assert.ok(await page.evaluate(() => document.querySelector('#image').contains(document.activeElement)), 'focus stays outside of the image');
       await page.keyboard.press('Escape');
       await page.locator('#image').waitFor({ state: 'hidden' });
-      assert.equal(idOf(await page.evaluate(() => document.activeElement.getAttribute('href') ?? document.activeElement.tagName)), id, 'focus does not go back to the link');
+      assert.equal(await page.evaluate(() => document.activeElement.textContent), id, 'focus does not go back to the link');
     }));
 
   test('shows where the focus is', () =>
@@ -293,7 +293,10 @@ describe('the example', () => {
 
   test('prints the grid', () =>
     look(example, {}, '', async (page) => {
+      await show(page, await longest(page));
+      await page.setViewportSize({ width: 720, height: 1000 }); // A4 with margins
       await page.emulateMedia({ media: 'print' });
+      assert.deepEqual(await outside(page), []);
       assert.ok((await rows(page).count()) > 0, 'no row of the grid is printed');
       assert.ok((await page.pdf()).length > 20_000, 'the paper is empty');
     }));

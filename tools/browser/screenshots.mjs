@@ -2,7 +2,7 @@
 
 // Takes the pictures of the documentation: screenshots.mjs PAGE FOLDER (make screenshots).
 import { join } from 'node:path';
-import { launch, open } from './chromium.mjs';
+import { ids, launch, open, show } from './chromium.mjs';
 
 const [file, folder] = process.argv.slice(2);
 const shots = {
@@ -15,9 +15,7 @@ const browser = await launch();
 for (const [name, options] of Object.entries(shots)) {
   const { page } = await open(browser, file, { ...options, reducedMotion: 'reduce' });
   if (name === 'report-image') {
-    const id = await page.locator('#matrix a[href*="#image="]').last().getAttribute('href');
-    await page.evaluate((hash) => { location.hash = hash; }, id.slice(id.indexOf('#')));
-    await page.locator('#image[data-shown]').waitFor();
+    await show(page, (await ids(page)).at(-1));
     await page.locator('#image').evaluate((e) => e.scrollIntoView());
   }
   await page.screenshot({ path: join(folder, `${name}.png`) });
