@@ -29,7 +29,8 @@ type diffFlags struct {
 	registryFlags
 
 	asJSON   bool
-	out      string
+	outs     []string
+	out      string // the one of outs, "" if there is none
 	layers   []string
 	where    func(cell string) map[string]string
 	platform string
@@ -56,7 +57,7 @@ Exit code: 0 the same, 1 they differ, 2 usage, 3 something could not be read.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0], args[1]) },
 	}
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print one JSON document")
-	cmd.Flags().StringVarP(&f.out, "output", "o", "", "`FILE` to write, .html, .json or .txt, in place of stdout (-)")
+	cmd.Flags().StringArrayVarP(&f.outs, "output", "o", nil, "`FILE` to write, .html, .json or .txt, in place of stdout (-)")
 	cmd.Flags().StringVar(&f.platform, "platform", "", "compare this `PLATFORM` of images of several alone, such as linux/arm64 (default: all)")
 	cmd.Flags().StringArrayVar(&f.layers, "recipes", nil, "`DIR` with recipes of the new side, for the lines that ask for its steps (repeatable)")
 	f.addRegistry(cmd)
@@ -71,6 +72,13 @@ var diffForms = map[string]func(io.Writer, *diff.Result) error{
 }
 
 func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
+	switch len(f.outs) {
+	case 0:
+	case 1:
+		f.out = f.outs[0]
+	default:
+		return hint.Usage(fmt.Sprintf("-o is given %d times, and differences are written once", len(f.outs)), "name one file")
+	}
 	write, err := f.form()
 	if err != nil {
 		return unknown(err)
@@ -179,6 +187,9 @@ func (f *diffFlags) compare(ctx context.Context, oldName, nowName string) (*diff
 		record, other := old.name, now.name
 		if old.records == nil {
 			record, other = other, record
+		}
+		if _, err := os.Stat(other); err != nil && !image.OnDisk(other) && !strings.ContainsAny(other, ":@") {
+			return nil, hint.Usage(fmt.Sprintf("%s: no such file or folder, and %s is a run record", other, record), "name two images, or two files run.json")
 		}
 		return nil, hint.Usage(fmt.Sprintf("a run record and an image cannot be compared: %s is one, and %s is not", record, other), "name two images, or two files run.json")
 	case old.records == nil:

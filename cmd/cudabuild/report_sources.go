@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -58,7 +57,11 @@ func withImages(records []string) (all []string) {
 // readRunFiles reads a record, or all those in a folder, which must not say two things of one cell.
 func readRunFiles(name string, files []string) (*runFiles, error) {
 	r := &runFiles{name: name, files: files}
-	had := map[string]string{} // the file of a cell
+	type said struct {
+		file string
+		cell record.Cell
+	}
+	had := map[string]said{} // by the ID of the cell
 	for _, file := range files {
 		run, err := record.Read(file)
 		switch {
@@ -67,23 +70,25 @@ func readRunFiles(name string, files []string) (*runFiles, error) {
 		case run == nil:
 			return nil, fmt.Errorf("%s: no such file", file)
 		}
+		var once []record.Cell
 		for _, cell := range run.Cells {
-			if other := had[cell.ID]; other != "" && r.differs(cell) {
-				return nil, hint.Usage(fmt.Sprintf("%s says one thing of %s, and %s another: a report is of one run", other, cell.ID, file), "leave out the one that is older")
+			other, known := had[cell.ID]
+			differ := known && (other.cell.Status != cell.Status || other.cell.Digest != cell.Digest)
+			switch {
+			case differ && other.file == file:
+				return nil, hint.Usage(fmt.Sprintf("%s says two things of %s: a report is of one run", file, cell.ID), "records of several jobs may lie in a folder, each in a file run.json")
+			case differ:
+				return nil, hint.Usage(fmt.Sprintf("%s says one thing of %s, and %s another: a report is of one run", other.file, cell.ID, file), "leave out the one that is older")
+			case !known || other.file != file:
+				once = append(once, cell)
 			}
-			had[cell.ID] = file
+			had[cell.ID] = said{file, cell}
 		}
+		run.Cells = once
 		r.Run = run.Over(r.Run)
 	}
 	r.built = openBuilt(files)
 	return r, nil
-}
-
-// differs reports whether the cells that were read say something else of one.
-func (r *runFiles) differs(cell record.Cell) bool {
-	return slices.ContainsFunc(r.Cells, func(c record.Cell) bool {
-		return c.ID == cell.ID && (c.Status != cell.Status || c.Digest != cell.Digest)
-	})
 }
 
 // What is taken if no argument says otherwise: the default --out of matrix, and where our documents put rows.
