@@ -56,21 +56,26 @@ func (m *maker) gone() (ids []string) {
 func (m *maker) staleItems() []Item {
 	var g group
 	for i, rows := range m.rows {
-		if len(rows) == 0 || slices.ContainsFunc(rows, seen.counts) {
+		if m.doc.Images[i].Digest == "" || len(rows) == 0 || slices.ContainsFunc(rows, seen.counts) {
 			continue
 		}
-		n := map[string]int{}
-		for _, s := range rows {
-			n[s.row.Discount]++
-		}
 		var why []string
-		for _, c := range counts(n) {
-			why = append(why, fmt.Sprintf("%d %s", c.N, c.What))
+		for _, s := range rows {
+			addTo(&why, s.row.Discount)
 		}
-		text := fmt.Sprintf("has not been seen on a GPU: of %s none counts (%s)", count(len(rows), "row"), strings.Join(why, ", "))
-		g.add(text, Item{State: Noted, Text: text, Do: fmt.Sprintf("Run 'cudabuild gpu --ledger ledger oci:%s:TAG' on a host with a GPU.", m.folder())}, m.in.Run.Cells[i].ID)
+		slices.Sort(why)
+		text := fmt.Sprintf("has not been seen on a GPU: no row of it counts (%s)", strings.Join(why, ", "))
+		g.add(text, Item{State: Noted, Text: text}, m.in.Run.Cells[i].ID)
 	}
-	return g.told()
+	all := g.told()
+	for i, item := range all {
+		tag := "TAG"
+		if len(item.Images) == 1 {
+			tag = item.Images[0]
+		}
+		all[i].Do = fmt.Sprintf("Run 'cudabuild gpu --ledger ledger oci:%s:%s' on a host with a GPU.", m.folder(), tag)
+	}
+	return all
 }
 
 // endItems are what ends within 90 days, and then what has ended.

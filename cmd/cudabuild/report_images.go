@@ -128,10 +128,18 @@ func (b builtImages) read(ctx context.Context, verifier *verify.Verifier, hash s
 		judged, err = verifier.Image(ctx, ref, img)
 	}
 	if err == nil && judged.Verdict == verify.Unknown {
-		err = errors.New(judged.Error)
+		err = errors.New(whyUnknown(judged))
 	}
 	if err != nil { // also of a blob that is not there, as the image is. Without its name: images that lack one layer have one reason
 		err = errors.New("it is not whole: " + strings.ReplaceAll(err.Error(), ref+": ", ""))
 	}
 	return held, judged, err
+}
+
+// whyUnknown says what of an image could not be read.
+func whyUnknown(r verify.Report) string {
+	if i := slices.IndexFunc(r.Findings, func(f verify.Finding) bool { return f.Rule == "unreadable" && f.Layer != nil }); r.Error == "" && i >= 0 {
+		return fmt.Sprintf("layer %d: %s", r.Findings[i].Layer.Index, r.Findings[i].Detail)
+	}
+	return r.Error
 }
