@@ -26,8 +26,11 @@ LIST
       ;;
     test) cat <<'LIST'
 apt-utils               writes the index of a stand-in apt repository (apt-ftparchive)
+createrepo-c            writes that of a stand-in rpm repository
 curl                    downloads what the action in action.yml installs
+gnupg                   signs both
 jq                      reads plans in the workflows that tests run
+rpm                     makes and signs packages of the stand-in rpm repository
 strace                  tells the test that kills runs where they are
 LIST
       ;;
@@ -37,9 +40,6 @@ docker.io               loads and runs an exported image
 podman                  pulls and runs what was pushed
 iproute2                gives cosign a network of its own
 openssl                 makes keys that sign
-gnupg                   signs the stand-in repositories
-rpm                     makes and signs the packages of the stand-in rpm repository
-createrepo-c            writes its index
 LIST
       ;;
     browser) cat <<'LIST'
