@@ -144,7 +144,11 @@ func (p *pair) byStep(c *change) int {
 func (p *pair) stepCause(i int) int {
 	s := &p.steps[i]
 	if s.cause == none {
-		s.cause = p.of(Recipe, s.String(), cmp.Or(p.now.where[s.now], p.old.where[s.old], p.asked()))
+		place := p.now.where[s.now]
+		if s.now == "" { // it is gone; of one that is otherwise now, the line of the old words would not say what asks for the new ones
+			place = p.old.where[s.old]
+		}
+		s.cause = p.of(Recipe, s.String(), cmp.Or(place, p.asked()))
 	}
 	return s.cause
 }
