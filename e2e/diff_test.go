@@ -107,17 +107,18 @@ func diffBuilt(t *testing.T, f fixture, all tally) {
 	}
 	for _, c := range []struct {
 		name, matrix string
-		args         []string
+		args, flags  []string // of matrix, of diff
 		kind         diff.Kind
 		what         string
 	}{
-		{"a package more in a recipe", "", []string{"--recipes", "testdata/extra"}, diff.Recipe, "+libnvtoolsext1 recipes/cuda/12.4-debian13.yaml:"},
-		{"a variable of the matrix", diffMatrix + "env: {ACME: eu}\n", nil, diff.Recipe, "env ACME matrix.yaml"},
-		{"a label of the matrix", diffMatrix + "labels: {org.opencontainers.image.vendor: Acme}\n", nil, diff.Recipe, "vendor matrix.yaml"},
-		{"another compression", "", []string{"--compression", "gzip"}, diff.Tool, "compression zstd -> gzip"},
+		{"a package more in a recipe", "", []string{"--recipes", "testdata/extra"}, []string{"--recipes", "testdata/extra"}, diff.Recipe,
+			"+libnvtoolsext1 testdata/extra/cuda/12.4-debian13.yaml:3"},
+		{"a variable of the matrix", diffMatrix + "env: {ACME: eu}\n", nil, nil, diff.Recipe, "env ACME matrix.yaml"},
+		{"a label of the matrix", diffMatrix + "labels: {org.opencontainers.image.vendor: Acme}\n", nil, nil, diff.Recipe, "vendor matrix.yaml"},
+		{"another compression", "", []string{"--compression", "gzip"}, nil, diff.Tool, "compression zstd -> gzip"},
 	} {
 		g := again(strings.ReplaceAll(c.name, " ", "-"), c.matrix, c.args...)
-		r, res := diffOf(t, f.program, f.oci(cell), g.oci(cell))
+		r, res := diffOf(t, f.program, f.oci(cell), g.oci(cell), c.flags...)
 		if res.code != 1 {
 			t.Errorf("%s: exit %d, want 1\n%s", c.name, res.code, res.stderr)
 		}
@@ -180,9 +181,9 @@ func testDifferences(t *testing.T, f fixture) {
 	}
 }
 
-func diffOf(t *testing.T, program, old, now string) (*diff.Result, result) {
+func diffOf(t *testing.T, program, old, now string, flags ...string) (*diff.Result, result) {
 	t.Helper()
-	res := run(t, program, "diff", "--json", old, now)
+	res := run(t, program, append([]string{"diff", "--json", old, now}, flags...)...)
 	r := &diff.Result{}
 	if err := json.Unmarshal([]byte(res.stdout), r); err != nil {
 		t.Fatalf("diff --json %s %s: %v\n%s%s", old, now, err, res.stdout, res.stderr)
