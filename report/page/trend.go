@@ -14,6 +14,9 @@ import (
 // mostPlots bounds the plots that stand on the page itself; each has some 3 kB.
 const mostPlots = 12
 
+// mostPoints bounds what a plot has room for, and the page for plots: hosts of a fleet make a point a day, and for each driver.
+const mostPoints = 100
+
 // The field of a plot, in units of its view box.
 const (
 	plotLeft, plotRight  = 56.0, 348.0
@@ -30,6 +33,7 @@ type plot struct {
 	Marks         []plotPoint
 	Ticks         []tick
 	First, Last   string // days
+	Older         int    // points before the first that is shown
 	Based         bool   // there is a baseline
 	Base, Edge    float64
 }
@@ -37,7 +41,7 @@ type plot struct {
 type plotPoint struct {
 	report.Point
 	X, Y, Low, High float64 // Low and High are places too
-	Other           bool    // the first with another driver than the one before
+	Other           bool    // the first with its driver, the first point of all apart
 }
 
 type tick struct {
@@ -86,6 +90,9 @@ func newPlot(t report.Trend) plot {
 	if len(t.Points) == 0 {
 		return p
 	}
+	if p.Older = len(t.Points) - mostPoints; p.Older > 0 {
+		t.Points = t.Points[p.Older:]
+	}
 	low, high := t.Points[0].Low, t.Points[0].High
 	for _, point := range t.Points {
 		low, high = min(low, point.Low), max(high, point.High)
@@ -107,8 +114,10 @@ func newPlot(t report.Trend) plot {
 		}
 		return plotLeft + 8 + float64(when.Sub(first))/float64(last.Sub(first))*(plotRight-plotLeft-16)
 	}
+	had := map[string]bool{}
 	for i, point := range t.Points {
-		other := i > 0 && t.Points[i-1].Driver != point.Driver
+		other := i > 0 && !had[point.Driver]
+		had[point.Driver] = true
 		p.Marks = append(p.Marks, plotPoint{Point: point, X: x(point.When), Y: y(point.Median), Low: y(point.Low), High: y(point.High), Other: other})
 	}
 	for _, v := range round(low, high) {

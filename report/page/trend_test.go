@@ -38,3 +38,21 @@ func TestTrend(t *testing.T) {
 		}
 	}
 }
+
+// TestLongTrend: hosts with two drivers for a year mark each of them once, and the newest points are drawn.
+func TestLongTrend(t *testing.T) {
+	t.Parallel()
+	d := one()
+	var points []report.Point
+	for i := range 365 {
+		points = append(points, report.Point{When: time.Date(2026, 1, 1+i, 0, 0, 0, 0, time.UTC), Driver: []string{"550", "580"}[i%2], Starts: 1, Median: 100, Low: 100, High: 100})
+	}
+	d.Trends = []report.Trend{{Image: d.Images[0].ID, Test: "nbody", Figure: "GFLOP/s", Better: "higher", Points: points}}
+	html, _, _ := strings.Cut(written(t, d), `<script type="application/octet-stream"`)
+	if marks, drivers := strings.Count(html, `<circle class="earlier"`), strings.Count(html, `class="driver" d=`); marks != 100 || drivers != 1 {
+		t.Errorf("%d points and %d drivers that came in, want 100 and 1", marks, drivers)
+	}
+	if !strings.Contains(html, "The newest 100 points: 265 earlier ones left out.") {
+		t.Error("does not say how many points are left out")
+	}
+}
