@@ -140,7 +140,7 @@ func (m *maker) sourceItems() (all []Item) {
 		if s.Problem != "" {
 			all = append(all, Item{
 				State: NotKnown, Text: fmt.Sprintf("%s %s could not be read whole: %s.", sourceNames[s.Kind], s.Name, s.Problem),
-				Do: strings.TrimSpace(sentence(s.Do) + " Make the report again when it can be read: here it is missing."), Images: []string{},
+				Do: strings.TrimSpace(sentence(s.Do) + " Make the report again when it can be read: what could not be read is missing here."), Images: []string{},
 			})
 		}
 	}

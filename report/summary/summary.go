@@ -58,10 +58,11 @@ func Markdown(w io.Writer, d *report.Document) error {
 	fmt.Fprintf(&b, "\nMade on %s by cudabuild %s", d.Made.Format(time.DateOnly), text(d.Program))
 	for _, s := range d.Sources {
 		fmt.Fprintf(&b, "; %s %s", text(s.Kind), text(s.Name))
-		if s.Problem != "" {
-			fmt.Fprintf(&b, " **could not be read** (%s)", text(s.Problem))
-		} else if s.Says != "" {
+		if s.Says != "" {
 			fmt.Fprintf(&b, " (%s)", text(s.Says))
+		}
+		if s.Problem != "" {
+			fmt.Fprintf(&b, " **could not be read whole** (%s)", text(s.Problem))
 		}
 	}
 	b.WriteString(".\n")
