@@ -111,8 +111,13 @@ func diffBuilt(t *testing.T, f fixture, all tally) {
 		kind         diff.Kind
 		what         string
 	}{
-		{"a package more in a recipe", "", []string{"--recipes", "testdata/extra"}, []string{"--recipes", "testdata/extra"}, diff.Recipe,
-			"+libnvtoolsext1 testdata/extra/cuda/12.4-debian13.yaml:3"},
+		{
+			"a package more in a recipe", "",
+			[]string{"--recipes", "testdata/extra"},
+			[]string{"--recipes", "testdata/extra"},
+			diff.Recipe,
+			"+libnvtoolsext1 testdata/extra/cuda/12.4-debian13.yaml:3",
+		},
 		{"a variable of the matrix", diffMatrix + "env: {ACME: eu}\n", nil, nil, diff.Recipe, "env ACME matrix.yaml"},
 		{"a label of the matrix", diffMatrix + "labels: {org.opencontainers.image.vendor: Acme}\n", nil, nil, diff.Recipe, "vendor matrix.yaml"},
 		{"another compression", "", []string{"--compression", "gzip"}, nil, diff.Tool, "compression zstd -> gzip"},
