@@ -149,13 +149,15 @@ func (k keyring) check(address string, signed, signatures []byte) (string, error
 		if err != nil {
 			return "", &SignatureError{Address: address, Problem: "has a signature that cannot be read: " + err.Error()}
 		}
-		_, by, err := openpgp.VerifyDetachedSignatureAndHash(k, bytes.NewReader(signed), &one, hashes, &packet.Config{Time: func() time.Time { return k.now }})
+		made, by, err := openpgp.VerifyDetachedSignatureAndHash(k, bytes.NewReader(signed), &one, hashes, &packet.Config{Time: func() time.Time { return k.now }})
 		switch {
 		case err == nil && k.allows(by) && k.pinned != "":
 			return k.pinned, nil
 		case err == nil && k.allows(by):
 			return hex.EncodeToString(by.PrimaryKey.Fingerprint), nil
 		case known: // and said
+		case by != nil && made.CreationTime.After(k.now): // go-crypto calls it, or its key, expired
+			problem, known = &SignatureError{Address: address, Problem: fmt.Sprintf("is signed at %s, which is to come: this machine's clock says %s", made.CreationTime.UTC().Format(time.RFC3339), k.now.UTC().Format(time.RFC3339))}, true
 		case errors.Is(err, pgperrors.ErrKeyExpired):
 			problem, known = &KeyError{address, fmt.Sprintf("%s, which it is signed with, has expired", by.PrimaryKey.KeyIdShortString())}, true
 		case len(k.KeysById(issuer(p))) > 0:

@@ -48,8 +48,14 @@ var writers = map[string]func(testing.TB, string, *index.Key, index.Form, []pkgi
 // read reads a repository in dir.
 func read(t *testing.T, dir, kind string, key recipes.Key) (upstream.Index, []pkgindex.Package, error) {
 	t.Helper()
+	return readAt(t, now, dir, kind, key)
+}
+
+// readAt reads it at a given time.
+func readAt(t *testing.T, at time.Time, dir, kind string, key recipes.Key) (upstream.Index, []pkgindex.Package, error) {
+	t.Helper()
 	var got []pkgindex.Package
-	r := upstream.Repository{URL: dir, Packages: kind, Lists: []string{"Packages"}, Key: key, Now: now}
+	r := upstream.Repository{URL: dir, Packages: kind, Lists: []string{"Packages"}, Key: key, Now: at}
 	state, err := r.Read(t.Context(), get, func(p pkgindex.Package) {
 		p.File = strings.TrimPrefix(p.File, "./")
 		got = append(got, p)
@@ -193,6 +199,21 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestClockBehind: what was signed after what the clock says, by a key of that time, has not expired.
+func TestClockBehind(t *testing.T) {
+	t.Parallel()
+	key := index.NewKey(t, false)
+	for kind, write := range writers {
+		dir := t.TempDir()
+		write(t, dir, key, index.Form{}, packages)
+		const want = "is signed at 2026-10-30T10:00:00Z, which is to come: this machine's clock says 2026-10-30T09:59:00Z"
+		_, _, err := readAt(t, index.Date.AddDate(0, -1, 0).Add(-time.Minute), dir, kind, pin(key))
+		if err == nil || !strings.HasSuffix(err.Error(), want) || hint.Code(err, 0) != 1 {
+			t.Errorf("%s: %v, want %q", kind, err, want)
+		}
+	}
+}
+
 // TestSignatures: of several signatures one by the pinned key is enough, wherever it stands.
 func TestSignatures(t *testing.T) {
 	t.Parallel()
@@ -262,7 +283,7 @@ func TestRealTools(t *testing.T) {
 	for kind, write := range map[string]func(testing.TB, *repo.Key, string, []repo.Package){"deb": repo.Apt, "rpm": repo.RPM} {
 		dir := t.TempDir()
 		write(t, key, dir, []repo.Package{{Name: "cuda-cudart-13-4", Version: "13.4.51-1"}})
-		state, got, err := read(t, dir, kind, pinned)
+		state, got, err := readAt(t, time.Now(), dir, kind, pinned)
 		if err != nil || len(got) != 1 || got[0].Name != "cuda-cudart-13-4" || got[0].Version != "13.4.51-1" || len(got[0].SHA256) != 64 || state.Date.IsZero() {
 			t.Errorf("%s: %+v, %+v, %v", kind, state, got, err)
 		}
@@ -270,7 +291,7 @@ func TestRealTools(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, "InRelease")); err != nil {
 				t.Fatal(err)
 			}
-			if state, got, err := read(t, dir, kind, pinned); err != nil || len(got) != 1 || !strings.HasSuffix(state.Address, "/Release") {
+			if state, got, err := readAt(t, time.Now(), dir, kind, pinned); err != nil || len(got) != 1 || !strings.HasSuffix(state.Address, "/Release") {
 				t.Errorf("Release.gpg: %+v, %+v, %v", state, got, err)
 			}
 		}
