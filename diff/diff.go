@@ -72,7 +72,7 @@ type Image struct {
 	Cell     string `json:"cell"`     // its ID; "" of two images that are not of a record
 	Platform string `json:"platform"` // "linux/amd64", or "index"
 	State    State  `json:"state"`
-	Why      string `json:"why,omitempty"` // of unread; of changed, which records of packages or of runs are damaged
+	Why      string `json:"why,omitempty"` // of unread and not built; of changed, which records of packages or of runs are damaged
 	// Of what is not on that side all are empty.
 	OldDigest  string `json:"old_digest"`
 	NewDigest  string `json:"new_digest"`

@@ -548,7 +548,7 @@ func TestRuns(t *testing.T) {
 	was := &record.Run{Cells: []record.Cell{cell("same", old, "", 1), cell("changed", old, "", 1), cell("gone-image", old, "", 1), cell("removed", old, "", 1)}}
 	is := &record.Run{Cells: []record.Cell{cell("added", now, "", 1), cell("same", old, "", 1), cell("changed", now, "no", 1), cell("gone-image", now, "", 2)}}
 	was.Cells = append(was.Cells, cell("no longer", old, "", 1))
-	is.Cells = append(is.Cells, record.Cell{ID: "no longer", Status: record.Failed, Stage: record.StageBuild})
+	is.Cells = append(is.Cells, record.Cell{ID: "no longer", Status: record.Failed, Stage: record.StageBuild, Reason: "no such package"})
 	was.Cells[1].Rows = []record.Row{row(was.Cells[1], gpu.Passed, false)}
 	is.Cells[2].Rows = []record.Row{row(is.Cells[2], gpu.Failed, false), row(is.Cells[2], gpu.Passed, true)}
 	open := func(_ context.Context, digest string) (v1.Image, error) {
@@ -577,7 +577,7 @@ func TestRuns(t *testing.T) {
 	}
 	want := []string{
 		"added added ", "same same ", "changed changed ; file /etc/hosts content; 535.54.03 on sm_90 native -> no: too new; nbody pass -> fail",
-		"gone-image unread old image: no such image; new image: no such image; date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z", "no longer not built ", "removed removed ",
+		"gone-image unread old image: no such image; new image: no such image; date package lists of 1970-01-01T00:00:01Z -> 1970-01-01T00:00:02Z", "no longer not built no such package", "removed removed ",
 	}
 	if d := gocmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

@@ -167,7 +167,7 @@ func (c runs) image(ctx context.Context, o, n built) Image {
 		is.State = Built
 		return is
 	case is.NewDigest == "":
-		is.State = NotBuilt
+		is.State, is.Why = NotBuilt, n.cell.Reason
 		return is
 	}
 	platform := is.Platform

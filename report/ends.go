@@ -39,7 +39,7 @@ func (m *maker) ends() []Ending {
 	}
 	for _, d := range m.doc.Drivers {
 		days, _ := daysUntil(cmp.Or(d.Ends, &support.End{}), m.in.Today)
-		if len(d.Seen) > 0 || !d.Ended && days <= soon {
+		if len(d.Hosts) > 0 || !d.Ended && days <= soon {
 			add(d.Ends, nil, d.Hosts)
 		}
 	}

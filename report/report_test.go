@@ -232,6 +232,23 @@ func TestNextEnd(t *testing.T) {
 	}
 }
 
+// TestEndOfBranchThatWasLeft: the end of a driver branch that a host had before its update concerns nobody.
+func TestEndOfBranchThatWasLeft(t *testing.T) {
+	t.Parallel()
+	for since, want := range map[time.Duration]bool{-time.Hour: false, time.Hour: true} {
+		in := fine()
+		rows := in.Ledgers[0].Rows
+		other := rows[len(rows)-1]
+		other.Host.Driver, other.Row.Started = "470.82.01", other.Row.Started.Add(since)
+		other.Row.Under = nil
+		in.Ledgers[0].Rows = append(slices.Clone(rows), other)
+		d := report.New(in)
+		if got := slices.ContainsFunc(d.Ends, func(e report.Ending) bool { return strings.Contains(e.End.What, "470") }); got != want {
+			t.Errorf("R470 %s from the newest row: ends %+v, want it there: %v", since, d.Ends, want)
+		}
+	}
+}
+
 // TestLooserAdmitsNothingThatFails: what a requirement could be admits no driver on which the image would fail with every GPU.
 func TestLooserAdmitsNothingThatFails(t *testing.T) {
 	t.Parallel()

@@ -102,7 +102,9 @@ func (f *diffFlags) run(cmd *cobra.Command, old, now string) error {
 		return &exitError{code: exitUnknown, err: err}
 	}
 	if f.toFile() {
-		err = files.Write(f.out, text.Bytes())
+		if err = files.Write(f.out, text.Bytes()); err != nil {
+			err = output{file: f.out}.failed(err)
+		}
 	} else {
 		_, err = cmd.OutOrStdout().Write(text.Bytes())
 	}

@@ -67,7 +67,11 @@ func diffImage(page *bytes.Buffer, r *diff.Result, i diff.Image) {
 	if i.OldVerdict != i.NewVerdict {
 		fmt.Fprintf(page, "  verdict %s -> %s\n", oneLine(cmp.Or(i.OldVerdict, "none")), oneLine(cmp.Or(i.NewVerdict, "none")))
 	}
-	if i.Why != "" {
+	switch {
+	case i.Why == "":
+	case i.State == diff.NotBuilt:
+		fmt.Fprintf(page, "  why     %s\n", line(i.Why))
+	default:
 		fmt.Fprintf(page, "  not read: %s\n", line(i.Why))
 	}
 	cause := func(n int) string {
