@@ -3,9 +3,7 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -25,61 +23,96 @@ func (m *maker) watched() (columns []int) {
 	return columns
 }
 
-// failsOnBranches says how many images do not run on each of the watched branches, whatever the GPU, and of how many newer
-// functions fail there.
+// mostNamed is how many images a word about branches names; more are counted.
+const mostNamed = 3
+
+// onBranches is a set of images on the columns where all of them do not run, for one reason if there is a word for it.
+type onBranches struct {
+	images  []string
+	why     string
+	columns []int
+}
+
+// failsOnBranches says which images do not run on each of the watched branches, whatever the GPU, and in which newer functions
+// fail there.
 func (m *maker) failsOnBranches() string {
-	none, some := map[int]int{}, map[int]int{}
+	var none, some []onBranches
 	for _, d := range m.watched() {
+		var not, limited, why []string
 		for _, img := range m.doc.Images {
 			var fails, limits bool
 			for _, p := range img.Platforms {
-				if len(p.Grid) > 0 {
-					not, others := m.column(p, d)
-					fails, limits = fails || len(not) > 0 && others == 0, limits || m.limits(p, d)
+				if len(p.Grid) == 0 {
+					continue
+				}
+				limits = limits || m.limits(p, d)
+				if gpus, others := m.column(p, d); len(gpus) > 0 && others == 0 {
+					fails = true
+					addTo(&why, m.tooOld(p, d))
 				}
 			}
 			switch {
 			case fails:
-				none[d]++
+				not = append(not, img.ID)
 			case limits:
-				some[d]++
+				limited = append(limited, img.ID)
 			}
 		}
-	}
-	bare := func(columns []int) string {
-		var names []string
-		for _, d := range columns {
-			names = append(names, "R"+m.doc.Drivers[d].Branch)
+		if len(why) != 1 {
+			why = []string{""}
 		}
-		return list(names)
+		none, some = addColumn(none, not, why[0], d), addColumn(some, limited, "", d)
 	}
-	words := []string{
-		perBranch(none, m.named, "1 image fails on %s", "%d images fail on %s"),
-		perBranch(some, bare, "functions newer than the driver fail in 1 image on %s", "functions newer than the driver fail in %d images on %s"),
+	var words []string
+	for i, on := range none {
+		word := names(on.images) + " on " + m.named(on.columns)
+		if i == 0 {
+			word = names(on.images) + " " + verb("fails", len(on.images)) + " on " + m.named(on.columns)
+		}
+		if on.why != "" {
+			word += ": " + on.why
+		}
+		words = append(words, word)
 	}
-	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), "; ")
+	for i, on := range some {
+		word := "in " + names(on.images) + " on " + m.branches(on.columns)
+		if i == 0 {
+			word = "functions newer than the driver fail " + word
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, "; ")
 }
 
-// perBranch is "8 images fail on R470, 3 on R535 and R550" of numbers by column.
-func perBranch(n map[int]int, named func([]int) string, one, many string) string {
-	of := map[int][]int{} // columns by number
-	for _, d := range slices.Sorted(maps.Keys(n)) {
-		of[n[d]] = append(of[n[d]], d)
+// addColumn puts a column to the set of images that it has, if there are some.
+func addColumn(all []onBranches, images []string, why string, column int) []onBranches {
+	if len(images) == 0 {
+		return all
 	}
-	numbers := slices.SortedFunc(maps.Keys(of), func(a, b int) int { return cmp.Compare(of[a][0], of[b][0]) })
-	var words []string
-	for i, number := range numbers {
-		branches := named(of[number])
-		switch {
-		case i > 0:
-			words = append(words, fmt.Sprintf("%d on %s", number, branches))
-		case number == 1:
-			words = append(words, fmt.Sprintf(one, branches))
-		default:
-			words = append(words, fmt.Sprintf(many, number, branches))
-		}
+	at := slices.IndexFunc(all, func(on onBranches) bool { return on.why == why && slices.Equal(on.images, images) })
+	if at < 0 {
+		all = append(all, onBranches{images: images, why: why})
+		at = len(all) - 1
 	}
-	return strings.Join(words, ", ")
+	all[at].columns = append(all[at].columns, column)
+	return all
+}
+
+// names are the IDs of a few images, or how many there are.
+func names(ids []string) string {
+	if len(ids) <= mostNamed {
+		return list(ids)
+	}
+	return count(len(ids), "image")
+}
+
+// branches is "R535 and R550" of columns.
+func (m *maker) branches(columns []int) string {
+	var names []string
+	for _, d := range columns {
+		names = append(names, "R"+m.doc.Drivers[d].Branch)
+	}
+	return list(names)
 }
 
 // named is "R535 (on gpu-7) and R550" of columns.

@@ -73,8 +73,8 @@ const (
 type Verdict struct {
 	State    State  `json:"state"`
 	Sentence string `json:"sentence"` // with a full stop
-	// FailsOn says how many images do not run on which driver branches, of those that hosts have or that a host may have; "" if
-	// that is known of none.
+	// FailsOn says which images do not run on which driver branches, of those that hosts have or that a host may have, and which
+	// driver they need; more than three images are counted. "" if that is known of none.
 	FailsOn string `json:"fails_on"`
 }
 

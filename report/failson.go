@@ -206,10 +206,18 @@ func (m *maker) limits(p Platform, driver int) bool {
 
 // reason is why an image does not run on a whole branch: most often the driver is too old.
 func (m *maker) reason(p Platform, driver int, why string) failing {
-	if least := m.minDriver(p.Digest); least != "" && compat.Compare(least, m.doc.Drivers[driver].host()) > 0 {
-		return failing{why: "driver " + least + " or newer is needed", do: "update the driver of such hosts, or use an image of an older CUDA release there"}
+	if old := m.tooOld(p, driver); old != "" {
+		return failing{why: old, do: "update the driver of such hosts, or use an image of an older CUDA release there"}
 	}
 	return failing{why: why}
+}
+
+// tooOld says which driver an image needs, "" if that of the branch is not too old for it.
+func (m *maker) tooOld(p Platform, driver int) string {
+	if least := m.minDriver(p.Digest); least != "" && compat.Compare(least, m.doc.Drivers[driver].host()) > 0 {
+		return "driver " + least + " or newer is needed"
+	}
+	return ""
 }
 
 // models adds those of the rows of an answer.

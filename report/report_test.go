@@ -90,10 +90,11 @@ func TestDetails(t *testing.T) {
 	}
 }
 
-// TestFailsOnBranches counts images of all items, not of the first alone.
+// TestFailsOnBranches counts images of all items, not of the first alone; where they are few it names them.
 func TestFailsOnBranches(t *testing.T) {
 	t.Parallel()
-	want := "8 images fail on R470 (on example-gpu3), 3 on R535 (on example-gpu2), R550 and R570; functions newer than the driver fail in 2 images on R470, 5 on R535"
+	want := "8 images fail on R470 (on example-gpu3); 13.0-base-ubuntu24.04, 13.0-nbody-ubuntu24.04 and 13.0-runtime-ubuntu24.04 on R535 (on example-gpu2), R550 and R570: driver 580.65.06 or newer is needed; " +
+		"functions newer than the driver fail in 11.8-base-debian12 and 11.8-runtime-debian12 on R470; in 5 images on R535"
 	if got := reporttest.Document().Verdict.FailsOn; got != want {
 		t.Errorf("it fails on %q, want %q", got, want)
 	}

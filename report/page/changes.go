@@ -14,6 +14,7 @@ import (
 const (
 	mostLines   = 20_000
 	mostOfImage = 500
+	mostOfFirst = 80 // characters of the cause that stands beside the verdict
 	mostCauses  = 8  // that stand there before a reader asks for more
 	mostImages  = 20 // the same
 )
@@ -87,6 +88,18 @@ func (c *changes) link(d *report.Document) {
 	for i := range c.All {
 		c.All[i].Now = there[c.All[i].Cell]
 	}
+}
+
+// First is the cause of most changes in few words, "" if there is none.
+func (c *changes) First() string {
+	if len(c.Why) == 0 {
+		return ""
+	}
+	words := []rune(fmt.Sprintf("%s %s", c.Why[0].Kind, c.Why[0].What))
+	if len(words) > mostOfFirst {
+		words = append(words[:mostOfFirst], '…')
+	}
+	return string(words)
 }
 
 // AtOnce and Further are causes, and the same of images: those that stand there, and those for which a reader has to ask.
