@@ -33,9 +33,9 @@ type onBranches struct {
 	columns []int
 }
 
-// failsOnBranches says which images do not run on each of the watched branches, whatever the GPU, and in which newer functions
+// failsOnBranches says which images do not run on each of the watched branches, whatever the GPU, and of which newer functions
 // fail there.
-func (m *maker) failsOnBranches() string {
+func (m *maker) failsOnBranches() (fails, limited string) {
 	var none, some []onBranches
 	for _, d := range m.watched() {
 		var not, limited, why []string
@@ -63,21 +63,16 @@ func (m *maker) failsOnBranches() string {
 		}
 		none, some = addColumn(none, not, why[0], d), addColumn(some, limited, "", d)
 	}
+	return m.onColumns(none), m.onColumns(some)
+}
+
+// onColumns is "8 images on R470 (on gpu-7); 13.0-base-debian13 on R535 and R550: driver 580.65.06 or newer is needed".
+func (m *maker) onColumns(all []onBranches) string {
 	var words []string
-	for i, on := range none {
+	for _, on := range all {
 		word := names(on.images) + " on " + m.named(on.columns)
-		if i == 0 {
-			word = names(on.images) + " " + verb("fails", len(on.images)) + " on " + m.named(on.columns)
-		}
 		if on.why != "" {
 			word += ": " + on.why
-		}
-		words = append(words, word)
-	}
-	for i, on := range some {
-		word := "in " + names(on.images) + " on " + m.branches(on.columns)
-		if i == 0 {
-			word = "functions newer than the driver fail " + word
 		}
 		words = append(words, word)
 	}
@@ -104,15 +99,6 @@ func names(ids []string) string {
 		return list(ids)
 	}
 	return count(len(ids), "image")
-}
-
-// branches is "R535 and R550" of columns.
-func (m *maker) branches(columns []int) string {
-	var names []string
-	for _, d := range columns {
-		names = append(names, "R"+m.doc.Drivers[d].Branch)
-	}
-	return list(names)
 }
 
 // named is "R535 (on gpu-7) and R550" of columns.

@@ -73,9 +73,11 @@ const (
 type Verdict struct {
 	State    State  `json:"state"`
 	Sentence string `json:"sentence"` // with a full stop
-	// FailsOn says which images do not run on which driver branches, of those that hosts have or that a host may have, and which
-	// driver they need; more than three images are counted. "" if that is known of none.
-	FailsOn string `json:"fails_on"`
+	// FailsOn says which images are predicted to fail on which driver branches, of those that hosts have or that a host may have,
+	// and which driver they need; LimitedOn which are to run there, and newer functions to fail. More than three images are
+	// counted. "" if that is known of none.
+	FailsOn   string `json:"fails_on"`
+	LimitedOn string `json:"limited_on"`
 }
 
 // Item is something to do or to know.

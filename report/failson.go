@@ -11,6 +11,9 @@ import (
 	"github.com/cudabuild/cudabuild/compat"
 )
 
+// notRunning begins what a rule says, "does not run on " of what somebody has seen.
+const notRunning = "is predicted not to run on "
+
 // failing is why an image does not run on a branch, and what to do.
 type failing struct{ why, do string }
 
@@ -52,6 +55,7 @@ func (m *maker) failsOn() []Item {
 			g.items[i].Text += ": " + why[item.Text]
 		}
 		if seen := models[item.Text]; len(seen) > 0 {
+			g.items[i].Text = strings.Replace(g.items[i].Text, notRunning, "does not run on ", 1)
 			g.items[i].Text += fmt.Sprintf("; seen on %s with %s", list(seen), who(ids[item.Text]))
 		}
 	}
@@ -115,7 +119,7 @@ func (m *maker) fails(img Image, p Platform, watched []int) (all []failure) {
 	for _, f := range reasons {
 		columns := whole[f].columns
 		here := m.haveOne(columns)
-		one := failure{text: "does not run on " + m.named(columns), why: f.why, do: f.do, urgent: 3 + 2*here, here: here > 0, seen: whole[f].seen}
+		one := failure{text: notRunning + m.named(columns), why: f.why, do: f.do, urgent: 3 + 2*here, here: here > 0, seen: whole[f].seen}
 		if f.do != "" { // drivers that are too old: how old is what tells images apart
 			one.text, one.why = one.text+": "+f.why, ""
 		}
@@ -123,7 +127,7 @@ func (m *maker) fails(img Image, p Platform, watched []int) (all []failure) {
 	}
 	if len(limited) > 0 {
 		all = append(all, failure{
-			text: "runs on " + m.named(limited) + ", but functions that are newer than the driver fail there", why: "CUDA error 36",
+			text: "is predicted to run on " + m.named(limited) + ", but functions that are newer than the driver fail there", why: "CUDA error 36, cudaErrorCallRequiresNewerDriver",
 			do: "update the driver of hosts whose programs call such functions", urgent: min(m.haveOne(limited), 2),
 		})
 	}
@@ -148,7 +152,7 @@ func (m *maker) failingGPUs(not [][]int, known []int, why []string, seen [][]str
 		of[branches] = append(of[branches], g)
 	}
 	for _, branches := range order {
-		f := failure{text: "does not run on " + m.gpuNames(of[branches]) + " with " + branches, do: "compile it for these GPUs too, or with PTX, or take a newer CUDA release, if hosts have them"}
+		f := failure{text: notRunning + m.gpuNames(of[branches]) + " with " + branches, do: "if hosts have them, take a newer CUDA release, and compile what is yours for them too, or with PTX"}
 		for i, g := range of[branches] {
 			// What a file lacks is said of each GPU alike, but for its architecture.
 			reason := strings.ReplaceAll(why[g], m.doc.GPUs[g].Arch, "them")

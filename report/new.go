@@ -39,7 +39,7 @@ func New(in Input) *Document {
 	m.doc.Sources = m.sources()
 	m.doc.Todo = m.todo()
 	m.doc.Verdict = m.verdict()
-	m.doc.Verdict.FailsOn = m.failsOnBranches()
+	m.doc.Verdict.FailsOn, m.doc.Verdict.LimitedOn = m.failsOnBranches()
 	return m.doc
 }
 

@@ -68,7 +68,7 @@ func (m *maker) verdict() Verdict {
 		counts = append(counts, fmt.Sprintf("%d of the earlier run %s missing", n, verb("is", n)))
 	}
 	if n := len(m.failHere); n > 0 {
-		counts = append(counts, fmt.Sprintf("%d %s on driver branches that hosts here have", n, verb("fails", n)))
+		counts = append(counts, fmt.Sprintf("%d %s predicted to fail on driver branches that hosts here have", n, verb("is", n)))
 	}
 	warned := unread > 0 || len(counts) > more
 	clauses := []string{first}

@@ -66,4 +66,4 @@ func verb(one string, n int) string {
 	return one
 }
 
-var plural = map[string]string{"has": "have", "was": "were", "is": "are", "does": "do", "stands": "stand", "runs": "run", "fails": "fail"}
+var plural = map[string]string{"has": "have", "was": "were", "is": "are", "does": "do", "stands": "stand"}

@@ -46,8 +46,10 @@ func said(s report.State) string {
 func Markdown(w io.Writer, d *report.Document) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "## %s: %s\n\n%s\n", text(d.Title), said(d.Verdict.State), cut(d.Verdict.Sentence, 4*mostText))
-	if d.Verdict.FailsOn != "" {
-		fmt.Fprintf(&b, "\nDoes not run everywhere: %s.\n", cut(d.Verdict.FailsOn, 4*mostText))
+	for _, line := range [][2]string{{"Predicted to fail", d.Verdict.FailsOn}, {"Predicted to run, newer functions fail", d.Verdict.LimitedOn}} {
+		if line[1] != "" {
+			fmt.Fprintf(&b, "\n%s: %s.\n", line[0], cut(line[1], 4*mostText))
+		}
 	}
 	todo(&b, d)
 	images(&b, d)
